@@ -1,1 +1,14 @@
-//! highwater-engine
+//! The pass: prepare in parallel, commit in order, under one lock, and never lie about what is done.
+//!
+//! A [`job::Job`] says how one kind of backlog is listed, prepared and committed. Everything else is here: locks, bans,
+//! pace, budgets, breakers, the pipeline, the exit codes, and the [`ledger::Ledger`] trait that remembers it all. The engine
+//! knows no job but `exec`, no SQL, no command line and no HTTP server.
+
+pub mod ban;
+pub mod clock;
+pub mod diagnosis;
+pub mod ledger;
+pub mod name;
+pub mod outcome;
+pub mod report;
+pub mod worklist;

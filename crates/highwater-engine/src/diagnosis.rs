@@ -1,0 +1,93 @@
+//! What a person is told when something is wrong: one error that names code, file, line, field, what was found and
+//! expected, and what to do next (R15). Owns the shape; each module that can fail makes its own.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::report::ExitCode;
+
+/// One error as a person sees it; `docs/errors/CODE.md` says more about each code.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// `HW-AREA-NNN`.
+    pub code: &'static str,
+    /// The file that is wrong, if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// The line in it, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// The field, dotted, or the argument.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What was found and what was expected.
+    pub message: String,
+    /// What to do next.
+    pub next: String,
+    /// How the process ends.
+    pub exit: ExitCode,
+}
+
+impl Diagnosis {
+    /// A usage, configuration or input error: exit 2, nothing changed.
+    #[must_use]
+    pub fn refusal(code: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            code,
+            file: None,
+            line: None,
+            field: None,
+            message: message.into(),
+            next: next.into(),
+            exit: ExitCode::Refused,
+        }
+    }
+
+    /// A bug or a failure of the environment: exit 1.
+    #[must_use]
+    pub fn failure(code: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { exit: ExitCode::Failed, ..Self::refusal(code, message, next) }
+    }
+
+    /// Names the file.
+    #[must_use]
+    pub fn in_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.file = Some(file.into());
+        self
+    }
+
+    /// Names the line, counted from 1.
+    #[must_use]
+    pub fn at_line(mut self, line: u64) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    /// Names the field or argument.
+    #[must_use]
+    pub fn at_field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error[{}]: ", self.code)?;
+        if let Some(file) = &self.file {
+            write!(f, "{}:", file.display())?;
+            if let Some(line) = self.line {
+                write!(f, "{line}:")?;
+            }
+            f.write_str(" ")?;
+        }
+        if let Some(field) = &self.field {
+            write!(f, "{field}: ")?;
+        }
+        write!(f, "{}\n  next: {}", self.message, self.next)
+    }
+}
+
+impl std::error::Error for Diagnosis {}
