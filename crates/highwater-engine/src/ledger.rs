@@ -241,6 +241,11 @@ pub enum Entry {
         /// What.
         outcome: Outcome,
     },
+    /// The item was left as it was, for certain: takes its intent away.
+    Withdraw {
+        /// The item.
+        position: u64,
+    },
 }
 
 /// What a group of entries became.
@@ -412,7 +417,8 @@ pub struct Control {
     pub paused: bool,
     /// Bans of the job's resources; some may be over.
     pub bans: Vec<(ResourceName, Ban)>,
-    /// Changes whenever something may have changed that a reader of items should see.
+    /// Counts what people changed about items (`retry`, `skip`) in this ledger; recording does not move it. A pass that sees
+    /// it move reads its page of open items again.
     pub version: u64,
 }
 
@@ -482,7 +488,7 @@ pub trait Ledger: Send + Sync + 'static {
 
     // ── passes ──
 
-    /// Writes the pass's row. With it, passes of this job on this host and of earlier processes that never ended stay as they are.
+    /// Writes the pass's row: once it holds its locks, or just before it ends without them.
     async fn begin_pass(&self, begin: &Begin) -> LedgerResult<PassId>;
     /// Counts up the epochs of the resources, whose locks the caller holds, and names the holder.
     async fn take_epochs(&self, pass: PassId, resources: &[ResourceName], holder: &Holder) -> LedgerResult<Fence>;
@@ -514,7 +520,7 @@ pub trait Ledger: Send + Sync + 'static {
         after: Option<(u32, u64)>,
         rows_max: usize,
     ) -> LedgerResult<Vec<OpenItem>>;
-    /// Records intents and outcomes, in order, with the figures (see [`crate::worklist::settle`]).
+    /// Records intents and outcomes, in order; an intent replaces the item's older one, with the figures (see [`crate::worklist::settle`]).
     async fn record(
         &self,
         fence: &Fence,
@@ -571,7 +577,7 @@ pub trait Ledger: Send + Sync + 'static {
     // ── notices ──
 
     /// Queues a notice for each target if `change_key` differs from the last one queued for (job, change): once per change.
-    /// Returns how many were queued.
+    /// Returns whether it differed; with no targets it only remembers the key.
     async fn queue_notice(
         &self,
         job: &JobName,
@@ -580,7 +586,7 @@ pub trait Ledger: Send + Sync + 'static {
         targets: &[u32],
         body: &str,
         at: Timestamp,
-    ) -> LedgerResult<usize>;
+    ) -> LedgerResult<bool>;
     /// Takes undelivered notices for `lease`, so that no other process delivers them meanwhile; those whose retry is not due yet stay.
     async fn claim_notices(&self, now: Timestamp, lease: Duration, rows_max: usize) -> LedgerResult<Vec<Notice>>;
     /// A claimed notice was delivered (`Ok`), or failed and is due again at the given time.

@@ -5,10 +5,21 @@
 //! knows no job but `exec`, no SQL, no command line and no HTTP server.
 
 pub mod ban;
+pub mod breaker;
+pub mod budget;
 pub mod clock;
+pub mod contact;
 pub mod diagnosis;
+pub mod exec;
+pub mod job;
 pub mod ledger;
+pub mod lock;
 pub mod name;
 pub mod outcome;
+pub mod pace;
+mod pipeline;
+pub mod recorder;
 pub mod report;
+pub mod settings;
+pub mod spec;
 pub mod worklist;

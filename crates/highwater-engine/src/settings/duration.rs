@@ -90,7 +90,8 @@ impl fmt::Display for DurationText {
 serialize_as_text!(DurationText);
 text_value!(DurationText, title: "duration", schema: {
     "type": "string",
-    "pattern": r"^\s*\d+(\.\d+)?\s*(ns|us|µs|ms|s|m|h|d|w|n?anos?|micros?|millis?|secs?|mins?|hrs?|[a-z]+s?)|\$\{",
+    // The usual labels; the parser takes a few spellings more.
+    "pattern": r"^\s*(\d+([.,]\d+)?\s*(w(ee)?ks?|w|d(ays?)?|h((ou)?rs?)?|m(in(ute)?s?)?|s(ec(ond)?s?)?|m(illi)?s(ec(ond)?s?)?|millis?|[uµn]s)[,\s]*)+$|\$\{",
     "examples": ["30s", "5m", "45 min", "3 days"],
 });
 

@@ -1,0 +1,66 @@
+//! How a database file comes into being: whole, under a private name, and only then under its own.
+//!
+//! So whoever finds the file finds a database that carries its application id, is in WAL mode and is readable by its owner
+//! alone; an empty file is never ours, and is refused instead of being taken for a new database after a disk lost its content.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+use tempfile::{TempDir, TempPath};
+
+use super::connect::ApplicationId;
+use super::durable::{sync_file, sync_name};
+use super::error::{Error, directory_of};
+
+/// Mode of a new database file; SQLite gives its `-wal` and `-shm` the same.
+const MODE: u32 = 0o600;
+
+/// Makes an empty database at `path`. One that appeared meanwhile is left as it is: somebody else was first.
+///
+/// # Errors
+/// The directory is absent, full or not writable.
+pub(super) fn create(path: &Path, application_id: ApplicationId) -> Result<(), Error> {
+    let (_nursery, unborn) = nursery(path, "new")?;
+    let connection = Connection::open_with_flags(&unborn, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|error| Error::from_sqlite(&unborn, error))?;
+    set_up(&connection, application_id).map_err(|error| Error::from_sqlite(path, error))?;
+    connection.close().map_err(|(_, error)| Error::from_sqlite(path, error))?;
+    sync_file(&unborn)?;
+
+    let born = TempPath::try_from_path(&unborn).and_then(|unborn| Ok(unborn.persist_noclobber(path)?));
+    match born {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(Error::from_os(path, "create", error)),
+        Ok(()) => sync_name(path),
+    }
+}
+
+fn set_up(connection: &Connection, application_id: ApplicationId) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "application_id", application_id.as_pragma())?;
+    connection.pragma_update(None, "journal_mode", "WAL")
+}
+
+/// A private directory beside `path`, with an empty file of the database's mode in it; gone with everything in it when
+/// dropped. `purpose` tells a person what a leftover of a crash was for.
+///
+/// # Errors
+/// The directory is absent, full or not writable.
+pub(super) fn nursery(path: &Path, purpose: &str) -> Result<(TempDir, PathBuf), Error> {
+    let name = path.file_name().unwrap_or_default();
+    let directory = directory_of(path);
+    let nursery = tempfile::Builder::new()
+        .prefix(&format!(".{}.{purpose}-", name.to_string_lossy()))
+        .tempdir_in(directory)
+        .map_err(|error| Error::from_os(directory, "create a file in", error))?;
+    let unborn = nursery.path().join(name);
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(MODE)
+        .open(&unborn)
+        .map_err(|error| Error::from_os(path, "create", error))?;
+    Ok((nursery, unborn))
+}

@@ -1,0 +1,69 @@
+//! The breaker: a condition that halts the job until a person re-arms it. Owns the rates; the counts are the worklist's
+//! [`Tally`], each item judged once by how it stands, since the last `rearm`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::worklist::Tally;
+
+/// Below the minimum count, at the end of the worklist, more than this share of failures halts.
+pub const SHARE_AT_END_MAX: f64 = 0.5;
+
+/// When a job halts by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct BreakerRules {
+    /// Share of `review` and counted `retry` above which it halts, 0.0 to 1.0.
+    pub failed: f64,
+    /// Judged from this many items on.
+    pub failed_after: u64,
+    /// Share of `gone` above which it halts, 0.0 to 1.0.
+    pub gone: f64,
+    /// Judged from this many items on.
+    pub gone_after: u64,
+}
+
+impl Default for BreakerRules {
+    fn default() -> Self {
+        Self { failed: 0.05, failed_after: 50, gone: 0.30, gone_after: 100 }
+    }
+}
+
+/// Whether the counts halt the job, and in which words. `at_end`: every open item of the worklist was tried.
+#[must_use]
+pub fn tripped(rules: &BreakerRules, tally: &Tally, at_end: bool) -> Option<String> {
+    let judged = tally.judged;
+    let check = |what: &str, count: u64, share_max: f64, after: u64| {
+        let share_max = match (judged >= after, at_end) {
+            (true, _) => share_max,
+            (false, true) => SHARE_AT_END_MAX,
+            (false, false) => return None,
+        };
+        let share = count as f64 / judged.max(1) as f64;
+        (share > share_max).then(|| {
+            format!("{count} of {judged} items {what} ({:.1} %, limit {:.1} %)", share * 100.0, share_max * 100.0)
+        })
+    };
+    check("failed or need review", tally.failed, rules.failed, rules.failed_after)
+        .or_else(|| check("are gone", tally.judged_gone, rules.gone, rules.gone_after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(judged: u64, failed: u64, gone: u64) -> Tally {
+        Tally { judged, failed, judged_gone: gone, ..Tally::default() }
+    }
+
+    #[test]
+    fn rates_are_judged_from_a_count_on_and_at_the_end() {
+        let rules = BreakerRules::default();
+        assert!(tripped(&rules, &tally(49, 49, 0), false).is_none());
+        assert!(tripped(&rules, &tally(50, 3, 0), false).is_some());
+        assert!(tripped(&rules, &tally(60, 3, 0), false).is_none());
+        assert!(tripped(&rules, &tally(10, 1, 0), true).is_none());
+        assert!(tripped(&rules, &tally(10, 5, 0), true).is_none());
+        assert!(tripped(&rules, &tally(10, 6, 0), true).is_some());
+        assert!(tripped(&rules, &tally(100, 0, 100), false).is_some());
+        assert!(tripped(&rules, &tally(0, 0, 0), true).is_none());
+    }
+}

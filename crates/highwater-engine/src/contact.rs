@@ -1,0 +1,297 @@
+//! The contact: what every request to a far side must hold a permit for. Owns the one place where stop, override, ban,
+//! budget and pace are consulted (R2), and the HTTP client that carries permits.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::ban::{self, Ban, BanRules};
+use crate::budget::{Budget, Meter};
+use crate::clock::{SharedClock, since};
+use crate::diagnosis::Diagnosis;
+use crate::job::Stop;
+use crate::ledger::{Control, Ledger, Who, Word};
+use crate::name::{JobName, ResourceName};
+use crate::pace::{Pace, Pacer};
+use crate::report::Reason;
+
+/// Longest wait for a connection, in seconds.
+pub const CONNECT_TIMEOUT_SECS: u64 = 30;
+/// Longest silence in the middle of an answer, in seconds.
+pub const READ_TIMEOUT_SECS: u64 = 120;
+
+/// How urgently a pass is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Urgency {
+    /// Not at all.
+    #[default]
+    None,
+    /// After what is in hand.
+    Soon,
+    /// At once; still recoverable.
+    Now,
+}
+
+/// The signal that a person wants the pass to end: SIGTERM and SIGINT raise it, a second one raises it further.
+#[derive(Debug, Clone)]
+pub struct StopSignal(Arc<watch::Sender<Urgency>>);
+
+impl Default for StopSignal {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(Urgency::None)))
+    }
+}
+
+impl StopSignal {
+    /// Raises it by one step.
+    pub fn raise(&self) {
+        self.0.send_modify(|urgency| {
+            *urgency = if *urgency == Urgency::None { Urgency::Soon } else { Urgency::Now };
+        });
+    }
+
+    /// How urgent it is now.
+    #[must_use]
+    pub fn urgency(&self) -> Urgency {
+        *self.0.borrow()
+    }
+
+    /// Ends once it is at least this urgent.
+    pub async fn raised(&self, urgency: Urgency) {
+        let mut changes = self.0.subscribe();
+        // The sender is ours, so it cannot be gone.
+        let _ = changes.wait_for(|now| *now >= urgency).await;
+    }
+}
+
+/// How one resource is treated.
+#[derive(Debug, Clone)]
+pub struct Manners {
+    /// Delay and jitter between contacts.
+    pub pace: Pace,
+    /// How `Retry-After` is read.
+    pub ban: BanRules,
+    /// Its waiting line, shared by all passes of the process.
+    pub pacer: Arc<Pacer>,
+}
+
+/// Leave to contact a resource once; every request spends one.
+#[derive(Debug)]
+pub struct Permit {
+    resource: ResourceName,
+}
+
+impl Permit {
+    /// The resource it is for.
+    #[must_use]
+    pub fn resource(&self) -> &ResourceName {
+        &self.resource
+    }
+}
+
+/// A request that got no answer: DNS, connect, TLS, time-out. It counts a deferral, not an attempt.
+#[derive(Debug, thiserror::Error)]
+#[error("{resource} did not answer")]
+pub struct Unanswered {
+    /// The resource.
+    pub resource: ResourceName,
+    /// What the client said.
+    #[source]
+    pub source: reqwest::Error,
+}
+
+/// The contacts of one pass.
+pub struct Contacts {
+    job: JobName,
+    who: Who,
+    ledger: Arc<dyn Ledger>,
+    clock: SharedClock,
+    stop: StopSignal,
+    manners: BTreeMap<ResourceName, Manners>,
+    names: Vec<ResourceName>,
+    budget: Budget,
+    meter: Meter,
+    waited_out: AtomicBool,
+    http: OnceLock<reqwest::Client>,
+}
+
+impl Contacts {
+    pub(crate) fn new(
+        job: JobName,
+        who: Who,
+        ledger: Arc<dyn Ledger>,
+        clock: SharedClock,
+        stop: StopSignal,
+        manners: BTreeMap<ResourceName, Manners>,
+        budget: Budget,
+    ) -> Self {
+        let names = manners.keys().cloned().collect();
+        Self {
+            job,
+            who,
+            ledger,
+            clock,
+            stop,
+            manners,
+            names,
+            budget,
+            meter: Meter::default(),
+            waited_out: AtomicBool::new(false),
+            http: OnceLock::new(),
+        }
+    }
+
+    /// The signal that a person wants the pass to end.
+    #[must_use]
+    pub fn stop(&self) -> &StopSignal {
+        &self.stop
+    }
+
+    /// What the pass has spent.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    pub(crate) async fn control(&self) -> Result<Control, Stop> {
+        Ok(self.ledger.control(&self.job, &self.names).await?)
+    }
+
+    /// What a pass must obey before each item and each contact: the signal, a halt, a pause, a ban.
+    pub(crate) fn obey(&self, control: &Control) -> Result<(), Stop> {
+        if self.stop.urgency() > Urgency::None {
+            return Err(Stop::checkpoint(Reason::Stopped, "stopped by a signal"));
+        }
+        if control.halted {
+            return Err(Stop::Halted);
+        }
+        if control.paused {
+            return Err(Stop::checkpoint(Reason::Paused, "paused"));
+        }
+        match self.standing_ban(control) {
+            Some((resource, ban)) => Err(Stop::Ban { resource: resource.clone(), until: ban.until }),
+            None => Ok(()),
+        }
+    }
+
+    fn standing_ban<'c>(&self, control: &'c Control) -> Option<&'c (ResourceName, Ban)> {
+        let now = self.clock.now();
+        control.bans.iter().filter(|(_, ban)| ban.stands(now)).max_by_key(|(_, ban)| ban.until)
+    }
+
+    /// Waits for the resource's turn and gives leave for one contact.
+    ///
+    /// # Errors
+    /// [`Stop`] when a signal, a halt, a pause, a ban or the budget forbids it, before or after the wait.
+    pub async fn permit(&self, resource: &ResourceName) -> Result<Permit, Stop> {
+        self.obey(&self.control().await?)?;
+        self.meter.contact(&self.budget).map_err(|reason| Stop::checkpoint(reason, "the pass's contacts are spent"))?;
+        if let Some(manners) = self.manners.get(resource) {
+            let wait = manners.pacer.turn(manners.pace, &*self.clock).await;
+            if !wait.is_zero() {
+                self.sleep(wait).await?;
+                self.obey(&self.control().await?)?;
+            }
+        }
+        Ok(Permit { resource: resource.clone() })
+    }
+
+    /// Sleeps, unless a signal comes first.
+    async fn sleep(&self, span: Duration) -> Result<(), Stop> {
+        tokio::select! {
+            () = self.clock.sleep(span) => Ok(()),
+            () = self.stop.raised(Urgency::Soon) => Err(Stop::checkpoint(Reason::Stopped, "stopped by a signal")),
+        }
+    }
+
+    /// Sends a request under a permit of its own. 429 and 503 extend the ban; one no longer than the resource's
+    /// `max-retry-after` is waited out once a pass and the request is asked once more, after which the pass ends whatever the
+    /// answer.
+    ///
+    /// # Errors
+    /// [`Stop`] as [`Contacts::permit`], and a ban. The inner error is a request without an answer.
+    pub async fn send(
+        &self,
+        resource: &ResourceName,
+        request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder + Send + Sync,
+    ) -> Result<Result<reqwest::Response, Unanswered>, Stop> {
+        let mut permit = self.permit(resource).await?;
+        loop {
+            let response = match request(self.http()?).send().await {
+                Ok(response) => response,
+                Err(source) => return Ok(Err(Unanswered { resource: permit.resource, source })),
+            };
+            if !matches!(response.status().as_u16(), 429 | 503) {
+                return Ok(Ok(response));
+            }
+            let stands = self.ban_from(&permit, &response).await?;
+            let rules = self.manners.get(resource).map(|m| m.ban).unwrap_or_default();
+            let left = since(stands.until, self.clock.now());
+            if left > rules.wait_out_max || self.waited_out.swap(true, Ordering::SeqCst) {
+                return Err(Stop::Ban { resource: permit.resource, until: stands.until });
+            }
+            permit = self.wait_out(permit, left).await?;
+        }
+    }
+
+    async fn wait_out(&self, permit: Permit, left: Duration) -> Result<Permit, Stop> {
+        tracing::info!(resource = %permit.resource, wait_secs = left.as_secs(), "waiting the ban out, once");
+        self.sleep(left).await?;
+        self.obey(&self.control().await?)?;
+        self.meter.contact(&self.budget).map_err(|reason| Stop::checkpoint(reason, "the pass's contacts are spent"))?;
+        Ok(permit)
+    }
+
+    /// Whether a ban was waited out: the far side asked for less, so the pass ends after the item in hand.
+    pub(crate) fn asked_for_less(&self) -> bool {
+        self.waited_out.load(Ordering::SeqCst)
+    }
+
+    async fn ban_from(&self, permit: &Permit, response: &reqwest::Response) -> Result<Ban, Stop> {
+        let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok());
+        let rules = self.manners.get(&permit.resource).map(|m| m.ban).unwrap_or_default();
+        let now = self.clock.now();
+        let wait = ban::retry_after(header("retry-after"), header("date"), now, &rules);
+        let why = match header("retry-after") {
+            Some(value) => format!("{} with Retry-After: {value}", response.status()),
+            None => format!("{} without Retry-After", response.status()),
+        };
+        let word = Word { at: now, who: self.who.clone(), why };
+        Ok(self.ledger.extend_ban(&permit.resource, ban::until(now, wait), &word).await?)
+    }
+
+    fn http(&self) -> Result<&reqwest::Client, Stop> {
+        if let Some(client) = self.http.get() {
+            return Ok(client);
+        }
+        let client = http_client().map_err(|e| {
+            Stop::Fail(Diagnosis::failure(
+                "HW-NET-001",
+                format!("the HTTP client cannot start: {e}"),
+                "check the machine's TLS certificates and proxy settings",
+            ))
+        })?;
+        Ok(self.http.get_or_init(|| client))
+    }
+}
+
+/// The HTTP client of passes and notices: rustls, time-outs, a name of its own.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+    // A second call finds the provider installed; that is what is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .user_agent(concat!("highwater/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECS))
+        .read_timeout(Duration::from_secs(READ_TIMEOUT_SECS))
+        .build()
+}

@@ -1,0 +1,3 @@
+//! `exec`: any command as a bounded, locked, remembered pass.
+
+pub mod settings;

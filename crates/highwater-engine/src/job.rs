@@ -1,0 +1,267 @@
+//! What a kind of backlog has to say of itself: the [`Job`] trait, and what it is lent to say it with. Owns the seam
+//! between the engine and every kind; nothing of the pass itself.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures::Stream;
+use jiff::Timestamp;
+
+use crate::clock::SharedClock;
+use crate::contact::{Contacts, StopSignal};
+use crate::diagnosis::Diagnosis;
+use crate::ledger::{LedgerError, LedgerFault, PassRecord};
+use crate::lock::Held;
+use crate::name::{ItemKey, JobName, PassId, ResourceName};
+use crate::outcome::Outcome;
+use crate::report::{PassReport, Reason};
+use crate::worklist::Input;
+
+/// Why a pass stops. It leaves the item in hand unattempted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// A resource is banned.
+    Ban {
+        /// Which.
+        resource: ResourceName,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Call again.
+    Checkpoint {
+        /// Why.
+        reason: Reason,
+        /// In words.
+        message: String,
+    },
+    /// A person must look.
+    Halt {
+        /// One sentence.
+        why: String,
+        /// What a person needs to judge it.
+        evidence: String,
+    },
+    /// The job is halted already, by a person or another pass.
+    Halted,
+    /// Exit 2 or 1, as the diagnosis says.
+    Fail(Diagnosis),
+}
+
+impl Stop {
+    /// A checkpoint in words.
+    #[must_use]
+    pub fn checkpoint(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Checkpoint { reason, message: message.into() }
+    }
+}
+
+impl From<Diagnosis> for Stop {
+    fn from(diagnosis: Diagnosis) -> Self {
+        Self::Fail(diagnosis)
+    }
+}
+
+impl From<LedgerError> for Stop {
+    fn from(error: LedgerError) -> Self {
+        if error.fault == LedgerFault::Fenced {
+            return Self::checkpoint(Reason::LockLost, error.to_string());
+        }
+        Self::Fail(Diagnosis::from(error))
+    }
+}
+
+impl From<LedgerError> for Diagnosis {
+    fn from(error: LedgerError) -> Self {
+        let mut message = error.to_string();
+        let mut below = std::error::Error::source(&error);
+        while let Some(cause) = below {
+            message = format!("{message}: {cause}");
+            below = cause.source();
+        }
+        match error.fault {
+            LedgerFault::Fenced => Self::failure("HW-LED-001", message, "nothing: a newer pass holds the lock and goes on"),
+            LedgerFault::NotThere => Self::refusal("HW-LED-002", message, "look with `highwater items JOB` or `highwater status`"),
+            LedgerFault::Damaged => Self::failure(
+                "HW-LED-003",
+                message,
+                "stop all passes, move the file away and put the newest good backup from `backups/` in its place (`highwater doctor` names it)",
+            ),
+            LedgerFault::Full => Self::failure("HW-LED-004", message, "free space on that disk and call again: nothing is lost"),
+            LedgerFault::Denied => Self::failure("HW-LED-005", message, "make the state directory and the files in it writable for this user (`highwater doctor`)"),
+            LedgerFault::Newer => Self::refusal("HW-LED-006", message, "use the highwater that wrote this ledger, or a newer one"),
+            LedgerFault::Foreign => Self::refusal("HW-LED-007", message, "name another `state-dir`, or move that file away"),
+            LedgerFault::Other => Self::failure("HW-LED-008", message, "call again; if it stays, run `highwater doctor` and report it with this message"),
+        }
+    }
+}
+
+/// The smallest thing that is drained.
+pub trait WorkItem: Send + Sync + Sized + 'static {
+    /// What makes it itself in the ledger.
+    fn key(&self) -> ItemKey;
+    /// What is pinned with it.
+    fn encode(&self) -> Vec<u8>;
+    /// The item from what was pinned.
+    ///
+    /// # Errors
+    /// In words, when the bytes are not what [`WorkItem::encode`] writes; the item then goes to review (R14).
+    fn decode(key: &ItemKey, payload: &[u8]) -> Result<Self, String>;
+}
+
+/// What preparing an item came to.
+#[derive(Debug)]
+pub enum Attempt<P> {
+    /// It is ready to be committed.
+    Ready(P),
+    /// There is nothing to commit: this is what became of it.
+    Outcome(Outcome),
+}
+
+/// Where a job's effects are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effects {
+    /// In `commit`, in plan order.
+    InCommit,
+    /// In `prepare`, unordered; only recording is ordered (R13).
+    InPrepare,
+}
+
+/// What becomes of an item that was in hand when a pass was killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnknown {
+    /// It runs again: its effect is idempotent.
+    Rerun,
+    /// A person must look. A durable intent is then written before each effect.
+    Review,
+}
+
+/// One kind of backlog. The engine owns lock, ban, breaker, budget, pace, ledger and progress.
+pub trait Job: Send + Sync + 'static {
+    /// What is drained.
+    type Item: WorkItem;
+    /// What `prepare` hands to `commit`.
+    type Prepared: Send + Sync + 'static;
+
+    /// Where its effects are.
+    fn effects(&self) -> Effects {
+        Effects::InCommit
+    }
+
+    /// What becomes of an item whose effect may have happened.
+    fn on_unknown(&self) -> OnUnknown {
+        OnUnknown::Rerun
+    }
+
+    /// The given input its worklist is read from, if it has one. `known` is what was pinned: where its sign is still the
+    /// same, the bytes need not be hashed again.
+    fn input(&self, cx: &ReadCx, known: Option<&Input>) -> impl Future<Output = Result<Option<Input>, Stop>> + Send {
+        let _ = (cx, known);
+        async { Ok(None) }
+    }
+
+    /// Finishes what a crash left behind, under the lock, without contact.
+    fn recover(&self, cx: &mut CommitCx) -> impl Future<Output = Result<(), Stop>> + Send {
+        let _ = cx;
+        async { Ok(()) }
+    }
+
+    /// Lists what there is to do, in commit order; reads only.
+    fn plan(&self, cx: ReadCx) -> impl Stream<Item = Result<Self::Item, Stop>> + Send;
+
+    /// The slow part of one item; many run at once, each spawned, so it writes nothing shared. Dropped when the pass must
+    /// end at once.
+    fn prepare(
+        &self,
+        cx: ReadCx,
+        item: Arc<Self::Item>,
+    ) -> impl Future<Output = Result<Attempt<Self::Prepared>, Stop>> + Send;
+
+    /// How many bytes a preparation holds in memory; counted against `prefetch-bytes`.
+    fn weight(&self, ready: &Self::Prepared) -> u64 {
+        let _ = ready;
+        0
+    }
+
+    /// What to keep of a preparation, so that a kill does not make it run again.
+    fn keep(&self, ready: &Self::Prepared) -> Option<Vec<u8>> {
+        let _ = ready;
+        None
+    }
+
+    /// A preparation from what was kept; `None` prepares again.
+    fn recall(&self, item: &Self::Item, kept: &[u8]) -> Option<Self::Prepared> {
+        let _ = (item, kept);
+        None
+    }
+
+    /// Applies one item, in plan order, under the lock; idempotent per key.
+    fn commit(
+        &self,
+        cx: &mut CommitCx,
+        item: &Self::Item,
+        ready: Self::Prepared,
+    ) -> impl Future<Output = Result<Outcome, Stop>> + Send;
+
+    /// Closes the pass, once, before the lock is let go. `report.drained()` says whether every item is terminal.
+    fn seal(&self, cx: &mut CommitCx, report: &PassReport) -> impl Future<Output = Result<(), Stop>> + Send {
+        let _ = (cx, report);
+        async { Ok(()) }
+    }
+}
+
+/// What planning and preparing are lent: contacts, the clock, the signal to stop. Cheap to clone.
+#[derive(Clone)]
+pub struct ReadCx {
+    /// The job.
+    pub job: JobName,
+    /// The pass; `None` in a dry run.
+    pub pass: Option<PassId>,
+    /// The clock.
+    pub clock: SharedClock,
+    /// When the pass's time is spent, by [`crate::clock::Clock::elapsed`].
+    pub deadline: Option<std::time::Duration>,
+    /// Permits to contact, and the HTTP client that carries them.
+    pub contacts: Arc<Contacts>,
+}
+
+impl ReadCx {
+    /// The signal that a person wants the pass to end.
+    #[must_use]
+    pub fn stop(&self) -> &StopSignal {
+        self.contacts.stop()
+    }
+}
+
+/// What recovering, committing and sealing are lent besides: the held locks and their sessions.
+pub struct CommitCx {
+    /// All that planning is lent.
+    pub read: ReadCx,
+    /// Passes of this job that were killed; in `recover` only.
+    pub killed: Vec<PassRecord>,
+    /// What a person should know besides; printed with the report.
+    pub notes: Vec<String>,
+    held: BTreeMap<ResourceName, Box<dyn Held>>,
+    watermarks: Vec<(String, Timestamp)>,
+}
+
+impl CommitCx {
+    pub(crate) fn new(read: ReadCx, held: BTreeMap<ResourceName, Box<dyn Held>>) -> Self {
+        Self { read, killed: Vec::new(), notes: Vec::new(), held, watermarks: Vec::new() }
+    }
+
+    /// The session that holds the lock of `resource`, for work that must be fenced by it; `None` when the lock's session is
+    /// of another type.
+    pub fn session<S: 'static>(&mut self, resource: &ResourceName) -> Option<&mut S> {
+        self.held.get_mut(resource)?.session().downcast_mut()
+    }
+
+    /// In `seal`: stamps a watermark by the same transaction that marks the worklist drained.
+    pub fn stamp_watermark(&mut self, name: impl Into<String>, value: Timestamp) {
+        self.watermarks.push((name.into(), value));
+    }
+
+    pub(crate) fn watermarks(&self) -> &[(String, Timestamp)] {
+        &self.watermarks
+    }
+}

@@ -1,0 +1,61 @@
+//! The lock: at most one pass at a time per resource (R1). Owns the traits; `lock/file.rs` is flock(2), and a database crate
+//! brings its own. The engine knows no SQL: a lock's session is lent to the job as it is.
+
+mod file;
+
+use std::any::Any;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use crate::diagnosis::Diagnosis;
+
+pub use file::{FileLock, HELD_TRIES_MAX};
+
+/// What two locks have in common when they are the same lock under two names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum LockIdentity {
+    /// A file that is there.
+    Inode {
+        /// Its device.
+        device: u64,
+        /// Its inode.
+        inode: u64,
+    },
+    /// A file that is not there yet: its directory's real path and its name.
+    Path(PathBuf),
+    /// A key in a database.
+    Key(String),
+}
+
+/// A lock that can be tried.
+#[async_trait]
+pub trait Lock: Send + Sync + 'static {
+    /// How it is written in a config: `file:/var/lock/x.lock`.
+    fn describe(&self) -> String;
+    /// What makes it the same lock as another.
+    ///
+    /// # Errors
+    /// [`Diagnosis`] when it cannot be told.
+    fn identity(&self) -> Result<LockIdentity, Diagnosis>;
+    /// Takes it if it is free; `None` when someone else holds it.
+    ///
+    /// # Errors
+    /// [`Diagnosis`] when it can be neither taken nor found held: permissions, a missing directory, a lost connection.
+    async fn try_take(&self) -> Result<Option<Box<dyn Held>>, Diagnosis>;
+    /// Who holds it, as far as the machine can tell; for messages only.
+    fn holder_hint(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Whether a lock is still held; asked before every commit, so it is cheap and does not block.
+pub type Probe = Box<dyn Fn() -> bool + Send + Sync>;
+
+/// A lock that is held; dropping it lets it go.
+pub trait Held: Send + 'static {
+    /// Tells whether it is still held.
+    fn probe(&self) -> Probe;
+    /// What the lock lives in, for work that must be fenced by it: a database session, or nothing.
+    fn session(&mut self) -> &mut (dyn Any + Send);
+}

@@ -1,0 +1,441 @@
+//! The pipeline: items are prepared N at a time and committed one at a time, in plan order (R13). Owns the window of items in
+//! hand and how a stop winds it down; the pass around it is [`crate::pass`]'s.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::contact::Urgency;
+use crate::diagnosis::Diagnosis;
+use crate::job::{Attempt, CommitCx, Effects, Job, OnUnknown, ReadCx, Stop, WorkItem};
+use crate::ledger::{Intent, Ledger, OpenItem};
+use crate::lock::Probe;
+use crate::name::{PassId, WorklistId};
+use crate::outcome::{Outcome, OutcomeKind};
+use crate::recorder::Recorder;
+use crate::report::Reason;
+
+/// Items read from the ledger at a time.
+pub const FEED_ITEMS: usize = 256;
+/// How far preparation whose effects are unordered may run ahead of recording: a slow head holds up this many, not the rest.
+pub const UNORDERED_AHEAD_ITEMS: usize = 4096;
+/// Unit in which prepared bytes are counted against `prefetch-bytes`.
+const WEIGHT_UNIT_BYTES: u64 = 4096;
+
+/// Remembers the first reason to stop; the pass winds down once there is one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stopper(Arc<(OnceLock<Stop>, tokio::sync::Notify)>);
+
+impl Stopper {
+    pub(crate) fn stop(&self, stop: Stop) {
+        if self.0.0.set(stop).is_ok() {
+            self.0.1.notify_waiters();
+        }
+    }
+
+    pub(crate) fn stopped(&self) -> Option<&Stop> {
+        self.0.0.get()
+    }
+
+    async fn wait(&self) {
+        let notified = self.0.1.notified();
+        tokio::pin!(notified);
+        notified.as_mut().enable();
+        if self.stopped().is_none() {
+            notified.await;
+        }
+    }
+}
+
+/// How much is in hand at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Width {
+    pub(crate) concurrency: usize,
+    pub(crate) prefetch_bytes: u64,
+}
+
+/// Time spent in stages, in microseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Stages {
+    pub(crate) prepare_us: AtomicU64,
+    pub(crate) commit_us: AtomicU64,
+}
+
+impl Stages {
+    fn add(slot: &AtomicU64, span: Duration) {
+        slot.fetch_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// The drain of one pass.
+pub(crate) struct Drain<J: Job> {
+    pub(crate) job: Arc<J>,
+    pub(crate) cx: ReadCx,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) worklist: WorklistId,
+    pub(crate) pass: PassId,
+    pub(crate) probes: Vec<Probe>,
+    pub(crate) recorder: Recorder,
+    pub(crate) stopper: Stopper,
+    pub(crate) width: Width,
+    pub(crate) stages: Arc<Stages>,
+    /// By [`crate::clock::Clock::elapsed`].
+    pub(crate) deadline: Option<Duration>,
+}
+
+/// What a preparation came to.
+enum Finished<P> {
+    Ready { ready: P, _weight: Option<OwnedSemaphorePermit> },
+    Judged(Outcome),
+    /// The stop is in the [`Stopper`]; the item stays unattempted.
+    Stopped,
+}
+
+/// An item in hand, in plan order.
+struct Slot<J: Job> {
+    position: u64,
+    number: u64,
+    item: Arc<J::Item>,
+    work: Work<J::Prepared>,
+    _window: OwnedSemaphorePermit,
+}
+
+enum Work<P> {
+    Task(AbortOnDrop<Finished<P>>),
+    Known(Finished<P>),
+}
+
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What preparations share.
+struct Shared<J: Job> {
+    job: Arc<J>,
+    cx: ReadCx,
+    recorder: Recorder,
+    stopper: Stopper,
+    stages: Arc<Stages>,
+    weight: Arc<Semaphore>,
+    weight_units_max: u32,
+    /// The number of the next item to be committed or recorded.
+    head: watch::Sender<u64>,
+}
+
+impl<J: Job> Drain<J> {
+    /// Drains until the list or the pass ends; the reason is in the stopper.
+    pub(crate) async fn run(self, commit_cx: &mut CommitCx) {
+        let ahead = match self.job.effects() {
+            Effects::InCommit => self.width.concurrency + 1,
+            Effects::InPrepare => self.width.concurrency.max(UNORDERED_AHEAD_ITEMS),
+        };
+        let weight_units_max =
+            u32::try_from((self.width.prefetch_bytes / WEIGHT_UNIT_BYTES).max(1)).unwrap_or(u32::MAX >> 4).min(u32::MAX >> 4);
+        let shared = Arc::new(Shared {
+            job: Arc::clone(&self.job),
+            cx: self.cx.clone(),
+            recorder: self.recorder.clone(),
+            stopper: self.stopper.clone(),
+            stages: Arc::clone(&self.stages),
+            weight: Arc::new(Semaphore::new(weight_units_max as usize)),
+            weight_units_max,
+            head: watch::Sender::new(0),
+        });
+        let (slots, in_hand) = mpsc::channel(ahead);
+        tokio::join!(self.feed(&shared, slots, ahead), self.commit(&shared, in_hand, commit_cx));
+    }
+
+    /// Starts preparations in plan order until the list ends or something stops the pass.
+    async fn feed(&self, shared: &Arc<Shared<J>>, slots: mpsc::Sender<Slot<J>>, ahead: usize) {
+        let window = Arc::new(Semaphore::new(ahead));
+        let running = Arc::new(Semaphore::new(self.width.concurrency));
+        let mut feed = Feed { drain: self, page: VecDeque::new(), last: None, version: 0, number: 0 };
+        loop {
+            let room = async {
+                let held = Arc::clone(&window).acquire_owned().await;
+                let run = Arc::clone(&running).acquire_owned().await;
+                held.ok().zip(run.ok())
+            };
+            let permits = tokio::select! {
+                biased;
+                () = self.stopper.wait() => None,
+                // A pass that waits for a slow item is still told to end.
+                () = self.cx.stop().raised(Urgency::Soon) => {
+                    self.stopper.stop(Stop::checkpoint(Reason::Stopped, "stopped by a signal"));
+                    None
+                }
+                permits = room => permits,
+            };
+            let Some((held, run)) = permits else { return };
+            let next = match feed.next().await {
+                Ok(Some(item)) => item,
+                Ok(None) => {
+                    drop((held, run));
+                    match self.look_again(&window, ahead, &mut feed).await {
+                        Ok(true) => continue,
+                        Ok(false) => return,
+                        Err(stop) => return self.stopper.stop(stop),
+                    }
+                }
+                Err(stop) => return self.stopper.stop(stop),
+            };
+            let slot = match self.begin(shared, next, feed.number, held, run).await {
+                Ok(Some(slot)) => slot,
+                Ok(None) => continue,
+                Err(stop) => return self.stopper.stop(stop),
+            };
+            feed.number += 1;
+            if slots.send(slot).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// At the end of the list: waits until all in hand is recorded, then looks whether a person put items back.
+    async fn look_again(&self, window: &Semaphore, ahead: usize, feed: &mut Feed<'_, J>) -> Result<bool, Stop> {
+        let all = u32::try_from(ahead).unwrap_or(u32::MAX);
+        tokio::select! {
+            () = self.stopper.wait() => return Ok(false),
+            _ = window.acquire_many(all) => {}
+        }
+        if !self.recorder.flushed().await {
+            return Ok(false);
+        }
+        feed.last = None;
+        feed.fill().await?;
+        Ok(!feed.page.is_empty())
+    }
+
+    async fn begin(
+        &self,
+        shared: &Arc<Shared<J>>,
+        open: OpenItem,
+        number: u64,
+        window: OwnedSemaphorePermit,
+        run: OwnedSemaphorePermit,
+    ) -> Result<Option<Slot<J>>, Stop> {
+        let OpenItem { position, key, payload, intent, .. } = open;
+        let item = match J::Item::decode(&key, &payload) {
+            Ok(item) => Arc::new(item),
+            // A damaged row stops nothing (R14): it is recorded without being decoded.
+            Err(why) => {
+                let outcome = Outcome::because(OutcomeKind::Review, format!("its row in the ledger cannot be read: {why}"));
+                self.recorder.outcome(position, outcome).await;
+                return Ok(None);
+            }
+        };
+        let known = match intent {
+            Some(Intent::Judged(outcome)) => Some(Finished::Judged(outcome)),
+            Some(Intent::Prepared(kept)) => {
+                kept.and_then(|kept| self.job.recall(&item, &kept)).map(|ready| Finished::Ready { ready, _weight: None })
+            }
+            Some(Intent::Started) if self.job.on_unknown() == OnUnknown::Review => Some(Finished::Judged(Outcome::because(
+                OutcomeKind::Review,
+                "a pass was killed while this item was in hand: whether its effect happened is unknown",
+            ))),
+            Some(Intent::Started) | None => None,
+        };
+        let work = match known {
+            Some(known) => Work::Known(known),
+            None => {
+                self.may_begin()?;
+                if self.job.effects() == Effects::InPrepare
+                    && self.job.on_unknown() == OnUnknown::Review
+                    && !self.recorder.intent_written(position, Intent::Started).await
+                {
+                    // The recorder said why.
+                    return Ok(None);
+                }
+                let task = Arc::clone(shared).prepare(position, number, Arc::clone(&item), run);
+                Work::Task(AbortOnDrop(tokio::spawn(task)))
+            }
+        };
+        Ok(Some(Slot { position, number, item, work, _window: window }))
+    }
+
+    /// Before an item is begun: time, items, locks.
+    fn may_begin(&self) -> Result<(), Stop> {
+        if self.deadline.is_some_and(|deadline| self.cx.clock.elapsed() >= deadline) {
+            return Err(Stop::checkpoint(Reason::BudgetTime, "the pass's time is spent"));
+        }
+        if self.cx.contacts.asked_for_less() {
+            return Err(Stop::checkpoint(Reason::BannedUntil, "the far side asked for less: a ban was waited out once"));
+        }
+        self.locks_held()?;
+        self.cx.contacts.meter().item(self.cx.contacts.budget()).map_err(|reason| {
+            Stop::checkpoint(reason, if reason == Reason::BudgetItems { "the pass's items are spent" } else { "the pass's bytes are spent" })
+        })
+    }
+
+    fn locks_held(&self) -> Result<(), Stop> {
+        if self.probes.iter().all(|held| held()) {
+            Ok(())
+        } else {
+            Err(Stop::checkpoint(Reason::LockLost, "the lock was lost while it was held"))
+        }
+    }
+
+    /// Commits or records what is in hand, in plan order.
+    async fn commit(&self, shared: &Shared<J>, mut in_hand: mpsc::Receiver<Slot<J>>, cx: &mut CommitCx) {
+        while let Some(slot) = in_hand.recv().await {
+            let Slot { position, number, item, work, _window } = slot;
+            let finished = match work {
+                Work::Known(finished) => Some(finished),
+                Work::Task(mut task) => tokio::select! {
+                    joined = &mut task.0 => Some(joined.unwrap_or_else(|e| self.broken(position, &e))),
+                    () = self.must_end_now() => None,
+                },
+            };
+            let Some(finished) = finished else {
+                in_hand.close();
+                return;
+            };
+            match finished {
+                Finished::Judged(outcome) => self.recorder.outcome(position, outcome).await,
+                Finished::Stopped => {}
+                Finished::Ready { ready, _weight } => {
+                    if self.stopper.stopped().is_none()
+                        && let Err(stop) = self.commit_one(position, &item, ready, cx).await
+                    {
+                        self.stopper.stop(stop);
+                    }
+                }
+            }
+            shared.head.send_replace(number + 1);
+        }
+    }
+
+    /// A second signal: preparations are dropped, what is done is recorded.
+    async fn must_end_now(&self) {
+        self.cx.stop().raised(Urgency::Now).await;
+        self.stopper.stop(Stop::checkpoint(Reason::Stopped, "stopped at once by a second signal"));
+    }
+
+    fn broken(&self, position: u64, error: &tokio::task::JoinError) -> Finished<J::Prepared> {
+        self.stopper.stop(Stop::Fail(Diagnosis::failure(
+            "HW-BUG-001",
+            format!("preparing item {} broke off: {error}", position + 1),
+            "report it with this message; the item is untried and the next pass goes on",
+        )));
+        Finished::Stopped
+    }
+
+    async fn commit_one(&self, position: u64, item: &J::Item, ready: J::Prepared, cx: &mut CommitCx) -> Result<(), Stop> {
+        self.cx.contacts.obey(&self.cx.contacts.control().await?)?;
+        self.locks_held()?;
+        if self.job.on_unknown() == OnUnknown::Review && !self.recorder.intent_written(position, Intent::Started).await {
+            return Ok(());
+        }
+        let begun = self.cx.clock.elapsed();
+        let outcome = match self.job.commit(cx, item, ready).await {
+            Ok(outcome) => outcome,
+            Err(stop) => {
+                self.recorder.withdraw(position).await;
+                return Err(stop);
+            }
+        };
+        Stages::add(&self.stages.commit_us, self.cx.clock.elapsed().saturating_sub(begun));
+        self.recorder.outcome(position, outcome).await;
+        Ok(())
+    }
+}
+
+impl<J: Job> Shared<J> {
+    async fn prepare(
+        self: Arc<Self>,
+        position: u64,
+        number: u64,
+        item: Arc<J::Item>,
+        run: OwnedSemaphorePermit,
+    ) -> Finished<J::Prepared> {
+        let begun = self.cx.clock.elapsed();
+        let attempt = self.job.prepare(self.cx.clone(), item).await;
+        Stages::add(&self.stages.prepare_us, self.cx.clock.elapsed().saturating_sub(begun));
+        if let Err(stop) = &attempt {
+            // Before the slot is free, so that no other item begins.
+            self.stopper.stop(stop.clone());
+        }
+        let attempt = match attempt {
+            Ok(Attempt::Ready(ready)) => {
+                let units = self.job.weight(&ready).div_ceil(WEIGHT_UNIT_BYTES).min(u64::from(self.weight_units_max));
+                let units = u32::try_from(units).unwrap_or(self.weight_units_max);
+                let mut head = self.head.subscribe();
+                let weight = tokio::select! {
+                    biased;
+                    // The head must get through, or those behind it would hold all the weight for ever.
+                    _ = head.wait_for(|head| *head >= number) => None,
+                    weight = Arc::clone(&self.weight).acquire_many_owned(units) => weight.ok(),
+                };
+                Ok((ready, weight))
+            }
+            Ok(Attempt::Outcome(outcome)) => Err(Some(outcome)),
+            Err(_) => Err(None),
+        };
+        drop(run);
+        match attempt {
+            Ok((ready, weight)) => {
+                let kept = self.job.keep(&ready);
+                if self.recorder.intent_written(position, Intent::Prepared(kept)).await {
+                    Finished::Ready { ready, _weight: weight }
+                } else {
+                    Finished::Stopped
+                }
+            }
+            Err(Some(outcome)) => {
+                if *self.head.borrow() != number {
+                    self.recorder.intent(position, Intent::Judged(outcome.clone())).await;
+                }
+                Finished::Judged(outcome)
+            }
+            Err(None) => {
+                self.recorder.withdraw(position).await;
+                Finished::Stopped
+            }
+        }
+    }
+}
+
+/// Reads open items in plan order, and reads again when something may have changed.
+struct Feed<'d, J: Job> {
+    drain: &'d Drain<J>,
+    page: VecDeque<OpenItem>,
+    last: Option<(u32, u64)>,
+    version: u64,
+    /// Items begun so far.
+    number: u64,
+}
+
+impl<J: Job> Feed<'_, J> {
+    async fn next(&mut self) -> Result<Option<OpenItem>, Stop> {
+        let contacts = &self.drain.cx.contacts;
+        let control = contacts.control().await?;
+        contacts.obey(&control)?;
+        if control.version != self.version {
+            // A person may have skipped what was read ahead.
+            self.page.clear();
+            self.version = control.version;
+        }
+        if self.page.is_empty() {
+            self.fill().await?;
+        }
+        let next = self.page.pop_front();
+        if let Some(item) = &next {
+            self.last = Some((item.rank, item.position));
+        }
+        Ok(next)
+    }
+
+    async fn fill(&mut self) -> Result<(), Stop> {
+        let drain = self.drain;
+        self.page = drain.ledger.open_items(drain.worklist, drain.pass, self.last, FEED_ITEMS).await?.into();
+        Ok(())
+    }
+}

@@ -1,0 +1,301 @@
+//! The settings every kind of job shares, one struct per module of the engine, as they stand in `highwater.toml`.
+//! Owns fields, bounds, defaults and what each field means (the doc comments become `docs/config.md` and the JSON
+//! Schema); does not own reading the file, which is the binary's, nor the fields of a kind, which are the kind's.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::name::ResourceName;
+
+mod duration;
+mod percent;
+mod place;
+mod size;
+mod text;
+mod whole;
+mod words;
+
+pub use duration::{DURATION_DAYS_MAX, DurationText};
+pub use percent::Percent;
+pub use place::{FilePath, HttpUrl, LockAddress};
+pub use size::ByteSize;
+pub use text::ValueError;
+pub use whole::{COUNT_MAX, Concurrency, Count, Whole};
+pub use words::{CommandLine, SecretText};
+
+/// Something wrong with a settings struct as a whole that no single value shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The field to point at, within its struct.
+    pub field: &'static str,
+    /// What was found and what was expected.
+    pub message: String,
+    /// What to do.
+    pub next: String,
+}
+
+impl Problem {
+    pub(crate) fn new(field: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { field, message: message.into(), next: next.into() }
+    }
+}
+
+/// What passes compete for or must be polite to: its lock, its pace and its bans.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ResourceSettings {
+    /// The lock, `file:PATH`: flock(2), shared with every program that locks the same path. Absent: a file of the
+    /// resource's own in the state directory.
+    pub lock: Option<LockAddress>,
+    /// Takes the lock on a network file system too, where flock(2) may not hold between hosts.
+    pub allow_network_fs: bool,
+    /// The wait between two contacts.
+    pub pace: DurationText,
+    /// How much of the pace is random, up and down, so that hosts do not fall into step.
+    pub jitter: Percent,
+    /// A ban no longer than this is waited out once within the pass; a longer one ends the pass.
+    pub max_retry_after: DurationText,
+    /// The ban that an absent or unreadable `Retry-After` means.
+    pub fallback_ban: DurationText,
+    /// The longest ban taken from a `Retry-After`; a longer one is cut to this.
+    pub ban_max: DurationText,
+}
+
+impl Default for ResourceSettings {
+    fn default() -> Self {
+        Self {
+            lock: None,
+            allow_network_fs: false,
+            pace: DurationText::secs(0),
+            jitter: Percent::whole(20),
+            max_retry_after: DurationText::secs(5 * 60),
+            fallback_ban: DurationText::secs(60),
+            ban_max: DurationText::days(30),
+        }
+    }
+}
+
+impl ResourceSettings {
+    /// Makes relative paths absolute, counted from the config file's directory.
+    pub fn resolve(&mut self, base: &Path) {
+        if let Some(lock) = &mut self.lock {
+            lock.resolve(base);
+        }
+    }
+}
+
+/// When a job halts until a person re-arms it.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BreakerSettings {
+    /// The share of judged items that may fail (`review`, and `retry` that counted an attempt).
+    pub failed: Percent,
+    /// Judge failures from this many items on; at the end of a shorter worklist more than half must fail.
+    pub failed_after: Count,
+    /// The share of judged items that may be `gone`.
+    pub gone: Percent,
+    /// Judge `gone` from this many items on.
+    pub gone_after: Count,
+}
+
+impl Default for BreakerSettings {
+    fn default() -> Self {
+        Self {
+            failed: Percent::whole(5),
+            failed_after: Count::of(50),
+            gone: Percent::whole(30),
+            gone_after: Count::of(100),
+        }
+    }
+}
+
+/// What one pass may spend; it ends as a checkpoint (exit 3) when the first of these is gone.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BudgetSettings {
+    /// Items. Absent: no limit.
+    pub max_items: Option<Count>,
+    /// Contacts with the far side. Absent: no limit.
+    pub max_contacts: Option<Count>,
+    /// Bytes read from or sent to the far side. Absent: no limit.
+    pub max_bytes: Option<ByteSize>,
+    /// Time, from the lock on. Absent: no limit.
+    pub max_time: Option<DurationText>,
+}
+
+/// Most outcomes in one durable group.
+pub const RECORD_ITEMS_MAX: u64 = 4_096;
+/// Most attempts a setting grants an item.
+pub const ATTEMPTS_MAX: u64 = 1_000;
+
+/// A named backlog: what every kind of job takes. `kind` itself is read by whoever knows the kinds.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct JobSettings {
+    /// The resources whose locks, bans and pace a pass takes, as declared in `[resource.NAME]`. Absent: one of the
+    /// job's own.
+    #[schemars(schema_with = "resource_names")]
+    pub resources: Vec<ResourceName>,
+    /// `false` keeps the job from running on this host: a pass ends at once (exit 3, `disarmed`) and `--all` skips it.
+    pub armed: bool,
+    /// `true`: each pass resumes the open worklist or pins a new round. `false`: drained is an end.
+    pub recurring: bool,
+    /// How many items are prepared at once; commits stay in plan order.
+    pub concurrency: Concurrency,
+    /// How many bytes of prepared items may wait for their commit.
+    pub prefetch_bytes: ByteSize,
+    /// Outcomes are made durable in groups of at most this many; 1 makes each durable on its own.
+    pub record_items: Whole<1, RECORD_ITEMS_MAX>,
+    /// An outcome waits at most this long for its group to fill.
+    pub record_delay: DurationText,
+    /// How long a pass waits for a lock; waiting leaves a ticket, to which passes that do not wait yield.
+    pub lock_wait: DurationText,
+    /// What one pass may spend.
+    pub budget: BudgetSettings,
+    /// When the job halts.
+    pub breaker: BreakerSettings,
+    /// After this many counted attempts an item that still fails becomes `review`.
+    pub attempts_max: Whole<1, ATTEMPTS_MAX>,
+    /// A directory where `.done` and `.halted` are kept for an older wrapper; deleting `.halted` there re-arms the job.
+    /// Absent: none.
+    pub markers: Option<FilePath>,
+    /// Notify `silent` when nothing was drained for this long. Absent: never.
+    pub silent_after: Option<DurationText>,
+}
+
+impl Default for JobSettings {
+    fn default() -> Self {
+        Self {
+            resources: Vec::new(),
+            armed: true,
+            recurring: false,
+            concurrency: Concurrency::of(2),
+            prefetch_bytes: ByteSize::mib(64),
+            record_items: Whole::of(256),
+            record_delay: DurationText::millis(100),
+            lock_wait: DurationText::secs(0),
+            budget: BudgetSettings::default(),
+            breaker: BreakerSettings::default(),
+            attempts_max: Whole::of(5),
+            markers: None,
+            silent_after: None,
+        }
+    }
+}
+
+impl JobSettings {
+    /// Makes relative paths absolute, counted from the config file's directory.
+    pub fn resolve(&mut self, base: &Path) {
+        if let Some(markers) = &mut self.markers {
+            markers.resolve(base);
+        }
+    }
+}
+
+fn resource_names(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array",
+        "title": "list of names",
+        "items": {"type": "string", "minLength": 1},
+        "uniqueItems": true,
+    })
+}
+
+/// A webhook or command that is told about changes, once per change.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NotifySettings {
+    /// Where to POST. Exactly one of `url` and `command`.
+    pub url: Option<HttpUrl>,
+    /// What to start, with the message as JSON on stdin. Exactly one of `url` and `command`.
+    pub command: Option<CommandLine>,
+    /// The shape of the message.
+    pub template: NotifyTemplate,
+    /// Which changes are told.
+    pub on: Vec<NotifyEvent>,
+    /// The time a delivery may take before it counts as failed and is tried again.
+    pub timeout: DurationText,
+    /// Headers of the request, such as `Authorization`.
+    pub headers: BTreeMap<String, SecretText>,
+}
+
+impl Default for NotifySettings {
+    fn default() -> Self {
+        Self {
+            url: None,
+            command: None,
+            template: NotifyTemplate::default(),
+            on: NotifyEvent::ALL.to_vec(),
+            timeout: DurationText::secs(10),
+            headers: BTreeMap::new(),
+        }
+    }
+}
+
+impl NotifySettings {
+    /// What is wrong with the settings as a whole.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        match (&self.url, &self.command) {
+            (Some(_), None) | (None, Some(_)) => {}
+            (None, None) => problems.push(Problem::new(
+                "url",
+                "found neither `url` nor `command`, expected exactly one of them",
+                "add `url = \"https://…\"` to POST to, or `command = [\"…\"]` to start",
+            )),
+            (Some(_), Some(_)) => problems.push(Problem::new(
+                "command",
+                "found both `url` and `command`, expected exactly one of them",
+                "keep one here and move the other to a `[[notify]]` of its own",
+            )),
+        }
+        if self.url.is_none() && !self.headers.is_empty() {
+            problems.push(Problem::new(
+                "headers",
+                "found headers without a `url` to send them to",
+                "remove `headers`, or add `url`",
+            ));
+        }
+        problems
+    }
+}
+
+/// The shape of a notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum NotifyTemplate {
+    /// Everything, as one JSON object.
+    #[default]
+    Json,
+    /// What a Slack incoming webhook takes.
+    Slack,
+    /// What an ntfy topic takes.
+    Ntfy,
+}
+
+/// A change that is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum NotifyEvent {
+    /// The job halted: a person must look.
+    Halted,
+    /// The job, or the round of a recurring one, is drained.
+    Drained,
+    /// There are new items in `review`.
+    Review,
+    /// A pass ended with exit 1 or 2.
+    Failed,
+    /// Nothing was drained for `silent-after`.
+    Silent,
+}
+
+impl NotifyEvent {
+    /// Every change.
+    pub const ALL: [Self; 5] = [Self::Halted, Self::Drained, Self::Review, Self::Failed, Self::Silent];
+}

@@ -1,0 +1,61 @@
+//! What a pass is told of its job and its resources: the config's values, resolved. Owns nothing but the shape.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ban::BanRules;
+use crate::breaker::BreakerRules;
+use crate::budget::Budget;
+use crate::lock::Lock;
+use crate::name::{JobName, ResourceName};
+use crate::pace::{Pace, Pacer};
+use crate::recorder::Grouping;
+
+/// A resource, resolved.
+#[derive(Clone)]
+pub struct ResourceSpec {
+    /// Its name.
+    pub name: ResourceName,
+    /// Its lock.
+    pub lock: Arc<dyn Lock>,
+    /// Delay and jitter between contacts.
+    pub pace: Pace,
+    /// How `Retry-After` is read.
+    pub ban: BanRules,
+    /// Its waiting line; one for all passes of the process.
+    pub pacer: Arc<Pacer>,
+}
+
+/// A job, resolved.
+#[derive(Clone)]
+pub struct JobSpec {
+    /// Its name.
+    pub name: JobName,
+    /// Its kind.
+    pub kind: String,
+    /// Whether it may run on this host.
+    pub armed: bool,
+    /// Whether a drained worklist is followed by the next round.
+    pub recurring: bool,
+    /// Its resources.
+    pub resources: Vec<ResourceSpec>,
+    /// Items prepared at a time.
+    pub concurrency: usize,
+    /// Most bytes that preparations hold in memory.
+    pub prefetch_bytes: u64,
+    /// How outcomes are grouped.
+    pub grouping: Grouping,
+    /// How long to wait for a lock.
+    pub lock_wait: Duration,
+    /// What one pass may spend.
+    pub budget: Budget,
+    /// When it halts by itself.
+    pub breaker: BreakerRules,
+    /// Counted attempts after which an item goes to review.
+    pub attempts_max: u32,
+    /// Where `.done` and `.halted` are kept for those who read them: a directory, or a path that they are appended to.
+    pub markers: Option<PathBuf>,
+    /// Nothing drained for this long is told to people.
+    pub silent_after: Option<Duration>,
+}

@@ -1,0 +1,201 @@
+//! The text of one configuration file and what stood where in it: lines, entries, origins.
+//! Owns the way from a byte offset to a line; knows nothing of what a field means.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use highwater_engine::diagnosis::Diagnosis;
+use indexmap::IndexMap;
+use serde_json::Value as Json;
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::codes;
+
+/// Largest configuration file that is read.
+pub(crate) const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// A configuration file in memory.
+pub(super) struct SourceFile {
+    pub(super) path: PathBuf,
+    pub(super) text: String,
+}
+
+impl SourceFile {
+    /// Reads the file.
+    pub(super) fn read(path: &Path) -> Result<Self, Diagnosis> {
+        let refuse = |message: String, next: &str| Err(Diagnosis::refusal(codes::UNREADABLE, message, next).in_file(path));
+        let bytes = match read_bounded(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return refuse(
+                    "found no such file, expected a configuration".to_owned(),
+                    "correct the path, or write a configuration there with `highwater init DIR`",
+                );
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => {
+                return refuse(
+                    "found a directory, expected a file".to_owned(),
+                    "name the file in it, usually `highwater.toml`",
+                );
+            }
+            Err(error) => {
+                return refuse(
+                    format!("found a file that cannot be read ({error}), expected a readable one"),
+                    "run as the user who owns the file, or give that user the right to read it",
+                );
+            }
+        };
+        if bytes.len() as u64 > CONFIG_BYTES_MAX {
+            return refuse(
+                format!("found more than {CONFIG_BYTES_MAX} bytes, expected a configuration of at most that"),
+                "check that this is the configuration and not a worklist",
+            );
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Self { path: path.to_owned(), text }),
+            Err(error) => {
+                let valid = error.utf8_error().valid_up_to();
+                let line = line_at(error.as_bytes(), valid);
+                let refusal = Diagnosis::refusal(
+                    codes::SYNTAX,
+                    "found a byte that is not UTF-8, expected TOML, which is UTF-8",
+                    "save the file as UTF-8",
+                );
+                Err(refusal.in_file(path).at_line(line))
+            }
+        }
+    }
+
+    /// The line that holds a byte, counted from 1.
+    pub(super) fn line(&self, offset: usize) -> u64 {
+        line_at(self.text.as_bytes(), offset)
+    }
+
+    /// The column of a byte in its line, in characters, counted from 1.
+    pub(super) fn column(&self, offset: usize) -> usize {
+        let before = self.text.get(..offset).unwrap_or(&self.text);
+        before.chars().rev().take_while(|c| *c != '\n').count() + 1
+    }
+
+    /// A refusal that points into this file.
+    pub(super) fn refusal(
+        &self,
+        code: &'static str,
+        line: u64,
+        field: &str,
+        message: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Diagnosis {
+        Diagnosis::refusal(code, message, next).in_file(&self.path).at_line(line).at_field(field)
+    }
+
+    /// The name of the file without its directory.
+    pub(super) fn name(&self) -> String {
+        self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
+    }
+}
+
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn line_at(bytes: &[u8], offset: usize) -> u64 {
+    let before = bytes.get(..offset).unwrap_or(bytes);
+    1 + before.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// Where an effective value came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A flag of the command line.
+    Flag,
+    /// An environment variable.
+    Environment(&'static str),
+    /// A line of the file, counted from 1.
+    File(u64),
+    /// Nothing gave it.
+    Default,
+}
+
+/// One value as it stands in the file.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) line: u64,
+    /// The value before `${NAME}` was replaced.
+    pub(super) raw: Json,
+    /// Whether a `${NAME}` was replaced in it.
+    pub(super) secret: bool,
+}
+
+/// Every value of the file by its dotted field.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Entries(IndexMap<String, Entry>);
+
+impl Entries {
+    pub(super) fn insert(&mut self, field: String, entry: Entry) {
+        self.0.insert(field, entry);
+    }
+
+    pub(super) fn get(&self, field: &str) -> Option<&Entry> {
+        self.0.get(field)
+    }
+
+    /// The line of a field, if the file has it.
+    pub(super) fn line(&self, field: &str) -> Option<u64> {
+        self.get(field).map(|entry| entry.line)
+    }
+}
+
+/// A dotted field: where in the file a value belongs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct FieldPath(String);
+
+impl FieldPath {
+    /// The field `key` of this one; a key that TOML would quote is quoted.
+    pub(super) fn join(&self, key: &str) -> Self {
+        let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        let key = if bare { key.to_owned() } else { format!("{key:?}") };
+        Self(if self.0.is_empty() { key } else { format!("{}.{key}", self.0) })
+    }
+
+    /// The element of a list.
+    pub(super) fn element(&self, index: usize) -> Self {
+        Self(format!("{}[{index}]", self.0))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The value as JSON, with every string for which `raw` knows an earlier text shown as that text.
+pub(super) fn to_json(value: &Spanned<DeValue<'_>>, raw: &dyn Fn(&Range<usize>) -> Option<String>) -> Json {
+    match value.get_ref() {
+        DeValue::String(text) => raw(&value.span()).unwrap_or_else(|| text.to_string()).into(),
+        DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(number) => number.into(),
+            Err(_) => integer.to_string().into(),
+        },
+        DeValue::Float(float) => match float.as_str().parse::<f64>() {
+            Ok(number) => number.into(),
+            Err(_) => float.as_str().into(),
+        },
+        DeValue::Boolean(boolean) => (*boolean).into(),
+        DeValue::Datetime(datetime) => datetime.to_string().into(),
+        DeValue::Array(array) => array.iter().map(|element| to_json(element, raw)).collect(),
+        DeValue::Table(table) => {
+            table.iter().map(|(key, value)| (key.get_ref().to_string(), to_json(value, raw))).collect()
+        }
+    }
+}
