@@ -12,7 +12,7 @@ use crate::clock::SharedClock;
 use crate::contact::{Contacts, StopSignal};
 use crate::diagnosis::Diagnosis;
 use crate::ledger::{LedgerError, LedgerFault, PassRecord};
-use crate::lock::Held;
+use crate::lock::{Held, Probe};
 use crate::name::{ItemKey, JobName, PassId, ResourceName};
 use crate::outcome::Outcome;
 use crate::report::{PassReport, Reason};
@@ -259,6 +259,10 @@ impl CommitCx {
     /// In `seal`: stamps a watermark by the same transaction that marks the worklist drained.
     pub fn stamp_watermark(&mut self, name: impl Into<String>, value: Timestamp) {
         self.watermarks.push((name.into(), value));
+    }
+
+    pub(crate) fn probes(&self) -> Vec<Probe> {
+        self.held.values().map(|held| held.probe()).collect()
     }
 
     pub(crate) fn watermarks(&self) -> &[(String, Timestamp)] {

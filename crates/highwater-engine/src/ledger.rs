@@ -465,6 +465,8 @@ pub trait Ledger: Send + Sync + 'static {
     async fn resume(&self, job: &JobName, word: &Word) -> LedgerResult<bool>;
     /// Marks the job drained without a worklist, as an older wrapper's `.done` says; with an event.
     async fn mark_drained(&self, job: &JobName, word: &Word) -> LedgerResult<()>;
+    /// Opens a drained job again: its worklist is superseded and the next pass pins anew; with an event. A halt stays.
+    async fn reopen_job(&self, job: &JobName, word: &Word) -> LedgerResult<()>;
     /// Remembers which marker file the engine wrote.
     async fn set_marker(&self, job: &JobName, marker: Option<&str>) -> LedgerResult<()>;
 
@@ -520,7 +522,8 @@ pub trait Ledger: Send + Sync + 'static {
         after: Option<(u32, u64)>,
         rows_max: usize,
     ) -> LedgerResult<Vec<OpenItem>>;
-    /// Records intents and outcomes, in order; an intent replaces the item's older one, with the figures (see [`crate::worklist::settle`]).
+    /// Records intents and outcomes, in order; an intent replaces the item's older one. The counts of `fence.pass` go with it, so that
+    /// they are live. All of it with the figures (see [`crate::worklist::settle`]).
     async fn record(
         &self,
         fence: &Fence,

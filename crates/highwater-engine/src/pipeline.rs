@@ -20,9 +20,9 @@ use crate::recorder::Recorder;
 use crate::report::Reason;
 
 /// Items read from the ledger at a time.
-pub const FEED_ITEMS: usize = 256;
+pub(crate) const FEED_ITEMS: usize = 256;
 /// How far preparation whose effects are unordered may run ahead of recording: a slow head holds up this many, not the rest.
-pub const UNORDERED_AHEAD_ITEMS: usize = 4096;
+pub(crate) const UNORDERED_AHEAD_ITEMS: usize = 4096;
 /// Unit in which prepared bytes are counted against `prefetch-bytes`.
 const WEIGHT_UNIT_BYTES: u64 = 4096;
 

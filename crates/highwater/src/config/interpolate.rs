@@ -1,10 +1,11 @@
 //! `${NAME}` in string values: replaced from the environment before any value is read, `$$` stands for `$`.
 //! Owns the grammar and the memory of which strings were secret.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::settings::SecretText;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -19,6 +20,8 @@ pub(super) struct Interpolated {
     raw: HashMap<Range<usize>, String>,
     /// Strings that could not be replaced; their errors are told.
     failed: Vec<Range<usize>>,
+    /// Every variable that was read, with its value.
+    pub(super) secrets: BTreeMap<String, SecretText>,
 }
 
 impl Interpolated {
@@ -61,11 +64,12 @@ pub(super) fn interpolate(
     let span = value.span();
     match value.get_mut() {
         DeValue::String(text) if text.contains('$') => match replace(text, environment) {
-            Ok(Replaced { text: replaced, secret }) => {
-                if secret {
+            Ok(replaced) => {
+                if !replaced.variables.is_empty() {
                     done.raw.insert(span, text.to_string());
                 }
-                *text = replaced.into();
+                *text = replaced.text.into();
+                done.secrets.extend(replaced.variables);
             }
             Err(Unreplaced { message, next }) => {
                 errors.push(file.refusal(codes::VARIABLE, file.line(span.start), at.as_str(), message, next));
@@ -90,7 +94,7 @@ pub(super) fn interpolate(
 #[derive(Debug, PartialEq)]
 struct Replaced {
     text: String,
-    secret: bool,
+    variables: Vec<(String, SecretText)>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -100,7 +104,7 @@ struct Unreplaced {
 }
 
 fn replace(text: &str, environment: &Environment) -> Result<Replaced, Unreplaced> {
-    let mut replaced = Replaced { text: String::with_capacity(text.len()), secret: false };
+    let mut replaced = Replaced { text: String::with_capacity(text.len()), variables: Vec::new() };
     let mut rest = text;
     while let Some(dollar) = rest.find('$') {
         replaced.text.push_str(&rest[..dollar]);
@@ -113,8 +117,9 @@ fn replace(text: &str, environment: &Environment) -> Result<Replaced, Unreplaced
                 message: "found `${` without `}`, expected `${NAME}`".to_owned(),
                 next: "close the brace, or write `$${` for a literal `${`".to_owned(),
             })?;
-            replaced.text.push_str(variable(name, environment)?);
-            replaced.secret = true;
+            let value = variable(name, environment)?;
+            replaced.text.push_str(value);
+            replaced.variables.push((name.to_owned(), SecretText::new(value)));
             rest = after;
         } else {
             replaced.text.push('$');
@@ -149,7 +154,7 @@ mod tests {
 
     fn replaced(text: &str) -> Result<(String, bool), String> {
         let environment = Environment::from_iter([("TOKEN", "s3cret"), ("EMPTY", ""), ("NESTED", "${TOKEN}")]);
-        replace(text, &environment).map(|done| (done.text, done.secret)).map_err(|error| error.message)
+        replace(text, &environment).map(|done| (done.text, !done.variables.is_empty())).map_err(|error| error.message)
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub(crate) enum LogFormat {
 }
 
 /// What stands above the file, and where it came from.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Layered {
     pub(super) state_dir: Option<(PathBuf, Origin)>,
     pub(super) log_file: Option<(PathBuf, Origin)>,

@@ -1,0 +1,139 @@
+//! Markers: the `.done` and `.halted` files of older wrappers, kept for those who read them. Owns what they are named, when
+//! they are written, and that deleting `.halted` re-arms and deleting `.done` opens a finite job again.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::diagnosis::Diagnosis;
+use crate::job::Stop;
+use crate::ledger::{JobRecord, JobState, Who, Word};
+use crate::name::JobName;
+use crate::pass::Engine;
+use crate::report::Reason;
+use crate::spec::JobSpec;
+
+/// The word in the ledger and the ending of the file.
+const DONE: &str = "done";
+const HALTED: &str = "halted";
+
+/// The marker files of one place: `DIR/.done` for a directory, `PREFIX.done` for anything else.
+#[derive(Debug, Clone)]
+pub struct Markers {
+    place: PathBuf,
+}
+
+impl Markers {
+    /// The markers at a directory or a prefix.
+    #[must_use]
+    pub fn at(place: &Path) -> Self {
+        Self { place: place.to_owned() }
+    }
+
+    /// The file that says drained.
+    #[must_use]
+    pub fn done(&self) -> PathBuf {
+        self.file(DONE)
+    }
+
+    /// The file that says halted.
+    #[must_use]
+    pub fn halted(&self) -> PathBuf {
+        self.file(HALTED)
+    }
+
+    fn file(&self, word: &str) -> PathBuf {
+        if self.place.is_dir() {
+            return self.place.join(format!(".{word}"));
+        }
+        let mut name = OsString::from(self.place.as_os_str());
+        name.push(format!(".{word}"));
+        PathBuf::from(name)
+    }
+}
+
+fn cannot(path: &Path, error: &io::Error) -> Diagnosis {
+    Diagnosis::failure("HW-MRK-001", format!("the marker cannot be written: {error}"), "make its directory and let this user write there, or remove `markers`")
+        .in_file(path)
+}
+
+/// Obeys what people did to the markers since they were written.
+pub(crate) async fn obey_deleted(engine: &Engine, spec: &JobSpec) -> Result<(), Stop> {
+    let Some(place) = &spec.markers else { return Ok(()) };
+    let markers = Markers::at(place);
+    let Some(record) = engine.ledger.job(&spec.name).await? else { return Ok(()) };
+    let word = |why: String| Word { at: engine.clock.now(), who: Who("marker".to_owned()), why };
+    match record.marker.as_deref() {
+        Some(HALTED) if !markers.halted().exists() => {
+            engine.ledger.rearm(&spec.name, &word(format!("{} was deleted", markers.halted().display()))).await?;
+            engine.ledger.set_marker(&spec.name, None).await?;
+        }
+        Some(DONE) if !markers.done().exists() && record.state == JobState::Drained => {
+            engine.ledger.reopen_job(&spec.name, &word(format!("{} was deleted", markers.done().display()))).await?;
+            engine.ledger.set_marker(&spec.name, None).await?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Writes the marker that the ending calls for, and takes the other away.
+pub(crate) async fn write(engine: &Engine, spec: &JobSpec, reason: Reason) -> Result<(), Stop> {
+    let Some(place) = &spec.markers else { return Ok(()) };
+    let Some(record) = engine.ledger.job(&spec.name).await? else { return Ok(()) };
+    let now = match (&record.halt, record.state) {
+        (Some(_), _) => Some(HALTED),
+        (None, JobState::Drained) if !spec.recurring || reason == Reason::Drained => Some(DONE),
+        _ => None,
+    };
+    if now == record.marker.as_deref() {
+        return Ok(());
+    }
+    let markers = Markers::at(place);
+    for (word, path) in [(DONE, markers.done()), (HALTED, markers.halted())] {
+        let written = if now == Some(word) {
+            std::fs::write(&path, text(&record, word))
+        } else {
+            std::fs::remove_file(&path).or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
+        };
+        written.map_err(|e| cannot(&path, &e))?;
+    }
+    Ok(engine.ledger.set_marker(&spec.name, now).await?)
+}
+
+fn text(record: &JobRecord, word: &str) -> String {
+    match (&record.halt, word) {
+        (Some(halt), HALTED) => format!("{} {}\n{}\n", halt.at, halt.why, halt.evidence),
+        _ => match record.worklist.as_ref().and_then(|w| w.closed_at) {
+            Some(at) => format!("{at}\n"),
+            None => String::new(),
+        },
+    }
+}
+
+/// What an older wrapper left: its markers become the job's state, with events.
+///
+/// # Errors
+/// [`Diagnosis`] when neither marker is there, or the ledger cannot be written.
+pub async fn import(engine: &Engine, job: &JobName, kind: &str, place: &Path) -> Result<String, Diagnosis> {
+    let markers = Markers::at(place);
+    let ledger = &engine.ledger;
+    ledger.register_job(job, kind).await?;
+    let word = |why: String| Word { at: engine.clock.now(), who: Who("import".to_owned()), why };
+    if let Ok(evidence) = std::fs::read_to_string(markers.halted()) {
+        ledger.halt(job, &word(format!("taken over from {}", markers.halted().display())), evidence.trim()).await?;
+        ledger.set_marker(job, Some(HALTED)).await?;
+        return Ok(format!("{job}: halted, as {} says; `highwater rearm {job} --why …`, or delete that file", markers.halted().display()));
+    }
+    if markers.done().exists() {
+        ledger.mark_drained(job, &word(format!("taken over from {}", markers.done().display()))).await?;
+        ledger.set_marker(job, Some(DONE)).await?;
+        return Ok(format!("{job}: drained, as {} says", markers.done().display()));
+    }
+    Err(Diagnosis::refusal(
+        "HW-MRK-002",
+        format!("neither {} nor {} is there; expected a marker of the older wrapper", markers.done().display(), markers.halted().display()),
+        "name the directory that holds them; a job without markers needs no import",
+    )
+    .in_file(place))
+}

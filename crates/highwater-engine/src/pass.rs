@@ -1,0 +1,543 @@
+//! The pass: one bounded run of a job, in the order of DESIGN §3. Owns that order, and that every ending has its row, its exit
+//! code and its sentence.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::breaker;
+use crate::clock::SharedClock;
+use crate::contact::{Contacts, Manners, StopSignal};
+use crate::diagnosis::Diagnosis;
+use crate::job::{CommitCx, Job, ReadCx, Stop};
+use crate::ledger::{Begin, End, Fence, Holder, JobRecord, JobState, Ledger, PinMode, Who, Word};
+use crate::marker;
+use crate::name::{PassId, ResourceName};
+use crate::pin;
+use crate::pipeline::{Drain, Stages, Stopper, Width};
+use crate::recorder::{self, Failing, Recording};
+use crate::report::{ExitCode, PassCounts, PassReport, Reason, Spent, StageTimes};
+use crate::spec::JobSpec;
+use crate::turnstile;
+use crate::worklist::{Tally, WorklistRecord, WorklistState};
+
+/// What every pass of a process shares.
+#[derive(Clone)]
+pub struct Engine {
+    /// Where everything is remembered.
+    pub ledger: Arc<dyn Ledger>,
+    /// Time.
+    pub clock: SharedClock,
+    /// This host's name.
+    pub host: String,
+    /// This process.
+    pub pid: u32,
+    /// Who started it.
+    pub who: Who,
+    /// The signal that a person wants it to end.
+    pub stop: StopSignal,
+}
+
+/// What a pass is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Drain.
+    Run,
+    /// Pin the worklist anew, or more of it, and drain nothing.
+    Pin(PinMode),
+}
+
+/// A job as the registry holds it.
+#[async_trait]
+pub trait Runner: Send + Sync {
+    /// One pass. Whatever happens, the report says it.
+    async fn run(&self, engine: &Engine, spec: &JobSpec, mode: Mode) -> PassReport;
+    /// What a pass would do, writing nothing.
+    async fn rehearse(&self, engine: &Engine, spec: &JobSpec) -> PassReport;
+}
+
+#[async_trait]
+impl<J: Job> Runner for Arc<J> {
+    async fn run(&self, engine: &Engine, spec: &JobSpec, mode: Mode) -> PassReport {
+        let mut pass = Pass::new(engine, spec);
+        let ending = pass.go(self, mode).await;
+        pass.end(ending).await
+    }
+
+    async fn rehearse(&self, engine: &Engine, spec: &JobSpec) -> PassReport {
+        let mut pass = Pass::new(engine, spec);
+        let ending = pass.rehearse(self).await;
+        pass.report(ending)
+    }
+}
+
+/// How a pass ends, before it is written down.
+struct Ending {
+    reason: Reason,
+    message: String,
+    until: Option<Timestamp>,
+    diagnosis: Option<Diagnosis>,
+}
+
+impl Ending {
+    fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), until: None, diagnosis: None }
+    }
+
+    fn failed(diagnosis: Diagnosis) -> Self {
+        let reason = if diagnosis.exit == ExitCode::Refused { Reason::Refused } else { Reason::Failed };
+        Self { diagnosis: Some(diagnosis.clone()), ..Self::new(reason, diagnosis.message) }
+    }
+}
+
+/// Whether to go on after the state was read.
+enum State {
+    Go(Option<WorklistRecord>),
+    End(Ending),
+}
+
+/// A pass on its way.
+struct Pass<'e> {
+    engine: &'e Engine,
+    spec: &'e JobSpec,
+    begun: Duration,
+    begun_at: Timestamp,
+    id: Option<PassId>,
+    contacts: Arc<Contacts>,
+    times: StageTimes,
+    counts: PassCounts,
+    tally: Option<Tally>,
+    notes: Vec<String>,
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl<'e> Pass<'e> {
+    fn new(engine: &'e Engine, spec: &'e JobSpec) -> Self {
+        let manners = spec.resources.iter().map(|r| {
+            (r.name.clone(), Manners { pace: r.pace, ban: r.ban, pacer: Arc::clone(&r.pacer) })
+        });
+        let contacts = Contacts::new(
+            spec.name.clone(),
+            engine.who.clone(),
+            Arc::clone(&engine.ledger),
+            Arc::clone(&engine.clock),
+            engine.stop.clone(),
+            manners.collect(),
+            spec.budget,
+        );
+        Self {
+            engine,
+            spec,
+            begun: engine.clock.elapsed(),
+            begun_at: engine.clock.now(),
+            id: None,
+            contacts: Arc::new(contacts),
+            times: StageTimes::default(),
+            counts: PassCounts::default(),
+            tally: None,
+            notes: Vec::new(),
+        }
+    }
+
+    async fn go<J: Job>(&mut self, job: &Arc<J>, mode: Mode) -> Ending {
+        match self.locked(job, mode).await {
+            Ok(ending) => ending,
+            Err(stop) => self.stopped(stop).await,
+        }
+    }
+
+    /// open, lock, and what follows under it; the locks are let go after the end is written.
+    async fn locked<J: Job>(&mut self, job: &Arc<J>, mode: Mode) -> Result<Ending, Stop> {
+        self.engine.ledger.register_job(&self.spec.name, &self.spec.kind).await?;
+        if !self.spec.armed {
+            let message = "`armed = false` keeps this job from running on this host";
+            return Ok(Ending::new(Reason::Disarmed, message));
+        }
+        let held = turnstile::pass_through(self.engine, self.spec).await?;
+        self.times.lock_us = micros(self.engine.clock.elapsed().saturating_sub(self.begun));
+        let (pass, fence) = self.begin(held.keys().cloned().collect()).await?;
+        let read = self.read_cx(Some(pass));
+        let mut cx = CommitCx::new(read, held);
+        let ending = match self.under_lock(job, mode, &fence, &mut cx).await {
+            Ok(ending) => ending,
+            Err(stop) => self.stopped(stop).await,
+        };
+        self.notes.append(&mut cx.notes);
+        self.write_end(&ending).await?;
+        // Only now are the locks let go: whoever takes them next finds this pass ended.
+        drop(cx);
+        Ok(ending)
+    }
+
+    async fn begin(&mut self, names: Vec<ResourceName>) -> Result<(PassId, Fence), Stop> {
+        let engine = self.engine;
+        let pass = self.begin_row().await?;
+        let holder = Holder {
+            host: engine.host.clone(),
+            pid: engine.pid,
+            since: engine.clock.now(),
+            job: self.spec.name.clone(),
+            pass,
+        };
+        let fence = engine.ledger.take_epochs(pass, &names, &holder).await?;
+        Ok((pass, fence))
+    }
+
+    async fn begin_row(&mut self) -> Result<PassId, Stop> {
+        let begin = Begin {
+            job: self.spec.name.clone(),
+            at: self.begun_at,
+            host: self.engine.host.clone(),
+            pid: self.engine.pid,
+            who: self.engine.who.clone(),
+        };
+        let pass = self.engine.ledger.begin_pass(&begin).await?;
+        self.id = Some(pass);
+        Ok(pass)
+    }
+
+    fn read_cx(&self, pass: Option<PassId>) -> ReadCx {
+        ReadCx {
+            job: self.spec.name.clone(),
+            pass,
+            clock: Arc::clone(&self.engine.clock),
+            deadline: self.spec.budget.time.map(|time| self.begun + time),
+            contacts: Arc::clone(&self.contacts),
+        }
+    }
+
+    /// state, recover, ban, plan, drain, seal.
+    async fn under_lock<J: Job>(
+        &mut self,
+        job: &Arc<J>,
+        mode: Mode,
+        fence: &Fence,
+        cx: &mut CommitCx,
+    ) -> Result<Ending, Stop> {
+        marker::obey_deleted(self.engine, self.spec).await?;
+        let open = match self.state(job, &cx.read, mode).await? {
+            State::Go(open) => open,
+            State::End(ending) => return Ok(ending),
+        };
+        let planning = self.engine.clock.elapsed();
+        self.recover(job, fence, cx).await?;
+        if mode == Mode::Run {
+            self.contacts.obey(&self.contacts.control().await?)?;
+        }
+        let worklist = match (mode, open) {
+            (Mode::Pin(how), open) => {
+                let how = if open.is_none() { PinMode::Begin } else { how };
+                let pinned = pin::pin(self.engine, job, &cx.read, fence, how, &mut cx.notes).await?;
+                self.tally = Some(pinned.tally);
+                return Ok(Ending::new(Reason::Pinned, format!("{} items pinned", pinned.tally.total)));
+            }
+            (Mode::Run, Some(open)) => {
+                pin::refuse_changed(self.engine, &**job, &cx.read, Some(fence), &open).await?;
+                open
+            }
+            (Mode::Run, None) => pin::pin(self.engine, job, &cx.read, fence, PinMode::Begin, &mut cx.notes).await?,
+        };
+        self.times.plan_us = micros(self.engine.clock.elapsed().saturating_sub(planning));
+        self.tally = Some(worklist.tally);
+        let (stop, failing) = self.drain(job, fence, &worklist, cx).await;
+        self.close(job, fence, &worklist, cx, stop, &failing).await
+    }
+
+    /// halted → 4 · paused → 3 · finite and drained → 0. Gives the worklist that is still open.
+    async fn state<J: Job>(&mut self, job: &Arc<J>, cx: &ReadCx, mode: Mode) -> Result<State, Stop> {
+        let Some(record) = self.engine.ledger.job(&self.spec.name).await? else { return Ok(State::Go(None)) };
+        let JobRecord { state, halt, paused, worklist, .. } = record;
+        self.tally = worklist.as_ref().map(|w| w.tally);
+        if mode != Mode::Run {
+            return Ok(State::Go(worklist));
+        }
+        if let Some(halt) = halt {
+            return Ok(State::End(halted(&self.spec.name, &halt.why)));
+        }
+        if let Some(paused) = paused {
+            let message = format!("paused by {} since {}: {}", paused.who.0, paused.at, paused.why);
+            return Ok(State::End(Ending::new(Reason::Paused, message)));
+        }
+        let drained = state == JobState::Drained;
+        if !drained {
+            return Ok(State::Go(worklist.filter(|w| w.state == WorklistState::Pinned)));
+        }
+        if self.spec.recurring {
+            return Ok(State::Go(None));
+        }
+        if let Some(worklist) = &worklist {
+            pin::refuse_changed_if_there(self.engine, &**job, cx, worklist).await?;
+        }
+        let message = "nothing to do: it was drained before (`highwater worklist JOB --replace|--extend`, or `retry`, opens it)";
+        Ok(State::End(Ending::new(Reason::AlreadyDrained, message.replace("JOB", self.spec.name.as_str()))))
+    }
+
+    /// Finishes what a crash left, without contact.
+    async fn recover<J: Job>(&mut self, job: &Arc<J>, fence: &Fence, cx: &mut CommitCx) -> Result<(), Stop> {
+        let ledger = &self.engine.ledger;
+        cx.killed = ledger.passes_unended(&self.spec.name, fence.pass).await?;
+        for pass in &cx.killed {
+            cx.notes.push(format!(
+                "pass {} (host {}, process {}, begun {}) was killed; this pass goes on where it left off",
+                pass.id, pass.host, pass.pid, pass.begun_at
+            ));
+        }
+        job.recover(cx).await?;
+        if !cx.killed.is_empty() {
+            ledger.close_unended(&self.spec.name, fence.pass, self.engine.clock.now()).await?;
+            cx.killed.clear();
+        }
+        Ok(())
+    }
+
+    async fn drain<J: Job>(
+        &mut self,
+        job: &Arc<J>,
+        fence: &Fence,
+        worklist: &WorklistRecord,
+        cx: &mut CommitCx,
+    ) -> (Option<Stop>, Failing) {
+        let (tally, figures) = watch::channel(worklist.tally);
+        let stopper = Stopper::default();
+        let stages = Arc::new(Stages::default());
+        let (recorder, recording) = recorder::start(Recording {
+            ledger: Arc::clone(&self.engine.ledger),
+            clock: Arc::clone(&self.engine.clock),
+            job: self.spec.name.clone(),
+            who: Who(format!("pass {}", fence.pass)),
+            fence: fence.clone(),
+            worklist: worklist.id,
+            attempts_max: self.spec.attempts_max,
+            grouping: self.spec.grouping,
+            breaker: self.spec.breaker,
+            stopper: stopper.clone(),
+            tally,
+            failing: Failing::default(),
+        });
+        if worklist.tally.open() > 0 {
+            let drain = Drain {
+                job: Arc::clone(job),
+                cx: cx.read.clone(),
+                ledger: Arc::clone(&self.engine.ledger),
+                worklist: worklist.id,
+                pass: fence.pass,
+                probes: cx.probes(),
+                recorder,
+                stopper: stopper.clone(),
+                width: Width { concurrency: self.spec.concurrency, prefetch_bytes: self.spec.prefetch_bytes },
+                stages: Arc::clone(&stages),
+                deadline: cx.read.deadline,
+            };
+            drain.run(cx).await;
+        } else {
+            drop(recorder);
+        }
+        let failing = match recording.await {
+            Ok(end) => {
+                self.counts = end.counts;
+                end.failing
+            }
+            Err(error) => {
+                stopper.stop(Stop::Fail(Diagnosis::failure(
+                    "HW-BUG-002",
+                    format!("recording broke off: {error}"),
+                    "report it with this message; what was not recorded is tried again by the next pass",
+                )));
+                Failing::default()
+            }
+        };
+        self.times.prepare_us = stages.prepare_us.load(Ordering::Relaxed);
+        self.times.commit_us = stages.commit_us.load(Ordering::Relaxed);
+        self.tally = Some(*figures.borrow());
+        (stopper.stopped().cloned(), failing)
+    }
+
+    /// drained → seal │ else checkpoint or halt.
+    async fn close<J: Job>(
+        &mut self,
+        job: &Arc<J>,
+        fence: &Fence,
+        worklist: &WorklistRecord,
+        cx: &mut CommitCx,
+        stop: Option<Stop>,
+        failing: &Failing,
+    ) -> Result<Ending, Stop> {
+        let tally = self.tally.unwrap_or_default();
+        let whole = tally.open() == 0;
+        // A budget, a signal or a ban that came when everything was terminal leaves nothing undone.
+        let stop = stop.filter(|stop| !whole || is_final(stop));
+        if stop.is_none()
+            && let Some(why) = breaker::tripped(&self.spec.breaker, &tally, true)
+        {
+            let who = Who(format!("pass {}", fence.pass));
+            let engine = self.engine;
+            return Err(recorder::halt(&*engine.ledger, &self.spec.name, &who, &engine.clock, why, failing.evidence()).await);
+        }
+        let ending = match stop {
+            Some(stop) => self.stopped(stop).await,
+            None if whole => Ending::new(Reason::Drained, "drained"),
+            None => Ending::new(Reason::RetryLeft, format!("every open item was tried; {} to be tried again", tally.open())),
+        };
+        let sealing = self.engine.clock.elapsed();
+        let report = self.report_of(&ending);
+        job.seal(cx, &report).await?;
+        if ending.reason == Reason::Drained {
+            let word = Word {
+                at: self.engine.clock.now(),
+                who: Who(format!("pass {}", fence.pass)),
+                why: format!("{} items, all terminal, {} to review", tally.total, tally.review),
+            };
+            self.engine.ledger.seal_drained(fence, worklist.id, cx.watermarks(), &word).await?;
+        }
+        self.times.seal_us = micros(self.engine.clock.elapsed().saturating_sub(sealing));
+        Ok(ending)
+    }
+
+    /// What a stop is as an ending; a halt is in the ledger before this returns.
+    async fn stopped(&self, stop: Stop) -> Ending {
+        match stop {
+            Stop::Ban { resource, until } => Ending {
+                until: Some(until),
+                ..Ending::new(Reason::BannedUntil, format!("{resource} is banned until {until}"))
+            },
+            Stop::Checkpoint { reason, message } => Ending::new(reason, message),
+            Stop::Halt { why, evidence } => {
+                let who = Who(self.id.map_or_else(|| self.engine.who.0.clone(), |id| format!("pass {id}")));
+                let engine = self.engine;
+                let written =
+                    recorder::halt(&*engine.ledger, &self.spec.name, &who, &engine.clock, why.clone(), evidence).await;
+                match written {
+                    Stop::Fail(diagnosis) => Ending::failed(diagnosis),
+                    _ => halted(&self.spec.name, &why),
+                }
+            }
+            Stop::Halted => {
+                let why = match self.engine.ledger.job(&self.spec.name).await {
+                    Ok(record) => record.and_then(|r| r.halt).map(|h| format!("by {}: {}", h.who.0, h.why)),
+                    Err(_) => None,
+                };
+                halted(&self.spec.name, &why.unwrap_or_else(|| "by another".to_owned()))
+            }
+            Stop::Fail(diagnosis) => Ending::failed(diagnosis),
+        }
+    }
+
+    /// What a pass would do.
+    async fn rehearse<J: Job>(&mut self, job: &Arc<J>) -> Ending {
+        match self.rehearsed(job).await {
+            Ok(ending) => ending,
+            Err(stop) => match stop {
+                Stop::Halt { why, .. } => halted(&self.spec.name, &why),
+                other => self.stopped(other).await,
+            },
+        }
+    }
+
+    async fn rehearsed<J: Job>(&mut self, job: &Arc<J>) -> Result<Ending, Stop> {
+        if !self.spec.armed {
+            return Ok(Ending::new(Reason::Disarmed, "`armed = false` keeps this job from running on this host"));
+        }
+        let resources: Vec<_> = self.spec.resources.iter().collect();
+        turnstile::refuse_one_lock_twice(&resources)?;
+        let cx = self.read_cx(None);
+        let open = match self.state(job, &cx, Mode::Run).await? {
+            State::Go(open) => open,
+            State::End(ending) => return Ok(ending),
+        };
+        self.contacts.obey(&self.contacts.control().await?)?;
+        let would = match open {
+            Some(open) => {
+                pin::refuse_changed(self.engine, &**job, &cx, None, &open).await?;
+                pin::rehearse_open(self.engine, &open).await?
+            }
+            None => pin::rehearse_plan(&**job, &cx).await?,
+        };
+        if would.items == 0 {
+            return Ok(Ending::new(Reason::AlreadyDrained, "nothing to do"));
+        }
+        Ok(Ending::new(Reason::DryRun, would.to_string()))
+    }
+
+    fn spent(&self) -> Spent {
+        self.contacts.meter().spent()
+    }
+
+    async fn write_end(&self, ending: &Ending) -> Result<(), Stop> {
+        let Some(pass) = self.id else { return Ok(()) };
+        let end = End {
+            at: self.engine.clock.now(),
+            reason: ending.reason,
+            exit: ending.reason.exit(),
+            message: ending.message.clone(),
+            counts: self.counts,
+            spent: self.spent(),
+            times: self.times,
+        };
+        Ok(self.engine.ledger.end_pass(pass, &end).await?)
+    }
+
+    /// Every ending, refusals too, writes its row; then the markers, then the report.
+    async fn end(mut self, mut ending: Ending) -> PassReport {
+        if self.id.is_none() {
+            // It ended without its locks; one whose row is written already is not written again.
+            let written = match self.begin_row().await {
+                Ok(_) => self.write_end(&ending).await,
+                Err(stop) => Err(stop),
+            };
+            if let (Err(Stop::Fail(diagnosis)), true) = (written, ending.reason.exit() != ExitCode::Failed) {
+                ending = Ending::failed(diagnosis);
+            }
+        }
+        if let Err(stop) = marker::write(self.engine, self.spec, ending.reason).await {
+            self.notes.push(format!("the markers could not be written: {}", self.stopped(stop).await.message));
+        }
+        self.report(ending)
+    }
+
+    fn report(mut self, ending: Ending) -> PassReport {
+        let mut report = self.report_of(&ending);
+        report.notes = std::mem::take(&mut self.notes);
+        report
+    }
+
+    fn report_of(&self, ending: &Ending) -> PassReport {
+        PassReport {
+            job: self.spec.name.clone(),
+            pass: self.id,
+            reason: ending.reason,
+            exit: ending.reason.exit(),
+            message: ending.message.clone(),
+            until: ending.until,
+            counts: self.counts,
+            tally: self.tally,
+            spent: self.spent(),
+            times: self.times,
+            took: self.engine.clock.elapsed().saturating_sub(self.begun),
+            notes: Vec::new(),
+            diagnosis: ending.diagnosis.clone(),
+        }
+    }
+}
+
+fn halted(job: &crate::name::JobName, why: &str) -> Ending {
+    Ending::new(
+        Reason::Halted,
+        format!("halted: {why}; look with `highwater status {job}`, then `highwater rearm {job} --why …`"),
+    )
+}
+
+/// Stops that stand even when every item is terminal.
+fn is_final(stop: &Stop) -> bool {
+    match stop {
+        Stop::Halt { .. } | Stop::Halted | Stop::Fail(_) => true,
+        Stop::Checkpoint { reason, .. } => *reason == Reason::LockLost,
+        Stop::Ban { .. } => false,
+    }
+}

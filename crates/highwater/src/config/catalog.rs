@@ -1,0 +1,36 @@
+//! Every table of the file and its fields, gathered once per reading.
+
+use highwater_engine::settings::{JobSettings, NotifySettings, ResourceSettings};
+
+use super::fields::{Field, fields_of};
+use super::kind::{KINDS, Kind};
+use super::top::TopSettings;
+
+/// The tables at the top of the file.
+pub(super) const TABLES: [&str; 3] = ["resource", "job", "notify"];
+
+/// The fields of each table.
+pub(super) struct Catalog {
+    pub(super) top: Vec<Field>,
+    pub(super) resource: Vec<Field>,
+    pub(super) job: Vec<Field>,
+    pub(super) notify: Vec<Field>,
+    pub(super) kinds: Vec<(&'static Kind, Vec<Field>)>,
+}
+
+impl Catalog {
+    pub(super) fn new() -> Self {
+        Self {
+            top: fields_of::<TopSettings>(),
+            resource: fields_of::<ResourceSettings>(),
+            job: fields_of::<JobSettings>(),
+            notify: fields_of::<NotifySettings>(),
+            kinds: KINDS.iter().map(|kind| (kind, (kind.fields)())).collect(),
+        }
+    }
+
+    /// The fields of a kind.
+    pub(super) fn of_kind(&self, name: &str) -> &[Field] {
+        self.kinds.iter().find(|(kind, _)| kind.name == name).map(|(_, fields)| fields.as_slice()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,132 @@
+//! What must hold between the tables: declared resources, one lock a resource, one marker directory a job, a place for
+//! the log. Owns these rules; a value on its own was checked when it was read.
+
+use std::collections::HashMap;
+use std::fs;
+use std::hash::Hash;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::name::ResourceName;
+use highwater_engine::settings::LockAddress;
+
+use super::source::{FieldPath, Origin, SourceFile};
+use super::suggest::suggestion;
+use super::{Config, JobConfig, ResourceConfig, codes};
+
+/// Every rule that the configuration breaks.
+pub(super) fn check(config: &Config, file: &SourceFile) -> Vec<Diagnosis> {
+    let mut errors = Vec::new();
+    for job in config.jobs.values() {
+        check_resources(config, job, file, &mut errors);
+    }
+    check_locks(config, file, &mut errors);
+    check_markers(config, file, &mut errors);
+    check_log_directory(config, file, &mut errors);
+    errors
+}
+
+fn job_field(job: &JobConfig, key: &str) -> FieldPath {
+    FieldPath::default().join("job").join(job.name.as_str()).join(key)
+}
+
+fn check_resources(config: &Config, job: &JobConfig, file: &SourceFile, errors: &mut Vec<Diagnosis>) {
+    let at = job_field(job, "resources");
+    let line = config.entries.line(at.as_str()).unwrap_or(job.line);
+    let mut seen = Vec::new();
+    for name in &job.settings.resources {
+        if seen.contains(&name) {
+            let message = format!("found `{name}` twice, expected each resource once");
+            errors.push(file.refusal(codes::CONTRADICTION, line, at.as_str(), message, "remove the second"));
+        }
+        seen.push(name);
+        let own = *name == ResourceName::of_job(&job.name);
+        let declared = config.resources.get(name).is_some_and(|resource| own || resource.line.is_some());
+        if !declared {
+            let known = config.resources.iter().filter(|(_, resource)| resource.line.is_some());
+            let next = match suggestion(name.as_str(), known.map(|(known, _)| known.as_str())) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!("add `[resource.{name}]`; its keys all have defaults"),
+            };
+            let message = format!("found the resource `{name}`, which no `[resource.{name}]` declares");
+            errors.push(file.refusal(codes::UNDECLARED_RESOURCE, line, at.as_str(), message, next));
+        }
+    }
+}
+
+/// The first to claim each place, for telling the second.
+struct Claims<K, V>(HashMap<K, V>);
+
+impl<K: Hash + Eq, V: Copy> Claims<K, V> {
+    fn new() -> Self {
+        Self(HashMap::new())
+    }
+
+    /// Whoever claimed the place before, if anyone did.
+    fn claim(&mut self, place: K, by: V) -> Option<V> {
+        let before = self.0.get(&place).copied();
+        self.0.entry(place).or_insert(by);
+        before
+    }
+}
+
+/// The path as the file system knows it: symbolic links followed as far as there are files.
+fn canonical(path: &Path) -> PathBuf {
+    let through_parent = || Some(fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?));
+    fs::canonicalize(path).ok().or_else(through_parent).unwrap_or_else(|| path.to_owned())
+}
+
+/// Two resources that share a lock would wait for each other while a pass that takes both could never start.
+fn check_locks(config: &Config, file: &SourceFile, errors: &mut Vec<Diagnosis>) {
+    let mut by_path = Claims::new();
+    let mut by_inode = Claims::new();
+    for (name, ResourceConfig { lock, line, .. }) in &config.resources {
+        let LockAddress::File(path) = lock;
+        let identity = fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+        let same_path = by_path.claim(canonical(path), name);
+        let same_inode = identity.and_then(|identity| by_inode.claim(identity, name));
+        let Some(first) = same_path.or(same_inode) else { continue };
+        let LockAddress::File(first_path) = &config.resources[first].lock;
+        let how = match (first_path == path, same_path) {
+            (true, _) => String::new(),
+            (false, Some(_)) => format!(" ({first_path} and {path} are one path)"),
+            (false, None) => format!(" ({first_path} and {path} are one file by a hard link)"),
+        };
+        let at = FieldPath::default().join("resource").join(name.as_str()).join("lock");
+        let line = config.entries.line(at.as_str()).or(*line).unwrap_or(1);
+        let message = format!("found the lock that resource `{first}` has too{how}, expected one of its own");
+        let next = format!("change one of the two, or name one resource in both jobs: `resources = [\"{first}\"]`");
+        errors.push(file.refusal(codes::SHARED_LOCK, line, at.as_str(), message, next));
+    }
+}
+
+fn check_markers(config: &Config, file: &SourceFile, errors: &mut Vec<Diagnosis>) {
+    let mut claims = Claims::new();
+    for job in config.jobs.values() {
+        let Some(markers) = &job.settings.markers else { continue };
+        let Some(first) = claims.claim(canonical(markers), &job.name) else { continue };
+        let at = job_field(job, "markers");
+        let line = config.entries.line(at.as_str()).unwrap_or(job.line);
+        let message = format!("found the directory that job `{first}` keeps its markers in too, expected one of its own");
+        let next = "give each job its own directory: `.done` and `.halted` do not say whose they are";
+        errors.push(file.refusal(codes::SHARED_MARKERS, line, at.as_str(), message, next));
+    }
+}
+
+fn check_log_directory(config: &Config, file: &SourceFile, errors: &mut Vec<Diagnosis>) {
+    let Some(log_file) = &config.top.log_file else { return };
+    let directory = log_file.parent().unwrap_or(Path::new("/"));
+    if directory.is_dir() {
+        return;
+    }
+    let message = format!("found a log file in {}, which is no directory; expected one that exists", directory.display());
+    let next = format!("create it (`mkdir -p {}`), or correct the path", directory.display());
+    let error = Diagnosis::refusal(codes::LOG_DIRECTORY, message, next);
+    errors.push(match config.origin("log-file") {
+        Origin::Flag => error.at_field("--log-file"),
+        Origin::Environment(variable) => error.at_field(variable),
+        Origin::File(line) => error.in_file(&file.path).at_line(line).at_field("log-file"),
+        Origin::Default => error.in_file(&file.path).at_field("log-file"),
+    });
+}

@@ -1,0 +1,154 @@
+//! The configuration, `highwater.toml`: where it is found, how it is read, what is effective and why.
+//!
+//! Owns the file's shape as a whole (the tables, the layers above them, the checks between them), its JSON Schema and
+//! its reference. Does not own the fields: those of the engine are in `highwater_engine::settings`, those of a kind in
+//! the crate that runs it. Nothing here opens a ledger, takes a lock or starts anything.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::name::{JobName, ResourceName};
+use highwater_engine::settings::{JobSettings, LockAddress, NotifySettings, ResourceSettings, SecretText};
+use indexmap::IndexMap;
+
+mod advise;
+mod catalog;
+mod check;
+mod codes;
+mod environment;
+mod fields;
+mod find;
+mod init;
+mod interpolate;
+mod kind;
+mod load;
+mod read;
+mod reference;
+mod schema;
+mod show;
+mod source;
+mod suggest;
+mod top;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use advise::{Advice, advise};
+pub(crate) use environment::{Environment, Flags};
+pub(crate) use find::{SYSTEM_FILE, find};
+pub(crate) use init::{Initialised, init};
+pub(crate) use kind::KindSettings;
+pub(crate) use load::load;
+pub(crate) use reference::reference_markdown;
+pub(crate) use schema::schema;
+pub(crate) use show::{Show, show};
+pub(crate) use suggest::suggestion;
+pub(crate) use top::{LogFormat, TopSettings};
+
+use source::Entries;
+use top::Layered;
+
+/// A configuration that passed every check; paths are absolute, names resolve.
+#[derive(Clone)]
+pub(crate) struct Config {
+    /// The file it was read from.
+    pub(crate) file: PathBuf,
+    /// The file's directory, from which relative paths count.
+    pub(crate) directory: PathBuf,
+    /// The settings outside every table, the layers above the file applied.
+    pub(crate) top: TopSettings,
+    /// The resources: as declared, in file order, then the jobs' own.
+    pub(crate) resources: IndexMap<ResourceName, ResourceConfig>,
+    /// The jobs in file order.
+    pub(crate) jobs: IndexMap<JobName, JobConfig>,
+    /// Who is told about changes.
+    pub(crate) notify: Vec<NotifySettings>,
+    entries: Entries,
+    layered: Layered,
+    /// The variables that `${NAME}` read.
+    secrets: BTreeMap<String, SecretText>,
+}
+
+/// A job of the configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct JobConfig {
+    /// Its name.
+    pub(crate) name: JobName,
+    /// What every kind of job takes; `resources` is never empty here.
+    pub(crate) settings: JobSettings,
+    /// What its own kind takes.
+    pub(crate) kind: KindSettings,
+    /// The line of its table.
+    pub(crate) line: u64,
+}
+
+/// A resource of the configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ResourceConfig {
+    /// Its settings.
+    pub(crate) settings: ResourceSettings,
+    /// Its lock: as given, or its own file in the state directory.
+    pub(crate) lock: LockAddress,
+    /// The line of its table; absent for a job's own.
+    pub(crate) line: Option<u64>,
+}
+
+/// Shortest secret that [`Config::redact`] looks for; shorter ones would blot out ordinary text.
+const SECRET_BYTES_MIN: usize = 4;
+
+impl Config {
+    /// The state directory.
+    pub(crate) fn state_dir(&self) -> &Path {
+        &self.top.state_dir
+    }
+
+    /// The job that a person named.
+    ///
+    /// # Errors
+    /// A refusal that suggests the job probably meant, else lists the jobs there are.
+    pub(crate) fn job(&self, name: &str) -> Result<&JobConfig, Diagnosis> {
+        let found = self.jobs.values().find(|job| job.name.as_str() == name);
+        found.ok_or_else(|| self.no_such("job", name, self.jobs.keys().map(JobName::as_str)))
+    }
+
+    /// The resource that a person named.
+    ///
+    /// # Errors
+    /// A refusal that suggests the resource probably meant, else lists the resources there are.
+    pub(crate) fn resource(&self, name: &str) -> Result<(&ResourceName, &ResourceConfig), Diagnosis> {
+        let found = self.resources.iter().find(|(known, _)| known.as_str() == name);
+        found.ok_or_else(|| self.no_such("resource", name, self.resources.keys().map(ResourceName::as_str)))
+    }
+
+    fn no_such<'c>(&self, what: &str, name: &str, known: impl Iterator<Item = &'c str> + Clone) -> Diagnosis {
+        let message = format!("found no {what} {name:?}, expected {}", suggest::one_of(known.clone()));
+        let next = match suggestion(name, known) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("correct the name, or add `[{what}.{name}]`"),
+        };
+        Diagnosis::refusal(codes::NO_SUCH_NAME, message, next).in_file(&self.file)
+    }
+
+    /// The text with every secret that came from `${NAME}` shown as `${NAME}`, for what a command printed.
+    pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.secrets.iter().fold(Cow::Borrowed(text), |text, (variable, value)| {
+            let value = value.expose();
+            if value.len() >= SECRET_BYTES_MIN && text.contains(value) {
+                Cow::Owned(text.replace(value, &format!("${{{}}}", variable)))
+            } else {
+                text
+            }
+        })
+    }
+}
+
+/// Names the file and the jobs alone: commands may hold secrets.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let jobs: Vec<_> = self.jobs.keys().collect();
+        f.debug_struct("Config").field("file", &self.file).field("jobs", &jobs).finish_non_exhaustive()
+    }
+}

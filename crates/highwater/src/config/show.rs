@@ -1,0 +1,151 @@
+//! `config show`: every effective value and where it came from. Owns the listing; a value that came from `${NAME}` is
+//! shown as `${NAME}`.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::Config;
+use super::catalog::Catalog;
+use super::fields::Field;
+use super::source::{FieldPath, Origin};
+
+/// Column at which the origins begin, if the value leaves room.
+const ORIGIN_COLUMN: usize = 44;
+
+/// Every effective value; displays as TOML with comments, serializes for programs.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Show {
+    file: String,
+    #[serde(rename = "values", serialize_with = "flat")]
+    tables: Vec<Table>,
+}
+
+#[derive(Debug, Clone)]
+struct Table {
+    heading: Option<String>,
+    values: Vec<Shown>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Shown {
+    field: String,
+    #[serde(skip)]
+    key: String,
+    value: Json,
+    origin: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    secret: bool,
+}
+
+fn flat<S: serde::Serializer>(tables: &[Table], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(tables.iter().flat_map(|table| &table.values))
+}
+
+/// Lists every effective value of a configuration.
+pub(crate) fn show(config: &Config) -> Show {
+    let catalog = Catalog::new();
+    let json = |settings: serde_json::Result<Json>| settings.expect("invariant: settings are texts, numbers and tables");
+    let mut tables = vec![Table {
+        heading: None,
+        values: listed(config, &catalog.top, &FieldPath::default(), &json(serde_json::to_value(&config.top))),
+    }];
+    for (name, resource) in &config.resources {
+        let at = FieldPath::default().join("resource").join(name.as_str());
+        let mut settings = resource.settings.clone();
+        settings.lock = Some(resource.lock.clone());
+        tables.push(Table {
+            heading: Some(format!("[{at}]")),
+            values: listed(config, &catalog.resource, &at, &json(serde_json::to_value(settings))),
+        });
+    }
+    for job in config.jobs.values() {
+        let at = FieldPath::default().join("job").join(job.name.as_str());
+        let kind = shown(config, &at.join("kind"), "kind".to_owned(), false, job.kind.name().into());
+        let mut values = vec![kind];
+        values.extend(listed(config, &catalog.job, &at, &json(serde_json::to_value(&job.settings))));
+        values.extend(listed(config, catalog.of_kind(job.kind.name()), &at, &json(job.kind.to_json())));
+        tables.push(Table { heading: Some(format!("[{at}]")), values });
+    }
+    for (index, notify) in config.notify.iter().enumerate() {
+        let at = FieldPath::default().join("notify").element(index);
+        let values = listed(config, &catalog.notify, &at, &json(serde_json::to_value(notify)));
+        tables.push(Table { heading: Some("[[notify]]".to_owned()), values });
+    }
+    Show { file: config.file.display().to_string(), tables }
+}
+
+fn listed(config: &Config, fields: &[Field], at: &FieldPath, settings: &Json) -> Vec<Shown> {
+    listed_within(config, fields, at, "", settings)
+}
+
+fn listed_within(config: &Config, fields: &[Field], at: &FieldPath, within: &str, settings: &Json) -> Vec<Shown> {
+    let one = |field: &Field| {
+        let (at, key) = (at.join(&field.name), format!("{within}{}", field.name));
+        let value = &settings[&field.name];
+        if field.fields.is_empty() {
+            vec![shown(config, &at, key, field.is_place(), value.clone())]
+        } else {
+            listed_within(config, &field.fields, &at, &format!("{key}."), value)
+        }
+    };
+    fields.iter().flat_map(one).collect()
+}
+
+/// A value of the file is shown as the file has it, except that a path is shown as it resolved.
+fn shown(config: &Config, at: &FieldPath, key: String, is_place: bool, effective: Json) -> Shown {
+    let origin = config.origin(at.as_str());
+    let entry = config.entries.get(at.as_str()).filter(|_| matches!(origin, Origin::File(_)));
+    let secret = entry.is_some_and(|entry| entry.secret);
+    let value = match entry {
+        Some(entry) if secret || !is_place => entry.raw.clone(),
+        _ => effective,
+    };
+    Shown { field: at.to_string(), key, value, origin: config.origin_text(origin), secret }
+}
+
+impl Config {
+    /// Where the effective value of a dotted field came from.
+    pub(super) fn origin(&self, field: &str) -> Origin {
+        let from_file = || self.entries.line(field).map(Origin::File);
+        self.layered.origin(field).or_else(from_file).unwrap_or(Origin::Default)
+    }
+
+    fn origin_text(&self, origin: Origin) -> String {
+        match origin {
+            Origin::Flag => "flag".to_owned(),
+            Origin::Environment(variable) => format!("environment ({variable})"),
+            Origin::File(line) => {
+                let name = self.file.file_name().unwrap_or(self.file.as_os_str());
+                format!("{}:{line}", name.to_string_lossy())
+            }
+            Origin::Default => "default".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Show {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# {}", self.file)?;
+        for table in &self.tables {
+            if let Some(heading) = &table.heading {
+                writeln!(f, "\n{heading}")?;
+            }
+            for Shown { key, value, origin, .. } in &table.values {
+                if value.is_null() {
+                    writeln!(f, "# {key}: not set")?;
+                } else {
+                    let line = format!("{key} = {}", toml_text(value));
+                    writeln!(f, "{line:<ORIGIN_COLUMN$} # {origin}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A value as TOML writes it on one line; null, which TOML lacks, as nothing.
+pub(super) fn toml_text(value: &Json) -> String {
+    toml::Value::try_from(value).map(|value| value.to_string()).unwrap_or_default()
+}
