@@ -259,7 +259,7 @@ impl<'e> Pass<'e> {
             return Ok(State::Go(worklist));
         }
         if let Some(halt) = halt {
-            return Ok(State::End(halted(&self.spec.name, &halt.why)));
+            return Ok(State::End(halted(&self.spec.handle, &halt.why)));
         }
         if let Some(paused) = paused {
             let message = format!("paused by {} since {}: {}", paused.who.0, paused.at, paused.why);
@@ -276,7 +276,7 @@ impl<'e> Pass<'e> {
             pin::refuse_changed_if_there(self.engine, &**job, cx, worklist).await?;
         }
         let message = "nothing to do: it was drained before (`highwater worklist JOB --replace|--extend`, or `retry`, opens it)";
-        Ok(State::End(Ending::new(Reason::AlreadyDrained, message.replace("JOB", self.spec.name.as_str()))))
+        Ok(State::End(Ending::new(Reason::AlreadyDrained, message.replace("JOB", &self.spec.handle))))
     }
 
     /// Finishes what a crash left, without contact.
@@ -415,7 +415,7 @@ impl<'e> Pass<'e> {
                     recorder::halt(&*engine.ledger, &self.spec.name, &who, &engine.clock, why.clone(), evidence).await;
                 match written {
                     Stop::Fail(diagnosis) => Ending::failed(diagnosis),
-                    _ => halted(&self.spec.name, &why),
+                    _ => halted(&self.spec.handle, &why),
                 }
             }
             Stop::Halted => {
@@ -423,7 +423,7 @@ impl<'e> Pass<'e> {
                     Ok(record) => record.and_then(|r| r.halt).map(|h| format!("by {}: {}", h.who.0, h.why)),
                     Err(_) => None,
                 };
-                halted(&self.spec.name, &why.unwrap_or_else(|| "by another".to_owned()))
+                halted(&self.spec.handle, &why.unwrap_or_else(|| "by another".to_owned()))
             }
             Stop::Fail(diagnosis) => Ending::failed(diagnosis),
         }
@@ -434,7 +434,7 @@ impl<'e> Pass<'e> {
         match self.rehearsed(job).await {
             Ok(ending) => ending,
             Err(stop) => match stop {
-                Stop::Halt { why, .. } => halted(&self.spec.name, &why),
+                Stop::Halt { why, .. } => halted(&self.spec.handle, &why),
                 other => self.stopped(other).await,
             },
         }
@@ -526,7 +526,7 @@ impl<'e> Pass<'e> {
     }
 }
 
-fn halted(job: &crate::name::JobName, why: &str) -> Ending {
+fn halted(job: &str, why: &str) -> Ending {
     Ending::new(
         Reason::Halted,
         format!("halted: {why}; look with `highwater status {job}`, then `highwater rearm {job} --why …`"),

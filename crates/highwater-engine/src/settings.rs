@@ -122,7 +122,7 @@ pub struct BudgetSettings {
     pub max_contacts: Option<Count>,
     /// Bytes read from or sent to the far side. Absent: no limit.
     pub max_bytes: Option<ByteSize>,
-    /// Time, from the lock on. Absent: no limit.
+    /// Time of the pass. Absent: no limit.
     pub max_time: Option<DurationText>,
 }
 

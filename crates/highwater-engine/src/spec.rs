@@ -32,6 +32,8 @@ pub struct ResourceSpec {
 pub struct JobSpec {
     /// Its name.
     pub name: JobName,
+    /// How a person names it to a command: its name, and where its ledger is if no config says so.
+    pub handle: String,
     /// Its kind.
     pub kind: String,
     /// Whether it may run on this host.

@@ -215,10 +215,10 @@ impl<'a> Journal<'a> {
 
     /// Puts a staged content at its target, unless it is there.
     fn place(&self, staged: &RelPath, target: &RelPath) -> Result<(), FsError> {
+        collect_stale_of(self.fs, target)?;
         if self.is_placed(staged, target)? {
             return Ok(());
         }
-        collect_stale_of(self.fs, target)?;
         duplicate(self.fs, staged, target)
     }
 

@@ -11,4 +11,5 @@ pub mod not_here;
 pub mod postgres;
 pub mod power_loss;
 pub mod program;
+pub mod sim_fs;
 pub mod small_disk;

@@ -1,3 +1,75 @@
-#[allow(dead_code, unused_imports)]
+//! The binary: reads the command line, opens the site, does one command, ends with its exit code. Owns the order of these
+//! steps; each command is in `commands/<verb>.rs`.
+
+mod bar;
+mod cli;
+mod commands;
 mod config;
-fn main() {}
+mod logging;
+mod output;
+mod owner;
+mod signals;
+mod site;
+mod upkeep;
+mod wiring;
+
+use std::process::ExitCode as ProcessExit;
+
+use clap::Parser;
+use cli::{Cli, Verb};
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::report::ExitCode;
+use output::Output;
+use site::Site;
+
+/// What a command comes to: its exit code, or the errors that say one.
+type Done = Result<ExitCode, Vec<Diagnosis>>;
+
+fn main() -> ProcessExit {
+    let cli = Cli::parse();
+    let output = Output { json: cli.global.json, quiet: cli.global.quiet };
+    // `run --cron` is for those whose cron mails on any exit but 0.
+    let always_zero = matches!(&cli.verb, Verb::Run(run) if run.cron);
+    let exit = dispatch(cli).unwrap_or_else(|errors| output.errors(&errors));
+    if always_zero { ProcessExit::SUCCESS } else { ProcessExit::from(exit.number()) }
+}
+
+fn dispatch(cli: Cli) -> Done {
+    let Cli { global, verb } = cli;
+    match verb {
+        Verb::Init(args) => commands::init::init(&args, &global),
+        Verb::Completions(args) => commands::completions::completions(&args),
+        Verb::Config(verb) => commands::config::config(&verb, &global),
+        Verb::Exec(args) => commands::exec::exec(&args, &global),
+        Verb::Doctor => commands::doctor::doctor(&global),
+        Verb::Run(args) => at(&global, |site| commands::run::run(args, site)),
+        Verb::Worklist(args) => at(&global, |site| commands::worklist::worklist(args, site)),
+        Verb::Status(args) => at(&global, |site| commands::status::status(args, site)),
+        Verb::Items(args) => at(&global, |site| commands::items::items(args, site)),
+        Verb::Retry(args) => at(&global, |site| commands::retry::retry(args, site)),
+        Verb::Skip(args) => at(&global, |site| commands::skip::skip(args, site)),
+        Verb::Halt(args) => at(&global, |site| commands::halt::halt(args, site)),
+        Verb::Rearm(args) => at(&global, |site| commands::rearm::rearm(args, site)),
+        Verb::Pause(args) => at(&global, |site| commands::pause::pause(args, site)),
+        Verb::Resume(args) => at(&global, |site| commands::resume::resume(args, site)),
+        Verb::Ban(args) => at(&global, |site| commands::ban::ban(args, site)),
+        Verb::Bans => at(&global, commands::bans::bans),
+        Verb::Lift(args) => at(&global, |site| commands::lift::lift(args, site)),
+        Verb::Events(args) => at(&global, |site| commands::events::events(args, site)),
+        Verb::Import(cli::Import::Markers(args)) => at(&global, |site| commands::import::markers(args, site)),
+    }
+}
+
+/// Opens the site, as its owner, and only then starts threads.
+fn at<F: Future<Output = Done>>(global: &cli::Global, command: impl FnOnce(Site) -> F) -> Done {
+    let site = Site::open(global)?;
+    in_runtime(command(site))
+}
+
+/// Runs a command to its end.
+fn in_runtime<F: Future<Output = Done>>(command: F) -> Done {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
+        vec![Diagnosis::failure("HW-ENV-002", format!("no thread can be started: {e}"), "raise the limits of this user (`ulimit -u`, `ulimit -n`)")]
+    })?;
+    runtime.block_on(command)
+}

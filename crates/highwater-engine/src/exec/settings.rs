@@ -24,7 +24,7 @@ pub struct ExecSettings {
     /// The field that names an item. Absent: for CSV the column `id`, else the first; for JSON lines `id`.
     #[serde(default)]
     pub key: Option<String>,
-    /// What the command reads: nothing, or the item as one JSON object.
+    /// What the command reads on stdin.
     #[serde(default)]
     pub stdin: StdinShape,
     /// The time one command may take; then its process group gets SIGTERM. Absent: no limit.
@@ -122,11 +122,13 @@ impl ExecSettings {
         Some(self.format.unwrap_or_else(|| WorklistFormat::of_path(worklist)))
     }
 
-    /// Makes paths absolute, counted from the config file's directory, which is also the default of `directory`.
+    /// Makes paths absolute, counted from the config file's directory, which is also the default of `directory`, and
+    /// fills in the format.
     pub fn resolve(&mut self, base: &Path) {
         if let Some(worklist) = &mut self.worklist {
             worklist.resolve(base);
         }
+        self.format = self.effective_format();
         self.directory.get_or_insert_with(|| FilePath::new(base)).resolve(base);
     }
 

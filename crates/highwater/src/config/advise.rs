@@ -31,7 +31,8 @@ pub(crate) fn advise(config: &Config, environment: &Environment) -> Vec<Advice> 
     let mut warn = |code, at: &FieldPath, line: u64, message: String, next: String| {
         let warning = Diagnosis::refusal(code, message, next);
         let line = config.entries.line(at.as_str()).unwrap_or(line);
-        advice.push(Advice(warning.in_file(&config.file).at_line(line).at_field(at.as_str())));
+        let warning = warning.in_file(&config.file).at_line(line).at_field(at.as_str());
+        advice.push(Advice(config.redacted(warning)));
     };
     for job in config.jobs.values() {
         let at = FieldPath::default().join("job").join(job.name.as_str()).join("command");

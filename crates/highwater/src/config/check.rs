@@ -24,7 +24,8 @@ pub(super) fn check(config: &Config, file: &SourceFile) -> Vec<Diagnosis> {
     check_locks(config, file, &mut errors);
     check_markers(config, file, &mut errors);
     check_log_directory(config, file, &mut errors);
-    errors
+    // Names and paths may have come from `${NAME}`.
+    errors.into_iter().map(|error| config.redacted(error)).collect()
 }
 
 fn job_field(job: &JobConfig, key: &str) -> FieldPath {
@@ -39,6 +40,7 @@ fn check_resources(config: &Config, job: &JobConfig, file: &SourceFile, errors: 
         if seen.contains(&name) {
             let message = format!("found `{name}` twice, expected each resource once");
             errors.push(file.refusal(codes::CONTRADICTION, line, at.as_str(), message, "remove the second"));
+            continue;
         }
         seen.push(name);
         let own = *name == ResourceName::of_job(&job.name);
@@ -71,10 +73,21 @@ impl<K: Hash + Eq, V: Copy> Claims<K, V> {
     }
 }
 
-/// The path as the file system knows it: symbolic links followed as far as there are files.
+/// Most symbolic links that lead to a file which is not there yet; the kernel follows as many.
+const LINKS_MAX: usize = 40;
+
+/// The path as the file system knows it: symbolic links followed, also to a file that is not there yet.
 fn canonical(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        if let Ok(real) = fs::canonicalize(&path) {
+            return real;
+        }
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    }
     let through_parent = || Some(fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?));
-    fs::canonicalize(path).ok().or_else(through_parent).unwrap_or_else(|| path.to_owned())
+    through_parent().unwrap_or(path)
 }
 
 /// Two resources that share a lock would wait for each other while a pass that takes both could never start.

@@ -58,7 +58,7 @@ fn read(
     flags: &Flags,
 ) -> Result<Config, Vec<Diagnosis>> {
     let catalog = Catalog::new();
-    let mut reader = Reader::new(file);
+    let mut reader = Reader::new(file, &catalog);
     let Reader { interpolated, errors, .. } = &mut reader;
     for (key, value) in root.iter_mut() {
         interpolate(value, &FieldPath::default().join(key.get_ref()), file, environment, interpolated, errors);

@@ -132,6 +132,13 @@ impl Config {
         Diagnosis::refusal(codes::NO_SUCH_NAME, message, next).in_file(&self.file)
     }
 
+    /// The error without the values of secrets.
+    fn redacted(&self, mut error: Diagnosis) -> Diagnosis {
+        error.message = self.redact(&error.message).into_owned();
+        error.next = self.redact(&error.next).into_owned();
+        error
+    }
+
     /// The text with every secret that came from `${NAME}` shown as `${NAME}`, for what a command printed.
     pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.secrets.iter().fold(Cow::Borrowed(text), |text, (variable, value)| {

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
 
+use super::catalog::Catalog;
 use super::codes;
 use super::fields::Field;
 use super::interpolate::Interpolated;
@@ -18,14 +19,15 @@ const KEYS_SHOWN_MAX: usize = 12;
 /// Reads one file; gathers what it found and what is wrong.
 pub(super) struct Reader<'f> {
     pub(super) file: &'f SourceFile,
+    pub(super) catalog: &'f Catalog,
     pub(super) interpolated: Interpolated,
     pub(super) entries: Entries,
     pub(super) errors: Vec<Diagnosis>,
 }
 
 impl<'f> Reader<'f> {
-    pub(super) fn new(file: &'f SourceFile) -> Self {
-        Self { file, interpolated: Interpolated::default(), entries: Entries::default(), errors: Vec::new() }
+    pub(super) fn new(file: &'f SourceFile, catalog: &'f Catalog) -> Self {
+        Self { file, catalog, interpolated: Interpolated::default(), entries: Entries::default(), errors: Vec::new() }
     }
 
     /// Tells an error at a line of the file.
@@ -68,10 +70,11 @@ impl<'f> Reader<'f> {
         at: &FieldPath,
     ) {
         let name = key.get_ref().as_ref();
-        let next = match suggestion(name, known.clone()) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None if known.clone().count() <= KEYS_SHOWN_MAX => format!("remove it; expected {}", one_of(known)),
-            None => "remove it, or move it to the table it belongs to; `highwater config schema` lists every key".to_owned(),
+        let next = match (self.catalog.home_of(name), suggestion(name, known.clone())) {
+            (Some(home), _) => format!("move it to {home}"),
+            (None, Some(known)) => format!("did you mean `{known}`?"),
+            _ if known.clone().count() <= KEYS_SHOWN_MAX => format!("remove it; expected {}", one_of(known)),
+            _ => "remove it; `highwater config schema` lists every key".to_owned(),
         };
         let line = self.line_of(key);
         self.tell(codes::UNKNOWN_KEY, line, &at.join(name), "found a key that is not known here", next);
@@ -108,8 +111,8 @@ impl<'f> Reader<'f> {
 
     /// Tells a key that must be there.
     fn missing_key(&mut self, field: &Field, at: &FieldPath, line: u64) {
-        let message = format!("found no `{}`, expected {}", field.name, field.type_text());
-        let next = format!("add `{} = …`: {}", field.name, field.about);
+        let message = format!("found no `{}`, expected {}", field.name, article(&field.type_text()));
+        let next = format!("add `{} = …`. {}", field.name, field.about);
         self.tell(codes::MISSING_KEY, line, &at.join(&field.name), message, next);
     }
 

@@ -48,6 +48,9 @@ pub(crate) fn reference_markdown() -> String {
          name is a letter or digit, then up to 127 of letters, digits, `.`, `_`, `-`.",
         &catalog.job,
     );
+    let kinds: Vec<_> = catalog.kinds.iter().map(|(kind, _)| format!("`{}`", kind.name)).collect();
+    let kind = format!("| `kind` | one of {} | required | Which kind of backlog this is. |\n", kinds.join(", "));
+    page = page.replacen("| `resources` |", &format!("{kind}| `resources` |"), 1);
     for (kind, fields) in &catalog.kinds {
         let schema = (kind.schema)();
         let about = schema["description"].as_str().unwrap_or_default();

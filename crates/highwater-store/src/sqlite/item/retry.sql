@@ -1,0 +1,7 @@
+SELECT position FROM standing INDEXED BY standing_not_done
+WHERE worklist = ?1 AND outcome = 'failed' AND outcome <> 'done' AND position > ?2
+UNION ALL
+SELECT position FROM standing INDEXED BY standing_not_done
+WHERE worklist = ?1 AND outcome = 'deferred' AND outcome <> 'done' AND position > ?2
+ORDER BY position
+LIMIT ?3

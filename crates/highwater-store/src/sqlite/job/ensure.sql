@@ -1,0 +1,1 @@
+INSERT INTO job (name, kind) VALUES (?1, '') ON CONFLICT DO NOTHING

@@ -1,0 +1,1 @@
+SELECT name FROM job ORDER BY name

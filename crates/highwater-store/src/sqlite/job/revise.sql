@@ -1,0 +1,1 @@
+UPDATE job SET revision = revision + 1 WHERE name = ?1

@@ -1,0 +1,1 @@
+UPDATE job SET drained = ?2 WHERE name = ?1

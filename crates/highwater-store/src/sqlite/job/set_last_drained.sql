@@ -1,0 +1,1 @@
+UPDATE job SET last_drained_at = ?2 WHERE name = ?1

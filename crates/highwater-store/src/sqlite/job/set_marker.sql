@@ -1,0 +1,1 @@
+UPDATE job SET marker = ?2 WHERE name = ?1

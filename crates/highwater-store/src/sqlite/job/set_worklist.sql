@@ -1,0 +1,1 @@
+UPDATE job SET worklist = ?2, drained = 0 WHERE name = ?1

@@ -1,0 +1,6 @@
+SELECT id, job, begun_at, ended_at, host, pid, who, reason, exit, message,
+       done, gone, present, review, retry, items, contacts, bytes, lock_us, plan_us, prepare_us, commit_us, seal_us
+FROM pass
+WHERE job = ?1 AND ended_at IS NULL AND id < ?2
+ORDER BY id
+LIMIT ?3

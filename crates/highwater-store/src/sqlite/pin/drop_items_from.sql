@@ -1,0 +1,1 @@
+DELETE FROM item WHERE worklist = ?1 AND position >= ?2

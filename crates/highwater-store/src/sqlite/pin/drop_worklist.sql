@@ -1,0 +1,1 @@
+DELETE FROM worklist WHERE id = ?1 AND state = 'discovering'

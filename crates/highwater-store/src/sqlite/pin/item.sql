@@ -1,0 +1,1 @@
+SELECT key, payload FROM item WHERE worklist = ?1 AND position = ?2

@@ -1,0 +1,1 @@
+UPDATE worklist SET forgotten = ?2 WHERE id = ?1

@@ -1,0 +1,2 @@
+DELETE FROM standing
+WHERE worklist = ?1 AND position IN (SELECT position FROM standing WHERE worklist = ?1 ORDER BY position LIMIT ?2)

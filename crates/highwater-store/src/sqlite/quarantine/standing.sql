@@ -1,0 +1,1 @@
+SELECT * FROM standing WHERE worklist = ?1 AND position = ?2

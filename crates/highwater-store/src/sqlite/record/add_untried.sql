@@ -1,0 +1,1 @@
+INSERT INTO untried (worklist, position) VALUES (?1, ?2) ON CONFLICT DO NOTHING

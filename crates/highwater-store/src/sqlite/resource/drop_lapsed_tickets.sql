@@ -1,0 +1,1 @@
+DELETE FROM ticket WHERE resource = ?1 AND lapses_at <= ?2

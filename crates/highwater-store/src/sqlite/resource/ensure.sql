@@ -1,0 +1,1 @@
+INSERT INTO resource (name) VALUES (?1) ON CONFLICT DO NOTHING

@@ -1,0 +1,1 @@
+SELECT epoch FROM resource WHERE name = ?1

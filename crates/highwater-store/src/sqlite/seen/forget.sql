@@ -1,0 +1,1 @@
+DELETE FROM scratch.seen WHERE worklist = ?1

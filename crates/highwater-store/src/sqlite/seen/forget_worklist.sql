@@ -1,0 +1,1 @@
+DELETE FROM scratch.seen_worklist WHERE worklist = ?1

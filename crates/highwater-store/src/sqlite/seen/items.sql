@@ -1,0 +1,1 @@
+SELECT items FROM scratch.seen_worklist WHERE worklist = ?1

@@ -1,0 +1,1 @@
+SELECT position FROM scratch.seen WHERE worklist = ?1 AND hash = ?2

@@ -1,0 +1,1 @@
+SELECT count(*) FROM scratch.seen_worklist

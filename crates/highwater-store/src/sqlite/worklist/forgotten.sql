@@ -1,0 +1,1 @@
+SELECT forgotten FROM worklist WHERE id = ?1

@@ -1,0 +1,1 @@
+SELECT outcome, count(*) FROM standing WHERE worklist = ?1 GROUP BY outcome

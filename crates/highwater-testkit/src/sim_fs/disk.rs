@@ -1,0 +1,435 @@
+//! What is on the disk: as it is seen, as it is durable, and the changes in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+use highwater_fs::{Entry, FileId, FsError, Kind, Mode, Op, RelPath, Stat};
+use nix::errno::Errno;
+
+use super::located;
+
+pub(super) type Ino = u64;
+
+const ROOT: Ino = 1;
+const DEVICE: u64 = 1;
+const UMASK: u32 = 0o022;
+
+#[derive(Clone)]
+pub(super) struct Disk {
+    pub(super) inodes: BTreeMap<Ino, Inode>,
+    /// What a crash decides on, oldest first.
+    pub(super) pending: Vec<Pending>,
+    pub(super) atomic_renames: bool,
+    pub(super) hard_links: bool,
+    next: Ino,
+}
+
+#[derive(Clone, Hash)]
+pub(super) struct Inode {
+    pub(super) node: Node,
+    mode: u32,
+}
+
+#[derive(Clone, Hash)]
+pub(super) enum Node {
+    File(Versions<Vec<u8>>),
+    Dir(Versions<BTreeMap<OsString, Ino>>),
+    Symlink(PathBuf),
+}
+
+/// What programs see, and what a crash that drops everything pending leaves.
+#[derive(Clone, Default, Hash)]
+pub(super) struct Versions<T> {
+    pub(super) seen: T,
+    pub(super) durable: T,
+}
+
+#[derive(Clone)]
+pub(super) enum Pending {
+    Data {
+        ino: Ino,
+        change: DataChange,
+        /// A sync of it failed: no later one saves it.
+        clean: bool,
+    },
+    /// Names that live or die together, and are durable with a sync of `dir`.
+    Names { dir: Ino, changes: Vec<NameChange> },
+}
+
+#[derive(Clone)]
+pub(super) enum DataChange {
+    Append { at: usize, bytes: Vec<u8> },
+    SetLen(usize),
+}
+
+#[derive(Clone)]
+pub(super) struct NameChange {
+    pub(super) dir: Ino,
+    pub(super) name: OsString,
+    pub(super) to: Option<Ino>,
+}
+
+impl Disk {
+    pub(super) fn new() -> Self {
+        let root = Inode { node: Node::Dir(Versions::default()), mode: 0o755 };
+        Self {
+            inodes: BTreeMap::from([(ROOT, root)]),
+            pending: Vec::new(),
+            atomic_renames: false,
+            hard_links: true,
+            next: ROOT + 1,
+        }
+    }
+
+    pub(super) fn create(&mut self, path: &RelPath, mode: Mode) -> Result<Ino, FsError> {
+        self.add(Op::Create, path, Node::File(Versions::default()), bits(mode, 0o666))
+    }
+
+    pub(super) fn mkdir(&mut self, path: &RelPath, mode: Mode) -> Result<(), FsError> {
+        self.add(Op::Mkdir, path, Node::Dir(Versions::default()), bits(mode, 0o777)).map(|_| ())
+    }
+
+    pub(super) fn symlink(&mut self, path: &RelPath, to: &Path) -> Result<(), FsError> {
+        let (dir, name) = self.locate(Op::Create, path)?;
+        let ino = self.add(Op::Create, path, Node::Symlink(to.to_owned()), 0o777)?;
+        self.pending.pop();
+        self.durable_dir(dir).insert(name, ino);
+        Ok(())
+    }
+
+    pub(super) fn open(&self, op: Op, path: &RelPath) -> Result<Ino, FsError> {
+        let (_, _, found) = self.find(op, path)?;
+        let ino = found.ok_or_else(|| refused(op, path, Errno::ENOENT))?;
+        match &self.inodes[&ino].node {
+            Node::File(_) => Ok(ino),
+            Node::Dir(_) => Err(refused(op, path, Errno::EISDIR)),
+            Node::Symlink(_) => Err(refused(op, path, Errno::ELOOP)),
+        }
+    }
+
+    pub(super) fn append(&mut self, ino: Ino, bytes: &[u8]) -> usize {
+        let seen = &mut self.file(ino).seen;
+        let change = DataChange::Append { at: seen.len(), bytes: bytes.to_vec() };
+        seen.extend_from_slice(bytes);
+        self.pending.push(Pending::Data { ino, change, clean: false });
+        bytes.len()
+    }
+
+    pub(super) fn truncate(&mut self, ino: Ino, len: usize) {
+        self.file(ino).seen.resize(len, 0);
+        let change = DataChange::SetLen(len);
+        self.pending.push(Pending::Data { ino, change, clean: false });
+    }
+
+    pub(super) fn read(&mut self, ino: Ino, at: usize, buffer: &mut [u8]) -> usize {
+        let rest = self.file(ino).seen.get(at..).unwrap_or_default();
+        let read = rest.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&rest[..read]);
+        read
+    }
+
+    /// Makes the bytes of a file durable, save those that a failed sync gave up.
+    pub(super) fn sync(&mut self, ino: Ino) {
+        for pending in std::mem::take(&mut self.pending) {
+            match pending {
+                Pending::Data { ino: of, change, clean: false } if of == ino => {
+                    change.apply(&mut self.file(ino).durable);
+                }
+                other => self.pending.push(other),
+            }
+        }
+    }
+
+    /// What a failed sync does: the bytes stay readable, and no later sync will save them.
+    pub(super) fn call_clean(&mut self, ino: Ino) {
+        for pending in &mut self.pending {
+            if let Pending::Data { ino: of, clean, .. } = pending {
+                *clean |= *of == ino;
+            }
+        }
+    }
+
+    pub(super) fn sync_dir(&mut self, path: &RelPath) -> Result<(), FsError> {
+        let synced = self.enter(path)?;
+        let mut kept: Vec<Pending> = Vec::new();
+        for pending in std::mem::take(&mut self.pending) {
+            let Pending::Names { dir, changes } = pending else {
+                kept.push(pending);
+                continue;
+            };
+            if dir != synced {
+                kept.push(Pending::Names { dir, changes });
+                continue;
+            }
+            for change in changes {
+                // What was to happen to this name before is overtaken.
+                for older in &mut kept {
+                    if let Pending::Names { changes, .. } = older {
+                        changes.retain(|old| (old.dir, &old.name) != (change.dir, &change.name));
+                    }
+                }
+                change.apply(self.durable_dir(change.dir));
+            }
+        }
+        kept.retain(|pending| !matches!(pending, Pending::Names { changes, .. } if changes.is_empty()));
+        self.pending = kept;
+        Ok(())
+    }
+
+    pub(super) fn rename(&mut self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
+        let refused = |errno| refused_pair(Op::Rename, from, to, errno);
+        let (from_dir, from_name, found) = self.find(Op::Rename, from)?;
+        let (to_dir, to_name, target) = self.find(Op::Rename, to)?;
+        let ino = found.ok_or_else(|| refused(Errno::ENOENT))?;
+        if target == Some(ino) {
+            return Ok(());
+        }
+        if to.is_within(from) {
+            return Err(refused(Errno::EINVAL));
+        }
+        if from.is_within(to) {
+            return Err(refused(Errno::ENOTEMPTY));
+        }
+        if let Some(target) = target {
+            match (self.is_dir(ino), &self.inodes[&target].node) {
+                (true, Node::Dir(entries)) if !entries.seen.is_empty() => {
+                    return Err(refused(Errno::ENOTEMPTY));
+                }
+                (true, Node::Dir(_)) => {}
+                (true, _) => return Err(refused(Errno::ENOTDIR)),
+                (false, Node::Dir(_)) => return Err(refused(Errno::EISDIR)),
+                (false, _) => {}
+            }
+        }
+        self.set_names(vec![
+            NameChange { dir: to_dir, name: to_name, to: Some(ino) },
+            NameChange { dir: from_dir, name: from_name, to: None },
+        ]);
+        Ok(())
+    }
+
+    pub(super) fn exchange(&mut self, a: &RelPath, b: &RelPath) -> Result<(), FsError> {
+        let refused = |errno| refused_pair(Op::Exchange, a, b, errno);
+        let (a_dir, a_name, at_a) = self.find(Op::Exchange, a)?;
+        let (b_dir, b_name, at_b) = self.find(Op::Exchange, b)?;
+        let (Some(at_a), Some(at_b)) = (at_a, at_b) else { return Err(refused(Errno::ENOENT)) };
+        if at_a == at_b {
+            return Ok(());
+        }
+        if a.is_within(b) || b.is_within(a) {
+            return Err(refused(Errno::EINVAL));
+        }
+        self.set_names(vec![
+            NameChange { dir: b_dir, name: b_name, to: Some(at_a) },
+            NameChange { dir: a_dir, name: a_name, to: Some(at_b) },
+        ]);
+        Ok(())
+    }
+
+    pub(super) fn link(&mut self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
+        let refused = |errno| refused_pair(Op::Link, from, to, errno);
+        let (_, _, found) = self.find(Op::Link, from)?;
+        let (dir, name, target) = self.find(Op::Link, to)?;
+        let ino = found.ok_or_else(|| refused(Errno::ENOENT))?;
+        if target.is_some() {
+            return Err(refused(Errno::EEXIST));
+        }
+        if !self.hard_links {
+            return Err(refused(Errno::EXDEV));
+        }
+        if self.is_dir(ino) {
+            return Err(refused(Errno::EPERM));
+        }
+        self.set_names(vec![NameChange { dir, name, to: Some(ino) }]);
+        Ok(())
+    }
+
+    pub(super) fn unlink(&mut self, path: &RelPath) -> Result<(), FsError> {
+        let (dir, name, found) = self.find(Op::Unlink, path)?;
+        let ino = found.ok_or_else(|| refused(Op::Unlink, path, Errno::ENOENT))?;
+        if self.is_dir(ino) {
+            return Err(refused(Op::Unlink, path, Errno::EISDIR));
+        }
+        self.set_names(vec![NameChange { dir, name, to: None }]);
+        Ok(())
+    }
+
+    pub(super) fn list(&self, path: &RelPath) -> Result<Vec<Entry>, FsError> {
+        let entries = self.entries(self.enter(path)?).seen.iter();
+        Ok(entries.map(|(name, ino)| Entry { name: name.clone(), kind: self.kind(*ino) }).collect())
+    }
+
+    pub(super) fn stat(&self, path: &RelPath) -> Result<Option<Stat>, FsError> {
+        let found = match path.parent() {
+            None => Some(ROOT),
+            Some(_) => match self.find(Op::Stat, path) {
+                Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => None,
+                found => found?.2,
+            },
+        };
+        Ok(found.map(|ino| {
+            let inode = &self.inodes[&ino];
+            let len = if let Node::File(bytes) = &inode.node { bytes.seen.len() as u64 } else { 0 };
+            let id = FileId { device: DEVICE, inode: ino };
+            Stat { kind: self.kind(ino), len, mode: inode.mode, id }
+        }))
+    }
+
+    /// Forgets what no name leads to, and the second name of any directory that came to have two,
+    /// as a file system check would.
+    pub(super) fn prune(&mut self) {
+        let (mut reached, mut left) = (BTreeSet::from([ROOT]), vec![ROOT]);
+        while let Some(dir) = left.pop() {
+            let mut names = self.entries(dir).durable.clone();
+            names.retain(|_, ino| {
+                let first = reached.insert(*ino);
+                if first && self.is_dir(*ino) {
+                    left.push(*ino);
+                }
+                first || !self.is_dir(*ino)
+            });
+            *self.durable_dir(dir) = names;
+        }
+        self.inodes.retain(|ino, _| reached.contains(ino));
+    }
+
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.inodes.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    pub(super) fn durable_dir(&mut self, ino: Ino) -> &mut BTreeMap<OsString, Ino> {
+        match self.inodes.get_mut(&ino).map(|inode| &mut inode.node) {
+            Some(Node::Dir(entries)) => &mut entries.durable,
+            _ => unreachable!("invariant: names change in directories only"),
+        }
+    }
+
+    pub(super) fn file(&mut self, ino: Ino) -> &mut Versions<Vec<u8>> {
+        match self.inodes.get_mut(&ino).map(|inode| &mut inode.node) {
+            Some(Node::File(bytes)) => bytes,
+            _ => unreachable!("invariant: bytes change in files only"),
+        }
+    }
+
+    fn add(&mut self, op: Op, path: &RelPath, node: Node, mode: u32) -> Result<Ino, FsError> {
+        let (dir, name, found) = self.find(op, path)?;
+        if found.is_some() {
+            return Err(refused(op, path, Errno::EEXIST));
+        }
+        let ino = self.next;
+        self.next += 1;
+        self.inodes.insert(ino, Inode { node, mode });
+        self.set_names(vec![NameChange { dir, name, to: Some(ino) }]);
+        Ok(ino)
+    }
+
+    fn set_names(&mut self, changes: Vec<NameChange>) {
+        for change in &changes {
+            if let Some(Node::Dir(entries)) =
+                self.inodes.get_mut(&change.dir).map(|inode| &mut inode.node)
+            {
+                change.apply(&mut entries.seen);
+            }
+        }
+        if self.atomic_renames {
+            // The first is the one that things are moved to.
+            self.pending.push(Pending::Names { dir: changes[0].dir, changes });
+        } else {
+            self.pending.extend(
+                changes
+                    .into_iter()
+                    .map(|change| Pending::Names { dir: change.dir, changes: vec![change] }),
+            );
+        }
+    }
+
+    /// Walks to a directory, refusing symlinks as the real disk does.
+    fn enter(&self, dir: &RelPath) -> Result<Ino, FsError> {
+        let (mut here, mut walked) = (ROOT, PathBuf::from("/"));
+        for name in dir.names() {
+            walked.push(name);
+            let failed = |errno: Errno| FsError::Io {
+                op: Op::Enter,
+                path: walked.clone(),
+                source: errno.into(),
+            };
+            here = *self.entries(here).seen.get(name).ok_or_else(|| failed(Errno::ENOENT))?;
+            if !self.is_dir(here) {
+                return Err(failed(Errno::ENOTDIR));
+            }
+        }
+        Ok(here)
+    }
+
+    fn locate(&self, op: Op, path: &RelPath) -> Result<(Ino, OsString), FsError> {
+        let (parent, name): (_, &OsStr) =
+            path.split().ok_or_else(|| refused(op, path, Errno::EINVAL))?;
+        Ok((self.enter(&parent)?, name.to_owned()))
+    }
+
+    fn find(&self, op: Op, path: &RelPath) -> Result<(Ino, OsString, Option<Ino>), FsError> {
+        let (dir, name) = self.locate(op, path)?;
+        let found = self.entries(dir).seen.get(&name).copied();
+        Ok((dir, name, found))
+    }
+
+    fn entries(&self, ino: Ino) -> &Versions<BTreeMap<OsString, Ino>> {
+        match &self.inodes[&ino].node {
+            Node::Dir(entries) => entries,
+            _ => unreachable!("invariant: only directories are entered"),
+        }
+    }
+
+    fn is_dir(&self, ino: Ino) -> bool {
+        self.kind(ino) == Kind::Dir
+    }
+
+    fn kind(&self, ino: Ino) -> Kind {
+        match self.inodes[&ino].node {
+            Node::File(_) => Kind::File,
+            Node::Dir(_) => Kind::Dir,
+            Node::Symlink(_) => Kind::Symlink,
+        }
+    }
+}
+
+impl DataChange {
+    pub(super) fn apply(&self, bytes: &mut Vec<u8>) {
+        match self {
+            DataChange::Append { at, bytes: new } => {
+                let end = at + new.len();
+                bytes.resize(bytes.len().max(end), 0);
+                bytes[*at..end].copy_from_slice(new);
+            }
+            DataChange::SetLen(len) => bytes.resize(*len, 0),
+        }
+    }
+}
+
+impl NameChange {
+    pub(super) fn apply(&self, entries: &mut BTreeMap<OsString, Ino>) {
+        match self.to {
+            Some(ino) => entries.insert(self.name.clone(), ino),
+            None => entries.remove(&self.name),
+        };
+    }
+}
+
+fn bits(mode: Mode, by_umask: u32) -> u32 {
+    match mode {
+        Mode::Umask => by_umask & !UMASK,
+        Mode::Exact(mode) => mode & 0o777,
+    }
+}
+
+fn refused(op: Op, path: &RelPath, errno: Errno) -> FsError {
+    FsError::Io { op, path: located(path), source: errno.into() }
+}
+
+fn refused_pair(op: Op, from: &RelPath, to: &RelPath, errno: Errno) -> FsError {
+    FsError::Pair { op, from: located(from), to: located(to), source: errno.into() }
+}

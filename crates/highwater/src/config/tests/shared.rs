@@ -1,0 +1,81 @@
+//! Two names for one thing: locks and marker directories, however they come to be the same file.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use insta::assert_snapshot;
+
+use super::Scene;
+
+fn two_locks(first: &str, second: &str) -> Scene {
+    Scene::new(&format!("[resource.a]\nlock = \"file:{first}\"\n\n[resource.b]\nlock = \"file:{second}\"\n"))
+}
+
+#[test]
+fn two_resources_with_one_lock_path_are_refused() {
+    let told = two_locks("x.lock", "./x.lock").load().expect_err("a refusal");
+    assert_snapshot!(told, @r#"
+    error[HW-CFG-010]: /hw/highwater.toml:5: resource.b.lock: found the lock that resource `a` has too, expected one of its own
+      next: change one of the two, or name one resource in both jobs: `resources = ["a"]`
+    "#);
+}
+
+#[test]
+fn a_directory_by_two_names_does_not_hide_one_lock() {
+    let scene = two_locks("real/x.lock", "link/x.lock");
+    fs::create_dir(scene.path("real")).expect("a directory");
+    symlink(scene.path("real"), scene.path("link")).expect("a link");
+    assert_snapshot!(scene.load().expect_err("a refusal"), @r#"
+    error[HW-CFG-010]: /hw/highwater.toml:5: resource.b.lock: found the lock that resource `a` has too (/hw/real/x.lock and /hw/link/x.lock are one path), expected one of its own
+      next: change one of the two, or name one resource in both jobs: `resources = ["a"]`
+    "#);
+}
+
+#[test]
+fn a_symbolic_link_does_not_hide_one_lock() {
+    let scene = two_locks("x.lock", "y.lock");
+    fs::write(scene.path("x.lock"), "").expect("a file");
+    symlink("x.lock", scene.path("y.lock")).expect("a link");
+    assert_snapshot!(scene.load().expect_err("a refusal"), @r#"
+    error[HW-CFG-010]: /hw/highwater.toml:5: resource.b.lock: found the lock that resource `a` has too (/hw/x.lock and /hw/y.lock are one path), expected one of its own
+      next: change one of the two, or name one resource in both jobs: `resources = ["a"]`
+    "#);
+}
+
+#[test]
+fn a_hard_link_does_not_hide_one_lock() {
+    let scene = two_locks("x.lock", "y.lock");
+    fs::write(scene.path("x.lock"), "").expect("a file");
+    fs::hard_link(scene.path("x.lock"), scene.path("y.lock")).expect("a link");
+    assert_snapshot!(scene.load().expect_err("a refusal"), @r#"
+    error[HW-CFG-010]: /hw/highwater.toml:5: resource.b.lock: found the lock that resource `a` has too (/hw/x.lock and /hw/y.lock are one file by a hard link), expected one of its own
+      next: change one of the two, or name one resource in both jobs: `resources = ["a"]`
+    "#);
+}
+
+#[test]
+fn two_files_are_two_locks() {
+    let scene = two_locks("x.lock", "y.lock");
+    fs::write(scene.path("x.lock"), "").expect("a file");
+    fs::write(scene.path("y.lock"), "").expect("a file");
+    assert_eq!(scene.config().resources.len(), 2);
+}
+
+#[test]
+fn a_lock_that_is_another_resources_default_is_refused() {
+    let toml = "[resource.a]\n\n[resource.b]\nlock = \"file:.highwater-state/locks/resource/a.lock\"\n";
+    assert_snapshot!(Scene::new(toml).load().expect_err("a refusal"), @r#"
+    error[HW-CFG-010]: /hw/highwater.toml:4: resource.b.lock: found the lock that resource `a` has too, expected one of its own
+      next: change one of the two, or name one resource in both jobs: `resources = ["a"]`
+    "#);
+}
+
+#[test]
+fn two_jobs_with_one_marker_directory_are_refused() {
+    let job = |name| format!("[job.{name}]\nkind = \"exec\"\ncommand = [\"true\"]\nmarkers = \"markers\"\n");
+    let told = Scene::new(&(job("a") + &job("b"))).load().expect_err("a refusal");
+    assert_snapshot!(told, @"
+    error[HW-CFG-017]: /hw/highwater.toml:8: job.b.markers: found the directory that job `a` keeps its markers in too, expected one of its own
+      next: give each job its own directory: `.done` and `.halted` do not say whose they are
+    ");
+}

@@ -1,0 +1,60 @@
+//! What is printed. Owns the choice between text for people and JSON for programs, and that a reader who went away is no
+//! error.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::report::ExitCode;
+use serde::Serialize;
+
+/// Where a command prints to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+}
+
+impl Output {
+    /// One answer: JSON in one line, or its text.
+    pub(crate) fn answer(self, json: &impl Serialize, text: impl Display) {
+        if self.json { self.json(json) } else { self.line(text) }
+    }
+
+    /// One JSON object in one line.
+    pub(crate) fn json(self, value: &impl Serialize) {
+        match serde_json::to_string(value) {
+            Ok(text) => print(&mut anstream::stdout(), &text),
+            Err(e) => print(&mut anstream::stderr(), &format!("this answer is no JSON: {e}")),
+        }
+    }
+
+    /// A line for people.
+    pub(crate) fn line(self, text: impl Display) {
+        print(&mut anstream::stdout(), &text.to_string());
+    }
+
+    /// A line beside the answer; `--quiet` leaves it out.
+    pub(crate) fn note(self, text: impl Display) {
+        if !self.quiet {
+            print(&mut anstream::stderr(), &text.to_string());
+        }
+    }
+
+    /// Errors, and the exit code of the worst.
+    pub(crate) fn errors(self, errors: &[Diagnosis]) -> ExitCode {
+        for error in errors {
+            if self.json {
+                self.json(&serde_json::json!({ "error": error }));
+            } else {
+                print(&mut anstream::stderr(), &error.to_string());
+            }
+        }
+        errors.iter().fold(ExitCode::Drained, |worst, error| worst.worst(error.exit))
+    }
+}
+
+/// A pipe whose reader went away (`| head`) ends the printing, not the work.
+fn print(to: &mut impl Write, text: &str) {
+    let _: io::Result<()> = writeln!(to, "{text}").and_then(|()| to.flush());
+}

@@ -1,0 +1,85 @@
+//! Whose a ledger is. Owns the rule that commands run as its owner: root drops to it, anyone else is refused with the line
+//! that works, so that nothing of another user is left in the state directory.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use highwater_engine::diagnosis::Diagnosis;
+use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgid, setgroups, setuid};
+
+/// The name a person is known by in the audit trail: the one who called `sudo`, else the user.
+pub(crate) fn person() -> String {
+    let sudo = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty() && geteuid().is_root());
+    sudo.unwrap_or_else(|| name_of(geteuid()))
+}
+
+/// A user's name, else its number.
+pub(crate) fn name_of(uid: Uid) -> String {
+    match User::from_uid(uid) {
+        Ok(Some(user)) => user.name,
+        _ => uid.to_string(),
+    }
+}
+
+/// Becomes the owner of the first of these paths that is there.
+///
+/// # Errors
+/// A refusal for another user than the owner; a failure when root cannot drop to it.
+pub(crate) fn become_owner(paths: &[&Path]) -> Result<(), Diagnosis> {
+    for path in paths {
+        let meta = match fs::metadata(path) {
+            Ok(meta) => meta,
+            Err(e) if e.kind() == ErrorKind::NotFound || e.kind() == ErrorKind::NotADirectory => continue,
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => return Err(refusal(path, None)),
+            Err(e) => {
+                return Err(Diagnosis::failure("HW-OWN-002", format!("cannot be read: {e}"), "mend the path or its disk, and call again")
+                    .in_file(*path));
+            }
+        };
+        let (owner, group) = (Uid::from_raw(meta.uid()), Gid::from_raw(meta.gid()));
+        let me = geteuid();
+        if me == owner {
+            return Ok(());
+        }
+        return if me.is_root() { drop_to(owner, group, path) } else { Err(refusal(path, Some(owner))) };
+    }
+    Ok(())
+}
+
+fn refusal(path: &Path, owner: Option<Uid>) -> Diagnosis {
+    let me = name_of(geteuid());
+    let whose = owner.map_or_else(|| "another user".to_owned(), name_of);
+    let command: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
+    let user = if owner.is_some() { whose.as_str() } else { "OWNER" };
+    Diagnosis::refusal(
+        "HW-OWN-001",
+        format!("it belongs to {whose} and this is {me}; expected its owner, so that its files stay readable to their passes"),
+        format!("sudo -u {user} highwater {}", command.join(" ")),
+    )
+    .in_file(path)
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+fn drop_to(owner: Uid, group: Gid, path: &Path) -> Result<(), Diagnosis> {
+    let dropped = match User::from_uid(owner) {
+        Ok(Some(user)) => match std::ffi::CString::new(user.name) {
+            Ok(name) => initgroups(&name, user.gid).and_then(|()| setgid(user.gid)),
+            Err(_) => setgroups(&[]).and_then(|()| setgid(group)),
+        },
+        _ => setgroups(&[]).and_then(|()| setgid(group)),
+    };
+    dropped.and_then(|()| setuid(owner)).map_err(|e| {
+        Diagnosis::failure(
+            "HW-OWN-002",
+            format!("root could not become its owner, {}: {e}", name_of(owner)),
+            format!("run it as that user: sudo -u {} highwater …", name_of(owner)),
+        )
+        .in_file(path)
+    })
+}

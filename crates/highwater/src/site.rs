@@ -1,0 +1,209 @@
+//! Where a command works: the configuration or a bare ledger, as whose user, with which ledger. Owns how these are found and
+//! opened; only here and in `wiring` do store, configuration and engine meet.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use highwater_engine::clock::{SharedClock, SystemClock};
+use highwater_engine::contact::StopSignal;
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::ledger::{Ledger, Who, Word};
+use highwater_engine::name::{JobName, ResourceName};
+use highwater_engine::pass::Engine;
+use highwater_store::SqliteLedger;
+
+use crate::cli::Global;
+use crate::config::{self, Config, Environment, Flags};
+use crate::output::Output;
+use crate::{logging, owner};
+
+/// The ledger's file in the state directory.
+pub(crate) const LEDGER_FILE: &str = "ledger.db";
+/// The state is its owner's alone: an item's key or error may be private.
+const STATE_DIR_MODE: u32 = 0o700;
+
+/// Where a command works.
+pub(crate) struct Site {
+    /// The configuration; none beside a bare ledger.
+    pub(crate) config: Option<Config>,
+    /// The ledger's file.
+    pub(crate) ledger_path: PathBuf,
+    /// Time.
+    pub(crate) clock: SharedClock,
+    /// Who called.
+    pub(crate) who: Who,
+    /// This host.
+    pub(crate) host: String,
+    /// Where it prints.
+    pub(crate) output: Output,
+}
+
+/// Whether a command may change the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// It may, and the ledger is made if it is not there.
+    Write,
+    /// It only reads, and makes nothing.
+    Read,
+}
+
+/// Reads the configuration that a command is to use.
+///
+/// # Errors
+/// Every mistake in it, or that there is none.
+pub(crate) fn configuration(global: &Global) -> Result<Config, Vec<Diagnosis>> {
+    let environment = Environment::of_process();
+    let flags = Flags { state_dir: global.state_dir.clone(), log_file: global.log_file.clone(), log_format: global.log_format };
+    let working = std::env::current_dir().map_err(|e| {
+        vec![Diagnosis::failure("HW-ENV-001", format!("the working directory cannot be read: {e}"), "change to a directory that exists, or name `--config`")]
+    })?;
+    let path = config::find(global.config.as_deref(), &environment, &working, Path::new(config::SYSTEM_FILE)).map_err(|e| vec![e])?;
+    config::load(&path, &environment, &flags)
+}
+
+impl Site {
+    /// Finds the configuration or the bare ledger, becomes its owner and starts the log. Before any thread is started.
+    ///
+    /// # Errors
+    /// Every mistake in the configuration; a refusal for another user than the owner.
+    pub(crate) fn open(global: &Global) -> Result<Self, Vec<Diagnosis>> {
+        let one = |e| vec![e];
+        if let Some(ledger) = &global.ledger {
+            if !ledger.is_file() {
+                return Err(one(Diagnosis::refusal(
+                    "HW-SIT-001",
+                    "there is no ledger; expected a file that `highwater exec` made",
+                    "correct the path: beside a worklist it is `WORKLIST.highwater.db`",
+                )
+                .in_file(ledger)
+                .at_field("--ledger")));
+            }
+            return Self::beside(global, ledger.clone()).map_err(one);
+        }
+        let config = configuration(global)?;
+        let state = config.state_dir().to_owned();
+        let ledger_path = state.join(LEDGER_FILE);
+        let who = owner::person();
+        owner::become_owner(&[&ledger_path, &state, &config.directory]).map_err(one)?;
+        logging::start(config.top.log_file.as_deref(), config.top.log_format, global.verbose).map_err(one)?;
+        Ok(Self::new(global, Some(config), ledger_path, &who))
+    }
+
+    /// A site without a configuration, at a ledger that may not be there yet.
+    ///
+    /// # Errors
+    /// A refusal for another user than the ledger's owner.
+    pub(crate) fn beside(global: &Global, ledger_path: PathBuf) -> Result<Self, Diagnosis> {
+        let who = owner::person();
+        owner::become_owner(&[&ledger_path])?;
+        logging::start(global.log_file.as_deref(), global.log_format.unwrap_or_default(), global.verbose)?;
+        Ok(Self::new(global, None, ledger_path, &who))
+    }
+
+    fn new(global: &Global, config: Option<Config>, ledger_path: PathBuf, who: &str) -> Self {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Self {
+            config,
+            ledger_path,
+            clock: SystemClock::shared(),
+            who: Who(format!("{who}@{host}")),
+            host,
+            output: Output { json: global.json, quiet: global.quiet },
+        }
+    }
+
+    /// Opens the ledger.
+    ///
+    /// # Errors
+    /// As the ledger says: damaged, newer, of something else, a full disk, permissions.
+    pub(crate) fn ledger(&self, access: Access) -> Result<Arc<SqliteLedger>, Diagnosis> {
+        let now = self.clock.now();
+        let opened = match access {
+            Access::Read => SqliteLedger::open_read_only(&self.ledger_path, now),
+            Access::Write => {
+                self.make_state_dir()?;
+                SqliteLedger::open(&self.ledger_path, now)
+            }
+        };
+        Ok(Arc::new(opened?))
+    }
+
+    /// The ledger to look at: an empty one in memory where none is there yet.
+    ///
+    /// # Errors
+    /// As [`Site::ledger`].
+    pub(crate) fn ledger_to_read(&self) -> Result<Arc<SqliteLedger>, Diagnosis> {
+        if self.ledger_path.exists() {
+            return self.ledger(Access::Read);
+        }
+        Ok(Arc::new(SqliteLedger::in_memory(self.clock.now())?))
+    }
+
+    fn make_state_dir(&self) -> Result<(), Diagnosis> {
+        let Some(config) = &self.config else { return Ok(()) };
+        let state = config.state_dir();
+        std::fs::DirBuilder::new().mode(STATE_DIR_MODE).recursive(true).create(state).map_err(|e| {
+            Diagnosis::failure("HW-SIT-002", format!("the state directory cannot be made: {e}"), "let this user write there, or name another `state-dir`")
+                .in_file(state)
+        })
+    }
+
+    /// The engine of this process on a ledger.
+    pub(crate) fn engine(&self, ledger: Arc<dyn Ledger>, stop: StopSignal) -> Engine {
+        Engine {
+            ledger,
+            clock: Arc::clone(&self.clock),
+            host: self.host.clone(),
+            pid: std::process::id(),
+            who: self.who.clone(),
+            stop,
+        }
+    }
+
+    /// A word of the caller's.
+    pub(crate) fn word(&self, why: &str) -> Word {
+        Word { at: self.clock.now(), who: self.who.clone(), why: why.to_owned() }
+    }
+
+    /// The job that a person named: one of the configuration, or one that the ledger knows.
+    ///
+    /// # Errors
+    /// A refusal that says which jobs there are.
+    pub(crate) async fn job(&self, ledger: &dyn Ledger, name: &str) -> Result<JobName, Diagnosis> {
+        if let Some(config) = &self.config
+            && let Ok(job) = config.job(name)
+        {
+            return Ok(job.name.clone());
+        }
+        let known = ledger.jobs().await?;
+        if let Some(job) = known.iter().find(|job| job.name.as_str() == name) {
+            return Ok(job.name.clone());
+        }
+        match &self.config {
+            Some(config) => config.job(name).map(|job| job.name.clone()),
+            None => {
+                let names: Vec<_> = known.iter().map(|job| job.name.as_str()).collect();
+                Err(Diagnosis::refusal("HW-SIT-003", format!("found no job {name:?} in this ledger, expected {}", names.join(" or ")), "correct the name")
+                    .in_file(&self.ledger_path))
+            }
+        }
+    }
+
+    /// The resource that a person named.
+    ///
+    /// # Errors
+    /// A refusal that says which resources there are.
+    pub(crate) async fn resource(&self, ledger: &dyn Ledger, name: &str) -> Result<ResourceName, Diagnosis> {
+        if let Some(config) = &self.config {
+            return config.resource(name).map(|(name, _)| name.clone());
+        }
+        let known = ledger.resources().await?;
+        let found = known.iter().find(|resource| resource.name.as_str() == name);
+        found.map(|resource| resource.name.clone()).ok_or_else(|| {
+            let names: Vec<_> = known.iter().map(|r| r.name.as_str()).collect();
+            Diagnosis::refusal("HW-SIT-003", format!("found no resource {name:?} in this ledger, expected {}", names.join(" or ")), "correct the name")
+                .in_file(&self.ledger_path)
+        })
+    }
+}
