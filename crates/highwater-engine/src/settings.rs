@@ -38,8 +38,16 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(field: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { field, message: message.into(), next: next.into() }
+    pub(crate) fn new(
+        field: &'static str,
+        message: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
+        Self {
+            field,
+            message: message.into(),
+            next: next.into(),
+        }
     }
 }
 
@@ -297,5 +305,11 @@ pub enum NotifyEvent {
 
 impl NotifyEvent {
     /// Every change.
-    pub const ALL: [Self; 5] = [Self::Halted, Self::Drained, Self::Review, Self::Failed, Self::Silent];
+    pub const ALL: [Self; 5] = [
+        Self::Halted,
+        Self::Drained,
+        Self::Review,
+        Self::Failed,
+        Self::Silent,
+    ];
 }

@@ -169,6 +169,7 @@ impl<'a> Journal<'a> {
             Ok(intent) => {
                 let files = intent.steps().len();
                 self.finish(&intent)?;
+                self.tidy(left.staged.iter().chain(&left.partials));
                 Ok(Recovery::Finished { files })
             }
         }
@@ -207,9 +208,6 @@ impl<'a> Journal<'a> {
         remove(self.fs, &self.intent())?;
         // Before the contents go, the intent that needs them must be gone for good.
         self.fs.sync_dir(&self.home)?;
-        for n in 0..intent.steps().len() {
-            let _ = self.fs.unlink(&self.staged(n)); // at worst a leftover to forget
-        }
         Ok(())
     }
 
@@ -325,6 +323,13 @@ impl<'a> Journal<'a> {
         Ok(files)
     }
 
+    /// Removes what a finished change needs no longer; what cannot go now is forgotten later.
+    fn tidy<'p>(&self, leftovers: impl IntoIterator<Item = &'p RelPath>) {
+        for path in leftovers {
+            let _ = self.fs.unlink(path);
+        }
+    }
+
     fn intent(&self) -> RelPath {
         self.inside(INTENT_NAME)
     }
@@ -410,7 +415,11 @@ impl Change<'_> {
             &self.intent.render(),
             Mode::Umask,
         )?;
-        Ok(self.journal.finish(&self.intent)?)
+        self.journal.finish(&self.intent)?;
+        let staged: Vec<_> =
+            (0..self.intent.steps().len()).map(|n| self.journal.staged(n)).collect();
+        self.journal.tidy(&staged);
+        Ok(())
     }
 
     /// Refuses now what could not be carried out after the commit point.

@@ -16,7 +16,11 @@ impl<const MIN: u64, const MAX: u64> Whole<MIN, MAX> {
     /// The number, if it is within the bounds.
     #[must_use]
     pub const fn new(number: u64) -> Option<Self> {
-        if number < MIN || number > MAX { None } else { Some(Self(number)) }
+        if number < MIN || number > MAX {
+            None
+        } else {
+            Some(Self(number))
+        }
     }
 
     /// The number as it stands in the code; one outside the bounds does not compile where the result is a constant.
@@ -83,7 +87,9 @@ impl<const MIN: u64, const MAX: u64> JsonSchema for Whole<MIN, MAX> {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         match MAX {
             COUNT_MAX => json_schema!({"type": "integer", "title": "whole number", "minimum": MIN}),
-            _ => json_schema!({"type": "integer", "title": "whole number", "minimum": MIN, "maximum": MAX}),
+            _ => {
+                json_schema!({"type": "integer", "title": "whole number", "minimum": MIN, "maximum": MAX})
+            }
         }
     }
 }
@@ -107,6 +113,11 @@ mod tests {
         assert_eq!(Concurrency::new(1_025), None);
         assert_eq!(Concurrency::new(1_024).map(Concurrency::get), Some(1_024));
         let error = serde_json::from_str::<Concurrency>("-1").expect_err("below the bound");
-        assert!(error.to_string().contains("expected a whole number from 1 to 1024"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("expected a whole number from 1 to 1024"),
+            "{error}"
+        );
     }
 }

@@ -38,13 +38,15 @@ impl Failure {
                 message: format!("cannot {doing} in the ledger {}: a row of it cannot be read", path.display()),
                 source: Some(Box::new(error)),
             },
-            Self::Sqlite(error) => of_database(Error::from_sqlite(path, error), path, doing),
+            Self::Sqlite(error) => {
+                of_database(Error::from_sqlite(path, error), format!("cannot {doing} in the ledger {}", path.display()))
+            }
         }
     }
 }
 
-/// An error of the database below as the ledger's.
-pub(super) fn of_database(error: Error, path: &Path, doing: &str) -> LedgerError {
+/// An error of the database below as the ledger's, with `message` above it.
+pub(super) fn of_database(error: Error, message: String) -> LedgerError {
     let fault = match &error {
         Error::Missing { .. } => LedgerFault::NotThere,
         Error::Damaged { .. } | Error::NotADatabase { .. } => LedgerFault::Damaged,
@@ -54,7 +56,6 @@ pub(super) fn of_database(error: Error, path: &Path, doing: &str) -> LedgerError
         Error::WrongApplicationId { .. } | Error::MigrationChanged { .. } | Error::MigrationGap { .. } => LedgerFault::Foreign,
         _ => LedgerFault::Other,
     };
-    let message = format!("cannot {doing} in the ledger {}", path.display());
     LedgerError { fault, message, source: Some(Box::new(error)) }
 }
 

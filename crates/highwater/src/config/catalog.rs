@@ -29,27 +29,40 @@ impl Catalog {
         }
     }
 
-    /// The table that takes a key, in words, for a key that stands in another.
-    pub(super) fn home_of(&self, key: &str) -> Option<String> {
-        let kinds = self.kinds.iter().map(|(_, fields)| ("job.NAME", fields));
-        let tables = [("job.NAME", &self.job), ("resource.NAME", &self.resource)].into_iter().chain(kinds);
-        let nested = tables.clone().flat_map(|(table, fields)| {
-            let inner = fields.iter().filter(|field| !field.fields.is_empty());
-            inner.map(move |field| (format!("[{table}.{}]", field.name), &field.fields))
-        });
-        let single = tables.map(|(table, fields)| (format!("[{table}]"), fields));
-        let every = single.chain(nested).chain([("[[notify]]".to_owned(), &self.notify)]);
-        let at_top = ("the top of the file, above the first table".to_owned(), &self.top);
+    /// The tables that take a key, in words, for a key that stands in another.
+    pub(super) fn homes_of(&self, key: &str) -> Vec<String> {
+        let mut tables = vec![
+            ("`[job.NAME]`".to_owned(), &self.job),
+            ("`[resource.NAME]`".to_owned(), &self.resource),
+            (
+                "the top of the file, above the first table".to_owned(),
+                &self.top,
+            ),
+        ];
+        tables.extend(
+            self.kinds
+                .iter()
+                .map(|(kind, fields)| (format!("`[job.NAME]` of kind `{}`", kind.name), fields)),
+        );
+        tables.push(("`[[notify]]`".to_owned(), &self.notify));
         let takes = |fields: &[Field]| fields.iter().any(|field| field.name == key);
-        every
-            .map(|(table, fields)| (format!("`{table}`"), fields))
-            .chain([at_top])
-            .find(|(_, fields)| takes(fields))
-            .map(|(home, _)| home)
+        let mut homes = Vec::new();
+        for (home, fields) in tables {
+            let inner = fields.iter().filter(|field| takes(&field.fields));
+            homes.extend(inner.map(|field| format!("`{}` of {home}", field.name)));
+            if takes(fields) {
+                homes.push(home);
+            }
+        }
+        homes
     }
 
     /// The fields of a kind.
     pub(super) fn of_kind(&self, name: &str) -> &[Field] {
-        self.kinds.iter().find(|(kind, _)| kind.name == name).map(|(_, fields)| fields.as_slice()).unwrap_or_default()
+        self.kinds
+            .iter()
+            .find(|(kind, _)| kind.name == name)
+            .map(|(_, fields)| fields.as_slice())
+            .unwrap_or_default()
     }
 }

@@ -1,7 +1,5 @@
 //! `docs/config.md`: every table and field, from the same types as the reader and the schema. Owns the page's frame.
 
-use std::fmt::Write;
-
 use super::catalog::Catalog;
 use super::fields::Field;
 use super::show::toml_text;
@@ -33,60 +31,96 @@ Schema for editors.
 pub(crate) fn reference_markdown() -> String {
     let catalog = Catalog::new();
     let mut page = INTRODUCTION.to_owned();
-    section(&mut page, "Top of the file", "Above the first table.", &catalog.top);
+    section(
+        &mut page,
+        "Top of the file",
+        "Above the first table.",
+        &table(&catalog.top),
+    );
     section(
         &mut page,
         "`[resource.NAME]`",
         "What passes compete for or must be polite to: the lock, the pace and the bans. Jobs that name the same resource never \
          run at the same time, and a ban on it stops them all.",
-        &catalog.resource,
+        &table(&catalog.resource),
+    );
+    let kinds: Vec<_> = catalog
+        .kinds
+        .iter()
+        .map(|(kind, _)| format!("`{}`", kind.name))
+        .collect();
+    let kind = format!(
+        "| `kind` | one of {} | required | Which kind of backlog this is. |\n",
+        kinds.join(", ")
     );
     section(
         &mut page,
         "`[job.NAME]`",
         "A named backlog. `kind` says which, and which further fields it takes; `run --all` takes the jobs in file order. A \
          name is a letter or digit, then up to 127 of letters, digits, `.`, `_`, `-`.",
-        &catalog.job,
+        &(kind + &table(&catalog.job)),
     );
-    let kinds: Vec<_> = catalog.kinds.iter().map(|(kind, _)| format!("`{}`", kind.name)).collect();
-    let kind = format!("| `kind` | one of {} | required | Which kind of backlog this is. |\n", kinds.join(", "));
-    page = page.replacen("| `resources` |", &format!("{kind}| `resources` |"), 1);
     for (kind, fields) in &catalog.kinds {
         let schema = (kind.schema)();
         let about = schema["description"].as_str().unwrap_or_default();
-        section(&mut page, &format!("`[job.NAME]` with `kind = \"{}\"`", kind.name), about, fields);
+        section(
+            &mut page,
+            &format!("`[job.NAME]` with `kind = \"{}\"`", kind.name),
+            about,
+            &table(fields),
+        );
     }
     section(
         &mut page,
         "`[[notify]]`",
         "Who is told about changes, once per change, from the end of any pass. Each has a `url` or a `command`.",
-        &catalog.notify,
+        &table(&catalog.notify),
     );
     page
 }
 
-fn section(page: &mut String, heading: &str, about: &str, fields: &[Field]) {
-    let rows: String = fields.iter().map(|field| rows(field, "")).collect();
-    write!(page, "\n## {heading}\n\n{about}\n\n| field | type | default | meaning |\n|---|---|---|---|\n{rows}")
-        .expect("invariant: a String takes every write");
+fn section(page: &mut String, heading: &str, about: &str, rows: &str) {
+    page.push_str(&format!("\n## {heading}\n\n{about}\n\n| field | type | default | meaning |\n|---|---|---|---|\n{rows}"));
+}
+
+fn table(fields: &[Field]) -> String {
+    fields.iter().map(|field| rows(field, "")).collect()
 }
 
 fn rows(field: &Field, within: &str) -> String {
     let name = format!("{within}{}", field.name);
     if !field.fields.is_empty() {
-        return field.fields.iter().map(|inner| rows(inner, &format!("{name}."))).collect();
+        return field
+            .fields
+            .iter()
+            .map(|inner| rows(inner, &format!("{name}.")))
+            .collect();
     }
     let default = match &field.default {
         _ if field.required => "required".to_owned(),
         Some(default) if !is_empty(default) => format!("`{}`", toml_text(default)),
         _ => "—".to_owned(),
     };
-    let words = field.words().into_iter().filter(|(_, meaning)| !meaning.is_empty());
-    let words: String = words.map(|(word, meaning)| format!(" `{word}`: {meaning}")).collect();
-    let cells = [format!("`{name}`"), field.type_text(), default, format!("{}{words}", field.about)];
-    format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
+    let words = field
+        .words()
+        .into_iter()
+        .filter(|(_, meaning)| !meaning.is_empty());
+    let words: String = words
+        .map(|(word, meaning)| format!(" `{word}`: {meaning}"))
+        .collect();
+    let cells = [
+        format!("`{name}`"),
+        field.type_text(),
+        default,
+        format!("{}{words}", field.about),
+    ];
+    format!(
+        "| {} |\n",
+        cells.map(|cell| cell.replace('|', "\\|")).join(" | ")
+    )
 }
 
 fn is_empty(value: &serde_json::Value) -> bool {
-    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty)
+    value.as_array().is_some_and(Vec::is_empty)
+        || value.as_object().is_some_and(serde_json::Map::is_empty)
 }

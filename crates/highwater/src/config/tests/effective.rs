@@ -10,13 +10,20 @@ use insta::assert_snapshot;
 use super::super::{Environment, Flags, KindSettings, LogFormat, advise, show};
 use super::{Scene, config, shown};
 
-const JOB: &str = "[job.load]\nkind = \"exec\"\ncommand = [\"./load\", \"{}\"]\nworklist = \"ids.csv\"\n";
+const JOB: &str =
+    "[job.load]\nkind = \"exec\"\ncommand = [\"./load\", \"{}\"]\nworklist = \"ids.csv\"\n";
 
 #[test]
 fn an_empty_file_is_a_configuration_without_jobs() {
     let config = config("");
     assert!(config.jobs.is_empty() && config.resources.is_empty() && config.notify.is_empty());
     assert_eq!(config.top.keep_days.get(), 400);
+}
+
+#[test]
+fn windows_line_ends_and_a_byte_order_mark_are_read_over() {
+    let config = config("\u{feff}keep-days = 5\r\n[resource.a]\r\n");
+    assert_eq!(config.top.keep_days.get(), 5);
 }
 
 #[test]
@@ -32,14 +39,19 @@ fn a_job_without_resources_has_one_of_its_own() {
     let scene = Scene::new(JOB);
     let config = scene.config();
     let (name, resource) = config.resource("job:load").expect("the job's own");
-    assert_eq!(config.job("load").expect("the job").settings.resources, [name.clone()]);
+    assert_eq!(
+        config.job("load").expect("the job").settings.resources,
+        [name.clone()]
+    );
     let LockAddress::File(lock) = &resource.lock;
     assert_eq!(**lock, scene.path(".highwater-state/locks/job/load.lock"));
 }
 
 #[test]
 fn paths_count_from_the_file_and_not_from_the_working_directory() {
-    let toml = format!("log-file = \"./x.log\"\n{JOB}markers = \"../markers\"\n[resource.a]\nlock = \"file:a.lock\"\n");
+    let toml = format!(
+        "log-file = \"./x.log\"\n{JOB}markers = \"../markers\"\n[resource.a]\nlock = \"file:a.lock\"\n"
+    );
     let scene = Scene::new(&toml);
     let config = scene.config();
     let job = config.job("load").expect("the job");
@@ -49,19 +61,30 @@ fn paths_count_from_the_file_and_not_from_the_working_directory() {
     assert_eq!(exec.worklist.as_deref(), Some(&*scene.path("ids.csv")));
     assert_eq!(exec.directory.as_deref(), Some(scene.directory.path()));
     assert_eq!(exec.effective_format(), Some(WorklistFormat::Csv));
-    assert_eq!(job.settings.markers.as_deref(), Some(&*scene.path("../markers")));
+    assert_eq!(
+        job.settings.markers.as_deref(),
+        Some(&*scene.path("../markers"))
+    );
 }
 
 #[test]
 fn a_kinds_fields_and_every_jobs_fields_stand_in_one_table() {
-    let toml = format!("{JOB}timeout = \"45 min\"\nattempts-max = 3\nbudget.max-items = 10\n[job.load.breaker]\nfailed = \"10%\"\n");
+    let toml = format!(
+        "{JOB}timeout = \"45 min\"\nattempts-max = 3\nbudget.max-items = 10\n[job.load.breaker]\nfailed = \"10%\"\n"
+    );
     let config = config(&toml);
     let job = config.job("load").expect("the job");
     let KindSettings::Exec(exec) = &job.kind;
     assert_eq!(exec.timeout, Some(DurationText::secs(45 * 60)));
     assert_eq!(job.settings.attempts_max.get(), 3);
-    assert_eq!(job.settings.budget.max_items.map(|items| items.get()), Some(10));
-    let breaker = BreakerSettings { failed: "10%".parse().expect("a share"), ..BreakerSettings::default() };
+    assert_eq!(
+        job.settings.budget.max_items.map(|items| items.get()),
+        Some(10)
+    );
+    let breaker = BreakerSettings {
+        failed: "10%".parse().expect("a share"),
+        ..BreakerSettings::default()
+    };
     assert_eq!(job.settings.breaker, breaker);
 }
 
@@ -72,14 +95,30 @@ fn variables_reach_the_values_and_stay_out_of_everything_printed() {
     let scene = Scene::new(toml);
     let config = scene.config();
     let KindSettings::Exec(exec) = &config.job("load").expect("the job").kind;
-    assert_eq!(exec.command.arguments, ["-c", "echo $1 $2", "--key=s3cret-value"]);
+    assert_eq!(
+        exec.command.arguments,
+        ["-c", "echo $1 $2", "--key=s3cret-value"]
+    );
     assert_eq!(exec.env["KEY"].expose(), "s3cret-value");
-    assert_eq!(config.notify[0].url.as_ref().map(|url| url.expose().as_str()), Some("https://example.org/s3cret-value"));
+    assert_eq!(
+        config.notify[0]
+            .url
+            .as_ref()
+            .map(|url| url.expose().as_str()),
+        Some("https://example.org/s3cret-value")
+    );
     let json = serde_json::to_string(&show(&config)).expect("JSON");
-    for printed in [shown(&scene), json, format!("{config:?} {:?}", config.notify)] {
+    for printed in [
+        shown(&scene),
+        json,
+        format!("{config:?} {:?}", config.notify),
+    ] {
         assert!(!printed.contains("s3cret-value"), "{printed}");
     }
-    assert_eq!(config.redact("curl: s3cret-value refused"), "curl: ${TOKEN} refused");
+    assert_eq!(
+        config.redact("curl: s3cret-value refused"),
+        "curl: ${TOKEN} refused"
+    );
 }
 
 #[test]
@@ -90,24 +129,30 @@ fn a_flag_stands_above_the_environment_and_the_environment_above_the_file() {
         ("HIGHWATER_LOG_FORMAT", "json"),
         ("HIGHWATER_LOG_FILE", "of-environment.log"),
     ]);
-    scene.flags = Flags { state_dir: Some(PathBuf::from("of-flag")), ..Flags::default() };
+    scene.flags = Flags {
+        state_dir: Some(PathBuf::from("of-flag")),
+        ..Flags::default()
+    };
     let config = scene.config();
     assert_eq!(config.state_dir(), scene.path("of-flag"));
     assert_eq!(config.top.log_format, LogFormat::Json);
     assert_snapshot!(shown(&scene), @r#"
     # /hw/highwater.toml
-    state-dir = "/hw/of-flag"        # flag
+    state-dir = "/hw/of-flag" # flag
     log-file = "/hw/of-environment.log" # environment (HIGHWATER_LOG_FILE)
-    log-format = "json"                          # environment (HIGHWATER_LOG_FORMAT)
-    backups-keep = 7                             # default
-    keep-days = 400                              # default
+    log-format = "json" # environment (HIGHWATER_LOG_FORMAT)
+    backups-keep = 7 # default
+    keep-days = 400 # default
     "#);
 }
 
 #[test]
 fn a_variable_of_highwaters_own_that_does_not_fit_is_named() {
     let mut scene = Scene::new("");
-    scene.environment = Environment::from_iter([("HIGHWATER_LOG_FORMAT", "xml"), ("HIGHWATER_LOG_FILE", "/nonexistent/x.log")]);
+    scene.environment = Environment::from_iter([
+        ("HIGHWATER_LOG_FORMAT", "xml"),
+        ("HIGHWATER_LOG_FILE", "/nonexistent/x.log"),
+    ]);
     assert_snapshot!(scene.load().expect_err("a refusal"), @r#"
     error[HW-CFG-005]: HIGHWATER_LOG_FORMAT: found "xml", expected one of `human`, `json`
       next: set the variable to one of them, or unset it
@@ -136,58 +181,58 @@ fn every_effective_value_is_listed_with_its_origin() {
     # /hw/highwater.toml
     state-dir = "/hw/.highwater-state" # default
     # log-file: not set
-    log-format = "human"                         # default
-    backups-keep = 7                             # default
-    keep-days = 30                               # highwater.toml:1
+    log-format = "human" # default
+    backups-keep = 7 # default
+    keep-days = 30 # highwater.toml:1
 
     [resource.api]
-    lock = "file:/hw/api.lock"       # highwater.toml:5
-    allow-network-fs = false                     # default
-    pace = "2s"                                  # highwater.toml:4
-    jitter = "20%"                               # default
-    max-retry-after = "5m"                       # default
-    fallback-ban = "1m"                          # default
-    ban-max = "30 days"                          # default
+    lock = "file:/hw/api.lock" # highwater.toml:5
+    allow-network-fs = false # default
+    pace = "2s" # highwater.toml:4
+    jitter = "20%" # default
+    max-retry-after = "5m" # default
+    fallback-ban = "1m" # default
+    ban-max = "30 days" # default
 
     [job.load]
-    kind = "exec"                                # highwater.toml:8
-    resources = ["api"]                          # highwater.toml:10
-    armed = true                                 # default
-    recurring = false                            # default
-    concurrency = 2                              # default
-    prefetch-bytes = "64MiB"                     # default
-    record-items = 256                           # default
-    record-delay = "100ms"                       # default
-    lock-wait = "0s"                             # default
+    kind = "exec" # highwater.toml:8
+    resources = ["api"] # highwater.toml:10
+    armed = true # default
+    recurring = false # default
+    concurrency = 2 # default
+    prefetch-bytes = "64MiB" # default
+    record-items = 256 # default
+    record-delay = "100ms" # default
+    lock-wait = "0s" # default
     # budget.max-items: not set
     # budget.max-contacts: not set
-    budget.max-bytes = 1024                      # highwater.toml:11
+    budget.max-bytes = 1024 # highwater.toml:11
     # budget.max-time: not set
-    breaker.failed = "5%"                        # default
-    breaker.failed-after = 50                    # default
-    breaker.gone = "30%"                         # default
-    breaker.gone-after = 100                     # default
-    attempts-max = 5                             # default
+    breaker.failed = "5%" # default
+    breaker.failed-after = 50 # default
+    breaker.gone = "30%" # default
+    breaker.gone-after = 100 # default
+    attempts-max = 5 # default
     # markers: not set
     # silent-after: not set
     command = ["curl", "-H", "Authorization: ${TOKEN}"] # highwater.toml:9
     # worklist: not set
     # format: not set
     # key: not set
-    stdin = "none"                               # default
+    stdin = "none" # default
     # timeout: not set
-    grace = "10s"                                # default
-    on-unknown = "rerun"                         # default
-    directory = "/hw"                # default
-    env = {}                                     # default
+    grace = "10s" # default
+    on-unknown = "rerun" # default
+    directory = "/hw" # default
+    env = {} # default
 
     [[notify]]
-    url = "https://example.org/hook"             # highwater.toml:14
+    url = "https://example.org/hook" # highwater.toml:14
     # command: not set
-    template = "json"                            # default
+    template = "json" # default
     on = ["halted", "drained", "review", "failed", "silent"] # default
-    timeout = "10s"                              # default
-    headers = {}                                 # default
+    timeout = "10s" # default
+    headers = {} # default
     "#);
 }
 
@@ -252,7 +297,10 @@ fn a_check_warns_of_what_will_disappoint() {
          [job.d]\nkind = \"exec\"\ncommand = [\"sh\", \"-c\", \"true\"]\n\n[[notify]]\ncommand = [\"./tell\"]\n",
     );
     fs::write(scene.path("data.txt"), "").expect("a file");
-    let advice: Vec<_> = advise(&scene.config(), &scene.environment).iter().map(ToString::to_string).collect();
+    let advice: Vec<_> = advise(&scene.config(), &scene.environment)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_snapshot!(scene.placed(&advice.join("\n")), @r#"
     warning[HW-CFG-018]: /hw/highwater.toml:6: job.a.command: found no file /hw/load
       next: install it or correct the command; until then a pass halts at its first item

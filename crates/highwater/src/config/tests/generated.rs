@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::super::catalog::Catalog;
 use super::super::{codes, reference_markdown, schema};
 use super::{editor_accepts, repository};
 
@@ -12,7 +13,11 @@ fn compare(path: &str, generated: &str) {
         fs::write(&path, generated).expect("a written file");
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == generated, "{} is not what the code makes; UPDATE_GENERATED=1 writes it", path.display());
+    assert!(
+        committed == generated,
+        "{} is not what the code makes; UPDATE_GENERATED=1 writes it",
+        path.display()
+    );
 }
 
 #[test]
@@ -27,7 +32,8 @@ fn the_committed_reference_is_the_generated_one() {
 
 #[test]
 fn the_schema_accepts_what_the_examples_say() {
-    let quickstart = fs::read_to_string(repository().join("examples/quickstart/highwater.toml")).expect("the quickstart");
+    let quickstart = fs::read_to_string(repository().join("examples/quickstart/highwater.toml"))
+        .expect("the quickstart");
     assert_eq!(editor_accepts(&quickstart), Some(true));
     let uncommented = uncommented(&quickstart);
     assert_eq!(editor_accepts(&uncommented), Some(true), "{uncommented}");
@@ -38,9 +44,11 @@ fn the_schema_accepts_what_the_examples_say() {
 
 #[test]
 fn the_options_that_the_quickstart_comments_out_are_valid() {
-    let quickstart = fs::read_to_string(repository().join("examples/quickstart/highwater.toml")).expect("the quickstart");
+    let quickstart = fs::read_to_string(repository().join("examples/quickstart/highwater.toml"))
+        .expect("the quickstart");
     let mut scene = super::Scene::new(&uncommented(&quickstart));
-    scene.environment = super::Environment::from_iter([("HIGHWATER_WEBHOOK", "https://example.org/hook")]);
+    scene.environment =
+        super::Environment::from_iter([("HIGHWATER_WEBHOOK", "https://example.org/hook")]);
     let config = scene.config();
     assert_eq!(config.resources.len(), 1);
     assert_eq!(config.notify.len(), 1);
@@ -60,12 +68,41 @@ fn every_code_has_its_page_and_every_page_its_code() {
     let directory = repository().join("docs/errors");
     for code in codes::ALL {
         let page = fs::read_to_string(directory.join(format!("{code}.md"))).unwrap_or_default();
-        assert!(page.starts_with(&format!("# {code}: ")), "docs/errors/{code}.md");
-        assert!(page.contains(&format!("[{code}]: ")), "docs/errors/{code}.md shows no message");
+        assert!(
+            page.starts_with(&format!("# {code}: ")),
+            "docs/errors/{code}.md"
+        );
+        assert!(
+            page.contains(&format!("[{code}]: ")),
+            "docs/errors/{code}.md shows no message"
+        );
     }
-    let pages = fs::read_dir(directory).expect("docs/errors").map(|entry| entry.expect("an entry").path());
+    let pages = fs::read_dir(directory)
+        .expect("docs/errors")
+        .map(|entry| entry.expect("an entry").path());
     for page in pages {
-        let stem = page.file_stem().map(Path::new).and_then(Path::to_str).unwrap_or_default().to_owned();
-        assert!(!stem.starts_with("HW-CFG-") || codes::ALL.contains(&&*stem), "{}", page.display());
+        let stem = page
+            .file_stem()
+            .map(Path::new)
+            .and_then(Path::to_str)
+            .unwrap_or_default()
+            .to_owned();
+        assert!(
+            !stem.starts_with("HW-CFG-") || codes::ALL.contains(&&*stem),
+            "{}",
+            page.display()
+        );
+    }
+}
+
+#[test]
+fn no_kind_takes_a_field_that_every_job_has() {
+    let catalog = Catalog::new();
+    for (kind, fields) in &catalog.kinds {
+        for field in fields {
+            let shared =
+                catalog.job.iter().any(|other| other.name == field.name) || field.name == "kind";
+            assert!(!shared, "{}: {}", kind.name, field.name);
+        }
     }
 }

@@ -23,7 +23,10 @@ impl Scene {
     fn new(toml: &str) -> Self {
         let scene = Self {
             directory: tempfile::tempdir().expect("a temporary directory"),
-            environment: Environment::from_iter([("TOKEN", "s3cret-value"), ("PATH", "/usr/bin:/bin")]),
+            environment: Environment::from_iter([
+                ("TOKEN", "s3cret-value"),
+                ("PATH", "/usr/bin:/bin"),
+            ]),
             flags: Flags::default(),
         };
         fs::write(scene.path("highwater.toml"), toml).expect("a written file");
@@ -36,7 +39,10 @@ impl Scene {
 
     fn load(&self) -> Result<Config, String> {
         load(&self.path("highwater.toml"), &self.environment, &self.flags).map_err(|errors| {
-            assert!(errors.iter().all(|error| error.exit.number() == 2), "{errors:?}");
+            assert!(
+                errors.iter().all(|error| error.exit.number() == 2),
+                "{errors:?}"
+            );
             let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
             self.placed(&errors.join("\n"))
         })
@@ -74,12 +80,22 @@ fn editor_accepts(toml: &str) -> Option<bool> {
     Some(validator.is_valid(&json))
 }
 
+/// What `config show` prints, its columns closed up: their width depends on the directory's name.
 fn shown(scene: &Scene) -> String {
     let show: Show = super::show(&scene.config());
-    scene.placed(&show.to_string())
+    let closed_up = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n";
+    scene
+        .placed(&show.to_string())
+        .lines()
+        .map(closed_up)
+        .collect()
 }
 
 /// The root of the repository.
 fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates/highwater").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("crates/highwater")
+        .to_owned()
 }

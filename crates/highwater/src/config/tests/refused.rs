@@ -17,7 +17,7 @@ fn an_unknown_key_is_refused_with_a_suggestion() {
 fn an_unknown_key_without_a_likeness_is_sent_to_the_schema() {
     assert_snapshot!(refused("[job.load]\nkind = \"exec\"\ncommand = [\"true\"]\nzzz = 1\n"), @"
     error[HW-CFG-004]: /hw/highwater.toml:4: job.load.zzz: found a key that is not known here
-      next: remove it, or move it to the table it belongs to; `highwater config schema` lists every key
+      next: remove it; `highwater config schema` lists every key
     (an editor marks it)
     ");
 }
@@ -47,7 +47,21 @@ fn an_unknown_key_in_a_nested_table_names_its_whole_field() {
 fn a_key_of_another_table_lists_what_is_known_here() {
     assert_snapshot!(refused("[resource.api]\ncommand = [\"true\"]\n"), @"
     error[HW-CFG-004]: /hw/highwater.toml:2: resource.api.command: found a key that is not known here
-      next: remove it; expected one of `lock`, `allow-network-fs`, `pace`, `jitter`, `max-retry-after`, `fallback-ban`, `ban-max`
+      next: move it to `[job.NAME]` of kind `exec` or to `[[notify]]`
+    (an editor marks it)
+    ");
+}
+
+#[test]
+fn a_key_in_the_wrong_table_is_sent_to_its_own() {
+    let job = "[job.load]\nkind = \"exec\"\ncommand = [\"true\"]\n";
+    assert_snapshot!(refused(&format!("{job}pace = \"2s\"\nmax-items = 5\nkeep-days = 5\n")), @"
+    error[HW-CFG-004]: /hw/highwater.toml:4: job.load.pace: found a key that is not known here
+      next: move it to `[resource.NAME]`
+    error[HW-CFG-004]: /hw/highwater.toml:5: job.load.max-items: found a key that is not known here
+      next: move it to `budget` of `[job.NAME]`
+    error[HW-CFG-004]: /hw/highwater.toml:6: job.load.keep-days: found a key that is not known here
+      next: move it to the top of the file, above the first table
     (an editor marks it)
     ");
 }
@@ -160,8 +174,8 @@ fn a_wrong_word_of_a_command_is_told_at_its_own_line() {
 #[test]
 fn a_missing_command_is_told_at_its_table() {
     assert_snapshot!(refused("[job.load]\nkind = \"exec\"\nworklist = \"ids.txt\"\n"), @"
-    error[HW-CFG-006]: /hw/highwater.toml:1: job.load.command: found no `command`, expected list of strings
-      next: add `command = …`: The program and its arguments, without a shell. With a worklist `{}` is the item's key and `{name}` one of its fields.
+    error[HW-CFG-006]: /hw/highwater.toml:1: job.load.command: found no `command`, expected a list of strings
+      next: add `command = …`. The program and its arguments, without a shell. With a worklist `{}` is the item's key and `{name}` one of its fields.
     (an editor marks it)
     ");
 }
@@ -205,7 +219,7 @@ fn a_value_where_a_table_belongs_is_refused() {
     ");
     assert_snapshot!(refused("[job.load]\nkind = \"exec\"\ncommand = [\"true\"]\nbudget = 100\n"), @"
     error[HW-CFG-005]: /hw/highwater.toml:4: job.load.budget: found an integer, expected a table
-      next: correct the value, or remove `budget`
+      next: write its keys below `[job.load.budget]`, or remove `budget`
     (an editor marks it)
     ");
 }
@@ -268,11 +282,26 @@ fn a_secret_that_does_not_fit_is_not_printed() {
 }
 
 #[test]
+fn a_secret_is_not_printed_where_it_names_something() {
+    let job = "[job.load]\nkind = \"exec\"\ncommand = [\"true\"]\nresources = [\"${TOKEN}\"]\n";
+    let told = [refused(job), refused("log-file = \"${TOKEN}/x.log\"\n")].join("\n");
+    assert!(!told.contains("s3cret"), "{told}");
+    assert_snapshot!(told, @"
+    error[HW-CFG-009]: /hw/highwater.toml:4: job.load.resources: found the resource `${TOKEN}`, which no `[resource.…]` declares
+      next: add `[resource.${TOKEN}]`; its keys all have defaults
+    (an editor accepts it)
+    error[HW-CFG-012]: /hw/highwater.toml:1: log-file: found a log file in /hw/${TOKEN}, which is no directory; expected one that exists
+      next: create it (`mkdir -p /hw/${TOKEN}`), or correct the path
+    (an editor accepts it)
+    ");
+}
+
+#[test]
 fn an_undeclared_resource_is_refused_with_a_suggestion() {
     assert_snapshot!(
         refused("[resource.catalogue]\n[job.load]\nkind = \"exec\"\ncommand = [\"true\"]\nresources = [\"catalog\"]\n"),
         @"
-    error[HW-CFG-009]: /hw/highwater.toml:5: job.load.resources: found the resource `catalog`, which no `[resource.catalog]` declares
+    error[HW-CFG-009]: /hw/highwater.toml:5: job.load.resources: found the resource `catalog`, which no `[resource.…]` declares
       next: did you mean `catalogue`?
     (an editor accepts it)
     "
@@ -284,12 +313,10 @@ fn an_undeclared_resource_without_a_likeness_is_to_be_declared() {
     assert_snapshot!(
         refused("[job.load]\nkind = \"exec\"\ncommand = [\"true\"]\nresources = [\"api\", \"api\"]\n"),
         @"
-    error[HW-CFG-009]: /hw/highwater.toml:4: job.load.resources: found the resource `api`, which no `[resource.api]` declares
+    error[HW-CFG-009]: /hw/highwater.toml:4: job.load.resources: found the resource `api`, which no `[resource.…]` declares
       next: add `[resource.api]`; its keys all have defaults
     error[HW-CFG-011]: /hw/highwater.toml:4: job.load.resources: found `api` twice, expected each resource once
       next: remove the second
-    error[HW-CFG-009]: /hw/highwater.toml:4: job.load.resources: found the resource `api`, which no `[resource.api]` declares
-      next: add `[resource.api]`; its keys all have defaults
     (an editor marks it)
     "
     );
@@ -299,8 +326,8 @@ fn an_undeclared_resource_without_a_likeness_is_to_be_declared() {
 fn the_resource_that_another_job_owns_cannot_be_named() {
     let toml = "[job.a]\nkind = \"exec\"\ncommand = [\"true\"]\n\n[job.b]\nkind = \"exec\"\ncommand = [\"true\"]\nresources = [\"job:a\"]\n";
     assert_snapshot!(refused(toml), @"
-    error[HW-CFG-009]: /hw/highwater.toml:8: job.b.resources: found the resource `job:a`, which no `[resource.job:a]` declares
-      next: add `[resource.job:a]`; its keys all have defaults
+    error[HW-CFG-009]: /hw/highwater.toml:8: job.b.resources: found the resource `job:a`, which no `[resource.…]` declares
+      next: add a `[resource.NAME]`, and name it in every job that shares it
     (an editor accepts it)
     ");
 }
@@ -388,8 +415,8 @@ fn r15_every_mistake_of_a_file_is_told_in_its_order() {
       next: correct the value, or remove `keep-days` for the default, `400`
     error[HW-CFG-005]: /hw/highwater.toml:4: resource.api.pace: found string "fast", expected a duration with a unit, such as "30s", "5m", "45 min" or "3 days" (no months, no years; at most 10 years)
       next: correct the value, or remove `pace` for the default, `"0s"`
-    error[HW-CFG-006]: /hw/highwater.toml:6: job.load.command: found no `command`, expected list of strings
-      next: add `command = …`: The program and its arguments, without a shell. With a worklist `{}` is the item's key and `{name}` one of its fields.
+    error[HW-CFG-006]: /hw/highwater.toml:6: job.load.command: found no `command`, expected a list of strings
+      next: add `command = …`. The program and its arguments, without a shell. With a worklist `{}` is the item's key and `{name}` one of its fields.
     error[HW-CFG-004]: /hw/highwater.toml:8: job.load.concurency: found a key that is not known here
       next: did you mean `concurrency`?
     error[HW-CFG-005]: /hw/highwater.toml:11: job.load.breaker.failed: found integer `5`, expected a percentage from "0%" to "100%" with at most two decimals, such as "5%"

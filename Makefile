@@ -1,0 +1,48 @@
+# make demo   drains one real backlog, with everything that goes wrong on the way
+# make test   installs what the tests need where it is missing, then runs every test
+# make check  what CI runs: test, rustfmt, clippy, generated files
+# make bench  the hot paths against their physical limit, as ratios in one run
+
+CARGO ?= cargo
+DEMO ?= $(CURDIR)/target/demo
+NOT_RUN = $(TARGET)/not-run.txt
+TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+
+.PHONY: demo demo-clean test check fmt clippy generated bench needs
+
+demo:
+	$(CARGO) build --locked --quiet -p highwater
+	@examples/demo/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)"
+
+demo-clean:
+	rm -rf "$(DEMO)"
+
+needs:
+	@tests/needs.sh
+
+# nextest where it is installed: it runs the tests of all crates at once. What a test cannot show on this machine it
+# writes to $HIGHWATER_NOT_RUN, and that is told at the end.
+test: export HIGHWATER_NOT_RUN = $(NOT_RUN)
+test: needs
+	@mkdir -p "$(TARGET)" && rm -f "$(NOT_RUN)"
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	    $(CARGO) nextest run --locked --workspace --no-fail-fast && $(CARGO) test --locked --workspace --doc --quiet; \
+	else \
+	    $(CARGO) test --locked --workspace --no-fail-fast; \
+	fi
+	@if [ -s "$(NOT_RUN)" ]; then echo "Not run on this machine:"; sort -u "$(NOT_RUN)" | sed 's/^/  /'; else echo "Every test ran."; fi
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+# Generated files are compared by tests; this writes them anew.
+generated:
+	UPDATE_GENERATED=1 $(CARGO) test --locked -p highwater --bin highwater --quiet
+
+check: fmt clippy test
+
+bench:
+	$(CARGO) bench --locked -p highwater

@@ -1,0 +1,265 @@
+//! The ledger in one SQLite file. Owns the file: how it is opened, read, written, backed up and closed. What is in it is
+//! owned by the modules below, one for each thing, with its statements in a folder of the same name.
+//!
+//! One thread writes ([`highwater_db::sqlite::Writer`]); reads run beside it on connections of their own and see what is
+//! committed. The ledger never reads a clock: every time in it was told by a caller.
+
+mod check;
+mod column;
+mod control;
+mod event;
+mod fault;
+mod fence;
+mod item;
+mod job;
+mod ledger;
+mod notice;
+mod pass;
+mod pin;
+mod plan;
+mod prune;
+mod quarantine;
+mod record;
+mod resource;
+mod retry;
+mod seen;
+mod skip;
+mod standing;
+mod watermark;
+mod worklist;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use highwater_db::sqlite::{
+    ApplicationId, Backups, Database, Error, Migration, Reader, Writer, backup, migrate, pending, quick_check,
+};
+use highwater_engine::ledger::{LedgerError, LedgerFault, LedgerResult};
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, TransactionBehavior};
+
+use self::control::Probe;
+use self::fault::{Failure, Step, of_database, read_only};
+
+/// What the file's header says of whose it is: highwater's ledger.
+const APPLICATION_ID: ApplicationId = ApplicationId(*b"HWLG");
+/// The schema, step by step. A released step never changes.
+const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "ledger", sql: include_str!("../migrations/sqlite/0001_ledger.sql") }];
+/// Where backups are, beside the file.
+const BACKUPS_DIRECTORY: &str = "backups";
+/// How often a backup is taken.
+const BACKUP_EVERY_HOURS: i64 = 24;
+
+/// What a ledger is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// To read and write; made where there is none, brought up to date where it is older.
+    ReadWrite,
+    /// To read what is there; whatever would write is refused.
+    ReadOnly,
+}
+
+/// A ledger in one SQLite file.
+pub struct SqliteLedger {
+    database: Database,
+    backups: Backups,
+    reader: Reader,
+    probe: Probe,
+    /// `None` when opened to read only.
+    writer: Option<Writer>,
+    /// The latest time that a caller told, in microseconds.
+    told_us: AtomicI64,
+}
+
+impl SqliteLedger {
+    /// Opens the ledger at `path`. With [`Access::ReadWrite`] it is made where there is none (its directory must be there), and
+    /// an older one is backed up into `backups/` beside it, then migrated.
+    ///
+    /// # Errors
+    /// With the path: [`LedgerFault::NotThere`] without a file or a directory, [`LedgerFault::Newer`] where a newer program
+    /// wrote it, [`LedgerFault::Foreign`] where it is something else, [`LedgerFault::Damaged`], [`LedgerFault::Denied`],
+    /// [`LedgerFault::Full`].
+    pub fn open(path: impl AsRef<Path>, now: Timestamp, access: Access) -> LedgerResult<Self> {
+        let database = Database::new(path, APPLICATION_ID);
+        let backups = backups_of(&database);
+        let opened = |error| of_database(error, format!("cannot open the ledger {}", database.path().display()));
+        let writer = match access {
+            Access::ReadWrite => {
+                let mut connection = database.read_write().map_err(opened)?;
+                migrate(&mut connection, MIGRATIONS, now, |_| backups.take(now).map(drop)).map_err(opened)?;
+                Some(Writer::start(connection).map_err(opened)?)
+            }
+            Access::ReadOnly => {
+                refuse_older(&database, opened)?;
+                None
+            }
+        };
+        let reader = Reader::open(&database).map_err(opened)?;
+        let probe = Probe::new(Reader::open(&database).map_err(opened)?);
+        Ok(Self { backups, reader, probe, writer, told_us: AtomicI64::new(now.as_microsecond()), database })
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.database.path()
+    }
+
+    /// Takes a backup into `backups/` beside the file when the last one is a day old, and keeps seven. Returns it, if one was
+    /// taken; none is while another process takes one.
+    ///
+    /// # Errors
+    /// What kept the ledger from being read or the backup from being written.
+    pub async fn backup_if_due(&self, now: Timestamp) -> LedgerResult<Option<PathBuf>> {
+        let backups = self.backups.clone();
+        self.aside("back up", move |_| {
+            if !backup::due(backups.last_taken_at(now)?, now, SignedDuration::from_hours(BACKUP_EVERY_HOURS)) {
+                return Ok(None);
+            }
+            match backups.take(now) {
+                Ok(taken) => Ok(Some(taken.path)),
+                Err(Error::Busy { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
+    /// Takes a backup now.
+    ///
+    /// # Errors
+    /// As for [`SqliteLedger::backup_if_due`]; also while another process takes one.
+    pub async fn backup(&self, now: Timestamp) -> LedgerResult<PathBuf> {
+        let backups = self.backups.clone();
+        self.aside("back up", move |_| backups.take(now).map(|taken| taken.path)).await
+    }
+
+    /// The newest backup of the ledger at `path` that is whole; the ledger itself may be damaged or gone.
+    ///
+    /// # Errors
+    /// The directory of backups cannot be read.
+    pub fn newest_good_backup(path: impl AsRef<Path>) -> LedgerResult<Option<PathBuf>> {
+        let database = Database::new(path, APPLICATION_ID);
+        let newest = backups_of(&database).newest_good_backup();
+        let message = || format!("cannot look for backups of the ledger {}", database.path().display());
+        newest.map(|found| found.map(|backup| backup.path)).map_err(|error| of_database(error, message()))
+    }
+
+    /// Reads every page of the file and checks that it holds together. Takes time in proportion to the file.
+    ///
+    /// # Errors
+    /// [`LedgerFault::Damaged`] with what was found.
+    pub async fn quick_check(&self) -> LedgerResult<()> {
+        self.aside("check", |database| quick_check(&database.read_only()?)).await
+    }
+
+    /// Finishes what was handed in and closes the file cleanly. Nothing can be written after.
+    ///
+    /// # Errors
+    /// What kept SQLite from closing it; what was written is safe.
+    pub async fn close(&self) -> LedgerResult<()> {
+        let Some(writer) = &self.writer else { return Ok(()) };
+        writer.stop().await.map_err(|error| of_database(error, self.message("close")))
+    }
+
+    /// Runs `look` on one state of the ledger, on the caller's thread: reads are a page at most.
+    fn read<T>(&self, doing: &str, look: impl FnOnce(&Connection) -> Step<T>) -> LedgerResult<T> {
+        self.reader
+            .read(|connection| look(&*connection.unchecked_transaction()?))
+            .map_err(|failure| failure.into_ledger(self.path(), doing))
+    }
+
+    /// Runs `work` as one transaction that takes the write lock first. It is durable when this returns.
+    async fn write<T, F>(&self, doing: &str, work: F) -> LedgerResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Step<T> + Send + 'static,
+    {
+        self.on_writer(doing, |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })
+        .await
+    }
+
+    /// Repeats a bounded transaction until it says that nothing is left to do, so that others have their turn in between.
+    async fn write_until_done<F>(&self, doing: &str, work: F) -> LedgerResult<()>
+    where
+        F: Fn(&Connection) -> Step<bool> + Clone + Send + 'static,
+    {
+        while !self.write(doing, work.clone()).await? {}
+        Ok(())
+    }
+
+    /// Runs `work` on the writing connection, with transactions of its own.
+    async fn on_writer<T, F>(&self, doing: &str, work: F) -> LedgerResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Step<T> + Send + 'static,
+    {
+        let Some(writer) = &self.writer else { return read_only(self.path(), doing) };
+        match writer.run(work).await {
+            Ok(result) => result.map_err(|failure| failure.into_ledger(self.path(), doing)),
+            Err(error) => Err(LedgerError {
+                fault: LedgerFault::Other,
+                message: self.message(doing),
+                source: Some(Box::new(error)),
+            }),
+        }
+    }
+
+    /// Runs long work that needs no turn at the writer on a thread for such.
+    async fn aside<T, F>(&self, doing: &str, work: F) -> LedgerResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Database) -> Result<T, Error> + Send + 'static,
+    {
+        let database = self.database.clone();
+        let message = format!("cannot {doing} the ledger {}", self.path().display());
+        match tokio::task::spawn_blocking(move || work(&database)).await {
+            Ok(result) => result.map_err(|error| of_database(error, message)),
+            Err(error) => Err(LedgerError { fault: LedgerFault::Other, message, source: Some(Box::new(error)) }),
+        }
+    }
+
+    fn message(&self, doing: &str) -> String {
+        format!("cannot {doing} in the ledger {}", self.path().display())
+    }
+
+    /// Remembers the time that a caller told, for what the ledger has to date by itself.
+    fn told(&self, at: Timestamp) {
+        self.told_us.fetch_max(at.as_microsecond(), Ordering::Relaxed);
+    }
+
+    /// The latest time that a caller told.
+    fn last_told(&self) -> Timestamp {
+        Timestamp::from_microsecond(self.told_us.load(Ordering::Relaxed)).expect("invariant: it was a timestamp")
+    }
+}
+
+impl fmt::Debug for SqliteLedger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteLedger").field("path", &self.path()).finish_non_exhaustive()
+    }
+}
+
+fn backups_of(database: &Database) -> Backups {
+    Backups::new(database, database.path().with_file_name(BACKUPS_DIRECTORY))
+}
+
+/// One who only reads cannot bring an older ledger up to date.
+fn refuse_older(database: &Database, opened: impl Fn(Error) -> LedgerError) -> LedgerResult<()> {
+    let connection = database.read_only().map_err(&opened)?;
+    if pending(&connection, MIGRATIONS).map_err(&opened)?.is_empty() {
+        return Ok(());
+    }
+    let path = database.path().display();
+    Err(LedgerError::new(
+        LedgerFault::Denied,
+        format!("the ledger {path} is of an older program, and was opened to read only: a command that writes brings it up to date"),
+    ))
+}

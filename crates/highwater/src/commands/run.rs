@@ -1,0 +1,205 @@
+//! `run`: one pass of each job, in the order of the file; or passes until drained. Owns repetition and what is printed of a
+//! pass; the pass itself is the engine's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use highwater_engine::contact::{StopSignal, Urgency};
+use highwater_engine::exec::Output as ChildOutput;
+use highwater_engine::ledger::Ledger;
+use highwater_engine::notify::Notifier;
+use highwater_engine::pass::{Engine, Mode, Runner};
+use highwater_engine::report::{ExitCode, PassReport, Reason};
+use highwater_engine::spec::JobSpec;
+
+use crate::bar::{Progress, grouped, span};
+use crate::cli::{Limits, Run};
+use crate::config::JobConfig;
+use crate::output::Output;
+use crate::site::{Access, Site};
+use crate::wiring::{self, Wiring};
+use crate::{Done, signals, upkeep};
+
+/// First and longest wait between passes that came to nothing, in seconds.
+const WAIT_SECS_MIN: u64 = 1;
+const WAIT_SECS_MAX: u64 = 60;
+
+pub(crate) async fn run(args: Run, site: Site) -> Done {
+    let one = |e| vec![e];
+    let Some(config) = &site.config else {
+        return Err(one(super::needs_config("run")));
+    };
+    let mut chosen: Vec<&JobConfig> = Vec::new();
+    for name in &args.jobs {
+        config.job(name).map_err(one)?;
+    }
+    for job in config.jobs.values() {
+        let named = args.jobs.iter().any(|name| name == job.name.as_str());
+        if named || (args.all && job.settings.armed) {
+            chosen.push(job);
+        }
+    }
+    let output = Output { quiet: site.output.quiet || args.cron, ..site.output };
+    let ledger = if args.dry_run { site.ledger_to_read() } else { site.ledger(Access::Write) }.map_err(one)?;
+    let stop = signals::listen();
+    let engine = site.engine(Arc::clone(&ledger) as Arc<dyn Ledger>, stop);
+    let wiring = Wiring::new(&site);
+    let mut worst = ExitCode::Drained;
+    for job in chosen {
+        let passes = Passes { site: &site, engine: &engine, notifier: wiring::notifier(&site), output, cron: args.cron };
+        let report = if args.dry_run {
+            let (runner, spec) = wiring.runner(config, job, ChildOutput::inherit()).map_err(one)?;
+            let report = runner.rehearse(&engine, &spec).await;
+            passes.tell(&report).await;
+            report
+        } else {
+            passes.of_job(&args, &wiring, job).await.map_err(one)?
+        };
+        worst = worst.worst(report.exit);
+        if engine.stop.urgency() > Urgency::None {
+            break;
+        }
+    }
+    if !args.dry_run {
+        upkeep::upkeep(&site, &ledger, output).await;
+    }
+    Ok(worst)
+}
+
+/// Puts the limits of the command line over those of the configuration.
+pub(crate) fn limit(spec: &mut JobSpec, limits: &Limits) {
+    let budget = &mut spec.budget;
+    budget.items = limits.max_items.or(budget.items);
+    budget.contacts = limits.max_contacts.or(budget.contacts);
+    budget.bytes = limits.max_bytes.map(|size| size.bytes()).or(budget.bytes);
+    budget.time = limits.max_time.map(Duration::from).or(budget.time);
+}
+
+/// How passes are run and told.
+pub(crate) struct Passes<'s> {
+    pub(crate) site: &'s Site,
+    pub(crate) engine: &'s Engine,
+    pub(crate) notifier: Notifier,
+    pub(crate) output: Output,
+    pub(crate) cron: bool,
+}
+
+impl Passes<'_> {
+    async fn of_job(&self, args: &Run, wiring: &Wiring, job: &JobConfig) -> Result<PassReport, highwater_engine::diagnosis::Diagnosis> {
+        let Some(config) = &self.site.config else { return Err(super::needs_config("run")) };
+        let (_, mut spec) = wiring.runner(config, job, ChildOutput::inherit())?;
+        limit(&mut spec, &args.limits);
+        wiring::make_lock_dir(&spec, config.state_dir())?;
+        let progress = Progress::follow(Arc::clone(&self.engine.ledger), Arc::clone(&self.site.clock), &spec, self.output);
+        let (runner, _) = wiring.runner(config, job, super::child_output(&progress, self.output))?;
+        Ok(self.until(&*runner, &spec, args.until_drained, progress).await)
+    }
+
+    /// One pass, or passes until one says that another would not help.
+    pub(crate) async fn until(&self, runner: &dyn Runner, spec: &JobSpec, until_drained: bool, mut progress: Progress) -> PassReport {
+        let mut idle = 0;
+        loop {
+            let mut report = runner.run(self.engine, spec, Mode::Run).await;
+            report.notes.extend(self.notifier.after_pass(self.engine, spec, &report).await);
+            let wait = if until_drained { self.wait_after(&report, &mut idle) } else { None };
+            let Some(wait) = wait else {
+                drop(progress);
+                self.tell(&report).await;
+                return report;
+            };
+            if let Some(bar) = progress.bar() {
+                bar.println(sentence(&report));
+            } else {
+                self.tell(&report).await;
+            }
+            if !rest(self.engine, wait).await {
+                drop(progress);
+                return report;
+            }
+            if progress.bar().is_none() {
+                progress = Progress::follow(Arc::clone(&self.engine.ledger), Arc::clone(&self.site.clock), spec, self.output);
+            }
+        }
+    }
+
+    /// How long to wait before the next pass; `None` when another pass would not help.
+    fn wait_after(&self, report: &PassReport, idle: &mut u32) -> Option<Duration> {
+        let progressed = report.counts.done + report.counts.gone + report.counts.present + report.counts.review > 0;
+        *idle = if progressed { 0 } else { *idle + 1 };
+        let backoff = || {
+            let secs = WAIT_SECS_MIN.checked_shl(*idle).unwrap_or(WAIT_SECS_MAX).min(WAIT_SECS_MAX);
+            Some(Duration::from_secs(secs))
+        };
+        match report.reason {
+            Reason::BannedUntil => match report.until {
+                Some(until) => Some(highwater_engine::clock::since(until, self.site.clock.now())),
+                None => backoff(),
+            },
+            Reason::BudgetItems | Reason::BudgetContacts | Reason::BudgetBytes => Some(Duration::ZERO),
+            Reason::BudgetTime if progressed => Some(Duration::ZERO),
+            Reason::RetryLeft
+            | Reason::Network
+            | Reason::Checkpoint
+            | Reason::LockHeld
+            | Reason::Yielded
+            | Reason::LockLost
+            | Reason::BudgetTime => backoff(),
+            _ => None,
+        }
+    }
+
+    /// Prints how the pass ended.
+    pub(crate) async fn tell(&self, report: &PassReport) {
+        if self.cron && !self.notifier.cron_line(self.engine, &report.job, report).await {
+            return;
+        }
+        if self.output.json {
+            return self.output.json(report);
+        }
+        self.output.line(sentence(report));
+        if let Some(diagnosis) = &report.diagnosis {
+            self.output.errors(std::slice::from_ref(diagnosis));
+        }
+        for note in &report.notes {
+            self.output.note(format!("  note: {note}"));
+        }
+    }
+}
+
+/// Waits, unless a signal comes first.
+async fn rest(engine: &Engine, wait: Duration) -> bool {
+    let stop: &StopSignal = &engine.stop;
+    if stop.urgency() > Urgency::None {
+        return false;
+    }
+    tokio::select! {
+        () = engine.clock.sleep(wait) => true,
+        () = stop.raised(Urgency::Soon) => false,
+    }
+}
+
+/// `load: drained. 9,981 done, 12 gone, 7 review in 3s; 10,000 of 10,000 terminal (pass 14)`.
+pub(crate) fn sentence(report: &PassReport) -> String {
+    let mut text = format!("{}: {}", report.job, report.message);
+    let counts = [
+        (report.counts.done, "done"),
+        (report.counts.present, "present"),
+        (report.counts.gone, "gone"),
+        (report.counts.review, "review"),
+        (report.counts.retry, "retry"),
+    ];
+    let counts: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", grouped(*n))).collect();
+    if !counts.is_empty() {
+        text.push_str(&format!("; this pass: {} in {}", counts.join(", "), span(report.took)));
+    }
+    if let Some(tally) = &report.tally {
+        text.push_str(&format!("; {} of {} terminal", grouped(tally.terminal()), grouped(tally.total)));
+        if tally.review > 0 {
+            text.push_str(&format!(", {} in review", grouped(tally.review)));
+        }
+    }
+    if let Some(pass) = report.pass {
+        text.push_str(&format!(" (pass {pass}, exit {})", report.exit.number()));
+    }
+    text
+}

@@ -1,0 +1,41 @@
+//! Upkeep at the end of a run: the daily backup and the retention of old rows. Owns when; how is the ledger's.
+
+use std::sync::Arc;
+
+use highwater_engine::clock::Clock;
+use highwater_engine::ledger::Ledger;
+use highwater_store::SqliteLedger;
+
+use crate::output::Output;
+use crate::site::Site;
+
+/// Rows forgotten in one transaction.
+const PRUNE_ROWS: usize = 1000;
+/// Batches of them at the end of one run; what is left goes at the end of the next.
+const PRUNE_BATCHES_MAX: usize = 20;
+/// Days that rows and backups are kept beside a ledger without a configuration.
+const KEEP_DAYS: u64 = 400;
+const BACKUPS_KEEP: usize = 7;
+const HOURS_A_DAY: i64 = 24;
+
+/// Backs up and forgets. A failure is told and ends nothing: the work of the pass is done and recorded.
+pub(crate) async fn upkeep(site: &Site, ledger: &Arc<SqliteLedger>, output: Output) {
+    let now = site.clock.now();
+    let (keep_days, backups) = site.config.as_ref().map_or((KEEP_DAYS, BACKUPS_KEEP), |config| {
+        (config.top.keep_days.get(), config.top.backups_keep.as_usize())
+    });
+    match ledger.backup_if_due(now, backups).await {
+        Ok(Some(path)) => tracing::info!(path = %path.display(), "the ledger was backed up"),
+        Ok(None) => {}
+        Err(error) => output.note(format!("warning: the ledger's backup failed: {error}")),
+    }
+    let hours = jiff::SignedDuration::from_hours(HOURS_A_DAY * i64::try_from(keep_days).unwrap_or(i64::MAX / HOURS_A_DAY));
+    let Ok(before) = now.checked_sub(hours) else { return };
+    for _ in 0..PRUNE_BATCHES_MAX {
+        match ledger.prune(before, PRUNE_ROWS).await {
+            Ok(0) => return,
+            Ok(rows) => tracing::info!(rows, "rows older than {keep_days} days were forgotten"),
+            Err(error) => return output.note(format!("warning: old rows could not be forgotten: {error}")),
+        }
+    }
+}

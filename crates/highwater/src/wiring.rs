@@ -1,0 +1,143 @@
+//! The wiring: from the configuration to what the engine runs. Owns the registry of kinds: one arm a kind, nowhere else.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use highwater_engine::ban::BanRules;
+use highwater_engine::breaker::BreakerRules;
+use highwater_engine::budget::Budget;
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::exec::{ExecJob, Output as ChildOutput};
+use highwater_engine::lock::{FileLock, Lock};
+use highwater_engine::name::ResourceName;
+use highwater_engine::notify::{Notifier, Target};
+use highwater_engine::pace::{Pace, Pacer};
+use highwater_engine::pass::Runner;
+use highwater_engine::recorder::Grouping;
+use highwater_engine::settings::{LockAddress, ResourceSettings};
+use highwater_engine::spec::{JobSpec, ResourceSpec};
+use std::collections::HashMap;
+
+use crate::config::{Config, JobConfig, KindSettings};
+use crate::site::Site;
+
+/// What turns configured jobs into runners; keeps one waiting line a resource, so that the pace holds from pass to pass.
+pub(crate) struct Wiring {
+    pacers: std::sync::Mutex<HashMap<ResourceName, Arc<Pacer>>>,
+    /// What tells this ledger's passes from those of any other, in the environment of commands.
+    ledger_id: String,
+}
+
+impl Wiring {
+    /// The wiring of a site.
+    pub(crate) fn new(site: &Site) -> Self {
+        let path = std::path::absolute(&site.ledger_path).unwrap_or_else(|_| site.ledger_path.clone());
+        Self { pacers: std::sync::Mutex::default(), ledger_id: path.display().to_string() }
+    }
+
+    /// The ledger's identity.
+    pub(crate) fn ledger_id(&self) -> &str {
+        &self.ledger_id
+    }
+
+    /// A job as the engine takes it, and what runs it.
+    ///
+    /// # Errors
+    /// What the kind refuses of its settings.
+    pub(crate) fn runner(
+        &self,
+        config: &Config,
+        job: &JobConfig,
+        output: ChildOutput,
+    ) -> Result<(Box<dyn Runner>, JobSpec), Diagnosis> {
+        let spec = self.spec(config, job)?;
+        let resources = spec.resources.iter().map(|r| r.name.clone()).collect();
+        let runner: Box<dyn Runner> = match &job.kind {
+            KindSettings::Exec(exec) => Box::new(Arc::new(ExecJob::from_settings(
+                exec,
+                &config.directory,
+                resources,
+                spec.recurring,
+                &self.ledger_id,
+                output,
+            ))),
+        };
+        Ok((runner, spec))
+    }
+
+    fn spec(&self, config: &Config, job: &JobConfig) -> Result<JobSpec, Diagnosis> {
+        let settings = &job.settings;
+        let resources = settings.resources.iter().map(|name| {
+            let (name, resource) = config.resource(name.as_str())?;
+            Ok(self.resource(name.clone(), &resource.settings, &resource.lock))
+        });
+        Ok(JobSpec {
+            name: job.name.clone(),
+            handle: job.name.to_string(),
+            kind: job.kind.name().to_owned(),
+            armed: settings.armed,
+            recurring: settings.recurring,
+            resources: resources.collect::<Result<_, Diagnosis>>()?,
+            concurrency: settings.concurrency.as_usize(),
+            prefetch_bytes: settings.prefetch_bytes.bytes(),
+            grouping: Grouping { items: settings.record_items.as_usize(), delay: settings.record_delay.get() },
+            lock_wait: settings.lock_wait.get(),
+            budget: Budget {
+                items: settings.budget.max_items.map(|n| n.get()),
+                contacts: settings.budget.max_contacts.map(|n| n.get()),
+                bytes: settings.budget.max_bytes.map(|n| n.bytes()),
+                time: settings.budget.max_time.map(Duration::from),
+            },
+            breaker: BreakerRules {
+                failed: settings.breaker.failed.fraction(),
+                failed_after: settings.breaker.failed_after.get(),
+                gone: settings.breaker.gone.fraction(),
+                gone_after: settings.breaker.gone_after.get(),
+            },
+            attempts_max: u32::try_from(settings.attempts_max.get()).unwrap_or(u32::MAX),
+            markers: settings.markers.as_ref().map(|path| path.to_path_buf()),
+            silent_after: settings.silent_after.map(Duration::from),
+        })
+    }
+
+    /// A resource as the engine takes it.
+    pub(crate) fn resource(&self, name: ResourceName, settings: &ResourceSettings, lock: &LockAddress) -> ResourceSpec {
+        let lock: Arc<dyn Lock> = match lock {
+            LockAddress::File(path) => Arc::new(FileLock::new(path.to_path_buf(), settings.allow_network_fs)),
+        };
+        let pacer = Arc::clone(
+            self.pacers.lock().expect("invariant: no panic while it is held").entry(name.clone()).or_default(),
+        );
+        ResourceSpec {
+            name,
+            lock,
+            pace: Pace { delay: settings.pace.get(), jitter: settings.jitter.fraction() },
+            ban: BanRules {
+                fallback: settings.fallback_ban.get(),
+                max: settings.ban_max.get(),
+                wait_out_max: settings.max_retry_after.get(),
+            },
+            pacer,
+        }
+    }
+}
+
+/// Who is told about changes.
+pub(crate) fn notifier(site: &Site) -> Notifier {
+    let targets = site.config.iter().flat_map(|config| &config.notify).map(Target::from);
+    Notifier::new(targets.collect(), Arc::clone(&site.clock))
+}
+
+/// Makes the directory of the locks that the configuration does not name.
+pub(crate) fn make_lock_dir(spec: &JobSpec, state: &Path) -> Result<(), Diagnosis> {
+    let own = spec.resources.iter().any(|r| r.lock.describe().contains(&state.display().to_string()));
+    if !own {
+        return Ok(());
+    }
+    let locks = state.join("locks");
+    std::fs::create_dir_all(&locks).map_err(|e| {
+        Diagnosis::failure("HW-SIT-002", format!("the directory of the locks cannot be made: {e}"), "let this user write the state directory")
+            .in_file(locks)
+    })
+}
