@@ -1,7 +1,6 @@
 //! An HTTP server on the loopback that answers as it is told, badly if so, and remembers what it was asked.
 
 use std::collections::VecDeque;
-use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
@@ -146,8 +145,8 @@ impl Answer {
         self
     }
 
-    /// The response, or `None` to hang up.
-    fn response(self) -> Option<Response<Body>> {
+    /// The response, or `None` to hang up. What would never end does when `stopped` says so.
+    fn response(self, mut stopped: watch::Receiver<bool>) -> Option<Response<Body>> {
         let length = self.body.len();
         let body = match self.ending {
             Ending::HungUp | Ending::Silent => return None,
@@ -157,7 +156,10 @@ impl Answer {
                 tokio::task::yield_now().await;
                 Err(io::ErrorKind::ConnectionReset.into())
             }),
-            Ending::Stalled(bytes) => part(self.body.slice(..bytes.min(length)), pending()),
+            Ending::Stalled(bytes) => part(self.body.slice(..bytes.min(length)), async move {
+                let _ = stopped.wait_for(|stopped| *stopped).await;
+                Err(io::ErrorKind::ConnectionReset.into())
+            }),
         };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
@@ -303,19 +305,13 @@ async fn answer(request: Request<Incoming>, play: Arc<Play>) -> Result<Response<
         requests[place].clone()
     };
     let answer = lock(&play.script)(&received);
-    let mut stopped = play.stopped.clone();
-    tokio::select! {
-        () = wait(&answer) => {}
-        _ = stopped.wait_for(|stopped| *stopped), if answer.ending == Ending::Silent => {}
-    }
-    answer.response().ok_or(HangUp)
-}
-
-async fn wait(answer: &Answer) {
     SystemClock::new().sleep(answer.delay).await;
+    let mut stopped = play.stopped.clone();
     if answer.ending == Ending::Silent {
-        pending().await
+        // An error means that the server is gone, which is the same.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
     }
+    answer.response(stopped).ok_or(HangUp)
 }
 
 async fn collect(incoming: Incoming) -> (Bytes, bool) {

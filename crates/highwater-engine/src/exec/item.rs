@@ -90,8 +90,9 @@ pub(super) enum Value<'j> {
     Text(String),
     /// As it is written: a number is not rounded.
     Number(&'j str),
-    /// `true`, `false` or `null`.
-    Word(&'j str),
+    /// `true` or `false`.
+    Truth(&'j str),
+    Null,
     /// A list or an object.
     Nested,
 }
@@ -100,10 +101,10 @@ impl<'j> Value<'j> {
     pub(super) fn of(raw: &'j RawValue) -> Self {
         let raw = raw.get();
         match raw.as_bytes().first() {
-            // A text that is none (half of a surrogate pair) was read over as part of a raw value.
-            Some(b'"') => serde_json::from_str(raw).map_or(Self::Nested, Self::Text),
+            Some(b'"') => Self::Text(serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned())),
             Some(b'{' | b'[') => Self::Nested,
-            Some(b't' | b'f' | b'n') => Self::Word(raw),
+            Some(b't' | b'f') => Self::Truth(raw),
+            Some(b'n') => Self::Null,
             _ => Self::Number(raw),
         }
     }
@@ -190,14 +191,14 @@ mod tests {
 
     #[test]
     fn values_are_as_they_are_written() {
-        let item = CommandItem::of_object(key("7"), r#"{"a\u0062": "x\ty", "n": 1.10, "t": true, "l": [ 1 ], "o": {}}"#);
+        let item = CommandItem::of_object(key("7"), r#"{"a\u0062": "x\ty", "n": 1.10, "t": true, "l": [ 1 ], "o": {}, "z": null}"#);
         let fields = item.fields().expect("an object");
-        assert_eq!(fields.names(), ["ab", "n", "t", "l", "o"]);
+        assert_eq!(fields.names(), ["ab", "n", "t", "l", "o", "z"]);
         let value = |name| fields.get(name).map(Value::of).expect(name);
         assert_eq!(value("ab"), Value::Text("x\ty".to_owned()));
         assert_eq!(value("n"), Value::Number("1.10"));
-        assert_eq!(value("t"), Value::Word("true"));
-        assert_eq!((value("l"), value("o")), (Value::Nested, Value::Nested));
-        assert!(fields.get("z").is_none());
+        assert_eq!(value("t"), Value::Truth("true"));
+        assert_eq!((value("l"), value("o"), value("z")), (Value::Nested, Value::Nested, Value::Null));
+        assert!(fields.get("y").is_none());
     }
 }

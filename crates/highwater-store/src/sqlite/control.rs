@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use highwater_db::sqlite::{Error, Reader};
+use highwater_db::sqlite::Reader;
 use highwater_engine::ledger::Control;
 use highwater_engine::name::{JobName, ResourceName};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::column::{Count, Name};
-use super::fault::{Failure, Step};
+use super::fault::Step;
 use super::resource;
 
 /// Jobs whose answer is kept; more than any process runs.
@@ -37,24 +37,21 @@ impl Probe {
     }
 
     /// What the job must obey as of now: whatever any process committed before this was called is in it.
-    pub(super) fn control(&self, job: &JobName, resources: &[ResourceName]) -> Result<Step<Control>, Error> {
+    pub(super) fn control(&self, job: &JobName, resources: &[ResourceName]) -> Step<Control> {
         let data_version = self.reader.data_version()?;
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = answers.get(job)
             && known.data_version == data_version
             && known.resources == resources
         {
-            return Ok(Ok(known.control.clone()));
+            return Ok(known.control.clone());
         }
-        let control = match self.reader.read(|db| read(&*db.unchecked_transaction()?, job, resources)) {
-            Ok(control) => control,
-            Err(failure) => return Ok(Err(failure)),
-        };
+        let control = self.reader.read(|db| read(&*db.unchecked_transaction()?, job, resources))?;
         if answers.len() >= ANSWERS_KEPT && !answers.contains_key(job) {
             answers.clear();
         }
         answers.insert(job.clone(), Answer { data_version, resources: resources.to_vec(), control: control.clone() });
-        Ok(Ok(control))
+        Ok(control)
     }
 }
 
@@ -66,5 +63,5 @@ fn read(db: &Connection, job: &JobName, resources: &[ResourceName]) -> Step<Cont
     for name in resources {
         bans.extend(resource::get(db, name)?.and_then(|record| record.ban).map(|ban| (name.clone(), ban)));
     }
-    Ok::<_, Failure>(Control { halted, paused, bans, version })
+    Ok(Control { halted, paused, bans, version })
 }

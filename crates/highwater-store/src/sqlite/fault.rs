@@ -13,6 +13,8 @@ pub(super) type Step<T> = Result<T, Failure>;
 pub(super) enum Failure {
     /// SQLite refused, or a row could not be read.
     Sqlite(rusqlite::Error),
+    /// The connection refused.
+    Database(Error),
     /// It is not allowed as things stand.
     Refused(LedgerError),
 }
@@ -20,6 +22,12 @@ pub(super) enum Failure {
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Database(error)
     }
 }
 
@@ -31,16 +39,16 @@ impl Failure {
 
     /// The failure as the ledger at `path` reports it; `doing` is a verb with its object.
     pub(super) fn into_ledger(self, path: &Path, doing: &str) -> LedgerError {
+        let message = format!("cannot {doing} in the ledger {}", path.display());
         match self {
             Self::Refused(error) => error,
             Self::Sqlite(error) if is_row_damage(&error) => LedgerError {
                 fault: LedgerFault::Damaged,
-                message: format!("cannot {doing} in the ledger {}: a row of it cannot be read", path.display()),
+                message: format!("{message}: a row of it cannot be read"),
                 source: Some(Box::new(error)),
             },
-            Self::Sqlite(error) => {
-                of_database(Error::from_sqlite(path, error), format!("cannot {doing} in the ledger {}", path.display()))
-            }
+            Self::Sqlite(error) => of_database(Error::from_sqlite(path, error), message),
+            Self::Database(error) => of_database(error, message),
         }
     }
 }

@@ -31,93 +31,48 @@ pub(crate) fn advise(config: &Config, environment: &Environment) -> Vec<Advice> 
     let mut warn = |code, at: &FieldPath, line: u64, message: String, next: String| {
         let warning = Diagnosis::refusal(code, message, next);
         let line = config.entries.line(at.as_str()).unwrap_or(line);
-        let warning = warning
-            .in_file(&config.file)
-            .at_line(line)
-            .at_field(at.as_str());
+        let warning = warning.in_file(&config.file).at_line(line).at_field(at.as_str());
         advice.push(Advice(config.redacted(warning)));
     };
     for job in config.jobs.values() {
-        let at = FieldPath::default()
-            .join("job")
-            .join(job.name.as_str())
-            .join("command");
+        let at = FieldPath::default().join("job").join(job.name.as_str()).join("command");
         let KindSettings::Exec(exec) = &job.kind;
         let directory = exec.directory.as_deref().unwrap_or(&config.directory);
         if let Some(problem) = program_problem(&exec.command, directory, environment) {
-            let next =
-                "install it or correct the command; until then a pass halts at its first item"
-                    .to_owned();
+            let next = "install it or correct the command; until then a pass halts at its first item".to_owned();
             warn(codes::COMMAND_NOT_FOUND, &at, job.line, problem, next);
         }
         if !item_is_used(exec) {
-            let message = "found no `{}`, no `{name}` and no `stdin = \"json\"`: every item starts the same command".to_owned();
-            warn(
-                codes::ITEM_UNUSED,
-                &at,
-                job.line,
-                message,
-                "add `\"{}\"` to the command".to_owned(),
-            );
+            let message =
+                "found no `{}`, no `{name}` and no `stdin = \"json\"`: every item starts the same command".to_owned();
+            warn(codes::ITEM_UNUSED, &at, job.line, message, "add `\"{}\"` to the command".to_owned());
         }
     }
     for (index, notify) in config.notify.iter().enumerate() {
-        let at = FieldPath::default()
-            .join("notify")
-            .element(index)
-            .join("command");
-        let problem = notify
-            .command
-            .as_ref()
-            .and_then(|line| program_problem(line, &config.directory, environment));
+        let at = FieldPath::default().join("notify").element(index).join("command");
+        let problem = notify.command.as_ref().and_then(|line| program_problem(line, &config.directory, environment));
         if let Some(problem) = problem {
-            warn(
-                codes::COMMAND_NOT_FOUND,
-                &at,
-                1,
-                problem,
-                "install it or correct the command".to_owned(),
-            );
+            warn(codes::COMMAND_NOT_FOUND, &at, 1, problem, "install it or correct the command".to_owned());
         }
     }
     for (name, resource) in &config.resources {
-        let used = config
-            .jobs
-            .values()
-            .any(|job| job.settings.resources.contains(name));
+        let used = config.jobs.values().any(|job| job.settings.resources.contains(name));
         if let (false, Some(line)) = (used, resource.line) {
             let at = FieldPath::default().join("resource").join(name.as_str());
-            let message =
-                "found a resource that no job names: its pace and its lock protect nothing"
-                    .to_owned();
-            warn(
-                codes::UNUSED_RESOURCE,
-                &at,
-                line,
-                message,
-                format!("add `resources = [\"{name}\"]` to its jobs"),
-            );
+            let message = "found a resource that no job names: its pace and its lock protect nothing".to_owned();
+            warn(codes::UNUSED_RESOURCE, &at, line, message, format!("add `resources = [\"{name}\"]` to its jobs"));
         }
     }
     advice
 }
 
 fn item_is_used(exec: &ExecSettings) -> bool {
-    let placeholder = |word: &str| {
-        word.split_once('{')
-            .is_some_and(|(_, after)| after.contains('}'))
-    };
-    exec.worklist.is_none()
-        || exec.stdin == StdinShape::Json
-        || exec.command.words().any(placeholder)
+    let placeholder = |word: &str| word.split_once('{').is_some_and(|(_, after)| after.contains('}'));
+    exec.worklist.is_none() || exec.stdin == StdinShape::Json || exec.command.words().any(placeholder)
 }
 
 /// Why the program of a command would not start, as far as its file tells.
-fn program_problem(
-    line: &CommandLine,
-    directory: &Path,
-    environment: &Environment,
-) -> Option<String> {
+fn program_problem(line: &CommandLine, directory: &Path, environment: &Environment) -> Option<String> {
     let program = line.program.as_str();
     if program.contains('{') {
         return None;
@@ -125,13 +80,8 @@ fn program_problem(
     if program.contains('/') {
         let path = directory.join(program);
         return match path.metadata() {
-            Err(_) => Some(format!(
-                "found no file {}",
-                path.components().collect::<PathBuf>().display()
-            )),
-            Ok(_) if !executable(&path) => Some(format!(
-                "found {program:?}, which is not an executable file"
-            )),
+            Err(_) => Some(format!("found no file {}", path.components().collect::<PathBuf>().display())),
+            Ok(_) if !executable(&path) => Some(format!("found {program:?}, which is not an executable file")),
             Ok(_) => None,
         };
     }
@@ -141,6 +91,5 @@ fn program_problem(
 }
 
 fn executable(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }

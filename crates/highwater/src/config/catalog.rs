@@ -34,16 +34,10 @@ impl Catalog {
         let mut tables = vec![
             ("`[job.NAME]`".to_owned(), &self.job),
             ("`[resource.NAME]`".to_owned(), &self.resource),
-            (
-                "the top of the file, above the first table".to_owned(),
-                &self.top,
-            ),
+            ("the top of the file, above the first table".to_owned(), &self.top),
         ];
-        tables.extend(
-            self.kinds
-                .iter()
-                .map(|(kind, fields)| (format!("`[job.NAME]` of kind `{}`", kind.name), fields)),
-        );
+        tables
+            .extend(self.kinds.iter().map(|(kind, fields)| (format!("`[job.NAME]` of kind `{}`", kind.name), fields)));
         tables.push(("`[[notify]]`".to_owned(), &self.notify));
         let takes = |fields: &[Field]| fields.iter().any(|field| field.name == key);
         let mut homes = Vec::new();
@@ -59,10 +53,6 @@ impl Catalog {
 
     /// The fields of a kind.
     pub(super) fn of_kind(&self, name: &str) -> &[Field] {
-        self.kinds
-            .iter()
-            .find(|(kind, _)| kind.name == name)
-            .map(|(_, fields)| fields.as_slice())
-            .unwrap_or_default()
+        self.kinds.iter().find(|(kind, _)| kind.name == name).map(|(_, fields)| fields.as_slice()).unwrap_or_default()
     }
 }

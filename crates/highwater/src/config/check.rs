@@ -25,59 +25,34 @@ pub(super) fn check(config: &Config, file: &SourceFile) -> Vec<Diagnosis> {
     check_markers(config, file, &mut errors);
     check_log_directory(config, file, &mut errors);
     // Names and paths may have come from `${NAME}`.
-    errors
-        .into_iter()
-        .map(|error| config.redacted(error))
-        .collect()
+    errors.into_iter().map(|error| config.redacted(error)).collect()
 }
 
 fn job_field(job: &JobConfig, key: &str) -> FieldPath {
-    FieldPath::default()
-        .join("job")
-        .join(job.name.as_str())
-        .join(key)
+    FieldPath::default().join("job").join(job.name.as_str()).join(key)
 }
 
-fn check_resources(
-    config: &Config,
-    job: &JobConfig,
-    file: &SourceFile,
-    errors: &mut Vec<Diagnosis>,
-) {
+fn check_resources(config: &Config, job: &JobConfig, file: &SourceFile, errors: &mut Vec<Diagnosis>) {
     let at = job_field(job, "resources");
     let line = config.entries.line(at.as_str()).unwrap_or(job.line);
     let mut seen = Vec::new();
     for name in &job.settings.resources {
         if seen.contains(&name) {
             let message = format!("found `{name}` twice, expected each resource once");
-            errors.push(file.refusal(
-                codes::CONTRADICTION,
-                line,
-                at.as_str(),
-                message,
-                "remove the second",
-            ));
+            errors.push(file.refusal(codes::CONTRADICTION, line, at.as_str(), message, "remove the second"));
             continue;
         }
         seen.push(name);
         let own = *name == ResourceName::of_job(&job.name);
-        let declared = config
-            .resources
-            .get(name)
-            .is_some_and(|resource| own || resource.line.is_some());
+        let declared = config.resources.get(name).is_some_and(|resource| own || resource.line.is_some());
         if !declared {
-            let known = config
-                .resources
-                .iter()
-                .filter(|(_, resource)| resource.line.is_some());
+            let known = config.resources.iter().filter(|(_, resource)| resource.line.is_some());
             let next = match suggestion(name.as_str(), known.map(|(known, _)| known.as_str())) {
                 Some(known) => format!("did you mean `{known}`?"),
                 None if JobName::new(name.as_str()).is_ok() => {
                     format!("add `[resource.{name}]`; its keys all have defaults")
                 }
-                None => {
-                    "add a `[resource.NAME]`, and name it in every job that shares it".to_owned()
-                }
+                None => "add a `[resource.NAME]`, and name it in every job that shares it".to_owned(),
             };
             let message = format!("found the resource `{name}`, which no `[resource.…]` declares");
             errors.push(file.refusal(codes::UNDECLARED_RESOURCE, line, at.as_str(), message, next));
@@ -116,13 +91,7 @@ fn canonical(path: &Path) -> PathBuf {
         };
         path = path.parent().unwrap_or(Path::new("/")).join(target);
     }
-    let through_parent = || {
-        Some(
-            fs::canonicalize(path.parent()?)
-                .ok()?
-                .join(path.file_name()?),
-        )
-    };
+    let through_parent = || Some(fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?));
     through_parent().unwrap_or(path)
 }
 
@@ -144,16 +113,10 @@ fn check_locks(config: &Config, file: &SourceFile, errors: &mut Vec<Diagnosis>) 
             (false, Some(_)) => format!(" ({first_path} and {path} are one path)"),
             (false, None) => format!(" ({first_path} and {path} are one file by a hard link)"),
         };
-        let at = FieldPath::default()
-            .join("resource")
-            .join(name.as_str())
-            .join("lock");
+        let at = FieldPath::default().join("resource").join(name.as_str()).join("lock");
         let line = config.entries.line(at.as_str()).or(*line).unwrap_or(1);
-        let message =
-            format!("found the lock that resource `{first}` has too{how}, expected one of its own");
-        let next = format!(
-            "change one of the two, or name one resource in both jobs: `resources = [\"{first}\"]`"
-        );
+        let message = format!("found the lock that resource `{first}` has too{how}, expected one of its own");
+        let next = format!("change one of the two, or name one resource in both jobs: `resources = [\"{first}\"]`");
         errors.push(file.refusal(codes::SHARED_LOCK, line, at.as_str(), message, next));
     }
 }
@@ -169,11 +132,9 @@ fn check_markers(config: &Config, file: &SourceFile, errors: &mut Vec<Diagnosis>
         };
         let at = job_field(job, "markers");
         let line = config.entries.line(at.as_str()).unwrap_or(job.line);
-        let message = format!(
-            "found the directory that job `{first}` keeps its markers in too, expected one of its own"
-        );
-        let next =
-            "give each job its own directory: `.done` and `.halted` do not say whose they are";
+        let message =
+            format!("found the directory that job `{first}` keeps its markers in too, expected one of its own");
+        let next = "give each job its own directory: `.done` and `.halted` do not say whose they are";
         errors.push(file.refusal(codes::SHARED_MARKERS, line, at.as_str(), message, next));
     }
 }
@@ -186,14 +147,9 @@ fn check_log_directory(config: &Config, file: &SourceFile, errors: &mut Vec<Diag
     if directory.is_dir() {
         return;
     }
-    let message = format!(
-        "found a log file in {}, which is no directory; expected one that exists",
-        directory.display()
-    );
-    let next = format!(
-        "create it (`mkdir -p {}`), or correct the path",
-        directory.display()
-    );
+    let message =
+        format!("found a log file in {}, which is no directory; expected one that exists", directory.display());
+    let next = format!("create it (`mkdir -p {}`), or correct the path", directory.display());
     let error = Diagnosis::refusal(codes::LOG_DIRECTORY, message, next);
     errors.push(match config.origin("log-file") {
         Origin::Flag => error.at_field("--log-file"),

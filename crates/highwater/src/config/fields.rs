@@ -27,11 +27,7 @@ pub(super) fn schema_of<T: JsonSchema>() -> Json {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
     });
-    let mut schema = settings
-        .with_transform(WithoutNull)
-        .into_generator()
-        .into_root_schema_for::<T>()
-        .to_value();
+    let mut schema = settings.with_transform(WithoutNull).into_generator().into_root_schema_for::<T>().to_value();
     if let Json::Object(object) = &mut schema {
         object.remove("title");
     }
@@ -44,11 +40,7 @@ pub(super) fn fields_of<T: JsonSchema>() -> Vec<Field> {
 }
 
 fn fields(schema: &Json) -> Vec<Field> {
-    let required = |name: &str| {
-        schema["required"]
-            .as_array()
-            .is_some_and(|names| names.iter().any(|n| n == name))
-    };
+    let required = |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|n| n == name));
     let properties = schema["properties"].as_object().into_iter().flatten();
     properties
         .map(|(name, property)| Field {
@@ -63,12 +55,7 @@ fn fields(schema: &Json) -> Vec<Field> {
 }
 
 fn text(description: &Json) -> String {
-    description
-        .as_str()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    description.as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl Field {
@@ -82,24 +69,17 @@ impl Field {
         type_text(&self.schema)
     }
 
-    /// The words a value may be, with their meaning.
+    /// The words a value may be, with their meaning, for the reference.
+    #[cfg(test)]
     pub(super) fn words(&self) -> Vec<(String, String)> {
         let own = words(&self.schema);
-        if own.is_empty() {
-            words(&self.schema["items"])
-        } else {
-            own
-        }
+        if own.is_empty() { words(&self.schema["items"]) } else { own }
     }
 }
 
 fn type_text(schema: &Json) -> String {
     let quoted = |words: Vec<(String, String)>| {
-        words
-            .into_iter()
-            .map(|(word, _)| format!("`{word}`"))
-            .collect::<Vec<_>>()
-            .join(", ")
+        words.into_iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ")
     };
     let words_here = words(schema);
     if !words_here.is_empty() {
@@ -125,12 +105,7 @@ fn type_text(schema: &Json) -> String {
 }
 
 fn words(schema: &Json) -> Vec<(String, String)> {
-    let word = |variant: &Json| {
-        Some((
-            variant["const"].as_str()?.to_owned(),
-            text(&variant["description"]),
-        ))
-    };
+    let word = |variant: &Json| Some((variant["const"].as_str()?.to_owned(), text(&variant["description"])));
     let listed = schema["enum"].as_array().into_iter().flatten();
     let described = schema["oneOf"].as_array().into_iter().flatten();
     let listed = listed.filter_map(|variant| Some((variant.as_str()?.to_owned(), String::new())));

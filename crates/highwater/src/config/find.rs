@@ -32,18 +32,12 @@ pub(crate) fn find(
     if let Some(named) = flag.or_else(|| environment.setting(CONFIG_VARIABLE).map(Path::new)) {
         return Ok(absolute(named, working));
     }
-    let upwards = working
-        .ancestors()
-        .take(DIRECTORIES_MAX)
-        .map(|directory| directory.join(FILE_NAME));
+    let upwards = working.ancestors().take(DIRECTORIES_MAX).map(|directory| directory.join(FILE_NAME));
     let tried: Vec<_> = upwards.chain([system.to_owned()]).collect();
     if let Some(found) = tried.iter().find(|path| path.is_file()) {
         return Ok(absolute(found, working));
     }
-    let tried: Vec<_> = tried
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
+    let tried: Vec<_> = tried.iter().map(|path| path.display().to_string()).collect();
     Err(Diagnosis::refusal(
         codes::NOT_FOUND,
         format!(

@@ -13,14 +13,8 @@ use super::find::FILE_NAME;
 
 /// The files of a new configuration.
 const FILES: [(&str, &str); 2] = [
-    (
-        FILE_NAME,
-        include_str!("../../../../examples/quickstart/highwater.toml"),
-    ),
-    (
-        "names.txt",
-        include_str!("../../../../examples/quickstart/names.txt"),
-    ),
+    (FILE_NAME, include_str!("../../../../examples/quickstart/highwater.toml")),
+    ("names.txt", include_str!("../../../../examples/quickstart/names.txt")),
 ];
 const IGNORE_FILE: &str = ".gitignore";
 const IGNORED: &str = include_str!("../../../../examples/quickstart/.gitignore");
@@ -58,11 +52,7 @@ pub(crate) fn init(directory: &Path) -> Result<Initialised, Diagnosis> {
             .in_file(path));
         }
     }
-    let mut made = Initialised {
-        config: directory.join(FILE_NAME),
-        created: Vec::new(),
-        extended: None,
-    };
+    let mut made = Initialised { config: directory.join(FILE_NAME), created: Vec::new(), extended: None };
     write_all(directory, &mut made).map_err(|(path, error)| {
         remove(&made.created);
         Diagnosis::failure(
@@ -99,10 +89,8 @@ fn write_all(directory: &Path, made: &mut Initialised) -> Result<(), Failed> {
 }
 
 fn make_directories(directory: &Path, made: &mut Initialised) -> Result<(), Failed> {
-    let missing: Vec<_> = directory
-        .ancestors()
-        .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
-        .collect();
+    let missing: Vec<_> =
+        directory.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
     for path in missing.into_iter().rev() {
         fs::create_dir(path).map_err(|error| (path.to_owned(), error))?;
         made.created.push(path.to_owned());
@@ -114,43 +102,28 @@ fn create(path: PathBuf, text: &str, made: &mut Initialised) -> Result<(), Faile
     let opened = OpenOptions::new().write(true).create_new(true).open(&path);
     let mut file = opened.map_err(|error| (path.clone(), error))?;
     made.created.push(path.clone());
-    file.write_all(text.as_bytes())
-        .map_err(|error| (path, error))
+    file.write_all(text.as_bytes()).map_err(|error| (path, error))
 }
 
 /// Adds the lines that are not there yet; says whether there were any.
 fn extend(path: &Path) -> io::Result<bool> {
     let text = fs::read(path)?;
-    let has = |line: &str| {
-        text.split(|byte| *byte == b'\n')
-            .any(|known| known.trim_ascii() == line.as_bytes())
-    };
-    let mut missing: String = IGNORED
-        .lines()
-        .filter(|line| !has(line))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let has = |line: &str| text.split(|byte| *byte == b'\n').any(|known| known.trim_ascii() == line.as_bytes());
+    let mut missing: String = IGNORED.lines().filter(|line| !has(line)).map(|line| format!("{line}\n")).collect();
     if missing.is_empty() {
         return Ok(false);
     }
     if !text.is_empty() && !text.ends_with(b"\n") {
         missing.insert(0, '\n');
     }
-    OpenOptions::new()
-        .append(true)
-        .open(path)?
-        .write_all(missing.as_bytes())?;
+    OpenOptions::new().append(true).open(path)?.write_all(missing.as_bytes())?;
     Ok(true)
 }
 
 /// Takes back what was made, the last first; what cannot be removed stays.
 fn remove(created: &[PathBuf]) {
     for path in created.iter().rev() {
-        let removed = if path.is_dir() {
-            fs::remove_dir(path)
-        } else {
-            fs::remove_file(path)
-        };
+        let removed = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
         if let Err(error) = removed {
             tracing::warn!(path = %path.display(), %error, "what init had written could not be removed");
         }

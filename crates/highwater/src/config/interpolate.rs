@@ -32,9 +32,7 @@ impl Interpolated {
 
     /// The first variable-bearing text within a value.
     pub(super) fn secret_in(&self, value: &Spanned<DeValue<'_>>) -> Option<&str> {
-        strings(value)
-            .find_map(|span| self.raw.get(&span))
-            .map(String::as_str)
+        strings(value).find_map(|span| self.raw.get(&span)).map(String::as_str)
     }
 
     /// Whether a string within a value could not be replaced.
@@ -46,20 +44,10 @@ impl Interpolated {
 fn strings(value: &Spanned<DeValue<'_>>) -> Box<dyn Iterator<Item = Range<usize>>> {
     match value.get_ref() {
         DeValue::String(_) => Box::new(std::iter::once(value.span())),
-        DeValue::Array(array) => Box::new(
-            array
-                .iter()
-                .flat_map(strings)
-                .collect::<Vec<_>>()
-                .into_iter(),
-        ),
-        DeValue::Table(table) => Box::new(
-            table
-                .iter()
-                .flat_map(|(_, value)| strings(value))
-                .collect::<Vec<_>>()
-                .into_iter(),
-        ),
+        DeValue::Array(array) => Box::new(array.iter().flat_map(strings).collect::<Vec<_>>().into_iter()),
+        DeValue::Table(table) => {
+            Box::new(table.iter().flat_map(|(_, value)| strings(value)).collect::<Vec<_>>().into_iter())
+        }
         _ => Box::new(std::iter::empty()),
     }
 }
@@ -84,36 +72,19 @@ pub(super) fn interpolate(
                 done.secrets.extend(replaced.variables);
             }
             Err(Unreplaced { message, next }) => {
-                errors.push(file.refusal(
-                    codes::VARIABLE,
-                    file.line(span.start),
-                    at.as_str(),
-                    message,
-                    next,
-                ));
+                errors.push(file.refusal(codes::VARIABLE, file.line(span.start), at.as_str(), message, next));
                 done.failed.push(span);
             }
         },
         DeValue::Array(array) => {
             for (index, element) in array.iter_mut().enumerate() {
-                let within = if element.get_ref().is_table() {
-                    at.element(index)
-                } else {
-                    at.clone()
-                };
+                let within = if element.get_ref().is_table() { at.element(index) } else { at.clone() };
                 interpolate(element, &within, file, environment, done, errors);
             }
         }
         DeValue::Table(table) => {
             for (key, value) in table.iter_mut() {
-                interpolate(
-                    value,
-                    &at.join(key.get_ref()),
-                    file,
-                    environment,
-                    done,
-                    errors,
-                );
+                interpolate(value, &at.join(key.get_ref()), file, environment, done, errors);
             }
         }
         _ => {}
@@ -133,10 +104,7 @@ struct Unreplaced {
 }
 
 fn replace(text: &str, environment: &Environment) -> Result<Replaced, Unreplaced> {
-    let mut replaced = Replaced {
-        text: String::with_capacity(text.len()),
-        variables: Vec::new(),
-    };
+    let mut replaced = Replaced { text: String::with_capacity(text.len()), variables: Vec::new() };
     let mut rest = text;
     while let Some(dollar) = rest.find('$') {
         replaced.text.push_str(&rest[..dollar]);
@@ -151,9 +119,7 @@ fn replace(text: &str, environment: &Environment) -> Result<Replaced, Unreplaced
             })?;
             let value = variable(name, environment)?;
             replaced.text.push_str(value);
-            replaced
-                .variables
-                .push((name.to_owned(), SecretText::new(value)));
+            replaced.variables.push((name.to_owned(), SecretText::new(value)));
             rest = after;
         } else {
             replaced.text.push('$');
@@ -168,15 +134,15 @@ fn variable<'e>(name: &str, environment: &'e Environment) -> Result<&'e str, Unr
     let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     if !starts || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return Err(Unreplaced {
-            message: format!(
-                "found `${{{name}}}`, expected the name of an environment variable between the braces"
-            ),
+            message: format!("found `${{{name}}}`, expected the name of an environment variable between the braces"),
             next: format!("name a variable, or write `$${{{name}}}` if a shell is to read it"),
         });
     }
     let value = environment.get(name).ok_or_else(|| Unreplaced {
         message: format!("found `${{{name}}}`, but the environment variable `{name}` is not set"),
-        next: format!("set it before starting highwater (`export {name}=…`), or write `$${{{name}}}` for the text itself"),
+        next: format!(
+            "set it before starting highwater (`export {name}=…`), or write `$${{{name}}}` for the text itself"
+        ),
     })?;
     value.to_str().ok_or_else(|| Unreplaced {
         message: format!("found `${{{name}}}`, but the value of `{name}` is not UTF-8"),
@@ -189,46 +155,26 @@ mod tests {
     use super::*;
 
     fn replaced(text: &str) -> Result<(String, bool), String> {
-        let environment =
-            Environment::from_iter([("TOKEN", "s3cret"), ("EMPTY", ""), ("NESTED", "${TOKEN}")]);
-        replace(text, &environment)
-            .map(|done| (done.text, !done.variables.is_empty()))
-            .map_err(|error| error.message)
+        let environment = Environment::from_iter([("TOKEN", "s3cret"), ("EMPTY", ""), ("NESTED", "${TOKEN}")]);
+        replace(text, &environment).map(|done| (done.text, !done.variables.is_empty())).map_err(|error| error.message)
     }
 
     #[test]
     fn variables_are_replaced_once_and_marked() {
-        assert_eq!(
-            replaced("Bearer ${TOKEN}!"),
-            Ok(("Bearer s3cret!".to_owned(), true))
-        );
+        assert_eq!(replaced("Bearer ${TOKEN}!"), Ok(("Bearer s3cret!".to_owned(), true)));
         assert_eq!(replaced("${EMPTY}"), Ok((String::new(), true)));
         assert_eq!(replaced("${NESTED}"), Ok(("${TOKEN}".to_owned(), true)));
     }
 
     #[test]
     fn a_shells_dollars_stay() {
-        assert_eq!(
-            replaced("echo $1 $HOME $"),
-            Ok(("echo $1 $HOME $".to_owned(), false))
-        );
-        assert_eq!(
-            replaced("$${TOKEN} costs 5$$"),
-            Ok(("${TOKEN} costs 5$".to_owned(), false))
-        );
+        assert_eq!(replaced("echo $1 $HOME $"), Ok(("echo $1 $HOME $".to_owned(), false)));
+        assert_eq!(replaced("$${TOKEN} costs 5$$"), Ok(("${TOKEN} costs 5$".to_owned(), false)));
     }
 
     #[test]
     fn what_names_no_variable_is_refused() {
-        for text in [
-            "${",
-            "${TOKEN",
-            "${}",
-            "${1}",
-            "${A-b}",
-            "${UNSET}",
-            "a ${TOKEN:-x}",
-        ] {
+        for text in ["${", "${TOKEN", "${}", "${1}", "${A-b}", "${UNSET}", "a ${TOKEN:-x}"] {
             assert!(replaced(text).is_err(), "{text}");
         }
     }

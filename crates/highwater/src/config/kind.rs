@@ -65,8 +65,7 @@ pub(super) struct Kind {
     pub(super) read: Read,
 }
 
-type Read =
-    for<'i> fn(&mut Reader<'_>, &[Field], DeTable<'i>, &FieldPath, u64) -> Option<KindSettings>;
+type Read = for<'i> fn(&mut Reader<'_>, &[Field], DeTable<'i>, &FieldPath, u64) -> Option<KindSettings>;
 
 impl Kind {
     const fn of<T: DeserializeOwned + JsonSchema + Into<KindSettings>>(name: &'static str) -> Self {
@@ -74,9 +73,7 @@ impl Kind {
             name,
             fields: fields_of::<T>,
             schema: schema_of::<T>,
-            read: |reader, fields, table, at, line| {
-                reader.read::<T>(fields, table, at, line).map(Into::into)
-            },
+            read: |reader, fields, table, at, line| reader.read::<T>(fields, table, at, line).map(Into::into),
         }
     }
 

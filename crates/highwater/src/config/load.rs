@@ -1,24 +1,20 @@
 //! From the file's text to a [`Config`]: parse, replace variables, read each table, lay the layers over, check.
-//! Owns the order of these steps and the shape of the tables `resource`, `job` and `notify`.
+//! Owns the order of these steps, and what a job and a resource come to that leave things out.
 
 use std::path::{Path, PathBuf};
 
 use highwater_engine::diagnosis::Diagnosis;
-use highwater_engine::name::{JobName, ResourceName};
-use highwater_engine::settings::{
-    FilePath, JobSettings, LockAddress, NotifySettings, Problem, ResourceSettings,
-};
+use highwater_engine::name::ResourceName;
+use highwater_engine::settings::{FilePath, LockAddress, NotifySettings, ResourceSettings};
 use indexmap::IndexMap;
-use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::catalog::{Catalog, TABLES};
 use super::environment::{Environment, Flags};
 use super::interpolate::interpolate;
-use super::kind::{KINDS, Kind, KindSettings};
-use super::read::{Reader, article};
+use super::read::Reader;
 use super::source::{FieldPath, SourceFile};
-use super::suggest::{one_of, suggestion};
+use super::tables::{read_jobs, read_notify, read_resources};
 use super::top::{Layered, TopSettings};
 use super::{Config, JobConfig, ResourceConfig, check, codes};
 
@@ -29,11 +25,7 @@ pub(crate) const ERRORS_MAX: usize = 50;
 ///
 /// # Errors
 /// Every mistake that was found, in file order.
-pub(crate) fn load(
-    path: &Path,
-    environment: &Environment,
-    flags: &Flags,
-) -> Result<Config, Vec<Diagnosis>> {
+pub(crate) fn load(path: &Path, environment: &Environment, flags: &Flags) -> Result<Config, Vec<Diagnosis>> {
     let file = SourceFile::read(path).map_err(|error| vec![error])?;
     let result = parse(&file).and_then(|root| read(root, &file, environment, flags));
     result.map_err(|mut errors| {
@@ -50,16 +42,9 @@ fn parse(file: &SourceFile) -> Result<DeTable<'_>, Vec<Diagnosis>> {
     }
     let tell = |error: &toml::de::Error| {
         let offset = error.span().map_or(0, |span| span.start);
-        let message = format!(
-            "column {}: not TOML: {}",
-            file.column(offset),
-            error.message()
-        );
-        let next =
-            "correct the line; a text stands in quotes, a table's name in brackets, a key once";
-        Diagnosis::refusal(codes::SYNTAX, message, next)
-            .in_file(&file.path)
-            .at_line(file.line(offset))
+        let message = format!("column {}: not TOML: {}", file.column(offset), error.message());
+        let next = "correct the line; a text stands in quotes, a table's name in brackets, a key once";
+        Diagnosis::refusal(codes::SYNTAX, message, next).in_file(&file.path).at_line(file.line(offset))
     };
     Err(errors.iter().map(tell).collect())
 }
@@ -72,76 +57,33 @@ fn read(
 ) -> Result<Config, Vec<Diagnosis>> {
     let catalog = Catalog::new();
     let mut reader = Reader::new(file, &catalog);
-    let Reader {
-        interpolated,
-        errors,
-        ..
-    } = &mut reader;
+    let Reader { interpolated, errors, .. } = &mut reader;
     for (key, value) in root.iter_mut() {
-        interpolate(
-            value,
-            &FieldPath::default().join(key.get_ref()),
-            file,
-            environment,
-            interpolated,
-            errors,
-        );
+        interpolate(value, &FieldPath::default().join(key.get_ref()), file, environment, interpolated, errors);
     }
     let layered = Layered::of(flags, environment, errors);
 
-    let tables = TABLES.map(|name| root.remove_entry(name));
-    let [resources, jobs, notify] = tables;
-    let resources = read_named(
-        &mut reader,
-        resources,
-        "resource",
-        |reader, name, table, at, line| {
-            reader.refuse_unknown(&table, &catalog.resource.iter().collect::<Vec<_>>(), at);
-            let settings = reader.read::<ResourceSettings>(&catalog.resource, table, at, line)?;
-            Some((ResourceName::new(name.as_str()).ok()?, settings, line))
-        },
-    );
-    let jobs = read_named(&mut reader, jobs, "job", |reader, name, table, at, line| {
-        read_job(reader, &catalog, name, table, at, line)
-    });
-    let notify = read_notify(&mut reader, &catalog, notify);
-    refuse_unknown_at_top(&mut reader, &catalog, &root);
+    let [resources, jobs, notify] = TABLES.map(|name| root.remove_entry(name));
+    let resources = read_resources(&mut reader, resources);
+    let jobs = read_jobs(&mut reader, jobs);
+    let notify = read_notify(&mut reader, notify);
+    refuse_unknown_at_top(&mut reader, &root);
     let top = reader.read::<TopSettings>(&catalog.top, root, &FieldPath::default(), 1);
 
     let Some(top) = top.filter(|_| reader.errors.is_empty()) else {
         return Err(reader.errors);
     };
-    let config = assemble(
-        file,
-        &reader,
-        Read {
-            top,
-            resources,
-            jobs,
-            notify,
-            layered,
-        },
-    );
+    let config = assemble(file, &reader, Read { top, resources, jobs, notify, layered });
     let errors = check::check(&config, file);
-    if errors.is_empty() {
-        Ok(config)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(config) } else { Err(errors) }
 }
 
-fn refuse_unknown_at_top(reader: &mut Reader<'_>, catalog: &Catalog, root: &DeTable<'_>) {
-    let fields: Vec<_> = catalog
-        .top
-        .iter()
-        .map(|field| field.name.as_str())
-        .collect();
-    let known = || fields.iter().copied().chain(TABLES);
-    for key in root
-        .keys()
-        .filter(|key| !fields.contains(&key.get_ref().as_ref()))
-    {
-        reader.unknown_key(key, known(), &FieldPath::default());
+fn refuse_unknown_at_top(reader: &mut Reader<'_>, root: &DeTable<'_>) {
+    let fields = || reader.catalog.top.iter().map(|field| field.name.as_str());
+    let unknown = root.keys().filter(|key| fields().all(|field| field != key.get_ref().as_ref()));
+    for key in unknown.collect::<Vec<_>>() {
+        let known = reader.catalog.top.iter().map(|field| field.name.as_str()).chain(TABLES);
+        reader.unknown_key(key, known, &FieldPath::default());
     }
 }
 
@@ -156,38 +98,20 @@ struct Read {
 
 /// Makes paths absolute and gives every resource its lock and every job its resources.
 fn assemble(file: &SourceFile, reader: &Reader<'_>, read: Read) -> Config {
-    let Read {
-        mut top,
-        resources,
-        jobs,
-        notify,
-        layered,
-    } = read;
+    let Read { mut top, resources, jobs, notify, layered } = read;
     let directory: PathBuf = file.path.parent().unwrap_or(Path::new("/")).to_owned();
     layered.lay_over(&mut top);
     top.resolve(&directory);
 
     let default_lock = |of: &str, name: &str| {
         let file = format!("{name}.lock");
-        LockAddress::File(FilePath::new(
-            top.state_dir.join("locks").join(of).join(file),
-        ))
+        LockAddress::File(FilePath::new(top.state_dir.join("locks").join(of).join(file)))
     };
     let mut by_name = IndexMap::new();
     for (name, mut settings, line) in resources {
         settings.resolve(&directory);
-        let lock = settings
-            .lock
-            .clone()
-            .unwrap_or_else(|| default_lock("resource", name.as_str()));
-        by_name.insert(
-            name,
-            ResourceConfig {
-                settings,
-                lock,
-                line: Some(line),
-            },
-        );
+        let lock = settings.lock.clone().unwrap_or_else(|| default_lock("resource", name.as_str()));
+        by_name.insert(name, ResourceConfig { settings, lock, line: Some(line) });
     }
     let mut by_job = IndexMap::new();
     for mut job in jobs {
@@ -198,14 +122,7 @@ fn assemble(file: &SourceFile, reader: &Reader<'_>, read: Read) -> Config {
             job.settings.resources.push(own.clone());
             let settings = ResourceSettings::default();
             let lock = default_lock("job", job.name.as_str());
-            by_name.insert(
-                own,
-                ResourceConfig {
-                    settings,
-                    lock,
-                    line: None,
-                },
-            );
+            by_name.insert(own, ResourceConfig { settings, lock, line: None });
         }
         by_job.insert(job.name.clone(), job);
     }

@@ -11,9 +11,7 @@ use std::path::{Path, PathBuf};
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::name::{JobName, ResourceName};
-use highwater_engine::settings::{
-    JobSettings, LockAddress, NotifySettings, ResourceSettings, SecretText,
-};
+use highwater_engine::settings::{JobSettings, LockAddress, NotifySettings, ResourceSettings, SecretText};
 use indexmap::IndexMap;
 
 mod advise;
@@ -28,6 +26,7 @@ mod interpolate;
 mod kind;
 mod load;
 mod read;
+#[cfg(test)]
 mod reference;
 mod schema;
 mod show;
@@ -39,15 +38,14 @@ mod top;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use advise::{Advice, advise};
+pub(crate) use advise::advise;
 pub(crate) use environment::{Environment, Flags};
 pub(crate) use find::{SYSTEM_FILE, find};
-pub(crate) use init::{Initialised, init};
+pub(crate) use init::init;
 pub(crate) use kind::KindSettings;
 pub(crate) use load::load;
-pub(crate) use reference::reference_markdown;
 pub(crate) use schema::schema;
-pub(crate) use show::{Show, show};
+pub(crate) use show::show;
 pub(crate) use suggest::suggestion;
 pub(crate) use top::{LogFormat, TopSettings};
 
@@ -121,33 +119,13 @@ impl Config {
     ///
     /// # Errors
     /// A refusal that suggests the resource probably meant, else lists the resources there are.
-    pub(crate) fn resource(
-        &self,
-        name: &str,
-    ) -> Result<(&ResourceName, &ResourceConfig), Diagnosis> {
-        let found = self
-            .resources
-            .iter()
-            .find(|(known, _)| known.as_str() == name);
-        found.ok_or_else(|| {
-            self.no_such(
-                "resource",
-                name,
-                self.resources.keys().map(ResourceName::as_str),
-            )
-        })
+    pub(crate) fn resource(&self, name: &str) -> Result<(&ResourceName, &ResourceConfig), Diagnosis> {
+        let found = self.resources.iter().find(|(known, _)| known.as_str() == name);
+        found.ok_or_else(|| self.no_such("resource", name, self.resources.keys().map(ResourceName::as_str)))
     }
 
-    fn no_such<'c>(
-        &self,
-        what: &str,
-        name: &str,
-        known: impl Iterator<Item = &'c str> + Clone,
-    ) -> Diagnosis {
-        let message = format!(
-            "found no {what} {name:?}, expected {}",
-            suggest::one_of(known.clone())
-        );
+    fn no_such<'c>(&self, what: &str, name: &str, known: impl Iterator<Item = &'c str> + Clone) -> Diagnosis {
+        let message = format!("found no {what} {name:?}, expected {}", suggest::one_of(known.clone()));
         let next = match suggestion(name, known) {
             Some(known) => format!("did you mean `{known}`?"),
             None => format!("correct the name, or add `[{what}.{name}]`"),
@@ -164,16 +142,14 @@ impl Config {
 
     /// The text with every secret that came from `${NAME}` shown as `${NAME}`, for what a command printed.
     pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.secrets
-            .iter()
-            .fold(Cow::Borrowed(text), |text, (variable, value)| {
-                let value = value.expose();
-                if value.len() >= SECRET_BYTES_MIN && text.contains(value) {
-                    Cow::Owned(text.replace(value, &format!("${{{}}}", variable)))
-                } else {
-                    text
-                }
-            })
+        self.secrets.iter().fold(Cow::Borrowed(text), |text, (variable, value)| {
+            let value = value.expose();
+            if value.len() >= SECRET_BYTES_MIN && text.contains(value) {
+                Cow::Owned(text.replace(value, &format!("${{{}}}", variable)))
+            } else {
+                text
+            }
+        })
     }
 }
 
@@ -181,9 +157,6 @@ impl Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let jobs: Vec<_> = self.jobs.keys().collect();
-        f.debug_struct("Config")
-            .field("file", &self.file)
-            .field("jobs", &jobs)
-            .finish_non_exhaustive()
+        f.debug_struct("Config").field("file", &self.file).field("jobs", &jobs).finish_non_exhaustive()
     }
 }

@@ -27,13 +27,7 @@ pub(super) struct Reader<'f> {
 
 impl<'f> Reader<'f> {
     pub(super) fn new(file: &'f SourceFile, catalog: &'f Catalog) -> Self {
-        Self {
-            file,
-            catalog,
-            interpolated: Interpolated::default(),
-            entries: Entries::default(),
-            errors: Vec::new(),
-        }
+        Self { file, catalog, interpolated: Interpolated::default(), entries: Entries::default(), errors: Vec::new() }
     }
 
     /// Tells an error at a line of the file.
@@ -45,8 +39,7 @@ impl<'f> Reader<'f> {
         message: impl Into<String>,
         next: impl Into<String>,
     ) {
-        self.errors
-            .push(self.file.refusal(code, line, at.as_str(), message, next));
+        self.errors.push(self.file.refusal(code, line, at.as_str(), message, next));
     }
 
     /// The line of a key.
@@ -55,22 +48,12 @@ impl<'f> Reader<'f> {
     }
 
     /// Refuses every key of `table` that is not in `fields`, in tables within it too.
-    pub(super) fn refuse_unknown(
-        &mut self,
-        table: &DeTable<'_>,
-        fields: &[&Field],
-        at: &FieldPath,
-    ) {
+    pub(super) fn refuse_unknown(&mut self, table: &DeTable<'_>, fields: &[&Field], at: &FieldPath) {
         for (key, value) in table {
-            match fields
-                .iter()
-                .find(|field| field.name == key.get_ref().as_ref())
-            {
+            match fields.iter().find(|field| field.name == key.get_ref().as_ref()) {
                 None => self.unknown_key(key, fields.iter().map(|field| field.name.as_str()), at),
                 Some(field) => {
-                    if let (false, DeValue::Table(inner)) =
-                        (field.fields.is_empty(), value.get_ref())
-                    {
+                    if let (false, DeValue::Table(inner)) = (field.fields.is_empty(), value.get_ref()) {
                         let nested: Vec<_> = field.fields.iter().collect();
                         self.refuse_unknown(inner, &nested, &at.join(key.get_ref()));
                     }
@@ -97,13 +80,7 @@ impl<'f> Reader<'f> {
             None => "remove it; `highwater config schema` lists every key".to_owned(),
         };
         let line = self.line_of(key);
-        self.tell(
-            codes::UNKNOWN_KEY,
-            line,
-            &at.join(name),
-            "found a key that is not known here",
-            next,
-        );
+        self.tell(codes::UNKNOWN_KEY, line, &at.join(name), "found a key that is not known here", next);
     }
 
     /// Reads the fields of a struct from the keys of `table` that are `fields`; others are left alone. `line` is the
@@ -118,15 +95,10 @@ impl<'f> Reader<'f> {
         let errors_before = self.errors.len();
         let owned = own_keys(table, fields);
         self.check_values::<T>(fields, &owned, at, &mut Vec::new());
-        for field in fields
-            .iter()
-            .filter(|field| field.required && !owned.contains_key(field.name.as_str()))
-        {
+        for field in fields.iter().filter(|field| field.required && !owned.contains_key(field.name.as_str())) {
             self.missing_key(field, at, line);
         }
-        let failed = owned
-            .iter()
-            .any(|(_, value)| self.interpolated.failed_in(value));
+        let failed = owned.iter().any(|(_, value)| self.interpolated.failed_in(value));
         if self.errors.len() > errors_before || failed {
             return None;
         }
@@ -148,19 +120,9 @@ impl<'f> Reader<'f> {
 
     /// Tells a key that must be there.
     fn missing_key(&mut self, field: &Field, at: &FieldPath, line: u64) {
-        let message = format!(
-            "found no `{}`, expected {}",
-            field.name,
-            article(&field.type_text())
-        );
+        let message = format!("found no `{}`, expected {}", field.name, article(&field.type_text()));
         let next = format!("add `{} = …`. {}", field.name, field.about);
-        self.tell(
-            codes::MISSING_KEY,
-            line,
-            &at.join(&field.name),
-            message,
-            next,
-        );
+        self.tell(codes::MISSING_KEY, line, &at.join(&field.name), message, next);
     }
 
     /// Reads each value on its own, within otherwise empty tables, and tells each that does not fit.
@@ -201,21 +163,15 @@ impl<'f> Reader<'f> {
         at: &FieldPath,
         within: &[String],
     ) {
-        let alone = within
-            .iter()
-            .rev()
-            .fold(single(&field.name, value.clone()), |inner, name| {
-                single(name, Spanned::new(value.span(), DeValue::Table(inner)))
-            });
+        let alone = within.iter().rev().fold(single(&field.name, value.clone()), |inner, name| {
+            single(name, Spanned::new(value.span(), DeValue::Table(inner)))
+        });
         let Err(error) = deserialize::<T>(alone) else {
             return;
         };
         // A struct with required fields also misses them here; that error lies outside the value.
         let whole = value.span();
-        let Some(span) = error
-            .span()
-            .filter(|span| whole.start <= span.start && span.end <= whole.end)
-        else {
+        let Some(span) = error.span().filter(|span| whole.start <= span.start && span.end <= whole.end) else {
             return;
         };
         if error.message().starts_with("missing field") {
@@ -225,10 +181,7 @@ impl<'f> Reader<'f> {
         let message = match (secret, field.fields.is_empty()) {
             (Some(raw), _) => worded_secret(raw, error.message()),
             (None, true) => worded(error.message()),
-            (None, false) => format!(
-                "found {}, expected a table",
-                article(value.get_ref().type_str())
-            ),
+            (None, false) => format!("found {}, expected a table", article(value.get_ref().type_str())),
         };
         let next = match misspelt(error.message()).filter(|_| secret.is_none()) {
             Some(known) => format!("did you mean `{known}`?"),
@@ -237,21 +190,12 @@ impl<'f> Reader<'f> {
             }
             None => repair(field),
         };
-        let line = if span == whole {
-            self.line_of(key)
-        } else {
-            self.file.line(span.start)
-        };
+        let line = if span == whole { self.line_of(key) } else { self.file.line(span.start) };
         self.tell(codes::WRONG_VALUE, line, at, message, next);
     }
 
     /// Keeps where a value stands and what it was before `${NAME}` was replaced.
-    pub(super) fn remember(
-        &mut self,
-        key: &Spanned<impl AsRef<str>>,
-        value: &Spanned<DeValue<'_>>,
-        at: &FieldPath,
-    ) {
+    pub(super) fn remember(&mut self, key: &Spanned<impl AsRef<str>>, value: &Spanned<DeValue<'_>>, at: &FieldPath) {
         let entry = Entry {
             line: self.line_of(key),
             raw: to_json(value, &|span| self.interpolated.raw(span)),
@@ -270,9 +214,7 @@ fn own_keys<'i>(table: DeTable<'i>, fields: &[Field]) -> DeTable<'i> {
         };
         let span = value.span();
         let value = match value.into_inner() {
-            DeValue::Table(inner) if !field.fields.is_empty() => {
-                DeValue::Table(own_keys(inner, &field.fields))
-            }
+            DeValue::Table(inner) if !field.fields.is_empty() => DeValue::Table(own_keys(inner, &field.fields)),
             other => other,
         };
         owned.insert(key, Spanned::new(span, value));
@@ -288,10 +230,7 @@ fn single<'i>(name: &str, value: Spanned<DeValue<'i>>) -> DeTable<'i> {
 
 fn deserialize<T: DeserializeOwned>(table: DeTable<'_>) -> Result<T, Error> {
     // An empty span: an error of the table itself lies within no value.
-    T::deserialize(ValueDeserializer::from(Spanned::new(
-        0..0,
-        DeValue::Table(table),
-    )))
+    T::deserialize(ValueDeserializer::from(Spanned::new(0..0, DeValue::Table(table))))
 }
 
 /// Serde's words in this program's.
@@ -302,9 +241,7 @@ fn worded(message: &str) -> String {
         .find_map(|prefix| message.strip_prefix(prefix))
         .map(|rest| format!("found {rest}"));
     let words = found.unwrap_or_else(|| message.to_owned());
-    words
-        .replace("expected a map", "expected a table")
-        .replace("expected a sequence", "expected a list")
+    words.replace("expected a map", "expected a table").replace("expected a sequence", "expected a list")
 }
 
 /// The same without what was found, which is a secret.
@@ -330,10 +267,7 @@ fn repair(field: &Field) -> String {
     let name = &field.name;
     match &field.default {
         Some(default) => {
-            format!(
-                "correct the value, or remove `{name}` for the default, `{}`",
-                super::show::toml_text(default)
-            )
+            format!("correct the value, or remove `{name}` for the default, `{}`", super::show::toml_text(default))
         }
         _ if field.required => "correct the value".to_owned(),
         _ => format!("correct the value, or remove `{name}`"),

@@ -31,12 +31,7 @@ Schema for editors.
 pub(crate) fn reference_markdown() -> String {
     let catalog = Catalog::new();
     let mut page = INTRODUCTION.to_owned();
-    section(
-        &mut page,
-        "Top of the file",
-        "Above the first table.",
-        &table(&catalog.top),
-    );
+    section(&mut page, "Top of the file", "Above the first table.", &table(&catalog.top));
     section(
         &mut page,
         "`[resource.NAME]`",
@@ -44,15 +39,8 @@ pub(crate) fn reference_markdown() -> String {
          run at the same time, and a ban on it stops them all.",
         &table(&catalog.resource),
     );
-    let kinds: Vec<_> = catalog
-        .kinds
-        .iter()
-        .map(|(kind, _)| format!("`{}`", kind.name))
-        .collect();
-    let kind = format!(
-        "| `kind` | one of {} | required | Which kind of backlog this is. |\n",
-        kinds.join(", ")
-    );
+    let kinds: Vec<_> = catalog.kinds.iter().map(|(kind, _)| format!("`{}`", kind.name)).collect();
+    let kind = format!("| `kind` | one of {} | required | Which kind of backlog this is. |\n", kinds.join(", "));
     section(
         &mut page,
         "`[job.NAME]`",
@@ -63,12 +51,7 @@ pub(crate) fn reference_markdown() -> String {
     for (kind, fields) in &catalog.kinds {
         let schema = (kind.schema)();
         let about = schema["description"].as_str().unwrap_or_default();
-        section(
-            &mut page,
-            &format!("`[job.NAME]` with `kind = \"{}\"`", kind.name),
-            about,
-            &table(fields),
-        );
+        section(&mut page, &format!("`[job.NAME]` with `kind = \"{}\"`", kind.name), about, &table(fields));
     }
     section(
         &mut page,
@@ -80,7 +63,9 @@ pub(crate) fn reference_markdown() -> String {
 }
 
 fn section(page: &mut String, heading: &str, about: &str, rows: &str) {
-    page.push_str(&format!("\n## {heading}\n\n{about}\n\n| field | type | default | meaning |\n|---|---|---|---|\n{rows}"));
+    page.push_str(&format!(
+        "\n## {heading}\n\n{about}\n\n| field | type | default | meaning |\n|---|---|---|---|\n{rows}"
+    ));
 }
 
 fn table(fields: &[Field]) -> String {
@@ -90,37 +75,19 @@ fn table(fields: &[Field]) -> String {
 fn rows(field: &Field, within: &str) -> String {
     let name = format!("{within}{}", field.name);
     if !field.fields.is_empty() {
-        return field
-            .fields
-            .iter()
-            .map(|inner| rows(inner, &format!("{name}.")))
-            .collect();
+        return field.fields.iter().map(|inner| rows(inner, &format!("{name}."))).collect();
     }
     let default = match &field.default {
         _ if field.required => "required".to_owned(),
         Some(default) if !is_empty(default) => format!("`{}`", toml_text(default)),
         _ => "—".to_owned(),
     };
-    let words = field
-        .words()
-        .into_iter()
-        .filter(|(_, meaning)| !meaning.is_empty());
-    let words: String = words
-        .map(|(word, meaning)| format!(" `{word}`: {meaning}"))
-        .collect();
-    let cells = [
-        format!("`{name}`"),
-        field.type_text(),
-        default,
-        format!("{}{words}", field.about),
-    ];
-    format!(
-        "| {} |\n",
-        cells.map(|cell| cell.replace('|', "\\|")).join(" | ")
-    )
+    let words = field.words().into_iter().filter(|(_, meaning)| !meaning.is_empty());
+    let words: String = words.map(|(word, meaning)| format!(" `{word}`: {meaning}")).collect();
+    let cells = [format!("`{name}`"), field.type_text(), default, format!("{}{words}", field.about)];
+    format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
 }
 
 fn is_empty(value: &serde_json::Value) -> bool {
-    value.as_array().is_some_and(Vec::is_empty)
-        || value.as_object().is_some_and(serde_json::Map::is_empty)
+    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty)
 }

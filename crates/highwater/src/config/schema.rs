@@ -15,12 +15,9 @@ pub(crate) fn schema() -> Json {
     let mut root = schema_of::<TopSettings>();
     root["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     root["title"] = json!("highwater.toml");
-    root["description"] =
-        json!("The jobs of this host, the resources they share and who is told about changes.");
-    root["properties"]["resource"] = named(
-        "What passes compete for or must be polite to, by name.",
-        schema_of::<ResourceSettings>(),
-    );
+    root["description"] = json!("The jobs of this host, the resources they share and who is told about changes.");
+    root["properties"]["resource"] =
+        named("What passes compete for or must be polite to, by name.", schema_of::<ResourceSettings>());
     root["properties"]["job"] = named("The backlogs, by name.", job());
     root["properties"]["notify"] = json!({
         "description": "Who is told about changes.",
@@ -29,9 +26,7 @@ pub(crate) fn schema() -> Json {
     });
     let first = ["$schema", "title", "description"];
     let object = root.as_object().cloned().unwrap_or_default();
-    let (head, tail): (Map<_, _>, Map<_, _>) = object
-        .into_iter()
-        .partition(|(key, _)| first.contains(&key.as_str()));
+    let (head, tail): (Map<_, _>, Map<_, _>) = object.into_iter().partition(|(key, _)| first.contains(&key.as_str()));
     Json::Object(head.into_iter().chain(tail).collect())
 }
 
@@ -65,8 +60,8 @@ fn job_of_kind(kind: &Kind) -> Json {
     let mut schema = (kind.schema)();
     let of_every_kind = schema_of::<JobSettings>();
     let about = json!({"kind": {"const": kind.name, "description": schema["description"]}});
-    let properties = [&about, &schema["properties"], &of_every_kind["properties"]]
-        .map(|part| part.as_object().cloned());
+    let properties =
+        [&about, &schema["properties"], &of_every_kind["properties"]].map(|part| part.as_object().cloned());
     schema["properties"] = Json::Object(properties.into_iter().flatten().flatten().collect());
     schema
 }

@@ -46,17 +46,11 @@ fn flat<S: serde::Serializer>(tables: &[Table], serializer: S) -> Result<S::Ok, 
 /// Lists every effective value of a configuration.
 pub(crate) fn show(config: &Config) -> Show {
     let catalog = Catalog::new();
-    let json = |settings: serde_json::Result<Json>| {
-        settings.expect("invariant: settings are texts, numbers and tables")
-    };
+    let json =
+        |settings: serde_json::Result<Json>| settings.expect("invariant: settings are texts, numbers and tables");
     let mut tables = vec![Table {
         heading: None,
-        values: listed(
-            config,
-            &catalog.top,
-            &FieldPath::default(),
-            &json(serde_json::to_value(&config.top)),
-        ),
+        values: listed(config, &catalog.top, &FieldPath::default(), &json(serde_json::to_value(&config.top))),
     }];
     for (name, resource) in &config.resources {
         let at = FieldPath::default().join("resource").join(name.as_str());
@@ -64,71 +58,30 @@ pub(crate) fn show(config: &Config) -> Show {
         settings.lock = Some(resource.lock.clone());
         tables.push(Table {
             heading: Some(format!("[{at}]")),
-            values: listed(
-                config,
-                &catalog.resource,
-                &at,
-                &json(serde_json::to_value(settings)),
-            ),
+            values: listed(config, &catalog.resource, &at, &json(serde_json::to_value(settings))),
         });
     }
     for job in config.jobs.values() {
         let at = FieldPath::default().join("job").join(job.name.as_str());
-        let kind = shown(
-            config,
-            &at.join("kind"),
-            "kind".to_owned(),
-            false,
-            job.kind.name().into(),
-        );
+        let kind = shown(config, &at.join("kind"), "kind".to_owned(), false, job.kind.name().into());
         let mut values = vec![kind];
-        values.extend(listed(
-            config,
-            &catalog.job,
-            &at,
-            &json(serde_json::to_value(&job.settings)),
-        ));
-        values.extend(listed(
-            config,
-            catalog.of_kind(job.kind.name()),
-            &at,
-            &json(job.kind.to_json()),
-        ));
-        tables.push(Table {
-            heading: Some(format!("[{at}]")),
-            values,
-        });
+        values.extend(listed(config, &catalog.job, &at, &json(serde_json::to_value(&job.settings))));
+        values.extend(listed(config, catalog.of_kind(job.kind.name()), &at, &json(job.kind.to_json())));
+        tables.push(Table { heading: Some(format!("[{at}]")), values });
     }
     for (index, notify) in config.notify.iter().enumerate() {
         let at = FieldPath::default().join("notify").element(index);
-        let values = listed(
-            config,
-            &catalog.notify,
-            &at,
-            &json(serde_json::to_value(notify)),
-        );
-        tables.push(Table {
-            heading: Some("[[notify]]".to_owned()),
-            values,
-        });
+        let values = listed(config, &catalog.notify, &at, &json(serde_json::to_value(notify)));
+        tables.push(Table { heading: Some("[[notify]]".to_owned()), values });
     }
-    Show {
-        file: config.file.display().to_string(),
-        tables,
-    }
+    Show { file: config.file.display().to_string(), tables }
 }
 
 fn listed(config: &Config, fields: &[Field], at: &FieldPath, settings: &Json) -> Vec<Shown> {
     listed_within(config, fields, at, "", settings)
 }
 
-fn listed_within(
-    config: &Config,
-    fields: &[Field],
-    at: &FieldPath,
-    within: &str,
-    settings: &Json,
-) -> Vec<Shown> {
+fn listed_within(config: &Config, fields: &[Field], at: &FieldPath, within: &str, settings: &Json) -> Vec<Shown> {
     let one = |field: &Field| {
         let (at, key) = (at.join(&field.name), format!("{within}{}", field.name));
         let value = &settings[&field.name];
@@ -144,32 +97,20 @@ fn listed_within(
 /// A value of the file is shown as the file has it, except that a path is shown as it resolved.
 fn shown(config: &Config, at: &FieldPath, key: String, is_place: bool, effective: Json) -> Shown {
     let origin = config.origin(at.as_str());
-    let entry = config
-        .entries
-        .get(at.as_str())
-        .filter(|_| matches!(origin, Origin::File(_)));
+    let entry = config.entries.get(at.as_str()).filter(|_| matches!(origin, Origin::File(_)));
     let secret = entry.is_some_and(|entry| entry.secret);
     let value = match entry {
         Some(entry) if secret || !is_place => entry.raw.clone(),
         _ => effective,
     };
-    Shown {
-        field: at.to_string(),
-        key,
-        value,
-        origin: config.origin_text(origin),
-        secret,
-    }
+    Shown { field: at.to_string(), key, value, origin: config.origin_text(origin), secret }
 }
 
 impl Config {
     /// Where the effective value of a dotted field came from.
     pub(super) fn origin(&self, field: &str) -> Origin {
         let from_file = || self.entries.line(field).map(Origin::File);
-        self.layered
-            .origin(field)
-            .or_else(from_file)
-            .unwrap_or(Origin::Default)
+        self.layered.origin(field).or_else(from_file).unwrap_or(Origin::Default)
     }
 
     fn origin_text(&self, origin: Origin) -> String {
@@ -192,10 +133,7 @@ impl fmt::Display for Show {
             if let Some(heading) = &table.heading {
                 writeln!(f, "\n{heading}")?;
             }
-            for Shown {
-                key, value, origin, ..
-            } in &table.values
-            {
+            for Shown { key, value, origin, .. } in &table.values {
                 if value.is_null() {
                     writeln!(f, "# {key}: not set")?;
                 } else {
@@ -210,7 +148,5 @@ impl fmt::Display for Show {
 
 /// A value as TOML writes it on one line; null, which TOML lacks, as nothing.
 pub(super) fn toml_text(value: &Json) -> String {
-    toml::Value::try_from(value)
-        .map(|value| value.to_string())
-        .unwrap_or_default()
+    toml::Value::try_from(value).map(|value| value.to_string()).unwrap_or_default()
 }

@@ -25,9 +25,8 @@ pub(super) struct SourceFile {
 impl SourceFile {
     /// Reads the file.
     pub(super) fn read(path: &Path) -> Result<Self, Diagnosis> {
-        let refuse = |message: String, next: &str| {
-            Err(Diagnosis::refusal(codes::UNREADABLE, message, next).in_file(path))
-        };
+        let refuse =
+            |message: String, next: &str| Err(Diagnosis::refusal(codes::UNREADABLE, message, next).in_file(path));
         let bytes = match read_bounded(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -51,17 +50,12 @@ impl SourceFile {
         };
         if bytes.len() as u64 > CONFIG_BYTES_MAX {
             return refuse(
-                format!(
-                    "found more than {CONFIG_BYTES_MAX} bytes, expected a configuration of at most that"
-                ),
+                format!("found more than {CONFIG_BYTES_MAX} bytes, expected a configuration of at most that"),
                 "check that this is the configuration and not a worklist",
             );
         }
         match String::from_utf8(bytes) {
-            Ok(text) => Ok(Self {
-                path: path.to_owned(),
-                text,
-            }),
+            Ok(text) => Ok(Self { path: path.to_owned(), text }),
             Err(error) => {
                 let valid = error.utf8_error().valid_up_to();
                 let line = line_at(error.as_bytes(), valid);
@@ -95,28 +89,19 @@ impl SourceFile {
         message: impl Into<String>,
         next: impl Into<String>,
     ) -> Diagnosis {
-        Diagnosis::refusal(code, message, next)
-            .in_file(&self.path)
-            .at_line(line)
-            .at_field(field)
+        Diagnosis::refusal(code, message, next).in_file(&self.path).at_line(line).at_field(field)
     }
 
     /// The name of the file without its directory.
     pub(super) fn name(&self) -> String {
-        self.path
-            .file_name()
-            .unwrap_or(self.path.as_os_str())
-            .to_string_lossy()
-            .into_owned()
+        self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
     }
 }
 
 fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(CONFIG_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)?;
+    std::fs::File::open(path)?.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -174,20 +159,9 @@ pub(super) struct FieldPath(String);
 impl FieldPath {
     /// The field `key` of this one; a key that TOML would quote is quoted.
     pub(super) fn join(&self, key: &str) -> Self {
-        let bare = !key.is_empty()
-            && key
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-        let key = if bare {
-            key.to_owned()
-        } else {
-            format!("{key:?}")
-        };
-        Self(if self.0.is_empty() {
-            key
-        } else {
-            format!("{}.{key}", self.0)
-        })
+        let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        let key = if bare { key.to_owned() } else { format!("{key:?}") };
+        Self(if self.0.is_empty() { key } else { format!("{}.{key}", self.0) })
     }
 
     /// The element of a list.
@@ -207,14 +181,9 @@ impl fmt::Display for FieldPath {
 }
 
 /// The value as JSON, with every string for which `raw` knows an earlier text shown as that text.
-pub(super) fn to_json(
-    value: &Spanned<DeValue<'_>>,
-    raw: &dyn Fn(&Range<usize>) -> Option<String>,
-) -> Json {
+pub(super) fn to_json(value: &Spanned<DeValue<'_>>, raw: &dyn Fn(&Range<usize>) -> Option<String>) -> Json {
     match value.get_ref() {
-        DeValue::String(text) => raw(&value.span())
-            .unwrap_or_else(|| text.to_string())
-            .into(),
+        DeValue::String(text) => raw(&value.span()).unwrap_or_else(|| text.to_string()).into(),
         DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
             Ok(number) => number.into(),
             Err(_) => integer.to_string().into(),
@@ -226,9 +195,8 @@ pub(super) fn to_json(
         DeValue::Boolean(boolean) => (*boolean).into(),
         DeValue::Datetime(datetime) => datetime.to_string().into(),
         DeValue::Array(array) => array.iter().map(|element| to_json(element, raw)).collect(),
-        DeValue::Table(table) => table
-            .iter()
-            .map(|(key, value)| (key.get_ref().to_string(), to_json(value, raw)))
-            .collect(),
+        DeValue::Table(table) => {
+            table.iter().map(|(key, value)| (key.get_ref().to_string(), to_json(value, raw))).collect()
+        }
     }
 }

@@ -7,10 +7,7 @@ const SIMILARITY_MIN: f64 = 0.75;
 pub(crate) fn suggestion<'k>(found: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let plain = |word: &str| word.to_lowercase().replace('_', "-");
     let scored = known.map(|word| (strsim::jaro_winkler(&plain(found), &plain(word)), word));
-    scored
-        .filter(|(score, _)| *score >= SIMILARITY_MIN)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, word)| word)
+    scored.filter(|(score, _)| *score >= SIMILARITY_MIN).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word)
 }
 
 /// A choice in words: "`a`", "one of `a`, `b`".

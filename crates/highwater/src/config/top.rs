@@ -48,9 +48,7 @@ impl Default for TopSettings {
 }
 
 /// The shape of a log line.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema, clap::ValueEnum,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
 pub(crate) enum LogFormat {
@@ -71,27 +69,17 @@ pub(super) struct Layered {
 
 impl Layered {
     /// Takes each value from its flag, else from its variable.
-    pub(super) fn of(
-        flags: &Flags,
-        environment: &Environment,
-        errors: &mut Vec<Diagnosis>,
-    ) -> Self {
+    pub(super) fn of(flags: &Flags, environment: &Environment, errors: &mut Vec<Diagnosis>) -> Self {
         let path = |flag: &Option<PathBuf>, variable: &'static str| {
             let from_flag = flag.clone().map(|path| (path, Origin::Flag));
-            let from_variable = || {
-                environment
-                    .setting(variable)
-                    .map(|path| (path.into(), Origin::Environment(variable)))
-            };
+            let from_variable =
+                || environment.setting(variable).map(|path| (path.into(), Origin::Environment(variable)));
             from_flag.or_else(from_variable)
         };
         const LOG_FORMAT: &str = "HIGHWATER_LOG_FORMAT";
         let mut log_format = flags.log_format.map(|format| (format, Origin::Flag));
         if let (None, Some(text)) = (log_format, environment.setting(LOG_FORMAT)) {
-            match text
-                .to_str()
-                .and_then(|text| <LogFormat as clap::ValueEnum>::from_str(text, false).ok())
-            {
+            match text.to_str().and_then(|text| <LogFormat as clap::ValueEnum>::from_str(text, false).ok()) {
                 Some(format) => log_format = Some((format, Origin::Environment(LOG_FORMAT))),
                 None => errors.push(
                     Diagnosis::refusal(

@@ -10,8 +10,7 @@ use insta::assert_snapshot;
 use super::super::{Environment, Flags, KindSettings, LogFormat, advise, show};
 use super::{Scene, config, shown};
 
-const JOB: &str =
-    "[job.load]\nkind = \"exec\"\ncommand = [\"./load\", \"{}\"]\nworklist = \"ids.csv\"\n";
+const JOB: &str = "[job.load]\nkind = \"exec\"\ncommand = [\"./load\", \"{}\"]\nworklist = \"ids.csv\"\n";
 
 #[test]
 fn an_empty_file_is_a_configuration_without_jobs() {
@@ -39,19 +38,15 @@ fn a_job_without_resources_has_one_of_its_own() {
     let scene = Scene::new(JOB);
     let config = scene.config();
     let (name, resource) = config.resource("job:load").expect("the job's own");
-    assert_eq!(
-        config.job("load").expect("the job").settings.resources,
-        [name.clone()]
-    );
+    let named = &config.job("load").expect("the job").settings.resources;
+    assert_eq!(named.iter().collect::<Vec<_>>(), [name]);
     let LockAddress::File(lock) = &resource.lock;
     assert_eq!(**lock, scene.path(".highwater-state/locks/job/load.lock"));
 }
 
 #[test]
 fn paths_count_from_the_file_and_not_from_the_working_directory() {
-    let toml = format!(
-        "log-file = \"./x.log\"\n{JOB}markers = \"../markers\"\n[resource.a]\nlock = \"file:a.lock\"\n"
-    );
+    let toml = format!("log-file = \"./x.log\"\n{JOB}markers = \"../markers\"\n[resource.a]\nlock = \"file:a.lock\"\n");
     let scene = Scene::new(&toml);
     let config = scene.config();
     let job = config.job("load").expect("the job");
@@ -61,10 +56,7 @@ fn paths_count_from_the_file_and_not_from_the_working_directory() {
     assert_eq!(exec.worklist.as_deref(), Some(&*scene.path("ids.csv")));
     assert_eq!(exec.directory.as_deref(), Some(scene.directory.path()));
     assert_eq!(exec.effective_format(), Some(WorklistFormat::Csv));
-    assert_eq!(
-        job.settings.markers.as_deref(),
-        Some(&*scene.path("../markers"))
-    );
+    assert_eq!(job.settings.markers.as_deref(), Some(&*scene.path("../markers")));
 }
 
 #[test]
@@ -77,14 +69,8 @@ fn a_kinds_fields_and_every_jobs_fields_stand_in_one_table() {
     let KindSettings::Exec(exec) = &job.kind;
     assert_eq!(exec.timeout, Some(DurationText::secs(45 * 60)));
     assert_eq!(job.settings.attempts_max.get(), 3);
-    assert_eq!(
-        job.settings.budget.max_items.map(|items| items.get()),
-        Some(10)
-    );
-    let breaker = BreakerSettings {
-        failed: "10%".parse().expect("a share"),
-        ..BreakerSettings::default()
-    };
+    assert_eq!(job.settings.budget.max_items.map(|items| items.get()), Some(10));
+    let breaker = BreakerSettings { failed: "10%".parse().expect("a share"), ..BreakerSettings::default() };
     assert_eq!(job.settings.breaker, breaker);
 }
 
@@ -95,30 +81,17 @@ fn variables_reach_the_values_and_stay_out_of_everything_printed() {
     let scene = Scene::new(toml);
     let config = scene.config();
     let KindSettings::Exec(exec) = &config.job("load").expect("the job").kind;
-    assert_eq!(
-        exec.command.arguments,
-        ["-c", "echo $1 $2", "--key=s3cret-value"]
-    );
+    assert_eq!(exec.command.arguments, ["-c", "echo $1 $2", "--key=s3cret-value"]);
     assert_eq!(exec.env["KEY"].expose(), "s3cret-value");
     assert_eq!(
-        config.notify[0]
-            .url
-            .as_ref()
-            .map(|url| url.expose().as_str()),
+        config.notify[0].url.as_ref().map(|url| url.expose().as_str()),
         Some("https://example.org/s3cret-value")
     );
     let json = serde_json::to_string(&show(&config)).expect("JSON");
-    for printed in [
-        shown(&scene),
-        json,
-        format!("{config:?} {:?}", config.notify),
-    ] {
+    for printed in [shown(&scene), json, format!("{config:?} {:?}", config.notify)] {
         assert!(!printed.contains("s3cret-value"), "{printed}");
     }
-    assert_eq!(
-        config.redact("curl: s3cret-value refused"),
-        "curl: ${TOKEN} refused"
-    );
+    assert_eq!(config.redact("curl: s3cret-value refused"), "curl: ${TOKEN} refused");
 }
 
 #[test]
@@ -129,10 +102,7 @@ fn a_flag_stands_above_the_environment_and_the_environment_above_the_file() {
         ("HIGHWATER_LOG_FORMAT", "json"),
         ("HIGHWATER_LOG_FILE", "of-environment.log"),
     ]);
-    scene.flags = Flags {
-        state_dir: Some(PathBuf::from("of-flag")),
-        ..Flags::default()
-    };
+    scene.flags = Flags { state_dir: Some(PathBuf::from("of-flag")), ..Flags::default() };
     let config = scene.config();
     assert_eq!(config.state_dir(), scene.path("of-flag"));
     assert_eq!(config.top.log_format, LogFormat::Json);
@@ -149,10 +119,8 @@ fn a_flag_stands_above_the_environment_and_the_environment_above_the_file() {
 #[test]
 fn a_variable_of_highwaters_own_that_does_not_fit_is_named() {
     let mut scene = Scene::new("");
-    scene.environment = Environment::from_iter([
-        ("HIGHWATER_LOG_FORMAT", "xml"),
-        ("HIGHWATER_LOG_FILE", "/nonexistent/x.log"),
-    ]);
+    scene.environment =
+        Environment::from_iter([("HIGHWATER_LOG_FORMAT", "xml"), ("HIGHWATER_LOG_FILE", "/nonexistent/x.log")]);
     assert_snapshot!(scene.load().expect_err("a refusal"), @r#"
     error[HW-CFG-005]: HIGHWATER_LOG_FORMAT: found "xml", expected one of `human`, `json`
       next: set the variable to one of them, or unset it
@@ -297,10 +265,7 @@ fn a_check_warns_of_what_will_disappoint() {
          [job.d]\nkind = \"exec\"\ncommand = [\"sh\", \"-c\", \"true\"]\n\n[[notify]]\ncommand = [\"./tell\"]\n",
     );
     fs::write(scene.path("data.txt"), "").expect("a file");
-    let advice: Vec<_> = advise(&scene.config(), &scene.environment)
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let advice: Vec<_> = advise(&scene.config(), &scene.environment).iter().map(ToString::to_string).collect();
     assert_snapshot!(scene.placed(&advice.join("\n")), @r#"
     warning[HW-CFG-018]: /hw/highwater.toml:6: job.a.command: found no file /hw/load
       next: install it or correct the command; until then a pass halts at its first item

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::super::catalog::Catalog;
-use super::super::{codes, reference_markdown, schema};
+use super::super::reference::reference_markdown;
+use super::super::{codes, schema};
 use super::{editor_accepts, repository};
 
 fn compare(path: &str, generated: &str) {
@@ -13,11 +14,7 @@ fn compare(path: &str, generated: &str) {
         fs::write(&path, generated).expect("a written file");
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == generated,
-        "{} is not what the code makes; UPDATE_GENERATED=1 writes it",
-        path.display()
-    );
+    assert!(committed == generated, "{} is not what the code makes; UPDATE_GENERATED=1 writes it", path.display());
 }
 
 #[test]
@@ -32,8 +29,8 @@ fn the_committed_reference_is_the_generated_one() {
 
 #[test]
 fn the_schema_accepts_what_the_examples_say() {
-    let quickstart = fs::read_to_string(repository().join("examples/quickstart/highwater.toml"))
-        .expect("the quickstart");
+    let quickstart =
+        fs::read_to_string(repository().join("examples/quickstart/highwater.toml")).expect("the quickstart");
     assert_eq!(editor_accepts(&quickstart), Some(true));
     let uncommented = uncommented(&quickstart);
     assert_eq!(editor_accepts(&uncommented), Some(true), "{uncommented}");
@@ -44,11 +41,10 @@ fn the_schema_accepts_what_the_examples_say() {
 
 #[test]
 fn the_options_that_the_quickstart_comments_out_are_valid() {
-    let quickstart = fs::read_to_string(repository().join("examples/quickstart/highwater.toml"))
-        .expect("the quickstart");
+    let quickstart =
+        fs::read_to_string(repository().join("examples/quickstart/highwater.toml")).expect("the quickstart");
     let mut scene = super::Scene::new(&uncommented(&quickstart));
-    scene.environment =
-        super::Environment::from_iter([("HIGHWATER_WEBHOOK", "https://example.org/hook")]);
+    scene.environment = super::Environment::from_iter([("HIGHWATER_WEBHOOK", "https://example.org/hook")]);
     let config = scene.config();
     assert_eq!(config.resources.len(), 1);
     assert_eq!(config.notify.len(), 1);
@@ -68,30 +64,13 @@ fn every_code_has_its_page_and_every_page_its_code() {
     let directory = repository().join("docs/errors");
     for code in codes::ALL {
         let page = fs::read_to_string(directory.join(format!("{code}.md"))).unwrap_or_default();
-        assert!(
-            page.starts_with(&format!("# {code}: ")),
-            "docs/errors/{code}.md"
-        );
-        assert!(
-            page.contains(&format!("[{code}]: ")),
-            "docs/errors/{code}.md shows no message"
-        );
+        assert!(page.starts_with(&format!("# {code}: ")), "docs/errors/{code}.md");
+        assert!(page.contains(&format!("[{code}]: ")), "docs/errors/{code}.md shows no message");
     }
-    let pages = fs::read_dir(directory)
-        .expect("docs/errors")
-        .map(|entry| entry.expect("an entry").path());
+    let pages = fs::read_dir(directory).expect("docs/errors").map(|entry| entry.expect("an entry").path());
     for page in pages {
-        let stem = page
-            .file_stem()
-            .map(Path::new)
-            .and_then(Path::to_str)
-            .unwrap_or_default()
-            .to_owned();
-        assert!(
-            !stem.starts_with("HW-CFG-") || codes::ALL.contains(&&*stem),
-            "{}",
-            page.display()
-        );
+        let stem = page.file_stem().map(Path::new).and_then(Path::to_str).unwrap_or_default().to_owned();
+        assert!(!stem.starts_with("HW-CFG-") || codes::ALL.contains(&&*stem), "{}", page.display());
     }
 }
 
@@ -100,8 +79,7 @@ fn no_kind_takes_a_field_that_every_job_has() {
     let catalog = Catalog::new();
     for (kind, fields) in &catalog.kinds {
         for field in fields {
-            let shared =
-                catalog.job.iter().any(|other| other.name == field.name) || field.name == "kind";
+            let shared = catalog.job.iter().any(|other| other.name == field.name) || field.name == "kind";
             assert!(!shared, "{}: {}", kind.name, field.name);
         }
     }

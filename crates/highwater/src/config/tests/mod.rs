@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Config, Environment, Flags, Show, load};
+use super::{Config, Environment, Flags, load};
 
 mod effective;
 mod found;
@@ -23,10 +23,7 @@ impl Scene {
     fn new(toml: &str) -> Self {
         let scene = Self {
             directory: tempfile::tempdir().expect("a temporary directory"),
-            environment: Environment::from_iter([
-                ("TOKEN", "s3cret-value"),
-                ("PATH", "/usr/bin:/bin"),
-            ]),
+            environment: Environment::from_iter([("TOKEN", "s3cret-value"), ("PATH", "/usr/bin:/bin")]),
             flags: Flags::default(),
         };
         fs::write(scene.path("highwater.toml"), toml).expect("a written file");
@@ -39,10 +36,7 @@ impl Scene {
 
     fn load(&self) -> Result<Config, String> {
         load(&self.path("highwater.toml"), &self.environment, &self.flags).map_err(|errors| {
-            assert!(
-                errors.iter().all(|error| error.exit.number() == 2),
-                "{errors:?}"
-            );
+            assert!(errors.iter().all(|error| error.exit.number() == 2), "{errors:?}");
             let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
             self.placed(&errors.join("\n"))
         })
@@ -82,20 +76,12 @@ fn editor_accepts(toml: &str) -> Option<bool> {
 
 /// What `config show` prints, its columns closed up: their width depends on the directory's name.
 fn shown(scene: &Scene) -> String {
-    let show: Show = super::show(&scene.config());
+    let show = super::show(&scene.config());
     let closed_up = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n";
-    scene
-        .placed(&show.to_string())
-        .lines()
-        .map(closed_up)
-        .collect()
+    scene.placed(&show.to_string()).lines().map(closed_up).collect()
 }
 
 /// The root of the repository.
 fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("crates/highwater")
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates/highwater").to_owned()
 }

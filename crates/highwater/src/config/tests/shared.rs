@@ -8,16 +8,12 @@ use insta::assert_snapshot;
 use super::Scene;
 
 fn two_locks(first: &str, second: &str) -> Scene {
-    Scene::new(&format!(
-        "[resource.a]\nlock = \"file:{first}\"\n\n[resource.b]\nlock = \"file:{second}\"\n"
-    ))
+    Scene::new(&format!("[resource.a]\nlock = \"file:{first}\"\n\n[resource.b]\nlock = \"file:{second}\"\n"))
 }
 
 #[test]
 fn two_resources_with_one_lock_path_are_refused() {
-    let told = two_locks("x.lock", "./x.lock")
-        .load()
-        .expect_err("a refusal");
+    let told = two_locks("x.lock", "./x.lock").load().expect_err("a refusal");
     assert_snapshot!(told, @r#"
     error[HW-CFG-010]: /hw/highwater.toml:5: resource.b.lock: found the lock that resource `a` has too, expected one of its own
       next: change one of the two, or name one resource in both jobs: `resources = ["a"]`
@@ -50,12 +46,7 @@ fn a_symbolic_link_does_not_hide_one_lock() {
 fn a_symbolic_link_to_a_file_that_is_not_there_yet_does_not_hide_one_lock() {
     let scene = two_locks("x.lock", "y.lock");
     symlink("x.lock", scene.path("y.lock")).expect("a link");
-    assert!(
-        scene
-            .load()
-            .expect_err("a refusal")
-            .starts_with("error[HW-CFG-010]")
-    );
+    assert!(scene.load().expect_err("a refusal").starts_with("error[HW-CFG-010]"));
     fs::remove_file(scene.path("y.lock")).expect("removed");
     symlink("y.lock", scene.path("y.lock")).expect("a link to itself");
     assert_eq!(scene.config().resources.len(), 2);
@@ -82,8 +73,7 @@ fn two_files_are_two_locks() {
 
 #[test]
 fn a_lock_that_is_another_resources_default_is_refused() {
-    let toml =
-        "[resource.a]\n\n[resource.b]\nlock = \"file:.highwater-state/locks/resource/a.lock\"\n";
+    let toml = "[resource.a]\n\n[resource.b]\nlock = \"file:.highwater-state/locks/resource/a.lock\"\n";
     assert_snapshot!(Scene::new(toml).load().expect_err("a refusal"), @r#"
     error[HW-CFG-010]: /hw/highwater.toml:4: resource.b.lock: found the lock that resource `a` has too, expected one of its own
       next: change one of the two, or name one resource in both jobs: `resources = ["a"]`
@@ -92,12 +82,8 @@ fn a_lock_that_is_another_resources_default_is_refused() {
 
 #[test]
 fn two_jobs_with_one_marker_directory_are_refused() {
-    let job = |name| {
-        format!("[job.{name}]\nkind = \"exec\"\ncommand = [\"true\"]\nmarkers = \"markers\"\n")
-    };
-    let told = Scene::new(&(job("a") + &job("b")))
-        .load()
-        .expect_err("a refusal");
+    let job = |name| format!("[job.{name}]\nkind = \"exec\"\ncommand = [\"true\"]\nmarkers = \"markers\"\n");
+    let told = Scene::new(&(job("a") + &job("b"))).load().expect_err("a refusal");
     assert_snapshot!(told, @"
     error[HW-CFG-017]: /hw/highwater.toml:8: job.b.markers: found the directory that job `a` keeps its markers in too, expected one of its own
       next: give each job its own directory: `.done` and `.halted` do not say whose they are

@@ -1,0 +1,55 @@
+//! Intents: what is about to happen to an item. Owns their encoding.
+
+use highwater_engine::ledger::Intent;
+use highwater_engine::name::WorklistId;
+use rusqlite::types::Type;
+use rusqlite::{CachedStatement, Connection, Row, params};
+
+use super::column::{Count, Number};
+use super::fault::Step;
+
+const STARTED: &str = "started";
+const PREPARED: &str = "prepared";
+const JUDGED: &str = "judged";
+
+/// The intents of one worklist, to be written in one transaction.
+pub(super) struct Intents<'c> {
+    worklist: WorklistId,
+    set: CachedStatement<'c>,
+}
+
+impl<'c> Intents<'c> {
+    pub(super) fn of(db: &'c Connection, worklist: WorklistId) -> Step<Self> {
+        Ok(Self { worklist, set: db.prepare_cached(include_str!("intent/set.sql"))? })
+    }
+
+    /// Writes an item's intent in place of an older one.
+    pub(super) fn set(&mut self, position: u64, intent: Intent) -> Step<()> {
+        let (kind, body) = match intent {
+            Intent::Started => (STARTED, None),
+            Intent::Prepared(bytes) => (PREPARED, bytes),
+            Intent::Judged(outcome) => {
+                (JUDGED, Some(serde_json::to_vec(&outcome).expect("invariant: an outcome is words and text")))
+            }
+        };
+        self.set.execute(params![Number(self.worklist), Count(position), kind, body])?;
+        Ok(())
+    }
+}
+
+/// The intent in the columns `kind` and `body`, both NULL where there is none.
+pub(super) fn read(row: &Row<'_>, kind: usize, body: usize) -> rusqlite::Result<Option<Intent>> {
+    let Some(word) = row.get::<_, Option<String>>(kind)? else { return Ok(None) };
+    let bytes: Option<Vec<u8>> = row.get(body)?;
+    match word.as_str() {
+        STARTED => Ok(Some(Intent::Started)),
+        PREPARED => Ok(Some(Intent::Prepared(bytes))),
+        JUDGED => serde_json::from_slice(&bytes.unwrap_or_default())
+            .map(|outcome| Some(Intent::Judged(outcome)))
+            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(body, Type::Blob, Box::new(error))),
+        other => {
+            let error = format!("expected {STARTED}, {PREPARED} or {JUDGED}, found {other:?}");
+            Err(rusqlite::Error::FromSqlConversionFailure(kind, Type::Text, error.into()))
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What the binary and the house as a whole must do: one integration binary, one module a subject.
+
+mod riders;

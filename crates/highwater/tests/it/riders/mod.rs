@@ -1,0 +1,125 @@
+//! Four riders: small jobs of the kinds that come next, each run through the real pass on a real ledger, so that the traits
+//! are proved before they are relied on. ARCHITECTURE.md walks one item of each through the house.
+
+mod paced_get;
+mod put_body;
+mod rollup_slice;
+mod three_files;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, stream};
+use highwater_engine::ban::BanRules;
+use highwater_engine::breaker::BreakerRules;
+use highwater_engine::budget::Budget;
+use highwater_engine::clock::SharedClock;
+use highwater_engine::contact::StopSignal;
+use highwater_engine::job::{Job, Stop, WorkItem};
+use highwater_engine::ledger::{Ledger, Who};
+use highwater_engine::lock::{FileLock, Lock};
+use highwater_engine::name::{ItemKey, JobName, ResourceName};
+use highwater_engine::pace::Pace;
+use highwater_engine::pass::{Engine, Mode, Runner};
+use highwater_engine::recorder::Grouping;
+use highwater_engine::report::PassReport;
+use highwater_engine::spec::{JobSpec, ResourceSpec};
+use highwater_store::SqliteLedger;
+
+/// An item that is its key.
+pub(crate) struct Named(pub(crate) ItemKey);
+
+impl Named {
+    pub(crate) fn name(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl WorkItem for Named {
+    fn key(&self) -> ItemKey {
+        self.0.clone()
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn decode(key: &ItemKey, _: &[u8]) -> Result<Self, String> {
+        Ok(Self(key.clone()))
+    }
+}
+
+/// A plan of fixed names.
+pub(crate) fn names(
+    names: impl IntoIterator<Item = impl Into<String>>,
+) -> impl Stream<Item = Result<Named, Stop>> + Send {
+    let items: Vec<_> = names.into_iter().map(|name| Ok(Named(ItemKey::new(name).expect("a key")))).collect();
+    stream::iter(items)
+}
+
+/// Where a rider rides: a directory of its own with a ledger in it.
+pub(crate) struct Ride {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) engine: Engine,
+    pub(crate) spec: JobSpec,
+    pub(crate) resource: ResourceName,
+}
+
+impl Ride {
+    pub(crate) fn new(kind: &str, clock: SharedClock) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let ledger = SqliteLedger::open(&dir.path().join("ledger.db"), clock.now()).expect("a ledger");
+        let resource = ResourceName::new("far-side").expect("a name");
+        let engine = Engine {
+            ledger: Arc::new(ledger),
+            clock,
+            host: "here".to_owned(),
+            pid: std::process::id(),
+            who: Who("rider".to_owned()),
+            stop: StopSignal::default(),
+        };
+        let spec = JobSpec {
+            name: JobName::new(kind).expect("a name"),
+            handle: kind.to_owned(),
+            kind: kind.to_owned(),
+            armed: true,
+            recurring: false,
+            resources: vec![ResourceSpec {
+                name: resource.clone(),
+                lock: Arc::new(FileLock::new(dir.path().join("a.lock"), false)),
+                pace: Pace::default(),
+                ban: BanRules::default(),
+                pacer: Arc::default(),
+            }],
+            concurrency: 4,
+            prefetch_bytes: 1 << 20,
+            grouping: Grouping::default(),
+            lock_wait: Duration::ZERO,
+            budget: Budget::default(),
+            breaker: BreakerRules::default(),
+            attempts_max: 5,
+            markers: None,
+            silent_after: None,
+        };
+        Self { dir, engine, spec, resource }
+    }
+
+    pub(crate) fn lock(&mut self, lock: impl Lock) {
+        self.spec.resources[0].lock = Arc::new(lock);
+    }
+
+    pub(crate) async fn pass<J: Job>(&self, job: &Arc<J>) -> PassReport {
+        job.run(&self.engine, &self.spec, Mode::Run).await
+    }
+
+    /// Outcome words by key.
+    pub(crate) async fn outcomes(&self) -> BTreeMap<String, &'static str> {
+        use highwater_engine::ledger::{ItemFilter, ItemOrder};
+        let ledger = &self.engine.ledger;
+        let job = ledger.job(&self.spec.name).await.expect("a ledger").expect("a job");
+        let worklist = job.worklist.expect("a worklist").id;
+        let items = ledger.items(worklist, &ItemFilter::All, ItemOrder::Position, None, 1000).await.expect("items");
+        items.into_iter().map(|i| (i.key.to_string(), i.outcome.map_or("open", |o| o.word()))).collect()
+    }
+}

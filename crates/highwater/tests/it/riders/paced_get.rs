@@ -1,0 +1,109 @@
+//! A paced GET that meets 429 and bans: the shape of an OAI-PMH harvest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::Stream;
+use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
+use highwater_engine::name::ResourceName;
+use highwater_engine::outcome::{Outcome, OutcomeKind};
+use highwater_engine::pace::Pace;
+use highwater_engine::report::Reason;
+use highwater_testkit::faulty_http::{Answer, FaultyHttp, in_turn};
+use highwater_testkit::sim_clock::SimClock;
+
+use super::{Named, Ride, names};
+
+struct PacedGet {
+    base: String,
+    resource: ResourceName,
+    items: usize,
+}
+
+impl Job for PacedGet {
+    type Item = Named;
+    type Prepared = Vec<u8>;
+
+    fn plan(&self, _: ReadCx) -> impl Stream<Item = Result<Named, Stop>> + Send {
+        names((0..self.items).map(|n| format!("record-{n}")))
+    }
+
+    async fn prepare(&self, cx: ReadCx, item: Arc<Named>) -> Result<Attempt<Vec<u8>>, Stop> {
+        let url = format!("{}{}", self.base, item.name());
+        let response = match cx.contacts.send(&self.resource, |http| http.get(&url)).await? {
+            Ok(response) => response,
+            Err(unanswered) => return Ok(Attempt::Outcome(Outcome::because(OutcomeKind::Deferred, unanswered.to_string()))),
+        };
+        if response.status() == 404 {
+            return Ok(Attempt::Outcome(Outcome::because(OutcomeKind::Gone, "404")));
+        }
+        let body = response.bytes().await.expect("a whole body");
+        Ok(Attempt::Ready(body.to_vec()))
+    }
+
+    fn weight(&self, ready: &Vec<u8>) -> u64 {
+        ready.len() as u64
+    }
+
+    async fn commit(&self, _: &mut CommitCx, _: &Named, ready: Vec<u8>) -> Result<Outcome, Stop> {
+        assert_eq!(ready, b"record");
+        Ok(Outcome::done())
+    }
+}
+
+async fn ride(answers: Vec<Answer>, items: usize) -> (Ride, Arc<PacedGet>, FaultyHttp, Arc<SimClock>) {
+    let clock = SimClock::running("2026-11-20T12:00:00Z".parse().unwrap());
+    let mut ride = Ride::new("paced-get", clock.shared());
+    ride.spec.concurrency = 1;
+    ride.spec.resources[0].pace = Pace { delay: Duration::from_secs(3), jitter: 0.0 };
+    let far = FaultyHttp::start(in_turn(answers)).await.unwrap();
+    let job = PacedGet { base: far.url("/"), resource: ride.resource.clone(), items };
+    (ride, Arc::new(job), far, clock)
+}
+
+fn ok() -> Answer {
+    Answer::ok("record")
+}
+
+#[tokio::test]
+async fn r02_a_long_retry_after_ends_the_pass_and_keeps_every_later_one_away_until_it_is_over() {
+    let banned = Answer::status(429).header("retry-after", "3600");
+    let (ride, job, far, clock) = ride(vec![ok(), ok(), banned, ok(), ok(), ok()], 5).await;
+    let report = ride.pass(&job).await;
+    assert_eq!((report.reason, report.counts.done), (Reason::BannedUntil, 2));
+    assert_eq!(far.requests().len(), 3);
+    for _ in 0..4 {
+        assert_eq!(ride.pass(&job).await.reason, Reason::BannedUntil);
+    }
+    assert_eq!(far.requests().len(), 3, "no contact while it stands");
+    clock.advance(Duration::from_secs(3601));
+    let report = ride.pass(&job).await;
+    assert_eq!((report.reason, report.counts.done, far.requests().len()), (Reason::Drained, 3, 6));
+}
+
+#[tokio::test]
+async fn r02_a_short_retry_after_is_waited_out_once_and_then_the_pass_ends() {
+    let short = || Answer::status(503).header("retry-after", "20");
+    let (ride, job, far, _) = ride(vec![ok(), short(), ok(), ok(), short(), short(), ok(), ok()], 5).await;
+    let report = ride.pass(&job).await;
+    assert_eq!((report.reason, report.counts.done), (Reason::BannedUntil, 2), "{}", report.message);
+    assert_eq!(report.spent.contacts, 3);
+    // The next pass may wait once again; a second refusal ends it with the item unattempted.
+    let report = ride.pass(&job).await;
+    assert_eq!((report.reason, report.counts.done), (Reason::BannedUntil, 1));
+    assert_eq!(far.requests().len(), 6);
+}
+
+#[tokio::test]
+async fn a_pass_keeps_its_pace_and_a_far_side_that_does_not_answer_counts_no_attempt() {
+    let (ride, job, far, clock) = ride(vec![ok(), Answer::hang_up(), ok(), Answer::status(404), ok()], 4).await;
+    let begun = highwater_engine::clock::Clock::elapsed(&*clock);
+    let report = ride.pass(&job).await;
+    assert_eq!((report.reason, report.counts.done, report.counts.gone, report.counts.retry), (Reason::RetryLeft, 2, 1, 1));
+    let took = highwater_engine::clock::Clock::elapsed(&*clock) - begun;
+    assert!(took >= Duration::from_secs(9), "four contacts, three pauses of 3 s: {took:?}");
+    let job_row = ride.engine.ledger.job(&ride.spec.name).await.unwrap().unwrap();
+    assert_eq!(job_row.worklist.unwrap().tally.judged, 3, "a deferral is not judged");
+    assert_eq!(ride.pass(&job).await.reason, Reason::Drained);
+    drop(far);
+}
