@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod lock;
 pub mod marker;
 pub mod name;
+pub mod notify;
 pub mod outcome;
 pub mod pace;
 pub mod pass;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Read;
 
-use highwater_fs::{Fs, FsError, Mode, RawFile, RealFs, RelPath, publish};
+use highwater_fs::{Fs, FsError, Kind, Mode, Op, RawFile, RealFs, RelPath, publish};
 use highwater_testkit::sim_fs::{At, Fault, FaultKind, SimFs, Step, Survival, tree};
 
 fn path(text: &str) -> RelPath {
@@ -109,7 +109,7 @@ fn a_failed_sync_loses_the_bytes_to_every_later_one() {
     let fs = SimFs::new();
     write(&fs, "f", b"x");
     fs.sync_dir(&RelPath::root()).unwrap();
-    let sync = Step { op: highwater_fs::Op::Sync, path: path("f") };
+    let sync = Step { op: Op::Sync, path: path("f") };
     fs.inject(Fault { at: At::Step(sync), kind: FaultKind::Eio, sticky: false });
     fs.append(&path("f")).unwrap().sync().unwrap_err();
     assert_eq!(read(&fs, "f"), Some(b"x".to_vec()), "and yet it can be read");
@@ -151,7 +151,7 @@ fn faults_strike_where_and_as_often_as_they_are_told() {
     fs.inject(Fault::sticky(9, FaultKind::ShortWrite));
     write(&fs, "f", &[b'x'; 100]);
     assert_eq!(read(&fs, "f").unwrap().len(), 100);
-    let writes = fs.trace().iter().filter(|step| step.op == highwater_fs::Op::Write).count();
+    let writes = fs.trace().iter().filter(|step| step.op == Op::Write).count();
     assert_eq!(writes, 7, "each wrote half of what was left");
 }
 
@@ -179,9 +179,9 @@ fn said<T>(result: Result<T, FsError>, told: impl FnOnce(T) -> String) -> String
 
 fn stated(fs: &dyn Fs, name: &RelPath) -> String {
     said(fs.stat(name), |stat| match stat {
-        // A directory's length is its own business.
-        Some(stat) if stat.kind == highwater_fs::Kind::Dir => format!("Dir {:o}", stat.mode),
-        Some(stat) => format!("{:?} {} {:o}", stat.kind, stat.len, stat.mode),
+        Some(stat) if stat.kind == Kind::File => format!("File {} {:o}", stat.len, stat.mode),
+        // The length of another thing is its own business.
+        Some(stat) => format!("{:?} {:o}", stat.kind, stat.mode),
         None => "nothing".into(),
     })
 }

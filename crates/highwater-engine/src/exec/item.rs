@@ -95,13 +95,15 @@ pub(super) enum Value<'j> {
     Null,
     /// A list or an object.
     Nested,
+    /// A text with half of a surrogate pair, which is no character.
+    Broken,
 }
 
 impl<'j> Value<'j> {
     pub(super) fn of(raw: &'j RawValue) -> Self {
         let raw = raw.get();
         match raw.as_bytes().first() {
-            Some(b'"') => Self::Text(serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned())),
+            Some(b'"') => serde_json::from_str(raw).map_or(Self::Broken, Self::Text),
             Some(b'{' | b'[') => Self::Nested,
             Some(b't' | b'f') => Self::Truth(raw),
             Some(b'n') => Self::Null,
@@ -191,14 +193,15 @@ mod tests {
 
     #[test]
     fn values_are_as_they_are_written() {
-        let item = CommandItem::of_object(key("7"), r#"{"a\u0062": "x\ty", "n": 1.10, "t": true, "l": [ 1 ], "o": {}, "z": null}"#);
+        let item = CommandItem::of_object(key("7"), r#"{"a\u0062": "x\ty", "n": 1.10, "t": true, "l": [ 1 ], "o": {}, "z": null, "s": "\ud800"}"#);
         let fields = item.fields().expect("an object");
-        assert_eq!(fields.names(), ["ab", "n", "t", "l", "o", "z"]);
+        assert_eq!(fields.names(), ["ab", "n", "t", "l", "o", "z", "s"]);
         let value = |name| fields.get(name).map(Value::of).expect(name);
         assert_eq!(value("ab"), Value::Text("x\ty".to_owned()));
         assert_eq!(value("n"), Value::Number("1.10"));
         assert_eq!(value("t"), Value::Truth("true"));
-        assert_eq!((value("l"), value("o"), value("z")), (Value::Nested, Value::Nested, Value::Null));
+        assert_eq!((value("l"), value("o")), (Value::Nested, Value::Nested));
+        assert_eq!((value("z"), value("s")), (Value::Null, Value::Broken));
         assert!(fields.get("y").is_none());
     }
 }

@@ -93,6 +93,7 @@ fn field(fields: &Fields<'_>, name: &str) -> Result<Option<String>, TemplateErro
         Some(Value::Number(text) | Value::Truth(text)) => Ok(Some(text.to_owned())),
         Some(Value::Null) => Err(not_one("null")),
         Some(Value::Nested) => Err(not_one("a list or an object")),
+        Some(Value::Broken) => Err(not_one("a text with half a character (`\\ud800` to `\\udfff`)")),
         None if looks_like_a_name(name) => {
             Err(TemplateError::Unknown { name: name.to_owned(), known: fields.names() })
         }

@@ -91,11 +91,6 @@ impl SourceFile {
     ) -> Diagnosis {
         Diagnosis::refusal(code, message, next).in_file(&self.path).at_line(line).at_field(field)
     }
-
-    /// The name of the file without its directory.
-    pub(super) fn name(&self) -> String {
-        self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
-    }
 }
 
 fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
