@@ -68,12 +68,10 @@ impl Notifier {
     /// locks go, and never after a dry run. Whatever goes wrong is logged and returned as notes for people; the pass is as it
     /// was.
     pub async fn after_pass(&self, engine: &Engine, spec: &JobSpec, report: &PassReport) -> Vec<String> {
-        let mut notes = match self.queue(engine, spec, report).await {
-            Ok(()) => Vec::new(),
+        match self.queue(engine, spec, report).await {
+            Ok(()) => self.deliver_waiting(engine).await,
             Err(error) => self.tell_unremembered(engine, report, &error).await,
-        };
-        notes.extend(self.deliver_waiting(engine).await);
-        notes
+        }
     }
 
     async fn queue(&self, engine: &Engine, spec: &JobSpec, report: &PassReport) -> LedgerResult<()> {
@@ -109,8 +107,7 @@ impl Notifier {
             attempts: 0,
             last_error: None,
         });
-        let deadline = engine.clock.elapsed() + Duration::from_secs(DELIVERY_SECS_MAX);
-        let deliveries = notices.map(async |notice| self.deliver(engine, &notice, deadline).await.err());
+        let deliveries = notices.map(async |notice| self.deliver(engine, &notice).await.err());
         for error in unless_stopped(engine, join_all(deliveries)).await.into_iter().flatten().flatten() {
             tracing::warn!(job = %report.job, error = &error as &dyn std::error::Error, "people could not be told");
             notes.push(format!("a notice could not be delivered: {}", target::with_sources(&error)));
@@ -138,24 +135,31 @@ impl Notifier {
             lines.entry(notice.target).or_default().push(notice);
         }
         let deadline = engine.clock.elapsed() + Duration::from_secs(DELIVERY_SECS_MAX);
-        let lines = lines.into_values().map(|line| self.deliver_line(engine, line, deadline));
+        let lines = lines.into_iter().map(|(target, line)| self.deliver_line(engine, target, line, deadline));
         let notes = unless_stopped(engine, join_all(lines)).await;
         notes.into_iter().flatten().flatten().collect()
     }
 
-    /// Delivers one target's notices, oldest first, up to the first that fails: a target that is down costs a round one
-    /// time-out. Those behind it come due again when the lease lapses.
-    async fn deliver_line(&self, engine: &Engine, mut line: Vec<Notice>, deadline: Duration) -> Option<String> {
+    /// Delivers one target's notices, oldest first, while there is time for another and up to the first that fails: a target
+    /// that is down costs a round one time-out. Those behind it come due again when the lease lapses.
+    async fn deliver_line(
+        &self,
+        engine: &Engine,
+        target: u32,
+        mut line: Vec<Notice>,
+        deadline: Duration,
+    ) -> Option<String> {
         line.sort_by_key(|notice| notice.no);
-        for notice in line {
-            if engine.clock.elapsed() >= deadline {
+        let span = self.target(target).map_or(Duration::ZERO, Target::span);
+        for (delivered, notice) in line.iter().enumerate() {
+            if delivered > 0 && engine.clock.elapsed() + span > deadline {
                 return None;
             }
-            let delivered = self.deliver(engine, &notice, deadline).await;
+            let result = self.deliver(engine, notice).await;
             let at = engine.clock.now();
-            let (result, note) = match delivered {
+            let (result, note) = match result {
                 Ok(()) => (Ok(()), None),
-                Err(error) => failed(&notice, &error, at),
+                Err(error) => failed(notice, &error, at),
             };
             if let Err(error) = engine.ledger.settle_notice(notice.no, at, result).await {
                 let error = &error as &dyn std::error::Error;
@@ -169,11 +173,15 @@ impl Notifier {
         None
     }
 
-    async fn deliver(&self, engine: &Engine, notice: &Notice, deadline: Duration) -> Result<(), Undelivered> {
-        let target = usize::try_from(notice.target).ok().and_then(|position| self.targets.get(position));
-        let target = target.ok_or(Undelivered::NoTarget { number: u64::from(notice.target) + 1 })?;
-        let left = deadline.saturating_sub(engine.clock.elapsed());
-        target.deliver(&*engine.clock, &self.http, notice, left).await
+    fn target(&self, position: u32) -> Option<&Target> {
+        self.targets.get(usize::try_from(position).ok()?)
+    }
+
+    async fn deliver(&self, engine: &Engine, notice: &Notice) -> Result<(), Undelivered> {
+        match self.target(notice.target) {
+            Some(target) => target.deliver(&*engine.clock, &self.http, notice).await,
+            None => Err(Undelivered::NoTarget { number: u64::from(notice.target) + 1 }),
+        }
     }
 }
 

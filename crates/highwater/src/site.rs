@@ -11,7 +11,8 @@ use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{Ledger, Who, Word};
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::pass::Engine;
-use highwater_store::SqliteLedger;
+use highwater_store::{Access, SqliteLedger};
+use tempfile::TempDir;
 
 use crate::cli::Global;
 use crate::config::{self, Config, Environment, Flags};
@@ -39,13 +40,10 @@ pub(crate) struct Site {
     pub(crate) output: Output,
 }
 
-/// Whether a command may change the ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// It may, and the ledger is made if it is not there.
-    Write,
-    /// It only reads, and makes nothing.
-    Read,
+/// A ledger to look at.
+pub(crate) struct Glance {
+    pub(crate) ledger: Arc<SqliteLedger>,
+    _scratch: Option<TempDir>,
 }
 
 /// Reads the configuration that a command is to use.
@@ -118,26 +116,25 @@ impl Site {
     /// # Errors
     /// As the ledger says: damaged, newer, of something else, a full disk, permissions.
     pub(crate) fn ledger(&self, access: Access) -> Result<Arc<SqliteLedger>, Diagnosis> {
-        let now = self.clock.now();
-        let opened = match access {
-            Access::Read => SqliteLedger::open_read_only(&self.ledger_path, now),
-            Access::Write => {
-                self.make_state_dir()?;
-                SqliteLedger::open(&self.ledger_path, now)
-            }
-        };
-        Ok(Arc::new(opened?))
+        if access == Access::ReadWrite {
+            self.make_state_dir()?;
+        }
+        Ok(Arc::new(SqliteLedger::open(&self.ledger_path, self.clock.now(), access)?))
     }
 
-    /// The ledger to look at: an empty one in memory where none is there yet.
+    /// The ledger to look at: where none is there yet, an empty one that goes with the command.
     ///
     /// # Errors
     /// As [`Site::ledger`].
-    pub(crate) fn ledger_to_read(&self) -> Result<Arc<SqliteLedger>, Diagnosis> {
+    pub(crate) fn ledger_to_read(&self) -> Result<Glance, Diagnosis> {
         if self.ledger_path.exists() {
-            return self.ledger(Access::Read);
+            return Ok(Glance { ledger: self.ledger(Access::ReadOnly)?, _scratch: None });
         }
-        Ok(Arc::new(SqliteLedger::in_memory(self.clock.now())?))
+        let scratch = tempfile::tempdir().map_err(|e| {
+            Diagnosis::failure("HW-SIT-004", format!("no temporary directory can be made: {e}"), "free space there, or set `TMPDIR`")
+        })?;
+        let ledger = SqliteLedger::open(scratch.path().join(LEDGER_FILE), self.clock.now(), Access::ReadWrite)?;
+        Ok(Glance { ledger: Arc::new(ledger), _scratch: Some(scratch) })
     }
 
     fn make_state_dir(&self) -> Result<(), Diagnosis> {

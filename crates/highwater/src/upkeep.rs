@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use highwater_engine::clock::Clock;
 use highwater_engine::ledger::Ledger;
 use highwater_store::SqliteLedger;
 
@@ -13,18 +12,15 @@ use crate::site::Site;
 const PRUNE_ROWS: usize = 1000;
 /// Batches of them at the end of one run; what is left goes at the end of the next.
 const PRUNE_BATCHES_MAX: usize = 20;
-/// Days that rows and backups are kept beside a ledger without a configuration.
+/// Days that rows are kept beside a ledger without a configuration.
 const KEEP_DAYS: u64 = 400;
-const BACKUPS_KEEP: usize = 7;
 const HOURS_A_DAY: i64 = 24;
 
 /// Backs up and forgets. A failure is told and ends nothing: the work of the pass is done and recorded.
 pub(crate) async fn upkeep(site: &Site, ledger: &Arc<SqliteLedger>, output: Output) {
     let now = site.clock.now();
-    let (keep_days, backups) = site.config.as_ref().map_or((KEEP_DAYS, BACKUPS_KEEP), |config| {
-        (config.top.keep_days.get(), config.top.backups_keep.as_usize())
-    });
-    match ledger.backup_if_due(now, backups).await {
+    let keep_days = site.config.as_ref().map_or(KEEP_DAYS, |config| config.top.keep_days.get());
+    match ledger.backup_if_due(now).await {
         Ok(Some(path)) => tracing::info!(path = %path.display(), "the ledger was backed up"),
         Ok(None) => {}
         Err(error) => output.note(format!("warning: the ledger's backup failed: {error}")),

@@ -1,6 +1,5 @@
 //! The wiring: from the configuration to what the engine runs. Owns the registry of kinds: one arm a kind, nowhere else.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,15 +128,19 @@ pub(crate) fn notifier(site: &Site) -> Notifier {
     Notifier::new(targets.collect(), Arc::clone(&site.clock))
 }
 
-/// Makes the directory of the locks that the configuration does not name.
-pub(crate) fn make_lock_dir(spec: &JobSpec, state: &Path) -> Result<(), Diagnosis> {
-    let own = spec.resources.iter().any(|r| r.lock.describe().contains(&state.display().to_string()));
-    if !own {
-        return Ok(());
+/// Makes the directories of the locks that the configuration does not name: those in the state directory.
+///
+/// # Errors
+/// When the state directory cannot be written.
+pub(crate) fn make_lock_dirs(config: &Config, job: &JobConfig) -> Result<(), Diagnosis> {
+    for name in &job.settings.resources {
+        let LockAddress::File(path) = &config.resource(name.as_str())?.1.lock;
+        if let Some(directory) = path.parent().filter(|directory| directory.starts_with(config.state_dir())) {
+            std::fs::create_dir_all(directory).map_err(|e| {
+                Diagnosis::failure("HW-SIT-002", format!("the directory of the locks cannot be made: {e}"), "let this user write the state directory")
+                    .in_file(directory)
+            })?;
+        }
     }
-    let locks = state.join("locks");
-    std::fs::create_dir_all(&locks).map_err(|e| {
-        Diagnosis::failure("HW-SIT-002", format!("the directory of the locks cannot be made: {e}"), "let this user write the state directory")
-            .in_file(locks)
-    })
+    Ok(())
 }

@@ -40,6 +40,11 @@ impl CommandItem {
         self.object.as_deref().and_then(|object| serde_json::from_str(object).ok())
     }
 
+    /// How many bytes it holds in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.key.as_str().len() + self.object.as_deref().map_or(0, str::len)
+    }
+
     /// The item as one JSON object on one line.
     pub(super) fn json_line(&self) -> Vec<u8> {
         let mut line = match &self.object {

@@ -39,9 +39,12 @@ pub(super) fn word(event: NotifyEvent) -> &'static str {
     }
 }
 
-/// Whether the pass came far enough to say that what failed before does not fail any more.
-pub(super) fn shows_health(reason: Reason) -> bool {
-    match reason {
+/// Whether a pass that did not fail came far enough to say that what failed before does not fail any more.
+pub(super) fn got_on(report: &PassReport) -> bool {
+    if report.counts.all() > 0 {
+        return true;
+    }
+    match report.reason {
         Reason::Drained
         | Reason::AlreadyDrained
         | Reason::Pinned
@@ -91,7 +94,7 @@ fn failed(engine: &Engine, report: &PassReport) -> Option<Change> {
     let event = NotifyEvent::Failed;
     match failure_key(report) {
         Some(key) => Some(Change { event, key, message: failed_message(engine, report) }),
-        None => shows_health(report.reason).then(|| Change { event, key: GOOD.to_owned(), message: None }),
+        None => got_on(report).then(|| Change { event, key: GOOD.to_owned(), message: None }),
     }
 }
 

@@ -9,12 +9,15 @@ use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, Command};
 
+use super::message::shortened;
 use super::target::Undelivered;
 use crate::clock::Clock;
 use crate::settings::CommandLine;
 
-/// How much of the end of stderr is kept, in bytes.
-const STDERR_BYTES_MAX: usize = 400;
+/// How much of the end of stderr is kept while the command runs, in bytes.
+const STDERR_BYTES_MAX: usize = 4_096;
+/// How much of its last line is told, in bytes.
+const SAID_BYTES_MAX: usize = 200;
 /// How long stderr may stay open after the command's end, in milliseconds: what it left running may hold it for ever.
 const STDERR_WAIT_MS: u64 = 200;
 /// Shorter arguments are no secrets, and taking them out would make a message unreadable.
@@ -93,11 +96,16 @@ fn program(line: &CommandLine, directory: &Path) -> std::path::PathBuf {
 /// Keeps the end of what the command says, and reads on so that it never waits for us.
 async fn hear(stderr: Option<ChildStderr>, said: &mut Vec<u8>) {
     let Some(mut stderr) = stderr else { return };
-    let mut chunk = [0; STDERR_BYTES_MAX];
+    let mut chunk = [0; 1024];
     // What cannot be read any more is as good as its end.
     while let Ok(bytes @ 1..) = stderr.read(&mut chunk).await {
         said.extend_from_slice(&chunk[..bytes]);
-        said.drain(..said.len().saturating_sub(STDERR_BYTES_MAX));
+        let over = said.len().saturating_sub(STDERR_BYTES_MAX);
+        if over > 0 {
+            // Whole lines only: half an argument would not be known as one.
+            let line = said[over - 1..].iter().position(|byte| *byte == b'\n').map_or(said.len(), |at| over + at);
+            said.drain(..line);
+        }
     }
 }
 
@@ -106,7 +114,8 @@ fn last_line(said: &[u8], line: &CommandLine) -> String {
     let text = String::from_utf8_lossy(said);
     let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let secrets = line.arguments.iter().filter(|argument| argument.chars().count() >= SECRET_CHARS_MIN);
-    secrets.fold(last.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
+    let told = secrets.fold(last.to_owned(), |text, secret| text.replace(secret.as_str(), "***"));
+    shortened(&told, SAID_BYTES_MAX)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What `run --cron` prints: nothing but what changed to halted, 1 or 2, once. Owns that word in the ledger; the printing is
 //! the command's.
 
-use super::change::{GOOD, failure_key, shows_health};
+use super::change::{GOOD, failure_key, got_on};
 use crate::ledger::LedgerResult;
 use crate::pass::Engine;
 use crate::report::{PassReport, Reason};
@@ -28,7 +28,7 @@ async fn changed(engine: &Engine, report: &PassReport) -> LedgerResult<bool> {
         halt.map_or_else(|| "halted".to_owned(), |halt| format!("halted {}", halt.at))
     } else if let Some(key) = failure_key(report) {
         key
-    } else if shows_health(report.reason) {
+    } else if got_on(report) {
         GOOD.to_owned()
     } else {
         return Ok(false);

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::message::shape;
-use super::{command, webhook};
+use super::{DELIVERY_SECS_MAX, command, webhook};
 use crate::clock::Clock;
 use crate::ledger::Notice;
 use crate::settings::{CommandLine, HttpUrl, NotifyEvent, NotifySettings, NotifyTemplate, Problem, SecretText};
@@ -48,16 +48,20 @@ impl Target {
         self.on.contains(&event)
     }
 
-    /// Delivers a notice, within its own time-out and what is `left` of the round.
+    /// The longest that a delivery may take.
+    pub(super) fn span(&self) -> Duration {
+        self.timeout.min(Duration::from_secs(DELIVERY_SECS_MAX))
+    }
+
+    /// Delivers a notice.
     pub(super) async fn deliver(
         &self,
         clock: &dyn Clock,
         http: &OnceLock<reqwest::Client>,
         notice: &Notice,
-        left: Duration,
     ) -> Result<(), Undelivered> {
         let shaped = shape(notice, self.template);
-        let span = self.timeout.min(left);
+        let span = self.span();
         let delivery = async {
             match &self.place {
                 Place::Url { url, headers } => webhook::post(clock, http, url, headers, shaped).await,
@@ -89,7 +93,7 @@ pub(super) enum Undelivered {
         /// Counted from 1.
         number: u64,
     },
-    #[error("{place} took longer than {} ms", span.as_millis())]
+    #[error("{place} took longer than {} ms and was given up", span.as_millis())]
     TimedOut { place: String, span: Duration },
     #[error("the header {name:?} for {place} has a name or a value that HTTP does not take")]
     Header { name: String, place: String },

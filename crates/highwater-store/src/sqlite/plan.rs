@@ -61,8 +61,10 @@ pub(super) fn open_items(
     }
     let rows_left = rows_max.saturating_sub(page.items.len() + page.damaged.len());
     if rows_left > 0 {
+        // Below everything, a damaged rank too.
+        let from_the_first = (i64::MIN, i64::MIN);
         let (rank, position) =
-            after.map_or((-1, -1), |(rank, position)| (i64::from(rank), i64::try_from(position).unwrap_or(i64::MAX)));
+            after.map_or(from_the_first, |(rank, position)| (rank.into(), i64::try_from(position).unwrap_or(i64::MAX)));
         let mut retry = db.prepare_cached(include_str!("plan/retry.sql"))?;
         let mut rows = retry.query(params![Number(id), rank, position, Number(pass), limit(rows_left)])?;
         while let Some(row) = rows.next()? {

@@ -19,12 +19,13 @@ use highwater_engine::recorder::Grouping;
 use highwater_engine::report::ExitCode;
 use highwater_engine::settings::{CommandLine, DurationText, FilePath};
 use highwater_engine::spec::{JobSpec, ResourceSpec};
+use highwater_store::Access;
 use sha2::{Digest, Sha256};
 
 use super::run::{Passes, limit};
 use crate::bar::Progress;
 use crate::cli::{Exec, Global, ListFormat};
-use crate::site::{Access, Site};
+use crate::site::Site;
 use crate::wiring::{self, Wiring};
 use crate::{Done, signals, upkeep};
 
@@ -145,7 +146,11 @@ async fn passes(args: &Exec, site: Site, places: Places) -> Done {
     let job = |child| -> Box<dyn Runner> {
         Box::new(Arc::new(ExecJob::from_settings(&settings, &places.directory, resources.clone(), spec.recurring, wiring.ledger_id(), child)))
     };
-    let ledger = if args.dry_run { site.ledger_to_read() } else { site.ledger(Access::Write) }.map_err(one)?;
+    let glance = if args.dry_run { Some(site.ledger_to_read().map_err(one)?) } else { None };
+    let ledger = match &glance {
+        Some(glance) => Arc::clone(&glance.ledger),
+        None => site.ledger(Access::ReadWrite).map_err(one)?,
+    };
     let engine = site.engine(Arc::clone(&ledger) as Arc<dyn Ledger>, signals::listen());
     let passes = Passes { site: &site, engine: &engine, notifier: wiring::notifier(&site), output, cron: false };
     if args.dry_run {

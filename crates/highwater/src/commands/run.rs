@@ -16,8 +16,9 @@ use crate::bar::{Progress, grouped, span};
 use crate::cli::{Limits, Run};
 use crate::config::JobConfig;
 use crate::output::Output;
-use crate::site::{Access, Site};
+use crate::site::Site;
 use crate::wiring::{self, Wiring};
+use highwater_store::Access;
 use crate::{Done, signals, upkeep};
 
 /// First and longest wait between passes that came to nothing, in seconds.
@@ -40,7 +41,11 @@ pub(crate) async fn run(args: Run, site: Site) -> Done {
         }
     }
     let output = Output { quiet: site.output.quiet || args.cron, ..site.output };
-    let ledger = if args.dry_run { site.ledger_to_read() } else { site.ledger(Access::Write) }.map_err(one)?;
+    let glance = if args.dry_run { Some(site.ledger_to_read().map_err(one)?) } else { None };
+    let ledger = match &glance {
+        Some(glance) => Arc::clone(&glance.ledger),
+        None => site.ledger(Access::ReadWrite).map_err(one)?,
+    };
     let stop = signals::listen();
     let engine = site.engine(Arc::clone(&ledger) as Arc<dyn Ledger>, stop);
     let wiring = Wiring::new(&site);
@@ -48,7 +53,7 @@ pub(crate) async fn run(args: Run, site: Site) -> Done {
     for job in chosen {
         let passes = Passes { site: &site, engine: &engine, notifier: wiring::notifier(&site), output, cron: args.cron };
         let report = if args.dry_run {
-            let (runner, spec) = wiring.runner(config, job, ChildOutput::inherit()).map_err(one)?;
+            let (runner, spec) = wiring.runner(config, job, ChildOutput::Inherit).map_err(one)?;
             let report = runner.rehearse(&engine, &spec).await;
             passes.tell(&report).await;
             report
@@ -87,9 +92,9 @@ pub(crate) struct Passes<'s> {
 impl Passes<'_> {
     async fn of_job(&self, args: &Run, wiring: &Wiring, job: &JobConfig) -> Result<PassReport, highwater_engine::diagnosis::Diagnosis> {
         let Some(config) = &self.site.config else { return Err(super::needs_config("run")) };
-        let (_, mut spec) = wiring.runner(config, job, ChildOutput::inherit())?;
+        let (_, mut spec) = wiring.runner(config, job, ChildOutput::Inherit)?;
         limit(&mut spec, &args.limits);
-        wiring::make_lock_dir(&spec, config.state_dir())?;
+        wiring::make_lock_dirs(config, job)?;
         let progress = Progress::follow(Arc::clone(&self.engine.ledger), Arc::clone(&self.site.clock), &spec, self.output);
         let (runner, _) = wiring.runner(config, job, super::child_output(&progress, self.output))?;
         Ok(self.until(&*runner, &spec, args.until_drained, progress).await)

@@ -1,3 +1,4 @@
 //! What the binary and the house as a whole must do: one integration binary, one module a subject.
 
+mod house;
 mod riders;

@@ -1,0 +1,48 @@
+//! `highwater exec` of a command that does nothing, against `xargs -P` with the same command, items and parallelism; and a
+//! pass with nothing to do.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use highwater_engine::clock::{Clock, SystemClock};
+
+const ITEMS: usize = 5_000;
+const AT_ONCE: &str = "4";
+const ROUNDS: usize = 3;
+
+fn main() {
+    let highwater = env!("CARGO_BIN_EXE_highwater");
+    let clock = SystemClock::new();
+    let mut best = 0.0_f64;
+    for round in 1..=ROUNDS {
+        let dir = tempfile::tempdir().expect("a directory");
+        let list = dir.path().join("ids.txt");
+        let lines: String = (0..ITEMS).map(|n| format!("{n}\n")).collect();
+        std::fs::write(&list, lines).expect("a list");
+        let xargs = seconds(&clock, Command::new("xargs").args(["-a"]).arg(&list).args(["-P", AT_ONCE, "-n1", "true"]));
+        let exec = seconds(&clock, &mut exec(highwater, &list));
+        let again = seconds(&clock, &mut exec(highwater, &list));
+        let ratio = xargs / exec;
+        println!(
+            "round {round}: exec {:.0}/s, xargs {:.0}/s, ratio {ratio:.2}; a pass with nothing to do {:.1} ms",
+            ITEMS as f64 / exec,
+            ITEMS as f64 / xargs,
+            again * 1000.0
+        );
+        best = best.max(ratio);
+    }
+    println!("exec: {best:.2} x xargs -P (limit: 0.70 x)");
+}
+
+fn exec(highwater: &str, list: &Path) -> Command {
+    let mut command = Command::new(highwater);
+    command.args(["exec", "-q", "-P", AT_ONCE, "-w"]).arg(list).args(["--", "true", "{}"]);
+    command
+}
+
+fn seconds(clock: &SystemClock, command: &mut Command) -> f64 {
+    let begun = clock.elapsed();
+    let status = command.stdout(Stdio::null()).status().expect("it starts");
+    assert!(status.success(), "{status}");
+    (clock.elapsed() - begun).as_secs_f64()
+}

@@ -1,1 +1,0 @@
-SELECT position, key FROM item WHERE worklist = ?1 AND position >= ?2 ORDER BY position DESC LIMIT ?3

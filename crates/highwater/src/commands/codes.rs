@@ -1,0 +1,63 @@
+//! The codes of what commands refuse; each has a page in `docs/errors/`.
+
+/// The command needs a configuration and was given a bare ledger.
+pub(super) const NEEDS_CONFIG: &str = "HW-CMD-001";
+/// The job has no worklist yet.
+pub(super) const NO_WORKLIST: &str = "HW-CMD-002";
+/// A word that names no outcome.
+pub(super) const UNKNOWN_OUTCOME: &str = "HW-CMD-003";
+/// A text that is no item's key, or no item has.
+pub(super) const UNKNOWN_KEY: &str = "HW-CMD-004";
+/// `rearm` of a job that is not halted.
+pub(super) const NOT_HALTED: &str = "HW-CMD-005";
+/// `resume` of a job that is not paused.
+pub(super) const NOT_PAUSED: &str = "HW-CMD-006";
+/// `lift` of a resource that is not banned.
+pub(super) const NOT_BANNED: &str = "HW-CMD-007";
+/// A ban of no time.
+pub(super) const EMPTY_BAN: &str = "HW-CMD-008";
+/// A time that cannot be read.
+pub(super) const UNREADABLE_TIME: &str = "HW-CMD-009";
+/// `import markers` does not say, or contradicts, which job it is for.
+pub(super) const WHOSE_MARKERS: &str = "HW-CMD-010";
+/// The answer cannot be printed.
+pub(super) const CANNOT_PRINT: &str = "HW-CMD-011";
+
+/// Every code, in order.
+#[cfg(test)]
+const ALL: [&str; 11] = [
+    NEEDS_CONFIG,
+    NO_WORKLIST,
+    UNKNOWN_OUTCOME,
+    UNKNOWN_KEY,
+    NOT_HALTED,
+    NOT_PAUSED,
+    NOT_BANNED,
+    EMPTY_BAN,
+    UNREADABLE_TIME,
+    WHOSE_MARKERS,
+    CANNOT_PRINT,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::ALL;
+
+    #[test]
+    fn every_code_has_its_page_and_every_page_its_code() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors");
+        for code in ALL {
+            let page = fs::read_to_string(directory.join(format!("{code}.md"))).unwrap_or_default();
+            assert!(page.starts_with(&format!("# {code}: ")), "docs/errors/{code}.md");
+            assert!(page.contains(&format!("error[{code}]: ")), "docs/errors/{code}.md shows no message");
+        }
+        let pages = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        for page in pages {
+            let stem = page.file_stem().unwrap_or_default().to_str().unwrap_or_default().to_owned();
+            assert!(!stem.starts_with("HW-CMD-") || ALL.contains(&&*stem), "{}", page.display());
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! `init`: a configuration that runs as it is. Owns what is said of it; what is written is `config/init.rs`'s.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use highwater_engine::report::ExitCode;
+use serde::Serialize;
+
+use crate::cli::{Global, Init};
+use crate::output::Output;
+use crate::{Done, config};
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    config: &'a PathBuf,
+    created: &'a [PathBuf],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extended: Option<&'a PathBuf>,
+}
+
+pub(crate) fn init(args: &Init, global: &Global) -> Done {
+    let made = config::init(&args.dir).map_err(|error| vec![error])?;
+    let mut text = String::new();
+    for path in &made.created {
+        writeln!(text, "made {}", path.display()).expect("invariant: a String takes every write");
+    }
+    if let Some(path) = &made.extended {
+        writeln!(text, "added to {}", path.display()).expect("invariant: a String takes every write");
+    }
+    // Found without being named when the caller already stands there.
+    let named = if args.dir.as_os_str() == "." { String::new() } else { format!(" --config {}", made.config.display()) };
+    write!(text, "next: `highwater run --all{named}`, then `highwater status{named}`; edit {} for your own work", made.config.display())
+        .expect("invariant: a String takes every write");
+    let answer = Answer { config: &made.config, created: &made.created, extended: made.extended.as_ref() };
+    Output { json: global.json, quiet: global.quiet }.answer(&answer, text);
+    Ok(ExitCode::Drained)
+}

@@ -1,0 +1,107 @@
+//! The commands, one file a verb. Owns what several of them share: whose row a person's word goes to, how the next step is
+//! told, and where commands of items print.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::sync::Arc;
+
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::exec::{Output as ChildOutput, Stream};
+use highwater_engine::ledger::{JobRecord, Ledger};
+use highwater_engine::name::JobName;
+use highwater_engine::report::ExitCode;
+
+use crate::Done;
+use crate::bar::Progress;
+use crate::output::Output;
+use crate::site::Site;
+
+mod alive;
+pub(crate) mod ban;
+pub(crate) mod bans;
+mod codes;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod doctor;
+pub(crate) mod events;
+pub(crate) mod exec;
+pub(crate) mod halt;
+pub(crate) mod import;
+pub(crate) mod init;
+pub(crate) mod items;
+pub(crate) mod lift;
+mod listing;
+pub(crate) mod pause;
+pub(crate) mod rearm;
+pub(crate) mod resume;
+pub(crate) mod retry;
+pub(crate) mod run;
+pub(crate) mod skip;
+pub(crate) mod status;
+pub(crate) mod worklist;
+
+/// What a command that drains nothing comes to: done, or its one error.
+fn done(result: Result<(), Diagnosis>) -> Done {
+    result.map(|()| ExitCode::Drained).map_err(|error| vec![error])
+}
+
+/// The refusal of a command that makes no sense beside a bare ledger.
+fn needs_config(verb: &str) -> Diagnosis {
+    Diagnosis::refusal(
+        codes::NEEDS_CONFIG,
+        format!("found a ledger without a configuration, which `{verb}` needs to know the job"),
+        "call the `highwater exec` that made the ledger again, or leave `--ledger` out and name a configuration",
+    )
+    .at_field("--ledger")
+}
+
+/// The job that a person named, with a row in the ledger for what they say of it.
+async fn job_with_row(site: &Site, ledger: &dyn Ledger, name: &str) -> Result<JobName, Diagnosis> {
+    let job = site.job(ledger, name).await?;
+    if let Some(known) = site.config.as_ref().and_then(|config| config.jobs.get(&job)) {
+        ledger.register_job(&job, known.kind.name()).await?;
+    }
+    Ok(job)
+}
+
+/// A command as a person types it at this site.
+fn call(site: &Site, words: impl Display) -> String {
+    match &site.config {
+        Some(_) => format!("`highwater {words}`"),
+        None => format!("`highwater --ledger {} {words}`", site.ledger_path.display()),
+    }
+}
+
+/// What keeps the next pass of a job from draining, and the way out; else how to start it.
+fn next_pass(site: &Site, record: Option<&JobRecord>, job: &JobName) -> String {
+    match record {
+        Some(JobRecord { halt: Some(_), .. }) => {
+            format!("it is halted: {} lets passes run", call(site, format_args!("rearm {job} --why …")))
+        }
+        Some(JobRecord { paused: Some(_), .. }) => {
+            format!("it is paused: {} lets passes run", call(site, format_args!("resume {job}")))
+        }
+        Some(JobRecord { last_pass: Some(pass), .. }) if pass.ended_at.is_none() => {
+            format!("pass {} sees it before its next item", pass.id)
+        }
+        _ if site.config.is_none() => "the next `highwater exec` takes it up".to_owned(),
+        _ => format!("the next pass takes it up: `highwater run {job}`"),
+    }
+}
+
+/// Where the commands of items print to: above the bar while there is one, and never between lines of JSON.
+fn child_output(progress: &Progress, output: Output) -> ChildOutput {
+    let to_stderr = output.json;
+    let print = move |stream, lines: &[u8]| {
+        // A reader that went away ends the printing, not the work.
+        let _: std::io::Result<()> = match stream {
+            Stream::Stdout if !to_stderr => std::io::stdout().write_all(lines),
+            _ => std::io::stderr().write_all(lines),
+        };
+    };
+    match progress.bar().cloned() {
+        Some(bar) => ChildOutput::Through(Arc::new(move |stream, lines| bar.suspend(|| print(stream, lines)))),
+        None if to_stderr => ChildOutput::Through(Arc::new(print)),
+        None => ChildOutput::Inherit,
+    }
+}
