@@ -163,7 +163,11 @@ impl Notifier {
             };
             if let Err(error) = engine.ledger.settle_notice(notice.no, at, result).await {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(notice.no, error, "what became of a notice could not be recorded; it may be delivered again");
+                tracing::warn!(
+                    notice.no,
+                    error,
+                    "what became of a notice could not be recorded; it may be delivered again"
+                );
                 return Some(format!("what became of notice {} could not be recorded: {error}", notice.no));
             }
             if note.is_some() {
@@ -194,11 +198,7 @@ async fn unless_stopped<T>(engine: &Engine, deliveries: impl Future<Output = T>)
 }
 
 /// What the ledger and what people are told of a delivery that failed.
-fn failed(
-    notice: &Notice,
-    error: &Undelivered,
-    now: Timestamp,
-) -> (Result<(), (String, Timestamp)>, Option<String>) {
+fn failed(notice: &Notice, error: &Undelivered, now: Timestamp) -> (Result<(), (String, Timestamp)>, Option<String>) {
     let why = target::with_sources(error);
     let tells = format!("notice {} ({} {})", notice.no, notice.job, notice.change);
     if since(now, notice.queued_at) >= Duration::from_secs(NOTICE_AGE_DAYS_MAX * DAY_SECS) {

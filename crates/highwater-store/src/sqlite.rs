@@ -10,6 +10,7 @@ mod control;
 mod event;
 mod fault;
 mod fence;
+mod intent;
 mod item;
 mod job;
 mod ledger;
@@ -40,7 +41,8 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, TransactionBehavior};
 
 use self::control::Probe;
-use self::fault::{Failure, Step, of_database, read_only};
+use self::fault::{Step, of_database, other, read_only};
+use crate::check::CheckLine;
 
 /// What the file's header says of whose it is: highwater's ledger.
 const APPLICATION_ID: ApplicationId = ApplicationId(*b"HWLG");
@@ -84,7 +86,7 @@ impl SqliteLedger {
     pub fn open(path: impl AsRef<Path>, now: Timestamp, access: Access) -> LedgerResult<Self> {
         let database = Database::new(path, APPLICATION_ID);
         let backups = backups_of(&database);
-        let opened = |error| of_database(error, format!("cannot open the ledger {}", database.path().display()));
+        let opened = |error| of_database(error, database.path(), "open it");
         let writer = match access {
             Access::ReadWrite => {
                 let mut connection = database.read_write().map_err(opened)?;
@@ -114,14 +116,14 @@ impl SqliteLedger {
     /// What kept the ledger from being read or the backup from being written.
     pub async fn backup_if_due(&self, now: Timestamp) -> LedgerResult<Option<PathBuf>> {
         let backups = self.backups.clone();
-        self.aside("back up", move |_| {
+        self.aside("take a backup", move |_| {
             if !backup::due(backups.last_taken_at(now)?, now, SignedDuration::from_hours(BACKUP_EVERY_HOURS)) {
                 return Ok(None);
             }
             match backups.take(now) {
                 Ok(taken) => Ok(Some(taken.path)),
                 Err(Error::Busy { .. }) => Ok(None),
-                Err(error) => Err(error),
+                Err(error) => Err(error.into()),
             }
         })
         .await
@@ -133,7 +135,7 @@ impl SqliteLedger {
     /// As for [`SqliteLedger::backup_if_due`]; also while another process takes one.
     pub async fn backup(&self, now: Timestamp) -> LedgerResult<PathBuf> {
         let backups = self.backups.clone();
-        self.aside("back up", move |_| backups.take(now).map(|taken| taken.path)).await
+        self.aside("take a backup", move |_| Ok(backups.take(now)?.path)).await
     }
 
     /// The newest backup of the ledger at `path` that is whole; the ledger itself may be damaged or gone.
@@ -143,8 +145,9 @@ impl SqliteLedger {
     pub fn newest_good_backup(path: impl AsRef<Path>) -> LedgerResult<Option<PathBuf>> {
         let database = Database::new(path, APPLICATION_ID);
         let newest = backups_of(&database).newest_good_backup();
-        let message = || format!("cannot look for backups of the ledger {}", database.path().display());
-        newest.map(|found| found.map(|backup| backup.path)).map_err(|error| of_database(error, message()))
+        newest
+            .map(|found| found.map(|backup| backup.path))
+            .map_err(|error| of_database(error, database.path(), "look for its backups"))
     }
 
     /// Reads every page of the file and checks that it holds together. Takes time in proportion to the file.
@@ -152,7 +155,15 @@ impl SqliteLedger {
     /// # Errors
     /// [`LedgerFault::Damaged`] with what was found.
     pub async fn quick_check(&self) -> LedgerResult<()> {
-        self.aside("check", |database| quick_check(&database.read_only()?)).await
+        self.aside("check it", |database| Ok(quick_check(&database.read_only()?)?)).await
+    }
+
+    /// Checks the file, and that every figure is what a count of the rows gives. Takes time in proportion to the file.
+    ///
+    /// # Errors
+    /// What kept the ledger from being read; what is wrong with it is in the lines.
+    pub async fn check(&self) -> LedgerResult<Vec<CheckLine>> {
+        self.aside("check it", check::check).await
     }
 
     /// Finishes what was handed in and closes the file cleanly. Nothing can be written after.
@@ -161,7 +172,7 @@ impl SqliteLedger {
     /// What kept SQLite from closing it; what was written is safe.
     pub async fn close(&self) -> LedgerResult<()> {
         let Some(writer) = &self.writer else { return Ok(()) };
-        writer.stop().await.map_err(|error| of_database(error, self.message("close")))
+        writer.stop().await.map_err(|error| of_database(error, self.path(), "close it"))
     }
 
     /// Runs `look` on one state of the ledger, on the caller's thread: reads are a page at most.
@@ -204,11 +215,7 @@ impl SqliteLedger {
         let Some(writer) = &self.writer else { return read_only(self.path(), doing) };
         match writer.run(work).await {
             Ok(result) => result.map_err(|failure| failure.into_ledger(self.path(), doing)),
-            Err(error) => Err(LedgerError {
-                fault: LedgerFault::Other,
-                message: self.message(doing),
-                source: Some(Box::new(error)),
-            }),
+            Err(error) => Err(other(self.path(), doing, error)),
         }
     }
 
@@ -216,18 +223,13 @@ impl SqliteLedger {
     async fn aside<T, F>(&self, doing: &str, work: F) -> LedgerResult<T>
     where
         T: Send + 'static,
-        F: FnOnce(&Database) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&Database) -> Step<T> + Send + 'static,
     {
         let database = self.database.clone();
-        let message = format!("cannot {doing} the ledger {}", self.path().display());
         match tokio::task::spawn_blocking(move || work(&database)).await {
-            Ok(result) => result.map_err(|error| of_database(error, message)),
-            Err(error) => Err(LedgerError { fault: LedgerFault::Other, message, source: Some(Box::new(error)) }),
+            Ok(result) => result.map_err(|failure| failure.into_ledger(self.path(), doing)),
+            Err(error) => Err(other(self.path(), doing, error)),
         }
-    }
-
-    fn message(&self, doing: &str) -> String {
-        format!("cannot {doing} in the ledger {}", self.path().display())
     }
 
     /// Remembers the time that a caller told, for what the ledger has to date by itself.
@@ -260,6 +262,8 @@ fn refuse_older(database: &Database, opened: impl Fn(Error) -> LedgerError) -> L
     let path = database.path().display();
     Err(LedgerError::new(
         LedgerFault::Denied,
-        format!("the ledger {path} is of an older program, and was opened to read only: a command that writes brings it up to date"),
+        format!(
+            "the ledger {path} is of an older program, and was opened to read only: a command that writes brings it up to date"
+        ),
     ))
 }

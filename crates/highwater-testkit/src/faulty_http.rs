@@ -1,6 +1,7 @@
 //! An HTTP server on the loopback that answers as it is told, badly if so, and remembers what it was asked.
 
 use std::collections::VecDeque;
+use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
@@ -22,6 +23,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 /// What is kept of a request's body; the rest is read and dropped.
 pub const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long [`FaultyHttp::stop`] waits for clients to take their answers.
+const STOP_SECS: u64 = 5;
 
 /// A request as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -225,8 +228,8 @@ impl FaultyHttp {
         lock(&self.requests).clone()
     }
 
-    /// Takes no more requests, finishes the answers under way, hangs up on those that would never end, and returns every
-    /// request that came.
+    /// Takes no more requests, gives the answers that are due without further delay, hangs up on those that would never end,
+    /// and returns every request that came.
     pub async fn stop(mut self) -> Vec<Received> {
         self.stop.send_replace(true);
         // A panic in it is one of the script's, which the client has seen as a closed connection.
@@ -268,7 +271,9 @@ async fn serve(listener: TcpListener, play: Arc<Play>) {
         }
     }
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    let last_words = async { while connections.join_next().await.is_some() {} };
+    // A client that neither reads nor goes is left behind.
+    let _ = tokio::time::timeout(Duration::from_secs(STOP_SECS), last_words).await;
 }
 
 /// One connection, until either side ends it.
@@ -305,13 +310,19 @@ async fn answer(request: Request<Incoming>, play: Arc<Play>) -> Result<Response<
         requests[place].clone()
     };
     let answer = lock(&play.script)(&received);
-    SystemClock::new().sleep(answer.delay).await;
     let mut stopped = play.stopped.clone();
-    if answer.ending == Ending::Silent {
-        // An error means that the server is gone, which is the same.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
+    tokio::select! {
+        () = wait(&answer) => {}
+        _ = stopped.wait_for(|stopped| *stopped) => {}
     }
     answer.response(stopped).ok_or(HangUp)
+}
+
+async fn wait(answer: &Answer) {
+    SystemClock::new().sleep(answer.delay).await;
+    if answer.ending == Ending::Silent {
+        pending().await
+    }
 }
 
 async fn collect(incoming: Incoming) -> (Bytes, bool) {

@@ -60,11 +60,6 @@ impl Keeper {
         &self.ready
     }
 
-    /// True while the script has not ended by itself.
-    pub(crate) fn is_running(&mut self) -> bool {
-        matches!(self.shell.try_wait(), Ok(None))
-    }
-
     /// Lets go, and waits until the script has cleaned up.
     pub(crate) fn let_go(&mut self) {
         drop(self.held.take());

@@ -1,5 +1,6 @@
 //! A PostgreSQL of one's own: made for one test, reached over TCP and a socket, gone with its owner.
 
+use std::ffi::OsStr;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
@@ -48,6 +49,9 @@ pub enum PostgresError {
     /// Its private directory cannot be made.
     #[error("a directory for PostgreSQL cannot be made")]
     Directory(#[source] io::Error),
+    /// The loopback has no port to give.
+    #[error("there is no free port for PostgreSQL")]
+    Port(#[source] io::Error),
     /// It did not start.
     #[error("PostgreSQL of {} does not start", programs.display())]
     Start {
@@ -85,7 +89,8 @@ impl Postgres {
     /// # Errors
     /// See [`PostgresError`].
     pub fn start_with(settings: &[(&str, &str)]) -> Result<Self, PostgresError> {
-        let programs = programs().ok_or(PostgresError::NotInstalled)?;
+        let path = env::var_os("PATH").unwrap_or_default();
+        let programs = programs(&path, Path::new(VERSIONS)).ok_or(PostgresError::NotInstalled)?;
         let user = server_user()?;
         let mut tried = 1;
         loop {
@@ -107,7 +112,7 @@ impl Postgres {
         if let Some((uid, gid)) = user {
             chown(path, Some(uid), Some(gid)).map_err(PostgresError::Directory)?;
         }
-        let port = free_port().map_err(PostgresError::Directory)?;
+        let port = free_port().map_err(PostgresError::Port)?;
 
         let mut init_options = format!("--username={ROLE} --auth=trust --encoding=UTF8 --no-locale");
         if settings.contains(&("fsync", "off")) {
@@ -158,12 +163,12 @@ impl Postgres {
     }
 }
 
-/// The directory of initdb and its kin: the one on `PATH`, else the newest version installed.
-fn programs() -> Option<PathBuf> {
-    let on_path = env::var_os("PATH").into_iter().flat_map(|path| env::split_paths(&path).collect::<Vec<_>>());
+/// The directory of initdb and its kin: the one on `path`, else that of the newest version in `versions`.
+fn programs(path: &OsStr, versions: &Path) -> Option<PathBuf> {
     // A link to initdb alone would not do: it looks for its kin beside itself.
-    let on_path = on_path.filter_map(|directory| fs::canonicalize(directory.join("initdb")).ok()?.parent().map(Path::to_owned));
-    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(VERSIONS)
+    let on_path = env::split_paths(path)
+        .filter_map(|directory| fs::canonicalize(directory.join("initdb")).ok()?.parent().map(Path::to_owned));
+    let mut installed: Vec<(u32, PathBuf)> = fs::read_dir(versions)
         .into_iter()
         .flatten()
         .filter_map(|entry| {
@@ -171,11 +176,11 @@ fn programs() -> Option<PathBuf> {
             Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin")))
         })
         .collect();
-    versions.sort_unstable();
-    let newest_first = versions.into_iter().rev().map(|(_, directory)| directory);
-    on_path.chain(newest_first).find(|directory| {
-        ["initdb", "pg_ctl", "postgres"].iter().all(|program| directory.join(program).is_file())
-    })
+    installed.sort_unstable();
+    let newest_first = installed.into_iter().rev().map(|(_, directory)| directory);
+    on_path
+        .chain(newest_first)
+        .find(|directory| ["initdb", "pg_ctl", "postgres"].iter().all(|program| directory.join(program).is_file()))
 }
 
 /// The user to run the server as; `None` is ourselves.
@@ -189,4 +194,35 @@ fn server_user() -> Result<Option<(u32, u32)>, PostgresError> {
 
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn install(directory: &Path) -> PathBuf {
+        fs::create_dir_all(directory).unwrap();
+        for program in ["initdb", "pg_ctl", "postgres"] {
+            fs::write(directory.join(program), "").unwrap();
+        }
+        directory.to_owned()
+    }
+
+    #[test]
+    fn the_newest_version_is_found_and_path_goes_before_it() {
+        let root = TempDir::new().unwrap();
+        let versions = root.path().join("versions");
+        let path = root.path().join("path");
+        assert_eq!(programs(path.as_os_str(), &versions), None, "nothing is installed");
+        install(&versions.join("9/bin"));
+        let newest = install(&versions.join("15/bin"));
+        // Without its kin, an initdb is of no use.
+        fs::create_dir_all(versions.join("16/bin")).unwrap();
+        fs::write(versions.join("16/bin/initdb"), "").unwrap();
+        assert_eq!(programs(path.as_os_str(), &versions), Some(newest));
+        let elsewhere = install(&root.path().join("elsewhere"));
+        fs::create_dir_all(&path).unwrap();
+        std::os::unix::fs::symlink(elsewhere.join("initdb"), path.join("initdb")).unwrap();
+        assert_eq!(programs(path.as_os_str(), &versions), Some(fs::canonicalize(elsewhere).unwrap()));
+    }
 }

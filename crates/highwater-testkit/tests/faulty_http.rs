@@ -110,9 +110,11 @@ async fn a_delayed_answer_does_not_hold_up_another() {
     let mut slow = TcpStream::connect(server.address()).await.unwrap();
     slow.write_all(get("/slow").as_bytes()).await.unwrap();
     assert_eq!(body(&exchange(&server, &get("/quick")).await.unwrap()), "quick");
-    drop(server);
-    // The drop closes what is under way.
-    assert!(!matches!(slow.read(&mut [0]).await, Ok(1..)));
+    // Stopping does not wait for the hour.
+    server.stop().await;
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(body(&answer), "slow");
 }
 
 #[tokio::test]
@@ -125,4 +127,13 @@ async fn a_body_that_the_client_breaks_off_is_recorded_as_broken() {
     let _ = stream.read(&mut [0; 1024]).await;
     let requests = server.stop().await;
     assert_eq!((requests[0].body.as_ref(), requests[0].complete), (&b"abc"[..], false));
+}
+
+#[tokio::test]
+async fn dropping_the_server_closes_its_connections() {
+    let server = FaultyHttp::start(|_| Answer::silence()).await.unwrap();
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(get("/").as_bytes()).await.unwrap();
+    drop(server);
+    assert!(!matches!(stream.read(&mut [0]).await, Ok(1..)));
 }

@@ -84,7 +84,8 @@ impl Backups {
         let _one_at_a_time = self.lock()?;
         self.sweep()?;
 
-        let backup = Backup { path: self.directory.join(self.file_name(now)), taken_at: now };
+        let name = self.file_name(now);
+        let backup = Backup { taken_at: self.taken_at(&name).unwrap_or(now), path: self.directory.join(name) };
         let (_nursery, unborn) = nursery(&backup.path, PURPOSE)?;
         let Some(target) = unborn.to_str() else {
             let error = io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8");

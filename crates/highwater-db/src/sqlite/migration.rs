@@ -175,7 +175,9 @@ struct Applied {
 }
 
 fn applied(connection: &Connection) -> rusqlite::Result<Vec<Applied>> {
-    if !connection.table_exists(None, "schema_migration")? {
+    // Asked with a statement: SQLite's own question for a table answers from what the connection last knew of the schema,
+    // and would not see the table that another process has made since.
+    if !connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'schema_migration'")?.exists([])? {
         return Ok(Vec::new());
     }
     connection

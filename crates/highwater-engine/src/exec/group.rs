@@ -14,7 +14,7 @@ pub(super) const KILLED_WAIT_SECS: u64 = 60;
 
 /// A process group. Its number is its first process's, which the kernel gives to no other while a member is left, or while
 /// that first process was not waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Group(Pid);
 
 /// What is left of a group after SIGKILL.

@@ -52,7 +52,7 @@ pub(super) async fn end(
 
 #[cfg(target_os = "linux")]
 mod search {
-    use std::collections::BTreeMap;
+    use std::collections::HashMap;
     use std::fs::File;
     use std::io::Read;
 
@@ -62,7 +62,7 @@ mod search {
     use crate::name::PassId;
 
     /// The groups of the processes that carry a mark, but never our own: whoever started this process is not left over.
-    pub(super) fn marked(marks: &[(PassId, String)]) -> BTreeMap<Group, PassId> {
+    pub(super) fn marked(marks: &[(PassId, String)]) -> HashMap<Group, PassId> {
         let marks: Vec<_> = marks.iter().map(|(pass, mark)| (*pass, format!("{RUN_VARIABLE}={mark}").into_bytes())).collect();
         let own = Group::own();
         let found = processes().filter_map(|pid| {

@@ -68,13 +68,8 @@ impl ExecJob {
 
 /// How a command ended, in words: `exit 5`, `signal 9 (SIGKILL)`.
 fn described(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit {code}"),
-        (None, Some(signal)) => match signal_name(signal) {
-            Some(name) => format!("signal {signal} ({name})"),
-            None => format!("signal {signal}"),
-        },
-        (None, None) => "an unknown end".to_owned(),
+    match status.code() {
+        Some(code) => format!("exit {code}"),
+        None => status.to_string().replacen("signal: ", "signal ", 1),
     }
 }

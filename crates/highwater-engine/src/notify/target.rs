@@ -65,7 +65,7 @@ impl Target {
         let delivery = async {
             match &self.place {
                 Place::Url { url, headers } => webhook::post(clock, http, url, headers, shaped).await,
-                Place::Command { line, directory } => command::run(clock, line, directory, shaped.body).await,
+                Place::Command { line, directory } => command::run(line, directory, shaped.body).await,
             }
         };
         tokio::select! {

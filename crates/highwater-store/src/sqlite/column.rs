@@ -1,8 +1,6 @@
 //! How values of the engine stand in columns. Owns their encoding; a value that cannot be read is an error of its row (see
 //! [`super::fault::is_row_damage`]).
 
-use std::error::Error;
-
 use highwater_engine::name::{ItemKey, JobName, LockEpoch, PassId, ResourceName, WorklistId};
 use highwater_engine::outcome::OutcomeKind;
 use highwater_engine::report::ExitCode;
@@ -135,14 +133,10 @@ impl FromSql for Exit {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         use ExitCode::{Checkpoint, Drained, Failed, Halted, Refused};
         let number = value.as_i64()?;
-        let code = [Drained, Checkpoint, Failed, Refused, Halted].into_iter().find(|code| i64::from(code.number()) == number);
+        let code =
+            [Drained, Checkpoint, Failed, Refused, Halted].into_iter().find(|code| i64::from(code.number()) == number);
         code.map(Self).ok_or(FromSqlError::OutOfRange(number))
     }
-}
-
-/// Makes an error of a value inside a row that was read without its column being known to SQLite.
-pub(super) fn unreadable(column: usize, error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, Box::new(error))
 }
 
 #[cfg(test)]

@@ -39,32 +39,47 @@ impl Failure {
 
     /// The failure as the ledger at `path` reports it; `doing` is a verb with its object.
     pub(super) fn into_ledger(self, path: &Path, doing: &str) -> LedgerError {
-        let message = format!("cannot {doing} in the ledger {}", path.display());
         match self {
             Self::Refused(error) => error,
             Self::Sqlite(error) if is_row_damage(&error) => LedgerError {
                 fault: LedgerFault::Damaged,
-                message: format!("{message}: a row of it cannot be read"),
+                message: format!("{}: a row of it cannot be read", cannot(path, doing)),
                 source: Some(Box::new(error)),
             },
-            Self::Sqlite(error) => of_database(Error::from_sqlite(path, error), message),
-            Self::Database(error) => of_database(error, message),
+            Self::Sqlite(error) => of_database(Error::from_sqlite(path, error), path, doing),
+            Self::Database(error) => of_database(error, path, doing),
         }
     }
 }
 
-/// An error of the database below as the ledger's, with `message` above it.
-pub(super) fn of_database(error: Error, message: String) -> LedgerError {
+/// An error of the database below as the ledger's.
+pub(super) fn of_database(error: Error, path: &Path, doing: &str) -> LedgerError {
     let fault = match &error {
         Error::Missing { .. } => LedgerFault::NotThere,
         Error::Damaged { .. } | Error::NotADatabase { .. } => LedgerFault::Damaged,
         Error::DiskFull { .. } => LedgerFault::Full,
         Error::NoAccess { .. } => LedgerFault::Denied,
         Error::Newer { .. } => LedgerFault::Newer,
-        Error::WrongApplicationId { .. } | Error::MigrationChanged { .. } | Error::MigrationGap { .. } => LedgerFault::Foreign,
+        Error::WrongApplicationId { .. } | Error::MigrationChanged { .. } | Error::MigrationGap { .. } => {
+            LedgerFault::Foreign
+        }
         _ => LedgerFault::Other,
     };
-    LedgerError { fault, message, source: Some(Box::new(error)) }
+    LedgerError { fault, ..other(path, doing, error) }
+}
+
+/// A failure that is none of the ledger's file.
+pub(super) fn other(path: &Path, doing: &str, error: impl std::error::Error + Send + Sync + 'static) -> LedgerError {
+    LedgerError { fault: LedgerFault::Other, message: cannot(path, doing), source: Some(Box::new(error)) }
+}
+
+/// What stops a write to a ledger that was opened to read.
+pub(super) fn read_only<T>(path: &Path, doing: &str) -> LedgerResult<T> {
+    Err(LedgerError::new(LedgerFault::Denied, format!("{}: it was opened to read only", cannot(path, doing))))
+}
+
+fn cannot(path: &Path, doing: &str) -> String {
+    format!("ledger {}: cannot {doing}", path.display())
 }
 
 /// True where SQLite read a row whose values are not what this program writes.
@@ -77,7 +92,10 @@ pub(super) fn is_row_damage(error: &rusqlite::Error) -> bool {
 }
 
 /// The rows of a list that can be read. One that cannot stops nothing (R14): it is logged and left out.
-pub(super) fn readable<T>(rows: impl Iterator<Item = rusqlite::Result<T>>, table: &'static str) -> rusqlite::Result<Vec<T>> {
+pub(super) fn readable<T>(
+    rows: impl Iterator<Item = rusqlite::Result<T>>,
+    table: &'static str,
+) -> rusqlite::Result<Vec<T>> {
     let mut list = Vec::new();
     for row in rows {
         match row {
@@ -97,10 +115,4 @@ pub(super) fn lenient<T>(value: rusqlite::Result<Option<T>>) -> rusqlite::Result
         Err(error) if is_row_damage(&error) => Ok(None),
         value => value,
     }
-}
-
-/// What stops a write to a ledger that was opened to read.
-pub(super) fn read_only<T>(path: &Path, doing: &str) -> LedgerResult<T> {
-    let message = format!("cannot {doing} in the ledger {}: it was opened to read only", path.display());
-    Err(LedgerError::new(LedgerFault::Denied, message))
 }

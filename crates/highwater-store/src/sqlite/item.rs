@@ -116,7 +116,8 @@ pub(super) fn of_known_keys(db: &Connection, id: WorklistId, keys: &[ItemKey]) -
         positions.dedup();
         return Ok(positions);
     }
-    let more = if unknown.len() > NAMED_KEYS { format!(" and {} more", unknown.len() - NAMED_KEYS) } else { String::new() };
+    let more =
+        if unknown.len() > NAMED_KEYS { format!(" and {} more", unknown.len() - NAMED_KEYS) } else { String::new() };
     unknown.truncate(NAMED_KEYS);
     Err(Failure::not_there(format!("worklist {id} has no item {}{more}; nothing was changed", unknown.join(", "))))
 }
@@ -170,7 +171,7 @@ fn key_as_shown(value: ValueRef<'_>) -> ItemKey {
     let text = String::from_utf8_lossy(value.as_bytes().unwrap_or_default());
     let text: String = text.replace('\0', "\u{fffd}").chars().take(ITEM_KEY_BYTES_MAX / 4).collect();
     let exact = value.as_str().ok().and_then(|key| ItemKey::new(key).ok());
-    exact.or_else(|| ItemKey::new(text).ok()).unwrap_or_else(|| {
-        ItemKey::new("\u{fffd}").expect("invariant: one character is a key")
-    })
+    exact
+        .or_else(|| ItemKey::new(text).ok())
+        .unwrap_or_else(|| ItemKey::new("\u{fffd}").expect("invariant: one character is a key"))
 }

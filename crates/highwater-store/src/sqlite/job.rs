@@ -2,12 +2,13 @@
 
 use highwater_engine::ledger::{Halt, JobRecord, JobState, Who, Word};
 use highwater_engine::name::{JobName, WorklistId};
+use highwater_engine::worklist::WorklistState;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::{Micros, Name, Number};
 use super::fault::{Failure, Step, readable};
-use super::{event, pass, worklist};
+use super::{event, pass, watermark, worklist};
 
 /// What a job's own row says.
 pub(super) struct JobRow {
@@ -125,6 +126,29 @@ pub(super) fn reopen(db: &Connection, job: &JobName, word: &Word) -> Step<()> {
     event::add(db, "reopen", Some(job), None, word)
 }
 
+/// Closes a worklist every item of which is terminal (R3), the job with it, and stamps watermarks.
+pub(super) fn seal_drained(
+    db: &Connection,
+    id: WorklistId,
+    watermarks: &[(String, Timestamp)],
+    word: &Word,
+) -> Step<()> {
+    let record = worklist::whole(db, id)?;
+    let (job, open) = (&record.job, record.tally.open());
+    if open > 0 {
+        return Err(Failure::not_there(format!("worklist {id} of job {job} is not drained: {open} items are open")));
+    }
+    for (name, value) in watermarks {
+        watermark::set(db, job, name, *value)?;
+    }
+    if record.state == WorklistState::Drained {
+        return Ok(());
+    }
+    worklist::close_drained(db, id, word.at)?;
+    set_drained(db, job, true)?;
+    event::add(db, "drained", Some(job), None, word)
+}
+
 pub(super) fn set_drained(db: &Connection, job: &JobName, drained: bool) -> Step<()> {
     db.prepare_cached(include_str!("job/set_drained.sql"))?.execute(params![Name(job), drained])?;
     Ok(())
@@ -176,7 +200,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<JobRow> {
 fn read_halt(row: &Row<'_>, [at, by, why, evidence]: [&str; 4]) -> rusqlite::Result<Option<Halt>> {
     let Some(at) = row.get::<_, Option<Micros>>(at)? else { return Ok(None) };
     let text = |column: &str| {
-        if column.is_empty() { Ok(String::new()) } else { row.get::<_, Option<String>>(column).map(Option::unwrap_or_default) }
+        if column.is_empty() {
+            Ok(String::new())
+        } else {
+            row.get::<_, Option<String>>(column).map(Option::unwrap_or_default)
+        }
     };
     Ok(Some(Halt { at: at.0, who: Who(text(by)?), why: text(why)?, evidence: text(evidence)? }))
 }

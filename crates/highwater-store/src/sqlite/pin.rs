@@ -7,7 +7,7 @@ use highwater_engine::worklist::{Appended, NewItem, WorklistRecord, WorklistStat
 use jiff::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, TransactionBehavior, params};
 
-use super::column::{Count, Keyword, Micros, Name, Number, limit};
+use super::column::{Count, Keyword, Micros, Name, Number};
 use super::fault::{Failure, Step};
 use super::{event, fence, item, job, prune, seen, worklist};
 
@@ -85,7 +85,10 @@ pub(super) fn begin(db: &Connection, fence: &Fence, name: &JobName, mode: PinMod
 /// Adds items after those that are there.
 pub(super) fn append(connection: &mut Connection, fence: &Fence, id: WorklistId, items: &[NewItem]) -> Step<Appended> {
     if items.len() > APPEND_ITEMS_MAX {
-        let message = format!("{} items were to be added to worklist {id} at once; expected {APPEND_ITEMS_MAX} at most", items.len());
+        let message = format!(
+            "{} items were to be added to worklist {id} at once; expected {APPEND_ITEMS_MAX} at most",
+            items.len()
+        );
         return Err(Failure::not_there(message));
     }
     seen::attach(connection)?;
@@ -152,7 +155,10 @@ impl<'c> Append<'c> {
         let (key, payload): (Name<ItemKey>, Vec<u8>) =
             there.query_row(params![Number(self.id), Count(position)], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if key.0 != given.key {
-            return Err(Failure::not_there(format!("keys {} and {} have one hash and cannot be told apart", key.0, given.key)));
+            return Err(Failure::not_there(format!(
+                "keys {} and {} have one hash and cannot be told apart",
+                key.0, given.key
+            )));
         }
         self.appended.duplicates += 1;
         if payload != given.payload {

@@ -66,7 +66,7 @@ fn keep(
     at: Timestamp,
     why: &str,
 ) -> Step<()> {
-    let Some(row) = as_json(&mut db.prepare_cached(select)?, id, position)? else { return Ok(()) };
+    let Some(row) = as_json(&mut *db.prepare_cached(select)?, id, position)? else { return Ok(()) };
     let values = params![Micros(at), table, Number(id), Count(position), why, row.to_string()];
     db.prepare_cached(include_str!("quarantine/add.sql"))?.execute(values)?;
     let record = worklist::known(db, id)?;
@@ -80,7 +80,7 @@ fn keep(
 
 /// The row as a JSON object; what is not text or a number is written in hexadecimal.
 fn as_json(select: &mut Statement<'_>, id: WorklistId, position: u64) -> Step<Option<Value>> {
-    let columns: Vec<String> = select.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = select.column_names().map(str::to_owned).collect();
     let mut rows = select.query(params![Number(id), Count(position)])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let mut object = Map::new();

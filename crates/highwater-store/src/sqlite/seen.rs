@@ -67,7 +67,7 @@ pub(super) fn bring_up_to_date(db: &Connection, worklist: WorklistId, first: u64
     let mut keys = db.prepare_cached(include_str!("pin/keys_from.sql"))?;
     let mut rows = keys.query(params![Number(worklist), Count(first)])?;
     while let Some(row) = rows.next()? {
-        add(db, worklist, &hash(&row.get::<_, Name<ItemKey>>(1)?.0.as_str()), row.get::<_, Count>(0)?.0)?;
+        add(db, worklist, &hash(row.get::<_, Name<ItemKey>>(1)?.0.as_str()), row.get::<_, Count>(0)?.0)?;
     }
     set_items(db, worklist, unpinned)
 }

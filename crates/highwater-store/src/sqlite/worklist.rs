@@ -80,8 +80,7 @@ fn set_state(db: &Connection, id: WorklistId, state: WorklistState, closed_at: O
 }
 
 pub(super) fn set_input_sign(db: &Connection, id: WorklistId, sign: &str) -> Step<()> {
-    let changed =
-        db.prepare_cached(include_str!("worklist/set_input_sign.sql"))?.execute(params![Number(id), sign])?;
+    let changed = db.prepare_cached(include_str!("worklist/set_input_sign.sql"))?.execute(params![Number(id), sign])?;
     if changed == 0 {
         return Err(Failure::not_there(format!("worklist {id} has no given input")));
     }

@@ -1,0 +1,1 @@
+SELECT count(*) FROM item WHERE worklist = ?1 AND position < ?2

@@ -1,0 +1,85 @@
+//! `events`: the audit trail, oldest first. Owns how `--since` is read.
+
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::ledger::{Event, EventFilter, Ledger, PAGE_ROWS_MAX};
+use highwater_engine::settings::DurationText;
+use jiff::Timestamp;
+
+use super::listing::{self, Reader};
+use super::{codes, done};
+use crate::Done;
+use crate::cli::Events;
+use crate::site::Site;
+use crate::table::{Columns, line, moment};
+
+pub(crate) async fn events(args: Events, site: Site) -> Done {
+    done(listed(&args, &site).await)
+}
+
+async fn listed(args: &Events, site: &Site) -> Result<(), Diagnosis> {
+    let since = args.since.as_deref().map(|text| moment_of(text, site.clock.now())).transpose()?;
+    let ledger = site.ledger_to_read()?;
+    let job = match &args.job {
+        Some(name) => Some(site.job(&*ledger, name).await?),
+        None => None,
+    };
+    let mut filter = EventFilter { job, since, after: 0 };
+    let mut columns = Columns::new(["at", "act", "on", "who", "why"]);
+    let mut reader = Reader::There;
+    while reader == Reader::There {
+        let page = ledger.events(&filter, PAGE_ROWS_MAX).await?;
+        let Some(last) = page.last() else { break };
+        filter.after = last.no;
+        reader = listing::print(&match site.output.json {
+            true => listing::json_lines(&page),
+            false => columns.page(&page.iter().map(row).collect::<Vec<_>>()).into_bytes(),
+        })?;
+    }
+    if filter.after == 0 {
+        site.output.note("no events");
+    }
+    Ok(())
+}
+
+fn row(event: &Event) -> [String; 5] {
+    let on = match (&event.job, &event.resource) {
+        (Some(job), _) => job.to_string(),
+        (None, Some(resource)) => resource.to_string(),
+        (None, None) => "-".to_owned(),
+    };
+    [moment(event.at).to_string(), event.act.clone(), on, event.who.0.clone(), line(&event.why)]
+}
+
+/// A moment as a person names it: itself, or how long ago.
+fn moment_of(text: &str, now: Timestamp) -> Result<Timestamp, Diagnosis> {
+    let ago = || text.parse::<DurationText>().ok().and_then(|span| now.checked_sub(span.get()).ok());
+    text.parse::<Timestamp>().ok().or_else(ago).ok_or_else(|| {
+        Diagnosis::refusal(
+            codes::UNREADABLE_TIME,
+            format!("found {text:?}, expected a time such as 2026-11-20T12:00:00Z or a span such as \"2 days\""),
+            "correct the time; without a zone it is no moment: end it with `Z` for UTC",
+        )
+        .at_field("--since")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_takes_a_moment_or_a_span() {
+        let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+        for (text, moment) in [
+            ("2026-11-20T10:00:00Z", "2026-11-20T10:00:00Z"),
+            ("2026-11-20T10:00:00+02:00", "2026-11-20T08:00:00Z"),
+            ("2 days", "2026-11-18T12:00:00Z"),
+            ("90m", "2026-11-20T10:30:00Z"),
+        ] {
+            assert_eq!(moment_of(text, now).unwrap().to_string(), moment, "{text}");
+        }
+        for text in ["yesterday", "2026-11-20", "2026-11-20T10:00:00", "", "5"] {
+            assert_eq!(moment_of(text, now).unwrap_err().code, codes::UNREADABLE_TIME, "{text}");
+        }
+    }
+}

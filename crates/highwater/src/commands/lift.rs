@@ -1,0 +1,36 @@
+//! `lift`: ends a ban; the only way to shorten one.
+
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::ledger::Ledger;
+use highwater_engine::name::ResourceName;
+use serde::Serialize;
+
+use super::{call, codes, done};
+use crate::Done;
+use crate::cli::Lift;
+use crate::site::{Access, Site};
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    resource: &'a ResourceName,
+    lifted: bool,
+}
+
+pub(crate) async fn lift(args: Lift, site: Site) -> Done {
+    done(lifted(&args, &site).await)
+}
+
+async fn lifted(args: &Lift, site: &Site) -> Result<(), Diagnosis> {
+    let ledger = site.ledger(Access::Write)?;
+    let resource = site.resource(&*ledger, &args.resource).await?;
+    if !ledger.lift_ban(&resource, &site.word(&args.why)).await? {
+        return Err(Diagnosis::refusal(
+            codes::NOT_BANNED,
+            format!("{resource} is not banned; expected a resource that is, and nothing was changed"),
+            format!("look with {}", call(site, "bans")),
+        ));
+    }
+    let text = format!("{resource}: the ban is lifted; the next pass of its jobs may contact it");
+    site.output.answer(&Answer { resource: &resource, lifted: true }, text);
+    Ok(())
+}

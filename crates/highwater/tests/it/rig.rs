@@ -1,0 +1,205 @@
+//! A place to run the built binary in: a directory with a configuration, a list and scripts. Owns how it is called and what is
+//! read off it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use highwater_engine::clock::{Clock, SystemClock};
+use serde_json::Value;
+
+/// The binary under test.
+pub(crate) const HIGHWATER: &str = env!("CARGO_BIN_EXE_highwater");
+/// Longest wait for something that is to happen.
+const WAIT: Duration = Duration::from_secs(60);
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Ended {
+    /// The one JSON object it printed.
+    pub(crate) fn json(&self) -> Value {
+        let line = self.stdout.lines().last().unwrap_or_default();
+        serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}
+
+/// The place.
+pub(crate) struct Rig {
+    pub(crate) dir: tempfile::TempDir,
+}
+
+impl Rig {
+    /// A directory with a `highwater.toml`.
+    pub(crate) fn new(config: &str) -> Self {
+        let rig = Self { dir: tempfile::tempdir().unwrap() };
+        rig.write("highwater.toml", config);
+        rig
+    }
+
+    /// One exec job `load` over `items`, which runs the shell `script` with the item as `$1`.
+    pub(crate) fn load(items: &[&str], script: &str, more: &str) -> Self {
+        let rig = Self::new(&format!(
+            "[job.load]\nkind = \"exec\"\nworklist = \"ids.txt\"\ncommand = [\"./load\", \"{{}}\"]\nresources = [\"r\"]\n{more}\n[resource.r]\nlock = \"file:r.lock\"\n"
+        ));
+        rig.list(items);
+        rig.script("load", script);
+        rig
+    }
+
+    pub(crate) fn list(&self, items: &[&str]) {
+        let text: String = items.iter().map(|i| format!("{i}\n")).collect();
+        self.write("ids.txt", &text);
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    pub(crate) fn script(&self, name: &str, text: &str) {
+        self.write(name, &format!("#!/bin/sh\n{text}\n"));
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// The lines that scripts appended to `log`.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.read("log").lines().map(str::to_owned).collect()
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(HIGHWATER);
+        command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
+        command.env_remove("HIGHWATER_CONFIG").env("NO_COLOR", "1");
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
+        self.command(args).output().unwrap().into()
+    }
+
+    /// One pass of `load`: its exit code and its reason.
+    pub(crate) fn pass(&self) -> (i32, String) {
+        self.pass_with(&[])
+    }
+
+    pub(crate) fn pass_with(&self, more: &[&str]) -> (i32, String) {
+        let args: Vec<&str> = ["--json", "run", "load"].iter().chain(more).copied().collect();
+        let ended = self.run(&args);
+        let json = ended.json();
+        let reason = json["reason"].as_str().unwrap_or_else(|| panic!("no reason: {ended:?}")).to_owned();
+        (ended.code, reason)
+    }
+
+    /// Runs and expects success.
+    pub(crate) fn ok(&self, args: &[&str]) -> Ended {
+        let ended = self.run(args);
+        assert_eq!(ended.code, 0, "{args:?}: {ended:?}");
+        ended
+    }
+
+    /// Starts it with its output kept.
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
+        self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Waits until `log` has so many lines.
+    pub(crate) fn wait_for_log(&self, lines: usize) {
+        wait_until(&format!("{lines} lines in the log"), || self.log().len() >= lines);
+    }
+
+    /// The figures of the job's worklist.
+    pub(crate) fn tally(&self) -> Value {
+        let items = self.ok(&["--json", "items", "load"]);
+        let mut count = serde_json::Map::new();
+        for line in items.stdout.lines() {
+            let item: Value = serde_json::from_str(line).unwrap();
+            let word = match item["outcome"].as_str() {
+                Some("failed" | "deferred") => "retry",
+                Some(word) => word,
+                None => "open",
+            };
+            let n = count.get(word).and_then(Value::as_u64).unwrap_or(0);
+            count.insert(word.to_owned(), Value::from(n + 1));
+        }
+        Value::Object(count)
+    }
+}
+
+/// Waits until it is so.
+pub(crate) fn wait_until(what: &str, so: impl Fn() -> bool) {
+    let clock = SystemClock::new();
+    while !so() {
+        assert!(clock.elapsed() < WAIT, "waited too long for {what}");
+        nap();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test that waits for another process")]
+fn nap() {
+    std::thread::sleep(LOOK_EVERY);
+}
+
+/// Sends a signal to a process of ours.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// The result of a started call.
+pub(crate) fn end(child: Child) -> Ended {
+    child.wait_with_output().unwrap().into()
+}
+
+/// A holder of a lock by util-linux `flock`, until it is dropped.
+pub(crate) struct Flock(Child);
+
+impl Flock {
+    pub(crate) fn hold(lock: &Path) -> Self {
+        let child = Command::new("flock")
+            .args(["-n", "-o"])
+            .arg(lock)
+            .args(["sh", "-c", "echo held; exec sleep 600"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut holder = Self(child);
+        let mut line = [0; 5];
+        std::io::Read::read_exact(holder.0.stdout.as_mut().unwrap(), &mut line).unwrap();
+        holder
+    }
+}
+
+impl Drop for Flock {
+    fn drop(&mut self) {
+        // flock waits for its child; both go, so that the lock does.
+        let _ = Command::new("pkill").args(["-P", &self.0.id().to_string()]).status();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
