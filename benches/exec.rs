@@ -20,12 +20,12 @@ fn main() {
         let lines: String = (0..ITEMS).map(|n| format!("{n}\n")).collect();
         std::fs::write(&list, lines).expect("a list");
         let xargs = seconds(&clock, Command::new("xargs").args(["-a"]).arg(&list).args(["-P", AT_ONCE, "-n1", "true"]));
-        let exec = seconds(&clock, &mut exec(highwater, &list));
+        let took = seconds(&clock, &mut exec(highwater, &list));
         let again = seconds(&clock, &mut exec(highwater, &list));
-        let ratio = xargs / exec;
+        let ratio = xargs / took;
         println!(
             "round {round}: exec {:.0}/s, xargs {:.0}/s, ratio {ratio:.2}; a pass with nothing to do {:.1} ms",
-            ITEMS as f64 / exec,
+            ITEMS as f64 / took,
             ITEMS as f64 / xargs,
             again * 1000.0
         );

@@ -22,6 +22,6 @@ pub use connect::{ApplicationId, Database};
 pub use error::{Cause, Error};
 pub use migration::{Migration, Pending, migrate, pending};
 pub use reader::Reader;
-pub use writer::{Writer, WriterError};
 /// The SQLite binding, so that owners of a schema speak the version that the connections here have.
 pub use rusqlite;
+pub use writer::{Writer, WriterError};

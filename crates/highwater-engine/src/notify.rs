@@ -70,7 +70,7 @@ impl Notifier {
     pub async fn after_pass(&self, engine: &Engine, spec: &JobSpec, report: &PassReport) -> Vec<String> {
         match self.queue(engine, spec, report).await {
             Ok(()) => self.deliver_waiting(engine).await,
-            Err(error) => self.tell_unremembered(engine, report, &error).await,
+            Err(error) => self.tell_unremembered(engine, spec, report, &error).await,
         }
     }
 
@@ -93,10 +93,16 @@ impl Notifier {
 
     /// A pass that failed in a ledger that cannot remember that it was told (a full disk) is told each time: rather twice
     /// than never. Every other change is still in the ledger for the next pass to see.
-    async fn tell_unremembered(&self, engine: &Engine, report: &PassReport, error: &LedgerError) -> Vec<String> {
+    async fn tell_unremembered(
+        &self,
+        engine: &Engine,
+        spec: &JobSpec,
+        report: &PassReport,
+        error: &LedgerError,
+    ) -> Vec<String> {
         tracing::warn!(job = %report.job, error = error as &dyn std::error::Error, "changes could not be queued for notice");
         let mut notes = vec![format!("what this pass changed could not be queued for notice: {error}")];
-        let Some(message) = change::failed_message(engine, report) else { return notes };
+        let Some(message) = change::failed_message(engine, spec, report) else { return notes };
         let notices = self.wanting(NotifyEvent::Failed).map(|target| Notice {
             no: 0,
             job: report.job.clone(),

@@ -302,7 +302,7 @@ impl<J: Job> Drain<J> {
                 Finished::Judged(outcome) => self.recorder.outcome(position, outcome).await,
                 Finished::Stopped => {}
                 Finished::Ready { ready, _weight } => {
-                    if self.stopper.stopped().is_none()
+                    if self.stopper.stopped().is_none_or(lets_finish)
                         && let Err(stop) = self.commit_one(position, &item, ready, cx).await
                     {
                         self.stopper.stop(stop);
@@ -338,7 +338,10 @@ impl<J: Job> Drain<J> {
         let outcome = match self.job.commit(cx, item, ready).await {
             Ok(outcome) => outcome,
             Err(stop) => {
-                self.recorder.withdraw(position).await;
+                // What the job kept of its preparation stays for the next pass; a word that it was begun does not.
+                if self.job.on_unknown() == OnUnknown::Review {
+                    self.recorder.withdraw(position).await;
+                }
                 return Err(stop);
             }
         };
@@ -346,6 +349,15 @@ impl<J: Job> Drain<J> {
         self.recorder.outcome(position, outcome).await;
         Ok(())
     }
+}
+
+/// Stops after which no item begins, and what is in hand is still finished.
+fn lets_finish(stop: &Stop) -> bool {
+    let Stop::Checkpoint { reason, .. } = stop else { return false };
+    matches!(
+        reason,
+        Reason::BudgetItems | Reason::BudgetContacts | Reason::BudgetBytes | Reason::BudgetTime | Reason::BannedUntil
+    )
 }
 
 impl<J: Job> Shared<J> {
@@ -396,7 +408,9 @@ impl<J: Job> Shared<J> {
                 Finished::Judged(outcome)
             }
             Err(None) => {
-                self.recorder.withdraw(position).await;
+                if self.job.on_unknown() == OnUnknown::Review {
+                    self.recorder.withdraw(position).await;
+                }
                 Finished::Stopped
             }
         }

@@ -38,16 +38,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(
-        field: &'static str,
-        message: impl Into<String>,
-        next: impl Into<String>,
-    ) -> Self {
-        Self {
-            field,
-            message: message.into(),
-            next: next.into(),
-        }
+    pub(crate) fn new(field: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { field, message: message.into(), next: next.into() }
     }
 }
 
@@ -305,11 +297,5 @@ pub enum NotifyEvent {
 
 impl NotifyEvent {
     /// Every change.
-    pub const ALL: [Self; 5] = [
-        Self::Halted,
-        Self::Drained,
-        Self::Review,
-        Self::Failed,
-        Self::Silent,
-    ];
+    pub const ALL: [Self; 5] = [Self::Halted, Self::Drained, Self::Review, Self::Failed, Self::Silent];
 }

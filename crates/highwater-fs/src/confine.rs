@@ -33,10 +33,7 @@ impl RelPath {
     /// When the path is empty, absolute or too long, or holds `..` or a NUL.
     pub fn new(path: impl AsRef<Path>) -> Result<Self, ConfineError> {
         let path = path.as_ref();
-        let refused = |fault| ConfineError {
-            path: path.to_owned(),
-            fault,
-        };
+        let refused = |fault| ConfineError { path: path.to_owned(), fault };
         let mut clean = PathBuf::new();
         for component in path.components() {
             match component {
@@ -128,11 +125,7 @@ impl AsRef<Path> for RelPath {
 
 impl fmt::Display for RelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.as_os_str().is_empty() {
-            f.write_str(".")
-        } else {
-            self.0.display().fmt(f)
-        }
+        if self.0.as_os_str().is_empty() { f.write_str(".") } else { self.0.display().fmt(f) }
     }
 }
 
@@ -172,20 +165,7 @@ mod tests {
     fn a_path_that_could_leave_its_root_is_refused() {
         let long = "n".repeat(NAME_BYTES_MAX + 1);
         let deep = "d/".repeat(PATH_BYTES_MAX);
-        for bad in [
-            "",
-            ".",
-            "./.",
-            "/",
-            "/etc/passwd",
-            "..",
-            "../x",
-            "a/../../x",
-            "a/..",
-            "a\0b",
-            &long,
-            &deep,
-        ] {
+        for bad in ["", ".", "./.", "/", "/etc/passwd", "..", "../x", "a/../../x", "a/..", "a\0b", &long, &deep] {
             assert!(RelPath::new(bad).is_err(), "{bad:?} was let through");
         }
     }
@@ -199,10 +179,7 @@ mod tests {
     #[test]
     fn joining_cannot_lead_up() {
         let wiki = path("wiki");
-        assert_eq!(
-            wiki.join("concepts/x.md").unwrap(),
-            path("wiki/concepts/x.md")
-        );
+        assert_eq!(wiki.join("concepts/x.md").unwrap(), path("wiki/concepts/x.md"));
         assert!(wiki.join("../x").is_err());
         assert!(wiki.join("/x").is_err());
         assert_eq!(RelPath::root().join("x").unwrap(), path("x"));
@@ -214,10 +191,7 @@ mod tests {
         let (dir, name) = page.split().unwrap();
         assert_eq!((dir, name), (path("wiki/concepts"), OsStr::new("x.md")));
         let above: Vec<_> = page.ancestors().collect();
-        assert_eq!(
-            above,
-            [path("wiki/concepts"), path("wiki"), RelPath::root()]
-        );
+        assert_eq!(above, [path("wiki/concepts"), path("wiki"), RelPath::root()]);
         assert!(page.is_within(&path("wiki")) && page.is_within(&RelPath::root()));
         assert!(!path("wikipedia").is_within(&path("wiki")));
         assert_eq!(RelPath::root().split(), None);
@@ -235,9 +209,6 @@ mod tests {
     #[test]
     fn a_refusal_names_the_path_and_the_fault() {
         let refusal = RelPath::new("../x").unwrap_err();
-        assert_eq!(
-            refusal.to_string(),
-            "path \"../x\" holds `..`, which could lead out of its root"
-        );
+        assert_eq!(refusal.to_string(), "path \"../x\" holds `..`, which could lead out of its root");
     }
 }

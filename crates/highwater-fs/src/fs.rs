@@ -108,19 +108,9 @@ pub trait Fs: Send + Sync + fmt::Debug {
         let mut bytes = Vec::new();
         let mut reader = self.reader(path)?.take(bytes_max.saturating_add(1));
         let located = || self.locate(path);
-        reader
-            .read_to_end(&mut bytes)
-            .map_err(|source| FsError::Io {
-                op: Op::Read,
-                path: located(),
-                source,
-            })?;
+        reader.read_to_end(&mut bytes).map_err(|source| FsError::Io { op: Op::Read, path: located(), source })?;
         if bytes.len() as u64 > bytes_max {
-            return Err(FsError::TooLarge {
-                path: located(),
-                limit: bytes_max,
-                unit: "bytes",
-            });
+            return Err(FsError::TooLarge { path: located(), limit: bytes_max, unit: "bytes" });
         }
         Ok(bytes)
     }
@@ -142,11 +132,7 @@ pub struct FsFile {
 impl FsFile {
     /// Wraps what a disk opened at `path` (as a person finds it).
     pub fn new(path: PathBuf, raw: Box<dyn RawFile>) -> Self {
-        Self {
-            path,
-            raw,
-            poisoned: false,
-        }
+        Self { path, raw, poisoned: false }
     }
 
     /// Appends all of `bytes`.
@@ -156,11 +142,7 @@ impl FsFile {
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), FsError> {
         self.trusted()?;
         let path = &self.path;
-        self.raw.write_all(bytes).map_err(|source| FsError::Io {
-            op: Op::Write,
-            path: path.clone(),
-            source,
-        })
+        self.raw.write_all(bytes).map_err(|source| FsError::Io { op: Op::Write, path: path.clone(), source })
     }
 
     /// Cuts the file to `len` bytes, or stretches it with zeros.
@@ -169,9 +151,7 @@ impl FsFile {
     /// What the disk says.
     pub fn truncate(&mut self, len: u64) -> Result<(), FsError> {
         self.trusted()?;
-        self.raw
-            .truncate(len)
-            .map_err(|source| self.failed(Op::Truncate, source))
+        self.raw.truncate(len).map_err(|source| self.failed(Op::Truncate, source))
     }
 
     /// Makes the bytes and the length durable.
@@ -187,21 +167,11 @@ impl FsFile {
     }
 
     fn trusted(&self) -> Result<(), FsError> {
-        if self.poisoned {
-            Err(FsError::Poisoned {
-                path: self.path.clone(),
-            })
-        } else {
-            Ok(())
-        }
+        if self.poisoned { Err(FsError::Poisoned { path: self.path.clone() }) } else { Ok(()) }
     }
 
     fn failed(&self, op: Op, source: io::Error) -> FsError {
-        FsError::Io {
-            op,
-            path: self.path.clone(),
-            source,
-        }
+        FsError::Io { op, path: self.path.clone(), source }
     }
 }
 
@@ -218,10 +188,7 @@ impl Write for FsFile {
 
 impl fmt::Debug for FsFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FsFile")
-            .field("path", &self.path)
-            .field("poisoned", &self.poisoned)
-            .finish_non_exhaustive()
+        f.debug_struct("FsFile").field("path", &self.path).field("poisoned", &self.poisoned).finish_non_exhaustive()
     }
 }
 

@@ -13,20 +13,20 @@
 //! the targets meanwhile may see some old and some new. And a target that somebody else replaces
 //! between a crash and the recovery is replaced again.
 
+mod change;
 mod intent;
 
 use std::collections::BTreeSet;
-use std::io::{self, Read};
+use std::io;
+use std::path::PathBuf;
 
-use sha2::{Digest, Sha256};
-
+pub use self::change::Change;
 pub use self::intent::{CHANGE_FILES_MAX, INTENT_BYTES_MAX, TargetFault};
 
+use self::change::hash;
 use self::intent::{Intent, Step};
-use crate::publish::{COPY_BUFFER_BYTES, collect_stale_of, duplicate, make_dir};
-use crate::{
-    Fs, FsError, Kind, Mode, Op, Quarantine, Quarantined, RelPath, ensure_dir, is_partial, publish,
-};
+use crate::publish::{collect_stale_of, duplicate, make_dir};
+use crate::{Entry, Fs, FsError, Kind, Mode, Op, Quarantine, Quarantined, RelPath, ensure_dir, is_partial};
 
 /// The name of the intent in the journal's directory.
 const INTENT_NAME: &str = "intent";
@@ -67,17 +67,6 @@ pub enum Recovery {
     },
 }
 
-/// A change that is being put together; [`commit`](Change::commit) makes it happen.
-///
-/// Each step takes the change and gives it back, so that one that failed cannot be committed.
-/// Dropped, or failed, it is forgotten by the next [`Journal::begin`] or [`Journal::recover`].
-#[derive(Debug)]
-#[must_use]
-pub struct Change<'j> {
-    journal: &'j Journal<'j>,
-    intent: Intent,
-}
-
 /// Why a change did not happen, or not yet.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -89,7 +78,7 @@ pub enum JournalError {
     #[error("{} holds an unfinished change; recover it first", .home.display())]
     Unrecovered {
         /// The journal's directory, as a person finds it.
-        home: std::path::PathBuf,
+        home: PathBuf,
     },
     /// The content of a target could not be read.
     #[error("cannot read the new content of {target}")]
@@ -113,18 +102,15 @@ impl<'a> Journal<'a> {
     /// Opens the journal in `home`, making the directory, durably, if it is not there.
     ///
     /// # Errors
-    /// What the disk says.
-    pub fn open(
-        fs: &'a dyn Fs,
-        home: RelPath,
-        quarantine: Quarantine<'a>,
-    ) -> Result<Self, JournalError> {
+    /// When the path leaves no room for the names in it; else what the disk says.
+    pub fn open(fs: &'a dyn Fs, home: RelPath, quarantine: Quarantine<'a>) -> Result<Self, JournalError> {
+        home.join(format!("{STAGED_PREFIX}{CHANGE_FILES_MAX}")).map_err(|error| FsError::Io {
+            op: Op::Mkdir,
+            path: fs.locate(&home),
+            source: io::Error::new(io::ErrorKind::InvalidInput, error),
+        })?;
         ensure_dir(fs, &home, Mode::Umask)?;
-        Ok(Self {
-            fs,
-            home,
-            quarantine,
-        })
+        Ok(Self { fs, home, quarantine })
     }
 
     /// Begins a change, forgetting one that was begun and not committed.
@@ -134,15 +120,10 @@ impl<'a> Journal<'a> {
     pub fn begin(&self) -> Result<Change<'_>, JournalError> {
         let left = self.leftovers()?;
         if left.intent {
-            return Err(JournalError::Unrecovered {
-                home: self.fs.locate(&self.home),
-            });
+            return Err(JournalError::Unrecovered { home: self.fs.locate(&self.home) });
         }
         self.forget(&left)?;
-        Ok(Change {
-            journal: self,
-            intent: Intent::new(self.home.clone()),
-        })
+        Ok(Change::new(self))
     }
 
     /// Finishes or forgets what a crash left, and sets aside what is damaged.
@@ -156,11 +137,7 @@ impl<'a> Journal<'a> {
         let left = self.leftovers()?;
         if !left.intent {
             let files = self.forget(&left)?;
-            return Ok(if files == 0 {
-                Recovery::Clean
-            } else {
-                Recovery::Discarded { files }
-            });
+            return Ok(if files == 0 { Recovery::Clean } else { Recovery::Discarded { files } });
         }
         // Nothing may happen to a target before the intent is certain to outlive it.
         self.fs.sync_dir(&self.home)?;
@@ -169,7 +146,7 @@ impl<'a> Journal<'a> {
             Ok(intent) => {
                 let files = intent.steps().len();
                 self.finish(&intent)?;
-                self.tidy(left.staged.iter().chain(&left.partials));
+                self.tidy(left.staged.into_iter().chain(left.partials));
                 Ok(Recovery::Finished { files })
             }
         }
@@ -178,10 +155,7 @@ impl<'a> Journal<'a> {
     /// Carries out a committed change, from wherever an earlier attempt was cut short.
     fn finish(&self, intent: &Intent) -> Result<(), FsError> {
         let dirs = |step: &Step| step.target().ancestors().collect::<Vec<_>>();
-        let written = intent
-            .steps()
-            .iter()
-            .filter(|step| matches!(step, Step::Write { .. }));
+        let written = intent.steps().iter().filter(|step| matches!(step, Step::Write { .. }));
         // Sorted, so that a directory comes before those in it.
         let needed: BTreeSet<_> = written.flat_map(dirs).collect();
         for dir in needed.iter().filter(|dir| dir.parent().is_some()) {
@@ -193,10 +167,7 @@ impl<'a> Journal<'a> {
                 Step::Remove { target } => remove(self.fs, target)?,
             }
         }
-        let removed_from = intent
-            .steps()
-            .iter()
-            .filter_map(|step| step.target().parent());
+        let removed_from = intent.steps().iter().filter_map(|step| step.target().parent());
         let mut touched: BTreeSet<_> = needed.iter().cloned().collect();
         for dir in removed_from {
             if touched.contains(&dir) || self.fs.stat(&dir)?.is_some() {
@@ -231,11 +202,7 @@ impl<'a> Journal<'a> {
     /// error is damage.
     fn read_intent(&self) -> Result<Result<Intent, String>, FsError> {
         let path = self.intent();
-        if self
-            .fs
-            .stat(&path)?
-            .is_none_or(|stat| stat.kind != Kind::File)
-        {
+        if self.fs.stat(&path)?.is_none_or(|stat| stat.kind != Kind::File) {
             return Ok(Err("the intent is not a file".into()));
         }
         let bytes = match self.fs.read(&path, INTENT_BYTES_MAX) {
@@ -247,12 +214,7 @@ impl<'a> Journal<'a> {
             Err(damage) => return Ok(Err(damage.to_string())),
         };
         for (n, step) in intent.steps().iter().enumerate() {
-            let Step::Write {
-                target,
-                len,
-                sha256,
-            } = step
-            else {
+            let Step::Write { target, len, sha256 } = step else {
                 continue;
             };
             let staged = self.staged(n);
@@ -262,16 +224,12 @@ impl<'a> Journal<'a> {
             match self.fs.stat(&staged)? {
                 Some(stat) if stat.kind == Kind::File && stat.len == *len => {}
                 Some(_) => {
-                    return Ok(Err(format!(
-                        "{staged} (for {target}) is not of {len} bytes"
-                    )));
+                    return Ok(Err(format!("{staged} (for {target}) is not of {len} bytes")));
                 }
                 None => return Ok(Err(format!("{staged} (for {target}) is missing"))),
             }
             if hash(self.fs, &staged)? != *sha256 {
-                return Ok(Err(format!(
-                    "{staged} (for {target}) does not match its SHA-256"
-                )));
+                return Ok(Err(format!("{staged} (for {target}) does not match its SHA-256")));
             }
         }
         Ok(Ok(intent))
@@ -289,19 +247,18 @@ impl<'a> Journal<'a> {
     /// What lies in the journal's directory, as far as it is ours.
     fn leftovers(&self) -> Result<Leftovers, FsError> {
         let mut left = Leftovers::default();
-        for entry in self.fs.list(&self.home)? {
-            let Ok(path) = self.home.join(&entry.name) else {
+        for Entry { name, kind } in self.fs.list(&self.home)? {
+            let Ok(path) = self.home.join(&name) else {
                 continue;
             };
-            let name = entry.name.to_string_lossy();
-            if name == INTENT_NAME {
+            let text = name.to_string_lossy();
+            if text == INTENT_NAME {
                 left.intent = true;
-            } else if name
-                .strip_prefix(STAGED_PREFIX)
-                .is_some_and(|n| n.parse::<usize>().is_ok())
-            {
+            } else if kind != Kind::File {
+                // not ours
+            } else if text.strip_prefix(STAGED_PREFIX).is_some_and(|n| n.parse::<usize>().is_ok()) {
                 left.staged.push(path);
-            } else if is_partial(&entry.name) {
+            } else if is_partial(&name) {
                 left.partials.push(path);
             }
         }
@@ -316,17 +273,14 @@ impl<'a> Journal<'a> {
             // after a power cut, it would miss them.
             self.fs.sync_dir(&self.home)?;
         }
-        left.staged
-            .iter()
-            .chain(&left.partials)
-            .try_for_each(|path| remove(self.fs, path))?;
+        left.staged.iter().chain(&left.partials).try_for_each(|path| remove(self.fs, path))?;
         Ok(files)
     }
 
     /// Removes what a finished change needs no longer; what cannot go now is forgotten later.
-    fn tidy<'p>(&self, leftovers: impl IntoIterator<Item = &'p RelPath>) {
+    fn tidy(&self, leftovers: impl IntoIterator<Item = RelPath>) {
         for path in leftovers {
-            let _ = self.fs.unlink(path);
+            let _ = self.fs.unlink(&path);
         }
     }
 
@@ -339,108 +293,7 @@ impl<'a> Journal<'a> {
     }
 
     fn inside(&self, name: &str) -> RelPath {
-        self.home
-            .join(name)
-            .expect("invariant: a journal's directory leaves room for its own names")
-    }
-}
-
-impl Change<'_> {
-    /// Adds a file to write, replacing what is at `target`; directories are made as needed.
-    ///
-    /// The content is written and synced at once, beside the journal.
-    ///
-    /// # Errors
-    /// When the target cannot be part of this change, or the content not be read; else what the
-    /// disk says.
-    pub fn write(
-        mut self,
-        target: &RelPath,
-        mode: Mode,
-        content: impl Read,
-    ) -> Result<Self, JournalError> {
-        self.admit(target)?;
-        let fs = self.journal.fs;
-        let staged = self.journal.staged(self.intent.steps().len());
-        let mut file = fs.create(&staged, mode)?;
-        let (mut len, mut sha256) = (0, Sha256::new());
-        pump(
-            content,
-            |source| JournalError::Content {
-                target: target.clone(),
-                source,
-            },
-            |bytes| {
-                sha256.update(bytes);
-                len += bytes.len() as u64;
-                Ok(file.append(bytes)?)
-            },
-        )?;
-        file.sync()?;
-        self.add(Step::Write {
-            target: target.clone(),
-            len,
-            sha256: sha256.finalize().into(),
-        })
-    }
-
-    /// Adds a file to remove; it may be gone already.
-    ///
-    /// # Errors
-    /// When the target cannot be part of this change; else what the disk says.
-    pub fn remove(mut self, target: &RelPath) -> Result<Self, JournalError> {
-        self.admit(target)?;
-        self.add(Step::Remove {
-            target: target.clone(),
-        })
-    }
-
-    /// Makes the change happen, in the order in which its files were added.
-    ///
-    /// When this returns, every file is in place and would survive a power cut.
-    ///
-    /// # Errors
-    /// What the disk says. The next recovery then finishes the change or forgets it, whole; until
-    /// it has run no other change can begin.
-    pub fn commit(self) -> Result<(), JournalError> {
-        if self.intent.steps().is_empty() {
-            return Ok(());
-        }
-        let Journal { fs, home, .. } = self.journal;
-        // Before the intent that needs them is there, the contents must be there for good.
-        fs.sync_dir(home)?;
-        publish(
-            *fs,
-            &self.journal.intent(),
-            &self.intent.render(),
-            Mode::Umask,
-        )?;
-        self.journal.finish(&self.intent)?;
-        let staged: Vec<_> =
-            (0..self.intent.steps().len()).map(|n| self.journal.staged(n)).collect();
-        self.journal.tidy(&staged);
-        Ok(())
-    }
-
-    /// Refuses now what could not be carried out after the commit point.
-    fn admit(&mut self, target: &RelPath) -> Result<(), JournalError> {
-        let refused = |source| JournalError::Target {
-            target: target.clone(),
-            source,
-        };
-        self.intent.admit(target).map_err(refused)?;
-        match self.journal.fs.stat(target)? {
-            Some(stat) if stat.kind != Kind::File => Err(refused(TargetFault::NotAFile)),
-            _ => Ok(()),
-        }
-    }
-
-    fn add(mut self, step: Step) -> Result<Self, JournalError> {
-        let target = step.target().clone();
-        self.intent
-            .push(step)
-            .map_err(|source| JournalError::Target { target, source })?;
-        Ok(self)
+        self.home.join(name).expect("invariant: `open` has seen that there is room")
     }
 }
 
@@ -457,36 +310,5 @@ fn remove(fs: &dyn Fs, path: &RelPath) -> Result<(), FsError> {
     match fs.unlink(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
-    }
-}
-
-fn hash(fs: &dyn Fs, path: &RelPath) -> Result<[u8; 32], FsError> {
-    let mut sha256 = Sha256::new();
-    let failed = |source| FsError::Io {
-        op: Op::Read,
-        path: fs.locate(path),
-        source,
-    };
-    pump(fs.reader(path)?, failed, |bytes| {
-        sha256.update(bytes);
-        Ok(())
-    })?;
-    Ok(sha256.finalize().into())
-}
-
-/// Reads to the end, a buffer at a time.
-fn pump<E>(
-    mut from: impl Read,
-    failed: impl Fn(io::Error) -> E,
-    mut each: impl FnMut(&[u8]) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut buffer = vec![0; COPY_BUFFER_BYTES];
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(read) => each(&buffer[..read])?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
-        }
     }
 }

@@ -19,7 +19,7 @@ const PARTIAL_SUFFIX: &str = ".hw-partial";
 const PARTIALS_OF_ONE_MAX: u32 = 1024;
 
 /// How much of a file is held while it is copied.
-pub(crate) const COPY_BUFFER_BYTES: usize = 64 * 1024;
+const COPY_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Replaces `target` by `bytes`, durably, or leaves it as it was.
 ///
@@ -40,12 +40,7 @@ pub fn publish(fs: &dyn Fs, target: &RelPath, bytes: &[u8], mode: Mode) -> Resul
 ///
 /// # Errors
 /// What the disk says. At the target is then what was there, nothing, or the new file, whole.
-pub fn publish_new(
-    fs: &dyn Fs,
-    target: &RelPath,
-    bytes: &[u8],
-    mode: Mode,
-) -> Result<Placed, FsError> {
+pub fn publish_new(fs: &dyn Fs, target: &RelPath, bytes: &[u8], mode: Mode) -> Result<Placed, FsError> {
     let mut staged = Staged::create(fs, target, mode)?;
     staged.file.append(bytes)?;
     staged.publish_new()
@@ -81,12 +76,7 @@ impl<'a> Staged<'a> {
     /// What the disk says.
     pub fn create(fs: &'a dyn Fs, target: &RelPath, mode: Mode) -> Result<Self, FsError> {
         let (partial, file) = with_partial(fs, target, |partial| fs.create(partial, mode))?;
-        Ok(Self {
-            fs,
-            target: target.clone(),
-            partial: Some(partial),
-            file,
-        })
+        Ok(Self { fs, target: target.clone(), partial: Some(partial), file })
     }
 
     /// Puts the file at its target, replacing what is there.
@@ -174,11 +164,7 @@ pub(crate) fn make_dir(fs: &dyn Fs, dir: &RelPath, mode: Mode) -> Result<(), FsE
     match fs.mkdir(dir, mode) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs.stat(dir)? {
             Some(stat) if stat.kind == Kind::Dir => Ok(()),
-            _ => Err(FsError::Io {
-                op: Op::Mkdir,
-                path: fs.locate(dir),
-                source: Errno::NOTDIR.into(),
-            }),
+            _ => Err(FsError::Io { op: Op::Mkdir, path: fs.locate(dir), source: Errno::NOTDIR.into() }),
         },
         made => made,
     }
@@ -251,36 +237,35 @@ pub(crate) fn duplicate(fs: &dyn Fs, from: &RelPath, to: &RelPath) -> Result<(),
 
 /// Puts a synced copy of `from` at `to`; the name is durable once its directory is synced.
 pub(crate) fn copy(fs: &dyn Fs, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
-    let mode = fs
-        .stat(from)?
-        .map_or(Mode::Umask, |stat| Mode::Exact(stat.mode));
-    let mut reader = fs.reader(from)?;
+    let mode = fs.stat(from)?.map_or(Mode::Umask, |stat| Mode::Exact(stat.mode));
     let mut staged = Staged::create(fs, to, mode)?;
+    let failed = |source| FsError::Io { op: Op::Read, path: fs.locate(from), source };
+    pump(fs.reader(from)?, failed, |bytes| staged.file.append(bytes))?;
+    staged.place()
+}
+
+/// Reads to the end, a buffer at a time.
+pub(crate) fn pump<E>(
+    mut from: impl Read,
+    failed: impl Fn(io::Error) -> E,
+    mut each: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
     let mut buffer = vec![0; COPY_BUFFER_BYTES];
     loop {
-        let read = reader.read(&mut buffer).map_err(|source| FsError::Io {
-            op: Op::Read,
-            path: fs.locate(from),
-            source,
-        })?;
-        if read == 0 {
-            return staged.place();
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => each(&buffer[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
         }
-        staged.file.append(&buffer[..read])?;
     }
 }
 
 /// Whether a link failed because this disk has none, or not to there.
 pub(crate) fn is_unlinkable(error: &FsError) -> bool {
-    [
-        Errno::XDEV,
-        Errno::PERM,
-        Errno::OPNOTSUPP,
-        Errno::MLINK,
-        Errno::NOSYS,
-    ]
-    .iter()
-    .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    [Errno::XDEV, Errno::PERM, Errno::OPNOTSUPP, Errno::MLINK, Errno::NOSYS]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// Makes something under the first free partial name of `target`.
@@ -297,21 +282,15 @@ fn with_partial<T>(
         }
     }
     let limit = u64::from(PARTIALS_OF_ONE_MAX);
-    Err(FsError::TooLarge {
-        path: fs.locate(&parent(target)),
-        limit,
-        unit: "partials of one file",
-    })
+    Err(FsError::TooLarge { path: fs.locate(&parent(target)), limit, unit: "partials of one file" })
 }
 
 fn partial_of(fs: &dyn Fs, target: &RelPath, n: u32) -> Result<RelPath, FsError> {
-    target
-        .sibling(".", &format!(".{n}{PARTIAL_SUFFIX}"))
-        .ok_or_else(|| FsError::Io {
-            op: Op::Create,
-            path: fs.locate(target),
-            source: Errno::INVAL.into(),
-        })
+    target.sibling(".", &format!(".{n}{PARTIAL_SUFFIX}")).ok_or_else(|| FsError::Io {
+        op: Op::Create,
+        path: fs.locate(target),
+        source: Errno::INVAL.into(),
+    })
 }
 
 /// The directory of a target; the root has no partial, so it never comes here.
@@ -325,11 +304,7 @@ mod tests {
 
     #[test]
     fn only_a_partial_looks_like_one() {
-        for partial in [
-            ".report.md.0.hw-partial",
-            ".a.1023.hw-partial",
-            "..x.7.hw-partial",
-        ] {
+        for partial in [".report.md.0.hw-partial", ".a.1023.hw-partial", "..x.7.hw-partial"] {
             assert!(is_partial(partial), "{partial}");
         }
         for other in [

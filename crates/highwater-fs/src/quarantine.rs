@@ -54,9 +54,7 @@ impl<'a> Quarantine<'a> {
     /// What the disk says; the thing is then in its place, in quarantine, or in both.
     pub fn set_aside(&self, what: &RelPath, why: &str) -> Result<Quarantined, FsError> {
         let missing = || self.refused(Op::Stat, what, Errno::NOENT);
-        let (parent, name) = what
-            .split()
-            .ok_or_else(|| self.refused(Op::Rename, what, Errno::INVAL))?;
+        let (parent, name) = what.split().ok_or_else(|| self.refused(Op::Rename, what, Errno::INVAL))?;
         let stat = self.fs.stat(what)?.ok_or_else(missing)?;
         ensure_dir(self.fs, &self.dir, Mode::Umask)?;
 
@@ -97,9 +95,7 @@ impl<'a> Quarantine<'a> {
         };
         let one = RelPath::new(name).map_err(refused)?;
         let name = match one.split() {
-            Some((parent, name)) if parent.parent().is_none() && parent == RelPath::root() => {
-                short(name)
-            }
+            Some((parent, name)) if parent.parent().is_none() && parent == RelPath::root() => short(name),
             _ => return Err(self.refused(Op::Create, &one, Errno::INVAL)),
         };
         ensure_dir(self.fs, &self.dir, Mode::Umask)?;
@@ -110,21 +106,11 @@ impl<'a> Quarantine<'a> {
 
     /// What lies here under `name` and a number: the number, and whether it is the thing itself.
     fn taken(&self, name: &str) -> Result<Vec<(u64, bool)>, FsError> {
-        Ok(self
-            .fs
-            .list(&self.dir)?
-            .iter()
-            .filter_map(|entry| numbered(entry, name))
-            .collect())
+        Ok(self.fs.list(&self.dir)?.iter().filter_map(|entry| numbered(entry, name)).collect())
     }
 
     /// The file with this id, if a crash left it here and where it was.
-    fn same_file(
-        &self,
-        name: &str,
-        taken: &[(u64, bool)],
-        id: FileId,
-    ) -> Result<Option<Quarantined>, FsError> {
+    fn same_file(&self, name: &str, taken: &[(u64, bool)], id: FileId) -> Result<Option<Quarantined>, FsError> {
         for (n, _) in taken.iter().filter(|(_, thing)| *thing) {
             let place = self.place(name, *n)?;
             if self.fs.stat(&place.path)?.is_some_and(|stat| stat.id == id) {
@@ -135,12 +121,7 @@ impl<'a> Quarantine<'a> {
     }
 
     /// Takes a name for a thing by writing, durably, why it is here.
-    fn reserve(
-        &self,
-        name: &str,
-        taken: &[(u64, bool)],
-        why: &str,
-    ) -> Result<Quarantined, FsError> {
+    fn reserve(&self, name: &str, taken: &[(u64, bool)], why: &str) -> Result<Quarantined, FsError> {
         let free = taken.iter().map(|(n, _)| n + 1).max().unwrap_or(0);
         for n in free..free.saturating_add(NAME_TRIES_MAX) {
             let place = self.place(name, n)?;
@@ -165,18 +146,11 @@ impl<'a> Quarantine<'a> {
             })
         };
         let thing = format!("{name}.{n}");
-        Ok(Quarantined {
-            reason: path(format!("{thing}{REASON_SUFFIX}"))?,
-            path: path(thing)?,
-        })
+        Ok(Quarantined { reason: path(format!("{thing}{REASON_SUFFIX}"))?, path: path(thing)? })
     }
 
     fn refused(&self, op: Op, path: &RelPath, errno: Errno) -> FsError {
-        FsError::Io {
-            op,
-            path: self.fs.locate(path),
-            source: errno.into(),
-        }
+        FsError::Io { op, path: self.fs.locate(path), source: errno.into() }
     }
 }
 

@@ -14,9 +14,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, AtFlags, Dir, FileType, OFlags, RawMode, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use crate::{
-    Entry, FileId, Fs, FsError, FsFile, Kind, LIST_ENTRIES_MAX, Mode, Op, RawFile, RelPath, Stat,
-};
+use crate::{Entry, FileId, Fs, FsError, FsFile, Kind, LIST_ENTRIES_MAX, Mode, Op, RawFile, RelPath, Stat};
 
 /// A directory of the real disk, and what lies below it.
 ///
@@ -34,19 +32,12 @@ impl RealFs {
     /// What the disk says.
     pub fn open(root: impl AsRef<Path>) -> Result<Self, FsError> {
         let root = root.as_ref();
-        let failed = |source| FsError::Io {
-            op: Op::Enter,
-            path: root.to_owned(),
-            source,
-        };
+        let failed = |source| FsError::Io { op: Op::Enter, path: root.to_owned(), source };
         let absolute = std::path::absolute(root).map_err(failed)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = retry_on_intr(|| fs::open(&absolute, flags, fs::Mode::empty()))
-            .map_err(|errno| failed(errno.into()))?;
-        Ok(Self {
-            root: absolute,
-            dir,
-        })
+        let dir =
+            retry_on_intr(|| fs::open(&absolute, flags, fs::Mode::empty())).map_err(|errno| failed(errno.into()))?;
+        Ok(Self { root: absolute, dir })
     }
 
     /// Opens a directory by walking to it from the root.
@@ -56,17 +47,12 @@ impl RealFs {
             retry_on_intr(|| fs::openat(from, name, flags, fs::Mode::empty()))
         };
         let mut walked = self.root.clone();
-        let mut here =
-            step(&self.dir, OsStr::new(".")).map_err(|e| refused(Op::Enter, &walked, e))?;
+        let mut here = step(&self.dir, OsStr::new(".")).map_err(|e| refused(Op::Enter, &walked, e))?;
         for name in dir.names() {
             walked.push(name);
             here = step(&here, name).map_err(|errno| {
                 // Linux calls a symlink here "not a directory", macOS "too many links".
-                let errno = if errno == Errno::LOOP {
-                    Errno::NOTDIR
-                } else {
-                    errno
-                };
+                let errno = if errno == Errno::LOOP { Errno::NOTDIR } else { errno };
                 refused(Op::Enter, &walked, errno)
             })?;
         }
@@ -75,9 +61,7 @@ impl RealFs {
 
     /// Opens the directory that `path` lies in, and names `path` in it.
     fn locate_in<'p>(&self, op: Op, path: &'p RelPath) -> Result<(OwnedFd, &'p OsStr), FsError> {
-        let (parent, name) = path
-            .split()
-            .ok_or_else(|| refused(op, &self.locate(path), Errno::INVAL))?;
+        let (parent, name) = path.split().ok_or_else(|| refused(op, &self.locate(path), Errno::INVAL))?;
         Ok((self.enter(&parent)?, name))
     }
 
@@ -87,8 +71,7 @@ impl RealFs {
         let (dir, name) = self.locate_in(op, path)?;
         // Without NONBLOCK the open of a pipe would wait for its other end.
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file =
-            retry_on_intr(|| fs::openat(&dir, name, flags, fs::Mode::empty())).map_err(failed)?;
+        let file = retry_on_intr(|| fs::openat(&dir, name, flags, fs::Mode::empty())).map_err(failed)?;
         let stat = fs::fstat(&file).map_err(failed)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok(File::from(file)),
@@ -119,24 +102,15 @@ impl RealFs {
 impl Fs for RealFs {
     fn locate(&self, path: &RelPath) -> PathBuf {
         // Joining nothing would add a slash.
-        if path.parent().is_some() {
-            self.root.join(path)
-        } else {
-            self.root.clone()
-        }
+        if path.parent().is_some() { self.root.join(path) } else { self.root.clone() }
     }
 
     fn create(&self, path: &RelPath, mode: Mode) -> Result<FsFile, FsError> {
         let failed = |errno| refused(Op::Create, &self.locate(path), errno);
         let (dir, name) = self.locate_in(Op::Create, path)?;
-        let flags = OFlags::WRONLY
-            | OFlags::APPEND
-            | OFlags::CREATE
-            | OFlags::EXCL
-            | OFlags::NOFOLLOW
-            | OFlags::CLOEXEC;
-        let file =
-            retry_on_intr(|| fs::openat(&dir, name, flags, bits(mode, 0o666))).map_err(failed)?;
+        let flags =
+            OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = retry_on_intr(|| fs::openat(&dir, name, flags, bits(mode, 0o666))).map_err(failed)?;
         set_exactly(&file, mode).map_err(failed)?;
         Ok(FsFile::new(self.locate(path), Box::new(File::from(file))))
     }
@@ -152,11 +126,9 @@ impl Fs for RealFs {
 
     fn mkdir(&self, path: &RelPath, mode: Mode) -> Result<(), FsError> {
         let (dir, name) = self.locate_in(Op::Mkdir, path)?;
-        fs::mkdirat(&dir, name, bits(mode, 0o777))
-            .map_err(|errno| refused(Op::Mkdir, &self.locate(path), errno))?;
+        fs::mkdirat(&dir, name, bits(mode, 0o777)).map_err(|errno| refused(Op::Mkdir, &self.locate(path), errno))?;
         if matches!(mode, Mode::Exact(_)) {
-            set_exactly(&self.enter(path)?, mode)
-                .map_err(|errno| refused(Op::Mkdir, &self.locate(path), errno))?;
+            set_exactly(&self.enter(path)?, mode).map_err(|errno| refused(Op::Mkdir, &self.locate(path), errno))?;
         }
         Ok(())
     }
@@ -166,32 +138,25 @@ impl Fs for RealFs {
     }
 
     fn exchange(&self, a: &RelPath, b: &RelPath) -> Result<(), FsError> {
-        self.pair(Op::Exchange, a, b, |a, x, b, y| {
-            fs::renameat_with(a, x, b, y, RenameFlags::EXCHANGE)
-        })
+        self.pair(Op::Exchange, a, b, |a, x, b, y| fs::renameat_with(a, x, b, y, RenameFlags::EXCHANGE))
     }
 
     fn link(&self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
-        self.pair(Op::Link, from, to, |a, x, b, y| {
-            fs::linkat(a, x, b, y, AtFlags::empty())
-        })
+        self.pair(Op::Link, from, to, |a, x, b, y| fs::linkat(a, x, b, y, AtFlags::empty()))
     }
 
     fn unlink(&self, path: &RelPath) -> Result<(), FsError> {
         let (dir, name) = self.locate_in(Op::Unlink, path)?;
-        fs::unlinkat(&dir, name, AtFlags::empty())
-            .map_err(|errno| refused(Op::Unlink, &self.locate(path), errno))
+        fs::unlinkat(&dir, name, AtFlags::empty()).map_err(|errno| refused(Op::Unlink, &self.locate(path), errno))
     }
 
     fn sync_dir(&self, dir: &RelPath) -> Result<(), FsError> {
         // The standard library's sync, not rustix's: it knows what macOS needs.
-        File::from(self.enter(dir)?)
-            .sync_all()
-            .map_err(|source| FsError::Io {
-                op: Op::SyncDir,
-                path: self.locate(dir),
-                source,
-            })
+        File::from(self.enter(dir)?).sync_all().map_err(|source| FsError::Io {
+            op: Op::SyncDir,
+            path: self.locate(dir),
+            source,
+        })
     }
 
     fn list(&self, dir: &RelPath) -> Result<Vec<Entry>, FsError> {
@@ -206,11 +171,7 @@ impl Fs for RealFs {
             }
             if entries.len() == LIST_ENTRIES_MAX {
                 let limit = LIST_ENTRIES_MAX as u64;
-                return Err(FsError::TooLarge {
-                    path: self.locate(dir),
-                    limit,
-                    unit: "entries",
-                });
+                return Err(FsError::TooLarge { path: self.locate(dir), limit, unit: "entries" });
             }
             let kind = match found.file_type() {
                 FileType::Unknown => match stat_at(&fd, OsStr::from_bytes(name)).map_err(failed)? {
@@ -219,10 +180,7 @@ impl Fs for RealFs {
                 },
                 known => kind_of(known),
             };
-            entries.push(Entry {
-                name: OsStringExt::from_vec(name.to_vec()),
-                kind,
-            });
+            entries.push(Entry { name: OsStringExt::from_vec(name.to_vec()), kind });
         }
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
@@ -230,13 +188,10 @@ impl Fs for RealFs {
 
     fn stat(&self, path: &RelPath) -> Result<Option<Stat>, FsError> {
         let Some((parent, name)) = path.split() else {
-            return stat_at(&self.dir, OsStr::new("."))
-                .map_err(|errno| refused(Op::Stat, &self.root, errno));
+            return stat_at(&self.dir, OsStr::new(".")).map_err(|errno| refused(Op::Stat, &self.root, errno));
         };
         match self.enter(&parent) {
-            Ok(dir) => {
-                stat_at(&dir, name).map_err(|errno| refused(Op::Stat, &self.locate(path), errno))
-            }
+            Ok(dir) => stat_at(&dir, name).map_err(|errno| refused(Op::Stat, &self.locate(path), errno)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -254,11 +209,7 @@ impl RawFile for File {
 }
 
 fn refused(op: Op, path: &Path, errno: Errno) -> FsError {
-    FsError::Io {
-        op,
-        path: path.to_owned(),
-        source: errno.into(),
-    }
+    FsError::Io { op, path: path.to_owned(), source: errno.into() }
 }
 
 fn bits(mode: Mode, by_umask: RawMode) -> fs::Mode {
@@ -276,20 +227,14 @@ fn set_exactly(fd: &OwnedFd, mode: Mode) -> rustix::io::Result<()> {
     }
 }
 
-#[allow(
-    clippy::unnecessary_cast,
-    reason = "Linux and macOS differ in the widths"
-)]
+#[allow(clippy::unnecessary_cast, reason = "Linux and macOS differ in the widths")]
 fn stat_at(dir: impl AsFd, name: &OsStr) -> rustix::io::Result<Option<Stat>> {
     match fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(Stat {
             kind: kind_of(FileType::from_raw_mode(stat.st_mode)),
             len: stat.st_size as u64,
             mode: stat.st_mode as u32 & 0o7777,
-            id: FileId {
-                device: stat.st_dev as u64,
-                inode: stat.st_ino,
-            },
+            id: FileId { device: stat.st_dev as u64, inode: stat.st_ino },
         })),
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno),

@@ -4,12 +4,12 @@
 //! a killed process, a disk that loses power). Whatever is started here is gone when its owner is dropped, and also when the
 //! test is killed.
 
-pub mod sim_clock;
 pub mod faulty_http;
 mod keeper;
 pub mod not_here;
 pub mod postgres;
 pub mod power_loss;
 pub mod program;
+pub mod sim_clock;
 pub mod sim_fs;
 pub mod small_disk;

@@ -96,7 +96,8 @@ impl Postgres {
         loop {
             match Self::try_start(&programs, user, settings) {
                 Err(PostgresError::Start { source, .. })
-                    if tried < START_TRIES_MAX && source.to_string().contains("could not create any TCP/IP sockets") =>
+                    if tried < START_TRIES_MAX
+                        && source.to_string().contains("could not create any TCP/IP sockets") =>
                 {
                     tried += 1;
                 }
@@ -106,8 +107,7 @@ impl Postgres {
     }
 
     fn try_start(programs: &Path, user: Option<(u32, u32)>, settings: &[(&str, &str)]) -> Result<Self, PostgresError> {
-        let directory =
-            tempfile::Builder::new().prefix("postgres-").tempdir().map_err(PostgresError::Directory)?;
+        let directory = tempfile::Builder::new().prefix("postgres-").tempdir().map_err(PostgresError::Directory)?;
         let path = directory.path();
         if let Some((uid, gid)) = user {
             chown(path, Some(uid), Some(gid)).map_err(PostgresError::Directory)?;

@@ -84,14 +84,13 @@ impl Disk {
         if !Uid::effective().is_root() {
             return Err(not_here(&"it needs root"));
         }
-        Command::new("xfs_io")
-            .arg("-V")
-            .output()
-            .map_err(|error| not_here(&format_args!("xfs_io of xfsprogs cuts the power, and cannot be run: {error}")))?;
+        Command::new("xfs_io").arg("-V").output().map_err(|error| {
+            not_here(&format_args!("xfs_io of xfsprogs cuts the power, and cannot be run: {error}"))
+        })?;
         let directory = tempfile::Builder::new().prefix("power-loss-").tempdir().map_err(|error| not_here(&error))?;
         let path = directory.path().to_str().ok_or_else(|| not_here(&"the temporary directory is not UTF-8"))?;
-        let keeper = Keeper::start(SCRIPT, &[path, name, &DISK_BYTES.to_string()], None)
-            .map_err(|error| not_here(&error))?;
+        let keeper =
+            Keeper::start(SCRIPT, &[path, name, &DISK_BYTES.to_string()], None).map_err(|error| not_here(&error))?;
         Ok(Self { keeper, file_system, mount: directory.path().join("mount"), _directory: directory })
     }
 

@@ -18,11 +18,52 @@
 //!   saves none of them. (A failed sync of a directory leaves its names pending: file systems keep
 //!   names in a journal, and stop when that fails.)
 //! - Permissions and symlinks are durable with what they belong to. Nobody is denied anything.
+//!
+//! # A scenario
+//! Whoever writes files says what must hold, and lets it be tried:
+//!
+//! ```
+//! use highwater_fs::{Fs, Mode, RelPath, collect_stale, publish};
+//! use highwater_testkit::sim_fs::{Scenario, SimFs, crash_everywhere, fail_everywhere, forget_each_sync};
+//!
+//! /// A page is replaced: afterwards it is the old one or the new one, and the new one if we said so.
+//! struct PageIsReplaced(RelPath);
+//!
+//! impl Scenario for PageIsReplaced {
+//!     fn before(&self) -> SimFs {
+//!         let fs = SimFs::new();
+//!         publish(&fs, &self.0, b"old", Mode::Umask).unwrap();
+//!         fs
+//!     }
+//!     fn steps(&self) -> usize {
+//!         1
+//!     }
+//!     fn work(&self, fs: &dyn Fs) -> usize {
+//!         usize::from(publish(fs, &self.0, b"new", Mode::Umask).is_ok())
+//!     }
+//!     fn recover(&self, fs: &dyn Fs) -> Result<(), String> {
+//!         collect_stale(fs, &RelPath::root()).map(|_| ()).map_err(|error| error.to_string())
+//!     }
+//!     fn check(&self, fs: &dyn Fs, acknowledged: usize) -> Result<(), String> {
+//!         match (fs.read(&self.0, 100).as_deref(), acknowledged) {
+//!             (Ok(b"new"), _) | (Ok(b"old"), 0) => Ok(()),
+//!             (found, _) => Err(format!("{found:?}")),
+//!         }
+//!     }
+//! }
+//!
+//! let page = PageIsReplaced(RelPath::new("page.md")?);
+//! crash_everywhere(&page)?;
+//! fail_everywhere(&page)?;
+//! assert!(forget_each_sync(&page)?.iter().all(|omission| omission.noticed.is_some()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod crash;
 mod disk;
 mod explore;
 mod fault;
+mod pending;
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -34,8 +75,7 @@ use nix::errno::Errno;
 
 pub use self::crash::Survival;
 pub use self::explore::{
-    Omission, Scenario, Tally, Violation, crash_everywhere, fail_everywhere, forget_each_sync, random_runs,
-    tree,
+    Omission, Scenario, Tally, Violation, crash_everywhere, fail_everywhere, forget_each_sync, random_runs, tree,
 };
 pub use self::fault::{At, Fault, FaultKind, Step};
 
@@ -117,6 +157,11 @@ impl SimFs {
         self.state().disk.symlink(path, to.as_ref())
     }
 
+    /// The same disk, with what is pending on it, for another try; no fault and no crash ahead.
+    fn fork(&self) -> Self {
+        Self::of(self.state().disk.clone())
+    }
+
     /// A number that two disks share when what a crash with [`Survival::Nothing`] leaves is the same.
     fn fingerprint(&self) -> u64 {
         self.state().disk.fingerprint()
@@ -131,12 +176,7 @@ impl SimFs {
     }
 
     /// Counts an operation, asks whether it may happen, and lets it.
-    fn act<T>(
-        &self,
-        op: Op,
-        path: &RelPath,
-        act: impl FnOnce(&mut Disk) -> Result<T, FsError>,
-    ) -> Result<T, FsError> {
+    fn act<T>(&self, op: Op, path: &RelPath, act: impl FnOnce(&mut Disk) -> Result<T, FsError>) -> Result<T, FsError> {
         let mut state = self.state();
         let State { disk, switchboard } = &mut *state;
         let failed = |source| FsError::Io { op, path: located(path), source };
@@ -207,8 +247,7 @@ impl Fs for SimFs {
     fn sync_dir(&self, dir: &RelPath) -> Result<(), FsError> {
         let mut state = self.state();
         let State { disk, switchboard } = &mut *state;
-        let failed =
-            |source| FsError::Io { op: Op::SyncDir, path: located(dir), source };
+        let failed = |source| FsError::Io { op: Op::SyncDir, path: located(dir), source };
         match switchboard.next(Op::SyncDir, dir) {
             Verdict::Proceed | Verdict::Short => disk.sync_dir(dir),
             Verdict::Forget => Ok(()),

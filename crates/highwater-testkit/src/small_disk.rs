@@ -44,7 +44,8 @@ impl SmallDisk {
         }
         let not_here = |error: io::Error| NotHere(format!("a small file system cannot be mounted: {error}"));
         let directory = tempfile::Builder::new().prefix("small-disk-").tempdir().map_err(not_here)?;
-        let mount = directory.path().to_str().ok_or_else(|| NotHere("the temporary directory is not UTF-8".to_owned()))?;
+        let mount =
+            directory.path().to_str().ok_or_else(|| NotHere("the temporary directory is not UTF-8".to_owned()))?;
         let keeper = Keeper::start(SCRIPT, &[mount, &size_bytes.to_string()], None).map_err(not_here)?;
         Ok(Self { _keeper: keeper, directory })
     }

@@ -1,5 +1,7 @@
 //! Disks that fill up, turn read-only and lose power. As root; named as not run elsewhere.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -106,7 +108,8 @@ async fn a_killed_test_leaves_no_mount_and_no_loop_device() {
     let (small, disk) = (words.next().unwrap(), words.next().unwrap());
     let image = Path::new(disk).parent().unwrap().join("image");
     let mounts = || fs::read_to_string("/proc/mounts").unwrap();
-    let loops = || String::from_utf8(std::process::Command::new("losetup").arg("--all").output().unwrap().stdout).unwrap();
+    let loops =
+        || String::from_utf8(std::process::Command::new("losetup").arg("--all").output().unwrap().stdout).unwrap();
     let image_name = image.parent().unwrap().file_name().unwrap().to_str().unwrap();
     assert!(mounts().contains(small) && mounts().contains(disk) && loops().contains(image_name));
     child.kill_9(LIMIT).await.unwrap();

@@ -1,5 +1,7 @@
 //! The faulty server's faults, seen from the other end of a socket.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 use std::io;
 use std::time::Duration;
 
@@ -44,11 +46,9 @@ async fn answers_come_in_turn_and_requests_are_recorded() {
     assert_eq!(body(&third), "no answer is scripted for GET /c");
 
     let requests = server.stop().await;
-    let seen: Vec<_> = requests.iter().map(|r| (r.method.as_str(), r.path.as_str(), r.body.as_ref(), r.complete)).collect();
-    assert_eq!(
-        seen,
-        [("GET", "/a?x=1", &b""[..], true), ("PUT", "/b", b"hello", true), ("GET", "/c", b"", true)]
-    );
+    let seen: Vec<_> =
+        requests.iter().map(|r| (r.method.as_str(), r.path.as_str(), r.body.as_ref(), r.complete)).collect();
+    assert_eq!(seen, [("GET", "/a?x=1", &b""[..], true), ("PUT", "/b", b"hello", true), ("GET", "/c", b"", true)]);
     assert_eq!(requests[1].header("x-key"), Some("k"));
 }
 

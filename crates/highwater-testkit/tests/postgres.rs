@@ -1,5 +1,7 @@
 //! A PostgreSQL of one's own, and that nothing of it is left.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -46,7 +48,8 @@ async fn it_answers_over_tcp_and_over_its_socket_and_is_gone_afterwards() {
 async fn settings_are_changed_on_request() {
     let postgres = Postgres::start_with(&[("fsync", "off"), ("max_connections", "17")]).unwrap();
     let client = postgres.connect().await.unwrap();
-    let row = client.query_one("SELECT current_setting('fsync'), current_setting('max_connections')", &[]).await.unwrap();
+    let row =
+        client.query_one("SELECT current_setting('fsync'), current_setting('max_connections')", &[]).await.unwrap();
     assert_eq!((row.get::<_, &str>(0), row.get::<_, &str>(1)), ("off", "17"));
 }
 
@@ -69,7 +72,8 @@ async fn a_killed_test_leaves_no_server() {
         .env(AS_CHILD, "1")
         .start()
         .unwrap();
-    let server = |out: &str| out.lines().find_map(|line| Some(line.strip_prefix("server ")?.split_once(' ')?.0.to_owned()));
+    let server =
+        |out: &str| out.lines().find_map(|line| Some(line.strip_prefix("server ")?.split_once(' ')?.0.to_owned()));
     child.wait_for_stdout(LIMIT, |out| out.contains("server ") && out.ends_with('\n')).await.unwrap();
     let pid = server(&child.stdout()).unwrap();
     let directory = PathBuf::from(child.stdout().trim().rsplit_once(' ').unwrap().1);

@@ -30,7 +30,8 @@ async fn a_program_is_killed_at_a_chosen_moment() {
 
 #[tokio::test]
 async fn a_signal_reaches_the_program() {
-    let mut running = shell("trap 'echo stopping; exit 3' TERM; echo ready; while :; do sleep 0.01; done").start().unwrap();
+    let mut running =
+        shell("trap 'echo stopping; exit 3' TERM; echo ready; while :; do sleep 0.01; done").start().unwrap();
     running.wait_for_stdout(LIMIT, |out| out.contains("ready")).await.unwrap();
     running.signal(Signal::SIGTERM).unwrap();
     let ended = running.wait(LIMIT).await.unwrap();

@@ -1,14 +1,14 @@
 //! A change of many files, crashed and failed everywhere, in the commit and in the recovery.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 use std::collections::BTreeMap;
 
 use highwater_fs::{
-    Fs, Journal, JournalError, Mode, Op, Quarantine, Recovery, RelPath, TargetFault, ensure_dir,
-    publish,
+    Fs, Journal, JournalError, Mode, Op, Quarantine, Recovery, RelPath, TargetFault, ensure_dir, publish,
 };
 use highwater_testkit::sim_fs::{
-    Scenario, SimFs, Survival, crash_everywhere, fail_everywhere, forget_each_sync, random_runs,
-    tree,
+    Scenario, SimFs, Survival, crash_everywhere, fail_everywhere, forget_each_sync, random_runs, tree,
 };
 
 /// Longer than a sector, so that it can be torn.
@@ -65,10 +65,8 @@ impl Changes {
         let mut rng = fastrand::Rng::with_seed(seed);
         let names = ["wiki/a", "wiki/old", "wiki/new/b", "wiki/new/deep/c", "top"];
         let mut change = || {
-            let mut edits: Vec<Edit> = names
-                .iter()
-                .map(|name| (*name, (rng.u8(0..4) > 0).then(|| rng.u8(b'A'..b'Z'))))
-                .collect();
+            let mut edits: Vec<Edit> =
+                names.iter().map(|name| (*name, (rng.u8(0..4) > 0).then(|| rng.u8(b'A'..=b'Z')))).collect();
             rng.shuffle(&mut edits);
             edits.truncate(rng.usize(1..=3));
             edits
@@ -173,11 +171,8 @@ fn every_sync_is_needed() {
     let scenario = Changes { before: SimFs::new, changes: vec![change] };
     let omissions = forget_each_sync(&scenario).unwrap_or_else(|found| panic!("{found}"));
     assert_eq!(omissions.len(), 15);
-    let unneeded: Vec<_> = omissions
-        .iter()
-        .filter(|omission| omission.noticed.is_none())
-        .map(ToString::to_string)
-        .collect();
+    let unneeded: Vec<_> =
+        omissions.iter().filter(|omission| omission.noticed.is_none()).map(ToString::to_string).collect();
     // Where there is something to recover, the journal's directory was durable already.
     assert_eq!(unneeded, ["recovery: sync directory .highwater"]);
 }
@@ -190,11 +185,8 @@ fn committed() -> SimFs {
     let rehearsal = fs.reboot(Survival::Everything);
     let edits = [("wiki/a", Some(b'1')), ("wiki/b", Some(b'2')), ("wiki/old", None)];
     change(&rehearsal, &edits).unwrap();
-    let first_touch = rehearsal
-        .trace()
-        .iter()
-        .position(|step| step.op == Op::Link && step.path.is_within(&path("wiki")))
-        .unwrap();
+    let first_touch =
+        rehearsal.trace().iter().position(|step| step.op == Op::Link && step.path.is_within(&path("wiki"))).unwrap();
     fs.crash_at(before + first_touch);
     change(&fs, &edits).unwrap_err();
     fs.reboot(Survival::Nothing)
@@ -212,10 +204,7 @@ fn a_committed_change_is_finished_by_recovery_and_nothing_begins_before() {
     assert_eq!(refusal, "/.highwater/journal holds an unfinished change; recover it first");
     assert_eq!(journal.recover().unwrap(), Recovery::Finished { files: 3 });
     assert_eq!(journal.recover().unwrap(), Recovery::Clean);
-    assert_eq!(
-        files(&fs),
-        BTreeMap::from([(path("wiki/a"), content(b'1')), (path("wiki/b"), content(b'2'))])
-    );
+    assert_eq!(files(&fs), BTreeMap::from([(path("wiki/a"), content(b'1')), (path("wiki/b"), content(b'2'))]));
     journal.begin().unwrap().commit().unwrap();
 }
 
@@ -250,16 +239,8 @@ fn r14_a_damaged_intent_is_set_aside_with_its_contents_and_the_rest_goes_on() {
             "staged-1 (for wiki/b) does not match its SHA-256",
             3,
         ),
-        (
-            |fs| overwrite(fs, ".highwater/journal/staged-1", b"short"),
-            "staged-1 (for wiki/b) is not of 700 bytes",
-            3,
-        ),
-        (
-            |fs| fs.unlink(&path(".highwater/journal/staged-0")).unwrap(),
-            "staged-0 (for wiki/a) is missing",
-            2,
-        ),
+        (|fs| overwrite(fs, ".highwater/journal/staged-1", b"short"), "staged-1 (for wiki/b) is not of 700 bytes", 3),
+        (|fs| fs.unlink(&path(".highwater/journal/staged-0")).unwrap(), "staged-0 (for wiki/a) is missing", 2),
     ];
     for (damage, expected, set_aside) in damages {
         let fs = committed();

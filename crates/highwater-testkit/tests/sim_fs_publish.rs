@@ -1,10 +1,10 @@
 //! Publishing one file, crashed and failed everywhere.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 use std::io::Write;
 
-use highwater_fs::{
-    Fs, FsError, Mode, Placed, RelPath, Staged, collect_stale, ensure_dir, publish, publish_new,
-};
+use highwater_fs::{Fs, FsError, Mode, Placed, RelPath, Staged, collect_stale, ensure_dir, publish, publish_new};
 use highwater_testkit::sim_fs::{
     Scenario, SimFs, crash_everywhere, fail_everywhere, forget_each_sync, random_runs, tree,
 };
@@ -67,9 +67,7 @@ impl Scenario for Replaces {
     }
 
     fn work(&self, fs: &dyn Fs) -> usize {
-        let done = |(target, fill): &&(RelPath, u8)| {
-            publish(fs, target, &content(*fill), Mode::Umask).is_ok()
-        };
+        let done = |(target, fill): &&(RelPath, u8)| publish(fs, target, &content(*fill), Mode::Umask).is_ok();
         self.steps.iter().take_while(done).count()
     }
 
@@ -121,11 +119,9 @@ impl Scenario for Adds {
 
     fn work(&self, fs: &dyn Fs) -> usize {
         let add = |name| publish_new(fs, &path(name), &content(b'n'), Mode::Umask);
-        let steps: [&dyn Fn() -> Result<Placed, FsError>; 3] = [
-            &|| add("taken"),
-            &|| add("fresh"),
-            &|| Self::another_is_first(fs, &path("raced")).and_then(|()| add("raced")),
-        ];
+        let steps: [&dyn Fn() -> Result<Placed, FsError>; 3] = [&|| add("taken"), &|| add("fresh"), &|| {
+            Self::another_is_first(fs, &path("raced")).and_then(|()| add("raced"))
+        }];
         steps.iter().take_while(|step| step().is_ok()).count()
     }
 
@@ -141,8 +137,7 @@ impl Scenario for Adds {
         let found = files(fs);
         let taken = found.contains(&(path("taken"), content(b'p')));
         let fresh = found.contains(&(path("fresh"), content(b'n')));
-        let raced = found.contains(&(path("raced"), content(b't')))
-            || found.contains(&(path("raced"), content(b'n')));
+        let raced = found.contains(&(path("raced"), content(b't'))) || found.contains(&(path("raced"), content(b'n')));
         let whole = usize::from(taken) + usize::from(fresh) + usize::from(raced);
         match () {
             () if !taken => Err("what was there was replaced".into()),
@@ -233,19 +228,12 @@ fn every_sync_is_needed() {
 #[test]
 fn every_sync_of_publishing_new_is_needed_but_where_nothing_was_new() {
     let omissions = forget_each_sync(&Adds).unwrap_or_else(|found| panic!("{found}"));
-    let unneeded: Vec<_> = omissions
-        .iter()
-        .filter(|omission| omission.noticed.is_none())
-        .map(ToString::to_string)
-        .collect();
+    let unneeded: Vec<_> =
+        omissions.iter().filter(|omission| omission.noticed.is_none()).map(ToString::to_string).collect();
     // The first step's file and directory, and the third's file: they were there already.
     assert_eq!(
         unneeded,
-        [
-            "work: sync .taken.0.hw-partial",
-            "work: sync directory .",
-            "work: sync .raced.0.hw-partial"
-        ]
+        ["work: sync .taken.0.hw-partial", "work: sync directory .", "work: sync .raced.0.hw-partial"]
     );
 }
 

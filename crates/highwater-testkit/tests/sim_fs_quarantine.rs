@@ -1,11 +1,12 @@
 //! Setting aside, crashed and failed everywhere.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 use std::collections::BTreeMap;
 
 use highwater_fs::{Fs, Mode, Quarantine, RelPath, collect_stale, ensure_dir, publish};
 use highwater_testkit::sim_fs::{
-    Scenario, SimFs, Survival, crash_everywhere, fail_everywhere, forget_each_sync, random_runs,
-    tree,
+    Scenario, SimFs, Survival, crash_everywhere, fail_everywhere, forget_each_sync, random_runs, tree,
 };
 
 const DAMAGED: &[u8] = &[b'd'; 700];
@@ -83,7 +84,9 @@ impl Scenario for SetsAside {
             0 if !in_place && aside == 0 => Err("it is nowhere".into()),
             1.. if in_place || aside == 0 => Err("it was not set aside".into()),
             2 if kept == 0 => Err("the line was not kept".into()),
-            _ if in_place && found.get(&path("index/rows")).is_none_or(|b| b != DAMAGED) => Err("it was changed".into()),
+            _ if in_place && found.get(&path("index/rows")).is_none_or(|b| b != DAMAGED) => {
+                Err("it was changed".into())
+            }
             _ => Ok(()),
         }
     }
@@ -116,14 +119,10 @@ fn r14_setting_aside_holds_in_five_thousand_random_runs() {
 
 #[test]
 fn every_sync_is_needed() {
-    let omissions =
-        forget_each_sync(&SetsAside { disk: SimFs::new }).unwrap_or_else(|found| panic!("{found}"));
+    let omissions = forget_each_sync(&SetsAside { disk: SimFs::new }).unwrap_or_else(|found| panic!("{found}"));
     assert_eq!(omissions.len(), 10);
-    let unneeded: Vec<_> = omissions
-        .iter()
-        .filter(|omission| omission.noticed.is_none())
-        .map(ToString::to_string)
-        .collect();
+    let unneeded: Vec<_> =
+        omissions.iter().filter(|omission| omission.noticed.is_none()).map(ToString::to_string).collect();
     // By the second step the quarantine's own directory is durable.
     assert_eq!(unneeded, ["work: sync directory ."]);
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use highwater_engine::settings::{ByteSize, DurationText};
 
@@ -66,12 +67,18 @@ pub(crate) enum Verb {
     /// Shows, replaces or extends a job's pinned worklist.
     Worklist(Worklist),
     /// Shows state, progress, rate, ETA and the last pass of every job.
+    ///
+    /// Also beside a running pass, whose figures it shares. Of one job with the whole evidence of a halt.
     Status(Status),
     /// Lists items with outcome, attempts and last error.
     Items(Items),
     /// Puts items back, to be tried again.
+    ///
+    /// They are untried again: attempts count from zero, and a drained job is open. A running pass sees it before its next item.
     Retry(Retry),
     /// Gives items the outcome `skipped`.
+    ///
+    /// Items that succeeded (done, gone, present) keep their outcome.
     Skip(Skip),
     /// Halts a job until `rearm`.
     Halt(Word),
@@ -82,6 +89,8 @@ pub(crate) enum Verb {
     /// Ends a pause.
     Resume(Pause),
     /// Bans a resource: no contact for a time.
+    ///
+    /// A ban is only ever extended: where a longer one stands, that stays. It is never longer than the resource's `ban-max`.
     Ban(Ban),
     /// Lists the bans.
     Bans,
@@ -96,6 +105,8 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Import(Import),
     /// Checks what a pass needs, line by line, with the fix.
+    ///
+    /// Makes and changes nothing. Exit 0 when all is well, 2 when a line needs a fix.
     Doctor,
     /// Prints the completions of a shell.
     Completions(Completions),
@@ -302,7 +313,7 @@ pub(crate) struct Skip {
     #[arg(value_name = "KEY", required = true)]
     pub(crate) keys: Vec<String>,
     /// Why, for the audit trail.
-    #[arg(long, required = true)]
+    #[arg(long, required = true, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) why: String,
 }
 
@@ -312,7 +323,7 @@ pub(crate) struct Word {
     /// The job.
     pub(crate) job: String,
     /// Why, for the audit trail.
-    #[arg(long, required = true)]
+    #[arg(long, required = true, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) why: String,
 }
 
@@ -345,7 +356,7 @@ pub(crate) struct Lift {
     /// The resource.
     pub(crate) resource: String,
     /// Why, for the audit trail.
-    #[arg(long, required = true)]
+    #[arg(long, required = true, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) why: String,
 }
 

@@ -8,8 +8,11 @@ mod config;
 mod logging;
 mod output;
 mod owner;
+#[cfg(test)]
+mod reference;
 mod signals;
 mod site;
+mod table;
 mod upkeep;
 mod wiring;
 

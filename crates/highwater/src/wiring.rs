@@ -7,7 +7,8 @@ use highwater_engine::ban::BanRules;
 use highwater_engine::breaker::BreakerRules;
 use highwater_engine::budget::Budget;
 use highwater_engine::diagnosis::Diagnosis;
-use highwater_engine::exec::{ExecJob, Output as ChildOutput};
+use highwater_engine::exec::ExecJob;
+use highwater_engine::exec::output::Output as ChildOutput;
 use highwater_engine::lock::{FileLock, Lock};
 use highwater_engine::name::ResourceName;
 use highwater_engine::notify::{Notifier, Target};
@@ -52,15 +53,11 @@ impl Wiring {
     ) -> Result<(Box<dyn Runner>, JobSpec), Diagnosis> {
         let spec = self.spec(config, job)?;
         let resources = spec.resources.iter().map(|r| r.name.clone()).collect();
-        let runner: Box<dyn Runner> = match &job.kind {
-            KindSettings::Exec(exec) => Box::new(Arc::new(ExecJob::from_settings(
-                exec,
-                &config.directory,
-                resources,
-                spec.recurring,
-                &self.ledger_id,
-                output,
-            ))),
+        let runner = match &job.kind {
+            KindSettings::Exec(exec) => {
+                let job = ExecJob::from_settings(exec, &config.directory, resources, spec.recurring, &self.ledger_id, output);
+                exec_runner(job)
+            }
         };
         Ok((runner, spec))
     }
@@ -122,10 +119,19 @@ impl Wiring {
     }
 }
 
+/// An exec job in either shape.
+pub(crate) fn exec_runner(job: ExecJob) -> Box<dyn Runner> {
+    match job {
+        ExecJob::Item(job) => Box::new(Arc::new(job)),
+        ExecJob::Pass(job) => Box::new(Arc::new(job)),
+    }
+}
+
 /// Who is told about changes.
 pub(crate) fn notifier(site: &Site) -> Notifier {
-    let targets = site.config.iter().flat_map(|config| &config.notify).map(Target::from);
-    Notifier::new(targets.collect(), Arc::clone(&site.clock))
+    let Some(config) = &site.config else { return Notifier::new(Vec::new()) };
+    // The configuration was checked, so that every entry is a target.
+    Notifier::new(config.notify.iter().filter_map(|entry| Target::new(entry, &config.directory).ok()).collect())
 }
 
 /// Makes the directories of the locks that the configuration does not name: those in the state directory.

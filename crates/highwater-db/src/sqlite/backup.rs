@@ -3,6 +3,7 @@
 //! A backup is a database by itself: `NAME-20260801T120000Z.db`, to be copied back as it is. Owns the files of that pattern in
 //! one directory. Does not decide when (see [`due`]), and never puts a backup back.
 
+use std::cmp::Reverse;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -120,7 +121,7 @@ impl Backups {
                 Some(Backup { path, taken_at })
             })
             .collect();
-        backups.sort_by(|a, b| b.taken_at.cmp(&a.taken_at));
+        backups.sort_by_key(|backup| Reverse(backup.taken_at));
         Ok(backups)
     }
 
@@ -176,14 +177,12 @@ impl Backups {
 
     /// One backup at a time: whoever holds this knows that every unfinished backup is a dead one's.
     fn lock(&self) -> Result<File, Error> {
-        let directory =
-            File::open(&self.directory).map_err(|error| Error::from_os(&self.directory, "open", error))?;
+        let directory = File::open(&self.directory).map_err(|error| Error::from_os(&self.directory, "open", error))?;
         match directory.try_lock() {
             Ok(()) => Ok(directory),
-            Err(TryLockError::WouldBlock) => Err(Error::Busy {
-                path: self.directory.clone(),
-                source: Cause::Os(io::ErrorKind::WouldBlock.into()),
-            }),
+            Err(TryLockError::WouldBlock) => {
+                Err(Error::Busy { path: self.directory.clone(), source: Cause::Os(io::ErrorKind::WouldBlock.into()) })
+            }
             Err(TryLockError::Error(error)) => Err(Error::from_os(&self.directory, "lock", error)),
         }
     }

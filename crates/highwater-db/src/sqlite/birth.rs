@@ -24,8 +24,9 @@ const MODE: u32 = 0o600;
 /// The directory is absent, full or not writable.
 pub(super) fn create(path: &Path, application_id: ApplicationId) -> Result<(), Error> {
     let (_nursery, unborn) = nursery(path, "new")?;
-    let connection = Connection::open_with_flags(&unborn, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(|error| Error::from_sqlite(&unborn, error))?;
+    let connection =
+        Connection::open_with_flags(&unborn, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(|error| Error::from_sqlite(&unborn, error))?;
     set_up(&connection, application_id).map_err(|error| Error::from_sqlite(path, error))?;
     connection.close().map_err(|(_, error)| Error::from_sqlite(path, error))?;
     sync_file(&unborn)?;

@@ -41,10 +41,8 @@ impl Reader {
     /// # Source
     /// <https://sqlite.org/pragma.html#pragma_data_version>
     pub fn data_version(&self) -> Result<i64, Error> {
-        self.read(|connection| {
-            connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
-        })
-        .map_err(|error| Error::from_sqlite(&self.path, error))
+        self.read(|connection| connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0)))
+            .map_err(|error| Error::from_sqlite(&self.path, error))
     }
 
     /// Where the file is.

@@ -119,7 +119,8 @@ fn a_text_file_and_a_directory_are_refused_untouched() {
 fn a_held_lock_is_busy_after_the_timeout() {
     let scratch = Scratch::with_rows();
     let mut holder = scratch.database.read_write().unwrap();
-    let held = holder.transaction_with_behavior(highwater_db::sqlite::rusqlite::TransactionBehavior::Immediate).unwrap();
+    let held =
+        holder.transaction_with_behavior(highwater_db::sqlite::rusqlite::TransactionBehavior::Immediate).unwrap();
     let waiter = scratch.database.clone().busy_timeout(Duration::from_millis(1)).read_write().unwrap();
     let refused = waiter.execute("DELETE FROM item", []).unwrap_err();
     let error = Error::on(&waiter, refused);

@@ -1,5 +1,7 @@
 //! The SQLite half, on real files.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 mod backup;
 mod connect;
 mod damage;

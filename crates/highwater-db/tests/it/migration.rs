@@ -76,7 +76,8 @@ fn nothing_to_do_takes_no_lock() {
     let mut writer = scratch.database.read_write().unwrap();
     apply(&mut writer, BOTH).unwrap();
     let mut second = scratch.database.read_write().unwrap();
-    let held = writer.transaction_with_behavior(highwater_db::sqlite::rusqlite::TransactionBehavior::Immediate).unwrap();
+    let held =
+        writer.transaction_with_behavior(highwater_db::sqlite::rusqlite::TransactionBehavior::Immediate).unwrap();
     assert_eq!(apply(&mut second, BOTH).unwrap(), 0);
     drop(held);
 }
@@ -86,7 +87,8 @@ fn a_failing_migration_leaves_the_database_as_it_was() {
     let mut connection = Scratch::new().database.read_write().unwrap();
     apply(&mut connection, &BOTH[..1]).unwrap();
     let before = picture(&connection);
-    let broken = Migration { number: 3, name: "broken", sql: "CREATE TABLE kept_out (x); INSERT INTO nowhere VALUES (1)" };
+    let broken =
+        Migration { number: 3, name: "broken", sql: "CREATE TABLE kept_out (x); INSERT INTO nowhere VALUES (1)" };
     let error = apply(&mut connection, &[FIRST, SECOND, broken]).unwrap_err();
     assert!(matches!(error, Error::Statement { .. }), "{error:?}");
     assert_eq!(picture(&connection), before);
@@ -146,7 +148,9 @@ fn an_applied_migration_that_was_changed_is_refused_with_both_checksums() {
     let before = picture(&connection);
     let edited = Migration { sql: "CREATE TABLE job (id INTEGER PRIMARY KEY) STRICT", ..FIRST };
     let error = apply(&mut connection, &[edited, SECOND]).unwrap_err();
-    let Error::MigrationChanged { number: 1, name: "jobs", recorded, expected, .. } = &error else { panic!("{error:?}") };
+    let Error::MigrationChanged { number: 1, name: "jobs", recorded, expected, .. } = &error else {
+        panic!("{error:?}")
+    };
     assert_eq!((recorded, expected), (&FIRST.sha256(), &edited.sha256()));
     assert_eq!(picture(&connection), before);
 }
@@ -200,7 +204,8 @@ fn a_hook_that_fails_keeps_the_migration_from_happening() {
     let mut connection = scratch.database.read_write().unwrap();
     apply(&mut connection, &BOTH[..1]).unwrap();
     let before = picture(&connection);
-    let refused = migrate(&mut connection, BOTH, noon(), |pending| Err(Error::Missing { path: pending.path.to_owned() }));
+    let refused =
+        migrate(&mut connection, BOTH, noon(), |pending| Err(Error::Missing { path: pending.path.to_owned() }));
     assert!(matches!(refused, Err(Error::Missing { .. })), "{refused:?}");
     assert_eq!(picture(&connection), before);
     assert_eq!(apply(&mut connection, BOTH).unwrap(), 1);
@@ -248,7 +253,11 @@ fn processes_that_migrate_at_once_apply_each_migration_once() {
         .map(|racer| {
             let output = racer.wait_with_output().unwrap();
             let text = String::from_utf8(output.stdout).unwrap();
-            text.lines().find_map(|line| line.strip_prefix("applied ")).unwrap_or_else(|| panic!("{text}")).parse().unwrap()
+            text.lines()
+                .find_map(|line| line.strip_prefix("applied "))
+                .unwrap_or_else(|| panic!("{text}"))
+                .parse()
+                .unwrap()
         })
         .collect();
     assert_eq!(applied.iter().sum::<usize>(), BOTH.len(), "{applied:?}");

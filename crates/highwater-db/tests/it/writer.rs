@@ -143,9 +143,8 @@ async fn the_queue_is_bounded() {
 
     static RUN: AtomicUsize = AtomicUsize::new(0);
     let more = 10;
-    let mut waiting: Vec<_> = (0..QUEUE_TASKS_MAX + more)
-        .map(|_| Box::pin(writer.run(|_| RUN.fetch_add(1, Ordering::Relaxed))))
-        .collect();
+    let mut waiting: Vec<_> =
+        (0..QUEUE_TASKS_MAX + more).map(|_| Box::pin(writer.run(|_| RUN.fetch_add(1, Ordering::Relaxed)))).collect();
     for one in &mut waiting {
         // The runtime would have a task pause after so many.
         tokio::task::unconstrained(poll_once(one)).await;

@@ -87,6 +87,22 @@ impl ItemCommand {
         }
     }
 
+    /// The items of the list, read on a thread of their own.
+    fn listed(&self) -> impl Stream<Item = Result<CommandItem, Stop>> + Send + use<> {
+        let (batches, read) = mpsc::channel(BATCHES_AHEAD);
+        let (list, template) = (self.list.clone(), self.template.clone());
+        let reading = tokio::task::spawn_blocking(move || read_list(&list, &template, &batches));
+        let batches = stream::unfold((read, Some(reading)), async |(mut read, mut reading)| {
+            if let Some(batch) = read.recv().await {
+                return Some((batch, (read, reading)));
+            }
+            // A reader that broke off must not look like the end of the list.
+            let error = reading.take()?.await.err()?;
+            Some((vec![Err(broke_off(&error))], (read, None)))
+        });
+        batches.flat_map(stream::iter)
+    }
+
     /// The outcome of an item whose command we killed, or that died beside us, if it may not simply run again.
     fn unknown(&self, why: &str, stderr: &Tail) -> Option<Outcome> {
         (self.on_unknown == OnUnknown::Review).then(|| {
@@ -119,18 +135,7 @@ impl Job for ItemCommand {
     }
 
     fn plan(&self, _: ReadCx) -> impl Stream<Item = Result<CommandItem, Stop>> + Send {
-        let (batches, read) = mpsc::channel(BATCHES_AHEAD);
-        let (list, template) = (self.list.clone(), self.template.clone());
-        let reading = tokio::task::spawn_blocking(move || read_list(&list, &template, &batches));
-        let batches = stream::unfold((read, Some(reading)), async |(mut read, mut reading)| {
-            if let Some(batch) = read.recv().await {
-                return Some((batch, (read, reading)));
-            }
-            // A reader that broke off must not look like the end of the list.
-            let error = reading.take()?.await.err()?;
-            Some((vec![Err(broke_off(&error))], (read, None)))
-        });
-        batches.flat_map(stream::iter)
+        self.listed()
     }
 
     async fn prepare(&self, cx: ReadCx, item: Arc<CommandItem>) -> Result<Attempt<Infallible>, Stop> {

@@ -119,10 +119,7 @@ impl ExecSettings {
     #[must_use]
     pub fn effective_format(&self) -> Option<WorklistFormat> {
         let worklist = self.worklist.as_ref()?;
-        Some(
-            self.format
-                .unwrap_or_else(|| WorklistFormat::of_path(worklist)),
-        )
+        Some(self.format.unwrap_or_else(|| WorklistFormat::of_path(worklist)))
     }
 
     /// Makes paths absolute, counted from the config file's directory, which is also the default of `directory`, and
@@ -132,9 +129,7 @@ impl ExecSettings {
             worklist.resolve(base);
         }
         self.format = self.effective_format();
-        self.directory
-            .get_or_insert_with(|| FilePath::new(base))
-            .resolve(base);
+        self.directory.get_or_insert_with(|| FilePath::new(base)).resolve(base);
     }
 
     /// What is wrong with the settings as a whole.
@@ -163,22 +158,14 @@ impl ExecSettings {
                 "remove `key`, or set `format = \"csv\"` or `\"jsonl\"`",
             ));
         }
-        if let Some(name) = self
-            .env
-            .keys()
-            .find(|name| name.is_empty() || name.contains(['=', '\0']))
-        {
+        if let Some(name) = self.env.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
             problems.push(Problem::new(
                 "env",
                 format!("found the variable name {name:?}, expected one without `=` and NUL"),
                 "rename the variable",
             ));
         }
-        if let Some((name, _)) = self
-            .env
-            .iter()
-            .find(|(_, value)| value.expose().contains('\0'))
-        {
+        if let Some((name, _)) = self.env.iter().find(|(_, value)| value.expose().contains('\0')) {
             problems.push(Problem::new(
                 "env",
                 format!("found a NUL in the value of `{name}`, which no environment can hold"),
@@ -223,14 +210,8 @@ mod tests {
 
     #[test]
     fn fields_that_need_a_worklist_are_refused_without_one() {
-        let alone = exec(
-            r#"{"command": ["./load"], "key": "id", "stdin": "json", "on-unknown": "review"}"#,
-        );
-        let fields: Vec<_> = alone
-            .problems()
-            .iter()
-            .map(|problem| problem.field)
-            .collect();
+        let alone = exec(r#"{"command": ["./load"], "key": "id", "stdin": "json", "on-unknown": "review"}"#);
+        let fields: Vec<_> = alone.problems().iter().map(|problem| problem.field).collect();
         assert_eq!(fields, ["key", "stdin", "on-unknown"]);
     }
 }

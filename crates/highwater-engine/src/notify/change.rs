@@ -82,28 +82,28 @@ pub(super) fn failure_key(report: &PassReport) -> Option<String> {
 pub(super) async fn all(engine: &Engine, spec: &JobSpec, report: &PassReport) -> LedgerResult<Vec<Change>> {
     let Some(record) = engine.ledger.job(&spec.name).await? else { return Ok(Vec::new()) };
     let mut changes = Vec::new();
-    changes.extend(failed(engine, report));
-    changes.extend(halted(engine, report, &record));
-    changes.extend(review(engine, report, &record).await?);
+    changes.extend(failed(engine, spec, report));
+    changes.extend(halted(engine, spec, report, &record));
+    changes.extend(review(engine, spec, report, &record).await?);
     changes.extend(drained(engine, spec, report, &record));
     changes.extend(silent(engine, spec, report, &record).await?);
     Ok(changes)
 }
 
-fn failed(engine: &Engine, report: &PassReport) -> Option<Change> {
+fn failed(engine: &Engine, spec: &JobSpec, report: &PassReport) -> Option<Change> {
     let event = NotifyEvent::Failed;
     match failure_key(report) {
-        Some(key) => Some(Change { event, key, message: failed_message(engine, report) }),
+        Some(key) => Some(Change { event, key, message: failed_message(engine, spec, report) }),
         None => got_on(report).then(|| Change { event, key: GOOD.to_owned(), message: None }),
     }
 }
 
 /// What people are told of a pass that failed; `None` for any other.
-pub(super) fn failed_message(engine: &Engine, report: &PassReport) -> Option<Message> {
+pub(super) fn failed_message(engine: &Engine, spec: &JobSpec, report: &PassReport) -> Option<Message> {
     failure_key(report)?;
     let next = match &report.diagnosis {
         Some(diagnosis) => diagnosis.next.clone(),
-        None => format!("look with `highwater status {}`", report.job),
+        None => format!("look with `highwater status {}`", spec.handle),
     };
     let text = match &report.diagnosis {
         Some(diagnosis) => format!("{}: {}", diagnosis.code, report.message),
@@ -112,9 +112,9 @@ pub(super) fn failed_message(engine: &Engine, report: &PassReport) -> Option<Mes
     Some(Message::new(engine, report, NotifyEvent::Failed, &text, &next))
 }
 
-fn halted(engine: &Engine, report: &PassReport, record: &JobRecord) -> Option<Change> {
+fn halted(engine: &Engine, spec: &JobSpec, report: &PassReport, record: &JobRecord) -> Option<Change> {
     let halt = record.halt.as_ref().filter(|_| report.reason == Reason::Halted)?;
-    let job = &record.name;
+    let job = &spec.handle;
     let text = format!("halted by {}: {}", halt.who.0, halt.why);
     let next = format!("look with `highwater status {job}`, mend the cause, then `highwater rearm {job} --why …`");
     let message = Message { at: halt.at, ..Message::new(engine, report, NotifyEvent::Halted, &text, &next) };
@@ -132,7 +132,7 @@ fn drained(engine: &Engine, spec: &JobSpec, report: &PassReport, record: &JobRec
     let text = format!(
         "{total} items drained: {done} done, {gone} gone, {present} present, {skipped} skipped, {review} to review"
     );
-    let next = if review > 0 { look_at_review(record) } else { "nothing".to_owned() };
+    let next = if review > 0 { look_at_review(spec) } else { "nothing".to_owned() };
     let key = match worklist.closed_at {
         Some(at) => format!("worklist {} at {at}", worklist.id),
         None => format!("worklist {}", worklist.id),
@@ -141,13 +141,18 @@ fn drained(engine: &Engine, spec: &JobSpec, report: &PassReport, record: &JobRec
     Some(Change { event: NotifyEvent::Drained, key, message: Some(message) })
 }
 
-fn look_at_review(record: &JobRecord) -> String {
-    let job = &record.name;
+fn look_at_review(spec: &JobSpec) -> String {
+    let job = &spec.handle;
     format!("look with `highwater items {job} --outcome review`, then `highwater retry {job} KEY…` or `skip`")
 }
 
 /// Keyed by the newest pass that put items to review.
-async fn review(engine: &Engine, report: &PassReport, record: &JobRecord) -> LedgerResult<Option<Change>> {
+async fn review(
+    engine: &Engine,
+    spec: &JobSpec,
+    report: &PassReport,
+    record: &JobRecord,
+) -> LedgerResult<Option<Change>> {
     let all = record.worklist.as_ref().map_or(0, |worklist| worklist.tally.review);
     if all == 0 {
         return Ok(None);
@@ -156,7 +161,7 @@ async fn review(engine: &Engine, report: &PassReport, record: &JobRecord) -> Led
     let newest = passes.iter().find(|pass| pass.ended_at.is_some() && pass.counts.review > 0);
     Ok(newest.map(|pass| {
         let text = format!("{} new items to review, {all} in all", pass.counts.review);
-        let message = Message::new(engine, report, NotifyEvent::Review, &text, &look_at_review(record));
+        let message = Message::new(engine, report, NotifyEvent::Review, &text, &look_at_review(spec));
         Change { event: NotifyEvent::Review, key: format!("pass {}", pass.id), message: Some(message) }
     }))
 }
@@ -190,7 +195,7 @@ async fn silent(
         DurationText::secs(after.as_secs()),
         report.message
     );
-    let next = format!("see what stands in the way with `highwater status {}`", record.name);
+    let next = format!("see what stands in the way with `highwater status {}`", spec.handle);
     let message = Message::new(engine, report, NotifyEvent::Silent, &text, &next);
     Ok(Some(Change { event: NotifyEvent::Silent, key, message: Some(message) }))
 }

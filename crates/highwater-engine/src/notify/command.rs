@@ -1,6 +1,7 @@
 //! A notice by command: the message on stdin, exit 0 for delivered. Owns the process and its group; how long it may take is
 //! for its caller to say, who drops it.
 
+use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -13,8 +14,9 @@ use super::message::shortened;
 use super::target::Undelivered;
 use crate::settings::CommandLine;
 
-/// Longest line of stderr that is told, in bytes; what is told of it.
+/// Longest line of stderr that is heard, in bytes.
 const LINE_BYTES_MAX: usize = 4_096;
+/// How much of it is told, in bytes.
 const SAID_BYTES_MAX: usize = 200;
 /// How much is read from a pipe at a time, in bytes.
 const READ_BYTES: usize = 1_024;
@@ -78,12 +80,12 @@ impl Running {
         };
         let pump = async {
             tokio::join!(feed, self.said.listen(stderr.as_mut()));
-            std::future::pending::<()>().await;
+            std::future::pending::<Infallible>().await
         };
         let status = tokio::select! {
             biased;
             status = self.child.wait() => status?,
-            () = pump => unreachable!("invariant: it never ends by itself"),
+            never = pump => match never {},
         };
         self.said.finish(stderr);
         Ok(status)

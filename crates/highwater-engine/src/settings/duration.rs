@@ -59,21 +59,13 @@ impl FromStr for DurationText {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let refuse = || Self::refuse(text);
-        let span: Span = SpanParser::new()
-            .parse_span(text.trim())
-            .map_err(|_| refuse())?;
+        let span: Span = SpanParser::new().parse_span(text.trim()).map_err(|_| refuse())?;
         if span.get_years() != 0 || span.get_months() != 0 {
             return Err(refuse());
         }
-        let signed = span
-            .to_duration(SpanRelativeTo::days_are_24_hours())
-            .map_err(|_| refuse())?;
+        let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| refuse())?;
         let duration = Duration::try_from(signed).map_err(|_| refuse())?;
-        if duration > Self::days(DURATION_DAYS_MAX).get() {
-            Err(refuse())
-        } else {
-            Ok(Self(duration))
-        }
+        if duration > Self::days(DURATION_DAYS_MAX).get() { Err(refuse()) } else { Ok(Self(duration)) }
     }
 }
 
@@ -89,11 +81,7 @@ impl fmt::Display for DurationText {
         match (days, rest.is_zero()) {
             (0, _) => f.write_str(&SpanPrinter::new().unsigned_duration_to_string(&rest)),
             (_, true) => Ok(()),
-            (_, false) => write!(
-                f,
-                " {}",
-                SpanPrinter::new().unsigned_duration_to_string(&rest)
-            ),
+            (_, false) => write!(f, " {}", SpanPrinter::new().unsigned_duration_to_string(&rest)),
         }
     }
 }
@@ -112,14 +100,9 @@ mod tests {
 
     #[test]
     fn durations_read_as_people_write_them() {
-        for (text, secs) in [
-            ("30s", 30),
-            ("5m", 300),
-            ("45 min", 2_700),
-            ("3 days", 259_200),
-            ("0s", 0),
-            ("1h 30m", 5_400),
-        ] {
+        for (text, secs) in
+            [("30s", 30), ("5m", 300), ("45 min", 2_700), ("3 days", 259_200), ("0s", 0), ("1h 30m", 5_400)]
+        {
             assert_eq!(text.parse(), Ok(DurationText::secs(secs)), "{text}");
         }
         assert_eq!("250ms".parse(), Ok(DurationText::millis(250)));
@@ -128,18 +111,7 @@ mod tests {
 
     #[test]
     fn durations_without_a_fixed_length_are_refused() {
-        for text in [
-            "",
-            "30",
-            "1 month",
-            "2 years",
-            "-5s",
-            "5s ago",
-            "soon",
-            "5M",
-            "4000 days",
-            "PT30S",
-        ] {
+        for text in ["", "30", "1 month", "2 years", "-5s", "5s ago", "soon", "5M", "4000 days", "PT30S"] {
             assert!(text.parse::<DurationText>().is_err(), "{text}");
         }
     }

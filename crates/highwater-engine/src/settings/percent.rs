@@ -18,9 +18,7 @@ impl Percent {
     #[must_use]
     pub const fn whole(percent: u8) -> Self {
         let percent = if percent > 100 { 100 } else { percent };
-        Self {
-            hundredths: percent as u16 * 100,
-        }
+        Self { hundredths: percent as u16 * 100 }
     }
 
     /// The share as a fraction from 0 to 1.
@@ -31,8 +29,7 @@ impl Percent {
 }
 
 impl TextValue for Percent {
-    const EXPECTED: &'static str =
-        "a percentage from \"0%\" to \"100%\" with at most two decimals, such as \"5%\"";
+    const EXPECTED: &'static str = "a percentage from \"0%\" to \"100%\" with at most two decimals, such as \"5%\"";
 }
 
 impl FromStr for Percent {
@@ -87,9 +84,7 @@ mod tests {
 
     #[test]
     fn what_is_no_share_is_refused() {
-        for text in [
-            "", "5", "%", "-5%", "+5%", "100.01%", "101%", "0.125%", "5.%", "half",
-        ] {
+        for text in ["", "5", "%", "-5%", "+5%", "100.01%", "101%", "0.125%", "5.%", "half"] {
             assert!(text.parse::<Percent>().is_err(), "{text}");
         }
     }

@@ -47,11 +47,7 @@ impl FromStr for FilePath {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        if text.is_empty() || text.contains('\0') {
-            Err(Self::refuse(text))
-        } else {
-            Ok(Self::new(text))
-        }
+        if text.is_empty() || text.contains('\0') { Err(Self::refuse(text)) } else { Ok(Self::new(text)) }
     }
 }
 
@@ -88,9 +84,7 @@ impl FromStr for LockAddress {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let path = text
-            .strip_prefix("file:")
-            .ok_or_else(|| Self::refuse(text))?;
+        let path = text.strip_prefix("file:").ok_or_else(|| Self::refuse(text))?;
         path.parse().map(Self::File).map_err(|_| Self::refuse(text))
     }
 }
@@ -131,22 +125,13 @@ impl FromStr for HttpUrl {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let url = reqwest::Url::parse(text).map_err(|_| Self::refuse(text))?;
-        if matches!(url.scheme(), "http" | "https") && url.has_host() {
-            Ok(Self(url))
-        } else {
-            Err(Self::refuse(text))
-        }
+        if matches!(url.scheme(), "http" | "https") && url.has_host() { Ok(Self(url)) } else { Err(Self::refuse(text)) }
     }
 }
 
 impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}://{}/…",
-            self.0.scheme(),
-            self.0.host_str().unwrap_or_default()
-        )
+        write!(f, "{}://{}/…", self.0.scheme(), self.0.host_str().unwrap_or_default())
     }
 }
 
@@ -165,11 +150,7 @@ mod tests {
 
     #[test]
     fn a_relative_path_counts_from_the_base_and_an_absolute_one_stays() {
-        for (text, resolved) in [
-            ("./ids.txt", "/etc/hw/ids.txt"),
-            ("../x", "/etc/hw/../x"),
-            ("/a/b", "/a/b"),
-        ] {
+        for (text, resolved) in [("./ids.txt", "/etc/hw/ids.txt"), ("../x", "/etc/hw/../x"), ("/a/b", "/a/b")] {
             let mut path = FilePath::new(text);
             path.resolve(Path::new("/etc/hw"));
             assert_eq!(path, FilePath::new(resolved), "{text}");
@@ -178,10 +159,7 @@ mod tests {
 
     #[test]
     fn a_lock_is_named_by_its_scheme() {
-        assert_eq!(
-            "file:a.lock".parse(),
-            Ok(LockAddress::File(FilePath::new("a.lock")))
-        );
+        assert_eq!("file:a.lock".parse(), Ok(LockAddress::File(FilePath::new("a.lock"))));
         for text in ["a.lock", "file:", "postgres:42", ""] {
             assert!(text.parse::<LockAddress>().is_err(), "{text}");
         }
@@ -189,19 +167,9 @@ mod tests {
 
     #[test]
     fn an_address_never_prints_its_path() {
-        let url: HttpUrl = "https://hooks.example/services/T0/secret?k=v"
-            .parse()
-            .expect("an address");
-        assert_eq!(
-            format!("{url:?} {url}"),
-            "https://hooks.example/… https://hooks.example/…"
-        );
-        for text in [
-            "hooks.example",
-            "ftp://example/",
-            "http://",
-            "file:///etc/passwd",
-        ] {
+        let url: HttpUrl = "https://hooks.example/services/T0/secret?k=v".parse().expect("an address");
+        assert_eq!(format!("{url:?} {url}"), "https://hooks.example/… https://hooks.example/…");
+        for text in ["hooks.example", "ftp://example/", "http://", "file:///etc/passwd"] {
             assert!(text.parse::<HttpUrl>().is_err(), "{text}");
         }
     }

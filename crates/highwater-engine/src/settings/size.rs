@@ -43,9 +43,7 @@ impl TextValue for ByteSize {
         "a size of at least one byte, such as \"64MiB\", \"5 GB\" or a whole number of bytes";
 
     fn from_integer(bytes: u64) -> Option<Self> {
-        (1..=i64::MAX.unsigned_abs())
-            .contains(&bytes)
-            .then_some(Self(bytes))
+        (1..=i64::MAX.unsigned_abs()).contains(&bytes).then_some(Self(bytes))
     }
 }
 
@@ -57,28 +55,16 @@ impl FromStr for ByteSize {
         let digits = trimmed.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = trimmed.split_at(digits);
         let unit = unit.trim_start();
-        let factor = UNITS
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(unit))
-            .map(|(_, factor)| *factor);
-        let bytes = number
-            .parse::<u64>()
-            .ok()
-            .zip(factor)
-            .and_then(|(number, factor)| number.checked_mul(factor));
-        bytes
-            .and_then(Self::from_integer)
-            .ok_or_else(|| Self::refuse(text))
+        let factor = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor);
+        let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+        bytes.and_then(Self::from_integer).ok_or_else(|| Self::refuse(text))
     }
 }
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let divides = |(_, factor): &&(&str, u64)| self.0.is_multiple_of(*factor);
-        let (unit, factor) = UNITS
-            .iter()
-            .find(divides)
-            .expect("invariant: one byte divides every size");
+        let (unit, factor) = UNITS.iter().find(divides).expect("invariant: one byte divides every size");
         write!(f, "{}{unit}", self.0 / factor)
     }
 }
@@ -102,34 +88,16 @@ mod tests {
 
     #[test]
     fn sizes_read_as_people_write_them() {
-        for (text, bytes) in [
-            ("64MiB", 64 << 20),
-            ("5 GB", 5_000_000_000),
-            ("1kb", 1_000),
-            ("7 B", 7),
-            ("1TiB", 1 << 40),
-        ] {
-            assert_eq!(
-                text.parse::<ByteSize>().map(ByteSize::bytes),
-                Ok(bytes),
-                "{text}"
-            );
+        for (text, bytes) in
+            [("64MiB", 64 << 20), ("5 GB", 5_000_000_000), ("1kb", 1_000), ("7 B", 7), ("1TiB", 1 << 40)]
+        {
+            assert_eq!(text.parse::<ByteSize>().map(ByteSize::bytes), Ok(bytes), "{text}");
         }
     }
 
     #[test]
     fn sizes_without_a_unit_or_a_byte_are_refused() {
-        for text in [
-            "",
-            "64",
-            "64M",
-            "0B",
-            "-1B",
-            "1.5GB",
-            "MiB",
-            "99999999999TB",
-            "9223372036854775808B",
-        ] {
+        for text in ["", "64", "64M", "0B", "-1B", "1.5GB", "MiB", "99999999999TB", "9223372036854775808B"] {
             assert!(text.parse::<ByteSize>().is_err(), "{text}");
         }
     }

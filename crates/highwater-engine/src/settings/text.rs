@@ -29,10 +29,7 @@ pub(crate) trait TextValue: FromStr<Err = ValueError> {
 
     /// The error for a text outside the grammar.
     fn refuse(text: &str) -> ValueError {
-        ValueError {
-            found: text.to_owned(),
-            expected: Self::EXPECTED,
-        }
+        ValueError { found: text.to_owned(), expected: Self::EXPECTED }
     }
 }
 
@@ -47,13 +44,11 @@ impl<T: TextValue> Visitor<'_> for TextVisitor<T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        text.parse()
-            .map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+        text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
     }
 
     fn visit_u64<E: Error>(self, integer: u64) -> Result<T, E> {
-        T::from_integer(integer)
-            .ok_or_else(|| E::invalid_value(Unexpected::Unsigned(integer), &self))
+        T::from_integer(integer).ok_or_else(|| E::invalid_value(Unexpected::Unsigned(integer), &self))
     }
 
     fn visit_i64<E: Error>(self, integer: i64) -> Result<T, E> {
@@ -68,9 +63,7 @@ macro_rules! text_value {
     ($value:ident, title: $title:literal, schema: $schema:tt) => {
         impl<'de> serde::Deserialize<'de> for $value {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any($crate::settings::text::TextVisitor(
-                    std::marker::PhantomData,
-                ))
+                deserializer.deserialize_any($crate::settings::text::TextVisitor(std::marker::PhantomData))
             }
         }
 

@@ -16,11 +16,7 @@ impl<const MIN: u64, const MAX: u64> Whole<MIN, MAX> {
     /// The number, if it is within the bounds.
     #[must_use]
     pub const fn new(number: u64) -> Option<Self> {
-        if number < MIN || number > MAX {
-            None
-        } else {
-            Some(Self(number))
-        }
+        if number < MIN || number > MAX { None } else { Some(Self(number)) }
     }
 
     /// The number as it stands in the code; one outside the bounds does not compile where the result is a constant.
@@ -113,11 +109,6 @@ mod tests {
         assert_eq!(Concurrency::new(1_025), None);
         assert_eq!(Concurrency::new(1_024).map(Concurrency::get), Some(1_024));
         let error = serde_json::from_str::<Concurrency>("-1").expect_err("below the bound");
-        assert!(
-            error
-                .to_string()
-                .contains("expected a whole number from 1 to 1024"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("expected a whole number from 1 to 1024"), "{error}");
     }
 }

@@ -23,19 +23,14 @@ impl CommandLine {
     pub fn new(words: impl IntoIterator<Item = impl Into<String>>) -> Option<Self> {
         let mut words = words.into_iter().map(Into::into);
         let program = words.next().filter(|program| !program.is_empty())?;
-        let line = Self {
-            program,
-            arguments: words.collect(),
-        };
+        let line = Self { program, arguments: words.collect() };
         let nul = line.words().any(|word| word.contains('\0'));
         (!nul).then_some(line)
     }
 
     /// The program and its arguments.
     pub fn words(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.program)
-            .chain(&self.arguments)
-            .map(String::as_str)
+        std::iter::once(&self.program).chain(&self.arguments).map(String::as_str)
     }
 }
 
@@ -66,8 +61,7 @@ impl<'de> Visitor<'de> for CommandVisitor {
             Some(program) if program.is_empty() => "an empty program name",
             Some(_) => "a NUL character",
         };
-        CommandLine::new(words)
-            .ok_or_else(|| A::Error::invalid_value(Unexpected::Other(found), &self))
+        CommandLine::new(words).ok_or_else(|| A::Error::invalid_value(Unexpected::Other(found), &self))
     }
 }
 
@@ -156,14 +150,10 @@ mod tests {
     fn a_command_has_a_program_and_no_nul() {
         let line: CommandLine = serde_json::from_str(r#"["./load", "{}"]"#).expect("a command");
         assert_eq!(line.words().collect::<Vec<_>>(), ["./load", "{}"]);
-        for (json, found) in [
-            ("[]", "an empty list"),
-            (r#"[""]"#, "an empty program name"),
-            (r#"["a\u0000"]"#, "a NUL"),
-        ] {
-            let error = serde_json::from_str::<CommandLine>(json)
-                .expect_err(json)
-                .to_string();
+        for (json, found) in
+            [("[]", "an empty list"), (r#"[""]"#, "an empty program name"), (r#"["a\u0000"]"#, "a NUL")]
+        {
+            let error = serde_json::from_str::<CommandLine>(json).expect_err(json).to_string();
             assert!(error.contains(found), "{json}: {error}");
         }
     }

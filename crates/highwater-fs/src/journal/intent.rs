@@ -45,14 +45,8 @@ pub(super) struct Intent {
 /// What happens to one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    Write {
-        target: RelPath,
-        len: u64,
-        sha256: [u8; 32],
-    },
-    Remove {
-        target: RelPath,
-    },
+    Write { target: RelPath, len: u64, sha256: [u8; 32] },
+    Remove { target: RelPath },
 }
 
 /// Why a target cannot be part of a change.
@@ -71,9 +65,7 @@ pub enum TargetFault {
     #[error("what is there is not a regular file")]
     NotAFile,
     /// The change is full.
-    #[error(
-        "a change holds at most {CHANGE_FILES_MAX} files and {INTENT_BYTES_MAX} bytes of intent"
-    )]
+    #[error("a change holds at most {CHANGE_FILES_MAX} files and {INTENT_BYTES_MAX} bytes of intent")]
     TooMany,
 }
 
@@ -102,13 +94,7 @@ impl Intent {
     /// An intent without steps, of the journal in `home`.
     pub(super) fn new(home: RelPath) -> Self {
         let (steps, targets, above) = Default::default();
-        Self {
-            home,
-            steps,
-            targets,
-            above,
-            body: HEADER.to_owned(),
-        }
+        Self { home, steps, targets, above, body: HEADER.to_owned() }
     }
 
     pub(super) fn steps(&self) -> &[Step] {
@@ -123,8 +109,7 @@ impl Intent {
         if self.targets.contains(target) {
             return Err(TargetFault::Twice);
         }
-        if self.above.contains(target) || target.ancestors().any(|dir| self.targets.contains(&dir))
-        {
+        if self.above.contains(target) || target.ancestors().any(|dir| self.targets.contains(&dir)) {
             return Err(TargetFault::Overlap);
         }
         Ok(())
@@ -145,12 +130,7 @@ impl Intent {
     }
 
     pub(super) fn render(&self) -> Vec<u8> {
-        format!(
-            "{}end {}\n",
-            self.body,
-            hex::encode(Sha256::digest(&self.body))
-        )
-        .into_bytes()
+        format!("{}end {}\n", self.body, hex::encode(Sha256::digest(&self.body))).into_bytes()
     }
 
     pub(super) fn parse(home: RelPath, bytes: &[u8]) -> Result<Self, Damage> {
@@ -158,10 +138,7 @@ impl Intent {
         if !text.starts_with(HEADER) {
             return Err(Damage::Header);
         }
-        let last = text
-            .trim_end_matches('\n')
-            .rfind('\n')
-            .map_or(0, |newline| newline + 1);
+        let last = text.trim_end_matches('\n').rfind('\n').map_or(0, |newline| newline + 1);
         let (body, end) = text.split_at(last);
         if end != format!("end {}\n", hex::encode(Sha256::digest(body))) {
             return Err(Damage::Checksum);
@@ -169,9 +146,7 @@ impl Intent {
         let mut intent = Self::new(home);
         for (line, text) in (1..).zip(body.lines()).skip(1) {
             let step = parse(text).ok_or(Damage::Line { line })?;
-            intent
-                .push(step)
-                .map_err(|source| Damage::Target { line, source })?;
+            intent.push(step).map_err(|source| Damage::Target { line, source })?;
         }
         Ok(intent)
     }
@@ -179,11 +154,7 @@ impl Intent {
 
 fn render(step: &Step) -> String {
     match step {
-        Step::Write {
-            target,
-            len,
-            sha256,
-        } => {
+        Step::Write { target, len, sha256 } => {
             format!("write {len} {} {}\n", hex::encode(sha256), escape(target))
         }
         Step::Remove { target } => format!("remove {}\n", escape(target)),
@@ -197,15 +168,9 @@ fn parse(line: &str) -> Option<Step> {
             let len = words.next()?.parse().ok()?;
             let mut sha256 = [0; 32];
             hex::decode_to_slice(words.next()?, &mut sha256).ok()?;
-            Step::Write {
-                target: unescape(words.next()?)?,
-                len,
-                sha256,
-            }
+            Step::Write { target: unescape(words.next()?)?, len, sha256 }
         }
-        "remove" => Step::Remove {
-            target: unescape(words.next()?)?,
-        },
+        "remove" => Step::Remove { target: unescape(words.next()?)? },
         _ => return None,
     };
     words.next().is_none().then_some(step)
@@ -218,8 +183,7 @@ fn escape(path: &RelPath) -> String {
         match byte {
             b'%' => text.push_str("%25"),
             0x21..=0x7e => text.push(char::from(*byte)),
-            _ => write!(text, "%{byte:02X}")
-                .expect("invariant: a string takes what is written to it"),
+            _ => write!(text, "%{byte:02X}").expect("invariant: a string takes what is written to it"),
         }
     }
     text
@@ -257,23 +221,9 @@ mod tests {
     fn intent() -> Intent {
         let mut intent = Intent::new(home());
         let content = Sha256::digest(b"hello").into();
-        intent
-            .push(Step::Write {
-                target: path(b"wiki/a.md"),
-                len: 5,
-                sha256: content,
-            })
-            .unwrap();
-        intent
-            .push(Step::Remove {
-                target: path("wiki/b c%\n\u{fc}.md".as_bytes()),
-            })
-            .unwrap();
-        intent
-            .push(Step::Remove {
-                target: path(b"raw/\xff"),
-            })
-            .unwrap();
+        intent.push(Step::Write { target: path(b"wiki/a.md"), len: 5, sha256: content }).unwrap();
+        intent.push(Step::Remove { target: path("wiki/b c%\n\u{fc}.md".as_bytes()) }).unwrap();
+        intent.push(Step::Remove { target: path(b"raw/\xff") }).unwrap();
         intent
     }
 
@@ -286,21 +236,14 @@ mod tests {
         let intent = intent();
         let read = Intent::parse(home(), &intent.render()).unwrap();
         assert_eq!(read.steps(), intent.steps());
-        assert!(
-            str::from_utf8(&intent.render())
-                .unwrap()
-                .contains("remove wiki/b%20c%25%0A%C3%BC.md\n")
-        );
+        assert!(str::from_utf8(&intent.render()).unwrap().contains("remove wiki/b%20c%25%0A%C3%BC.md\n"));
     }
 
     #[test]
     fn r14_no_flipped_bit_and_no_cut_end_passes_for_an_intent() {
         let whole = intent().render();
         for cut in 0..whole.len() {
-            assert!(
-                Intent::parse(home(), &whole[..cut]).is_err(),
-                "cut at {cut}"
-            );
+            assert!(Intent::parse(home(), &whole[..cut]).is_err(), "cut at {cut}");
         }
         for bit in 0..whole.len() * 8 {
             let mut flipped = whole.clone();
@@ -314,29 +257,12 @@ mod tests {
 
     #[test]
     fn r14_an_intent_cannot_name_what_a_caller_could_not() {
-        for target in [
-            "../x",
-            "/etc/passwd",
-            "a/../../x",
-            "",
-            "%2e%2e/x",
-            "%2Fetc",
-            "a%00",
-            "a%2",
-            "a%zz",
-        ] {
+        for target in ["../x", "/etc/passwd", "a/../../x", "", "%2e%2e/x", "%2Fetc", "a%00", "a%2", "a%zz"] {
             let forged = sealed(&format!("{HEADER}remove {target}\n"));
-            assert_eq!(
-                Intent::parse(home(), &forged).unwrap_err(),
-                Damage::Line { line: 2 },
-                "{target}"
-            );
+            assert_eq!(Intent::parse(home(), &forged).unwrap_err(), Damage::Line { line: 2 }, "{target}");
         }
         let forged = sealed(&format!("{HEADER}remove .highwater/journal/intent\n"));
-        let damage = Damage::Target {
-            line: 2,
-            source: TargetFault::Reserved,
-        };
+        let damage = Damage::Target { line: 2, source: TargetFault::Reserved };
         assert_eq!(Intent::parse(home(), &forged).unwrap_err(), damage);
     }
 
@@ -351,11 +277,7 @@ mod tests {
             (".highwater/journal", TargetFault::Reserved),
             (".highwater/journal/staged-0", TargetFault::Reserved),
         ] {
-            assert_eq!(
-                intent.admit(&path(target.as_bytes())),
-                Err(fault),
-                "{target}"
-            );
+            assert_eq!(intent.admit(&path(target.as_bytes())), Err(fault), "{target}");
         }
         assert_eq!(intent.admit(&path(b"wiki/c.md")), Ok(()));
     }
@@ -364,15 +286,9 @@ mod tests {
     fn a_change_holds_no_more_than_it_says() {
         let mut intent = Intent::new(home());
         for n in 0..CHANGE_FILES_MAX {
-            intent
-                .push(Step::Remove {
-                    target: path(format!("f{n}").as_bytes()),
-                })
-                .unwrap();
+            intent.push(Step::Remove { target: path(format!("f{n}").as_bytes()) }).unwrap();
         }
-        let one_more = Step::Remove {
-            target: path(b"one-more"),
-        };
+        let one_more = Step::Remove { target: path(b"one-more") };
         assert_eq!(intent.push(one_more), Err(TargetFault::TooMany));
         assert!(Intent::parse(home(), &intent.render()).is_ok());
     }

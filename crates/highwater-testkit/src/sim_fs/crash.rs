@@ -1,6 +1,7 @@
 //! What of the pending survives a crash.
 
-use super::disk::{DataChange, Disk, Node, Pending};
+use super::disk::{Disk, Node};
+use super::pending::{DataChange, Pending};
 
 /// The unit in which a disk writes: what is torn is torn between two of these.
 const SECTOR_BYTES: usize = 512;
@@ -35,9 +36,7 @@ pub enum Survival {
 impl Survival {
     /// Every one that is not random, for a disk with this many things pending.
     pub fn systematic(pending: usize) -> impl Iterator<Item = Self> {
-        use Survival::{
-            DataOnly, Everything, MetadataOnly, Nothing, PrefixData, TornData, ZeroedData,
-        };
+        use Survival::{DataOnly, Everything, MetadataOnly, Nothing, PrefixData, TornData, ZeroedData};
         [Nothing, Everything, MetadataOnly, ZeroedData, DataOnly, PrefixData, TornData]
             .into_iter()
             .chain((0..pending).map(Self::AllBut))

@@ -1,18 +1,19 @@
-//! What is on the disk: as it is seen, as it is durable, and the changes in between.
+//! What is on the disk, and what operations do to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use highwater_fs::{Entry, FileId, FsError, Kind, Mode, Op, RelPath, Stat};
 use nix::errno::Errno;
 
 use super::located;
+use super::pending::{DataChange, NameChange, Pending};
 
 pub(super) type Ino = u64;
 
-const ROOT: Ino = 1;
+pub(super) const ROOT: Ino = 1;
 const DEVICE: u64 = 1;
 const UMASK: u32 = 0o022;
 
@@ -51,31 +52,6 @@ impl<T: Hash> Hash for Versions<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.durable.hash(state);
     }
-}
-
-#[derive(Clone)]
-pub(super) enum Pending {
-    Data {
-        ino: Ino,
-        change: DataChange,
-        /// A sync of it failed: no later one saves it.
-        clean: bool,
-    },
-    /// Names that live or die together, and are durable with a sync of `dir`.
-    Names { dir: Ino, changes: Vec<NameChange> },
-}
-
-#[derive(Clone)]
-pub(super) enum DataChange {
-    Append { at: usize, bytes: Vec<u8> },
-    SetLen(usize),
-}
-
-#[derive(Clone)]
-pub(super) struct NameChange {
-    pub(super) dir: Ino,
-    pub(super) name: OsString,
-    pub(super) to: Option<Ino>,
 }
 
 impl Disk {
@@ -135,54 +111,6 @@ impl Disk {
         let read = rest.len().min(buffer.len());
         buffer[..read].copy_from_slice(&rest[..read]);
         read
-    }
-
-    /// Makes the bytes of a file durable, save those that a failed sync gave up.
-    pub(super) fn sync(&mut self, ino: Ino) {
-        for pending in std::mem::take(&mut self.pending) {
-            match pending {
-                Pending::Data { ino: of, change, clean: false } if of == ino => {
-                    change.apply(&mut self.file(ino).durable);
-                }
-                other => self.pending.push(other),
-            }
-        }
-    }
-
-    /// What a failed sync does: the bytes stay readable, and no later sync will save them.
-    pub(super) fn call_clean(&mut self, ino: Ino) {
-        for pending in &mut self.pending {
-            if let Pending::Data { ino: of, clean, .. } = pending {
-                *clean |= *of == ino;
-            }
-        }
-    }
-
-    pub(super) fn sync_dir(&mut self, path: &RelPath) -> Result<(), FsError> {
-        let synced = self.enter(path)?;
-        let mut kept: Vec<Pending> = Vec::new();
-        for pending in std::mem::take(&mut self.pending) {
-            let Pending::Names { dir, changes } = pending else {
-                kept.push(pending);
-                continue;
-            };
-            if dir != synced {
-                kept.push(Pending::Names { dir, changes });
-                continue;
-            }
-            for change in changes {
-                // What was to happen to this name before is overtaken.
-                for older in &mut kept {
-                    if let Pending::Names { changes, .. } = older {
-                        changes.retain(|old| (old.dir, &old.name) != (change.dir, &change.name));
-                    }
-                }
-                change.apply(self.durable_dir(change.dir));
-            }
-        }
-        kept.retain(|pending| !matches!(pending, Pending::Names { changes, .. } if changes.is_empty()));
-        self.pending = kept;
-        Ok(())
     }
 
     pub(super) fn rename(&mut self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
@@ -284,37 +212,6 @@ impl Disk {
         }))
     }
 
-    /// Forgets what no name leads to, and the second name of any directory that came to have two,
-    /// as a file system check would.
-    pub(super) fn prune(&mut self) {
-        let (mut reached, mut left) = (BTreeSet::from([ROOT]), vec![ROOT]);
-        while let Some(dir) = left.pop() {
-            let mut names = self.entries(dir).durable.clone();
-            names.retain(|_, ino| {
-                let first = reached.insert(*ino);
-                if first && self.is_dir(*ino) {
-                    left.push(*ino);
-                }
-                first || !self.is_dir(*ino)
-            });
-            *self.durable_dir(dir) = names;
-        }
-        self.inodes.retain(|ino, _| reached.contains(ino));
-    }
-
-    pub(super) fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.inodes.hash(&mut hasher);
-        hasher.finish()
-    }
-
-    pub(super) fn durable_dir(&mut self, ino: Ino) -> &mut BTreeMap<OsString, Ino> {
-        match self.inodes.get_mut(&ino).map(|inode| &mut inode.node) {
-            Some(Node::Dir(entries)) => &mut entries.durable,
-            _ => unreachable!("invariant: names change in directories only"),
-        }
-    }
-
     pub(super) fn file(&mut self, ino: Ino) -> &mut Versions<Vec<u8>> {
         match self.inodes.get_mut(&ino).map(|inode| &mut inode.node) {
             Some(Node::File(bytes)) => bytes,
@@ -336,9 +233,7 @@ impl Disk {
 
     fn set_names(&mut self, changes: Vec<NameChange>) {
         for change in &changes {
-            if let Some(Node::Dir(entries)) =
-                self.inodes.get_mut(&change.dir).map(|inode| &mut inode.node)
-            {
+            if let Some(Node::Dir(entries)) = self.inodes.get_mut(&change.dir).map(|inode| &mut inode.node) {
                 change.apply(&mut entries.seen);
             }
         }
@@ -346,24 +241,17 @@ impl Disk {
             // The first is the one that things are moved to.
             self.pending.push(Pending::Names { dir: changes[0].dir, changes });
         } else {
-            self.pending.extend(
-                changes
-                    .into_iter()
-                    .map(|change| Pending::Names { dir: change.dir, changes: vec![change] }),
-            );
+            self.pending
+                .extend(changes.into_iter().map(|change| Pending::Names { dir: change.dir, changes: vec![change] }));
         }
     }
 
     /// Walks to a directory, refusing symlinks as the real disk does.
-    fn enter(&self, dir: &RelPath) -> Result<Ino, FsError> {
+    pub(super) fn enter(&self, dir: &RelPath) -> Result<Ino, FsError> {
         let (mut here, mut walked) = (ROOT, PathBuf::from("/"));
         for name in dir.names() {
             walked.push(name);
-            let failed = |errno: Errno| FsError::Io {
-                op: Op::Enter,
-                path: walked.clone(),
-                source: errno.into(),
-            };
+            let failed = |errno: Errno| FsError::Io { op: Op::Enter, path: walked.clone(), source: errno.into() };
             here = *self.entries(here).seen.get(name).ok_or_else(|| failed(Errno::ENOENT))?;
             if !self.is_dir(here) {
                 return Err(failed(Errno::ENOTDIR));
@@ -373,8 +261,7 @@ impl Disk {
     }
 
     fn locate(&self, op: Op, path: &RelPath) -> Result<(Ino, OsString), FsError> {
-        let (parent, name): (_, &OsStr) =
-            path.split().ok_or_else(|| refused(op, path, Errno::EINVAL))?;
+        let (parent, name): (_, &OsStr) = path.split().ok_or_else(|| refused(op, path, Errno::EINVAL))?;
         Ok((self.enter(&parent)?, name.to_owned()))
     }
 
@@ -384,14 +271,14 @@ impl Disk {
         Ok((dir, name, found))
     }
 
-    fn entries(&self, ino: Ino) -> &Versions<BTreeMap<OsString, Ino>> {
+    pub(super) fn entries(&self, ino: Ino) -> &Versions<BTreeMap<OsString, Ino>> {
         match &self.inodes[&ino].node {
             Node::Dir(entries) => entries,
             _ => unreachable!("invariant: only directories are entered"),
         }
     }
 
-    fn is_dir(&self, ino: Ino) -> bool {
+    pub(super) fn is_dir(&self, ino: Ino) -> bool {
         self.kind(ino) == Kind::Dir
     }
 
@@ -401,28 +288,6 @@ impl Disk {
             Node::Dir(_) => Kind::Dir,
             Node::Symlink(_) => Kind::Symlink,
         }
-    }
-}
-
-impl DataChange {
-    pub(super) fn apply(&self, bytes: &mut Vec<u8>) {
-        match self {
-            DataChange::Append { at, bytes: new } => {
-                let end = at + new.len();
-                bytes.resize(bytes.len().max(end), 0);
-                bytes[*at..end].copy_from_slice(new);
-            }
-            DataChange::SetLen(len) => bytes.resize(*len, 0),
-        }
-    }
-}
-
-impl NameChange {
-    pub(super) fn apply(&self, entries: &mut BTreeMap<OsString, Ino>) {
-        match self.to {
-            Some(ino) => entries.insert(self.name.clone(), ino),
-            None => entries.remove(&self.name),
-        };
     }
 }
 

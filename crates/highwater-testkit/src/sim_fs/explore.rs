@@ -109,7 +109,7 @@ pub fn crash_everywhere(scenario: &impl Scenario) -> Result<Tally, Violation> {
 pub fn fail_everywhere(scenario: &impl Scenario) -> Result<Tally, Violation> {
     use FaultKind::{Eio, Enospc, LostAnswer, ShortWrite};
     let mut explorer = Explorer::new(scenario);
-    for n in 0..explorer.rehearse()?.len() {
+    for (n, step) in explorer.rehearse()?.iter().enumerate() {
         let mut plans = vec![vec![Fault::once(n, ShortWrite), Fault::sticky(n + 1, Enospc)]];
         for kind in [Eio, Enospc, ShortWrite, LostAnswer] {
             plans.push(vec![Fault::once(n, kind)]);
@@ -117,6 +117,11 @@ pub fn fail_everywhere(scenario: &impl Scenario) -> Result<Tally, Violation> {
         }
         for plan in plans {
             explorer.fail_work(&plan)?;
+        }
+        if is_sync(step.op) {
+            // The one kind of failure that leaves a disk unlike any that a crash leaves: what was
+            // to be durable is not, and nobody has forgotten it.
+            explorer.fail_sync(n)?;
         }
     }
     Ok(explorer.tally)
@@ -127,10 +132,7 @@ pub fn fail_everywhere(scenario: &impl Scenario) -> Result<Tally, Violation> {
 ///
 /// # Errors
 /// The first disk on which the promise was broken; it names the seed.
-pub fn random_runs<S: Scenario>(
-    seeds: Range<u64>,
-    make: impl Fn(u64) -> S,
-) -> Result<Tally, Violation> {
+pub fn random_runs<S: Scenario>(seeds: Range<u64>, make: impl Fn(u64) -> S) -> Result<Tally, Violation> {
     let mut tally = Tally::default();
     for seed in seeds {
         let scenario = make(seed);
@@ -250,15 +252,15 @@ impl<'s, S: Scenario> Explorer<'s, S> {
     }
 
     fn crash_recovery(&mut self, disk: &SimFs, acknowledged: usize) -> Result<(), Violation> {
-        if !self.crashed.insert((disk.fingerprint(), acknowledged)) {
+        if disk.pending() == 0 && !self.crashed.insert((disk.fingerprint(), acknowledged)) {
             return Ok(());
         }
-        let rehearsal = copy(disk);
+        let rehearsal = disk.fork();
         self.recover(&rehearsal)?;
         let trace = rehearsal.trace();
         self.recovery_syncs.extend(trace.iter().filter(|step| is_sync(step.op)).cloned());
         for at in crash_points(&trace) {
-            let fs = copy(disk);
+            let fs = disk.fork();
             self.in_recovery.iter().for_each(|fault| fs.inject(fault.clone()));
             fs.crash_at(at);
             let _ = self.scenario.recover(&fs); // cut short, or rehearsed
@@ -286,6 +288,15 @@ impl<'s, S: Scenario> Explorer<'s, S> {
         prove_cut(self)?;
         fs.heal();
         self.prove(&fs, acknowledged).map_err(told)
+    }
+
+    /// Fails a sync of the work, goes on to recover, and cuts the power everywhere in that.
+    fn fail_sync(&mut self, n: usize) -> Result<(), Violation> {
+        let fs = copy(&self.before);
+        fs.inject(Fault::once(n, FaultKind::Eio));
+        let acknowledged = self.scenario.work(&fs);
+        self.crash_recovery(&fs, acknowledged)
+            .map_err(|found| found.after(format!("acknowledged {acknowledged}, the sync {n} failed")))
     }
 
     fn random_run(&mut self, seed: u64) -> Result<(), Violation> {

@@ -8,6 +8,7 @@ use highwater_engine::clock::since;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
 use highwater_engine::name::ResourceName;
+use highwater_store::Access;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -15,7 +16,7 @@ use super::{call, codes, done};
 use crate::Done;
 use crate::bar::span;
 use crate::cli::Ban;
-use crate::site::{Access, Site};
+use crate::site::Site;
 use crate::table::{line, moment};
 
 #[derive(Serialize)]
@@ -43,7 +44,7 @@ async fn banned(args: &Ban, site: &Site) -> Result<(), Diagnosis> {
         )
         .at_field("--for"));
     }
-    let ledger = site.ledger(Access::Write)?;
+    let ledger = site.ledger(Access::ReadWrite)?;
     let resource = site.resource(&*ledger, &args.resource).await?;
     let max = longest(site, &resource);
     let word = site.word(&args.why);

@@ -25,9 +25,9 @@ pub(crate) async fn bans(site: Site) -> Done {
 }
 
 async fn listed(site: &Site) -> Result<(), Diagnosis> {
-    let ledger = site.ledger_to_read()?;
+    let glance = site.ledger_to_read()?;
     let now = site.clock.now();
-    let resources = ledger.resources().await?;
+    let resources = glance.ledger.resources().await?;
     let standing = resources.iter().filter_map(|resource| {
         let ban = resource.ban.as_ref().filter(|ban| ban.stands(now))?;
         Some(Row { resource: resource.name.as_str(), ban, left_secs: since(ban.until, now).as_secs() })

@@ -18,9 +18,10 @@ pub(crate) async fn events(args: Events, site: Site) -> Done {
 
 async fn listed(args: &Events, site: &Site) -> Result<(), Diagnosis> {
     let since = args.since.as_deref().map(|text| moment_of(text, site.clock.now())).transpose()?;
-    let ledger = site.ledger_to_read()?;
+    let glance = site.ledger_to_read()?;
+    let ledger = &*glance.ledger;
     let job = match &args.job {
-        Some(name) => Some(site.job(&*ledger, name).await?),
+        Some(name) => Some(site.job(ledger, name).await?),
         None => None,
     };
     let mut filter = EventFilter { job, since, after: 0 };

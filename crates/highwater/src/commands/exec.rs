@@ -131,7 +131,7 @@ fn settings(args: &Exec) -> Result<ExecSettings, Diagnosis> {
 async fn passes(args: &Exec, site: Site, places: Places) -> Done {
     let one = |e| vec![e];
     let output = site.output;
-    let settings = settings(args)?;
+    let settings = settings(args).map_err(one)?;
     if !args.dry_run
         && let Some(parent) = places.ledger.parent()
         && args.worklist.is_none()
@@ -144,7 +144,8 @@ async fn passes(args: &Exec, site: Site, places: Places) -> Done {
     let wiring = Wiring::new(&site);
     let resources: Vec<_> = spec.resources.iter().map(|r| r.name.clone()).collect();
     let job = |child| -> Box<dyn Runner> {
-        Box::new(Arc::new(ExecJob::from_settings(&settings, &places.directory, resources.clone(), spec.recurring, wiring.ledger_id(), child)))
+        let directory = &places.directory;
+        wiring::exec_runner(ExecJob::from_settings(&settings, directory, resources.clone(), spec.recurring, wiring.ledger_id(), child))
     };
     let glance = if args.dry_run { Some(site.ledger_to_read().map_err(one)?) } else { None };
     let ledger = match &glance {

@@ -3,12 +3,13 @@
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{Halt, Ledger};
 use highwater_engine::name::JobName;
+use highwater_store::Access;
 use serde::Serialize;
 
 use super::{call, done, job_with_row};
 use crate::Done;
 use crate::cli::Word;
-use crate::site::{Access, Site};
+use crate::site::Site;
 use crate::table::{line, moment};
 
 #[derive(Serialize)]
@@ -25,7 +26,7 @@ pub(crate) async fn halt(args: Word, site: Site) -> Done {
 }
 
 async fn halted(args: &Word, site: &Site) -> Result<(), Diagnosis> {
-    let ledger = site.ledger(Access::Write)?;
+    let ledger = site.ledger(Access::ReadWrite)?;
     let job = job_with_row(site, &*ledger, &args.job).await?;
     let halted = ledger.halt(&job, &site.word(&args.why), &args.why).await?;
     let halt = ledger.job(&job).await?.and_then(|record| record.halt);

@@ -8,13 +8,14 @@ use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{JobState, Ledger};
 use highwater_engine::marker;
 use highwater_engine::name::JobName;
+use highwater_store::Access;
 use serde::Serialize;
 
 use super::{codes, done, needs_config};
 use crate::Done;
 use crate::cli::ImportMarkers;
 use crate::config::{Config, JobConfig};
-use crate::site::{Access, Site};
+use crate::site::Site;
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -34,7 +35,7 @@ async fn taken_over(args: &ImportMarkers, site: &Site) -> Result<(), Diagnosis> 
         Some(name) => named(config, name, &place)?,
         None => keeper(config, &place)?,
     };
-    let ledger = site.ledger(Access::Write)?;
+    let ledger = site.ledger(Access::ReadWrite)?;
     let engine = site.engine(ledger.clone(), StopSignal::default());
     let message = marker::import(&engine, &job.name, job.kind.name(), &place).await?;
     let state = ledger.job(&job.name).await?.map(|record| record.state);

@@ -35,8 +35,9 @@ async fn listed(args: &Items, site: &Site) -> Result<(), Diagnosis> {
         None if args.key.is_empty() => ItemFilter::All,
         None => ItemFilter::Keys(keys(&args.key, "--key")?),
     };
-    let ledger = site.ledger_to_read()?;
-    let job = site.job(&*ledger, &args.job).await?;
+    let glance = site.ledger_to_read()?;
+    let ledger = &*glance.ledger;
+    let job = site.job(ledger, &args.job).await?;
     let worklist = worklist(site, &job, ledger.job(&job).await?)?;
 
     let order = if args.recorded { ItemOrder::Recorded } else { ItemOrder::Position };

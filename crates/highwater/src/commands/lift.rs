@@ -3,12 +3,13 @@
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
 use highwater_engine::name::ResourceName;
+use highwater_store::Access;
 use serde::Serialize;
 
 use super::{call, codes, done};
 use crate::Done;
 use crate::cli::Lift;
-use crate::site::{Access, Site};
+use crate::site::Site;
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -21,7 +22,7 @@ pub(crate) async fn lift(args: Lift, site: Site) -> Done {
 }
 
 async fn lifted(args: &Lift, site: &Site) -> Result<(), Diagnosis> {
-    let ledger = site.ledger(Access::Write)?;
+    let ledger = site.ledger(Access::ReadWrite)?;
     let resource = site.resource(&*ledger, &args.resource).await?;
     if !ledger.lift_ban(&resource, &site.word(&args.why)).await? {
         return Err(Diagnosis::refusal(

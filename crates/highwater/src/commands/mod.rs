@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use highwater_engine::diagnosis::Diagnosis;
-use highwater_engine::exec::{Output as ChildOutput, Stream};
+use highwater_engine::exec::output::{Output as ChildOutput, Stream};
 use highwater_engine::ledger::{JobRecord, Ledger};
 use highwater_engine::name::JobName;
 use highwater_engine::report::ExitCode;

@@ -3,12 +3,13 @@
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{Halt, Ledger};
 use highwater_engine::name::JobName;
+use highwater_store::Access;
 use serde::Serialize;
 
 use super::{call, done, job_with_row};
 use crate::Done;
 use crate::cli::Pause;
-use crate::site::{Access, Site};
+use crate::site::Site;
 use crate::table::{line, moment};
 
 #[derive(Serialize)]
@@ -23,7 +24,7 @@ pub(crate) async fn pause(args: Pause, site: Site) -> Done {
 }
 
 async fn paused(args: &Pause, site: &Site) -> Result<(), Diagnosis> {
-    let ledger = site.ledger(Access::Write)?;
+    let ledger = site.ledger(Access::ReadWrite)?;
     let job = job_with_row(site, &*ledger, &args.job).await?;
     let paused_now = ledger.pause(&job, &site.word(&args.why)).await?;
     let paused = ledger.job(&job).await?.and_then(|record| record.paused);

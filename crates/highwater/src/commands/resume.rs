@@ -3,12 +3,13 @@
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{JobState, Ledger};
 use highwater_engine::name::JobName;
+use highwater_store::Access;
 use serde::Serialize;
 
 use super::{call, codes, done, job_with_row, next_pass};
 use crate::Done;
 use crate::cli::Pause;
-use crate::site::{Access, Site};
+use crate::site::Site;
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -21,7 +22,7 @@ pub(crate) async fn resume(args: Pause, site: Site) -> Done {
 }
 
 async fn resumed(args: &Pause, site: &Site) -> Result<(), Diagnosis> {
-    let ledger = site.ledger(Access::Write)?;
+    let ledger = site.ledger(Access::ReadWrite)?;
     let job = job_with_row(site, &*ledger, &args.job).await?;
     if !ledger.resume(&job, &site.word(&args.why)).await? {
         return Err(Diagnosis::refusal(

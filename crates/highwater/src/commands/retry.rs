@@ -3,6 +3,7 @@
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{ItemFilter, Ledger};
 use highwater_engine::name::JobName;
+use highwater_store::Access;
 use serde::Serialize;
 
 use super::items::{keys, outcome, worklist};
@@ -10,7 +11,7 @@ use super::{call, done, job_with_row, next_pass};
 use crate::Done;
 use crate::bar::grouped;
 use crate::cli::Retry;
-use crate::site::{Access, Site};
+use crate::site::Site;
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -29,7 +30,7 @@ async fn put_back(args: &Retry, site: &Site) -> Result<(), Diagnosis> {
         Some(word) => ItemFilter::Outcome(outcome(word, &[])?),
         None => ItemFilter::Keys(keys(&args.keys, "KEY")?),
     };
-    let ledger = site.ledger(Access::Write)?;
+    let ledger = site.ledger(Access::ReadWrite)?;
     let job = job_with_row(site, &*ledger, &args.job).await?;
     worklist(site, &job, ledger.job(&job).await?)?;
     let items = ledger.retry_items(&job, &filter, &site.word(&args.why)).await?;

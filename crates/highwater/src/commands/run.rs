@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_engine::contact::{StopSignal, Urgency};
-use highwater_engine::exec::Output as ChildOutput;
+use highwater_engine::exec::output::Output as ChildOutput;
 use highwater_engine::ledger::Ledger;
-use highwater_engine::notify::Notifier;
+use highwater_engine::notify::{Notifier, cron_prints};
 use highwater_engine::pass::{Engine, Mode, Runner};
 use highwater_engine::report::{ExitCode, PassReport, Reason};
 use highwater_engine::spec::JobSpec;
@@ -155,7 +155,7 @@ impl Passes<'_> {
 
     /// Prints how the pass ended.
     pub(crate) async fn tell(&self, report: &PassReport) {
-        if self.cron && !self.notifier.cron_line(self.engine, &report.job, report).await {
+        if self.cron && !cron_prints(self.engine, report).await {
             return;
         }
         if self.output.json {

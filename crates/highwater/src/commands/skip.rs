@@ -3,6 +3,7 @@
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
 use highwater_engine::name::JobName;
+use highwater_store::Access;
 use serde::Serialize;
 
 use super::items::{keys, worklist};
@@ -10,7 +11,7 @@ use super::{call, done, job_with_row};
 use crate::Done;
 use crate::bar::grouped;
 use crate::cli::Skip;
-use crate::site::{Access, Site};
+use crate::site::Site;
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -27,7 +28,7 @@ pub(crate) async fn skip(args: Skip, site: Site) -> Done {
 
 async fn skipped(args: &Skip, site: &Site) -> Result<(), Diagnosis> {
     let keys = keys(&args.keys, "KEY")?;
-    let ledger = site.ledger(Access::Write)?;
+    let ledger = site.ledger(Access::ReadWrite)?;
     let job = job_with_row(site, &*ledger, &args.job).await?;
     worklist(site, &job, ledger.job(&job).await?)?;
     let items = ledger.skip_items(&job, &keys, &site.word(&args.why)).await?;

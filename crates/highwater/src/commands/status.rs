@@ -29,8 +29,8 @@ pub(crate) async fn status(args: Status, site: Site) -> Done {
 }
 
 async fn once(args: &Status, site: &Site) -> Result<(), Diagnosis> {
-    let ledger = site.ledger_to_read()?;
-    let view = View::of(site, &*ledger, args.job.as_deref()).await?;
+    let glance = site.ledger_to_read()?;
+    let view = View::of(site, &*glance.ledger, args.job.as_deref()).await?;
     site.output.answer(&view, words::text(&view, site));
     Ok(())
 }
@@ -40,10 +40,10 @@ async fn watched(args: &Status, site: &Site) -> Result<(), Diagnosis> {
     let stop = signals::listen();
     let mut screen = Screen::of(site.output);
     loop {
-        let ledger = site.ledger_to_read()?;
-        let view = View::of(site, &*ledger, args.job.as_deref()).await?;
+        let glance = site.ledger_to_read()?;
+        let view = View::of(site, &*glance.ledger, args.job.as_deref()).await?;
         let text = if site.output.json { screen::json(&view) } else { words::text(&view, site) };
-        if screen.show(&text)? == Reader::Gone {
+        if screen.show(&text, view.at)? == Reader::Gone {
             return Ok(());
         }
         tokio::select! {

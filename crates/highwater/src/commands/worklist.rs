@@ -9,6 +9,7 @@ use highwater_engine::name::JobName;
 use highwater_engine::pass::Mode;
 use highwater_engine::report::{PassReport, Reason};
 use highwater_engine::worklist::{Tally, WorklistRecord};
+use highwater_store::Access;
 use serde::Serialize;
 
 use super::items::worklist as pinned;
@@ -16,7 +17,7 @@ use super::status::words::outcomes;
 use super::{child_output, done, needs_config};
 use crate::bar::{Progress, grouped};
 use crate::cli::Worklist;
-use crate::site::{Access, Site};
+use crate::site::Site;
 use crate::table::{Facts, line, moment};
 use crate::wiring::{self, Wiring};
 use crate::{Done, signals};
@@ -31,8 +32,9 @@ pub(crate) async fn worklist(args: Worklist, site: Site) -> Done {
 }
 
 async fn shown(args: &Worklist, site: &Site) -> Result<(), Diagnosis> {
-    let ledger = site.ledger_to_read()?;
-    let job = site.job(&*ledger, &args.job).await?;
+    let glance = site.ledger_to_read()?;
+    let ledger = &*glance.ledger;
+    let job = site.job(ledger, &args.job).await?;
     let worklist = pinned(site, &job, ledger.job(&job).await?)?;
     site.output.answer(&worklist, facts(&job, &worklist));
     Ok(())
@@ -80,11 +82,11 @@ struct Answer<'a> {
 async fn pin(args: &Worklist, site: &Site, mode: PinMode) -> Result<highwater_engine::report::ExitCode, Diagnosis> {
     let Some(config) = &site.config else { return Err(needs_config("worklist --replace|--extend")) };
     let job = config.job(&args.job)?;
-    let ledger = site.ledger(Access::Write)?;
+    let ledger = site.ledger(Access::ReadWrite)?;
     let before = ledger.job(&job.name).await?.and_then(|record| record.worklist).map(|worklist| worklist.tally);
     let engine = site.engine(Arc::clone(&ledger) as Arc<dyn Ledger>, signals::listen());
     let (runner, spec) = Wiring::new(site).runner(config, job, child_output(&Progress::none(), site.output))?;
-    wiring::make_lock_dir(&spec, config.state_dir())?;
+    wiring::make_lock_dirs(config, job)?;
     let report = runner.run(&engine, &spec, Mode::Pin(mode)).await;
 
     let added = added(before.as_ref(), mode, &report);

@@ -1,5 +1,6 @@
 //! What the binary and the house as a whole must do: one integration binary, one module a subject.
 
+mod commands;
 mod endings;
 mod house;
 mod riders;

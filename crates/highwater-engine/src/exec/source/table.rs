@@ -36,6 +36,8 @@ impl<R: Read> Table<R> {
         let reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
+            // Not CR or LF or both, by which its line numbers go wrong.
+            .terminator(csv::Terminator::Any(b'\n'))
             .buffer_capacity(READ_BYTES)
             .from_reader(Metered { inner: file.chain(END), left: 0 });
         let mut table = Self { reader, names: Vec::new(), key: 0, ahead: None };
@@ -77,26 +79,48 @@ impl<R: Read> Table<R> {
             "found a quote in this record that is never closed, expected `\"` at the end of the value",
             "close it, or double it (`\"\"`) where it is part of the value",
         )
-        .at_line(row.line))
+        // The last line end was taken for its own and is part of the value.
+        .at_line(row.line + 1))
     }
 
     fn read(&mut self) -> Result<Option<Row>, Diagnosis> {
-        let begin = self.reader.position().clone();
-        let first = begin.byte() == 0;
-        self.reader.get_mut().left = ITEM_BYTES_MAX + READ_BYTES;
-        let mut record = ByteRecord::new();
-        let there = self.reader.read_byte_record(&mut record).map_err(|e| refused(e).at_line(begin.line()))?;
-        if !there {
-            return Ok(None);
+        loop {
+            let begin = self.reader.position().clone();
+            self.reader.get_mut().left = ITEM_BYTES_MAX + READ_BYTES;
+            let mut record = ByteRecord::new();
+            let there = self.reader.read_byte_record(&mut record).map_err(|e| refused(e).at_line(begin.line()))?;
+            if !there {
+                return Ok(None);
+            }
+            let end = self.reader.position();
+            // Its own line end is read, and the empty lines before it: only what its values hold lies between.
+            let within = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+            let line = end.line().saturating_sub(1 + within).max(1);
+            if end.byte() - begin.byte() > ITEM_BYTES_MAX as u64 {
+                return Err(too_long().at_line(line));
+            }
+            if !without_carriage_return(&mut record) {
+                continue;
+            }
+            let record = StringRecord::from_byte_record(record)
+                .map_err(|e| not_text(e.into_byte_record().as_slice(), begin.byte() == 0).at_line(line))?;
+            return Ok(Some(Row { line, record }));
         }
-        let line = record.position().map_or(begin.line(), csv::Position::line);
-        if self.reader.position().byte() - begin.byte() > ITEM_BYTES_MAX as u64 {
-            return Err(too_long().at_line(line));
-        }
-        let record = StringRecord::from_byte_record(record)
-            .map_err(|e| not_text(e.into_byte_record().as_slice(), first).at_line(line))?;
-        Ok(Some(Row { line, record }))
     }
+}
+
+/// Takes away what is left of CRLF; false when nothing else was there.
+fn without_carriage_return(record: &mut ByteRecord) -> bool {
+    let Some(last) = record.len().checked_sub(1) else { return false };
+    if let Some(value) = record[last].strip_suffix(b"\r") {
+        let value = value.to_vec();
+        record.truncate(last);
+        if last == 0 && value.is_empty() {
+            return false;
+        }
+        record.push_field(&value);
+    }
+    true
 }
 
 fn key_column(names: &[String], key: Option<&str>) -> Result<usize, Diagnosis> {

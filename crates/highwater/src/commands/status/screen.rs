@@ -5,10 +5,12 @@ use std::io::{self, IsTerminal, Write};
 use anstream::ColorChoice;
 use anstream::adapter::strip_str;
 use highwater_engine::diagnosis::Diagnosis;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::commands::listing::{Reader, reader};
 use crate::output::Output;
+use crate::table::moment;
 
 /// To the first cell; lines that are too long are cut, so that one line is one row.
 const BEGIN: &str = "\x1b[H\x1b[?7l";
@@ -22,8 +24,8 @@ const ROWS_ASSUMED: u16 = 24;
 pub(super) enum Screen {
     /// Redraws.
     Terminal { plain: bool, drawn: bool },
-    /// Appends; an empty line between blocks of text, none between lines of JSON.
-    Stream { json: bool, begun: bool },
+    /// Appends; a line with the time stands above each block of text, none between lines of JSON.
+    Stream { json: bool },
 }
 
 impl Screen {
@@ -32,22 +34,19 @@ impl Screen {
             let plain = anstream::stdout().current_choice() == ColorChoice::Never;
             return Self::Terminal { plain, drawn: false };
         }
-        Self::Stream { json: output.json, begun: false }
+        Self::Stream { json: output.json }
     }
 
     /// Shows a text in place of, or after, the one before.
-    pub(super) fn show(&mut self, text: &str) -> Result<Reader, Diagnosis> {
+    pub(super) fn show(&mut self, text: &str, at: Timestamp) -> Result<Reader, Diagnosis> {
         let frame = match self {
             Self::Terminal { plain, drawn } => {
                 let text = if *plain { strip_str(text).to_string() } else { text.to_owned() };
                 let clear = if std::mem::replace(drawn, true) { "" } else { CLEAR };
                 format!("{clear}{}", frame(&text, rows()))
             }
-            Self::Stream { json: true, .. } => format!("{text}\n"),
-            Self::Stream { begun, .. } => {
-                let gap = if std::mem::replace(begun, true) { "\n" } else { "" };
-                format!("{gap}{}\n", strip_str(text))
-            }
+            Self::Stream { json: true } => format!("{text}\n"),
+            Self::Stream { json: false } => format!("--- {}\n{}\n", moment(at), strip_str(text)),
         };
         let mut stdout = io::stdout().lock();
         reader(stdout.write_all(frame.as_bytes()).and_then(|()| stdout.flush()))

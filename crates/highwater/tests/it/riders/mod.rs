@@ -17,7 +17,7 @@ use highwater_engine::budget::Budget;
 use highwater_engine::clock::SharedClock;
 use highwater_engine::contact::StopSignal;
 use highwater_engine::job::{Job, Stop, WorkItem};
-use highwater_engine::ledger::{Ledger, Who};
+use highwater_engine::ledger::Who;
 use highwater_engine::lock::{FileLock, Lock};
 use highwater_engine::name::{ItemKey, JobName, ResourceName};
 use highwater_engine::pace::Pace;
@@ -25,7 +25,7 @@ use highwater_engine::pass::{Engine, Mode, Runner};
 use highwater_engine::recorder::Grouping;
 use highwater_engine::report::PassReport;
 use highwater_engine::spec::{JobSpec, ResourceSpec};
-use highwater_store::SqliteLedger;
+use highwater_store::{Access, SqliteLedger};
 
 /// An item that is its key.
 pub(crate) struct Named(pub(crate) ItemKey);
@@ -69,7 +69,7 @@ pub(crate) struct Ride {
 impl Ride {
     pub(crate) fn new(kind: &str, clock: SharedClock) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let ledger = SqliteLedger::open(&dir.path().join("ledger.db"), clock.now()).expect("a ledger");
+        let ledger = SqliteLedger::open(dir.path().join("ledger.db"), clock.now(), Access::ReadWrite).expect("a ledger");
         let resource = ResourceName::new("far-side").expect("a name");
         let engine = Engine {
             ledger: Arc::new(ledger),

@@ -135,12 +135,11 @@ async fn equal_to_a_fresh_group_by(admin: &Client) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r16_slices_run_on_the_session_that_holds_the_lock_and_end_with_it() {
-    let postgres = Postgres::start().unwrap();
+    let postgres = Postgres::start_with(&[("timezone", "UTC")]).unwrap();
     let admin = postgres.connect().await.unwrap();
     admin
         .batch_execute(
-            "SET timezone = 'UTC'; ALTER SYSTEM SET timezone = 'UTC'; SELECT pg_reload_conf();
-             CREATE TABLE usage (at timestamptz NOT NULL, tokens bigint NOT NULL);
+            "CREATE TABLE usage (at timestamptz NOT NULL, tokens bigint NOT NULL);
              CREATE TABLE usage_hourly (hour timestamptz PRIMARY KEY, tokens numeric NOT NULL);
              INSERT INTO usage SELECT '2026-01-01T00:00:00Z'::timestamptz + n * interval '37 minutes', n FROM generate_series(1, 7000) n;",
         )

@@ -35,7 +35,7 @@ impl ThreeFiles {
     }
 
     fn with_journal<T>(&self, act: impl FnOnce(&Journal<'_>) -> Result<T, JournalError>) -> Result<T, Stop> {
-        let quarantine = Quarantine::open(&self.disk, at("quarantine")).map_err(|e| failed(&e.into()))?;
+        let quarantine = Quarantine::new(&self.disk, at("quarantine"));
         let journal = Journal::open(&self.disk, at("journal"), quarantine).map_err(|e| failed(&e))?;
         act(&journal).map_err(|e| failed(&e))
     }
@@ -107,7 +107,9 @@ async fn r05_three_files_are_one_change_whatever_operation_the_disk_crashes_at()
             let job = Arc::new(ThreeFiles { disk: disk.clone() });
             let report = ride.pass(&job).await;
             crashed = disk.has_crashed();
-            assert_eq!(report.exit, if crashed { ExitCode::Failed } else { ExitCode::Drained }, "{}", report.message);
+            // A crash while what is no longer needed is cleared away does not undo what was done.
+            let done = report.exit == ExitCode::Drained;
+            assert!(done || (crashed && report.exit == ExitCode::Failed), "{}", report.message);
             let acknowledged = ride.engine.ledger.job(&ride.spec.name).await.unwrap().and_then(|j| j.worklist);
 
             let job = Arc::new(ThreeFiles { disk: disk.reboot(survival) });
@@ -116,7 +118,7 @@ async fn r05_three_files_are_one_change_whatever_operation_the_disk_crashes_at()
             let pages = job.text("wiki/index.md").lines().count() as u64;
             assert!(pages >= acknowledged.map_or(0, |w| w.tally.done), "what is recorded as done is there");
             let report = ride.pass(&job).await;
-            let expected = if crashed { Reason::Drained } else { Reason::AlreadyDrained };
+            let expected = if done { Reason::AlreadyDrained } else { Reason::Drained };
             assert_eq!(report.reason, expected, "{}", report.message);
             assert_eq!(job.text("wiki/index.md").lines().count(), DOCUMENTS);
             is_whole(&job);

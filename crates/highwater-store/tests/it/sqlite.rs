@@ -1,0 +1,10 @@
+//! The ledger on SQLite: the suite, and what is the file's own.
+
+mod check;
+mod crash;
+mod damage;
+mod files;
+mod home;
+mod statements;
+
+crate::conformance::conformance_suite!(home::SqliteHome::new());

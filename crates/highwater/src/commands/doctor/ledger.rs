@@ -1,0 +1,108 @@
+//! The ledger: whether it opens, whether it is whole, whether there is a backup, and what it knows that a person should.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use highwater_engine::clock::{later, since};
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::ledger::{EventFilter, Ledger, LedgerResult, Notice};
+use highwater_store::{Access, SqliteLedger};
+use jiff::Timestamp;
+
+use super::Site;
+use super::report::Report;
+use crate::bar::span;
+use crate::commands::config::counted;
+use crate::table::moment;
+
+/// Oldest backup that is as it should be while passes run, in seconds: they are taken daily.
+const BACKUP_AGE_SECS_MAX: u64 = 2 * 24 * 3600;
+/// How far ahead of the clock the ledger may be, in seconds: hosts that share a disk differ a little.
+const CLOCK_BEHIND_SECS_MAX: u64 = 5;
+
+pub(super) async fn check(site: &Site, report: &mut Report) {
+    let path = site.ledger.as_path();
+    if !path.exists() {
+        return report.ok("ledger", format_args!("{} is not there yet; the first pass makes it", path.display()));
+    }
+    let now = site.clock.now();
+    match SqliteLedger::open(path, now, Access::ReadOnly) {
+        Err(error) => report.error("ledger", &Diagnosis::from(error)),
+        Ok(ledger) => {
+            whole(&ledger, path, report).await;
+            if let Err(error) = known(&ledger, now, report).await {
+                report.error("ledger", &Diagnosis::from(error));
+            }
+        }
+    }
+    backup(path, now, report);
+}
+
+async fn whole(ledger: &SqliteLedger, path: &Path, report: &mut Report) {
+    let lines = match ledger.check().await {
+        Ok(lines) => lines,
+        Err(error) => return report.error("ledger", &Diagnosis::from(error)),
+    };
+    let wrong: Vec<_> = lines.iter().filter(|line| !line.ok).collect();
+    for line in &wrong {
+        let fix = "stop all passes, move the file away and put the newest good backup (below) in its place";
+        report.fix("ledger", format_args!("{}: {}", path.display(), line.text), fix);
+    }
+    if wrong.is_empty() {
+        report.ok("ledger", format_args!("{}: whole, and its figures are what a count gives", path.display()));
+    }
+}
+
+/// What its rows say of the clock and of undelivered messages.
+async fn known(ledger: &SqliteLedger, now: Timestamp, report: &mut Report) -> LedgerResult<()> {
+    let ahead = later(now, Duration::from_secs(CLOCK_BEHIND_SECS_MAX));
+    let event = ledger.events(&EventFilter { since: Some(ahead), ..EventFilter::default() }, 1).await?;
+    let jobs = ledger.jobs().await?;
+    let passes = jobs.iter().filter_map(|job| job.last_pass.as_ref()).map(|pass| pass.ended_at.unwrap_or(pass.begun_at));
+    let newest = event.iter().map(|event| event.at).chain(passes).max();
+    match newest.filter(|at| *at > ahead) {
+        Some(at) => report.fix(
+            "clock",
+            format_args!("the ledger knows of {}, and the clock says {}: it went back", moment(at), moment(now)),
+            "set the clock: until it has caught up, bans stand longer and rates are wrong",
+        ),
+        None => report.ok("clock", format_args!("{}, later than all that the ledger knows of", moment(now))),
+    }
+    let notices = ledger.notices_waiting().await?;
+    let failed: Vec<&Notice> = notices.iter().filter(|notice| notice.attempts > 0).collect();
+    for notice in &failed {
+        let error = notice.last_error.as_deref().unwrap_or("no reason was given");
+        report.fix(
+            "notify",
+            format_args!("`{}` of {} is not delivered after {}: {error}", notice.change, notice.job, counted(notice.attempts as usize, "attempt")),
+            format!("look at [[notify]] entry {} of the configuration; it is tried again at the end of each pass", notice.target + 1),
+        );
+    }
+    if failed.is_empty() {
+        report.ok("notify", format_args!("nothing undelivered, {} to be tried", notices.len()));
+    }
+    Ok(())
+}
+
+/// The newest backup that is whole; the ledger itself may be damaged.
+fn backup(path: &Path, now: Timestamp, report: &mut Report) {
+    let newest = match SqliteLedger::newest_good_backup(path) {
+        Ok(newest) => newest,
+        Err(error) => return report.error("backup", &Diagnosis::from(error)),
+    };
+    let Some(newest) = newest else {
+        return report.ok("backup", "none yet; a pass takes one a day, at its end");
+    };
+    let written = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok().and_then(|at| Timestamp::try_from(at).ok());
+    let age = written(&newest).map(|at| since(now, at)).unwrap_or_default();
+    // A ledger that nothing was written to needs no newer one.
+    let behind = written(path).zip(written(&newest)).map(|(ledger, backup)| since(ledger, backup)).unwrap_or_default();
+    let found = format!("{} is whole, taken {} ago", newest.display(), span(age));
+    if behind > Duration::from_secs(BACKUP_AGE_SECS_MAX) {
+        let fix = "make the directory of backups writable and its disk large enough; the log of the last pass says what failed";
+        report.fix("backup", format_args!("{found}, and the ledger was written to since"), fix);
+    } else {
+        report.ok("backup", found);
+    }
+}

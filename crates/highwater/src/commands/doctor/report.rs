@@ -1,0 +1,71 @@
+//! What the doctor found. Owns a line's shape.
+
+use std::fmt;
+
+use anstyle::{AnsiColor, Style};
+use highwater_engine::diagnosis::Diagnosis;
+use serde::Serialize;
+
+use crate::table::line;
+
+const OK: Style = AnsiColor::Green.on_default();
+const FIX: Style = AnsiColor::Red.on_default();
+/// Width of what was looked at.
+const WHAT_WIDTH: usize = 11;
+
+/// One line.
+#[derive(Debug, Serialize)]
+pub(super) struct Finding {
+    pub(super) ok: bool,
+    /// What was looked at.
+    pub(super) what: &'static str,
+    /// What was found.
+    pub(super) found: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fix: Option<String>,
+}
+
+/// All lines.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Report {
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Report {
+    pub(super) fn ok(&mut self, what: &'static str, found: impl fmt::Display) {
+        self.findings.push(Finding { ok: true, what, found: found.to_string(), fix: None });
+    }
+
+    pub(super) fn fix(&mut self, what: &'static str, found: impl fmt::Display, fix: impl Into<String>) {
+        self.findings.push(Finding { ok: false, what, found: found.to_string(), fix: Some(fix.into()) });
+    }
+
+    /// An error that something else told.
+    pub(super) fn error(&mut self, what: &'static str, error: &Diagnosis) {
+        let text = error.to_string();
+        let told = text.split_once("\n  next: ").map_or(&*text, |(told, _)| told);
+        self.fix(what, told.trim_start_matches("error"), &error.next);
+    }
+
+    pub(super) fn fixes(&self) -> usize {
+        self.findings.iter().filter(|finding| !finding.ok).count()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Finding { ok, what, found, fix } in &self.findings {
+            let (style, word) = if *ok { (OK, "ok ") } else { (FIX, "fix") };
+            writeln!(f, "{style}{word}{style:#}  {what:<WHAT_WIDTH$}{}", line(found))?;
+            if let Some(fix) = fix {
+                writeln!(f, "     {:<WHAT_WIDTH$}next: {fix}", "")?;
+            }
+        }
+        match self.fixes() {
+            0 => write!(f, "all is well"),
+            1 => write!(f, "1 line needs a fix"),
+            fixes => write!(f, "{fixes} lines need a fix"),
+        }
+    }
+}
