@@ -1,8 +1,12 @@
 //! The breaker: a condition that halts the job until a person re-arms it. Owns the rates; the counts are the worklist's
 //! [`Tally`], each item judged once by how it stands, since the last `rearm`.
 
-use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::outcome::OutcomeKind;
 use crate::worklist::Tally;
 
 /// Below the minimum count, at the end of the worklist, more than this share of failures halts.
@@ -44,6 +48,67 @@ pub fn tripped(rules: &BreakerRules, tally: &Tally, at_end: bool) -> Option<Stri
     };
     check("failed or need review", tally.failed, rules.failed, rules.failed_after)
         .or_else(|| check("are gone", tally.judged_gone, rules.gone, rules.gone_after))
+}
+
+/// What the breaker will see once the outcomes that are known are recorded. Recording is in plan order and in groups, so it
+/// trails; without this, a hundred items could begin after the one that trips the breaker.
+#[derive(Debug)]
+pub(crate) struct Foresight {
+    rules: BreakerRules,
+    failed: AtomicU64,
+    gone: AtomicU64,
+    others: AtomicU64,
+    figures: watch::Receiver<Tally>,
+}
+
+impl Foresight {
+    pub(crate) fn new(rules: BreakerRules, figures: watch::Receiver<Tally>) -> Self {
+        let zero = || AtomicU64::new(0);
+        Self { rules, failed: zero(), gone: zero(), others: zero(), figures }
+    }
+
+    fn slot(&self, kind: OutcomeKind) -> Option<&AtomicU64> {
+        match kind {
+            OutcomeKind::Deferred | OutcomeKind::Skipped => None,
+            kind if kind.is_failure() => Some(&self.failed),
+            OutcomeKind::Gone => Some(&self.gone),
+            _ => Some(&self.others),
+        }
+    }
+
+    /// An outcome is known.
+    pub(crate) fn known(&self, kind: OutcomeKind) {
+        if let Some(slot) = self.slot(kind) {
+            slot.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// It is in the figures; called while they are changed, so that no reader sees it twice or not at all.
+    pub(crate) fn recorded(&self, kind: OutcomeKind) {
+        if let Some(slot) = self.slot(kind) {
+            slot.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    fn trips(&self) -> bool {
+        let figures = self.figures.borrow();
+        let mut tally = *figures;
+        let (failed, gone) = (self.failed.load(Ordering::SeqCst), self.gone.load(Ordering::SeqCst));
+        tally.judged += failed + gone + self.others.load(Ordering::SeqCst);
+        tally.failed += failed;
+        tally.judged_gone += gone;
+        tripped(&self.rules, &tally, false).is_some()
+    }
+
+    /// Ends once what is known would not trip the breaker; where it would, recording it tells.
+    pub(crate) async fn clear(&self) {
+        let mut figures = self.figures.clone();
+        while self.trips() {
+            if figures.changed().await.is_err() {
+                return;
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Notices: what people are told at the end of a pass. Owns that each change is told once ([`change`](self) keys), that what
-//! could not be told is tried again, and what a round of deliveries may cost. Where changes and waiting notices are remembered
-//! is the ledger's; what a pass did is its report's.
+//! Notices: what people are told at the end of a pass. Owns that each change is told once, that what could not be told is tried
+//! again, and what a round of deliveries may cost. Where changes and waiting notices are remembered is the ledger's; what a
+//! pass did is its report's.
 //!
 //! A notice is claimed for [`LEASE_SECS`] before it is delivered, so that two processes whose passes end together deliver it
 //! once. One that is killed between the delivery and its record leaves the lease to lapse and the notice is delivered again:

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::breaker;
+use crate::breaker::{self, Foresight};
 use crate::clock::SharedClock;
 use crate::contact::{Contacts, Manners, StopSignal};
 use crate::diagnosis::Diagnosis;
@@ -307,6 +307,7 @@ impl<'e> Pass<'e> {
         let (tally, figures) = watch::channel(worklist.tally);
         let stopper = Stopper::default();
         let stages = Arc::new(Stages::default());
+        let foresight = Arc::new(Foresight::new(self.spec.breaker, figures.clone()));
         let (recorder, recording) = recorder::start(Recording {
             ledger: Arc::clone(&self.engine.ledger),
             clock: Arc::clone(&self.engine.clock),
@@ -319,6 +320,7 @@ impl<'e> Pass<'e> {
             breaker: self.spec.breaker,
             stopper: stopper.clone(),
             tally,
+            foresight: Arc::clone(&foresight),
             failing: Failing::default(),
         });
         if worklist.tally.open() > 0 {
@@ -333,6 +335,7 @@ impl<'e> Pass<'e> {
                 stopper: stopper.clone(),
                 width: Width { concurrency: self.spec.concurrency, prefetch_bytes: self.spec.prefetch_bytes },
                 stages: Arc::clone(&stages),
+                foresight,
                 deadline: cx.read.deadline,
             };
             drain.run(cx).await;

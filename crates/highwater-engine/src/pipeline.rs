@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::breaker::Foresight;
 use crate::contact::Urgency;
 use crate::diagnosis::Diagnosis;
 use crate::job::{Attempt, CommitCx, Effects, Job, OnUnknown, ReadCx, Stop, WorkItem};
@@ -83,6 +84,7 @@ pub(crate) struct Drain<J: Job> {
     pub(crate) stopper: Stopper,
     pub(crate) width: Width,
     pub(crate) stages: Arc<Stages>,
+    pub(crate) foresight: Arc<Foresight>,
     /// By [`crate::clock::Clock::elapsed`].
     pub(crate) deadline: Option<Duration>,
 }
@@ -124,6 +126,7 @@ struct Shared<J: Job> {
     recorder: Recorder,
     stopper: Stopper,
     stages: Arc<Stages>,
+    foresight: Arc<Foresight>,
     weight: Arc<Semaphore>,
     weight_units_max: u32,
     /// The number of the next item to be committed or recorded.
@@ -145,6 +148,7 @@ impl<J: Job> Drain<J> {
             recorder: self.recorder.clone(),
             stopper: self.stopper.clone(),
             stages: Arc::clone(&self.stages),
+            foresight: Arc::clone(&self.foresight),
             weight: Arc::new(Semaphore::new(weight_units_max as usize)),
             weight_units_max,
             head: watch::Sender::new(0),
@@ -162,6 +166,7 @@ impl<J: Job> Drain<J> {
             let room = async {
                 let held = Arc::clone(&window).acquire_owned().await;
                 let run = Arc::clone(&running).acquire_owned().await;
+                self.foresight.clear().await;
                 held.ok().zip(run.ok())
             };
             let permits = tokio::select! {
@@ -228,6 +233,7 @@ impl<J: Job> Drain<J> {
             // A damaged row stops nothing (R14): it is recorded without being decoded.
             Err(why) => {
                 let outcome = Outcome::because(OutcomeKind::Review, format!("its row in the ledger cannot be read: {why}"));
+                self.foresight.known(outcome.kind);
                 self.recorder.outcome(position, outcome).await;
                 return Ok(None);
             }
@@ -243,6 +249,9 @@ impl<J: Job> Drain<J> {
             ))),
             Some(Intent::Started) | None => None,
         };
+        if let Some(Finished::Judged(outcome)) = &known {
+            self.foresight.known(outcome.kind);
+        }
         let work = match known {
             Some(known) => Work::Known(known),
             None => {
@@ -329,6 +338,11 @@ impl<J: Job> Drain<J> {
     }
 
     async fn commit_one(&self, position: u64, item: &J::Item, ready: J::Prepared, cx: &mut CommitCx) -> Result<(), Stop> {
+        tokio::select! {
+            biased;
+            () = self.foresight.clear() => {}
+            () = self.stopper.wait() => return Ok(()),
+        }
         self.cx.contacts.obey(&self.cx.contacts.control().await?)?;
         self.locks_held()?;
         if self.job.on_unknown() == OnUnknown::Review && !self.recorder.intent_written(position, Intent::Started).await {
@@ -345,6 +359,7 @@ impl<J: Job> Drain<J> {
                 return Err(stop);
             }
         };
+        self.foresight.known(outcome.kind);
         Stages::add(&self.stages.commit_us, self.cx.clock.elapsed().saturating_sub(begun));
         self.recorder.outcome(position, outcome).await;
         Ok(())
@@ -388,7 +403,10 @@ impl<J: Job> Shared<J> {
                 };
                 Ok((ready, weight))
             }
-            Ok(Attempt::Outcome(outcome)) => Err(Some(outcome)),
+            Ok(Attempt::Outcome(outcome)) => {
+                self.foresight.known(outcome.kind);
+                Err(Some(outcome))
+            }
             Err(_) => Err(None),
         };
         drop(run);

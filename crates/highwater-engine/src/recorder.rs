@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::breaker::{self, BreakerRules};
+use crate::breaker::{self, BreakerRules, Foresight};
 use crate::clock::SharedClock;
 use crate::job::Stop;
 use crate::ledger::{Entry, Fence, Halt, Intent, Ledger, Recorded, Who, Word};
 use crate::name::{JobName, WorklistId};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, OutcomeKind};
 use crate::pipeline::Stopper;
 use crate::report::PassCounts;
 use crate::worklist::Tally;
@@ -65,6 +65,7 @@ pub(crate) struct Recording {
     pub(crate) breaker: BreakerRules,
     pub(crate) stopper: Stopper,
     pub(crate) tally: watch::Sender<Tally>,
+    pub(crate) foresight: Arc<Foresight>,
     /// Details of the last failing items, for a halt's evidence.
     pub(crate) failing: Failing,
 }
@@ -128,6 +129,9 @@ pub(crate) fn start(recording: Recording) -> (Recorder, tokio::task::JoinHandle<
     let (queue, messages) = mpsc::channel(recording.grouping.items.max(1) * QUEUE_GROUPS);
     (Recorder { queue }, tokio::spawn(recording.run(messages)))
 }
+
+/// An outcome as it was handed in: position, kind, detail.
+type Known = (u64, OutcomeKind, Option<String>);
 
 /// A group as it fills.
 #[derive(Default)]
@@ -235,10 +239,10 @@ impl Recording {
     async fn write(&mut self, mut group: Group, counts: &mut PassCounts) -> bool {
         let entries = group.without_settled_intents();
         if !entries.is_empty() {
-            let outcomes: Vec<(u64, Option<String>)> = entries
+            let outcomes: Vec<Known> = entries
                 .iter()
                 .filter_map(|e| match e {
-                    Entry::Outcome { position, outcome } => Some((*position, outcome.detail.clone())),
+                    Entry::Outcome { position, outcome } => Some((*position, outcome.kind, outcome.detail.clone())),
                     Entry::Intent { .. } | Entry::Withdraw { .. } => None,
                 })
                 .collect();
@@ -258,15 +262,18 @@ impl Recording {
         true
     }
 
-    async fn recorded(&mut self, recorded: Recorded, outcomes: &[(u64, Option<String>)], counts: &mut PassCounts) {
-        for (kind, (position, detail)) in recorded.kinds.iter().zip(outcomes) {
+    async fn recorded(&mut self, recorded: Recorded, outcomes: &[Known], counts: &mut PassCounts) {
+        for (kind, (position, _, detail)) in recorded.kinds.iter().zip(outcomes) {
             counts.count(*kind);
             if kind.is_failure() {
                 let detail = detail.as_deref().unwrap_or("no detail");
                 self.failing.note(format!("item {}: {}: {detail}", position + 1, kind.word()));
             }
         }
-        self.tally.send_replace(recorded.tally);
+        self.tally.send_modify(|tally| {
+            *tally = recorded.tally;
+            outcomes.iter().for_each(|(_, kind, _)| self.foresight.recorded(*kind));
+        });
         if let Some(why) = breaker::tripped(&self.breaker, &recorded.tally, false) {
             let evidence = self.failing.evidence();
             self.stopper.stop(halt(&*self.ledger, &self.job, &self.who, &self.clock, why, evidence).await);

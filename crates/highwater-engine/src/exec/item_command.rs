@@ -100,7 +100,8 @@ impl ItemCommand {
             let error = reading.take()?.await.err()?;
             Some((vec![Err(broke_off(&error))], (read, None)))
         });
-        batches.flat_map(stream::iter)
+        // Who reads in batches asks once more after the end.
+        batches.flat_map(stream::iter).fuse()
     }
 
     /// The outcome of an item whose command we killed, or that died beside us, if it may not simply run again.

@@ -70,7 +70,7 @@ impl Target {
         };
         tokio::select! {
             delivered = delivery => delivered,
-            () = clock.sleep(span * 1000) => Err(Undelivered::TimedOut { place: self.place.to_string(), span }),
+            () = clock.sleep(span) => Err(Undelivered::TimedOut { place: self.place.to_string(), span }),
         }
     }
 }

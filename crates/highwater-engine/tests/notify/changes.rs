@@ -1,13 +1,16 @@
 //! Which changes people are told of, and that each is told once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use highwater_engine::breaker::BreakerRules;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::job::Stop;
-use highwater_engine::ledger::{Begin, Entry, Fence, ItemFilter, Who};
+use highwater_engine::ledger::{Begin, Entry, Fence, ItemFilter, PinMode, Who};
 use highwater_engine::name::ItemKey;
 use highwater_engine::notify::Notifier;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
+use highwater_engine::pass::{Mode, Runner as _};
 use highwater_engine::report::Reason;
 use highwater_engine::settings::NotifyEvent;
 use highwater_store::Access;
@@ -167,6 +170,18 @@ async fn a_failure_is_told_once_until_a_pass_gets_on() {
 }
 
 #[tokio::test]
+async fn a_pass_that_drained_something_got_on_although_it_halted() {
+    let mut house = House::new();
+    house.spec.breaker = BreakerRules::default();
+    let (server, notifier) = told_by(&house, [NotifyEvent::Failed, NotifyEvent::Halted]).await;
+    house.pass_and_tell(&fails("no disk"), &notifier).await;
+    house.pass_and_tell(&items(["review-1", "review-2", "done-1"]), &notifier).await;
+    house.rearm().await;
+    house.pass_and_tell(&fails("no disk"), &notifier).await;
+    assert_eq!(changes(&server), ["failed", "halted", "failed"]);
+}
+
+#[tokio::test]
 async fn a_refusal_is_told_as_a_failure() {
     let house = House::new();
     let (server, notifier) = told_by(&house, NotifyEvent::ALL).await;
@@ -222,6 +237,22 @@ async fn a_finite_job_that_is_drained_is_never_silent() {
         house.clock.advance(DAY * 2);
     }
     assert!(changes(&server).is_empty());
+}
+
+#[tokio::test]
+async fn a_new_list_of_a_finite_job_starts_its_silence_afresh() {
+    let mut house = House::new();
+    house.spec.silent_after = Some(DAY);
+    let (server, notifier) = told_by(&house, [NotifyEvent::Silent]).await;
+    house.pass_and_tell(&items(["done-1"]), &notifier).await;
+    house.clock.advance(DAY * 10);
+    let list = Arc::new(items(["done-2"]));
+    list.run(&house.engine, &house.spec, Mode::Pin(PinMode::Replace)).await;
+    house.pass_and_tell(&held(), &notifier).await;
+    assert!(changes(&server).is_empty());
+    house.clock.advance(DAY);
+    house.pass_and_tell(&held(), &notifier).await;
+    assert_eq!(changes(&server), ["silent"]);
 }
 
 #[tokio::test]

@@ -5,14 +5,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join;
 use highwater_engine::clock::SystemClock;
 use highwater_engine::settings::{CommandLine, DurationText, NotifySettings};
 use highwater_testkit::program::wait_until;
 use serde_json::Value;
 
-use crate::house::{House, MINUTE, items, notifier, script};
-
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::house::{House, LIMIT, MINUTE, items, notifier, script, soon};
 
 #[tokio::test]
 async fn a_command_gets_the_message_on_stdin_in_the_config_files_directory() {
@@ -70,7 +69,7 @@ async fn a_command_that_hangs_is_killed_with_its_group() {
         wait_until(LIMIT, "the command's child", || file.exists()).await.unwrap();
         house.clock.advance(Duration::from_secs(5));
     };
-    let (notes, ()) = tokio::join!(telling, passing_time);
+    let (notes, ()) = soon(join(telling, passing_time)).await;
     assert!(notes[0].contains("`sh` took longer than 5000 ms"), "{notes:?}");
     let pid = fs::read_to_string(file).unwrap();
     wait_until(LIMIT, "the child's end", || !runs(pid.trim())).await.unwrap();
@@ -82,7 +81,8 @@ async fn what_a_command_leaves_running_keeps_nobody_waiting() {
     // Real time: a wait for the open pipe would end in a time-out.
     house.engine.clock = Arc::new(SystemClock::new());
     let leaves = "sleep 3600 & echo $! > pid; exit 0";
-    let notes = house.pass_and_tell(&items(["done-1"]), &notifier(house.dir(), [script(leaves)])).await;
+    let notifier = notifier(house.dir(), [script(leaves)]);
+    let notes = soon(house.pass_and_tell(&items(["done-1"]), &notifier)).await;
     assert!(notes.is_empty(), "{notes:?}");
     let pid = fs::read_to_string(house.dir().join("pid")).unwrap();
     assert!(runs(pid.trim()), "it is not ours to end");

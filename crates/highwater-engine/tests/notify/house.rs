@@ -27,6 +27,8 @@ use tempfile::TempDir;
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+/// How long a test waits for what must happen.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
 /// An item whose name begins with the outcome that it has: `done-1`, `review-7`.
@@ -214,4 +216,9 @@ pub(crate) fn told(server: &FaultyHttp) -> Vec<Value> {
 /// The changes that a webhook was told of, in order.
 pub(crate) fn changes(server: &FaultyHttp) -> Vec<String> {
     told(server).iter().map(|message| message["change"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What comes of `ends`, which must end by itself.
+pub(crate) async fn soon<T>(ends: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, ends).await.expect("it does not end")
 }

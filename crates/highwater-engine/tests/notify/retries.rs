@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
+use futures::future::join;
 use highwater_engine::contact::Urgency;
 use highwater_engine::notify::{LEASE_SECS, NOTICE_AGE_DAYS_MAX};
 use highwater_store::Access;
 use highwater_testkit::faulty_http::{Answer, FaultyHttp, in_turn};
 use highwater_testkit::program::wait_until;
 
-use crate::house::{DAY, HOUR, House, MINUTE, changes, items, notifier, to, webhook};
-
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::house::{DAY, HOUR, House, LIMIT, MINUTE, changes, items, notifier, soon, to, webhook};
 
 #[tokio::test]
 async fn a_failed_delivery_is_tried_again_after_a_minute_by_the_next_pass_of_any_job() {
@@ -107,7 +106,7 @@ async fn a_second_signal_ends_the_round_at_once() {
         assert_eq!(house.engine.stop.urgency(), Urgency::Soon);
         house.engine.stop.raise();
     };
-    let (notes, ()) = tokio::join!(telling, signalled);
+    let (notes, ()) = soon(join(telling, signalled)).await;
     assert!(notes.is_empty(), "{notes:?}");
     assert_eq!(house.waiting().await.len(), 1);
 }

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::future::join;
 use highwater_engine::settings::{DurationText, NotifySettings, NotifyTemplate, SecretText};
 use highwater_testkit::faulty_http::{Answer, FaultyHttp, in_turn};
 use highwater_testkit::program::wait_until;
 use serde_json::json;
 
-use crate::house::{House, MINUTE, items, notifier, to, told, webhook};
-
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::house::{House, LIMIT, MINUTE, items, notifier, soon, to, told, webhook};
 
 fn headers<const N: usize>(headers: [(&str, &str); N]) -> BTreeMap<String, SecretText> {
     headers.map(|(name, value)| (name.to_owned(), SecretText::new(value))).into()
@@ -85,7 +84,7 @@ async fn a_webhook_that_never_answers_costs_its_timeout_and_the_pass_nothing_els
         wait_until(LIMIT, "the request", || !server.requests().is_empty()).await.unwrap();
         house.clock.advance(Duration::from_secs(5));
     };
-    let (notes, ()) = tokio::join!(telling, passing_time);
+    let (notes, ()) = soon(join(telling, passing_time)).await;
     let failed = "took longer than 5000 ms and was given up";
     assert_eq!(notes.len(), 1);
     assert!(notes[0].contains(failed), "{notes:?}");

@@ -71,6 +71,7 @@ impl Place {
                 Err(other) => panic!("{other:?}"),
             }
         }
+        assert!(items.next().await.is_none(), "the end stays the end");
         Ok(keys)
     }
 }

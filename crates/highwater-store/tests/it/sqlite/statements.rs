@@ -68,7 +68,8 @@ fn pages_and_outcomes_follow_an_index_and_sort_nothing() {
     let hot = |name: &str| ["plan/", "item/", "standing/", "intent/", "control/"].iter().any(|folder| name.starts_with(folder));
     for (name, sql) in statements().into_iter().filter(|(name, _)| hot(name)) {
         let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let steps: Vec<String> = explain.query_map([], |row| row.get("detail")).unwrap().map(Result::unwrap).collect();
+        // Without values: the plan is the same for all.
+        let steps: Vec<String> = explain.raw_query().mapped(|row| row.get("detail")).map(Result::unwrap).collect();
         for step in steps {
             assert!(!step.contains("TEMP B-TREE"), "{name} sorts: {step}");
             assert!(!step.starts_with("SCAN "), "{name} reads a whole table: {step}");
