@@ -2,7 +2,7 @@
 # `make demo`: one real backlog from plan to drained, with everything that goes wrong on the way.
 # usage: demo.sh HIGHWATER REPOSITORY DIRECTORY
 set -eu
-highwater=$1
+highwater=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 REPOSITORY=$(cd "$2" && pwd)
 export REPOSITORY
 here=$REPOSITORY/examples/demo
@@ -28,9 +28,12 @@ chmod +x inspect.sh
 if [ ! -e files.txt ]; then
     # Every file of the repository, and three that were there once.
     (cd "$REPOSITORY" && { git ls-files 2>/dev/null || find . -type f -not -path './target/*' -not -path './.git/*' | sed 's|^\./||'; }) |
-        LC_ALL=C sort >files.tmp
+        LC_ALL=C sort >all.tmp
+    # The file that raises a question comes after two thirds of the others.
+    grep -v '^Cargo.lock$' all.tmp | awk -v at="$(($(wc -l <all.tmp) * 2 / 3))" 'NR == at { print "Cargo.lock" } { print }' >files.tmp
     printf '%s\n' old/notes-2019.md old/plan.md old/scratch.rs >>files.tmp
     mv files.tmp files.txt
+    rm all.tmp
 fi
 
 if "$highwater" --json status inspect | grep -q '"state":"drained"'; then
@@ -89,9 +92,10 @@ Where it lies   $demo
                   reports/                    what the commands wrote
                   .highwater-state/ledger.db  what highwater remembers
 What to try     cd $demo
-                $highwater run inspect                    nothing starts: exit 0
-                $highwater items inspect --csv            every outcome
-                $highwater retry inspect --outcome review then run it again
-                seq 100 >n.txt; $highwater exec -w n.txt -P 4 -- sh -c 'echo \$0; sleep 0.1'
+                export REPOSITORY=$REPOSITORY PATH=$(dirname "$highwater"):\$PATH
+                highwater run inspect                       nothing starts: exit 0
+                highwater items inspect --csv               every outcome
+                highwater retry inspect --outcome review    then run it again
+                seq 100 >n.txt; highwater exec -w n.txt -P 4 -- sh -c 'echo \$0; sleep 0.1'
                 Then read README.md, and docs/operate.md before cron.
 EOF

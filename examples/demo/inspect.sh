@@ -18,7 +18,7 @@ case $file in
     *.toml | *.json) class=data ;;
     *.sql) class=sql ;;
     *.sh | Makefile) class=script ;;
-    *.txt | *.snap | .*) class=other ;;
+    *.txt | *.snap) class=other ;;
     *) echo "no class for ${file##*/}" >&2; exit 1 ;;
 esac
 

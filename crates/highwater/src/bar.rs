@@ -17,8 +17,10 @@ use crate::output::Output;
 
 /// How often the bar is drawn, in milliseconds.
 const DRAW_EVERY_MS: u64 = 200;
-/// How often a line is printed where there is no terminal, in seconds.
-const LINE_EVERY_SECS: u64 = 30;
+/// Where there is no terminal a line is printed after this time, then after twice as long each, in seconds.
+const LINE_AFTER_SECS: u64 = 2;
+/// The longest time between two such lines, in seconds.
+const LINE_EVERY_SECS_MAX: u64 = 60;
 
 /// Progress of one pass, until it is dropped.
 pub(crate) struct Progress {
@@ -143,8 +145,10 @@ impl Follow {
     }
 
     async fn print(self, output: Output) {
+        let mut wait = LINE_AFTER_SECS;
         loop {
-            self.clock.sleep(Duration::from_secs(LINE_EVERY_SECS)).await;
+            self.clock.sleep(Duration::from_secs(wait)).await;
+            wait = (wait * 2).min(LINE_EVERY_SECS_MAX);
             if let Some(figures) = self.figures().await {
                 output.note(format!("{}: {}", self.job, sentence(&figures)));
             }

@@ -289,7 +289,10 @@ pub(crate) struct Items {
 
 /// `retry`.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("items").required(true).args(["keys", "outcome"]))]
+#[command(
+    group = clap::ArgGroup::new("items").required(true).args(["keys", "outcome"]),
+    override_usage = "highwater retry [OPTIONS] <JOB> <KEY…|--outcome <OUTCOME>>"
+)]
 pub(crate) struct Retry {
     /// The job.
     pub(crate) job: String,

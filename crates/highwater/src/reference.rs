@@ -20,7 +20,7 @@ pub(crate) fn reference_markdown(mut command: Command) -> String {
     let mut page = INTRODUCTION.to_owned();
     put(&mut page, &about(&command));
     put(&mut page, "\n## Everywhere\n\nThese go with every command, before or after it.\n\n");
-    let everywhere: Vec<_> = command.get_opts().filter(|arg| is_everywhere(arg)).collect();
+    let everywhere: Vec<_> = flags(&command).filter(|arg| is_everywhere(arg)).collect();
     table(&mut page, &everywhere);
     for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
         section(&mut page, verb);
@@ -36,15 +36,20 @@ fn section(page: &mut String, command: &Command) {
     }
     let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
     put(page, &format!("\n## `{name}`\n\n{}\n```text\n{}\n```\n", about(command), usage(command)));
-    let arguments: Vec<_> = command.get_positionals().chain(command.get_opts().filter(|arg| !is_everywhere(arg))).collect();
+    let arguments: Vec<_> = command.get_positionals().chain(flags(command).filter(|arg| !is_everywhere(arg))).collect();
     if !arguments.is_empty() {
         put(page, "\n");
         table(page, &arguments);
     }
 }
 
+fn flags(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().filter(|arg| !arg.is_positional())
+}
+
 fn is_everywhere(arg: &Arg) -> bool {
-    arg.get_help_heading() == Some(EVERYWHERE) || matches!(arg.get_action(), ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version)
+    arg.get_help_heading() == Some(EVERYWHERE)
+        || matches!(arg.get_action(), ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version)
 }
 
 fn about(command: &Command) -> String {
@@ -73,7 +78,8 @@ fn name(arg: &Arg) -> String {
     }
     let takes = arg.get_action().takes_values();
     let flags = [arg.get_short().map(|short| format!("-{short}")), arg.get_long().map(|long| format!("--{long}"))];
-    let flags: Vec<_> = flags.into_iter().flatten().map(|flag| if takes { format!("{flag} {value}") } else { flag }).collect();
+    let flags: Vec<_> =
+        flags.into_iter().flatten().map(|flag| if takes { format!("{flag} {value}") } else { flag }).collect();
     if flags.is_empty() { value } else { flags.join(", ") }
 }
 

@@ -106,7 +106,9 @@ impl Lock for FileLock {
             Ok(meta) => Ok(LockIdentity::Inode { device: meta.dev(), inode: meta.ino() }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let parent = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                let parent = parent.canonicalize().map_err(|e| self.cannot("HW-LCK-001", "found", &e))?;
+                // A directory that is not there yet has one name only: its path.
+                let parent = parent.canonicalize().or_else(|_| std::path::absolute(parent));
+                let parent = parent.map_err(|e| self.cannot("HW-LCK-001", "found", &e))?;
                 Ok(LockIdentity::Path(parent.join(self.path.file_name().unwrap_or_default())))
             }
             Err(e) => Err(self.cannot("HW-LCK-001", "read", &e)),

@@ -61,7 +61,8 @@ impl House {
             concurrency: 4,
             prefetch_bytes: 1 << 20,
             grouping: Grouping::default(),
-            lock_wait: Duration::ZERO,
+            // A command of another test, between fork and exec, holds a copy of every descriptor of this process.
+            lock_wait: Duration::from_secs(30),
             budget: Budget::default(),
             // It never halts by itself.
             breaker: BreakerRules { failed: 1.0, failed_after: 0, gone: 1.0, gone_after: 0 },
@@ -84,7 +85,9 @@ impl House {
     pub(crate) async fn pass(&self) -> PassReport {
         let quiet = Output::Through(Arc::new(|_, _: &[u8]| {}));
         let resources = self.spec.resources.iter().map(|r| r.name.clone()).collect();
-        let job = ExecJob::from_settings(&self.settings, &self.dir, resources, self.spec.recurring, "the-ledger", quiet);
+        // Else one test would end what a killed pass of another seems to have left running.
+        let ledger_id = self.dir.to_str().unwrap();
+        let job = ExecJob::from_settings(&self.settings, &self.dir, resources, self.spec.recurring, ledger_id, quiet);
         let run = async {
             match job {
                 ExecJob::Item(job) => Arc::new(job).run(&self.engine, &self.spec, Mode::Run).await,

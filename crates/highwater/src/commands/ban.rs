@@ -57,10 +57,17 @@ async fn banned(args: &Ban, site: &Site) -> Result<(), Diagnosis> {
     let left = span(since(stands.until, word.at));
     let mut text = if extended {
         let lift = call(site, format_args!("lift {resource} --why …"));
-        format!("{resource}: banned until {} ({left}); no job contacts it before that, unless {lift} ends it", moment(stands.until))
+        format!(
+            "{resource}: banned until {} ({left}); no job contacts it before that, unless {lift} ends it",
+            moment(stands.until)
+        )
     } else {
         let why = line(&stands.why);
-        format!("{resource}: banned until {} already ({left}, by {}: {why}); a ban is only ever extended", moment(stands.until), stands.who.0)
+        format!(
+            "{resource}: banned until {} already ({left}, by {}: {why}); a ban is only ever extended",
+            moment(stands.until),
+            stands.who.0
+        )
     };
     if capped {
         text.push_str(&format!("; asked for {}, and `ban-max` allows {}", span(asked), span(max)));

@@ -41,7 +41,10 @@ async fn taken_over(args: &ImportMarkers, site: &Site) -> Result<(), Diagnosis> 
     let state = ledger.job(&job.name).await?.map(|record| record.state);
     let mut text = message.clone();
     if job.settings.markers.is_none() {
-        text.push_str(&format!("\nto keep the files for those who read them: `markers = {:?}` in [job.{}]", place, job.name));
+        text.push_str(&format!(
+            "\nto keep the files for those who read them: `markers = {:?}` in [job.{}]",
+            place, job.name
+        ));
     }
     site.output.answer(&Answer { job: &job.name, state, message: &message }, text);
     Ok(())
@@ -80,8 +83,10 @@ fn keeper<'c>(config: &'c Config, place: &Path) -> Result<&'c JobConfig, Diagnos
 /// A path with its directory's real name, so that one place has one name; what it names need not be there.
 fn one_name(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    path.canonicalize().unwrap_or_else(|_| match (path.parent().and_then(|p| p.canonicalize().ok()), path.file_name()) {
-        (Some(parent), Some(name)) => parent.join(name),
-        _ => path,
+    path.canonicalize().unwrap_or_else(|_| {
+        match (path.parent().and_then(|p| p.canonicalize().ok()), path.file_name()) {
+            (Some(parent), Some(name)) => parent.join(name),
+            _ => path,
+        }
     })
 }

@@ -33,9 +33,14 @@ pub(crate) fn init(args: &Init, global: &Global) -> Done {
         writeln!(text, "added to {}", path.display()).expect("invariant: a String takes every write");
     }
     // Found without being named when the caller already stands there.
-    let named = if args.dir.as_os_str() == "." { String::new() } else { format!(" --config {}", made.config.display()) };
-    write!(text, "next: `highwater run --all{named}`, then `highwater status{named}`; edit {} for your own work", made.config.display())
-        .expect("invariant: a String takes every write");
+    let named =
+        if args.dir.as_os_str() == "." { String::new() } else { format!(" --config {}", made.config.display()) };
+    write!(
+        text,
+        "next: `highwater run --all{named}`, then `highwater status{named}`; edit {} for your own work",
+        made.config.display()
+    )
+    .expect("invariant: a String takes every write");
     let answer = Answer { config: &made.config, created: &made.created, extended: made.extended.as_ref() };
     Output { json: global.json, quiet: global.quiet }.answer(&answer, text);
     Ok(ExitCode::Drained)

@@ -96,7 +96,10 @@ pub(super) fn worklist(site: &Site, job: &JobName, record: Option<JobRecord>) ->
             format!("{job} has no worklist yet, expected a job whose pass has pinned one"),
             match &site.config {
                 Some(_) => format!("run it: `highwater run {job}`; `--dry-run` says what it would drain"),
-                None => format!("call its `highwater exec` again, and look with {}", call(site, format_args!("status {job}"))),
+                None => format!(
+                    "call its `highwater exec` again, and look with {}",
+                    call(site, format_args!("status {job}"))
+                ),
             },
         )
     })

@@ -40,7 +40,8 @@ pub(super) fn reader(written: io::Result<()>) -> Result<Reader, Diagnosis> {
 pub(super) fn json_lines<T: Serialize>(rows: impl IntoIterator<Item = T>) -> Vec<u8> {
     let mut page = Vec::new();
     for row in rows {
-        serde_json::to_writer(&mut page, &row).expect("invariant: a row is texts and numbers, and a Vec takes every write");
+        serde_json::to_writer(&mut page, &row)
+            .expect("invariant: a row is texts and numbers, and a Vec takes every write");
         page.push(b'\n');
     }
     page

@@ -36,7 +36,10 @@ async fn put_back(args: &Retry, site: &Site) -> Result<(), Diagnosis> {
     let items = ledger.retry_items(&job, &filter, &site.word(&args.why)).await?;
 
     let text = if items == 0 {
-        format!("{job}: no such item has an outcome to take back; look with {}", call(site, format_args!("items {job}")))
+        format!(
+            "{job}: no such item has an outcome to take back; look with {}",
+            call(site, format_args!("items {job}"))
+        )
     } else {
         let again = if items == 1 { "item is" } else { "items are" };
         let record = ledger.job(&job).await?;

@@ -34,7 +34,8 @@ async fn skipped(args: &Skip, site: &Site) -> Result<(), Diagnosis> {
     let items = ledger.skip_items(&job, &keys, &site.word(&args.why)).await?;
 
     let stand = u64::try_from(keys.len()).unwrap_or(u64::MAX).saturating_sub(items);
-    let mut text = format!("{job}: {} skipped; {} puts one back", grouped(items), call(site, format_args!("retry {job} KEY")));
+    let mut text =
+        format!("{job}: {} skipped; {} puts one back", grouped(items), call(site, format_args!("retry {job} KEY")));
     if stand > 0 {
         text.push_str(&format!("; {} had succeeded or were skipped before, which stands", grouped(stand)));
     }

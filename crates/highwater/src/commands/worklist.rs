@@ -116,7 +116,9 @@ fn added(before: Option<&Tally>, mode: PinMode, report: &PassReport) -> u64 {
 fn sentence(job: &JobName, added: u64, mode: PinMode, report: &PassReport) -> String {
     let tally = report.tally.unwrap_or_default();
     let did = match mode {
-        PinMode::Extend => format!("{} items added, {} in all, {} open", grouped(added), grouped(tally.total), grouped(tally.open())),
+        PinMode::Extend => {
+            format!("{} items added, {} in all, {} open", grouped(added), grouped(tally.total), grouped(tally.open()))
+        }
         _ => format!("{} items pinned, all open; outcomes of the old list are left behind", grouped(added)),
     };
     let next = if tally.open() > 0 { format!("; next: `highwater run {job}`") } else { String::new() };

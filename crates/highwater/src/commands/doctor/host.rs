@@ -62,7 +62,11 @@ fn space(what: &'static str, directory: &Path, report: &mut Report) {
     // Some file systems have no fixed number of files, and say 0 of 0.
     let few_files = disk.f_files > 0 && disk.f_favail < FREE_FILES_MIN;
     if free < FREE_BYTES_MIN {
-        report.fix(what, format_args!("{found}, less than {} MiB", FREE_BYTES_MIN / BYTES_A_MIB), "free space there, or move the directory");
+        report.fix(
+            what,
+            format_args!("{found}, less than {} MiB", FREE_BYTES_MIN / BYTES_A_MIB),
+            "free space there, or move the directory",
+        );
     } else if few_files {
         let found = format!("only {} more files can be made on the disk of {}", disk.f_favail, there.display());
         report.fix(what, found, "remove files there, or move the directory");
@@ -84,7 +88,11 @@ fn writable_log(log: &Path, report: &mut Report) {
     match days.filter(|path| of_log(path)).find_map(|path| Some((access(&path, Access::WRITE_OK).err()?, path))) {
         Some((error, path)) => {
             let me = owner::name_of(geteuid());
-            report.fix("log", format_args!("{} cannot be written by {me}: {error}", path.display()), format!("sudo chown {me} {}", path.display()));
+            report.fix(
+                "log",
+                format_args!("{} cannot be written by {me}: {error}", path.display()),
+                format!("sudo chown {me} {}", path.display()),
+            );
         }
         None => report.ok("log", format_args!("{} is writable", log.display())),
     }

@@ -59,7 +59,8 @@ async fn known(ledger: &SqliteLedger, now: Timestamp, report: &mut Report) -> Le
     let ahead = later(now, Duration::from_secs(CLOCK_BEHIND_SECS_MAX));
     let event = ledger.events(&EventFilter { since: Some(ahead), ..EventFilter::default() }, 1).await?;
     let jobs = ledger.jobs().await?;
-    let passes = jobs.iter().filter_map(|job| job.last_pass.as_ref()).map(|pass| pass.ended_at.unwrap_or(pass.begun_at));
+    let passes =
+        jobs.iter().filter_map(|job| job.last_pass.as_ref()).map(|pass| pass.ended_at.unwrap_or(pass.begun_at));
     let newest = event.iter().map(|event| event.at).chain(passes).max();
     match newest.filter(|at| *at > ahead) {
         Some(at) => report.fix(
@@ -75,8 +76,16 @@ async fn known(ledger: &SqliteLedger, now: Timestamp, report: &mut Report) -> Le
         let error = notice.last_error.as_deref().unwrap_or("no reason was given");
         report.fix(
             "notify",
-            format_args!("`{}` of {} is not delivered after {}: {error}", notice.change, notice.job, counted(notice.attempts as usize, "attempt")),
-            format!("look at [[notify]] entry {} of the configuration; it is tried again at the end of each pass", notice.target + 1),
+            format_args!(
+                "`{}` of {} is not delivered after {}: {error}",
+                notice.change,
+                notice.job,
+                counted(notice.attempts as usize, "attempt")
+            ),
+            format!(
+                "look at [[notify]] entry {} of the configuration; it is tried again at the end of each pass",
+                notice.target + 1
+            ),
         );
     }
     if failed.is_empty() {
@@ -94,7 +103,9 @@ fn backup(path: &Path, now: Timestamp, report: &mut Report) {
     let Some(newest) = newest else {
         return report.ok("backup", "none yet; a pass takes one a day, at its end");
     };
-    let written = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok().and_then(|at| Timestamp::try_from(at).ok());
+    let written = |path: &Path| {
+        fs::metadata(path).and_then(|meta| meta.modified()).ok().and_then(|at| Timestamp::try_from(at).ok())
+    };
     let age = written(&newest).map(|at| since(now, at)).unwrap_or_default();
     // A ledger that nothing was written to needs no newer one.
     let behind = written(path).zip(written(&newest)).map(|(ledger, backup)| since(ledger, backup)).unwrap_or_default();

@@ -49,10 +49,17 @@ fn usable(path: &Path, state: &Path) -> Result<(), (String, String)> {
             if !directory.is_dir() {
                 return Err(("its directory is not there".to_owned(), format!("mkdir -p {}", directory.display())));
             }
-            access(directory, Access::WRITE_OK | Access::EXEC_OK)
-                .map_err(|error| (format!("it cannot be made: {error}"), format!("make it for the user of the passes: touch {}", path.display())))
+            access(directory, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+                (
+                    format!("it cannot be made: {error}"),
+                    format!("make it for the user of the passes: touch {}", path.display()),
+                )
+            })
         }
-        Err(error) => Err((format!("it cannot be opened: {error}"), "let the user of the passes read it, or name another path in `lock`".to_owned())),
+        Err(error) => Err((
+            format!("it cannot be opened: {error}"),
+            "let the user of the passes read it, or name another path in `lock`".to_owned(),
+        )),
     }
 }
 
@@ -61,7 +68,8 @@ fn local(path: &Path, resource: &ResourceConfig, mounts: &str) -> Result<(), (St
     match kind_of_mount(&there, mounts) {
         Some(kind) if NETWORK.contains(&kind) && !resource.settings.allow_network_fs => Err((
             format!("it lies on {kind}, where flock may not keep other hosts out"),
-            "name a local path in `lock`, or set `allow-network-fs = true` if you know that flock holds there".to_owned(),
+            "name a local path in `lock`, or set `allow-network-fs = true` if you know that flock holds there"
+                .to_owned(),
         )),
         _ => Ok(()),
     }

@@ -12,8 +12,8 @@ use super::report::Report;
 use crate::cli::Global;
 use crate::commands::config::counted;
 use crate::config::{self, Config, Environment};
-use crate::site::{LEDGER_FILE, configuration};
 use crate::owner;
+use crate::site::{LEDGER_FILE, configuration};
 
 /// Most files of the state directory that are looked at.
 const FILES_MAX: usize = 10_000;
@@ -47,7 +47,10 @@ impl Place {
             None => Self::configured(global, report)?,
         };
         let directory = place.config.as_ref().map_or(place.state.as_path(), |config| &config.directory).to_owned();
-        place.is_owner = match owner::become_owner(&[&place.ledger, &place.state, &directory]) {
+        // A ledger that this user may not even see leaves its directory to say whose it is.
+        let unseen = fs::metadata(&place.ledger).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+        let ledger = if unseen { &place.state } else { &place.ledger };
+        place.is_owner = match owner::become_owner(&[ledger, &place.state, &directory]) {
             Ok(()) => true,
             Err(error) => {
                 report.error("owner", &error);
@@ -63,7 +66,8 @@ impl Place {
     }
 
     fn bare(ledger: PathBuf) -> Self {
-        let state = ledger.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        let state =
+            ledger.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         Self { config: None, state, ledger, is_owner: false }
     }
 
@@ -71,14 +75,18 @@ impl Place {
         match configuration(global) {
             Ok(config) => {
                 let what = counted(config.jobs.len(), "job");
-                report.ok("config", format_args!("{}: {what}, {}", config.file.display(), counted(config.resources.len(), "resource")));
+                report.ok(
+                    "config",
+                    format_args!("{}: {what}, {}", config.file.display(), counted(config.resources.len(), "resource")),
+                );
                 let state = config.state_dir().to_owned();
                 Some(Self { ledger: state.join(LEDGER_FILE), state, config: Some(config), is_owner: false })
             }
             Err(errors) => {
                 errors.iter().for_each(|error| report.error("config", error));
                 let state = state_dir_unread(global)?;
-                report.ok("state", format_args!("{}, as far as can be told without the configuration", state.display()));
+                report
+                    .ok("state", format_args!("{}, as far as can be told without the configuration", state.display()));
                 Some(Self { ledger: state.join(LEDGER_FILE), state, config: None, is_owner: false })
             }
         }
@@ -89,10 +97,15 @@ impl Place {
         let file = config.file.as_path();
         if let Err(error) = access(file, Access::READ_OK) {
             let me = owner::name_of(geteuid());
-            report.fix("config", format_args!("{} cannot be read by {me}: {error}", file.display()), format!("let {me} read it: chown or chmod it"));
+            report.fix(
+                "config",
+                format_args!("{} cannot be read by {me}: {error}", file.display()),
+                format!("let {me} read it: chown or chmod it"),
+            );
         }
         if fs::metadata(file).is_ok_and(|meta| meta.mode() & OTHERS_WRITE != 0) {
-            let found = format!("everyone may write {}, and so say what runs as {}", file.display(), owner::name_of(geteuid()));
+            let found =
+                format!("everyone may write {}, and so say what runs as {}", file.display(), owner::name_of(geteuid()));
             report.fix("config", found, format!("chmod o-w {}", file.display()));
         }
     }
@@ -101,9 +114,21 @@ impl Place {
         let state = self.state.as_path();
         let meta = match fs::metadata(state) {
             Ok(meta) if meta.is_dir() => meta,
-            Ok(_) => return report.fix("state", format_args!("{} is no directory", state.display()), "move it away, or name another `state-dir`"),
+            Ok(_) => {
+                return report.fix(
+                    "state",
+                    format_args!("{} is no directory", state.display()),
+                    "move it away, or name another `state-dir`",
+                );
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => return check_parent(state, report),
-            Err(error) => return report.fix("state", format_args!("{}: {error}", state.display()), "let the owner of the passes enter its directories"),
+            Err(error) => {
+                return report.fix(
+                    "state",
+                    format_args!("{}: {error}", state.display()),
+                    "let the owner of the passes enter its directories",
+                );
+            }
         };
         let bare = self.config.is_none() && self.ledger.file_name().is_none_or(|name| name != LEDGER_FILE);
         if bare {
@@ -111,21 +136,37 @@ impl Place {
         }
         let before = report.fixes();
         if let Err(error) = access(state, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
-            report.fix("state", format_args!("{}: {error}", state.display()), format!("chmod u+rwx {}; a read-only file system must be mounted to write", state.display()));
+            report.fix(
+                "state",
+                format_args!("{}: {error}", state.display()),
+                format!("chmod u+rwx {}; a read-only file system must be mounted to write", state.display()),
+            );
         }
         if meta.mode() & GROUP_OR_OTHERS_WRITE != 0 {
-            report.fix("state", format_args!("others than its owner may write {}", state.display()), format!("chmod go-w {}", state.display()));
+            report.fix(
+                "state",
+                format_args!("others than its owner may write {}", state.display()),
+                format!("chmod go-w {}", state.display()),
+            );
         }
         let files = files_below(state);
         self.check_files(&files, &meta, report);
         if report.fixes() == before {
-            report.ok("state", format_args!("{}, its {} readable and writable by its owner", state.display(), counted(files.len(), "file")));
+            report.ok(
+                "state",
+                format_args!(
+                    "{}, its {} readable and writable by its owner",
+                    state.display(),
+                    counted(files.len(), "file")
+                ),
+            );
         }
     }
 
     /// Whose files are, and who may read what the ledger says of items.
     fn check_files(&self, files: &[PathBuf], state: &Metadata, report: &mut Report) {
-        let looked: Vec<(&PathBuf, Metadata)> = files.iter().filter_map(|file| Some((file, fs::symlink_metadata(file).ok()?))).collect();
+        let looked: Vec<(&PathBuf, Metadata)> =
+            files.iter().filter_map(|file| Some((file, fs::symlink_metadata(file).ok()?))).collect();
         let owner = fs::metadata(&self.ledger).map_or(state.uid(), |ledger| ledger.uid());
         let name = owner::name_of(Uid::from_raw(owner));
         let foreign: Vec<_> = looked.iter().filter(|(_, meta)| meta.uid() != owner).map(|(file, _)| *file).collect();
@@ -135,9 +176,17 @@ impl Place {
         }
         let ledgers = self.ledger.as_os_str().as_encoded_bytes();
         let of_ledger = |file: &Path| file.as_os_str().as_encoded_bytes().starts_with(ledgers);
-        let open: Vec<_> = looked.iter().filter(|(file, meta)| of_ledger(file) && meta.mode() & GROUP_OR_OTHERS != 0).map(|(file, _)| *file).collect();
+        let open: Vec<_> = looked
+            .iter()
+            .filter(|(file, meta)| of_ledger(file) && meta.mode() & GROUP_OR_OTHERS != 0)
+            .map(|(file, _)| *file)
+            .collect();
         if !open.is_empty() {
-            report.fix("state", format_args!("others may read or write {}", named(&open)), format!("chmod go= {}*", self.ledger.display()));
+            report.fix(
+                "state",
+                format_args!("others may read or write {}", named(&open)),
+                format!("chmod go= {}*", self.ledger.display()),
+            );
         }
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use highwater_engine::ban::Ban;
 use highwater_engine::clock::since;
 use highwater_engine::diagnosis::Diagnosis;
-use highwater_engine::ledger::{Halt, Holder, JobRecord, JobState, Ledger, LedgerResult, Notice, PassRecord, ResourceRecord};
+use highwater_engine::ledger::{
+    Halt, Holder, JobRecord, JobState, Ledger, LedgerResult, Notice, PassRecord, ResourceRecord,
+};
 use highwater_engine::name::{JobName, LockEpoch, PassId, ResourceName};
 use highwater_engine::progress::figures;
 use highwater_engine::worklist::WorklistRecord;
@@ -164,7 +166,12 @@ impl Looking<'_> {
         Ok(view)
     }
 
-    async fn fill(&self, view: &mut JobView, mut record: JobRecord, known: Option<(&Config, &JobConfig)>) -> LedgerResult<()> {
+    async fn fill(
+        &self,
+        view: &mut JobView,
+        mut record: JobRecord,
+        known: Option<(&Config, &JobConfig)>,
+    ) -> LedgerResult<()> {
         let unended = self.ledger.passes_unended(&view.name, PassId(i64::MAX)).await?;
         let newest = self.ledger.passes(&view.name, unended.len() + 1).await?;
         let dead = |pass: &PassRecord| gone(&self.site.host, &pass.host, pass.pid);
@@ -214,14 +221,17 @@ impl Looking<'_> {
 
     /// What is banned or held of the resources that no job shown names.
     fn others(&self, jobs: &[JobView]) -> Vec<ResourceView> {
-        let named = |record: &&ResourceRecord| jobs.iter().flat_map(|job| &job.resources).any(|shown| shown.name == record.name);
+        let named = |record: &&ResourceRecord| {
+            jobs.iter().flat_map(|job| &job.resources).any(|shown| shown.name == record.name)
+        };
         let mut others = self.sorted(|record| !named(record));
         others.retain(|resource| resource.ban.is_some() || resource.holder.is_some());
         others
     }
 
     fn sorted(&self, wanted: impl Fn(&&ResourceRecord) -> bool) -> Vec<ResourceView> {
-        let mut views: Vec<_> = self.resources.values().filter(wanted).map(|record| self.resource(&record.name, None)).collect();
+        let mut views: Vec<_> =
+            self.resources.values().filter(wanted).map(|record| self.resource(&record.name, None)).collect();
         views.sort_by(|a, b| a.name.cmp(&b.name));
         views
     }
@@ -243,7 +253,11 @@ impl Looking<'_> {
 impl JobView {
     /// Whether nothing ever happened to it.
     pub(super) fn never_ran(&self) -> bool {
-        self.state == JobState::Active && self.worklist.is_none() && self.running.is_none() && self.last_pass.is_none() && self.killed.is_empty()
+        self.state == JobState::Active
+            && self.worklist.is_none()
+            && self.running.is_none()
+            && self.last_pass.is_none()
+            && self.killed.is_empty()
     }
 }
 

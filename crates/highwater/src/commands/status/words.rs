@@ -153,11 +153,8 @@ impl Said<'_> {
             facts.fact("evidence", lines(halt.evidence.trim_end()));
         }
         let name = &self.job.name;
-        let look = if self.view.in_detail {
-            format!("items {name} --outcome review")
-        } else {
-            format!("status {name}")
-        };
+        let look =
+            if self.view.in_detail { format!("items {name} --outcome review") } else { format!("status {name}") };
         let rearm = format!("rearm {name} --why …");
         facts.fact("", format_args!("next: {}, then {}", call(self.site, look), call(self.site, rearm)));
     }
@@ -165,7 +162,12 @@ impl Said<'_> {
     fn running(&self, pass: &PassRecord) -> String {
         let so_far = counts(&pass.counts).map(|counts| format!("; so far {counts}")).unwrap_or_default();
         let PassRecord { id, begun_at, who, pid, host, .. } = pass;
-        format!("pass {id} for {} (since {}) by {}, process {pid} on {host}{so_far}", self.ago(*begun_at), moment(*begun_at), who.0)
+        format!(
+            "pass {id} for {} (since {}) by {}, process {pid} on {host}{so_far}",
+            self.ago(*begun_at),
+            moment(*begun_at),
+            who.0
+        )
     }
 
     fn say_last(&self, facts: &mut Facts, pass: &PassRecord) {
@@ -173,13 +175,19 @@ impl Said<'_> {
         let exit = pass.exit.map(|exit| format!(", exit {}", exit.number())).unwrap_or_default();
         let mut text = format!("{}: {reason}{exit}", pass.id);
         if let Some(ended) = pass.ended_at {
-            text.push_str(&format!(", {} ago ({}), took {}", self.ago(ended), moment(ended), span(since(ended, pass.begun_at))));
+            text.push_str(&format!(
+                ", {} ago ({}), took {}",
+                self.ago(ended),
+                moment(ended),
+                span(since(ended, pass.begun_at))
+            ));
         }
         if let Some(counts) = counts(&pass.counts) {
             text.push_str(&format!("; {counts}"));
         }
         facts.fact("last pass", text);
-        let told = matches!(pass.reason, Some(Reason::Drained)) || (pass.reason == Some(Reason::Halted) && self.job.halt.is_some());
+        let told = matches!(pass.reason, Some(Reason::Drained))
+            || (pass.reason == Some(Reason::Halted) && self.job.halt.is_some());
         if let (Some(message), false) = (&pass.message, told) {
             facts.fact("", line(message));
         }
@@ -222,6 +230,9 @@ fn say_resource(facts: &mut Facts, resource: &ResourceView, now: Timestamp) {
     if let Some(ban) = &resource.ban {
         let why = if ban.why.is_empty() { String::new() } else { format!(": {}", line(&ban.why)) };
         let left = span(resource.ban_left(now));
-        facts.fact("ban", styled(RESTING, format_args!("{name}: until {} ({left} left) by {}{why}", moment(ban.until), ban.who.0)));
+        facts.fact(
+            "ban",
+            styled(RESTING, format_args!("{name}: until {} ({left} left) by {}{why}", moment(ban.until), ban.who.0)),
+        );
     }
 }

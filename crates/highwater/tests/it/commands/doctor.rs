@@ -51,7 +51,10 @@ fn a_well_host_is_ok_before_and_after_the_first_pass() {
     rig.pass();
     assert_fixes(&rig, &[]);
     let text = rig.ok(&["doctor"]).stdout;
-    assert!(text.ends_with("all is well\n") && text.lines().all(|line| line.starts_with("ok ") || line == "all is well"), "{text}");
+    assert!(
+        text.ends_with("all is well\n") && text.lines().all(|line| line.starts_with("ok ") || line == "all is well"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -62,7 +65,9 @@ fn a_broken_configuration_is_told_and_the_ledger_is_looked_at_all_the_same() {
     let ended = rig.run(&["doctor", "--json"]);
     assert_eq!(ended.code, 2);
     let found = findings(&ended);
-    assert!(found.iter().any(|line| line["what"] == "config" && line["found"].as_str().unwrap().contains("HW-CFG-004")));
+    assert!(
+        found.iter().any(|line| line["what"] == "config" && line["found"].as_str().unwrap().contains("HW-CFG-004"))
+    );
     assert!(found.iter().any(|line| line["what"] == "ledger" && line["ok"] == true), "{found:#?}");
     rig.write("highwater.toml", "[");
     assert_eq!(rig.run(&["doctor"]).code, 2);
@@ -103,7 +108,10 @@ fn a_damaged_ledger_is_told_with_the_backup_that_is_good() {
     assert_eq!(ended.code, 2, "{ended:?}");
     let found = findings(&ended);
     assert!(found.iter().any(|line| line["what"] == "ledger" && line["ok"] == false), "{found:#?}");
-    assert!(found.iter().any(|line| line["what"] == "backup" && line["found"].as_str().unwrap().contains("is whole")), "{found:#?}");
+    assert!(
+        found.iter().any(|line| line["what"] == "backup" && line["found"].as_str().unwrap().contains("is whole")),
+        "{found:#?}"
+    );
     fs::write(&ledger, "no database at all").unwrap();
     assert_eq!(rig.run(&["doctor"]).code, 2);
 }
@@ -129,9 +137,14 @@ fn a_clock_that_went_back_is_told() {
 #[test]
 fn a_ledger_that_others_may_read_and_a_directory_that_others_may_write_are_told() {
     let rig = drained();
-    mode(&rig.path(".highwater-state/ledger.db"), 0o644);
+    // SQLite gives its `-wal` and `-shm`, which even a reader needs, the mode of the file.
+    let ledger = |to| {
+        let files = fs::read_dir(rig.path(".highwater-state")).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|path| path.display().to_string().contains("ledger.db")).for_each(|path| mode(&path, to));
+    };
+    ledger(0o644);
     assert_fixes(&rig, &[("state", "others may read or write")]);
-    mode(&rig.path(".highwater-state/ledger.db"), 0o600);
+    ledger(0o600);
     mode(&rig.path(".highwater-state"), 0o777);
     assert_fixes(&rig, &[("state", "others than its owner may write")]);
     mode(&rig.path(".highwater-state"), 0o700);

@@ -1,5 +1,7 @@
 //! Looking: status, items, worklist.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use super::{OK, THREE, assert_refused, json_lines, three};
@@ -35,14 +37,16 @@ fn status_tells_progress_outcomes_and_the_last_pass() {
 
 #[test]
 fn status_shows_the_pass_that_runs_also_when_a_newer_one_missed_the_lock() {
-    let rig = Rig::load(&THREE, "echo $1 >>log; [ $1 = a ] || while [ ! -e go ]; do sleep 0.02; done", "concurrency = 1");
+    let rig =
+        Rig::load(&THREE, "echo $1 >>log; [ $1 = a ] || while [ ! -e go ]; do sleep 0.02; done", "concurrency = 1");
     let pass = rig.start(&["run", "load"]);
     rig.wait_for_log(2);
     assert_eq!(rig.pass(), (3, "lock_held".into()));
     wait_until("the first outcome", || rig.ok(&["status"]).stdout.contains("1 of 3 (33 %)"));
     let status = rig.ok(&["status", "load"]).stdout;
     let held = format!("held by process {} on ", pass.id());
-    for part in ["load: active\n", "running    pass 1 for ", "last pass  2: lock_held, exit 3", "lock       r: ", &held] {
+    for part in ["load: active\n", "running    pass 1 for ", "last pass  2: lock_held, exit 3", "lock       r: ", &held]
+    {
         assert!(status.contains(part), "{part}: {status}");
     }
     let job = &rig.ok(&["status", "--json"]).json()["jobs"][0];
@@ -55,11 +59,12 @@ fn status_shows_the_pass_that_runs_also_when_a_newer_one_missed_the_lock() {
 #[test]
 fn status_says_that_a_pass_was_killed() {
     let rig = Rig::load(&THREE, "echo $1 >>log; while [ ! -e go ]; do sleep 0.02; done", "");
-    let pass = rig.start(&["run", "load"]);
+    // Its commands live on: they must not hold a pipe that this test reads to its end.
+    let mut pass = rig.command(&["run", "load"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     rig.wait_for_log(1);
     signal(&pass, "KILL");
     let killed = pass.id();
-    end(pass);
+    pass.wait().unwrap();
     let status = rig.ok(&["status"]).stdout;
     assert!(status.contains(&format!("killed     pass 1 (process {killed} on ")), "{status}");
     assert!(status.contains("was killed; the next pass takes over"), "{status}");
@@ -94,7 +99,8 @@ fn status_names_jobs_that_the_configuration_lost_or_disarmed() {
 
 #[test]
 fn items_are_listed_as_a_table_as_csv_and_as_json() {
-    let rig = Rig::load(&["a", "b,\"c\"", "d"], "[ $1 = a ] && { echo 'no, not' >&2; exit 11; }; exit 0", "concurrency = 1");
+    let rig =
+        Rig::load(&["a", "b,\"c\"", "d"], "[ $1 = a ] && { echo 'no, not' >&2; exit 11; }; exit 0", "concurrency = 1");
     assert_eq!(rig.pass(), (0, "drained".into()));
     let table = rig.ok(&["items", "load"]).stdout;
     assert!(table.starts_with("POSITION  KEY    OUTCOME  ATTEMPTS"), "{table}");
@@ -143,7 +149,11 @@ fn a_long_list_comes_whole_in_its_order_and_its_reader_may_leave() {
     let csv = rig.ok(&["items", "load", "--csv"]).stdout;
     assert_eq!(csv.lines().count(), 2_501);
     let shell = format!("{} items load | head -1", crate::rig::HIGHWATER);
-    let out = std::process::Command::new("bash").args(["-o", "pipefail", "-c", &shell]).current_dir(rig.dir.path()).output().unwrap();
+    let out = std::process::Command::new("bash")
+        .args(["-o", "pipefail", "-c", &shell])
+        .current_dir(rig.dir.path())
+        .output()
+        .unwrap();
     assert_eq!((out.status.code(), out.stderr.len()), (Some(0), 0), "{out:?}");
     if std::path::Path::new("/dev/full").exists() {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -158,7 +168,8 @@ fn a_worklist_says_what_it_came_from_and_grows_by_extend() {
     let rig = Rig::load(&["a", "b", "a"], OK, "");
     rig.pass();
     let shown = rig.ok(&["worklist", "load"]).stdout;
-    for part in ["load: round 1, drained\n", "ids.txt", "SHA-256 ", "2\n", "1 keys were given more than once", "2 done"] {
+    for part in ["load: round 1, drained\n", "ids.txt", "SHA-256 ", "2\n", "1 keys were given more than once", "2 done"]
+    {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let record = rig.ok(&["worklist", "load", "--show", "--json"]).json();
@@ -167,11 +178,17 @@ fn a_worklist_says_what_it_came_from_and_grows_by_extend() {
     rig.list(&["a", "b", "c", "d"]);
     assert_eq!(rig.pass(), (2, "refused".into()));
     let extended = rig.ok(&["worklist", "load", "--extend"]);
-    assert!(extended.stdout.contains("2 items added, 4 in all, 2 open") && extended.stdout.contains("highwater run load"), "{extended:?}");
+    assert!(
+        extended.stdout.contains("2 items added, 4 in all, 2 open") && extended.stdout.contains("highwater run load"),
+        "{extended:?}"
+    );
     assert_eq!(rig.pass(), (0, "drained".into()));
     assert_eq!(rig.log(), ["a", "b", "c", "d"]);
     let replaced = rig.ok(&["worklist", "load", "--replace", "--json"]).json();
-    assert_eq!((&replaced["added"], &replaced["reason"], &replaced["exit"]), (&json!(4), &json!("pinned"), &json!("drained")));
+    assert_eq!(
+        (&replaced["added"], &replaced["reason"], &replaced["exit"]),
+        (&json!(4), &json!("pinned"), &json!("drained"))
+    );
     assert_eq!(rig.tally(), json!({"open": 4}));
 }
 

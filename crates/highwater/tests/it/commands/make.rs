@@ -7,7 +7,10 @@ use crate::rig::Rig;
 fn init_makes_a_configuration_that_runs_as_it_is() {
     let rig = Rig::new("");
     let made = rig.ok(&["init", "new"]);
-    assert!(made.stdout.contains("new/highwater.toml") && made.stdout.contains("highwater run --all --config"), "{made:?}");
+    assert!(
+        made.stdout.contains("new/highwater.toml") && made.stdout.contains("highwater run --all --config"),
+        "{made:?}"
+    );
     let config = rig.path("new/highwater.toml").display().to_string();
     let ran = rig.ok(&["run", "--all", "--config", &config]);
     assert!(ran.stdout.contains("drained"), "{ran:?}");

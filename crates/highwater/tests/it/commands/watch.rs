@@ -11,7 +11,8 @@ fn watching(rig: &Rig, args: &[&str]) -> std::process::Child {
 
 #[test]
 fn a_watched_status_follows_the_pass_and_ends_with_0_on_interrupt() {
-    let rig = Rig::load(&THREE, "echo $1 >>log; [ $1 = a ] || while [ ! -e go ]; do sleep 0.02; done", "concurrency = 1");
+    let rig =
+        Rig::load(&THREE, "echo $1 >>log; [ $1 = a ] || while [ ! -e go ]; do sleep 0.02; done", "concurrency = 1");
     let watch = watching(&rig, &["status", "--watch"]);
     wait_until("the first block", || rig.read("watched").contains("load: never run"));
     let pass = rig.start(&["run", "load"]);
@@ -22,7 +23,10 @@ fn a_watched_status_follows_the_pass_and_ends_with_0_on_interrupt() {
     signal(&watch, "INT");
     assert_eq!(end(watch).code, 0);
     let watched = rig.read("watched");
-    assert!(watched.starts_with("--- 2") && !watched.contains('\u{1b}'), "plain blocks where there is no terminal: {watched}");
+    assert!(
+        watched.starts_with("--- 2") && !watched.contains('\u{1b}'),
+        "plain blocks where there is no terminal: {watched}"
+    );
 }
 
 #[test]
@@ -41,6 +45,10 @@ fn a_watched_status_in_json_is_one_object_a_line() {
 fn a_watched_status_ends_when_its_reader_leaves() {
     let rig = Rig::load(&THREE, OK, "");
     let shell = format!("{} status --watch | head -1", crate::rig::HIGHWATER);
-    let out = std::process::Command::new("bash").args(["-o", "pipefail", "-c", &shell]).current_dir(rig.dir.path()).output().unwrap();
+    let out = std::process::Command::new("bash")
+        .args(["-o", "pipefail", "-c", &shell])
+        .current_dir(rig.dir.path())
+        .output()
+        .unwrap();
     assert_eq!(out.status.code(), Some(0), "{out:?}");
 }
