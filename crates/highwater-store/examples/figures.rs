@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_engine::clock::{Clock as _, SystemClock};
-use highwater_engine::ledger::{Begin, Entry, Fence, Holder, Intent, ItemFilter, ItemOrder, Ledger, Pin, PinMode, Who, Word};
+use highwater_engine::ledger::{
+    Begin, Entry, Fence, Holder, Intent, ItemFilter, ItemOrder, Ledger, Pin, PinMode, Who, Word,
+};
 use highwater_engine::name::{ItemKey, JobName, ResourceName, WorklistId};
 use highwater_engine::outcome::Outcome;
 use highwater_engine::worklist::NewItem;
@@ -57,7 +59,13 @@ async fn begin(ledger: &dyn Ledger, clock: &SystemClock, job: &JobName) -> Falli
     Ok(ledger.take_epochs(pass, &[ResourceName::of_job(job)], &holder).await?)
 }
 
-async fn pin(ledger: &dyn Ledger, clock: &SystemClock, fence: &Fence, job: &JobName, items: u64) -> Fallible<WorklistId> {
+async fn pin(
+    ledger: &dyn Ledger,
+    clock: &SystemClock,
+    fence: &Fence,
+    job: &JobName,
+    items: u64,
+) -> Fallible<WorklistId> {
     let worklist = ledger.begin_worklist(fence, job, PinMode::Begin, clock.now()).await?;
     for first in (0..items).step_by(usize::try_from(BATCH_ITEMS)?) {
         let batch = (first..items.min(first + BATCH_ITEMS)).map(new_item).collect::<Fallible<Vec<_>>>()?;
@@ -73,7 +81,13 @@ fn new_item(n: u64) -> Fallible<NewItem> {
     Ok(NewItem { key: ItemKey::new(format!("/data/episodes/lab-{n:09}.json"))?, payload })
 }
 
-async fn drain(ledger: &dyn Ledger, clock: &SystemClock, fence: &Fence, worklist: WorklistId, items: u64) -> Fallible<()> {
+async fn drain(
+    ledger: &dyn Ledger,
+    clock: &SystemClock,
+    fence: &Fence,
+    worklist: WorklistId,
+    items: u64,
+) -> Fallible<()> {
     let (start, from) = (clock.elapsed(), bytes_written()?);
     let (mut longest, mut marks) = (Duration::ZERO, vec![from]);
     for first in (0..items).step_by(usize::try_from(GROUP_ITEMS)?) {
@@ -81,7 +95,9 @@ async fn drain(ledger: &dyn Ledger, clock: &SystemClock, fence: &Fence, worklist
         let group = first..items.min(first + GROUP_ITEMS);
         let mut entries: Vec<Entry> =
             group.clone().map(|position| Entry::Outcome { position, outcome: Outcome::done() }).collect();
-        entries.extend((group.end..items.min(group.end + 4)).map(|position| Entry::Intent { position, intent: Intent::Started }));
+        entries.extend(
+            (group.end..items.min(group.end + 4)).map(|position| Entry::Intent { position, intent: Intent::Started }),
+        );
         let before = clock.elapsed();
         ledger.record(fence, worklist, clock.now(), ATTEMPTS_MAX, entries).await?;
         longest = longest.max(clock.elapsed() - before);
@@ -111,7 +127,9 @@ async fn drain(ledger: &dyn Ledger, clock: &SystemClock, fence: &Fence, worklist
 /// One row a commit, synced as the ledger's are.
 fn bare_commits(directory: &Path, clock: &SystemClock, commits: u64) -> Fallible<()> {
     let bare = rusqlite::Connection::open(directory.join("bare.db"))?;
-    bare.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE t (a INTEGER PRIMARY KEY, b INTEGER)")?;
+    bare.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE t (a INTEGER PRIMARY KEY, b INTEGER)",
+    )?;
     let start = clock.elapsed();
     for n in 0..commits {
         bare.execute("INSERT INTO t (b) VALUES (?1)", [i64::try_from(n)?])?;
@@ -137,7 +155,13 @@ fn bare_commits(directory: &Path, clock: &SystemClock, commits: u64) -> Fallible
     Ok(())
 }
 
-async fn reads(ledger: &dyn Ledger, clock: &SystemClock, job: &JobName, worklist: WorklistId, items: u64) -> Fallible<()> {
+async fn reads(
+    ledger: &dyn Ledger,
+    clock: &SystemClock,
+    job: &JobName,
+    worklist: WorklistId,
+    items: u64,
+) -> Fallible<()> {
     let resources = [ResourceName::of_job(job)];
     let start = clock.elapsed();
     const CALLS: u32 = 10_000;

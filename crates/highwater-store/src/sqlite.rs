@@ -1,8 +1,8 @@
 //! The ledger in one SQLite file. Owns the file: how it is opened, read, written, backed up and closed. What is in it is
 //! owned by the modules below, one for each thing, with its statements in a folder of the same name.
 //!
-//! One thread writes ([`highwater_db::sqlite::Writer`]); reads run beside it on connections of their own and see what is
-//! committed. The ledger never reads a clock: every time in it was told by a caller.
+//! One thread writes ([`highwater_db::sqlite::Writer`]); reads run beside it on connections of their own (`sight`) and see
+//! what is committed. The ledger never reads a clock: every time in it was told by a caller.
 
 mod check;
 mod column;
@@ -24,6 +24,7 @@ mod record;
 mod resource;
 mod retry;
 mod seen;
+mod sight;
 mod skip;
 mod standing;
 mod watermark;
@@ -34,7 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use highwater_db::sqlite::{
-    ApplicationId, Backups, Database, Error, Migration, Reader, Writer, backup, migrate, pending, quick_check,
+    ApplicationId, Backups, Database, Error, Migration, Writer, backup, migrate, pending, quick_check,
 };
 use highwater_engine::ledger::{LedgerError, LedgerFault, LedgerResult};
 use jiff::{SignedDuration, Timestamp};
@@ -42,6 +43,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use self::control::Probe;
 use self::fault::{Step, of_database, other, read_only};
+use self::sight::{Sight, look_once};
 use crate::check::CheckLine;
 
 /// What the file's header says of whose it is: highwater's ledger.
@@ -53,6 +55,8 @@ const MIGRATIONS: &[Migration] =
 const BACKUPS_DIRECTORY: &str = "backups";
 /// How often a backup is taken.
 const BACKUP_EVERY_HOURS: i64 = 24;
+
+const OPENING: &str = "open it";
 
 /// What a ledger is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +71,7 @@ pub enum Access {
 pub struct SqliteLedger {
     database: Database,
     backups: Backups,
-    reader: Reader,
+    sight: Sight,
     probe: Probe,
     /// `None` when opened to read only.
     writer: Option<Writer>,
@@ -86,7 +90,7 @@ impl SqliteLedger {
     pub fn open(path: impl AsRef<Path>, now: Timestamp, access: Access) -> LedgerResult<Self> {
         let database = Database::new(path, APPLICATION_ID);
         let backups = backups_of(&database);
-        let opened = |error| of_database(error, database.path(), "open it");
+        let opened = |error| of_database(error, database.path(), OPENING);
         let writer = match access {
             Access::ReadWrite => {
                 let mut connection = database.read_write().map_err(opened)?;
@@ -94,13 +98,13 @@ impl SqliteLedger {
                 Some(Writer::start(connection).map_err(opened)?)
             }
             Access::ReadOnly => {
-                refuse_older(&database, opened)?;
+                refuse_older(&database)?;
                 None
             }
         };
-        let reader = Reader::open(&database).map_err(opened)?;
-        let probe = Probe::new(Reader::open(&database).map_err(opened)?);
-        Ok(Self { backups, reader, probe, writer, told_us: AtomicI64::new(now.as_microsecond()), database })
+        let sight = Sight::open(&database).map_err(opened)?;
+        let probe = Probe::new(Sight::open(&database).map_err(opened)?);
+        Ok(Self { backups, sight, probe, writer, told_us: AtomicI64::new(now.as_microsecond()), database })
     }
 
     /// Where the file is.
@@ -155,7 +159,7 @@ impl SqliteLedger {
     /// # Errors
     /// [`LedgerFault::Damaged`] with what was found.
     pub async fn quick_check(&self) -> LedgerResult<()> {
-        self.aside("check it", |database| Ok(quick_check(&database.read_only()?)?)).await
+        self.aside("check it", |database| look_once(database, |db| Ok(quick_check(db)?))).await
     }
 
     /// Checks the file, and that every figure is what a count of the rows gives. Takes time in proportion to the file.
@@ -163,7 +167,7 @@ impl SqliteLedger {
     /// # Errors
     /// What kept the ledger from being read; what is wrong with it is in the lines.
     pub async fn check(&self) -> LedgerResult<Vec<CheckLine>> {
-        self.aside("check it", check::check).await
+        self.aside("check it", |database| look_once(database, check::check)).await
     }
 
     /// Finishes what was handed in and closes the file cleanly. Nothing can be written after.
@@ -176,10 +180,8 @@ impl SqliteLedger {
     }
 
     /// Runs `look` on one state of the ledger, on the caller's thread: reads are a page at most.
-    fn read<T>(&self, doing: &str, look: impl FnOnce(&Connection) -> Step<T>) -> LedgerResult<T> {
-        self.reader
-            .read(|connection| look(&*connection.unchecked_transaction()?))
-            .map_err(|failure| failure.into_ledger(self.path(), doing))
+    fn read<T>(&self, doing: &str, look: impl Fn(&Connection) -> Step<T>) -> LedgerResult<T> {
+        self.sight.read(look).map_err(|failure| failure.into_ledger(self.path(), doing))
     }
 
     /// Runs `work` as one transaction that takes the write lock first. It is durable when this returns.
@@ -254,16 +256,16 @@ fn backups_of(database: &Database) -> Backups {
 }
 
 /// One who only reads cannot bring an older ledger up to date.
-fn refuse_older(database: &Database, opened: impl Fn(Error) -> LedgerError) -> LedgerResult<()> {
-    let connection = database.read_only().map_err(&opened)?;
-    if pending(&connection, MIGRATIONS).map_err(&opened)?.is_empty() {
+fn refuse_older(database: &Database) -> LedgerResult<()> {
+    let older = look_once(database, |db| Ok(!pending(db, MIGRATIONS)?.is_empty()));
+    if !older.map_err(|failure| failure.into_ledger(database.path(), OPENING))? {
         return Ok(());
     }
     let path = database.path().display();
     Err(LedgerError::new(
         LedgerFault::Denied,
         format!(
-            "the ledger {path} is of an older program, and was opened to read only: a command that writes brings it up to date"
+            "ledger {path} is of an older program, and was opened to read only: a command that writes brings it up to date"
         ),
     ))
 }

@@ -40,7 +40,7 @@ pub(crate) struct Site {
     pub(crate) output: Output,
 }
 
-/// A ledger to look at.
+/// A ledger for what is there already.
 pub(crate) struct Glance {
     pub(crate) ledger: Arc<SqliteLedger>,
     _scratch: Option<TempDir>,
@@ -127,8 +127,21 @@ impl Site {
     /// # Errors
     /// As [`Site::ledger`].
     pub(crate) fn ledger_to_read(&self) -> Result<Glance, Diagnosis> {
+        self.ledger_there(Access::ReadOnly)
+    }
+
+    /// The ledger to take something back in, such as a halt; where none is there yet, an empty one that goes with the command,
+    /// so that a refusal leaves nothing behind.
+    ///
+    /// # Errors
+    /// As [`Site::ledger`].
+    pub(crate) fn ledger_to_mend(&self) -> Result<Glance, Diagnosis> {
+        self.ledger_there(Access::ReadWrite)
+    }
+
+    fn ledger_there(&self, access: Access) -> Result<Glance, Diagnosis> {
         if self.ledger_path.exists() {
-            return Ok(Glance { ledger: self.ledger(Access::ReadOnly)?, _scratch: None });
+            return Ok(Glance { ledger: self.ledger(access)?, _scratch: None });
         }
         let scratch = tempfile::tempdir().map_err(|e| {
             Diagnosis::failure("HW-SIT-004", format!("no temporary directory can be made: {e}"), "free space there, or set `TMPDIR`")
@@ -161,6 +174,28 @@ impl Site {
     /// A word of the caller's.
     pub(crate) fn word(&self, why: &str) -> Word {
         Word { at: self.clock.now(), who: self.who.clone(), why: why.to_owned() }
+    }
+
+    /// Refuses a name of no job before a ledger is made for it.
+    ///
+    /// # Errors
+    /// A refusal that says which jobs there are.
+    pub(crate) fn refuse_no_job(&self, name: &str) -> Result<(), Diagnosis> {
+        match &self.config {
+            Some(config) if !self.ledger_path.exists() => config.job(name).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same of a resource.
+    ///
+    /// # Errors
+    /// A refusal that says which resources there are.
+    pub(crate) fn refuse_no_resource(&self, name: &str) -> Result<(), Diagnosis> {
+        match &self.config {
+            Some(config) if !self.ledger_path.exists() => config.resource(name).map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// The job that a person named: one of the configuration, or one that the ledger knows.

@@ -3,8 +3,7 @@
 //! So whoever finds the file finds a database that carries its application id, is in WAL mode and is readable by its owner
 //! alone; an empty file is never ours, and is refused instead of being taken for a new database after a disk lost its content.
 
-use std::fs::OpenOptions;
-use std::io;
+use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -17,26 +16,35 @@ use super::error::{Error, directory_of};
 
 /// Mode of a new database file; SQLite gives its `-wal` and `-shm` the same.
 const MODE: u32 = 0o600;
+/// What a leftover of a crash is called after.
+const PURPOSE: &str = "new";
 
 /// Makes an empty database at `path`. One that appeared meanwhile is left as it is: somebody else was first.
 ///
 /// # Errors
 /// The directory is absent, full or not writable.
 pub(super) fn create(path: &Path, application_id: ApplicationId) -> Result<(), Error> {
-    let (_nursery, unborn) = nursery(path, "new")?;
+    match bear(path, application_id) {
+        // Whoever was first has also swept our nursery away, so that any step of ours may have failed.
+        Err(_) if path.exists() => return Ok(()),
+        born => born?,
+    }
+    sync_name(path)?;
+    sweep(path);
+    Ok(())
+}
+
+fn bear(path: &Path, application_id: ApplicationId) -> Result<(), Error> {
+    let (_nursery, unborn) = nursery(path, PURPOSE)?;
     let connection =
         Connection::open_with_flags(&unborn, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|error| Error::from_sqlite(&unborn, error))?;
     set_up(&connection, application_id).map_err(|error| Error::from_sqlite(path, error))?;
     connection.close().map_err(|(_, error)| Error::from_sqlite(path, error))?;
     sync_file(&unborn)?;
-
-    let born = TempPath::try_from_path(&unborn).and_then(|unborn| Ok(unborn.persist_noclobber(path)?));
-    match born {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(Error::from_os(path, "create", error)),
-        Ok(()) => sync_name(path),
-    }
+    TempPath::try_from_path(&unborn)
+        .and_then(|unborn| Ok(unborn.persist_noclobber(path)?))
+        .map_err(|error| Error::from_os(path, "create", error))
 }
 
 fn set_up(connection: &Connection, application_id: ApplicationId) -> rusqlite::Result<()> {
@@ -53,7 +61,7 @@ pub(super) fn nursery(path: &Path, purpose: &str) -> Result<(TempDir, PathBuf), 
     let name = path.file_name().unwrap_or_default();
     let directory = directory_of(path);
     let nursery = tempfile::Builder::new()
-        .prefix(&format!(".{}.{purpose}-", name.to_string_lossy()))
+        .prefix(&nursery_prefix(path, purpose))
         .tempdir_in(directory)
         .map_err(|error| Error::from_os(directory, "create a file in", error))?;
     let unborn = nursery.path().join(name);
@@ -64,4 +72,20 @@ pub(super) fn nursery(path: &Path, purpose: &str) -> Result<(TempDir, PathBuf), 
         .open(&unborn)
         .map_err(|error| Error::from_os(path, "create", error))?;
     Ok((nursery, unborn))
+}
+
+fn nursery_prefix(path: &Path, purpose: &str) -> String {
+    format!(".{}.{purpose}-", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Removes the nurseries of a database that is born: a killed creator's, or one of somebody who is late. That something is
+/// left is no reason to refuse a good database.
+fn sweep(path: &Path) {
+    let prefix = nursery_prefix(path, PURPOSE);
+    let entries = fs::read_dir(directory_of(path)).into_iter().flatten().flatten();
+    for nursery in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)) {
+        if let Err(error) = fs::remove_dir_all(nursery.path()) {
+            tracing::debug!(path = %nursery.path().display(), %error, "a leftover cannot be removed");
+        }
+    }
 }

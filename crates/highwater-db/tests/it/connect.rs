@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use highwater_db::sqlite::rusqlite::{Connection, types::FromSql};
 use highwater_db::sqlite::{ApplicationId, Database, Error};
+use highwater_testkit::power_loss::{Disk, FileSystem};
 use highwater_testkit::small_disk::SmallDisk;
 use tempfile::TempDir;
 
@@ -129,12 +132,11 @@ fn a_held_lock_is_busy_after_the_timeout() {
     waiter.execute("DELETE FROM item", []).unwrap();
 }
 
+/// SQLite takes a name that begins with "file:" for a URI, here one of a database in memory.
 #[test]
-fn a_file_that_only_sqlite_could_mistake_for_a_uri_is_a_file() {
-    let directory = TempDir::new().unwrap();
-    let database = Database::new(directory.path().join("file:x?mode=memory"), ID);
-    drop(database.read_write().unwrap());
-    assert!(directory.path().join("file:x?mode=memory").is_file());
+fn no_name_is_taken_for_a_uri() {
+    let database = Database::new("file:x?mode=memory", ID);
+    assert_eq!(database.path(), std::env::current_dir().unwrap().join("file:x?mode=memory"));
 }
 
 #[test]
@@ -157,10 +159,49 @@ fn many_who_create_at_once_share_one_database() {
     assert_eq!(scratch.names().iter().filter(|name| name.starts_with('.')).count(), 0, "{:?}", scratch.names());
 }
 
+#[test]
+fn what_a_killed_creation_left_is_swept_away() {
+    let scratch = Scratch::new();
+    let leftover = scratch.directory.path().join(".ledger.db.new-Ab12Cd");
+    fs::create_dir(&leftover).unwrap();
+    fs::write(leftover.join("ledger.db"), "half").unwrap();
+    drop(scratch.database.read_write().unwrap());
+    assert_eq!(scratch.names(), ["ledger.db"]);
+}
+
+/// SQLite would open such a file to read, and fail at the first write.
+#[test]
+fn r15_a_read_only_file_in_a_writable_directory_is_no_access() {
+    let check = |directory: &Path, protect: &dyn Fn(&Path, bool)| {
+        let database = Database::new(directory.join("ledger.db"), ID);
+        drop(database.read_write().unwrap());
+        protect(database.path(), true);
+        let error = database.read_write().unwrap_err();
+        assert!(matches!(error, Error::NoAccess { .. }), "{error:?}");
+        drop(database.read_only().unwrap());
+        protect(database.path(), false);
+        drop(database.read_write().unwrap());
+    };
+    if !rustix::process::geteuid().is_root() {
+        let directory = TempDir::new().unwrap();
+        return check(directory.path(), &|path, on| {
+            fs::set_permissions(path, fs::Permissions::from_mode(if on { 0o400 } else { 0o600 })).unwrap();
+        });
+    }
+    // Permission bits do not bind root; ext4's immutable flag does.
+    match Disk::mount(FileSystem::Ext4) {
+        Ok(disk) => check(disk.path(), &|path, on| {
+            let set = Command::new("chattr").arg(if on { "+i" } else { "-i" }).arg(path).status().unwrap();
+            assert!(set.success());
+        }),
+        Err(not_here) => not_here.say("r15_a_read_only_file_in_a_writable_directory_is_no_access"),
+    }
+}
+
 /// Where permission bits do not bind us, the file system itself is made read-only.
 #[test]
 fn r15_a_read_only_directory_is_no_access_and_nothing_is_changed() {
-    let check = |directory: &std::path::Path, make_read_only: &dyn Fn()| {
+    let check = |directory: &Path, make_read_only: &dyn Fn()| {
         let database = Database::new(directory.join("ledger.db"), ID);
         drop(database.read_write().unwrap());
         make_read_only();

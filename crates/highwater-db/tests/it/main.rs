@@ -7,6 +7,7 @@ mod connect;
 mod damage;
 mod full_disk;
 mod migration;
+mod power_loss;
 mod reader;
 mod scratch;
 mod writer;

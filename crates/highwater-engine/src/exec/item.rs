@@ -176,7 +176,10 @@ mod tests {
     fn an_item_comes_back_from_the_ledger_as_it_was_pinned() {
         for item in [
             CommandItem::of_key(key("a \"b\"\n")),
-            CommandItem::of_object(key("7"), r#"{"id": 7, "n": 1.10, "big": 12345678901234567890123, "x": {"y": [1]}}"#),
+            CommandItem::of_object(
+                key("7"),
+                r#"{"id": 7, "n": 1.10, "big": 12345678901234567890123, "x": {"y": [1]}}"#,
+            ),
         ] {
             assert_eq!(CommandItem::decode(&item.key, &item.encode()), Ok(item));
         }
@@ -198,7 +201,10 @@ mod tests {
 
     #[test]
     fn values_are_as_they_are_written() {
-        let item = CommandItem::of_object(key("7"), r#"{"a\u0062": "x\ty", "n": 1.10, "t": true, "l": [ 1 ], "o": {}, "z": null, "s": "\ud800"}"#);
+        let item = CommandItem::of_object(
+            key("7"),
+            r#"{"a\u0062": "x\ty", "n": 1.10, "t": true, "l": [ 1 ], "o": {}, "z": null, "s": "\ud800"}"#,
+        );
         let fields = item.fields().expect("an object");
         assert_eq!(fields.names(), ["ab", "n", "t", "l", "o", "z", "s"]);
         let value = |name| fields.get(name).map(Value::of).expect(name);

@@ -151,7 +151,9 @@ impl Job for ItemCommand {
 
 /// What an exit code makes of the item.
 fn judged(status: ExitStatus, key: &ItemKey, stderr: &Tail) -> Result<Outcome, Stop> {
-    let halt = |why: &str| Err(Stop::Halt { why: why.to_owned(), evidence: launch::evidence(key, &described(status), stderr) });
+    let halt = |why: &str| {
+        Err(Stop::Halt { why: why.to_owned(), evidence: launch::evidence(key, &described(status), stderr) })
+    };
     let plain = |kind| Ok(Outcome { kind, detail: None });
     match status.code() {
         Some(0) => plain(OutcomeKind::Done),

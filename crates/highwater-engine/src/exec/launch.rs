@@ -1,6 +1,7 @@
 //! What all commands of a job have in common: permits, directory, environment, time. Owns how a command is started for an item
 //! and by which mark its processes are known again; what came of it is for the shapes to judge.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::diagnosis::Diagnosis;
 use crate::job::{CommitCx, ReadCx, Stop};
 use crate::name::{ItemKey, JobName, PassId, ResourceName};
 use crate::report::Reason;
+use crate::settings::SecretText;
 
 /// Tells a command its job's name.
 pub const JOB_VARIABLE: &str = "HIGHWATER_JOB";
@@ -29,7 +31,7 @@ pub const RUN_VARIABLE: &str = "HIGHWATER_RUN";
 #[derive(Debug)]
 pub(super) struct Launcher {
     directory: PathBuf,
-    env: Vec<(String, String)>,
+    env: BTreeMap<String, SecretText>,
     timeout: Option<Duration>,
     grace: Duration,
     resources: Vec<ResourceName>,
@@ -57,7 +59,7 @@ impl Launcher {
     pub(super) fn new(settings: &ExecSettings, resources: Vec<ResourceName>, ledger_id: &str, output: Output) -> Self {
         Self {
             directory: settings.directory.as_deref().map(PathBuf::from).unwrap_or_else(|| PathBuf::from(".")),
-            env: settings.env.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect(),
+            env: settings.env.clone(),
             timeout: settings.timeout.map(Duration::from),
             grace: settings.grace.get(),
             resources,
@@ -68,22 +70,18 @@ impl Launcher {
 
     /// Leave to contact each of the job's resources; a turn that comes after the pass's time is not waited for.
     pub(super) async fn permit(&self, cx: &ReadCx) -> Result<(), Stop> {
-        let over = async {
-            match cx.deadline {
-                Some(deadline) => cx.clock.sleep(deadline.saturating_sub(cx.clock.elapsed())).await,
-                None => std::future::pending().await,
-            }
-        };
         let all = async {
             for resource in &self.resources {
                 cx.contacts.permit(resource).await?;
             }
             Ok(())
         };
+        let Some(deadline) = cx.deadline else { return all.await };
+        let left = || deadline.saturating_sub(cx.clock.elapsed());
         tokio::select! {
             biased;
-            permitted = all => permitted,
-            () = over => Err(pass_over()),
+            permitted = all => permitted.and_then(|()| if left().is_zero() { Err(pass_over()) } else { Ok(()) }),
+            () = cx.clock.sleep(left()) => Err(pass_over()),
         }
     }
 
@@ -95,7 +93,8 @@ impl Launcher {
         stdin: Option<Vec<u8>>,
     ) -> Result<Ended, ChildError> {
         let Occasion { job, pass, clock, stop, deadline } = occasion;
-        let mut env: Vec<(&str, String)> = self.env.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        let given = self.env.iter().map(|(name, value)| (name.as_str(), value.expose().to_owned()));
+        let mut env: Vec<(&str, String)> = given.collect();
         // After the job's own, which cannot change them.
         env.extend([(JOB_VARIABLE, job.to_string()), (ITEM_VARIABLE, item.to_string())]);
         if let Some(pass) = pass {

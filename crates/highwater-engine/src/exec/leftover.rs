@@ -63,11 +63,13 @@ mod search {
 
     /// The groups of the processes that carry a mark, but never our own: whoever started this process is not left over.
     pub(super) fn marked(marks: &[(PassId, String)]) -> HashMap<Group, PassId> {
-        let marks: Vec<_> = marks.iter().map(|(pass, mark)| (*pass, format!("{RUN_VARIABLE}={mark}").into_bytes())).collect();
+        let marks: Vec<_> =
+            marks.iter().map(|(pass, mark)| (*pass, format!("{RUN_VARIABLE}={mark}").into_bytes())).collect();
         let own = Group::own();
         let found = processes().filter_map(|pid| {
             let environment = environment(pid)?;
-            let (pass, _) = marks.iter().find(|(_, mark)| environment.split(|byte| *byte == 0).any(|entry| entry == mark))?;
+            let (pass, _) =
+                marks.iter().find(|(_, mark)| environment.split(|byte| *byte == 0).any(|entry| entry == mark))?;
             let stat = Stat::of(pid).filter(|stat| !stat.dead)?;
             Some((stat.group?, *pass))
         });
@@ -82,5 +84,6 @@ mod search {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;

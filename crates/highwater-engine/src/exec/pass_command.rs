@@ -43,7 +43,10 @@ impl PassCommand {
             Ending::Itself(status) => verdict(status, &key, &stderr),
             Ending::Overdue => {
                 let limit = self.timeout.unwrap_or_default();
-                Err(Stop::checkpoint(Reason::BudgetTime, format!("the command was not done after {limit} and was killed")))
+                Err(Stop::checkpoint(
+                    Reason::BudgetTime,
+                    format!("the command was not done after {limit} and was killed"),
+                ))
             }
             Ending::PassOver => Err(launch::pass_over()),
             Ending::Stopped => Err(launch::stopped()),
@@ -80,10 +83,14 @@ fn verdict(status: ExitStatus, key: &ItemKey, stderr: &Tail) -> Result<Outcome, 
     match status.code() {
         Some(0) => Ok(Outcome::done()),
         Some(RETRY_CODE) => Err(Stop::checkpoint(Reason::Checkpoint, "the command asks to be called again (exit 3)")),
-        Some(HALT_CODE) => {
-            Err(Stop::Halt { why: "the command asked for it (exit 4)".to_owned(), evidence: launch::evidence(key, &how, stderr) })
-        }
-        _ => Err(Stop::Halt { why: format!("the command failed ({how})"), evidence: launch::evidence(key, &how, stderr) }),
+        Some(HALT_CODE) => Err(Stop::Halt {
+            why: "the command asked for it (exit 4)".to_owned(),
+            evidence: launch::evidence(key, &how, stderr),
+        }),
+        _ => Err(Stop::Halt {
+            why: format!("the command failed ({how})"),
+            evidence: launch::evidence(key, &how, stderr),
+        }),
     }
 }
 

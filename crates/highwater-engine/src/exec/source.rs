@@ -133,7 +133,9 @@ fn lines(file: File) -> Lines<BufReader<File>> {
 
 fn missing(error: &io::Error) -> Diagnosis {
     let next = match error.kind() {
-        io::ErrorKind::NotFound => "make the file, or correct `worklist`: a relative path counts from the config file's directory",
+        io::ErrorKind::NotFound => {
+            "make the file, or correct `worklist`: a relative path counts from the config file's directory"
+        }
         io::ErrorKind::PermissionDenied => "let this user read the file and pass through its directories",
         _ => "make it readable, or name another file in `worklist`",
     };
@@ -226,8 +228,9 @@ impl Iterator for Items {
 
 /// The key that a text is.
 fn key(text: &str) -> Result<ItemKey, Diagnosis> {
-    ItemKey::new(text)
-        .map_err(|e| Diagnosis::refusal("HW-WRK-015", e.to_string(), "correct the line: a key is what names the item for good"))
+    ItemKey::new(text).map_err(|e| {
+        Diagnosis::refusal("HW-WRK-015", e.to_string(), "correct the line: a key is what names the item for good")
+    })
 }
 
 #[cfg(test)]

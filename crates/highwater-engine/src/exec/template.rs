@@ -63,13 +63,15 @@ impl Template {
                         word.push_str(key.as_str());
                         placed = true;
                     }
-                    Part::Braces(inner) => match fields.as_ref().map(|fields| field(fields, inner)).transpose()?.flatten() {
-                        Some(value) => {
-                            word.push_str(&value);
-                            placed = true;
+                    Part::Braces(inner) => {
+                        match fields.as_ref().map(|fields| field(fields, inner)).transpose()?.flatten() {
+                            Some(value) => {
+                                word.push_str(&value);
+                                placed = true;
+                            }
+                            None => word.extend(["{", inner, "}"]),
                         }
-                        None => word.extend(["{", inner, "}"]),
-                    },
+                    }
                 }
             }
             if word.len() > ARGUMENT_BYTES_MAX {
@@ -94,9 +96,7 @@ fn field(fields: &Fields<'_>, name: &str) -> Result<Option<String>, TemplateErro
         Some(Value::Null) => Err(not_one("null")),
         Some(Value::Nested) => Err(not_one("a list or an object")),
         Some(Value::Broken) => Err(not_one("a text with half a character (`\\ud800` to `\\udfff`)")),
-        None if looks_like_a_name(name) => {
-            Err(TemplateError::Unknown { name: name.to_owned(), known: fields.names() })
-        }
+        None if looks_like_a_name(name) => Err(TemplateError::Unknown { name: name.to_owned(), known: fields.names() }),
         None => Ok(None),
     }
 }

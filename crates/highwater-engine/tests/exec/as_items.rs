@@ -82,7 +82,8 @@ async fn a_missing_program_halts_at_the_first_item() {
 #[tokio::test]
 async fn r02_a_ban_that_comes_while_commands_run_lets_no_other_start() {
     let dir = tempfile::tempdir().unwrap();
-    let mut house = House::with_list(dir.path(), &format!("{START} until [ -e go ]; do sleep 0.01; done"), &["a", "b", "c"]);
+    let mut house =
+        House::with_list(dir.path(), &format!("{START} until [ -e go ]; do sleep 0.01; done"), &["a", "b", "c"]);
     house.spec.concurrency = 1;
     let ban = async {
         wait_until(LIMIT, "the first command", || house.starts() == 1).await.unwrap();
@@ -97,10 +98,11 @@ async fn r02_a_ban_that_comes_while_commands_run_lets_no_other_start() {
 #[tokio::test]
 async fn a_pass_whose_time_is_spent_kills_what_runs_and_leaves_it_untried() {
     let dir = tempfile::tempdir().unwrap();
-    let script = format!("{START} [ -e mended ] && exit 0; sh -c 'trap \"\" TERM; echo $$ > stubborn; sleep 600' & wait");
+    let script =
+        format!("{START} [ -e mended ] && exit 0; sh -c 'trap \"\" TERM; echo $$ > stubborn; sleep 600' & wait");
     let mut house = House::with_list(dir.path(), &script, &["a"]);
     house.settings.grace = highwater_engine::settings::DurationText::millis(100);
-    house.spec.budget.time = Some(Duration::from_secs(1));
+    house.spec.budget.time = Some(Duration::from_secs(2));
     let report = house.pass().await;
     assert_eq!((report.reason, report.exit), (Reason::BudgetTime, ExitCode::Checkpoint));
     assert!(!runs(&house.read("stubborn")), "its whole group is gone");
@@ -140,7 +142,7 @@ async fn a_command_we_killed_goes_to_review_where_it_may_not_run_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut house = House::with_list(dir.path(), "sleep 600", &["a"]);
     house.settings.on_unknown = OnUnknown::Review;
-    house.spec.budget.time = Some(Duration::from_secs(1));
+    house.spec.budget.time = Some(Duration::from_secs(2));
     assert_eq!(house.pass().await.exit, ExitCode::Drained);
     assert!(house.outcomes().await[0].starts_with("a review the pass's time was spent while the command ran"));
 }

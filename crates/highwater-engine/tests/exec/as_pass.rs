@@ -72,7 +72,11 @@ async fn the_command_s_group_dies_with_its_timeout_and_the_next_pass_calls_again
     house.settings.grace = highwater_engine::settings::DurationText::millis(100);
     for n in 1..3 {
         let report = house.pass().await;
-        assert_eq!((report.reason, report.exit, house.starts()), (Reason::BudgetTime, ExitCode::Checkpoint, n), "{report:?}");
+        assert_eq!(
+            (report.reason, report.exit, house.starts()),
+            (Reason::BudgetTime, ExitCode::Checkpoint, n),
+            "{report:?}"
+        );
         assert!(!runs(&house.read("stubborn")));
     }
 }

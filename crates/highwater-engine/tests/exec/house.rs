@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use highwater_engine::breaker::BreakerRules;
 use highwater_engine::budget::Budget;
-use highwater_engine::clock::{Clock, SystemClock};
+use highwater_engine::clock::SystemClock;
 use highwater_engine::contact::StopSignal;
 use highwater_engine::exec::ExecJob;
 use highwater_engine::exec::output::Output;
 use highwater_engine::exec::settings::ExecSettings;
-use highwater_engine::ledger::{Event, EventFilter, ItemFilter, ItemOrder, ItemRecord, JobRecord, PAGE_ROWS_MAX, Who, Word};
+use highwater_engine::ledger::{
+    Event, EventFilter, ItemFilter, ItemOrder, ItemRecord, JobRecord, PAGE_ROWS_MAX, Who, Word,
+};
 use highwater_engine::lock::FileLock;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::pass::{Engine, Mode, Runner};

@@ -1,6 +1,6 @@
 //! `ledger check`: whether the file is whole, and whether what is counted is what is there.
 
-use highwater_db::sqlite::{Database, Error, quick_check};
+use highwater_db::sqlite::{Error, quick_check};
 use highwater_engine::ledger::EventFilter;
 use highwater_engine::name::WorklistId;
 use highwater_engine::worklist::{Tally, WorklistRecord};
@@ -12,20 +12,19 @@ use super::{event, job, pass, resource, worklist};
 use crate::check::CheckLine;
 
 /// Checks everything on one state of the ledger; reads only.
-pub(super) fn check(database: &Database) -> Step<Vec<CheckLine>> {
-    let db = database.read_only()?;
-    match quick_check(&db) {
+pub(super) fn check(db: &Connection) -> Step<Vec<CheckLine>> {
+    match quick_check(db) {
         Ok(()) => {}
         Err(Error::Damaged { findings, .. }) => return Ok(findings.into_iter().map(CheckLine::wrong).collect()),
         Err(error) => return Err(error.into()),
     }
-    let db = db.unchecked_transaction()?;
+    let db = &*db.unchecked_transaction()?;
     let mut lines = vec![CheckLine::ok("the pages of the file are whole")];
-    lines.extend(rows(&db)?);
-    for id in worklists(&db)? {
-        lines.extend(of_worklist(&db, &worklist::known(&db, id)?)?);
+    lines.extend(rows(db)?);
+    for id in worklists(db)? {
+        lines.extend(of_worklist(db, &worklist::known(db, id)?)?);
     }
-    lines.push(match count(&db, include_str!("check/quarantine.sql"), &[])? {
+    lines.push(match count(db, include_str!("check/quarantine.sql"), &[])? {
         0 => CheckLine::ok("no row was ever set aside"),
         set_aside => CheckLine::ok(format!("{set_aside} damaged rows were set aside, and are in the quarantine table")),
     });

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use highwater_db::sqlite::Reader;
 use highwater_engine::ledger::Control;
 use highwater_engine::name::{JobName, ResourceName};
 use rusqlite::{Connection, OptionalExtension as _};
@@ -11,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::column::{Count, Name};
 use super::fault::Step;
 use super::resource;
+use super::sight::{Sight, Version};
 
 /// Jobs whose answer is kept; more than any process runs.
 const ANSWERS_KEPT: usize = 256;
@@ -18,39 +18,39 @@ const ANSWERS_KEPT: usize = 256;
 /// Asks on a connection of its own, so that no reader of a page is in the way.
 #[derive(Debug)]
 pub(super) struct Probe {
-    reader: Reader,
+    sight: Sight,
     answers: Mutex<HashMap<JobName, Answer>>,
 }
 
 /// What a job must obey, and what it was read from.
 #[derive(Debug)]
 struct Answer {
-    /// [`Reader::data_version`] before it was read: it may be newer than that, never older.
-    data_version: i64,
+    /// The state of the ledger before it was read: it may be newer than that, never older.
+    version: Version,
     resources: Vec<ResourceName>,
     control: Control,
 }
 
 impl Probe {
-    pub(super) fn new(reader: Reader) -> Self {
-        Self { reader, answers: Mutex::default() }
+    pub(super) fn new(sight: Sight) -> Self {
+        Self { sight, answers: Mutex::default() }
     }
 
     /// What the job must obey as of now: whatever any process committed before this was called is in it.
     pub(super) fn control(&self, job: &JobName, resources: &[ResourceName]) -> Step<Control> {
-        let data_version = self.reader.data_version()?;
+        let version = self.sight.version()?;
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = answers.get(job)
-            && known.data_version == data_version
+            && known.version == version
             && known.resources == resources
         {
             return Ok(known.control.clone());
         }
-        let control = self.reader.read(|db| read(&*db.unchecked_transaction()?, job, resources))?;
+        let control = self.sight.read(|db| read(db, job, resources))?;
         if answers.len() >= ANSWERS_KEPT && !answers.contains_key(job) {
             answers.clear();
         }
-        answers.insert(job.clone(), Answer { data_version, resources: resources.to_vec(), control: control.clone() });
+        answers.insert(job.clone(), Answer { version, resources: resources.to_vec(), control: control.clone() });
         Ok(control)
     }
 }

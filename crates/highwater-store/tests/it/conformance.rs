@@ -10,8 +10,8 @@ pub(crate) mod plan;
 pub(crate) mod recording;
 pub(crate) mod resources;
 pub(crate) mod upkeep;
-pub(crate) mod world;
 pub(crate) mod worklists;
+pub(crate) mod world;
 
 use std::sync::Arc;
 

@@ -44,6 +44,7 @@ async fn banned(args: &Ban, site: &Site) -> Result<(), Diagnosis> {
         )
         .at_field("--for"));
     }
+    site.refuse_no_resource(&args.resource)?;
     let ledger = site.ledger(Access::ReadWrite)?;
     let resource = site.resource(&*ledger, &args.resource).await?;
     let max = longest(site, &resource);
@@ -54,7 +55,7 @@ async fn banned(args: &Ban, site: &Site) -> Result<(), Diagnosis> {
 
     let extended = before.is_none_or(|before| stands.until > before.until);
     let capped = asked > max;
-    let left = span(since(stands.until, word.at));
+    let left = span(left(stands.until, word.at));
     let mut text = if extended {
         let lift = call(site, format_args!("lift {resource} --why …"));
         format!(
@@ -74,6 +75,12 @@ async fn banned(args: &Ban, site: &Site) -> Result<(), Diagnosis> {
     }
     site.output.answer(&Answer { resource: &resource, extended, capped, until: stands.until }, text);
     Ok(())
+}
+
+/// How long a ban still stands, to the second and rounded up: the ledger cuts what is finer than a microsecond.
+pub(super) fn left(until: Timestamp, now: Timestamp) -> Duration {
+    let left = since(until, now);
+    Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0))
 }
 
 /// The longest ban that the resource takes, from a `Retry-After` and from a person alike: a slip in the unit of `--for`

@@ -1,10 +1,11 @@
 //! `bans`: the bans that stand.
 
-use highwater_engine::clock::since;
+use highwater_engine::ban::Ban;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
 use serde::Serialize;
 
+use super::ban::left;
 use super::done;
 use crate::Done;
 use crate::bar::span;
@@ -16,7 +17,7 @@ use crate::table::{Columns, line, moment};
 struct Row<'a> {
     resource: &'a str,
     #[serde(flatten)]
-    ban: &'a highwater_engine::ban::Ban,
+    ban: &'a Ban,
     left_secs: u64,
 }
 
@@ -30,7 +31,7 @@ async fn listed(site: &Site) -> Result<(), Diagnosis> {
     let resources = glance.ledger.resources().await?;
     let standing = resources.iter().filter_map(|resource| {
         let ban = resource.ban.as_ref().filter(|ban| ban.stands(now))?;
-        Some(Row { resource: resource.name.as_str(), ban, left_secs: since(ban.until, now).as_secs() })
+        Some(Row { resource: resource.name.as_str(), ban, left_secs: left(ban.until, now).as_secs() })
     });
     let standing: Vec<_> = standing.collect();
     if standing.is_empty() {
@@ -41,7 +42,7 @@ async fn listed(site: &Site) -> Result<(), Diagnosis> {
         [
             (*resource).to_owned(),
             moment(ban.until).to_string(),
-            span(since(ban.until, now)),
+            span(left(ban.until, now)),
             ban.who.0.clone(),
             line(&ban.why),
         ]

@@ -22,10 +22,18 @@ pub(super) const UNREADABLE_TIME: &str = "HW-CMD-009";
 pub(super) const WHOSE_MARKERS: &str = "HW-CMD-010";
 /// The answer cannot be printed.
 pub(super) const CANNOT_PRINT: &str = "HW-CMD-011";
+/// `run --all` of a configuration without jobs.
+pub(super) const NO_JOBS: &str = "HW-CMD-012";
+/// `exec` with neither a lock nor a worklist.
+pub(super) const NO_LOCK: &str = "HW-CMD-013";
+/// `exec` without a worklist, where no home says where its ledger is.
+pub(super) const NO_HOME: &str = "HW-CMD-014";
+/// `exec` of a program without a name.
+pub(super) const NO_PROGRAM: &str = "HW-CMD-015";
 
 /// Every code, in order.
 #[cfg(test)]
-const ALL: [&str; 11] = [
+const ALL: [&str; 15] = [
     NEEDS_CONFIG,
     NO_WORKLIST,
     UNKNOWN_OUTCOME,
@@ -37,6 +45,10 @@ const ALL: [&str; 11] = [
     UNREADABLE_TIME,
     WHOSE_MARKERS,
     CANNOT_PRINT,
+    NO_JOBS,
+    NO_LOCK,
+    NO_HOME,
+    NO_PROGRAM,
 ];
 
 #[cfg(test)]

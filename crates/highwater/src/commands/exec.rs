@@ -9,6 +9,7 @@ use highwater_engine::breaker::BreakerRules;
 use highwater_engine::budget::Budget;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::exec::ExecJob;
+use highwater_engine::exec::source::WorklistFile;
 use highwater_engine::exec::settings::{ExecSettings, OnUnknown, StdinShape, WorklistFormat};
 use highwater_engine::ledger::{Ledger, PinMode};
 use highwater_engine::lock::FileLock;
@@ -22,6 +23,7 @@ use highwater_engine::spec::{JobSpec, ResourceSpec};
 use highwater_store::Access;
 use sha2::{Digest, Sha256};
 
+use super::codes;
 use super::run::{Passes, limit};
 use crate::bar::Progress;
 use crate::cli::{Exec, Global, ListFormat};
@@ -65,7 +67,7 @@ impl Places {
             (Some(lock), _) => directory.join(lock),
             (None, Some(worklist)) => beside(worklist, ".highwater.lock"),
             (None, None) => {
-                return Err(Diagnosis::refusal("HW-EXE-001", "found neither a lock nor a worklist; expected at least one", "add `--lock PATH`, or `--worklist FILE`")
+                return Err(Diagnosis::refusal(codes::NO_LOCK, "found neither a lock nor a worklist; expected at least one", "add `--lock PATH`, or `--worklist FILE`")
                     .at_field("--lock"));
             }
         };
@@ -74,7 +76,7 @@ impl Places {
             Some(worklist) => (beside(worklist, ".highwater.db"), JOB.to_owned()),
             None => (state_home()?.join("highwater").join("exec.db"), format!("{JOB}-{}", hash(&lock, &args.command))),
         };
-        let job = JobName::new(job).map_err(|e| Diagnosis::refusal("HW-EXE-002", e.to_string(), "report this"))?;
+        let job = JobName::new(job).expect("invariant: a word and hex digits are a job's name");
         Ok(Self { ledger: global.ledger.clone().map_or(ledger, |path| directory.join(path)), lock, job, directory })
     }
 }
@@ -101,13 +103,13 @@ fn hash(lock: &Path, command: &[String]) -> String {
 fn state_home() -> Result<PathBuf, Diagnosis> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state"))).ok_or_else(|| {
-        Diagnosis::refusal("HW-EXE-003", "found neither `XDG_STATE_HOME` nor `HOME`; expected one, for the ledger", "name the ledger: `--ledger FILE`")
+        Diagnosis::refusal(codes::NO_HOME, "found neither `XDG_STATE_HOME` nor `HOME`; expected one, for the ledger", "name the ledger: `--ledger FILE`")
     })
 }
 
 fn settings(args: &Exec) -> Result<ExecSettings, Diagnosis> {
     let command = CommandLine::new(args.command.iter().cloned()).ok_or_else(|| {
-        Diagnosis::refusal("HW-EXE-004", "found an empty program name; expected a command", "write the command after `--`").at_field("COMMAND")
+        Diagnosis::refusal(codes::NO_PROGRAM, "found an empty program name; expected a command", "write the command after `--`").at_field("COMMAND")
     })?;
     let shown = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
     Ok(ExecSettings {
@@ -132,6 +134,7 @@ async fn passes(args: &Exec, site: Site, places: Places) -> Done {
     let one = |e| vec![e];
     let output = site.output;
     let settings = settings(args).map_err(one)?;
+    refuse_no_list(&settings, &places).map_err(one)?;
     if !args.dry_run
         && let Some(parent) = places.ledger.parent()
         && args.worklist.is_none()
@@ -176,6 +179,16 @@ async fn passes(args: &Exec, site: Site, places: Places) -> Done {
     let report = passes.until(&*runner, &spec, args.until_drained, progress).await;
     upkeep::upkeep(&site, &ledger, output).await;
     Ok(report.exit)
+}
+
+/// A misspelt list is not to get a ledger and a lock beside it.
+fn refuse_no_list(settings: &ExecSettings, places: &Places) -> Result<(), Diagnosis> {
+    match (&settings.worklist, settings.effective_format()) {
+        (Some(list), Some(format)) if !places.ledger.exists() => {
+            WorklistFile::new(list.to_path_buf(), format, settings.key.clone(), true).items().map(drop)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn spec(args: &Exec, site: &Site, places: &Places) -> JobSpec {

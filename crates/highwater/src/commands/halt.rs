@@ -26,6 +26,7 @@ pub(crate) async fn halt(args: Word, site: Site) -> Done {
 }
 
 async fn halted(args: &Word, site: &Site) -> Result<(), Diagnosis> {
+    site.refuse_no_job(&args.job)?;
     let ledger = site.ledger(Access::ReadWrite)?;
     let job = job_with_row(site, &*ledger, &args.job).await?;
     let halted = ledger.halt(&job, &site.word(&args.why), &args.why).await?;

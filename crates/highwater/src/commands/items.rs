@@ -4,7 +4,9 @@
 use std::collections::HashSet;
 
 use highwater_engine::diagnosis::Diagnosis;
-use highwater_engine::ledger::{ItemFilter, ItemOrder, ItemRecord, JobRecord, Ledger, PAGE_ROWS_MAX};
+use highwater_engine::ledger::{
+    ItemFilter, ItemOrder, ItemRecord, JobRecord, Ledger, LedgerError, LedgerFault, PAGE_ROWS_MAX,
+};
 use highwater_engine::name::{ItemKey, JobName};
 use highwater_engine::outcome::OutcomeKind;
 use highwater_engine::worklist::WorklistRecord;
@@ -63,14 +65,14 @@ async fn listed(args: &Items, site: &Site) -> Result<(), Diagnosis> {
             return Ok(());
         }
     }
-    if after.is_none() {
+    if after.is_none() && missing.is_empty() {
         site.output.note(format!("no items of {job} are so"));
     }
-    refuse_missing(&job, &missing, args)
+    refuse_missing(site, &job, &missing, args)
 }
 
 /// Keys that were asked for and are of no item.
-fn refuse_missing(job: &JobName, missing: &HashSet<&ItemKey>, args: &Items) -> Result<(), Diagnosis> {
+fn refuse_missing(site: &Site, job: &JobName, missing: &HashSet<&ItemKey>, args: &Items) -> Result<(), Diagnosis> {
     // A list in the order of outcomes leaves out what has none, and a short one what is beyond its limit.
     if missing.is_empty() || args.recorded || args.limit > 0 {
         return Ok(());
@@ -80,9 +82,18 @@ fn refuse_missing(job: &JobName, missing: &HashSet<&ItemKey>, args: &Items) -> R
     Err(Diagnosis::refusal(
         codes::UNKNOWN_KEY,
         format!("found no item {} in the worklist of {job}, expected keys as they stand in the list", keys.join(", ")),
-        format!("look with `highwater items {job}`"),
+        format!("look with {}", call(site, format_args!("items {job}"))),
     )
     .at_field("--key"))
+}
+
+/// What the ledger says of a word on keys, one of which no item has.
+pub(super) fn refused(site: &Site, job: &JobName, error: LedgerError) -> Diagnosis {
+    if error.fault != LedgerFault::NotThere {
+        return error.into();
+    }
+    let next = format!("look with {}; a key is written as it stands in the list", call(site, format_args!("items {job}")));
+    Diagnosis::refusal(codes::UNKNOWN_KEY, format!("{job}: {}", error.message), next).at_field("KEY")
 }
 
 /// The job's newest worklist.

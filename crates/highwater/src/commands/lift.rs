@@ -3,7 +3,6 @@
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
 use highwater_engine::name::ResourceName;
-use highwater_store::Access;
 use serde::Serialize;
 
 use super::{call, codes, done};
@@ -22,8 +21,9 @@ pub(crate) async fn lift(args: Lift, site: Site) -> Done {
 }
 
 async fn lifted(args: &Lift, site: &Site) -> Result<(), Diagnosis> {
-    let ledger = site.ledger(Access::ReadWrite)?;
-    let resource = site.resource(&*ledger, &args.resource).await?;
+    let glance = site.ledger_to_mend()?;
+    let ledger = &*glance.ledger;
+    let resource = site.resource(ledger, &args.resource).await?;
     if !ledger.lift_ban(&resource, &site.word(&args.why)).await? {
         return Err(Diagnosis::refusal(
             codes::NOT_BANNED,

@@ -24,6 +24,7 @@ pub(crate) async fn pause(args: Pause, site: Site) -> Done {
 }
 
 async fn paused(args: &Pause, site: &Site) -> Result<(), Diagnosis> {
+    site.refuse_no_job(&args.job)?;
     let ledger = site.ledger(Access::ReadWrite)?;
     let job = job_with_row(site, &*ledger, &args.job).await?;
     let paused_now = ledger.pause(&job, &site.word(&args.why)).await?;

@@ -3,7 +3,6 @@
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{JobState, Ledger};
 use highwater_engine::name::JobName;
-use highwater_store::Access;
 use serde::Serialize;
 
 use super::{call, codes, done, job_with_row, next_pass};
@@ -22,8 +21,9 @@ pub(crate) async fn rearm(args: Word, site: Site) -> Done {
 }
 
 async fn rearmed(args: &Word, site: &Site) -> Result<(), Diagnosis> {
-    let ledger = site.ledger(Access::ReadWrite)?;
-    let job = job_with_row(site, &*ledger, &args.job).await?;
+    let glance = site.ledger_to_mend()?;
+    let ledger = &*glance.ledger;
+    let job = job_with_row(site, ledger, &args.job).await?;
     if !ledger.rearm(&job, &site.word(&args.why)).await? {
         return Err(Diagnosis::refusal(
             codes::NOT_HALTED,

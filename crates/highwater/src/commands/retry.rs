@@ -3,10 +3,9 @@
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{ItemFilter, Ledger};
 use highwater_engine::name::JobName;
-use highwater_store::Access;
 use serde::Serialize;
 
-use super::items::{keys, outcome, worklist};
+use super::items::{keys, outcome, refused, worklist};
 use super::{call, done, job_with_row, next_pass};
 use crate::Done;
 use crate::bar::grouped;
@@ -30,10 +29,11 @@ async fn put_back(args: &Retry, site: &Site) -> Result<(), Diagnosis> {
         Some(word) => ItemFilter::Outcome(outcome(word, &[])?),
         None => ItemFilter::Keys(keys(&args.keys, "KEY")?),
     };
-    let ledger = site.ledger(Access::ReadWrite)?;
-    let job = job_with_row(site, &*ledger, &args.job).await?;
+    let glance = site.ledger_to_mend()?;
+    let ledger = &*glance.ledger;
+    let job = job_with_row(site, ledger, &args.job).await?;
     worklist(site, &job, ledger.job(&job).await?)?;
-    let items = ledger.retry_items(&job, &filter, &site.word(&args.why)).await?;
+    let items = ledger.retry_items(&job, &filter, &site.word(&args.why)).await.map_err(|error| refused(site, &job, error))?;
 
     let text = if items == 0 {
         format!(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_engine::contact::{StopSignal, Urgency};
+use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::exec::output::Output as ChildOutput;
 use highwater_engine::ledger::Ledger;
 use highwater_engine::notify::{Notifier, cron_prints};
@@ -12,6 +13,7 @@ use highwater_engine::pass::{Engine, Mode, Runner};
 use highwater_engine::report::{ExitCode, PassReport, Reason};
 use highwater_engine::spec::JobSpec;
 
+use super::codes;
 use crate::bar::{Progress, grouped, span};
 use crate::cli::{Limits, Run};
 use crate::config::JobConfig;
@@ -39,6 +41,14 @@ pub(crate) async fn run(args: Run, site: Site) -> Done {
         if named || (args.all && job.settings.armed) {
             chosen.push(job);
         }
+    }
+    if args.all && config.jobs.is_empty() {
+        // A file that a full disk has emptied must not look like work that is done.
+        return Err(one(
+            Diagnosis::refusal(codes::NO_JOBS, "found no job, expected at least one `[job.NAME]`", "add one; `highwater init DIR` writes one to copy")
+                .in_file(&config.file)
+                .at_field("--all"),
+        ));
     }
     let output = Output { quiet: site.output.quiet || args.cron, ..site.output };
     let glance = if args.dry_run { Some(site.ledger_to_read().map_err(one)?) } else { None };
@@ -90,7 +100,7 @@ pub(crate) struct Passes<'s> {
 }
 
 impl Passes<'_> {
-    async fn of_job(&self, args: &Run, wiring: &Wiring, job: &JobConfig) -> Result<PassReport, highwater_engine::diagnosis::Diagnosis> {
+    async fn of_job(&self, args: &Run, wiring: &Wiring, job: &JobConfig) -> Result<PassReport, Diagnosis> {
         let Some(config) = &self.site.config else { return Err(super::needs_config("run")) };
         let (_, mut spec) = wiring.runner(config, job, ChildOutput::Inherit)?;
         limit(&mut spec, &args.limits);
@@ -185,7 +195,11 @@ async fn rest(engine: &Engine, wait: Duration) -> bool {
 
 /// `load: drained. 9,981 done, 12 gone, 7 review in 3s; 10,000 of 10,000 terminal (pass 14)`.
 pub(crate) fn sentence(report: &PassReport) -> String {
-    let mut text = format!("{}: {}", report.job, report.message);
+    let mut text = match report.diagnosis {
+        // The error itself follows, and says the rest.
+        Some(_) => format!("{}: {}", report.job, report.reason),
+        None => format!("{}: {}", report.job, report.message),
+    };
     let counts = [
         (report.counts.done, "done"),
         (report.counts.present, "present"),

@@ -3,10 +3,9 @@
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
 use highwater_engine::name::JobName;
-use highwater_store::Access;
 use serde::Serialize;
 
-use super::items::{keys, worklist};
+use super::items::{keys, refused, worklist};
 use super::{call, done, job_with_row};
 use crate::Done;
 use crate::bar::grouped;
@@ -28,10 +27,11 @@ pub(crate) async fn skip(args: Skip, site: Site) -> Done {
 
 async fn skipped(args: &Skip, site: &Site) -> Result<(), Diagnosis> {
     let keys = keys(&args.keys, "KEY")?;
-    let ledger = site.ledger(Access::ReadWrite)?;
-    let job = job_with_row(site, &*ledger, &args.job).await?;
+    let glance = site.ledger_to_mend()?;
+    let ledger = &*glance.ledger;
+    let job = job_with_row(site, ledger, &args.job).await?;
     worklist(site, &job, ledger.job(&job).await?)?;
-    let items = ledger.skip_items(&job, &keys, &site.word(&args.why)).await?;
+    let items = ledger.skip_items(&job, &keys, &site.word(&args.why)).await.map_err(|error| refused(site, &job, error))?;
 
     let stand = u64::try_from(keys.len()).unwrap_or(u64::MAX).saturating_sub(items);
     let mut text =

@@ -95,7 +95,7 @@ async fn pin(args: &Worklist, site: &Site, mode: PinMode) -> Result<highwater_en
     } else if let Some(diagnosis) = &report.diagnosis {
         site.output.errors(std::slice::from_ref(diagnosis));
     } else if report.reason == Reason::Pinned {
-        site.output.line(sentence(&job.name, added, mode, &report));
+        site.output.line(sentence(&job.name, added, before.is_some(), mode, &report));
     } else {
         site.output.line(format_args!("{}: {}", report.job, report.message));
     }
@@ -113,13 +113,15 @@ fn added(before: Option<&Tally>, mode: PinMode, report: &PassReport) -> u64 {
     }
 }
 
-fn sentence(job: &JobName, added: u64, mode: PinMode, report: &PassReport) -> String {
+fn sentence(job: &JobName, added: u64, had_one: bool, mode: PinMode, report: &PassReport) -> String {
     let tally = report.tally.unwrap_or_default();
-    let did = match mode {
-        PinMode::Extend => {
-            format!("{} items added, {} in all, {} open", grouped(added), grouped(tally.total), grouped(tally.open()))
+    let all = grouped(tally.total);
+    let did = match (mode, had_one) {
+        (PinMode::Extend, true) => {
+            format!("{} items added, {all} in all, {} open", grouped(added), grouped(tally.open()))
         }
-        _ => format!("{} items pinned, all open; outcomes of the old list are left behind", grouped(added)),
+        (_, true) => format!("{all} items pinned, all open; outcomes of the old list are left behind"),
+        (_, false) => format!("{all} items pinned, all open"),
     };
     let next = if tally.open() > 0 { format!("; next: `highwater run {job}`") } else { String::new() };
     format!("{job}: {did}{next}")

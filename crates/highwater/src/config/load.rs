@@ -40,13 +40,15 @@ fn parse(file: &SourceFile) -> Result<DeTable<'_>, Vec<Diagnosis>> {
     if errors.is_empty() {
         return Ok(root.into_inner());
     }
+    let offset = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
     let tell = |error: &toml::de::Error| {
-        let offset = error.span().map_or(0, |span| span.start);
+        let offset = offset(error);
         let message = format!("column {}: not TOML: {}", file.column(offset), error.message());
         let next = "correct the line; a text stands in quotes, a table's name in brackets, a key once";
         Diagnosis::refusal(codes::SYNTAX, message, next).in_file(&file.path).at_line(file.line(offset))
     };
-    Err(errors.iter().map(tell).collect())
+    // The first alone: an open bracket or quote makes errors of the lines after it.
+    Err(errors.iter().min_by_key(|error| offset(error)).map(tell).into_iter().collect())
 }
 
 fn read(

@@ -93,9 +93,16 @@ impl Rig {
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(HIGHWATER);
-        command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
-        command.env_remove("HIGHWATER_CONFIG").env("NO_COLOR", "1");
+        self.command_of(Path::new(HIGHWATER), args)
+    }
+
+    /// A call of the binary as it lies elsewhere.
+    pub(crate) fn command_of(&self, binary: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(binary);
+        command.args(args).current_dir(self.dir.path()).stdin(Stdio::null()).env("NO_COLOR", "1");
+        for of_its_own in ["CONFIG", "STATE_DIR", "LOG_FILE", "LOG_FORMAT", "LOG"] {
+            command.env_remove(format!("HIGHWATER_{of_its_own}"));
+        }
         command
     }
 
@@ -121,6 +128,21 @@ impl Rig {
         let ended = self.run(args);
         assert_eq!(ended.code, 0, "{args:?}: {ended:?}");
         ended
+    }
+
+    /// A shell in the place, to which the binary under test is `highwater`.
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        let mut dirs = vec![Path::new(HIGHWATER).parent().unwrap().to_owned()];
+        dirs.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).current_dir(self.dir.path()).stdin(Stdio::null());
+        shell.env_remove("HIGHWATER_CONFIG").env("NO_COLOR", "1").env("PATH", std::env::join_paths(dirs).unwrap());
+        shell
+    }
+
+    /// Runs a shell script in the place.
+    pub(crate) fn sh(&self, script: &str) -> Ended {
+        self.shell(script).output().unwrap().into()
     }
 
     /// Starts it with its output kept.

@@ -67,7 +67,9 @@ impl Place {
         while let Some(item) = items.next().await {
             match item {
                 Ok(item) => keys.push(item.key().to_string()),
-                Err(Stop::Fail(error)) => return Err(error.to_string().replace(&format!("{}/", self.dir.path().display()), "")),
+                Err(Stop::Fail(error)) => {
+                    return Err(error.to_string().replace(&format!("{}/", self.dir.path().display()), ""));
+                }
                 Err(other) => panic!("{other:?}"),
             }
         }
@@ -163,8 +165,8 @@ async fn variables_tell_the_pass_and_the_item() {
 #[tokio::test]
 async fn a_command_that_takes_too_long_failed() {
     let mut place = place("echo stuck >&2; sleep 600");
-    place.settings.timeout = Some(DurationText::millis(200));
-    assert_eq!(place.key("a").await, outcome(OutcomeKind::Failed, Some("not done after 200ms, killed: stuck")));
+    place.settings.timeout = Some(DurationText::secs(2));
+    assert_eq!(place.key("a").await, outcome(OutcomeKind::Failed, Some("not done after 2s, killed: stuck")));
 }
 
 #[tokio::test]
@@ -186,7 +188,8 @@ async fn an_item_whose_effect_may_have_happened_goes_to_review_where_it_may_not_
     let mut place = place("sleep 600");
     place.settings.on_unknown = settings::OnUnknown::Review;
     place.deadline = Some(place.clock.elapsed() + Duration::from_millis(50));
-    let detail = "the pass's time was spent while the command ran, and it was killed: whether its effect happened is unknown";
+    let detail =
+        "the pass's time was spent while the command ran, and it was killed: whether its effect happened is unknown";
     assert_eq!(place.key("a").await, outcome(OutcomeKind::Review, Some(detail)));
     assert_eq!(place.command().on_unknown(), OnUnknown::Review);
 }

@@ -30,7 +30,6 @@ fn runs(pid: &str) -> bool {
     Stat::of(pid.parse().unwrap()).is_some_and(|stat| !stat.dead)
 }
 
-
 #[tokio::test]
 async fn what_a_killed_pass_left_running_is_ended_with_its_children() {
     let dir = tempfile::tempdir().unwrap();
@@ -40,7 +39,11 @@ async fn what_a_killed_pass_left_running_is_ended_with_its_children() {
     let mut trees = [
         left(dir.path(), &format!("{ledger}:load:12"), stubborn),
         left(dir.path(), &format!("{ledger}:load:12"), "echo $$ > second; exec sleep 600"),
-        left(dir.path(), &format!("{ledger}:load:13"), "trap 'echo tidy > tidied; exit' TERM; echo up > up; while :; do sleep 0.01; done"),
+        left(
+            dir.path(),
+            &format!("{ledger}:load:13"),
+            "trap 'echo tidy > tidied; exit' TERM; echo up > up; while :; do sleep 0.01; done",
+        ),
     ];
     let mut others = [
         left(dir.path(), &format!("{ledger}:load:1"), "exec sleep 600"),

@@ -29,7 +29,8 @@ fn place() -> Place {
 impl Place {
     async fn run(&self, settings: &ExecSettings) -> Result<Outcome, Stop> {
         let quiet = Output::Through(Arc::new(|_, _: &[u8]| {}));
-        let ExecJob::Pass(command) = ExecJob::from_settings(settings, self.dir.path(), Vec::new(), false, "L", quiet) else {
+        let ExecJob::Pass(command) = ExecJob::from_settings(settings, self.dir.path(), Vec::new(), false, "L", quiet)
+        else {
             panic!("no worklist, so a pass is the command");
         };
         let Self { job, clock, stop, deadline, .. } = self;

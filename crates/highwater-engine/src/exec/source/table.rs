@@ -127,10 +127,16 @@ fn key_column(names: &[String], key: Option<&str>) -> Result<usize, Diagnosis> {
     let refuse = |message, next| Err(Diagnosis::refusal("HW-WRK-016", message, next));
     for (at, name) in names.iter().enumerate() {
         if name.is_empty() {
-            return refuse(format!("column {} has no name, expected one", at + 1), "name it in the header, or remove the column");
+            return refuse(
+                format!("column {} has no name, expected one", at + 1),
+                "name it in the header, or remove the column",
+            );
         }
         if names[..at].contains(name) {
-            return refuse(format!("the column `{name}` is there twice, expected each name once"), "rename or remove one");
+            return refuse(
+                format!("the column `{name}` is there twice, expected each name once"),
+                "rename or remove one",
+            );
         }
     }
     let column = |wanted: &str| names.iter().position(|name| name == wanted);

@@ -45,9 +45,12 @@ pub(crate) async fn items_are_listed_in_pages_without_gaps(home: &dyn Home) {
     let worklist = world.pin_numbered(ITEMS).await;
     let kinds = [Done, Review, Failed, Deferred];
     // In a stride that meets every position once, so that the two orders differ.
-    let entries = (0..ITEMS).filter(|n| n % 5 != 0).map(|n| entry(n * 7 % ITEMS, kinds[usize::try_from(n % 4).unwrap()]));
+    let entries =
+        (0..ITEMS).filter(|n| !n.is_multiple_of(5)).map(|n| entry(n * 7 % ITEMS, kinds[usize::try_from(n % 4).unwrap()]));
     world.record(worklist, entries.collect()).await;
-    for filter in [ItemFilter::All, ItemFilter::Open, ItemFilter::Outcome("retry".into()), ItemFilter::Outcome("done".into())] {
+    for filter in
+        [ItemFilter::All, ItemFilter::Open, ItemFilter::Outcome("retry".into()), ItemFilter::Outcome("done".into())]
+    {
         for order in [ItemOrder::Position, ItemOrder::Recorded] {
             let (mut paged, mut after) = (Vec::new(), None);
             loop {
@@ -69,7 +72,7 @@ pub(crate) async fn items_are_listed_in_pages_without_gaps(home: &dyn Home) {
             assert!(places.is_sorted(), "{filter:?} {order:?}");
             places.dedup();
             let takes = |n: &u64| {
-                let kind = (n % 5 != 0).then(|| kinds[usize::try_from(n % 4).unwrap()]);
+                let kind = (!n.is_multiple_of(5)).then(|| kinds[usize::try_from(n % 4).unwrap()]);
                 match (&filter, kind) {
                     (ItemFilter::All, kind) => kind.is_some() || order == ItemOrder::Position,
                     (ItemFilter::Open, None) => order == ItemOrder::Position,
@@ -93,6 +96,9 @@ pub(crate) async fn keys_that_share_a_beginning_are_told_apart(home: &dyn Home) 
     let worklist = world.pin(given.iter().map(String::as_str)).await;
     for (position, key) in (0..).zip(&given) {
         let found = world.items(worklist, &ItemFilter::Keys(vec![ItemKey::new(key.as_str()).unwrap()])).await;
-        assert_eq!(found.iter().map(|item| (item.position, item.key.as_str())).collect::<Vec<_>>(), [(position, key.as_str())]);
+        assert_eq!(
+            found.iter().map(|item| (item.position, item.key.as_str())).collect::<Vec<_>>(),
+            [(position, key.as_str())]
+        );
     }
 }

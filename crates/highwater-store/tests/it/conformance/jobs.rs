@@ -185,7 +185,10 @@ pub(crate) async fn events_are_filtered_and_paged(home: &dyn Home) {
     ledger.add_event("import", None, Some(&ResourceName::of_job(&books)), &word(5, "5")).await.unwrap();
     let whys = async |filter: EventFilter, rows_max| {
         let events = ledger.events(&filter, rows_max).await.unwrap();
-        (events.last().map_or(0, |event| event.no), events.into_iter().map(|event| event.why).collect::<Vec<_>>().join(" "))
+        (
+            events.last().map_or(0, |event| event.no),
+            events.into_iter().map(|event| event.why).collect::<Vec<_>>().join(" "),
+        )
     };
     assert_eq!(whys(EventFilter::default(), 100).await.1, "0 1 2 3 4 5");
     assert_eq!(whys(EventFilter { job: Some(ship), ..EventFilter::default() }, 100).await.1, "1 3");

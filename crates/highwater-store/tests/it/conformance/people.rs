@@ -12,7 +12,8 @@ pub(crate) async fn retry_puts_items_back_to_untried_and_opens_the_job(home: &dy
     let worklist = world.pin(["a", "b", "c"]).await;
     world.record_kinds(worklist, &[Review, Done, Gone]).await;
     world.seal(worklist).await;
-    let retried = world.ledger.retry_items(&world.job, &ItemFilter::Keys(keys(["b", "a", "b"])), &word(5, "mended")).await;
+    let retried =
+        world.ledger.retry_items(&world.job, &ItemFilter::Keys(keys(["b", "a", "b"])), &word(5, "mended")).await;
     assert_eq!(retried.unwrap(), 2);
     let job = world.job().await;
     let record = job.worklist.unwrap();
@@ -85,7 +86,10 @@ pub(crate) async fn skip_takes_what_has_no_success(home: &dyn Home) {
     assert!(world.open_keys(worklist).await.is_empty());
     assert_eq!(world.ledger.skip_items(&world.job, &all, &word(6, "again")).await.unwrap(), 0);
     assert_eq!(world.acts().await, ["pin", "skip"]);
-    assert_eq!(world.ledger.retry_items(&world.job, &ItemFilter::Keys(keys(["d"])), &word(7, "after all")).await.unwrap(), 1);
+    assert_eq!(
+        world.ledger.retry_items(&world.job, &ItemFilter::Keys(keys(["d"])), &word(7, "after all")).await.unwrap(),
+        1
+    );
     assert_eq!(world.open_keys(worklist).await, ["d"]);
 }
 

@@ -16,7 +16,8 @@ pub(crate) async fn outcomes_are_recorded_in_order_with_the_figures(home: &dyn H
     let recorded = world.record(worklist, vec![entry(4, Deferred), entry(3, Failed)]).await;
     assert_eq!(recorded.kinds, [Deferred, Failed]);
     assert_eq!(world.job().await.last_drained_at, None, "a retry drains nothing");
-    let recorded = world.record(worklist, vec![entry(2, Present), entry(0, Done), entry(1, Gone), entry(5, Review)]).await;
+    let recorded =
+        world.record(worklist, vec![entry(2, Present), entry(0, Done), entry(1, Gone), entry(5, Review)]).await;
     assert_eq!(recorded.kinds, [Present, Done, Gone, Review]);
     let expected = Tally {
         total: 7,

@@ -70,7 +70,8 @@ pub(crate) async fn r06_extend_adds_what_is_new_and_keeps_outcomes(home: &dyn Ho
     let worklist = world.pin(["a", "b"]).await;
     world.record_kinds(worklist, &[Done, Failed]).await;
     assert_eq!(world.begin(PinMode::Extend).await, worklist);
-    let appended = world.ledger.append_items(&world.fence, worklist, &new_items(["a", "c", "b", "d", "c"])).await.unwrap();
+    let appended =
+        world.ledger.append_items(&world.fence, worklist, &new_items(["a", "c", "b", "d", "c"])).await.unwrap();
     assert_eq!((appended.added, appended.duplicates, appended.conflicts), (2, 3, 0));
     let pinned = world.finish(worklist, PinMode::Extend).await;
     assert_eq!((pinned.id, pinned.round), (worklist, 1));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use highwater_engine::ledger::{
     Entry, Fence, Intent, ItemFilter, ItemOrder, ItemRecord, Ledger, PAGE_ROWS_MAX, PinMode,
 };
-use highwater_engine::name::{JobName, WorklistId};
+use highwater_engine::name::{JobName, ResourceName, WorklistId};
 use highwater_engine::outcome::OutcomeKind::{Deferred, Done, Failed, Gone};
 use highwater_store::{Access, SqliteLedger};
 use highwater_testkit::power_loss::{Disk, FileSystem};
@@ -51,7 +51,7 @@ fn acknowledged(stdout: &str) -> Vec<&str> {
 
 /// Drains a worklist in groups of all sizes, and says after each what is durable.
 async fn drain(ledger: &dyn Ledger, job: &JobName) {
-    let fence = begin_pass(ledger, job, &highwater_engine::name::ResourceName::of_job(job), 1).await;
+    let fence = begin_pass(ledger, job, &ResourceName::of_job(job), 1).await;
     let worklist = ledger.job(job).await.unwrap().unwrap().worklist.unwrap().id;
     let random = &mut fastrand::Rng::new();
     loop {
@@ -67,7 +67,8 @@ async fn drain(ledger: &dyn Ledger, job: &JobName) {
             (item.position, kind)
         });
         let outcomes: Vec<_> = outcomes.collect();
-        record(ledger, &fence, worklist, outcomes.iter().map(|(position, kind)| entry(*position, *kind)).collect()).await;
+        record(ledger, &fence, worklist, outcomes.iter().map(|(position, kind)| entry(*position, *kind)).collect())
+            .await;
         for (position, kind) in outcomes {
             println!("{ACKNOWLEDGED} {position} {}", kind.is_terminal());
         }
@@ -154,11 +155,15 @@ async fn r05_a_worklist_is_whole_or_not_there_after_kill_9() {
     const KILLS: usize = 8;
     const BATCHES: usize = 5;
     if let Some((ledger, job)) = child() {
-        let fence = begin_pass(&*ledger, &job, &highwater_engine::name::ResourceName::of_job(&job), 1).await;
+        let fence = begin_pass(&*ledger, &job, &ResourceName::of_job(&job), 1).await;
         loop {
             let mode = if fastrand::bool() { PinMode::Replace } else { PinMode::Extend };
             let worklist = ledger.begin_worklist(&fence, &job, mode, at(1)).await.unwrap();
-            let first = if mode == PinMode::Extend { ledger.job(&job).await.unwrap().unwrap().worklist.unwrap().tally.total } else { 0 };
+            let first = if mode == PinMode::Extend {
+                ledger.job(&job).await.unwrap().unwrap().worklist.unwrap().tally.total
+            } else {
+                0
+            };
             for batch in numbered(first..first + BATCHES as u64 * 400).chunks(400) {
                 println!("{ACKNOWLEDGED} a batch");
                 ledger.append_items(&fence, worklist, &new_items(batch.iter().map(String::as_str))).await.unwrap();

@@ -89,7 +89,8 @@ async fn r14_an_outcome_over_a_damaged_standing_is_recorded_as_the_first() {
         "UPDATE standing SET deferrals = -1 WHERE position = 3",
     ] {
         let planted = planted(damage).await;
-        let recorded = planted.world.record(planted.worklist, vec![entry(0, Done), entry(3, Failed), entry(1, Gone)]).await;
+        let recorded =
+            planted.world.record(planted.worklist, vec![entry(0, Done), entry(3, Failed), entry(1, Gone)]).await;
         assert_eq!(recorded.kinds, [Done, Failed, Gone]);
         let tally = recorded.tally;
         assert_eq!((tally.done, tally.gone, tally.retry, tally.open(), tally.recorded), (1, 1, 2, 3, 5), "{damage}");
@@ -124,7 +125,8 @@ async fn r14_a_person_s_word_passes_over_damage() {
     assert_eq!(planted.world.tally().await.skipped, 1);
     assert_eq!(wrong(&planted.home).await, Vec::<String>::new());
     let planted = self::planted(damage).await;
-    let retried = planted.world.ledger.retry_items(&planted.world.job, &ItemFilter::Keys(keys(["c", "d"])), &word(5, "")).await;
+    let retried =
+        planted.world.ledger.retry_items(&planted.world.job, &ItemFilter::Keys(keys(["c", "d"])), &word(5, "")).await;
     assert_eq!(retried.unwrap(), 1, "`d` is untried by being damaged");
     assert_eq!(planted.world.open_keys(planted.worklist).await, ITEMS);
     assert_eq!(wrong(&planted.home).await, Vec::<String>::new());
@@ -172,6 +174,7 @@ async fn a_damaged_figure_is_a_damaged_ledger() {
     let error = refused.unwrap_err();
     assert_eq!(error.fault, LedgerFault::Damaged);
     assert!(error.message.contains("ledger.db"), "{}", error.message);
-    let record = planted.world.ledger.record(&planted.world.fence, planted.worklist, at(3), ATTEMPTS_MAX, vec![entry(0, Done)]);
+    let record =
+        planted.world.ledger.record(&planted.world.fence, planted.worklist, at(3), ATTEMPTS_MAX, vec![entry(0, Done)]);
     assert_eq!(fault(record.await), LedgerFault::Damaged);
 }

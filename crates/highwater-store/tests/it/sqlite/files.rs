@@ -1,12 +1,17 @@
 //! The file: how it is opened, refused, read beside a writer, backed up and filled up.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use highwater_engine::ledger::{ItemFilter, JobState, Ledger as _, LedgerError, LedgerFault};
+use highwater_engine::ledger::{ItemFilter, ItemOrder, JobState, Ledger as _, LedgerError, LedgerFault, PinMode};
 use highwater_engine::name::{ItemKey, JobName, ResourceName};
 use highwater_engine::outcome::OutcomeKind::Done;
 use highwater_store::{Access, SqliteLedger};
+use highwater_testkit::not_here::NotHere;
+use highwater_testkit::program::Program;
 use highwater_testkit::small_disk::SmallDisk;
 
 use super::check::wrong;
@@ -60,7 +65,11 @@ fn r15_a_ledger_that_cannot_be_opened_is_refused_with_its_path() {
         ("text", b"id;title\n1;Emma\n".repeat(100), LedgerFault::Damaged),
         ("torn", torn, LedgerFault::Damaged),
         ("newer", raw("INSERT INTO schema_migration VALUES (2, 'later', 'x', 'x')"), LedgerFault::Newer),
-        ("changed", raw("DELETE FROM schema_migration WHERE number = 2; UPDATE schema_migration SET sha256 = 'x'"), LedgerFault::Foreign),
+        (
+            "changed",
+            raw("DELETE FROM schema_migration WHERE number = 2; UPDATE schema_migration SET sha256 = 'x'"),
+            LedgerFault::Foreign,
+        ),
         ("another program's", raw("PRAGMA application_id = 7"), LedgerFault::Foreign),
         ("nobody's", raw("PRAGMA application_id = 0"), LedgerFault::Foreign),
     ];
@@ -102,7 +111,7 @@ async fn one_who_only_reads_creates_and_writes_nothing() {
     reader.register_job(&job, "exec").await.unwrap();
     reader.set_marker(&job, None).await.unwrap();
     assert_eq!(reader.resource(&resource).await.unwrap().name, resource);
-    assert_eq!(reader.items(worklist, &ItemFilter::All, highwater_engine::ledger::ItemOrder::Position, None, 9).await.unwrap().len(), 1);
+    assert_eq!(reader.items(worklist, &ItemFilter::All, ItemOrder::Position, None, 9).await.unwrap().len(), 1);
     assert!(reader.check().await.unwrap().iter().all(|line| line.ok));
     let refused = reader.halt(&job, &word(1, "look"), "").await.unwrap_err();
     assert_eq!(refused.fault, LedgerFault::Denied);
@@ -124,6 +133,57 @@ async fn one_who_only_reads_sees_at_once_what_a_writer_changes() {
     world.ledger.halt(&world.job, &word(1, "look"), "").await.unwrap();
     assert!(reader.control(&world.job, &[]).await.unwrap().halted);
     assert_eq!(reader.job(&world.job).await.unwrap().unwrap().state, JobState::Halted);
+}
+
+#[tokio::test]
+async fn one_who_looks_at_a_still_file_sees_whoever_comes_to_write_it() {
+    let home = SqliteHome::new();
+    let job = job_name(JOB);
+    home.ledger().register_job(&job, "exec").await.unwrap();
+    let reader = open(home.path(), Access::ReadOnly).unwrap();
+    assert!(!reader.control(&job, &[]).await.unwrap().halted);
+    for seconds in 0..3 {
+        // Comes, and goes again: the file is still between the rounds.
+        let writer = home.ledger();
+        writer.halt(&job, &word(seconds, "look"), "").await.unwrap();
+        assert!(reader.control(&job, &[]).await.unwrap().halted);
+        assert_eq!(reader.job(&job).await.unwrap().unwrap().state, JobState::Halted);
+        drop(writer);
+        home.ledger().rearm(&job, &word(seconds, "seen")).await.unwrap();
+        assert!(!reader.control(&job, &[]).await.unwrap().halted);
+        assert_eq!(reader.job(&job).await.unwrap().unwrap().state, JobState::Active);
+    }
+    assert_eq!(reader.jobs().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_ledger_that_may_only_be_read_is_read() {
+    const TEST: &str = "sqlite::files::a_ledger_that_may_only_be_read_is_read";
+    const LEDGER: &str = "HIGHWATER_TEST_FOREIGN_LEDGER";
+    const NOBODY: u32 = 65534;
+    if let Some(path) = std::env::var_os(LEDGER) {
+        let reader = open(&path, Access::ReadOnly).unwrap();
+        assert_eq!(reader.jobs().await.unwrap().len(), 1);
+        assert!(reader.check().await.unwrap().iter().all(|line| line.ok));
+        assert_eq!(fault(open(&path, Access::ReadWrite)), LedgerFault::Denied);
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        return NotHere("becoming another user needs root".into()).say(TEST);
+    }
+    let home = SqliteHome::new();
+    let world = World::new(&home).await;
+    world.pin(["a"]).await;
+    drop(world);
+    fs::set_permissions(home.directory(), Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(home.path(), Permissions::from_mode(0o644)).unwrap();
+    // The program itself must be where nobody finds it.
+    let program = home.directory().join("test");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let program = Program::new(&program).args(["--exact", TEST, "--nocapture"]).current_dir("/");
+    let ended = program.env(LEDGER, home.path()).user(NOBODY, NOBODY).run(Duration::from_secs(60)).await.unwrap();
+    assert_eq!(ended.code(), Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains("1 passed"), "{}", ended.stdout);
 }
 
 #[tokio::test]
@@ -157,7 +217,7 @@ async fn r05_a_full_disk_stops_the_writing_and_tears_nothing() {
         Err(not_here) => return not_here.say("r05_a_full_disk_stops_the_writing_and_tears_nothing"),
     };
     let path = disk.path().join("ledger.db");
-    let world = World::of_job(std::sync::Arc::new(open(&path, Access::ReadWrite).unwrap()), JOB).await;
+    let world = World::of_job(Arc::new(open(&path, Access::ReadWrite).unwrap()), JOB).await;
     let worklist = world.pin_numbered(3000).await;
     disk.fill().unwrap();
     let mut recorded = 0;
@@ -189,9 +249,9 @@ async fn r05_a_worklist_that_does_not_fit_the_disk_leaves_the_old_one() {
     let path = disk.path().join("ledger.db");
     let in_the_way = disk.path().join("in the way");
     fs::write(&in_the_way, vec![0; 1024 * 1024]).unwrap();
-    let world = World::of_job(std::sync::Arc::new(open(&path, Access::ReadWrite).unwrap()), JOB).await;
+    let world = World::of_job(Arc::new(open(&path, Access::ReadWrite).unwrap()), JOB).await;
     let worklist = world.pin(["a"]).await;
-    world.begin(highwater_engine::ledger::PinMode::Extend).await;
+    world.begin(PinMode::Extend).await;
     let mut batch = 0;
     let full = loop {
         let keys: Vec<String> = (0..1000).map(|n| format!("{batch}-{n}-{}", "x".repeat(100))).collect();
@@ -206,9 +266,9 @@ async fn r05_a_worklist_that_does_not_fit_the_disk_leaves_the_old_one() {
     assert_eq!(world.open_keys(worklist).await, ["a"]);
     // With some room, what the unfinished extension took is given back, and a smaller one fits.
     fs::remove_file(&in_the_way).unwrap();
-    world.begin(highwater_engine::ledger::PinMode::Extend).await;
+    world.begin(PinMode::Extend).await;
     world.append(worklist, ["a", "b"]).await;
-    assert_eq!(world.finish(worklist, highwater_engine::ledger::PinMode::Extend).await.tally.total, 2);
+    assert_eq!(world.finish(worklist, PinMode::Extend).await.tally.total, 2);
     let found = world.items(worklist, &ItemFilter::Keys(vec![ItemKey::new("b").unwrap()])).await;
     assert_eq!(found[0].position, 1);
 }

@@ -65,7 +65,9 @@ fn every_statement_is_used() {
 fn pages_and_outcomes_follow_an_index_and_sort_nothing() {
     let home = SqliteHome::new();
     let db = migrated(&home);
-    let hot = |name: &str| ["plan/", "item/", "standing/", "intent/", "control/"].iter().any(|folder| name.starts_with(folder));
+    let hot = |name: &str| {
+        ["plan/", "item/", "standing/", "intent/", "control/"].iter().any(|folder| name.starts_with(folder))
+    };
     for (name, sql) in statements().into_iter().filter(|(name, _)| hot(name)) {
         let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         // Without values: the plan is the same for all.

@@ -23,11 +23,11 @@ const BYTES_A_MIB: u64 = 1 << 20;
 
 pub(super) async fn check(site: &Site, state: &Path, report: &mut Report) {
     synchronised(site, report).await;
-    space("state", state, report);
+    space(state, report);
     let log = site.config.as_ref().and_then(|config| config.top.log_file.as_deref());
     if let Some(log) = log {
         writable_log(log, report);
-        space("log", log, report);
+        space(log, report);
     }
 }
 
@@ -55,7 +55,7 @@ async fn synchronised(site: &Site, report: &mut Report) {
 }
 
 /// What is left for this user on the disk of a directory, or of the nearest one above it that is there.
-fn space(what: &'static str, directory: &Path, report: &mut Report) {
+fn space(directory: &Path, report: &mut Report) {
     let Some((there, disk)) = directory.ancestors().find_map(|path| Some((path, statvfs(path).ok()?))) else { return };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let found = format!("{} MiB free on the disk of {}", free / BYTES_A_MIB, there.display());
@@ -63,15 +63,15 @@ fn space(what: &'static str, directory: &Path, report: &mut Report) {
     let few_files = disk.f_files > 0 && disk.f_favail < FREE_FILES_MIN;
     if free < FREE_BYTES_MIN {
         report.fix(
-            what,
+            "disk",
             format_args!("{found}, less than {} MiB", FREE_BYTES_MIN / BYTES_A_MIB),
             "free space there, or move the directory",
         );
     } else if few_files {
         let found = format!("only {} more files can be made on the disk of {}", disk.f_favail, there.display());
-        report.fix(what, found, "remove files there, or move the directory");
+        report.fix("disk", found, "remove files there, or move the directory");
     } else {
-        report.ok(what, found);
+        report.ok("disk", found);
     }
 }
 

@@ -132,7 +132,7 @@ impl Place {
         };
         let bare = self.config.is_none() && self.ledger.file_name().is_none_or(|name| name != LEDGER_FILE);
         if bare {
-            return self.check_files(&[self.ledger.clone()], &meta, report);
+            return self.check_files(std::slice::from_ref(&self.ledger), &meta, report);
         }
         let before = report.fixes();
         if let Err(error) = access(state, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
@@ -152,14 +152,8 @@ impl Place {
         let files = files_below(state);
         self.check_files(&files, &meta, report);
         if report.fixes() == before {
-            report.ok(
-                "state",
-                format_args!(
-                    "{}, its {} readable and writable by its owner",
-                    state.display(),
-                    counted(files.len(), "file")
-                ),
-            );
+            let count = counted(files.iter().filter(|path| path.is_file()).count(), "file");
+            report.ok("state", format_args!("{} and the {count} in it are its owner's", state.display()));
         }
     }
 

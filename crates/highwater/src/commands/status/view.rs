@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use highwater_engine::ban::Ban;
-use highwater_engine::clock::since;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{
     Halt, Holder, JobRecord, JobState, Ledger, LedgerResult, Notice, PassRecord, ResourceRecord,
@@ -19,6 +18,7 @@ use serde::Serialize;
 
 use crate::bar;
 use crate::commands::alive::gone;
+use crate::commands::ban::left;
 use crate::config::{Config, JobConfig};
 use crate::site::Site;
 
@@ -264,6 +264,6 @@ impl JobView {
 impl ResourceView {
     /// How long the ban still stands.
     pub(super) fn ban_left(&self, now: Timestamp) -> Duration {
-        self.ban.as_ref().map_or(Duration::ZERO, |ban| since(ban.until, now))
+        self.ban.as_ref().map_or(Duration::ZERO, |ban| left(ban.until, now))
     }
 }

@@ -153,10 +153,15 @@ impl Said<'_> {
             facts.fact("evidence", lines(halt.evidence.trim_end()));
         }
         let name = &self.job.name;
-        let look =
-            if self.view.in_detail { format!("items {name} --outcome review") } else { format!("status {name}") };
-        let rearm = format!("rearm {name} --why …");
-        facts.fact("", format_args!("next: {}, then {}", call(self.site, look), call(self.site, rearm)));
+        let tally = self.job.worklist.as_ref().map(|worklist| worklist.tally).unwrap_or_default();
+        let look = match (self.view.in_detail, tally.review, tally.retry) {
+            (false, ..) => Some(format!("status {name}")),
+            (true, 1.., _) => Some(format!("items {name} --outcome review")),
+            (true, 0, 1..) => Some(format!("items {name} --outcome retry")),
+            (true, 0, 0) => None,
+        };
+        let look = look.map(|look| format!("{}, then ", call(self.site, look))).unwrap_or_default();
+        facts.fact("", format_args!("next: {look}{}", call(self.site, format_args!("rearm {name} --why …"))));
     }
 
     fn running(&self, pass: &PassRecord) -> String {

@@ -1,0 +1,203 @@
+//! One bad call: made, shown as a snapshot, and held against what was there before it. Owns what every error must look like.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use highwater_testkit::not_here::NotHere;
+use nix::unistd::geteuid;
+use tempfile::TempDir;
+
+use super::traces::Traces;
+use crate::rig::{Ended, HIGHWATER, Rig};
+
+/// A user without any rights of their own, and another.
+pub(super) const NOBODY: u32 = 65_534;
+pub(super) const OTHER: u32 = 65_533;
+/// What must never reach a person: a panic, and the way Rust prints a value for its authors.
+const RUST_WORDS: [&str; 9] =
+    ["panicked", "RUST_BACKTRACE", "Error(", "Error {", "Err(", "Some(", "Os {", "kind: ", "SqliteFailure"];
+
+/// What a call may leave behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaves {
+    /// Every file is as it was.
+    Nothing,
+    /// The row of a pass that was refused: every ending has one.
+    Row,
+    /// A pinned worklist and a halt; no item was tried.
+    Halt,
+    /// A pass went on until it failed; what it did is its test's to look at.
+    Work,
+}
+
+/// A call of the built binary.
+pub(super) struct Call<'r> {
+    rig: &'r Rig,
+    command: Command,
+    shown: String,
+    _binary: Option<TempDir>,
+}
+
+/// `highwater ARGS` at the place of `rig`.
+pub(super) fn call<'r>(rig: &'r Rig, args: &[&str]) -> Call<'r> {
+    Call { rig, command: rig.command(args), shown: shown(args), _binary: None }
+}
+
+/// The same as another user, whom only root can become. The binary may lie where others cannot reach it.
+pub(super) fn call_by<'r>(rig: &'r Rig, uid: u32, args: &[&str]) -> Call<'r> {
+    let directory = tempfile::tempdir().unwrap();
+    mode(directory.path(), 0o755);
+    let binary = directory.path().join("highwater");
+    fs::copy(HIGHWATER, &binary).unwrap();
+    let mut command = rig.command_of(&binary, args);
+    command.uid(uid).gid(uid);
+    Call { rig, command, shown: format!("[by {uid}] {}", shown(args)), _binary: Some(directory) }
+}
+
+fn shown(args: &[&str]) -> String {
+    let plain = |word: &str| !word.is_empty() && !word.contains(' ');
+    args.iter().fold("highwater".to_owned(), |line, word| {
+        if plain(word) { format!("{line} {word}") } else { format!("{line} '{word}'") }
+    })
+}
+
+impl Call<'_> {
+    /// With a variable in its environment.
+    pub(super) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self.shown = format!("{name}={value} {}", self.shown);
+        self
+    }
+
+    /// Without a variable.
+    pub(super) fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self.shown = format!("env -u {name} {}", self.shown);
+        self
+    }
+
+    /// In another directory of the place.
+    pub(super) fn within(mut self, directory: &str) -> Self {
+        self.command.current_dir(self.rig.path(directory));
+        self
+    }
+
+    /// Refused with exit 2, and every file is as it was.
+    pub(super) fn is_refused(self, case: &str) -> Ended {
+        self.ends(case, 2, Leaves::Nothing)
+    }
+
+    /// A pass was refused with exit 2: its row is written, and nothing else.
+    pub(super) fn refuses_the_pass(self, case: &str) {
+        self.ends(case, 2, Leaves::Row);
+    }
+
+    /// Failed with exit 1, and every file is as it was.
+    pub(super) fn fails(self, case: &str) {
+        self.ends(case, 1, Leaves::Nothing);
+    }
+
+    /// Makes the call, shows it, and holds it against what was there before.
+    pub(super) fn ends(mut self, case: &str, code: i32, leaves: Leaves) -> Ended {
+        let before = Traces::of(self.rig.dir.path(), leaves);
+        let ended: Ended = self.command.output().unwrap().into();
+        let after = Traces::of(self.rig.dir.path(), leaves);
+        let text = format!("$ {}\nexit {}\n--- stdout\n{}--- stderr\n{}", self.shown, ended.code, ended.stdout, ended.stderr);
+        show(self.rig, case, &text);
+        assert_eq!(ended.code, code, "{case}: {text}");
+        assert_well_told(case, &ended);
+        if leaves != Leaves::Work {
+            before.assert_same(&after, case);
+        }
+        ended
+    }
+}
+
+/// Every error has a next step, and none is told in the words of Rust.
+fn assert_well_told(case: &str, ended: &Ended) {
+    let said = format!("{}{}", ended.stdout, ended.stderr);
+    for word in RUST_WORDS {
+        assert!(!said.contains(word), "{case}: {word:?} reached a person: {said}");
+    }
+    // The parser of the command line has errors of its own.
+    let by_clap = ended.stderr.starts_with("error: ") && ended.stderr.contains("--help");
+    let by_halt = ended.code == 4 && ended.stdout.contains("rearm");
+    let told = ended.stderr.matches("error[HW-").count();
+    let json = ended.stdout.matches("\"next\":\"").count();
+    assert!(by_clap || by_halt || told + json > 0, "{case}: no error is told: {said}");
+    assert_eq!(told, ended.stderr.matches("\n  next: ").count(), "{case}: an error without a next step: {said}");
+}
+
+/// The snapshot of a case, without what differs from call to call.
+fn show(rig: &Rig, case: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    for directory in [rig.dir.path().canonicalize().unwrap(), rig.dir.path().to_owned()] {
+        settings.add_filter(&literal(&directory.display().to_string()), "[DIR]");
+    }
+    settings.add_filter(&format!("@{}\\b", literal(&host)), "@[HOST]");
+    for (what, shown) in [
+        (r"no \[DIR\]/highwater\.toml, .*, no /etc/", "no [DIR]/highwater.toml, …, no /etc/"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
+        (r"\b[0-9a-f]{64}\b", "[SHA256]"),
+        (r"\b[0-9]+(\.[0-9]+)?(ms|µs|us|s)\b; ", "[TOOK]; "),
+        (r#""(lock|plan|prepare|commit|seal)_us":\d+"#, r#""${1}_us":[TOOK]"#),
+        (r#""took":\{[^}]*\}"#, r#""took":[TOOK]"#),
+    ] {
+        settings.add_filter(what, shown);
+    }
+    settings.bind(|| insta::assert_snapshot!(case, text));
+}
+
+/// A text as a pattern that is nothing but it.
+fn literal(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_alphanumeric() { vec![c] } else { vec!['\\', c] }).collect()
+}
+
+/// Gives the whole place to a user, who may call the binary there; `None`, named, where this user cannot give things away.
+pub(super) fn given_to(uid: u32, rig: Rig, test: &str) -> Option<Rig> {
+    if !geteuid().is_root() {
+        NotHere("only root can give a directory to another user".to_owned()).say(test);
+        return None;
+    }
+    give(rig.dir.path(), uid);
+    // Others may pass, down to the binary.
+    mode(rig.dir.path(), 0o755);
+    Some(rig)
+}
+
+fn give(path: &Path, uid: u32) {
+    chown(path, Some(uid), Some(uid)).unwrap();
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            give(&entry.unwrap().path(), uid);
+        }
+    }
+}
+
+/// Sets the mode of a path.
+pub(super) fn mode(path: &Path, to: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(to)).unwrap();
+}
+
+/// Everything below a directory that belongs to root.
+pub(super) fn of_root(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let meta = path.symlink_metadata().unwrap();
+        if meta.uid() == 0 {
+            found.push(path.display().to_string());
+        }
+        if meta.is_dir() {
+            found.extend(of_root(&path));
+        }
+    }
+    found
+}

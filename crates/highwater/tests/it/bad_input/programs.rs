@@ -1,0 +1,52 @@
+//! Commands: one that cannot be named or started.
+
+use super::call::{Leaves, call};
+use crate::rig::Rig;
+
+/// One job over two items.
+fn job(command: &str, more: &str) -> Rig {
+    let rig = Rig::new(&format!(
+        "[job.load]\nkind = \"exec\"\nworklist = \"ids.txt\"\ncommand = {command}\nresources = [\"r\"]\n{more}\n[resource.r]\nlock = \"file:r.lock\"\n"
+    ));
+    rig.list(&["a", "b"]);
+    rig
+}
+
+#[test]
+fn r15_exec_without_what_it_needs() {
+    let rig = Rig::new("");
+    rig.list(&["a"]);
+    call(&rig, &["exec", "--", "true"]).is_refused("exec_no_lock_no_worklist");
+    call(&rig, &["exec", "-w", "ids.txt"]).is_refused("exec_no_command");
+    call(&rig, &["exec", "-w", "ids.txt", "--", ""]).is_refused("exec_empty_command");
+    let homeless = call(&rig, &["exec", "--lock", "x.lock", "--", "true"]).without("HOME").without("XDG_STATE_HOME");
+    homeless.is_refused("exec_no_home_for_its_ledger");
+}
+
+#[test]
+fn r15_a_program_that_cannot_be_started_halts_before_any_item() {
+    for (case, command, more) in [
+        ("program_missing", "[\"./laod\", \"{}\"]", ""),
+        ("program_not_on_the_path", "[\"highwater-no-such-program\"]", ""),
+        ("program_in_no_directory", "[\"true\"]", "directory = \"nowhere\""),
+    ] {
+        let rig = job(command, more);
+        call(&rig, &["run", "load"]).ends(case, 4, Leaves::Halt);
+        call(&rig, &["run", "load"]).ends(&format!("{case}_again"), 4, Leaves::Row);
+    }
+}
+
+#[test]
+fn r15_a_file_that_is_no_program_halts_before_any_item() {
+    let rig = job("[\"./load\"]", "");
+    rig.write("load", "#!/bin/sh\necho >>log\n");
+    call(&rig, &["run", "load"]).ends("program_not_executable", 4, Leaves::Halt);
+}
+
+#[test]
+fn r15_an_interpreter_that_is_missing_halts_before_any_item() {
+    let rig = job("[\"./load\"]", "");
+    rig.script("load", "");
+    rig.write("load", "#!/no/such/interpreter\n");
+    call(&rig, &["run", "load"]).ends("program_without_interpreter", 4, Leaves::Halt);
+}

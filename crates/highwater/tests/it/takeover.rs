@@ -1,0 +1,332 @@
+//! Take-over: a cron-driven wrapper of the old kind is replaced in place, at whatever point it had come to, and the habits
+//! around it go on: the lock, the log, the markers.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::rig::{Ended, Flock, Rig, end, wait_until};
+
+const BOOKS: [&str; 8] = ["emma", "ivanhoe", "walden", "middlemarch", "ulysses?", "dubliners", "dracula", "kim"];
+/// The new line in the crontab.
+const CRON: &str = "highwater run old --cron >>old.log 2>&1";
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/takeover")
+}
+
+/// The example as it lies in the repository: the wrapper has not run yet.
+fn wrapper() -> Rig {
+    let rig = Rig::new("");
+    for name in ["old-wrapper.sh", "load", "books.txt", "highwater.toml"] {
+        std::fs::copy(example().join(name), rig.path(name)).unwrap();
+    }
+    rig
+}
+
+/// The wrapper's own call, as cron made it.
+fn old(rig: &Rig) -> i32 {
+    rig.sh("./old-wrapper.sh").code
+}
+
+/// The wrapper has halted at the fifth book.
+fn halted() -> Rig {
+    let rig = wrapper();
+    assert_eq!([old(&rig), old(&rig), old(&rig)], [3, 4, 4]);
+    assert_eq!(loaded(&rig), BOOKS[..4]);
+    rig
+}
+
+/// The wrapper has loaded everything.
+fn done() -> Rig {
+    let rig = wrapper();
+    rig.write("shelf", "B 12\n");
+    assert_eq!([old(&rig), old(&rig), old(&rig), old(&rig)], [3, 3, 0, 0]);
+    assert_eq!(loaded(&rig), BOOKS);
+    rig
+}
+
+fn loaded(rig: &Rig) -> Vec<String> {
+    rig.read("loaded.txt").lines().map(str::to_owned).collect()
+}
+
+/// One pass: exit code and reason.
+fn pass(rig: &Rig) -> (i32, String) {
+    let ended = rig.run(&["--json", "run", "old"]);
+    let json: Vec<Value> = ended.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let report = json.last().unwrap_or_else(|| panic!("no report: {ended:?}"));
+    (ended.code, report["reason"].as_str().unwrap_or_else(|| panic!("no reason: {ended:?}")).to_owned())
+}
+
+/// The audit trail: act, who, why.
+fn events(rig: &Rig) -> Vec<[String; 3]> {
+    let lines = rig.ok(&["events", "--json"]).stdout;
+    let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    events.map(|event| ["act", "who", "why"].map(|field| event[field].as_str().unwrap_or_default().to_owned())).collect()
+}
+
+fn remove(rig: &Rig, name: &str) {
+    std::fs::remove_file(rig.path(name)).unwrap();
+}
+
+/// The shell blocks of a Markdown page, in order.
+fn blocks(page: &str) -> Vec<String> {
+    let fenced = page.split("```").skip(1).step_by(2);
+    fenced.filter_map(|block| block.strip_prefix("sh\n").map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_page_on_taking_over_works_as_it_is_written() {
+    let rig = wrapper();
+    let page = std::fs::read_to_string(example().join("README.md")).unwrap();
+    let [try_it, check, import, cron, go_on] = blocks(&page).try_into().expect("five blocks to type");
+    let typed = |block: &str| rig.sh(&format!("set -e\n{block}"));
+
+    assert_eq!(rig.sh(&try_it).code, 4);
+    assert_eq!(loaded(&rig), BOOKS[..4]);
+    let checked = typed(&check);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    let imported = typed(&import);
+    assert_eq!(imported.code, 0, "{imported:?}");
+    assert!(imported.stdout.contains("old: halted") && imported.stdout.contains("on which shelf?"), "{imported:?}");
+    assert_eq!(typed(&cron).code, 0);
+    assert_eq!(loaded(&rig), BOOKS[..4], "a halt holds");
+    assert_eq!(typed(&go_on).code, 0);
+    assert_eq!(loaded(&rig), BOOKS);
+    assert!(rig.path(".done").exists() && !rig.path(".halted").exists());
+    assert_eq!(pass(&rig), (0, "already_drained".into()));
+}
+
+#[test]
+fn r04_a_halted_wrapper_is_taken_over_and_deleting_halted_rearms() {
+    let rig = halted();
+    let evidence = rig.read(".halted");
+    let said = rig.ok(&["import", "markers", "."]);
+    assert!(said.stdout.contains("old: halted") && said.stdout.contains("delete"), "{said:?}");
+    let status = rig.ok(&["status", "old"]).stdout;
+    assert!(status.contains("ulysses: on which shelf?"), "the wrapper's own evidence: {status}");
+    for _ in 0..2 {
+        assert_eq!(pass(&rig), (4, "halted".into()));
+    }
+    assert_eq!(loaded(&rig), BOOKS[..4], "nothing is started");
+    assert_eq!(rig.read(".halted"), evidence, "what is there stays as it is");
+
+    rig.write("shelf", "B 12\n");
+    remove(&rig, ".halted");
+    assert_eq!(pass(&rig), (3, "checkpoint".into()));
+    assert_eq!(loaded(&rig), BOOKS[..7], "it goes on where the wrapper stopped");
+    assert!(!rig.path(".done").exists(), "not before it is so");
+    assert_eq!(pass(&rig), (0, "drained".into()));
+    assert_eq!(loaded(&rig), BOOKS);
+
+    let events = events(&rig);
+    let [imported, rearmed] = ["halt", "rearm"].map(|act| events.iter().find(|event| event[0] == act).unwrap());
+    assert_eq!(imported[1], "import");
+    assert_eq!(rearmed[1], "marker");
+    for event in [imported, rearmed] {
+        assert!(event[2].contains(".halted"), "{event:?}");
+    }
+}
+
+#[test]
+fn a_halt_of_the_command_writes_halted_with_why_and_what_was_said() {
+    let rig = wrapper();
+    assert_eq!(pass(&rig), (3, "checkpoint".into()));
+    assert!(!rig.path(".halted").exists() && !rig.path(".done").exists(), "a checkpoint is neither");
+    assert_eq!(pass(&rig), (4, "halted".into()));
+    let text = rig.read(".halted");
+    assert!(text.split(' ').next().is_some_and(|at| at.parse::<Timestamp>().is_ok()), "when: {text}");
+    assert!(text.contains("exit 4") && text.contains("ulysses: on which shelf?"), "why: {text}");
+    // Either way of re-arming takes the file away.
+    rig.write("shelf", "B 12\n");
+    rig.ok(&["rearm", "old", "--why", "it is B 12"]);
+    assert_eq!(pass(&rig), (3, "checkpoint".into()));
+    assert!(!rig.path(".halted").exists());
+}
+
+#[test]
+fn a_second_halt_is_told_in_halted_too() {
+    let rig = halted();
+    rig.ok(&["import", "markers", "."]);
+    rig.script("load", "echo 'no such catalogue' >&2; exit 4");
+    rig.ok(&["rearm", "old", "--why", "it is B 12"]);
+    assert_eq!(pass(&rig), (4, "halted".into()));
+    assert!(rig.read(".halted").contains("no such catalogue"), "not the halt of before: {}", rig.read(".halted"));
+}
+
+#[test]
+fn r03_a_done_wrapper_is_taken_over_and_deleting_done_opens_it_again() {
+    let rig = done();
+    let said = rig.ok(&["import", "markers", "."]);
+    assert!(said.stdout.contains("old: drained"), "{said:?}");
+    assert_eq!(pass(&rig), (0, "already_drained".into()));
+    assert_eq!(loaded(&rig), BOOKS, "nothing is started");
+
+    std::fs::write(rig.path("books.txt"), rig.read("books.txt") + "middlemarch II\n").unwrap();
+    assert_eq!(pass(&rig), (0, "already_drained".into()), "as with the wrapper: .done is there");
+    remove(&rig, ".done");
+    assert_eq!(pass(&rig), (0, "drained".into()));
+    assert_eq!(loaded(&rig)[8..], ["middlemarch II"]);
+    let text = rig.read(".done");
+    assert!(text.split_whitespace().next().is_some_and(|at| at.parse::<Timestamp>().is_ok()), "when: {text:?}");
+    assert_eq!(pass(&rig), (0, "already_drained".into()));
+    let reopened = events(&rig).into_iter().find(|event| event[0] == "reopen").unwrap();
+    assert_eq!(reopened[1], "marker");
+    assert!(reopened[2].contains(".done"), "{reopened:?}");
+}
+
+#[test]
+fn r01_a_wrapper_that_still_runs_keeps_the_pass_out_and_what_it_leaves_is_heeded() {
+    let rig = wrapper();
+    rig.write("shelf", "B 12\n");
+    let load = rig.read("load");
+    rig.script("load", "echo begun >>log; while [ ! -e go ]; do sleep 0.02; done; exit 0");
+    let running = rig.shell("./old-wrapper.sh").spawn().unwrap();
+    rig.wait_for_log(1);
+    assert_eq!(pass(&rig), (3, "lock_held".into()));
+    let nothing = rig.run(&["import", "markers", "."]);
+    assert_eq!(nothing.code, 2, "{nothing:?}");
+    assert!(nothing.stderr.contains(".done") && nothing.stderr.contains(".halted"), "{nothing:?}");
+    rig.write("go", "");
+    assert_eq!(end(running).code, 0);
+    // The wrapper has written .done meanwhile.
+    rig.write("load", &load);
+    assert_eq!(pass(&rig), (0, "already_drained".into()), "{:?}", events(&rig));
+    assert_eq!(loaded(&rig), [] as [&str; 0]);
+}
+
+#[test]
+fn a_wrapper_in_the_middle_needs_no_import() {
+    let rig = wrapper();
+    assert_eq!(old(&rig), 3);
+    rig.write("shelf", "B 12\n");
+    assert_eq!(pass(&rig), (3, "checkpoint".into()));
+    assert_eq!(pass(&rig), (0, "drained".into()));
+    assert_eq!(loaded(&rig), BOOKS, "each once");
+}
+
+#[test]
+fn markers_that_nobody_imported_are_heeded() {
+    let rig = halted();
+    assert_eq!(pass(&rig), (4, "halted".into()));
+    assert_eq!(loaded(&rig), BOOKS[..4]);
+    let rig = done();
+    assert_eq!(pass(&rig), (0, "already_drained".into()));
+}
+
+#[test]
+fn r01_a_script_with_flock_and_a_pass_keep_each_other_out() {
+    let rig = halted();
+    rig.ok(&["import", "markers", "."]);
+    rig.write("shelf", "B 12\n");
+    remove(&rig, ".halted");
+    let script = Flock::hold(&rig.path("books.lock"));
+    assert_eq!(pass(&rig), (3, "lock_held".into()));
+    assert_eq!(loaded(&rig), BOOKS[..4]);
+    drop(script);
+
+    rig.script("load", "echo begun >>log; while [ ! -e go ]; do sleep 0.02; done; exit 3");
+    let running = rig.start(&["run", "old"]);
+    rig.wait_for_log(1);
+    assert_eq!(rig.sh("flock -n books.lock ./load").code, 1, "a script of today finds it held");
+    assert_eq!(old(&rig), 0, "so does the wrapper that somebody forgot in another crontab");
+    assert_eq!(rig.log().len(), 1);
+    rig.write("go", "");
+    assert_eq!(end(running).code, 3);
+}
+
+#[test]
+fn markers_tell_the_truth_as_soon_as_the_lock_is_free() {
+    let rig = wrapper();
+    rig.script("load", "echo begun >>log; while [ ! -e go ]; do sleep 0.02; done");
+    let running = rig.start(&["run", "old"]);
+    rig.wait_for_log(1);
+    // A script that waits for the lock and then looks.
+    let lock = File::open(rig.path("books.lock")).unwrap();
+    let script = std::thread::spawn({
+        let done = rig.path(".done");
+        move || {
+            lock.lock().unwrap();
+            done.exists()
+        }
+    });
+    rig.write("go", "");
+    assert!(script.join().unwrap(), ".done is there before the lock is let go");
+    assert_eq!(end(running).code, 0);
+}
+
+#[test]
+fn the_old_log_goes_on_with_the_output_of_the_command() {
+    let rig = halted();
+    let before = rig.read("old.log");
+    rig.ok(&["import", "markers", "."]);
+    rig.write("shelf", "B 12\n");
+    remove(&rig, ".halted");
+    assert_eq!([rig.sh(CRON).code, rig.sh(CRON).code, rig.sh(CRON).code], [0, 0, 0]);
+    let log = rig.read("old.log");
+    let new = log.strip_prefix(&before).expect("what was there stays");
+    assert_eq!(new, "loaded ulysses\nloaded dubliners\nloaded dracula\nloaded kim\n", "the command alone speaks");
+
+    // What it says on stderr comes there too, and the one line that cron would mail.
+    std::fs::write(rig.path("books.txt"), rig.read("books.txt") + "germinal?\n").unwrap();
+    remove(&rig, "shelf");
+    remove(&rig, ".done");
+    assert_eq!([rig.sh(CRON).code, rig.sh(CRON).code], [0, 0]);
+    let log = rig.read("old.log");
+    let new = log.strip_prefix(&before).unwrap().split_once("kim\n").unwrap().1;
+    let lines: Vec<_> = new.lines().collect();
+    assert!(lines[0].starts_with("germinal: on which shelf?"), "{lines:?}");
+    assert!(lines[1].starts_with("old: halted: the command asked for it (exit 4)"), "{lines:?}");
+    assert_eq!(lines.len(), 2, "once: {lines:?}");
+}
+
+#[test]
+fn markers_may_be_files_with_the_jobs_name() {
+    let rig = wrapper();
+    let config = rig.read("highwater.toml").replace("markers = \".\"", "markers = \"marks/books\"");
+    assert!(config.contains("marks/books"));
+    rig.write("highwater.toml", &config);
+    std::fs::create_dir(rig.path("marks")).unwrap();
+    rig.write("marks/books.halted", "on which shelf?\n");
+    rig.write("marks/music.done", "");
+    let said = rig.ok(&["import", "markers", "marks/books"]);
+    assert!(said.stdout.contains("old: halted"), "{said:?}");
+    assert_eq!(pass(&rig), (4, "halted".into()));
+    remove(&rig, "marks/books.halted");
+    rig.write("shelf", "B 12\n");
+    assert_eq!([pass(&rig).0, pass(&rig).0, pass(&rig).0], [3, 3, 0]);
+    assert!(rig.path("marks/books.done").exists() && rig.path("marks/music.done").exists());
+    remove(&rig, "marks/books.done");
+    assert_eq!(pass(&rig), (0, "drained".into()), "opened again: the command says that nothing is left");
+    assert!(rig.path("marks/books.done").exists());
+    let names: Vec<_> = std::fs::read_dir(rig.path("marks")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+}
+
+#[test]
+fn markers_that_cannot_be_written_are_told_and_change_no_ending() {
+    let rig = wrapper();
+    let config = rig.read("highwater.toml").replace("markers = \".\"", "markers = \"nowhere/books\"");
+    rig.write("highwater.toml", &config);
+    rig.script("load", "exit 0");
+    let said = rig.run(&["run", "old"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.stderr.contains("nowhere/books.done") && said.stderr.contains("note: "), "{said:?}");
+}
+
+#[test]
+fn the_exit_codes_are_the_old_ones() {
+    let rig = wrapper();
+    for (answer, code, again) in [("exit 3", 3, 3), ("exit 4", 4, 4), ("exit 1", 4, 4), ("kill -9 $$", 4, 4), ("exit 0", 0, 0)] {
+        rig.script("load", answer);
+        let ended: Ended = rig.run(&["run", "old"]);
+        assert_eq!(ended.code, code, "{answer}: {ended:?}");
+        assert_eq!(rig.run(&["run", "old"]).code, again, "{answer}, and then");
+        if code == 4 {
+            remove(&rig, ".halted");
+        }
+    }
+}
