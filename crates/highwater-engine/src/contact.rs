@@ -282,16 +282,17 @@ impl Contacts {
     }
 }
 
-/// The HTTP client of passes and notices: rustls, time-outs, a name of its own.
-///
-/// # Errors
-/// When TLS cannot be set up.
-pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
-    // A second call finds the provider installed; that is what is wanted.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .user_agent(concat!("highwater/", env!("CARGO_PKG_VERSION")))
+/// The HTTP client of contacts: rustls, time-outs, a name of its own.
+fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+    http_client_builder()
         .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECS))
         .read_timeout(Duration::from_secs(READ_TIMEOUT_SECS))
         .build()
+}
+
+/// What every HTTP client of ours has: the TLS provider and the name.
+pub(crate) fn http_client_builder() -> reqwest::ClientBuilder {
+    // A second call finds the provider installed; that is what is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().user_agent(concat!("highwater/", env!("CARGO_PKG_VERSION")))
 }

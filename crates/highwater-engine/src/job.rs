@@ -73,27 +73,62 @@ impl From<LedgerError> for Stop {
 
 impl From<LedgerError> for Diagnosis {
     fn from(error: LedgerError) -> Self {
-        let mut message = error.to_string();
-        let mut below = std::error::Error::source(&error);
-        while let Some(cause) = below {
-            message = format!("{message}: {cause}");
-            below = cause.source();
-        }
+        let message = with_causes(&error);
         match error.fault {
-            LedgerFault::Fenced => Self::failure("HW-LED-001", message, "nothing: a newer pass holds the lock and goes on"),
-            LedgerFault::NotThere => Self::refusal("HW-LED-002", message, "look with `highwater items JOB` or `highwater status`"),
+            LedgerFault::Fenced => {
+                Self::failure("HW-LED-001", message, "nothing: a newer pass holds the lock and goes on")
+            }
+            LedgerFault::NotThere => {
+                Self::refusal("HW-LED-002", message, "look with `highwater items JOB` or `highwater status`")
+            }
             LedgerFault::Damaged => Self::failure(
                 "HW-LED-003",
                 message,
                 "stop all passes, move the file away and put the newest good backup from `backups/` in its place (`highwater doctor` names it)",
             ),
-            LedgerFault::Full => Self::failure("HW-LED-004", message, "free space on that disk and call again: nothing is lost"),
-            LedgerFault::Denied => Self::failure("HW-LED-005", message, "make the state directory and the files in it writable for this user (`highwater doctor`)"),
-            LedgerFault::Newer => Self::refusal("HW-LED-006", message, "use the highwater that wrote this ledger, or a newer one"),
-            LedgerFault::Foreign => Self::refusal("HW-LED-007", message, "name another `state-dir`, or move that file away"),
-            LedgerFault::Other => Self::failure("HW-LED-008", message, "call again; if it stays, run `highwater doctor` and report it with this message"),
+            LedgerFault::Full => {
+                Self::failure("HW-LED-004", message, "free space on that disk and call again: nothing is lost")
+            }
+            LedgerFault::Denied => Self::failure(
+                "HW-LED-005",
+                message,
+                "make the state directory and the files in it writable for this user (`highwater doctor`)",
+            ),
+            LedgerFault::Newer => {
+                Self::refusal("HW-LED-006", message, "use the highwater that wrote this ledger, or a newer one")
+            }
+            LedgerFault::Foreign => Self::refusal(
+                "HW-LED-007",
+                message,
+                "use the program that made it, name another `state-dir`, or move that file away",
+            ),
+            LedgerFault::Older => Self::refusal(
+                "HW-LED-009",
+                message,
+                "let a command that writes bring it up to date, such as `highwater run`: it backs the ledger up first",
+            ),
+            LedgerFault::Other => Self::failure(
+                "HW-LED-008",
+                message,
+                "call again; if it stays, run `highwater doctor` and report it with this message",
+            ),
         }
     }
+}
+
+/// An error and what is below it, in one line; SQLite says most things twice.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut below = error.source();
+    while let Some(cause) = below {
+        let text = cause.to_string();
+        let said = text.rsplit(": ").next().unwrap_or_default();
+        if !message.ends_with(said) {
+            message = format!("{message}: {text}");
+        }
+        below = cause.source();
+    }
+    message
 }
 
 /// The smallest thing that is drained.

@@ -37,6 +37,8 @@ pub enum LedgerFault {
     Denied,
     /// A newer program wrote it.
     Newer,
+    /// An older program wrote it, and it was opened to read only.
+    Older,
     /// It is of something else, or its migrations were changed.
     Foreign,
     /// Anything else.

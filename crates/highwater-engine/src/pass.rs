@@ -120,9 +120,10 @@ fn micros(span: Duration) -> u64 {
 
 impl<'e> Pass<'e> {
     fn new(engine: &'e Engine, spec: &'e JobSpec) -> Self {
-        let manners = spec.resources.iter().map(|r| {
-            (r.name.clone(), Manners { pace: r.pace, ban: r.ban, pacer: Arc::clone(&r.pacer) })
-        });
+        let manners = spec
+            .resources
+            .iter()
+            .map(|r| (r.name.clone(), Manners { pace: r.pace, ban: r.ban, pacer: Arc::clone(&r.pacer) }));
         let contacts = Contacts::new(
             spec.name.clone(),
             engine.who.clone(),
@@ -170,7 +171,12 @@ impl<'e> Pass<'e> {
             Err(stop) => self.stopped(stop).await,
         };
         self.notes.append(&mut cx.notes);
-        self.write_end(&ending).await?;
+        if let Err(stop) = self.write_end(&ending).await
+            && ending.reason.exit() != ExitCode::Failed
+        {
+            // Of two failures the first is told.
+            return Err(stop);
+        }
         // Only now are the locks let go: whoever takes them next finds this pass ended.
         drop(cx);
         Ok(ending)
@@ -275,7 +281,8 @@ impl<'e> Pass<'e> {
         if let Some(worklist) = &worklist {
             pin::refuse_changed_if_there(self.engine, &**job, cx, worklist).await?;
         }
-        let message = "nothing to do: it was drained before (`highwater worklist JOB --replace|--extend`, or `retry`, opens it)";
+        let message =
+            "nothing to do: it was drained before (`highwater worklist JOB --replace|--extend`, or `retry`, opens it)";
         Ok(State::End(Ending::new(Reason::AlreadyDrained, message.replace("JOB", &self.spec.handle))))
     }
 
@@ -381,12 +388,16 @@ impl<'e> Pass<'e> {
         {
             let who = Who(format!("pass {}", fence.pass));
             let engine = self.engine;
-            return Err(recorder::halt(&*engine.ledger, &self.spec.name, &who, &engine.clock, why, failing.evidence()).await);
+            return Err(
+                recorder::halt(&*engine.ledger, &self.spec.name, &who, &engine.clock, why, failing.evidence()).await
+            );
         }
         let ending = match stop {
             Some(stop) => self.stopped(stop).await,
             None if whole => Ending::new(Reason::Drained, "drained"),
-            None => Ending::new(Reason::RetryLeft, format!("every open item was tried; {} to be tried again", tally.open())),
+            None => {
+                Ending::new(Reason::RetryLeft, format!("every open item was tried; {} to be tried again", tally.open()))
+            }
         };
         let sealing = self.engine.clock.elapsed();
         let report = self.report_of(&ending);
@@ -499,7 +510,9 @@ impl<'e> Pass<'e> {
             }
         }
         if let Err(stop) = marker::write(self.engine, self.spec, ending.reason).await {
-            self.notes.push(format!("the markers could not be written: {}", self.stopped(stop).await.message));
+            let ending = self.stopped(stop).await;
+            let why = ending.diagnosis.map_or(ending.message, |diagnosis| diagnosis.to_string());
+            self.notes.push(format!("the markers are not what the ledger says: {why}"));
         }
         self.report(ending)
     }

@@ -35,7 +35,7 @@ pub(crate) async fn pin<J: Job>(
     let mut hash = Sha256::new();
     let mut sum = Appended::default();
     {
-        let plan = job.plan(cx.clone());
+        let plan = job.plan(cx.clone()).fuse();
         futures::pin_mut!(plan);
         loop {
             let batch = next_batch::<J>(&mut plan, &mut hash).await?;

@@ -6,7 +6,6 @@
 use std::error::Error;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_engine::clock::{Clock as _, SystemClock};
@@ -31,12 +30,12 @@ async fn main() -> Fallible<()> {
     let items: u64 = arguments.next().ok_or("expected DIRECTORY ITEMS")?.parse()?;
     let clock = SystemClock::new();
     let path = Path::new(&directory).join("figures.db");
-    let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&path, clock.now(), Access::ReadWrite)?);
+    let ledger = SqliteLedger::open(&path, clock.now(), Access::ReadWrite)?;
     let job = JobName::new("figures")?;
-    let fence = begin(&*ledger, &clock, &job).await?;
+    let fence = begin(&ledger, &clock, &job).await?;
 
     let (start, written) = (clock.elapsed(), bytes_written()?);
-    let worklist = pin(&*ledger, &clock, &fence, &job, items).await?;
+    let worklist = pin(&ledger, &clock, &fence, &job, items).await?;
     let took = clock.elapsed() - start;
     println!(
         "pin: {items} items in {took:.2?}, {} B written an item, {} B an item in the file, {} MB of memory at most",
@@ -45,10 +44,18 @@ async fn main() -> Fallible<()> {
         peak_memory_kib()? / 1024,
     );
 
-    drain(&*ledger, &clock, &fence, worklist, items).await?;
+    drain(&ledger, &clock, &fence, worklist, items).await?;
     bare_commits(Path::new(&directory), &clock, items.div_ceil(GROUP_ITEMS))?;
-    reads(&*ledger, &clock, &job, worklist, items).await?;
+    reads(&ledger, &clock, &job, worklist, items).await?;
     println!("memory at most: {} MB", peak_memory_kib()? / 1024);
+    let start = clock.elapsed();
+    let wrong = ledger.check().await?.into_iter().filter(|line| !line.ok).count();
+    println!("check: {:.2?}, {wrong} findings", clock.elapsed() - start);
+    ledger.close().await?;
+    let start = clock.elapsed();
+    let ledger = SqliteLedger::open(&path, clock.now(), Access::ReadWrite)?;
+    ledger.job(&job).await?;
+    println!("open, and read the job: {:.2?}", clock.elapsed() - start);
     Ok(())
 }
 

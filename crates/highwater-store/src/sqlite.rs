@@ -85,8 +85,8 @@ impl SqliteLedger {
     ///
     /// # Errors
     /// With the path: [`LedgerFault::NotThere`] without a file or a directory, [`LedgerFault::Newer`] where a newer program
-    /// wrote it, [`LedgerFault::Foreign`] where it is something else, [`LedgerFault::Damaged`], [`LedgerFault::Denied`],
-    /// [`LedgerFault::Full`].
+    /// wrote it, [`LedgerFault::Older`] where an older one did and it is opened to read, [`LedgerFault::Foreign`] where it is
+    /// something else, [`LedgerFault::Damaged`], [`LedgerFault::Denied`], [`LedgerFault::Full`].
     pub fn open(path: impl AsRef<Path>, now: Timestamp, access: Access) -> LedgerResult<Self> {
         let database = Database::new(path, APPLICATION_ID);
         let backups = backups_of(&database);
@@ -262,10 +262,6 @@ fn refuse_older(database: &Database) -> LedgerResult<()> {
         return Ok(());
     }
     let path = database.path().display();
-    Err(LedgerError::new(
-        LedgerFault::Denied,
-        format!(
-            "ledger {path} is of an older program, and was opened to read only: a command that writes brings it up to date"
-        ),
-    ))
+    let message = format!("ledger {path}: cannot read it: an older program wrote it, expected one that is up to date");
+    Err(LedgerError::new(LedgerFault::Older, message))
 }

@@ -6,6 +6,7 @@
 
 pub mod faulty_http;
 mod keeper;
+mod mount;
 pub mod not_here;
 pub mod postgres;
 pub mod power_loss;

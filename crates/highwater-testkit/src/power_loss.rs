@@ -14,6 +14,7 @@ use nix::unistd::Uid;
 use tempfile::TempDir;
 
 use crate::keeper::Keeper;
+use crate::mount::patiently;
 use crate::not_here::NotHere;
 
 /// Size of the disk; the least that `mkfs.xfs` takes, and sparse.
@@ -105,7 +106,12 @@ impl Disk {
     /// # Errors
     /// The file system could not be shut down.
     pub fn cut_power(&self) -> io::Result<()> {
-        succeed(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(&self.mount))
+        let output = Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(&self.mount).output()?;
+        // `xfs_io` answers 0 to some failures, but says them.
+        if output.status.success() && output.stderr.is_empty() {
+            return Ok(());
+        }
+        Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
     }
 
     /// Mounts the disk again after [`Disk::cut_power`]. Processes that had files open on it must have ended.
@@ -113,8 +119,9 @@ impl Disk {
     /// # Errors
     /// A process still uses the old mount, or the file system does not mount again.
     pub fn restore_power(&self) -> io::Result<()> {
-        succeed(Command::new("umount").arg(&self.mount))?;
-        succeed(Command::new("mount").args(["-t", self.file_system.name(), self.keeper.ready()]).arg(&self.mount))
+        patiently("umount", &[self.mount.as_ref()])?;
+        let (name, device) = (self.file_system.name(), self.keeper.ready());
+        patiently("mount", &["-t".as_ref(), name.as_ref(), device.as_ref(), self.mount.as_ref()])
     }
 
     /// Both at once, for when nobody has a file open: what is on the disk afterwards is what a power cut left.
@@ -125,13 +132,4 @@ impl Disk {
         self.cut_power()?;
         self.restore_power()
     }
-}
-
-fn succeed(command: &mut Command) -> io::Result<()> {
-    let output = command.output()?;
-    // `xfs_io` answers 0 to some failures, but says them.
-    if output.status.success() && output.stderr.is_empty() {
-        return Ok(());
-    }
-    Err(io::Error::other(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim())))
 }

@@ -3,12 +3,12 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use nix::unistd::Uid;
 use tempfile::TempDir;
 
 use crate::keeper::Keeper;
+use crate::mount::patiently;
 use crate::not_here::NotHere;
 
 /// Bytes written at a time when the disk is filled: large first, then to the last byte.
@@ -89,11 +89,7 @@ impl SmallDisk {
     /// A file on it is open for writing.
     pub fn set_read_only(&self, read_only: bool) -> io::Result<()> {
         let access = if read_only { "remount,ro" } else { "remount,rw" };
-        let output = Command::new("mount").args(["-o", access]).arg(self.path()).output()?;
-        if output.status.success() {
-            return Ok(());
-        }
-        Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+        patiently("mount", &["-o".as_ref(), access.as_ref(), self.path().as_ref()])
     }
 
     fn filler(&self) -> PathBuf {

@@ -1,13 +1,12 @@
 //! Progress while a pass runs: a bar on a terminal, quiet lines elsewhere. Owns how figures are drawn; the figures are the
 //! ledger's, the same that `status` shows.
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_engine::clock::SharedClock;
 use highwater_engine::ledger::Ledger;
-use highwater_engine::name::JobName;
+use highwater_engine::name::{JobName, PassId};
 use highwater_engine::progress::{Figures, figures};
 use highwater_engine::spec::JobSpec;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -41,8 +40,10 @@ impl Progress {
         }
         let pace = spec.resources.iter().map(|r| r.pace.delay).max().unwrap_or_default();
         let follow = Follow { ledger, clock, job: spec.name.clone(), budget_items: spec.budget.items, pace };
-        if std::io::stderr().is_terminal() && !output.json {
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+        let target = ProgressDrawTarget::stderr();
+        // A terminal that cannot draw (`TERM=dumb`) gets lines.
+        if !target.is_hidden() && !output.json {
+            let bar = ProgressBar::with_draw_target(Some(0), target);
             bar.set_style(style());
             bar.set_prefix(follow.job.to_string());
             let task = tokio::spawn(follow.draw(bar.clone()));
@@ -87,7 +88,8 @@ pub(crate) fn sentence(figures: &Figures) -> String {
         text.push_str(&format!(", ETA {}", span(eta)));
     }
     if let Some(more) = figures.passes_more {
-        text.push_str(&format!(", then {more} more passes"));
+        let passes = if more == 1 { "pass" } else { "passes" };
+        text.push_str(&format!(", then {more} more {passes}"));
     }
     text
 }
@@ -128,8 +130,10 @@ struct Follow {
 impl Follow {
     async fn figures(&self) -> Option<Figures> {
         // A ledger that cannot be read ends the pass itself, with its own error.
-        let record = self.ledger.job(&self.job).await.ok().flatten()?;
-        record.last_pass.as_ref().filter(|pass| pass.ended_at.is_none())?;
+        let mut record = self.ledger.job(&self.job).await.ok().flatten()?;
+        // Another process that missed the lock may have written a newer row; this pass is the newest without an end.
+        let running = self.ledger.passes_unended(&self.job, PassId(i64::MAX)).await.ok()?;
+        record.last_pass = Some(running.into_iter().max_by_key(|pass| pass.id)?);
         Some(figures(&record, self.clock.now(), self.budget_items, self.pace))
     }
 

@@ -44,9 +44,10 @@ impl Output {
     /// Errors, and the exit code of the worst.
     pub(crate) fn errors(self, errors: &[Diagnosis]) -> ExitCode {
         for error in errors {
-            if self.json {
-                self.json(&serde_json::json!({ "error": error }));
-            } else {
+            // An error that cannot be told where it is looked for is told all the same.
+            if !self.json
+                || printed(&mut anstream::stdout(), &serde_json::json!({ "error": error }).to_string()).is_err()
+            {
                 print(&mut anstream::stderr(), &error.to_string());
             }
         }
@@ -56,5 +57,9 @@ impl Output {
 
 /// A pipe whose reader went away (`| head`) ends the printing, not the work.
 fn print(to: &mut impl Write, text: &str) {
-    let _: io::Result<()> = writeln!(to, "{text}").and_then(|()| to.flush());
+    let _: io::Result<()> = printed(to, text);
+}
+
+fn printed(to: &mut impl Write, text: &str) -> io::Result<()> {
+    writeln!(to, "{text}").and_then(|()| to.flush())
 }

@@ -28,14 +28,23 @@ pub(crate) fn name_of(uid: Uid) -> String {
 /// # Errors
 /// A refusal for another user than the owner; a failure when root cannot drop to it.
 pub(crate) fn become_owner(paths: &[&Path]) -> Result<(), Diagnosis> {
+    // A closed directory hides what is in it, but not whose it is.
+    let mut closed = None;
     for path in paths {
         let meta = match fs::metadata(path) {
             Ok(meta) => meta,
             Err(e) if e.kind() == ErrorKind::NotFound || e.kind() == ErrorKind::NotADirectory => continue,
-            Err(e) if e.kind() == ErrorKind::PermissionDenied => return Err(refusal(path, None)),
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+                closed.get_or_insert(path);
+                continue;
+            }
             Err(e) => {
-                return Err(Diagnosis::failure("HW-OWN-002", format!("cannot be read: {e}"), "mend the path or its disk, and call again")
-                    .in_file(*path));
+                return Err(Diagnosis::failure(
+                    "HW-OWN-002",
+                    format!("cannot be read: {e}"),
+                    "mend the path or its disk, and call again",
+                )
+                .in_file(*path));
             }
         };
         let (owner, group) = (Uid::from_raw(meta.uid()), Gid::from_raw(meta.gid()));
@@ -43,9 +52,13 @@ pub(crate) fn become_owner(paths: &[&Path]) -> Result<(), Diagnosis> {
         if me == owner {
             return Ok(());
         }
-        return if me.is_root() { drop_to(owner, group, path) } else { Err(refusal(path, Some(owner))) };
+        return if me.is_root() {
+            drop_to(owner, group, path)
+        } else {
+            Err(refusal(closed.unwrap_or(path), Some(owner)))
+        };
     }
-    Ok(())
+    closed.map_or(Ok(()), |path| Err(refusal(path, None)))
 }
 
 fn refusal(path: &Path, owner: Option<Uid>) -> Diagnosis {
@@ -63,7 +76,11 @@ fn refusal(path: &Path, owner: Option<Uid>) -> Diagnosis {
 
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 fn drop_to(owner: Uid, group: Gid, path: &Path) -> Result<(), Diagnosis> {

@@ -1,6 +1,7 @@
 //! Where a command works: the configuration or a bare ledger, as whose user, with which ledger. Owns how these are found and
 //! opened; only here and in `wiring` do store, configuration and engine meet.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use highwater_engine::clock::{SharedClock, SystemClock};
 use highwater_engine::contact::StopSignal;
 use highwater_engine::diagnosis::Diagnosis;
-use highwater_engine::ledger::{Ledger, Who, Word};
+use highwater_engine::ledger::{Ledger, LedgerError, LedgerFault, Who, Word};
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::pass::Engine;
 use highwater_store::{Access, SqliteLedger};
@@ -52,11 +53,17 @@ pub(crate) struct Glance {
 /// Every mistake in it, or that there is none.
 pub(crate) fn configuration(global: &Global) -> Result<Config, Vec<Diagnosis>> {
     let environment = Environment::of_process();
-    let flags = Flags { state_dir: global.state_dir.clone(), log_file: global.log_file.clone(), log_format: global.log_format };
+    let flags =
+        Flags { state_dir: global.state_dir.clone(), log_file: global.log_file.clone(), log_format: global.log_format };
     let working = std::env::current_dir().map_err(|e| {
-        vec![Diagnosis::failure("HW-ENV-001", format!("the working directory cannot be read: {e}"), "change to a directory that exists, or name `--config`")]
+        vec![Diagnosis::failure(
+            "HW-ENV-001",
+            format!("the working directory cannot be read: {e}"),
+            "change to a directory that exists, or name `--config`",
+        )]
     })?;
-    let path = config::find(global.config.as_deref(), &environment, &working, Path::new(config::SYSTEM_FILE)).map_err(|e| vec![e])?;
+    let path = config::find(global.config.as_deref(), &environment, &working, Path::new(config::SYSTEM_FILE))
+        .map_err(|e| vec![e])?;
     config::load(&path, &environment, &flags)
 }
 
@@ -119,7 +126,31 @@ impl Site {
         if access == Access::ReadWrite {
             self.make_state_dir()?;
         }
-        Ok(Arc::new(SqliteLedger::open(&self.ledger_path, self.clock.now(), access)?))
+        let opened = SqliteLedger::open(&self.ledger_path, self.clock.now(), access);
+        Ok(Arc::new(opened.map_err(|error| self.with_way_out(error))?))
+    }
+
+    /// What keeps it from being opened, with the way out here: of a damaged one the backup that takes its place (R14).
+    fn with_way_out(&self, error: LedgerError) -> Diagnosis {
+        let path = std::path::absolute(&self.ledger_path).unwrap_or_else(|_| self.ledger_path.clone());
+        let fault = error.fault;
+        let mut told = Diagnosis::from(error);
+        if let Some(rest) = told.message.strip_prefix(&format!("ledger {}: ", path.display())) {
+            told.message = rest.to_owned();
+        }
+        match fault {
+            LedgerFault::Damaged => told.next = match SqliteLedger::newest_good_backup(&path) {
+                Ok(Some(backup)) => format!(
+                    "stop all passes, move the file away and copy the newest backup that is whole to its place: {}",
+                    backup.display()
+                ),
+                _ => "check that this is the ledger; it has no backup that is whole: without it every item is untried"
+                    .to_owned(),
+            },
+            LedgerFault::NotThere => told.next = "make its directory, or correct the path".to_owned(),
+            _ => {}
+        }
+        told.in_file(path)
     }
 
     /// The ledger to look at: where none is there yet, an empty one that goes with the command.
@@ -144,7 +175,11 @@ impl Site {
             return Ok(Glance { ledger: self.ledger(access)?, _scratch: None });
         }
         let scratch = tempfile::tempdir().map_err(|e| {
-            Diagnosis::failure("HW-SIT-004", format!("no temporary directory can be made: {e}"), "free space there, or set `TMPDIR`")
+            Diagnosis::failure(
+                "HW-SIT-004",
+                format!("no temporary directory can be made: {e}"),
+                "free space there, or set `TMPDIR`",
+            )
         })?;
         let ledger = SqliteLedger::open(scratch.path().join(LEDGER_FILE), self.clock.now(), Access::ReadWrite)?;
         Ok(Glance { ledger: Arc::new(ledger), _scratch: Some(scratch) })
@@ -154,8 +189,13 @@ impl Site {
         let Some(config) = &self.config else { return Ok(()) };
         let state = config.state_dir();
         std::fs::DirBuilder::new().mode(STATE_DIR_MODE).recursive(true).create(state).map_err(|e| {
-            Diagnosis::failure("HW-SIT-002", format!("the state directory cannot be made: {e}"), "let this user write there, or name another `state-dir`")
+            let message = match e.kind() {
+                ErrorKind::AlreadyExists => "found a file, expected the state directory".to_owned(),
+                _ => format!("the state directory cannot be made: {e}"),
+            };
+            Diagnosis::failure("HW-SIT-002", message, "let this user write there, or name another `state-dir`")
                 .in_file(state)
+                .at_field("state-dir")
         })
     }
 
@@ -216,8 +256,12 @@ impl Site {
             Some(config) => config.job(name).map(|job| job.name.clone()),
             None => {
                 let names: Vec<_> = known.iter().map(|job| job.name.as_str()).collect();
-                Err(Diagnosis::refusal("HW-SIT-003", format!("found no job {name:?} in this ledger, expected {}", names.join(" or ")), "correct the name")
-                    .in_file(&self.ledger_path))
+                Err(Diagnosis::refusal(
+                    "HW-SIT-003",
+                    format!("found no job {name:?} in this ledger, expected {}", names.join(" or ")),
+                    "correct the name",
+                )
+                .in_file(&self.ledger_path))
             }
         }
     }
@@ -234,8 +278,12 @@ impl Site {
         let found = known.iter().find(|resource| resource.name.as_str() == name);
         found.map(|resource| resource.name.clone()).ok_or_else(|| {
             let names: Vec<_> = known.iter().map(|r| r.name.as_str()).collect();
-            Diagnosis::refusal("HW-SIT-003", format!("found no resource {name:?} in this ledger, expected {}", names.join(" or ")), "correct the name")
-                .in_file(&self.ledger_path)
+            Diagnosis::refusal(
+                "HW-SIT-003",
+                format!("found no resource {name:?} in this ledger, expected {}", names.join(" or ")),
+                "correct the name",
+            )
+            .in_file(&self.ledger_path)
         })
     }
 }

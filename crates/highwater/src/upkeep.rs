@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
 use highwater_store::SqliteLedger;
 
@@ -23,15 +24,19 @@ pub(crate) async fn upkeep(site: &Site, ledger: &Arc<SqliteLedger>, output: Outp
     match ledger.backup_if_due(now).await {
         Ok(Some(path)) => tracing::info!(path = %path.display(), "the ledger was backed up"),
         Ok(None) => {}
-        Err(error) => output.note(format!("warning: the ledger's backup failed: {error}")),
+        Err(error) => output.note(format!("warning: the ledger's backup failed: {}", Diagnosis::from(error).message)),
     }
-    let hours = jiff::SignedDuration::from_hours(HOURS_A_DAY * i64::try_from(keep_days).unwrap_or(i64::MAX / HOURS_A_DAY));
+    let hours =
+        jiff::SignedDuration::from_hours(HOURS_A_DAY * i64::try_from(keep_days).unwrap_or(i64::MAX / HOURS_A_DAY));
     let Ok(before) = now.checked_sub(hours) else { return };
     for _ in 0..PRUNE_BATCHES_MAX {
         match ledger.prune(before, PRUNE_ROWS).await {
             Ok(0) => return,
             Ok(rows) => tracing::info!(rows, "rows older than {keep_days} days were forgotten"),
-            Err(error) => return output.note(format!("warning: old rows could not be forgotten: {error}")),
+            Err(error) => {
+                return output
+                    .note(format!("warning: old rows could not be forgotten: {}", Diagnosis::from(error).message));
+            }
         }
     }
 }

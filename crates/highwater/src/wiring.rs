@@ -130,8 +130,8 @@ pub(crate) fn exec_runner(job: ExecJob) -> Box<dyn Runner> {
 /// Who is told about changes.
 pub(crate) fn notifier(site: &Site) -> Notifier {
     let Some(config) = &site.config else { return Notifier::new(Vec::new()) };
-    // The configuration was checked, so that every entry is a target.
-    Notifier::new(config.notify.iter().filter_map(|entry| Target::new(entry, &config.directory).ok()).collect())
+    let target = |entry| Target::new(entry, &config.directory).expect("invariant: the configuration was checked");
+    Notifier::new(config.notify.iter().map(target).collect())
 }
 
 /// Makes the directories of the locks that the configuration does not name: those in the state directory.

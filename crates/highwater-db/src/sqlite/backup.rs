@@ -92,13 +92,11 @@ impl Backups {
             let error = io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8");
             return Err(Error::from_os(&backup.path, "write", error));
         };
-        source.execute("VACUUM INTO ?1", [target]).map_err(|error| {
-            let at_fault = match error.sqlite_error_code() {
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => self.database.path(),
-                Some(ErrorCode::DiskFull) => &backup.path,
-                _ => &unborn,
-            };
-            Error::from_sqlite(at_fault, error)
+        source.execute("VACUUM INTO ?1", [target]).map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Error::from_sqlite(self.database.path(), error)
+            }
+            _ => Error::from_sqlite_on(&backup.path, &unborn, error),
         })?;
         self.check(&unborn)?;
         sync_file(&unborn)?;
@@ -176,10 +174,10 @@ impl Backups {
     }
 
     /// One backup at a time: whoever holds this knows that every unfinished backup is a dead one's.
-    fn lock(&self) -> Result<File, Error> {
+    fn lock(&self) -> Result<DirectoryLock, Error> {
         let directory = File::open(&self.directory).map_err(|error| Error::from_os(&self.directory, "open", error))?;
         match directory.try_lock() {
-            Ok(()) => Ok(directory),
+            Ok(()) => Ok(DirectoryLock(directory)),
             Err(TryLockError::WouldBlock) => {
                 Err(Error::Busy { path: self.directory.clone(), source: Cause::Os(io::ErrorKind::WouldBlock.into()) })
             }
@@ -228,6 +226,17 @@ impl Backups {
         let stamp = file_name.strip_prefix(&self.name)?.strip_prefix('-')?.strip_suffix(".db")?;
         let taken_at = DateTime::strptime(TIMESTAMP, stamp).ok()?;
         Some(taken_at.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    }
+}
+
+/// A held lock, let go of by name: closing the file would leave it with any child that another thread is just starting.
+struct DirectoryLock(File);
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the lock on the backups cannot be let go of before the file is closed");
+        }
     }
 }
 

@@ -36,11 +36,11 @@ pub(super) fn create(path: &Path, application_id: ApplicationId) -> Result<(), E
 
 fn bear(path: &Path, application_id: ApplicationId) -> Result<(), Error> {
     let (_nursery, unborn) = nursery(path, PURPOSE)?;
-    let connection =
-        Connection::open_with_flags(&unborn, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .map_err(|error| Error::from_sqlite(&unborn, error))?;
-    set_up(&connection, application_id).map_err(|error| Error::from_sqlite(path, error))?;
-    connection.close().map_err(|(_, error)| Error::from_sqlite(path, error))?;
+    let refused = |error| Error::from_sqlite_on(path, &unborn, error);
+    let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&unborn, access).map_err(refused)?;
+    set_up(&connection, application_id).map_err(refused)?;
+    connection.close().map_err(|(_, error)| refused(error))?;
     sync_file(&unborn)?;
     TempPath::try_from_path(&unborn)
         .and_then(|unborn| Ok(unborn.persist_noclobber(path)?))

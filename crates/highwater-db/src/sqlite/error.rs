@@ -162,6 +162,11 @@ impl Error {
     /// Codes that do not say why ("unable to open", "disk I/O error") are looked into on the file system.
     #[must_use]
     pub fn from_sqlite(path: &Path, source: rusqlite::Error) -> Self {
+        Self::from_sqlite_on(path, path, source)
+    }
+
+    /// The same for a file that is to become `path`, and is as yet at `unborn`.
+    pub(super) fn from_sqlite_on(path: &Path, unborn: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         let Some(code) = source.sqlite_error_code() else {
             return Self::Statement { path, source };
@@ -172,7 +177,7 @@ impl Error {
             ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Self::NoAccess { path, source: source.into() },
             ErrorCode::DiskFull => Self::DiskFull { path, source: source.into() },
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy { path, source: source.into() },
-            ErrorCode::CannotOpen | ErrorCode::SystemIoFailure => Self::diagnose(path, source),
+            ErrorCode::CannotOpen | ErrorCode::SystemIoFailure => Self::diagnose(path, unborn, source),
             _ => Self::Statement { path, source },
         }
     }
@@ -203,17 +208,17 @@ impl Error {
     }
 
     /// Asks the file system what SQLite does not tell. The file itself is never opened here (see the module above).
-    fn diagnose(path: PathBuf, source: rusqlite::Error) -> Self {
+    fn diagnose(path: PathBuf, file: &Path, source: rusqlite::Error) -> Self {
         const ACTION: &str = "open, read or write";
-        match fs::metadata(&path) {
+        match fs::metadata(file) {
             Ok(found) if !found.is_file() => return Self::NotADatabase { path, found: "it is not a file" },
             Ok(_) => {}
             Err(error) => return Self::from_os(&path, ACTION, error),
         }
-        if let Err(error) = access(&path, Access::READ_OK | Access::WRITE_OK) {
+        if let Err(error) = access(file, Access::READ_OK | Access::WRITE_OK) {
             return Self::from_os(&path, ACTION, error.into());
         }
-        let directory = directory_of(&path);
+        let directory = directory_of(file);
         if let Err(error) = access(directory, Access::WRITE_OK | Access::EXEC_OK) {
             return Self::from_os(directory, ACTION, error.into());
         }

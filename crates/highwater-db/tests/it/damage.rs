@@ -38,6 +38,17 @@ fn r14_bytes_overwritten_in_the_middle_are_found_and_named() {
 }
 
 #[test]
+fn r14_what_the_check_finds_is_listed() {
+    let scratch = Scratch::with_rows();
+    // The count of free pages, which no statement here looks at.
+    overwrite(scratch.database.path(), 36, 4);
+    let error = quick_check(&scratch.database.read_only().unwrap()).unwrap_err();
+    let Error::Damaged { findings, .. } = &error else { panic!("{error:?}") };
+    assert!(findings.iter().any(|finding| finding.contains("Freelist")), "{findings:?}");
+    assert!(error.to_string().contains("is damaged: "), "{error}");
+}
+
+#[test]
 fn r14_a_file_cut_short_is_found() {
     let scratch = Scratch::with_rows();
     let length = fs::metadata(scratch.database.path()).unwrap().len();

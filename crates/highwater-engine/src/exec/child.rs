@@ -84,6 +84,9 @@ pub(super) enum ChildError {
     /// Its directory is not there.
     #[error("cannot start {program:?}: its directory {} is not there", directory.display())]
     NoDirectory { program: String, directory: PathBuf },
+    /// It is there, and what should run it is not.
+    #[error("cannot start {program:?}: the interpreter that its first line names is not there")]
+    NoInterpreter { program: String },
     /// The kernel does not tell how it ended.
     #[error("cannot tell how process {pid} ended")]
     CannotWait { pid: u32, source: io::Error },
@@ -166,7 +169,8 @@ impl Running {
         let Start { words, directory, env, stdin } = start;
         let (written, arguments) = words.split_first().expect("invariant: a command line has a program");
         let path = env.iter().find(|(name, _)| *name == "PATH").map(|(_, value)| value.as_str());
-        let mut command = Command::new(program::find(written, directory, path));
+        let file = program::find(written, directory, path);
+        let mut command = Command::new(&file);
         command.arg0(written).args(arguments).current_dir(directory).envs(env).process_group(0);
         command.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         command.stdout(match output {
@@ -177,10 +181,13 @@ impl Running {
         let mut child = command.spawn().map_err(|source| {
             let program = written.clone();
             // The same errno would name the program, which is there.
-            if source.kind() == io::ErrorKind::NotFound && !directory.is_dir() {
-                return ChildError::NoDirectory { program, directory: directory.to_owned() };
+            match source.kind() {
+                io::ErrorKind::NotFound if !directory.is_dir() => {
+                    ChildError::NoDirectory { program, directory: directory.to_owned() }
+                }
+                io::ErrorKind::NotFound if file.is_file() => ChildError::NoInterpreter { program },
+                _ => ChildError::CannotStart { program, source },
             }
-            ChildError::CannotStart { program, source }
         })?;
         let pipes = Pipes {
             stdin: child.stdin.take().zip(stdin),

@@ -144,7 +144,7 @@ pub(super) fn not_run(error: ChildError, item: &ItemKey) -> Stop {
         below = cause.source();
     }
     match error {
-        ChildError::CannotStart { .. } | ChildError::NoDirectory { .. } => {
+        ChildError::CannotStart { .. } | ChildError::NoDirectory { .. } | ChildError::NoInterpreter { .. } => {
             Stop::Halt { why: message, evidence: format!("at item {item}; nothing was started") }
         }
         ChildError::CannotWait { .. } => Stop::Fail(Diagnosis::failure(

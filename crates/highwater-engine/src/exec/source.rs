@@ -134,7 +134,7 @@ fn lines(file: File) -> Lines<BufReader<File>> {
 fn missing(error: &io::Error) -> Diagnosis {
     let next = match error.kind() {
         io::ErrorKind::NotFound => {
-            "make the file, or correct `worklist`: a relative path counts from the config file's directory"
+            "make the file, or correct its path: in a configuration a relative one counts from the file's own directory"
         }
         io::ErrorKind::PermissionDenied => "let this user read the file and pass through its directories",
         _ => "make it readable, or name another file in `worklist`",

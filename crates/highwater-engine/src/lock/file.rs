@@ -36,6 +36,13 @@ impl FileLock {
         &self.path
     }
 
+    /// The kind of network file system it lies on, or would be made on: there flock may not keep other hosts out.
+    #[must_use]
+    pub fn network_file_system(&self) -> Option<&'static str> {
+        let there = self.path.ancestors().find_map(|path| File::open(path).ok())?;
+        network_file_system(&there)
+    }
+
     /// Opened without creating first: in a sticky directory the kernel refuses O_CREAT on another user's file.
     fn open(&self) -> io::Result<File> {
         match OpenOptions::new().read(true).open(&self.path) {

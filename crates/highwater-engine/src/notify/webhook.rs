@@ -11,6 +11,7 @@ use reqwest::{Client, StatusCode};
 use super::message::Shaped;
 use super::target::Undelivered;
 use crate::ban::{self, BanRules};
+use crate::contact::http_client_builder;
 use crate::clock::Clock;
 use crate::settings::{HttpUrl, SecretText};
 
@@ -76,8 +77,5 @@ fn header_map(
 
 /// As the client of passes, but for redirects and without time-outs: a delivery has its own.
 fn client() -> Result<Client, reqwest::Error> {
-    // A second call finds the provider installed; that is what is wanted.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let agent = concat!("highwater/", env!("CARGO_PKG_VERSION"));
-    Client::builder().user_agent(agent).redirect(Policy::none()).build()
+    http_client_builder().redirect(Policy::none()).build()
 }

@@ -33,6 +33,8 @@ fn is_zombie(_: Pid) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+
     use super::*;
 
     #[test]
@@ -41,10 +43,11 @@ mod tests {
         let pid = child.id();
         assert!(!gone("here", "here", pid));
         child.kill().unwrap();
+        // Ends once it is dead, and leaves it to be waited for.
+        let id = Pid::from_child(&child);
+        waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
         #[cfg(target_os = "linux")]
-        while runs(pid) {
-            std::thread::yield_now();
-        }
+        assert!(gone("here", "here", pid));
         child.wait().unwrap();
         assert!(gone("here", "here", pid));
         assert!(!gone("here", "there", pid));

@@ -1,5 +1,5 @@
 //! `doctor`: what a pass needs, line by line, each ok or with its fix. Owns the order of the checks and that none of them
-//! makes or changes anything (but for the `-wal` and `-shm` that SQLite keeps beside a database which is read); it ends with
+//! makes or changes anything (but for the `-wal` and `-shm` that SQLite keeps beside a database while it is read); it ends with
 //! exit 2 when a line needs a fix. Works as root, as any user, with a configuration that does not read and with a damaged
 //! ledger: then it says so and checks the rest.
 

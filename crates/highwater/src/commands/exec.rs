@@ -9,8 +9,8 @@ use highwater_engine::breaker::BreakerRules;
 use highwater_engine::budget::Budget;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::exec::ExecJob;
-use highwater_engine::exec::source::WorklistFile;
 use highwater_engine::exec::settings::{ExecSettings, OnUnknown, StdinShape, WorklistFormat};
+use highwater_engine::exec::source::WorklistFile;
 use highwater_engine::ledger::{Ledger, PinMode};
 use highwater_engine::lock::FileLock;
 use highwater_engine::name::{JobName, ResourceName};
@@ -56,7 +56,11 @@ struct Places {
 impl Places {
     fn of(args: &Exec, global: &Global) -> Result<Self, Diagnosis> {
         let directory = std::env::current_dir().map_err(|e| {
-            Diagnosis::failure("HW-ENV-001", format!("the working directory cannot be read: {e}"), "change to a directory that exists")
+            Diagnosis::failure(
+                "HW-ENV-001",
+                format!("the working directory cannot be read: {e}"),
+                "change to a directory that exists",
+            )
         })?;
         let beside = |path: &Path, ending: &str| {
             let mut name = directory.join(path).into_os_string();
@@ -67,8 +71,12 @@ impl Places {
             (Some(lock), _) => directory.join(lock),
             (None, Some(worklist)) => beside(worklist, ".highwater.lock"),
             (None, None) => {
-                return Err(Diagnosis::refusal(codes::NO_LOCK, "found neither a lock nor a worklist; expected at least one", "add `--lock PATH`, or `--worklist FILE`")
-                    .at_field("--lock"));
+                return Err(Diagnosis::refusal(
+                    codes::NO_LOCK,
+                    "found neither a lock nor a worklist; expected at least one",
+                    "add `--lock PATH`, or `--worklist FILE`",
+                )
+                .at_field("--lock"));
             }
         };
         let lock = canonical(&lock);
@@ -83,9 +91,11 @@ impl Places {
 
 /// The path with its directory's real name, so that one lock has one name.
 fn canonical(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| match (path.parent().and_then(|p| p.canonicalize().ok()), path.file_name()) {
-        (Some(parent), Some(name)) => parent.join(name),
-        _ => path.to_owned(),
+    path.canonicalize().unwrap_or_else(|_| {
+        match (path.parent().and_then(|p| p.canonicalize().ok()), path.file_name()) {
+            (Some(parent), Some(name)) => parent.join(name),
+            _ => path.to_owned(),
+        }
     })
 }
 
@@ -103,13 +113,22 @@ fn hash(lock: &Path, command: &[String]) -> String {
 fn state_home() -> Result<PathBuf, Diagnosis> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state"))).ok_or_else(|| {
-        Diagnosis::refusal(codes::NO_HOME, "found neither `XDG_STATE_HOME` nor `HOME`; expected one, for the ledger", "name the ledger: `--ledger FILE`")
+        Diagnosis::refusal(
+            codes::NO_HOME,
+            "found neither `XDG_STATE_HOME` nor `HOME`; expected one, for the ledger",
+            "name the ledger: `--ledger FILE`",
+        )
     })
 }
 
 fn settings(args: &Exec) -> Result<ExecSettings, Diagnosis> {
     let command = CommandLine::new(args.command.iter().cloned()).ok_or_else(|| {
-        Diagnosis::refusal(codes::NO_PROGRAM, "found an empty program name; expected a command", "write the command after `--`").at_field("COMMAND")
+        Diagnosis::refusal(
+            codes::NO_PROGRAM,
+            "found an empty program name; expected a command",
+            "write the command after `--`",
+        )
+        .at_field("COMMAND")
     })?;
     let shown = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
     Ok(ExecSettings {
@@ -139,8 +158,14 @@ async fn passes(args: &Exec, site: Site, places: Places) -> Done {
         && let Some(parent) = places.ledger.parent()
         && args.worklist.is_none()
     {
-        std::fs::create_dir_all(parent)
-            .map_err(|e| one(Diagnosis::failure("HW-SIT-002", format!("the state directory cannot be made: {e}"), "name the ledger: `--ledger FILE`").in_file(parent)))?;
+        std::fs::create_dir_all(parent).map_err(|e| {
+            one(Diagnosis::failure(
+                "HW-SIT-002",
+                format!("the state directory cannot be made: {e}"),
+                "name the ledger: `--ledger FILE`",
+            )
+            .in_file(parent))
+        })?;
     }
     let mut spec = spec(args, &site, &places);
     limit(&mut spec, &args.limits);
@@ -148,7 +173,14 @@ async fn passes(args: &Exec, site: Site, places: Places) -> Done {
     let resources: Vec<_> = spec.resources.iter().map(|r| r.name.clone()).collect();
     let job = |child| -> Box<dyn Runner> {
         let directory = &places.directory;
-        wiring::exec_runner(ExecJob::from_settings(&settings, directory, resources.clone(), spec.recurring, wiring.ledger_id(), child))
+        wiring::exec_runner(ExecJob::from_settings(
+            &settings,
+            directory,
+            resources.clone(),
+            spec.recurring,
+            wiring.ledger_id(),
+            child,
+        ))
     };
     let glance = if args.dry_run { Some(site.ledger_to_read().map_err(one)?) } else { None };
     let ledger = match &glance {
@@ -192,7 +224,8 @@ fn refuse_no_list(settings: &ExecSettings, places: &Places) -> Result<(), Diagno
 }
 
 fn spec(args: &Exec, site: &Site, places: &Places) -> JobSpec {
-    let name = ResourceName::new(format!("lock:{}", places.lock.display())).unwrap_or_else(|_| ResourceName::of_job(&places.job));
+    let name = ResourceName::new(format!("lock:{}", places.lock.display()))
+        .unwrap_or_else(|_| ResourceName::of_job(&places.job));
     let resource = ResourceSpec {
         name,
         lock: Arc::new(FileLock::new(&places.lock, args.allow_network_fs)),

@@ -92,7 +92,8 @@ pub(super) fn refused(site: &Site, job: &JobName, error: LedgerError) -> Diagnos
     if error.fault != LedgerFault::NotThere {
         return error.into();
     }
-    let next = format!("look with {}; a key is written as it stands in the list", call(site, format_args!("items {job}")));
+    let next =
+        format!("look with {}; a key is written as it stands in the list", call(site, format_args!("items {job}")));
     Diagnosis::refusal(codes::UNKNOWN_KEY, format!("{job}: {}", error.message), next).at_field("KEY")
 }
 

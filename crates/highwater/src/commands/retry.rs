@@ -33,7 +33,8 @@ async fn put_back(args: &Retry, site: &Site) -> Result<(), Diagnosis> {
     let ledger = &*glance.ledger;
     let job = job_with_row(site, ledger, &args.job).await?;
     worklist(site, &job, ledger.job(&job).await?)?;
-    let items = ledger.retry_items(&job, &filter, &site.word(&args.why)).await.map_err(|error| refused(site, &job, error))?;
+    let items =
+        ledger.retry_items(&job, &filter, &site.word(&args.why)).await.map_err(|error| refused(site, &job, error))?;
 
     let text = if items == 0 {
         format!(

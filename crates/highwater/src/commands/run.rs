@@ -20,8 +20,8 @@ use crate::config::JobConfig;
 use crate::output::Output;
 use crate::site::Site;
 use crate::wiring::{self, Wiring};
-use highwater_store::Access;
 use crate::{Done, signals, upkeep};
+use highwater_store::Access;
 
 /// First and longest wait between passes that came to nothing, in seconds.
 const WAIT_SECS_MIN: u64 = 1;
@@ -44,11 +44,13 @@ pub(crate) async fn run(args: Run, site: Site) -> Done {
     }
     if args.all && config.jobs.is_empty() {
         // A file that a full disk has emptied must not look like work that is done.
-        return Err(one(
-            Diagnosis::refusal(codes::NO_JOBS, "found no job, expected at least one `[job.NAME]`", "add one; `highwater init DIR` writes one to copy")
-                .in_file(&config.file)
-                .at_field("--all"),
-        ));
+        return Err(one(Diagnosis::refusal(
+            codes::NO_JOBS,
+            "found no job, expected at least one `[job.NAME]`",
+            "add one; `highwater init DIR` writes one to copy",
+        )
+        .in_file(&config.file)
+        .at_field("--all")));
     }
     let output = Output { quiet: site.output.quiet || args.cron, ..site.output };
     let glance = if args.dry_run { Some(site.ledger_to_read().map_err(one)?) } else { None };
@@ -61,7 +63,8 @@ pub(crate) async fn run(args: Run, site: Site) -> Done {
     let wiring = Wiring::new(&site);
     let mut worst = ExitCode::Drained;
     for job in chosen {
-        let passes = Passes { site: &site, engine: &engine, notifier: wiring::notifier(&site), output, cron: args.cron };
+        let passes =
+            Passes { site: &site, engine: &engine, notifier: wiring::notifier(&site), output, cron: args.cron };
         let report = if args.dry_run {
             let (runner, spec) = wiring.runner(config, job, ChildOutput::Inherit).map_err(one)?;
             let report = runner.rehearse(&engine, &spec).await;
@@ -105,13 +108,20 @@ impl Passes<'_> {
         let (_, mut spec) = wiring.runner(config, job, ChildOutput::Inherit)?;
         limit(&mut spec, &args.limits);
         wiring::make_lock_dirs(config, job)?;
-        let progress = Progress::follow(Arc::clone(&self.engine.ledger), Arc::clone(&self.site.clock), &spec, self.output);
+        let progress =
+            Progress::follow(Arc::clone(&self.engine.ledger), Arc::clone(&self.site.clock), &spec, self.output);
         let (runner, _) = wiring.runner(config, job, super::child_output(&progress, self.output))?;
         Ok(self.until(&*runner, &spec, args.until_drained, progress).await)
     }
 
     /// One pass, or passes until one says that another would not help.
-    pub(crate) async fn until(&self, runner: &dyn Runner, spec: &JobSpec, until_drained: bool, mut progress: Progress) -> PassReport {
+    pub(crate) async fn until(
+        &self,
+        runner: &dyn Runner,
+        spec: &JobSpec,
+        until_drained: bool,
+        mut progress: Progress,
+    ) -> PassReport {
         let mut idle = 0;
         loop {
             let mut report = runner.run(self.engine, spec, Mode::Run).await;
@@ -132,7 +142,8 @@ impl Passes<'_> {
                 return report;
             }
             if progress.bar().is_none() {
-                progress = Progress::follow(Arc::clone(&self.engine.ledger), Arc::clone(&self.site.clock), spec, self.output);
+                progress =
+                    Progress::follow(Arc::clone(&self.engine.ledger), Arc::clone(&self.site.clock), spec, self.output);
             }
         }
     }
@@ -207,7 +218,8 @@ pub(crate) fn sentence(report: &PassReport) -> String {
         (report.counts.review, "review"),
         (report.counts.retry, "retry"),
     ];
-    let counts: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", grouped(*n))).collect();
+    let counts: Vec<_> =
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", grouped(*n))).collect();
     if !counts.is_empty() {
         text.push_str(&format!("; this pass: {} in {}", counts.join(", "), span(report.took)));
     }

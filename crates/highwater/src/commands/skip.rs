@@ -31,7 +31,8 @@ async fn skipped(args: &Skip, site: &Site) -> Result<(), Diagnosis> {
     let ledger = &*glance.ledger;
     let job = job_with_row(site, ledger, &args.job).await?;
     worklist(site, &job, ledger.job(&job).await?)?;
-    let items = ledger.skip_items(&job, &keys, &site.word(&args.why)).await.map_err(|error| refused(site, &job, error))?;
+    let items =
+        ledger.skip_items(&job, &keys, &site.word(&args.why)).await.map_err(|error| refused(site, &job, error))?;
 
     let stand = u64::try_from(keys.len()).unwrap_or(u64::MAX).saturating_sub(items);
     let mut text =

@@ -1,9 +1,17 @@
 //! What the binary and the house as a whole must do: one integration binary, one module a subject.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 mod bad_input;
+mod beside;
 mod commands;
 mod endings;
+mod exec_as_pass;
+mod exec_at_scale;
 mod house;
+mod inside;
+mod killed;
+mod power_loss;
 mod riders;
 mod rig;
 mod takeover;

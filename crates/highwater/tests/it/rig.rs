@@ -2,6 +2,7 @@
 //! read off it.
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -150,6 +151,11 @@ impl Rig {
         self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// The same, to be killed.
+    pub(crate) fn doom(&self, args: &[&str]) -> Doomed {
+        Doomed(Some(self.start(args)))
+    }
+
     /// Waits until `log` has so many lines.
     pub(crate) fn wait_for_log(&self, lines: usize) {
         wait_until(&format!("{lines} lines in the log"), || self.log().len() >= lines);
@@ -185,6 +191,58 @@ pub(crate) fn wait_until(what: &str, so: impl Fn() -> bool) {
 #[expect(clippy::disallowed_methods, reason = "a test that waits for another process")]
 fn nap() {
     std::thread::sleep(LOOK_EVERY);
+}
+
+/// Waits so long, whatever happens: for a moment that nothing announces.
+#[expect(clippy::disallowed_methods, reason = "a test that kills another process at any moment")]
+pub(crate) fn pause(span: Duration) {
+    std::thread::sleep(span);
+}
+
+/// A call that is killed at a moment of the test's choosing, and with the test where that fails.
+pub(crate) struct Doomed(Option<Child>);
+
+impl Doomed {
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.as_ref().map_or(0, Child::id)
+    }
+
+    /// Whether it has not ended by itself.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.0.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
+    /// `kill -9` of the program alone: its commands live on. False where it had ended before.
+    pub(crate) fn kill_9(mut self) -> bool {
+        let mut child = self.0.take().expect("invariant: only its end takes it");
+        child.kill().unwrap();
+        child.wait().unwrap().signal() == Some(9)
+    }
+
+    /// Its end, by itself.
+    pub(crate) fn end(mut self) -> Ended {
+        end(self.0.take().expect("invariant: only its end takes it"))
+    }
+}
+
+impl Drop for Doomed {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Names the seed that a test is to be repeated with.
+const SEED_VARIABLE: &str = "HIGHWATER_SEED";
+
+/// Chance, with its seed on standard error.
+pub(crate) fn dice(test: &str) -> fastrand::Rng {
+    let given = std::env::var(SEED_VARIABLE).ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| fastrand::u64(..));
+    eprintln!("{test}: {SEED_VARIABLE}={seed} repeats it");
+    fastrand::Rng::with_seed(seed)
 }
 
 /// Sends a signal to a process of ours.

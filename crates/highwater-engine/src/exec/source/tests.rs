@@ -273,7 +273,7 @@ fn r15_what_is_no_file_of_items_is_refused() {
     };
     assert_snapshot!(refused(&list.dir.path().join("none")), @"
     error[HW-WRK-010]: none: the worklist cannot be opened: No such file or directory (os error 2)
-      next: make the file, or correct `worklist`: a relative path counts from the config file's directory
+      next: make the file, or correct its path: in a configuration a relative one counts from the file's own directory
     ");
     assert_snapshot!(refused(list.dir.path()).replace(&list.dir.path().display().to_string(), "DIR"), @"
     error[HW-WRK-010]: DIR: it is a directory, expected a file of items

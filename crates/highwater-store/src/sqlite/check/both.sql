@@ -1,4 +1,5 @@
+-- CROSS JOIN keeps the order of the tables: the other way round it would read the second one for each row of the first.
 SELECT count(*)
 FROM untried AS u
-JOIN standing AS s ON s.worklist = u.worklist AND s.position = u.position
+CROSS JOIN standing AS s ON s.worklist = u.worklist AND s.position = u.position
 WHERE u.worklist = ?1

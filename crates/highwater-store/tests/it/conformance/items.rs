@@ -45,8 +45,9 @@ pub(crate) async fn items_are_listed_in_pages_without_gaps(home: &dyn Home) {
     let worklist = world.pin_numbered(ITEMS).await;
     let kinds = [Done, Review, Failed, Deferred];
     // In a stride that meets every position once, so that the two orders differ.
-    let entries =
-        (0..ITEMS).filter(|n| !n.is_multiple_of(5)).map(|n| entry(n * 7 % ITEMS, kinds[usize::try_from(n % 4).unwrap()]));
+    let entries = (0..ITEMS)
+        .filter(|n| !n.is_multiple_of(5))
+        .map(|n| entry(n * 7 % ITEMS, kinds[usize::try_from(n % 4).unwrap()]));
     world.record(worklist, entries.collect()).await;
     for filter in
         [ItemFilter::All, ItemFilter::Open, ItemFilter::Outcome("retry".into()), ItemFilter::Outcome("done".into())]

@@ -96,6 +96,16 @@ fn r15_a_ledger_that_cannot_be_opened_is_refused_with_its_path() {
     }
 }
 
+#[test]
+fn an_older_ledger_is_not_read_as_if_it_were_up_to_date() {
+    let home = SqliteHome::new();
+    drop(home.ledger());
+    home.raw().execute("DELETE FROM schema_migration", []).unwrap();
+    let error = open(home.path(), Access::ReadOnly).unwrap_err();
+    assert_eq!(error.fault, LedgerFault::Older);
+    assert!(error.message.contains("ledger.db"), "{error}");
+}
+
 #[tokio::test]
 async fn one_who_only_reads_creates_and_writes_nothing() {
     let home = SqliteHome::new();

@@ -47,10 +47,7 @@ impl Place {
             None => Self::configured(global, report)?,
         };
         let directory = place.config.as_ref().map_or(place.state.as_path(), |config| &config.directory).to_owned();
-        // A ledger that this user may not even see leaves its directory to say whose it is.
-        let unseen = fs::metadata(&place.ledger).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
-        let ledger = if unseen { &place.state } else { &place.ledger };
-        place.is_owner = match owner::become_owner(&[ledger, &place.state, &directory]) {
+        place.is_owner = match owner::become_owner(&[&place.ledger, &place.state, &directory]) {
             Ok(()) => true,
             Err(error) => {
                 report.error("owner", &error);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use highwater_testkit::not_here::NotHere;
@@ -17,8 +17,8 @@ use crate::rig::{Ended, HIGHWATER, Rig};
 pub(super) const NOBODY: u32 = 65_534;
 pub(super) const OTHER: u32 = 65_533;
 /// What must never reach a person: a panic, and the way Rust prints a value for its authors.
-const RUST_WORDS: [&str; 9] =
-    ["panicked", "RUST_BACKTRACE", "Error(", "Error {", "Err(", "Some(", "Os {", "kind: ", "SqliteFailure"];
+const RUST_WORDS: [&str; 8] =
+    ["panicked", "RUST_BACKTRACE", "Error(", "Error {", "Err(", "Some(", "Os {", "SqliteFailure"];
 
 /// What a call may leave behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +38,13 @@ pub(super) struct Call<'r> {
     rig: &'r Rig,
     command: Command,
     shown: String,
+    places: Vec<(PathBuf, &'static str)>,
     _binary: Option<TempDir>,
 }
 
 /// `highwater ARGS` at the place of `rig`.
 pub(super) fn call<'r>(rig: &'r Rig, args: &[&str]) -> Call<'r> {
-    Call { rig, command: rig.command(args), shown: shown(args), _binary: None }
+    Call { rig, command: rig.command(args), shown: shown(args), places: Vec::new(), _binary: None }
 }
 
 /// The same as another user, whom only root can become. The binary may lie where others cannot reach it.
@@ -54,7 +55,20 @@ pub(super) fn call_by<'r>(rig: &'r Rig, uid: u32, args: &[&str]) -> Call<'r> {
     fs::copy(HIGHWATER, &binary).unwrap();
     let mut command = rig.command_of(&binary, args);
     command.uid(uid).gid(uid);
-    Call { rig, command, shown: format!("[by {uid}] {}", shown(args)), _binary: Some(directory) }
+    Call { rig, command, shown: shown(args), places: Vec::new(), _binary: Some(directory) }
+}
+
+/// A place for a user without rights: root's rights would hide what is wrong. As root it is given to nobody.
+pub(super) fn unprivileged(rig: &Rig) {
+    if geteuid().is_root() {
+        give(rig.dir.path(), NOBODY);
+        mode(rig.dir.path(), 0o755);
+    }
+}
+
+/// The same call by the user whom [`unprivileged`] gave the place to.
+pub(super) fn call_unprivileged<'r>(rig: &'r Rig, args: &[&str]) -> Call<'r> {
+    if geteuid().is_root() { call_by(rig, NOBODY, args) } else { call(rig, args) }
 }
 
 fn shown(args: &[&str]) -> String {
@@ -79,14 +93,22 @@ impl Call<'_> {
         self
     }
 
-    /// In another directory of the place.
-    pub(super) fn within(mut self, directory: &str) -> Self {
-        self.command.current_dir(self.rig.path(directory));
+    /// With what it prints going to a file.
+    pub(super) fn into_file(mut self, file: &str) -> Self {
+        self.command.stdout(fs::OpenOptions::new().write(true).open(file).unwrap());
+        self.shown = format!("{} >{file}", self.shown);
+        self
+    }
+
+    /// With another place than the rig's, and its name in the snapshot; what is in it must stay as it is, too.
+    pub(super) fn beside(mut self, place: &Path, name: &'static str) -> Self {
+        self.shown = self.shown.replace(&place.display().to_string(), name);
+        self.places.push((place.to_owned(), name));
         self
     }
 
     /// Refused with exit 2, and every file is as it was.
-    pub(super) fn is_refused(self, case: &str) -> Ended {
+    pub(super) fn refused(self, case: &str) -> Ended {
         self.ends(case, 2, Leaves::Nothing)
     }
 
@@ -102,17 +124,49 @@ impl Call<'_> {
 
     /// Makes the call, shows it, and holds it against what was there before.
     pub(super) fn ends(mut self, case: &str, code: i32, leaves: Leaves) -> Ended {
-        let before = Traces::of(self.rig.dir.path(), leaves);
+        let before = self.traces(leaves);
         let ended: Ended = self.command.output().unwrap().into();
-        let after = Traces::of(self.rig.dir.path(), leaves);
-        let text = format!("$ {}\nexit {}\n--- stdout\n{}--- stderr\n{}", self.shown, ended.code, ended.stdout, ended.stderr);
-        show(self.rig, case, &text);
+        let after = self.traces(leaves);
+        let text =
+            format!("$ {}\nexit {}\n--- stdout\n{}--- stderr\n{}", self.shown, ended.code, ended.stdout, ended.stderr);
+        self.show(case, &text);
         assert_eq!(ended.code, code, "{case}: {text}");
         assert_well_told(case, &ended);
-        if leaves != Leaves::Work {
-            before.assert_same(&after, case);
-        }
+        before.assert_same(&after, case);
         ended
+    }
+
+    fn traces(&self, leaves: Leaves) -> Traces {
+        let places = self.places.iter().map(|(place, _)| &**place);
+        Traces::of(places.chain([self.rig.dir.path()]), leaves)
+    }
+
+    /// The snapshot of a case, without what differs from call to call.
+    fn show(&self, case: &str, text: &str) {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("snapshots");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let own = self.rig.dir.path();
+        let real = own.canonicalize().unwrap();
+        let places =
+            self.places.iter().map(|(place, name)| (&**place, *name)).chain([(&*real, "[DIR]"), (own, "[DIR]")]);
+        for (place, name) in places {
+            settings.add_filter(&literal(&place.display().to_string()), name);
+        }
+        settings.add_filter(&format!("@{}\\b", literal(&host)), "@[HOST]");
+        for (what, shown) in [
+            (r"no \[DIR\]/highwater\.toml, .*, no /etc/", "no [DIR]/highwater.toml, …, no /etc/"),
+            (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
+            (r"\b[0-9a-f]{64}\b", "[SHA256]"),
+            (r"\b\d+ done in [^;]+; \d+ of ", "[N] done in [TOOK]; [N] of "),
+            (r"\.ledger\.db\.new-\w+", ".ledger.db.new-[RANDOM]"),
+            (r"\d{8}T\d{6}Z\.db", "[TIME].db"),
+        ] {
+            settings.add_filter(what, shown);
+        }
+        settings.bind(|| insta::assert_snapshot!(case, text));
     }
 }
 
@@ -129,30 +183,6 @@ fn assert_well_told(case: &str, ended: &Ended) {
     let json = ended.stdout.matches("\"next\":\"").count();
     assert!(by_clap || by_halt || told + json > 0, "{case}: no error is told: {said}");
     assert_eq!(told, ended.stderr.matches("\n  next: ").count(), "{case}: an error without a next step: {said}");
-}
-
-/// The snapshot of a case, without what differs from call to call.
-fn show(rig: &Rig, case: &str, text: &str) {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("snapshots");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    for directory in [rig.dir.path().canonicalize().unwrap(), rig.dir.path().to_owned()] {
-        settings.add_filter(&literal(&directory.display().to_string()), "[DIR]");
-    }
-    settings.add_filter(&format!("@{}\\b", literal(&host)), "@[HOST]");
-    for (what, shown) in [
-        (r"no \[DIR\]/highwater\.toml, .*, no /etc/", "no [DIR]/highwater.toml, …, no /etc/"),
-        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
-        (r"\b[0-9a-f]{64}\b", "[SHA256]"),
-        (r"\b[0-9]+(\.[0-9]+)?(ms|µs|us|s)\b; ", "[TOOK]; "),
-        (r#""(lock|plan|prepare|commit|seal)_us":\d+"#, r#""${1}_us":[TOOK]"#),
-        (r#""took":\{[^}]*\}"#, r#""took":[TOOK]"#),
-    ] {
-        settings.add_filter(what, shown);
-    }
-    settings.bind(|| insta::assert_snapshot!(case, text));
 }
 
 /// A text as a pattern that is nothing but it.

@@ -12,26 +12,26 @@ const JOB: &str = "[job.load]\nkind = \"exec\"\ncommand = [\"./load\"]\n";
 fn refused(case: &str, config: &str) {
     let rig = Rig::new(config);
     rig.script("load", "echo >>log");
-    call(&rig, &["run", "--all"]).is_refused(case);
+    call(&rig, &["run", "--all"]).refused(case);
 }
 
 #[test]
 fn r15_a_configuration_that_is_not_there() {
     let rig = Rig::new(JOB);
-    call(&rig, &["run", "--all", "--config", "nowhere.toml"]).is_refused("config_missing");
-    call(&rig, &["run", "--all"]).env("HIGHWATER_CONFIG", "nowhere.toml").is_refused("config_missing_by_variable");
+    call(&rig, &["run", "--all", "--config", "nowhere.toml"]).refused("config_missing");
+    call(&rig, &["run", "--all"]).env("HIGHWATER_CONFIG", "nowhere.toml").refused("config_missing_by_variable");
     std::fs::remove_file(rig.path("highwater.toml")).unwrap();
-    call(&rig, &["run", "--all"]).is_refused("config_none_found");
+    call(&rig, &["run", "--all"]).refused("config_none_found");
 }
 
 #[test]
 fn r15_a_configuration_that_is_no_file_of_text() {
     let rig = Rig::new(JOB);
-    call(&rig, &["run", "--all", "--config", "."]).is_refused("config_a_directory");
+    call(&rig, &["run", "--all", "--config", "."]).refused("config_a_directory");
     std::fs::write(rig.path("highwater.toml"), b"[job.load]\nkind = \"ex\xE9c\"\n").unwrap();
-    call(&rig, &["run", "--all"]).is_refused("config_not_utf8");
+    call(&rig, &["run", "--all"]).refused("config_not_utf8");
     rig.write("highwater.toml", &"# a worklist, by mistake\n".repeat(50_000));
-    call(&rig, &["run", "--all"]).is_refused("config_too_large");
+    call(&rig, &["run", "--all"]).refused("config_too_large");
 }
 
 #[test]
@@ -68,28 +68,32 @@ fn r15_a_value_that_does_not_fit() {
 #[test]
 fn r15_a_variable_that_is_not_set_and_a_secret_that_does_not_fit() {
     let rig = Rig::new(&format!("{JOB}env = {{ TOKEN = \"${{HW_TEST_TOKEN}}\" }}\n"));
-    call(&rig, &["run", "--all"]).without("HW_TEST_TOKEN").is_refused("config_variable_not_set");
+    call(&rig, &["run", "--all"]).without("HW_TEST_TOKEN").refused("config_variable_not_set");
     let rig = Rig::new(&format!("{JOB}timeout = \"${{HW_TEST_TOKEN}}\"\n"));
-    let said = call(&rig, &["run", "--all"]).env("HW_TEST_TOKEN", "hunter2").is_refused("config_secret_that_does_not_fit");
+    let said = call(&rig, &["run", "--all"]).env("HW_TEST_TOKEN", "hunter2").refused("config_secret_that_does_not_fit");
     assert!(!format!("{}{}", said.stdout, said.stderr).contains("hunter2"), "a secret is never printed: {said:?}");
     let rig = Rig::new(JOB);
-    call(&rig, &["run", "--all"]).env("HIGHWATER_LOG_FORMAT", "xml").is_refused("config_variable_of_its_own_that_does_not_fit");
+    call(&rig, &["run", "--all"])
+        .env("HIGHWATER_LOG_FORMAT", "xml")
+        .refused("config_variable_of_its_own_that_does_not_fit");
 }
 
 #[test]
 fn r15_two_resources_with_one_lock() {
     let config = |second: &str| {
-        format!("{JOB}resources = [\"r\", \"s\"]\n\n[resource.r]\nlock = \"file:r.lock\"\n\n[resource.s]\nlock = \"file:{second}\"\n")
+        format!(
+            "{JOB}resources = [\"r\", \"s\"]\n\n[resource.r]\nlock = \"file:r.lock\"\n\n[resource.s]\nlock = \"file:{second}\"\n"
+        )
     };
     let rig = Rig::new(&config("./r.lock"));
-    call(&rig, &["run", "--all"]).is_refused("config_one_lock_by_path");
+    call(&rig, &["run", "--all"]).refused("config_one_lock_by_path");
     rig.write("highwater.toml", &config("s.lock"));
     symlink("r.lock", rig.path("s.lock")).unwrap();
-    call(&rig, &["run", "--all"]).is_refused("config_one_lock_by_symbolic_link");
+    call(&rig, &["run", "--all"]).refused("config_one_lock_by_symbolic_link");
     std::fs::remove_file(rig.path("s.lock")).unwrap();
     rig.write("r.lock", "");
     std::fs::hard_link(rig.path("r.lock"), rig.path("s.lock")).unwrap();
-    call(&rig, &["run", "--all"]).is_refused("config_one_lock_by_hard_link");
+    call(&rig, &["run", "--all"]).refused("config_one_lock_by_hard_link");
 }
 
 #[test]

@@ -91,11 +91,15 @@ fn r06_a_list_that_changed_under_its_pin() {
 fn r15_a_list_of_exec_without_a_configuration() {
     let rig = Rig::new("");
     rig.script("load", OK);
-    call(&rig, &["exec", "-w", "nowhere.txt", "--", "./load"]).is_refused("exec_list_missing");
-    call(&rig, &["exec", "-w", "no/where.txt", "--", "./load"]).is_refused("exec_list_in_no_directory");
-    call(&rig, &["exec", "-w", "-", "--", "./load"]).is_refused("exec_list_is_stdin");
-    call(&rig, &["exec", "-w", ".", "--", "./load"]).is_refused("exec_list_a_directory");
+    call(&rig, &["exec", "-w", "nowhere.txt", "--", "./load"]).refused("exec_list_missing");
+    call(&rig, &["exec", "-w", "no/where.txt", "--", "./load"]).refused("exec_list_in_no_directory");
+    call(&rig, &["exec", "-w", "-", "--", "./load"]).refused("exec_list_is_stdin");
+    call(&rig, &["exec", "-w", ".", "--", "./load"]).refused("exec_list_a_directory");
     rig.write("ids.csv", "id,title\n1,Emma\n2\n");
     call(&rig, &["exec", "-w", "ids.csv", "--", "./load"]).refuses_the_pass("exec_list_ragged");
-    call(&rig, &["exec", "-w", "ids.csv", "--dry-run", "--", "./load"]).ends("exec_dry_run_of_a_ragged_list", 2, Leaves::Nothing);
+    call(&rig, &["exec", "-w", "ids.csv", "--dry-run", "--", "./load"]).ends(
+        "exec_dry_run_of_a_ragged_list",
+        2,
+        Leaves::Nothing,
+    );
 }

@@ -16,11 +16,13 @@ fn job(command: &str, more: &str) -> Rig {
 fn r15_exec_without_what_it_needs() {
     let rig = Rig::new("");
     rig.list(&["a"]);
-    call(&rig, &["exec", "--", "true"]).is_refused("exec_no_lock_no_worklist");
-    call(&rig, &["exec", "-w", "ids.txt"]).is_refused("exec_no_command");
-    call(&rig, &["exec", "-w", "ids.txt", "--", ""]).is_refused("exec_empty_command");
+    call(&rig, &["exec", "--", "true"]).refused("exec_no_lock_no_worklist");
+    call(&rig, &["exec", "-w", "ids.txt"]).refused("exec_no_command");
+    call(&rig, &["exec", "-w", "ids.txt", "--", ""]).refused("exec_empty_command");
+    call(&rig, &["exec", "-w", "ids.txt", "--ledger", "no/where.db", "--", "true"])
+        .refused("exec_ledger_in_no_directory");
     let homeless = call(&rig, &["exec", "--lock", "x.lock", "--", "true"]).without("HOME").without("XDG_STATE_HOME");
-    homeless.is_refused("exec_no_home_for_its_ledger");
+    homeless.refused("exec_no_home_for_its_ledger");
 }
 
 #[test]
@@ -34,6 +36,12 @@ fn r15_a_program_that_cannot_be_started_halts_before_any_item() {
         call(&rig, &["run", "load"]).ends(case, 4, Leaves::Halt);
         call(&rig, &["run", "load"]).ends(&format!("{case}_again"), 4, Leaves::Row);
     }
+}
+
+#[test]
+fn r15_a_pass_whose_program_cannot_be_started_halts() {
+    let rig = Rig::new("[job.load]\nkind = \"exec\"\ncommand = [\"./load\"]\n");
+    call(&rig, &["run", "load"]).ends("program_missing_as_a_pass", 4, Leaves::Halt);
 }
 
 #[test]

@@ -28,15 +28,20 @@ const WORK: [&str; 9] = [
 ];
 const TRIED: &str = "SELECT * FROM standing";
 
+/// The directories that a pass makes for itself.
+const OWN_DIRECTORIES: [&str; 6] = [".highwater-state", "state", "backups", "locks", "job", "resource"];
+
 /// What is there, by its name.
 #[derive(Debug, PartialEq)]
 pub(super) struct Traces(BTreeMap<String, String>);
 
 impl Traces {
-    /// What is below a directory, as far as a call that `leaves` so much must leave it as it is.
-    pub(super) fn of(directory: &Path, leaves: Leaves) -> Self {
+    /// What is below directories, as far as a call that `leaves` so much must leave it as it is.
+    pub(super) fn of<'d>(directories: impl Iterator<Item = &'d Path>, leaves: Leaves) -> Self {
         let mut traces = Self(BTreeMap::new());
-        traces.walk(directory, leaves);
+        if leaves != Leaves::Work {
+            directories.for_each(|directory| traces.walk(directory, leaves));
+        }
         traces
     }
 
@@ -46,15 +51,15 @@ impl Traces {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             let meta = path.symlink_metadata().unwrap();
-            let own = meta.is_dir() && [".highwater-state", "locks", "backups"].contains(&&*name);
+            let own = meta.is_dir() && OWN_DIRECTORIES.contains(&&*name);
             let ledger = meta.is_file() && name.ends_with(".db");
             // SQLite's own, which even a reader needs: empty, or made anew from the log.
             let beside_ledger = name.ends_with("-shm") || (name.ends_with("-wal") && meta.len() == 0);
             match leaves {
                 _ if beside_ledger => {}
                 Leaves::Row | Leaves::Halt if ledger => self.work(&path, leaves),
-                Leaves::Row | Leaves::Halt if own || (name.ends_with(".lock") && meta.len() == 0) => {}
-                Leaves::Work => {}
+                Leaves::Row | Leaves::Halt
+                    if own || name.ends_with("-wal") || (name.ends_with(".lock") && meta.len() == 0) => {}
                 _ => self.file(&path),
             }
             if meta.is_dir() {
@@ -100,7 +105,8 @@ fn rows(db: &Connection, sql: &str) -> Vec<String> {
         ValueRef::Real(number) => number.to_string(),
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
     };
-    let rows = statement.query_map([], |row| (0..columns).map(|at| Ok(text(row.get_ref(at)?))).collect::<rusqlite::Result<Vec<_>>>());
+    let rows = statement
+        .query_map([], |row| (0..columns).map(|at| Ok(text(row.get_ref(at)?))).collect::<rusqlite::Result<Vec<_>>>());
     rows.unwrap().map(|row| row.unwrap().join("|")).collect()
 }
 

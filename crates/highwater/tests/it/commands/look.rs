@@ -165,7 +165,7 @@ fn a_long_list_comes_whole_in_its_order_and_its_reader_may_leave() {
 
 #[test]
 fn a_worklist_says_what_it_came_from_and_grows_by_extend() {
-    let rig = Rig::load(&["a", "b", "a"], OK, "");
+    let rig = Rig::load(&["a", "b", "a"], OK, "concurrency = 1");
     rig.pass();
     let shown = rig.ok(&["worklist", "load"]).stdout;
     for part in ["load: round 1, drained\n", "ids.txt", "SHA-256 ", "2\n", "1 keys were given more than once", "2 done"]

@@ -1,0 +1,293 @@
+//! A person beside a pass that runs in another process: what they see is what the pass shows, and what they say is obeyed
+//! within one item.
+
+mod notices;
+
+use std::process::Child;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::rig::{Ended, Rig, end, signal, wait_until};
+
+/// An item that takes a while, until there is no need to any more.
+const SLOW: &str = "echo \"begin $1\" >>log; [ -e fast ] || sleep 0.15; echo \"end $1\" >>log";
+/// Items read ahead by a pass, most of which it has not begun when a person speaks.
+const ITEMS: usize = 40;
+
+/// A slow backlog with `width` items at a time.
+fn slow(width: usize) -> Rig {
+    let items: Vec<String> = (0..ITEMS).map(|n| format!("i{n}")).collect();
+    let items: Vec<&str> = items.iter().map(String::as_str).collect();
+    Rig::load(&items, SLOW, &format!("concurrency = {width}"))
+}
+
+/// The items that were begun, in that order.
+fn begun(rig: &Rig) -> Vec<String> {
+    words_after(rig, "begin ")
+}
+
+/// The items that came to their end.
+fn ended(rig: &Rig) -> Vec<String> {
+    words_after(rig, "end ")
+}
+
+fn words_after(rig: &Rig, word: &str) -> Vec<String> {
+    rig.log().iter().filter_map(|line| line.strip_prefix(word).map(str::to_owned)).collect()
+}
+
+/// Starts a pass and waits until it is well on its way.
+fn under_way(rig: &Rig, width: usize) -> Child {
+    let pass = rig.start(&["--json", "run", "load"]);
+    wait_until("some items", || ended(rig).len() >= 2 * width);
+    pass
+}
+
+fn reason(ended: &Ended) -> (i32, String) {
+    (ended.code, ended.json()["reason"].as_str().unwrap_or_default().to_owned())
+}
+
+/// The one event with this act.
+fn event(rig: &Rig, act: &str) -> Value {
+    let events = rig.ok(&["events", "--json"]).stdout;
+    let mut found = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).filter(|e| e["act"] == act);
+    let event = found.next().unwrap_or_else(|| panic!("no {act}: {events}"));
+    assert!(found.next().is_none(), "{act} more than once: {events}");
+    event
+}
+
+/// Who, when and why.
+fn assert_told(rig: &Rig, act: &str, why: &str) {
+    let event = event(rig, act);
+    assert!(event["who"].as_str().is_some_and(|who| who.contains('@')), "a person at a host: {event}");
+    assert!(event["at"].as_str().is_some_and(|at| at.parse::<Timestamp>().is_ok()), "{event}");
+    assert!(event["why"].as_str().is_some_and(|said| said.contains(why)), "{event}");
+}
+
+/// Says a word that ends a pass, and holds it to what was in hand: nothing but that still runs after the command has
+/// returned, and that runs to its end and is recorded. Then the word is taken back and the rest is drained, each item once.
+fn is_obeyed_within_one_item(word: &[&str], ending: (i32, &str), way_on: &[&str]) {
+    for width in [1, 3] {
+        let rig = slow(width);
+        let pass = under_way(&rig, width);
+        rig.ok(word);
+        let ended_by_then = ended(&rig).len();
+        let report = end(pass);
+        assert_eq!(reason(&report), (ending.0, ending.1.to_owned()), "{report:?}");
+        let all = begun(&rig);
+        assert!(all.len() <= ended_by_then + width, "{word:?}: {ended_by_then} ended by then, of {width}: {all:?}");
+        assert!(all.len() < ITEMS, "it made a difference");
+        assert_eq!(ended(&rig).len(), all.len(), "what was in hand came to its end");
+        assert_eq!(rig.tally()["done"], all.len(), "and is recorded");
+        // The next pass obeys as well, and starts nothing.
+        assert_eq!(rig.pass(), (ending.0, ending.1.to_owned()));
+        assert_eq!(begun(&rig).len(), all.len());
+
+        rig.write("fast", "");
+        rig.ok(way_on);
+        assert_eq!(rig.pass(), (0, "drained".into()));
+        let mut each = begun(&rig);
+        each.sort();
+        each.dedup();
+        assert_eq!((each.len(), begun(&rig).len()), (ITEMS, ITEMS), "each once");
+        assert_told(&rig, word[0], "it is noon");
+        assert_told(&rig, way_on[0], "it is over");
+    }
+}
+
+#[test]
+fn a_pause_is_obeyed_within_one_item() {
+    is_obeyed_within_one_item(
+        &["pause", "load", "--why", "it is noon"],
+        (3, "paused"),
+        &["resume", "load", "--why", "it is over"],
+    );
+}
+
+#[test]
+fn r04_a_halt_is_obeyed_within_one_item() {
+    is_obeyed_within_one_item(
+        &["halt", "load", "--why", "it is noon"],
+        (4, "halted"),
+        &["rearm", "load", "--why", "it is over"],
+    );
+}
+
+#[test]
+fn r02_a_ban_is_obeyed_within_one_item() {
+    is_obeyed_within_one_item(
+        &["ban", "r", "--for", "2h", "--why", "it is noon"],
+        (3, "banned_until"),
+        &["lift", "r", "--why", "it is over"],
+    );
+}
+
+#[test]
+fn the_pass_says_who_stopped_it_and_why() {
+    let rig = slow(1);
+    let pass = under_way(&rig, 1);
+    let said = rig.ok(&["halt", "load", "--why", "the disk is full"]);
+    assert!(said.stdout.contains("ends before its next item"), "{said:?}");
+    let report = end(pass).json();
+    let message = report["message"].as_str().unwrap();
+    assert!(message.contains("the disk is full") && message.contains('@'), "{message}");
+
+    let rig = slow(1);
+    let pass = under_way(&rig, 1);
+    rig.ok(&["pause", "load", "--why", "lunch"]);
+    let report = end(pass).json();
+    let message = report["message"].as_str().unwrap();
+    assert!(message.contains("lunch") && message.contains('@'), "{message}");
+}
+
+#[test]
+fn an_item_read_ahead_is_skipped_and_not_begun() {
+    for width in [1, 3] {
+        let rig = slow(width);
+        let pass = under_way(&rig, width);
+        let said = rig.ok(&["skip", "load", "i30", "i31", "i39", "--why", "withdrawn"]);
+        assert!(said.stdout.contains("3 skipped"), "{said:?}");
+        rig.write("fast", "");
+        let report = end(pass);
+        assert_eq!(reason(&report), (0, "drained".into()), "{report:?}");
+        let all = begun(&rig);
+        assert_eq!(all.len(), ITEMS - 3, "{all:?}");
+        assert!(!all.iter().any(|item| ["i30", "i31", "i39"].contains(&item.as_str())), "{all:?}");
+        assert_eq!(rig.tally(), json!({"done": ITEMS - 3, "skipped": 3}));
+        assert_told(&rig, "skip", "withdrawn");
+    }
+}
+
+#[test]
+fn an_item_of_review_is_put_back_and_tried_again_by_the_same_pass() {
+    for width in [1, 3] {
+        let rig = slow(width);
+        rig.script("load", &format!("[ $1 != i1 ] || [ -e mended ] || {{ echo \"begin $1\" >>log; exit 11; }}\n{SLOW}"));
+        let pass = rig.start(&["--json", "run", "load"]);
+        let in_review = || rig.ok(&["items", "load", "--outcome", "review", "--json"]).stdout;
+        wait_until("the worklist", || rig.run(&["items", "load"]).code == 0);
+        wait_until("an item in review", || in_review().contains("\"i1\""));
+        rig.write("mended", "");
+        let said = rig.ok(&["retry", "load", "--outcome", "review", "--why", "mended"]);
+        assert!(said.stdout.contains("pass 1 sees it before its next item"), "{said:?}");
+        assert_eq!(in_review(), "");
+        rig.write("fast", "");
+        let report = end(pass);
+        assert_eq!(reason(&report), (0, "drained".into()), "{report:?}");
+        assert_eq!(begun(&rig).iter().filter(|item| *item == "i1").count(), 2, "tried again");
+        assert_eq!(begun(&rig).len(), ITEMS + 1, "and nothing else");
+        assert_eq!(rig.tally(), json!({"done": ITEMS}));
+        assert_told(&rig, "retry", "mended");
+    }
+}
+
+#[test]
+fn an_item_in_hand_that_is_skipped_keeps_its_success_and_loses_its_failure() {
+    for (answer, outcome) in [(0, "done"), (1, "skipped"), (11, "skipped")] {
+        let script = format!("echo \"begin $1\" >>log; [ $1 != a ] || while [ ! -e go ]; do sleep 0.02; done; exit {answer}");
+        let rig = Rig::load(&["a"], &script, "concurrency = 1");
+        let pass = rig.start(&["--json", "run", "load"]);
+        rig.wait_for_log(1);
+        rig.ok(&["skip", "load", "a", "--why", "withdrawn"]);
+        rig.write("go", "");
+        assert_eq!(reason(&end(pass)), (0, "drained".into()));
+        assert_eq!(rig.tally(), json!({outcome: 1}), "it answered {answer}");
+    }
+}
+
+#[test]
+fn a_word_that_comes_with_the_last_item_finds_the_pass_drained() {
+    let script = "echo \"begin $1\" >>log; while [ ! -e go ]; do sleep 0.02; done";
+    let rig = Rig::load(&["a"], script, "concurrency = 1");
+    let pass = rig.start(&["--json", "run", "load"]);
+    rig.wait_for_log(1);
+    rig.ok(&["pause", "load", "--why", "lunch"]);
+    rig.write("go", "");
+    assert_eq!(reason(&end(pass)), (0, "drained".into()), "everything is done: that is no checkpoint");
+}
+
+/// A backlog of ten that stands still at the fifth until `go` is there.
+fn standing_still() -> Rig {
+    let items: Vec<String> = (0..10).map(|n| format!("i{n}")).collect();
+    let items: Vec<&str> = items.iter().map(String::as_str).collect();
+    Rig::load(&items, "echo $1 >>log; [ $1 != i4 ] || while [ ! -e go ]; do sleep 0.02; done", "concurrency = 1")
+}
+
+/// What a progress sentence says: how far, how fast, for how long.
+#[derive(Debug, PartialEq)]
+struct Said {
+    how_far: String,
+    rate: f64,
+    eta_secs: u64,
+}
+
+/// `4 of 10 (40 %), 1.98/s, ETA 3s`.
+fn said(sentence: &str) -> Said {
+    let parts: Vec<&str> = sentence.trim().split(", ").collect();
+    let [how_far, rate, eta] = parts[..] else { panic!("{sentence:?}") };
+    let number = |text: &str, before: &str, after: &str| {
+        text.strip_prefix(before).and_then(|text| text.strip_suffix(after)).unwrap_or_else(|| panic!("{sentence:?}")).to_owned()
+    };
+    Said {
+        how_far: how_far.to_owned(),
+        rate: number(rate, "", "/s").parse().unwrap(),
+        eta_secs: number(eta, "ETA ", "s").parse().unwrap(),
+    }
+}
+
+/// The last sentence of a bar that `script` recorded.
+fn last_of_bar(recorded: &str) -> Option<String> {
+    let drawn = recorded.rsplit('\r').find(|part| part.contains("load [") && part.contains(" of "))?;
+    Some(drawn.rsplit("] ").next()?.trim().to_owned())
+}
+
+/// Starts a command of highwater's under a terminal of its own, of which everything is recorded in `file`.
+fn in_terminal(rig: &Rig, command: &str, file: &str) -> Child {
+    let out = std::fs::File::create(rig.path(file)).unwrap();
+    let line = format!("stty rows 24 cols 200; exec highwater {command}");
+    let mut script = rig.shell("exec script -qec \"$LINE\" /dev/null");
+    script.env("LINE", line).env("TERM", "xterm").env("SHELL", "/bin/sh");
+    script.stdout(out).spawn().unwrap()
+}
+
+#[test]
+fn status_and_the_progress_bar_show_the_same_figures() {
+    let rig = standing_still();
+    let pass = in_terminal(&rig, "run load", "bar");
+    let status = || rig.ok(&["status", "load", "--json"]).json()["jobs"][0]["progress"]["sentence"].as_str().map(str::to_owned);
+    wait_until("the fifth item", || status().is_some_and(|sentence| sentence.starts_with("4 of 10 ") && sentence.contains("ETA")));
+    let watch = in_terminal(&rig, "status --watch", "watched");
+
+    // The pass stands still, so how far it is stays and only time goes on: the rate falls and the ETA grows. What the bar
+    // draws between two looks lies between them.
+    let before = said(&status().unwrap());
+    let drawn_before = rig.read("bar").len();
+    let drawn = || last_of_bar(&rig.read("bar")[drawn_before..]).filter(|_| rig.read("bar").matches("load [").count() > 2);
+    wait_until("the bar", || drawn().is_some());
+    let bar = said(&drawn().unwrap());
+    let after = said(&status().unwrap());
+    assert_eq!([&before.how_far, &bar.how_far, &after.how_far], ["4 of 10 (40 %)"; 3]);
+    assert!(before.rate >= bar.rate && bar.rate >= after.rate, "{before:?} {bar:?} {after:?}");
+    assert!(before.eta_secs <= bar.eta_secs && bar.eta_secs <= after.eta_secs, "{before:?} {bar:?} {after:?}");
+
+    let watched = || rig.read("watched").rsplit("progress").next().map(|text| text.split('\u{1b}').next().unwrap().to_owned());
+    wait_until("the watched status", || watched().is_some_and(|text| text.contains(" ETA ")));
+    assert_eq!(said(&watched().unwrap()).how_far, bar.how_far);
+    rig.write("go", "");
+    assert_eq!(end(pass).code, 0);
+    wait_until("its end", || rig.read("watched").contains("load: drained"));
+    signal(&watch, "TERM");
+    end(watch);
+    assert!(rig.read("bar").contains("load: drained"), "the bar leaves the sentence of the pass");
+}
+
+#[test]
+fn a_terminal_that_cannot_draw_gets_quiet_lines() {
+    let rig = standing_still();
+    let out = std::fs::File::create(rig.path("bar")).unwrap();
+    let mut script = rig.shell("exec script -qec 'exec highwater run load' /dev/null");
+    let pass = script.env("TERM", "dumb").env("SHELL", "/bin/sh").stdout(out).spawn().unwrap();
+    wait_until("a line", || rig.read("bar").contains("load: 4 of 10 (40 %), "));
+    rig.write("go", "");
+    assert_eq!(end(pass).code, 0);
+}
