@@ -25,7 +25,10 @@ fn main() {
         assert_eq!(code, Some(3));
         // The largest child so far: pinning comes first and is the larger.
         let peak = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage").max_rss() / KIB_PER_MIB;
-        println!("{what} {ITEMS} items: {:.1} s, at most {peak} MiB (limit: 100 MB)", (clock.elapsed() - begun).as_secs_f64());
+        println!(
+            "{what} {ITEMS} items: {:.1} s, at most {peak} MiB (limit: 100 MB)",
+            (clock.elapsed() - begun).as_secs_f64()
+        );
     }
     let mut times: Vec<f64> = (0..STATUS_ROUNDS)
         .map(|_| {

@@ -91,7 +91,9 @@ mod tests {
         assert_eq!(wait(Some(" 7 "), None), 7);
         assert_eq!(wait(Some("86400"), None), 86_400);
         assert_eq!(wait(Some("99999999999999999999999"), None), rules.max.as_secs());
-        for fallback in [None, Some(""), Some("0"), Some("-5"), Some("1.5"), Some("soon"), Some("Fri, 20 Nov 2026 11:00:00 GMT")] {
+        for fallback in
+            [None, Some(""), Some("0"), Some("-5"), Some("1.5"), Some("soon"), Some("Fri, 20 Nov 2026 11:00:00 GMT")]
+        {
             assert_eq!(wait(fallback, None), 60, "{fallback:?}");
         }
         assert_eq!(wait(Some("Fri, 20 Nov 2026 12:10:00 GMT"), None), 600);

@@ -509,7 +509,13 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Begins to write a worklist; one of this job that was left discovering goes, and so do items that an unfinished
     /// `Extend` left. For `Extend` it is the job's own.
-    async fn begin_worklist(&self, fence: &Fence, job: &JobName, mode: PinMode, at: Timestamp) -> LedgerResult<WorklistId>;
+    async fn begin_worklist(
+        &self,
+        fence: &Fence,
+        job: &JobName,
+        mode: PinMode,
+        at: Timestamp,
+    ) -> LedgerResult<WorklistId>;
     /// Adds items in order; a key that is there collapses and is counted.
     async fn append_items(&self, fence: &Fence, worklist: WorklistId, items: &[NewItem]) -> LedgerResult<Appended>;
     /// Pins by one update, with an event; the worklist it replaces is superseded by the same; the job becomes active unless halted.

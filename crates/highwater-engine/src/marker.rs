@@ -53,8 +53,12 @@ impl Markers {
 }
 
 fn cannot(path: &Path, error: &io::Error) -> Diagnosis {
-    Diagnosis::failure("HW-MRK-001", format!("the marker cannot be written: {error}"), "make its directory and let this user write there, or remove `markers`")
-        .in_file(path)
+    Diagnosis::failure(
+        "HW-MRK-001",
+        format!("the marker cannot be written: {error}"),
+        "make its directory and let this user write there, or remove `markers`",
+    )
+    .in_file(path)
 }
 
 /// Obeys what people did to the markers since they were written.
@@ -123,7 +127,10 @@ pub async fn import(engine: &Engine, job: &JobName, kind: &str, place: &Path) ->
     if let Ok(evidence) = std::fs::read_to_string(markers.halted()) {
         ledger.halt(job, &word(format!("taken over from {}", markers.halted().display())), evidence.trim()).await?;
         ledger.set_marker(job, Some(HALTED)).await?;
-        return Ok(format!("{job}: halted, as {} says; `highwater rearm {job} --why …`, or delete that file", markers.halted().display()));
+        return Ok(format!(
+            "{job}: halted, as {} says; `highwater rearm {job} --why …`, or delete that file",
+            markers.halted().display()
+        ));
     }
     if markers.done().exists() {
         ledger.mark_drained(job, &word(format!("taken over from {}", markers.done().display()))).await?;
@@ -132,7 +139,11 @@ pub async fn import(engine: &Engine, job: &JobName, kind: &str, place: &Path) ->
     }
     Err(Diagnosis::refusal(
         "HW-MRK-002",
-        format!("neither {} nor {} is there; expected a marker of the older wrapper", markers.done().display(), markers.halted().display()),
+        format!(
+            "neither {} nor {} is there; expected a marker of the older wrapper",
+            markers.done().display(),
+            markers.halted().display()
+        ),
         "name the directory that holds them; a job without markers needs no import",
     )
     .in_file(place))

@@ -44,7 +44,9 @@ impl OutcomeKind {
     /// The terminal kind that a word names.
     #[must_use]
     pub fn terminal_from_word(word: &str) -> Option<Self> {
-        [Self::Done, Self::Gone, Self::Present, Self::Skipped, Self::Review].into_iter().find(|kind| kind.word() == word)
+        [Self::Done, Self::Gone, Self::Present, Self::Skipped, Self::Review]
+            .into_iter()
+            .find(|kind| kind.word() == word)
     }
 
     /// Whether the item is drained with it.

@@ -43,7 +43,10 @@ pub(crate) async fn pin<J: Job>(
                 break;
             }
             if cx.stop().urgency() > Urgency::None {
-                return Err(Stop::checkpoint(Reason::Stopped, "stopped by a signal while the worklist was read; it is read anew"));
+                return Err(Stop::checkpoint(
+                    Reason::Stopped,
+                    "stopped by a signal while the worklist was read; it is read anew",
+                ));
             }
             let appended = engine.ledger.append_items(fence, worklist, &batch).await?;
             sum.added += appended.added;

@@ -91,7 +91,10 @@ pub(crate) struct Drain<J: Job> {
 
 /// What a preparation came to.
 enum Finished<P> {
-    Ready { ready: P, _weight: Option<OwnedSemaphorePermit> },
+    Ready {
+        ready: P,
+        _weight: Option<OwnedSemaphorePermit>,
+    },
     Judged(Outcome),
     /// The stop is in the [`Stopper`]; the item stays unattempted.
     Stopped,
@@ -140,8 +143,9 @@ impl<J: Job> Drain<J> {
             Effects::InCommit => self.width.concurrency + 1,
             Effects::InPrepare => self.width.concurrency.max(UNORDERED_AHEAD_ITEMS),
         };
-        let weight_units_max =
-            u32::try_from((self.width.prefetch_bytes / WEIGHT_UNIT_BYTES).max(1)).unwrap_or(u32::MAX >> 4).min(u32::MAX >> 4);
+        let weight_units_max = u32::try_from((self.width.prefetch_bytes / WEIGHT_UNIT_BYTES).max(1))
+            .unwrap_or(u32::MAX >> 4)
+            .min(u32::MAX >> 4);
         let shared = Arc::new(Shared {
             job: Arc::clone(&self.job),
             cx: self.cx.clone(),
@@ -232,7 +236,8 @@ impl<J: Job> Drain<J> {
             Ok(item) => Arc::new(item),
             // A damaged row stops nothing (R14): it is recorded without being decoded.
             Err(why) => {
-                let outcome = Outcome::because(OutcomeKind::Review, format!("its row in the ledger cannot be read: {why}"));
+                let outcome =
+                    Outcome::because(OutcomeKind::Review, format!("its row in the ledger cannot be read: {why}"));
                 self.foresight.known(outcome.kind);
                 self.recorder.outcome(position, outcome).await;
                 return Ok(None);
@@ -240,13 +245,15 @@ impl<J: Job> Drain<J> {
         };
         let known = match intent {
             Some(Intent::Judged(outcome)) => Some(Finished::Judged(outcome)),
-            Some(Intent::Prepared(kept)) => {
-                kept.and_then(|kept| self.job.recall(&item, &kept)).map(|ready| Finished::Ready { ready, _weight: None })
+            Some(Intent::Prepared(kept)) => kept
+                .and_then(|kept| self.job.recall(&item, &kept))
+                .map(|ready| Finished::Ready { ready, _weight: None }),
+            Some(Intent::Started) if self.job.on_unknown() == OnUnknown::Review => {
+                Some(Finished::Judged(Outcome::because(
+                    OutcomeKind::Review,
+                    "a pass was killed while this item was in hand: whether its effect happened is unknown",
+                )))
             }
-            Some(Intent::Started) if self.job.on_unknown() == OnUnknown::Review => Some(Finished::Judged(Outcome::because(
-                OutcomeKind::Review,
-                "a pass was killed while this item was in hand: whether its effect happened is unknown",
-            ))),
             Some(Intent::Started) | None => None,
         };
         if let Some(Finished::Judged(outcome)) = &known {
@@ -276,11 +283,17 @@ impl<J: Job> Drain<J> {
             return Err(Stop::checkpoint(Reason::BudgetTime, "the pass's time is spent"));
         }
         if self.cx.contacts.asked_for_less() {
-            return Err(Stop::checkpoint(Reason::BannedUntil, "the far side asked for less: a ban was waited out once"));
+            return Err(Stop::checkpoint(
+                Reason::BannedUntil,
+                "the far side asked for less: a ban was waited out once",
+            ));
         }
         self.locks_held()?;
         self.cx.contacts.meter().item(self.cx.contacts.budget()).map_err(|reason| {
-            Stop::checkpoint(reason, if reason == Reason::BudgetItems { "the pass's items are spent" } else { "the pass's bytes are spent" })
+            Stop::checkpoint(
+                reason,
+                if reason == Reason::BudgetItems { "the pass's items are spent" } else { "the pass's bytes are spent" },
+            )
         })
     }
 
@@ -337,7 +350,13 @@ impl<J: Job> Drain<J> {
         Finished::Stopped
     }
 
-    async fn commit_one(&self, position: u64, item: &J::Item, ready: J::Prepared, cx: &mut CommitCx) -> Result<(), Stop> {
+    async fn commit_one(
+        &self,
+        position: u64,
+        item: &J::Item,
+        ready: J::Prepared,
+        cx: &mut CommitCx,
+    ) -> Result<(), Stop> {
         tokio::select! {
             biased;
             () = self.foresight.clear() => {}
@@ -345,7 +364,8 @@ impl<J: Job> Drain<J> {
         }
         self.cx.contacts.obey(&self.cx.contacts.control().await?)?;
         self.locks_held()?;
-        if self.job.on_unknown() == OnUnknown::Review && !self.recorder.intent_written(position, Intent::Started).await {
+        if self.job.on_unknown() == OnUnknown::Review && !self.recorder.intent_written(position, Intent::Started).await
+        {
             return Ok(());
         }
         let begun = self.cx.clock.elapsed();

@@ -46,7 +46,9 @@ pub fn figures(job: &JobRecord, now: Timestamp, budget_items: Option<u64>, pace:
     let open = tally.open();
     let left = budget_items.map(|budget| budget.saturating_sub(recorded));
     let eta = match rate.or(paced) {
-        Some(rate) if running && open > 0 => Duration::try_from_secs_f64(left.map_or(open, |left| left.min(open)) as f64 / rate).ok(),
+        Some(rate) if running && open > 0 => {
+            Duration::try_from_secs_f64(left.map_or(open, |left| left.min(open)) as f64 / rate).ok()
+        }
         _ => None,
     };
     let passes_more = match (budget_items, left) {

@@ -39,9 +39,18 @@ impl Default for Grouping {
 
 enum Message {
     /// Written with the next group; `written` wants it at once.
-    Intent { position: u64, intent: Intent, written: Option<oneshot::Sender<()>> },
-    Outcome { position: u64, outcome: Outcome },
-    Withdraw { position: u64 },
+    Intent {
+        position: u64,
+        intent: Intent,
+        written: Option<oneshot::Sender<()>>,
+    },
+    Outcome {
+        position: u64,
+        outcome: Outcome,
+    },
+    Withdraw {
+        position: u64,
+    },
     /// Everything before it is to be written at once.
     Flush(oneshot::Sender<()>),
 }
@@ -93,7 +102,8 @@ impl Recorder {
     /// An intent that must be durable before what follows; false when it could not be written, and the pass stops.
     pub(crate) async fn intent_written(&self, position: u64, intent: Intent) -> bool {
         let (written, done) = oneshot::channel();
-        self.queue.send(Message::Intent { position, intent, written: Some(written) }).await.is_ok() && done.await.is_ok()
+        self.queue.send(Message::Intent { position, intent, written: Some(written) }).await.is_ok()
+            && done.await.is_ok()
     }
 
     /// An intent that may wait for a group.

@@ -34,11 +34,12 @@ async fn main() -> Fallible<()> {
     let job = JobName::new("figures")?;
     let fence = begin(&ledger, &clock, &job).await?;
 
-    let (start, written) = (clock.elapsed(), bytes_written()?);
+    let (start, written, busy) = (clock.elapsed(), bytes_written()?, cpu()?);
     let worklist = pin(&ledger, &clock, &fence, &job, items).await?;
     let took = clock.elapsed() - start;
     println!(
-        "pin: {items} items in {took:.2?}, {} B written an item, {} B an item in the file, {} MB of memory at most",
+        "pin: {items} items in {took:.2?} ({:.2?} of processor), {} B written an item, {} B an item in the file, {} MB of memory at most",
+        cpu()? - busy,
         (bytes_written()? - written) / items,
         fs::metadata(&path)?.len() / items,
         peak_memory_kib()? / 1024,
@@ -51,6 +52,10 @@ async fn main() -> Fallible<()> {
     let start = clock.elapsed();
     let wrong = ledger.check().await?.into_iter().filter(|line| !line.ok).count();
     println!("check: {:.2?}, {wrong} findings", clock.elapsed() - start);
+    let (start, busy) = (clock.elapsed(), cpu()?);
+    let word = Word { at: clock.now(), who: Who("figures".into()), why: "figures".into() };
+    let retried = ledger.retry_items(&job, &ItemFilter::Outcome("done".into()), &word).await?;
+    println!("retry: {retried} items in {:.2?} ({:.2?} of processor)", clock.elapsed() - start, cpu()? - busy);
     ledger.close().await?;
     let start = clock.elapsed();
     let ledger = SqliteLedger::open(&path, clock.now(), Access::ReadWrite)?;
@@ -95,7 +100,7 @@ async fn drain(
     worklist: WorklistId,
     items: u64,
 ) -> Fallible<()> {
-    let (start, from) = (clock.elapsed(), bytes_written()?);
+    let (start, from, busy) = (clock.elapsed(), bytes_written()?, cpu()?);
     let (mut longest, mut marks) = (Duration::ZERO, vec![from]);
     for first in (0..items).step_by(usize::try_from(GROUP_ITEMS)?) {
         // A group of a fast job: outcomes of those in hand, intents of the next.
@@ -113,9 +118,10 @@ async fn drain(
     let (took, groups) = (clock.elapsed() - start, marks.len() - 1);
     let (n, thousand) = (marks.len(), 4);
     println!(
-        "record: {items} outcomes in {took:.2?}, {:.0} /s, {:.2?} a group of {GROUP_ITEMS}, the longest {longest:.2?}",
+        "record: {items} outcomes in {took:.2?}, {:.0} /s, {:.2?} a group of {GROUP_ITEMS} ({:.2?} of processor), the longest {longest:.2?}",
         items as f64 / took.as_secs_f64(),
         took / u32::try_from(groups)?,
+        (cpu()? - busy) / u32::try_from(groups)?,
     );
     if groups > 2 * thousand {
         println!(
@@ -187,6 +193,15 @@ async fn reads(
     let open = ledger.open_items(worklist, highwater_engine::name::PassId(0), None, 1000).await?;
     println!("open items of a drained list: {} in {:.2?}", open.len(), clock.elapsed() - start);
     Ok(())
+}
+
+/// Processor time of all threads of this process, user's and kernel's.
+fn cpu() -> Fallible<Duration> {
+    const TICKS_A_SEC: f64 = 100.0;
+    let text = fs::read_to_string("/proc/self/stat")?;
+    let fields: Vec<&str> = text.rsplit_once(')').ok_or("this kernel does not say")?.1.split_whitespace().collect();
+    let ticks = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
+    Ok(Duration::from_secs_f64(ticks / TICKS_A_SEC))
 }
 
 /// Bytes that this process handed to the kernel to write.

@@ -21,7 +21,8 @@ impl NotHere {
         let Some(path) = std::env::var_os(NOT_RUN_VARIABLE) else { return };
         // In one write, for tests run beside each other.
         let line = format!("{test}: {self}\n");
-        let written = File::options().append(true).create(true).open(&path).and_then(|mut file| file.write_all(line.as_bytes()));
+        let written =
+            File::options().append(true).create(true).open(&path).and_then(|mut file| file.write_all(line.as_bytes()));
         if let Err(error) = written {
             panic!("{NOT_RUN_VARIABLE}={} cannot be written: {error}", path.display());
         }

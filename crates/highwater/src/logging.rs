@@ -25,7 +25,9 @@ pub(crate) fn start(file: Option<&Path>, format: LogFormat, verbose: u8) -> Resu
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let filter = |level: LevelFilter| EnvFilter::builder().with_default_directive(level.into()).with_env_var("HIGHWATER_LOG").from_env_lossy();
+    let filter = |level: LevelFilter| {
+        EnvFilter::builder().with_default_directive(level.into()).with_env_var("HIGHWATER_LOG").from_env_lossy()
+    };
     let to_stderr = shaped(format, std::io::stderr).with_filter(filter(level));
     let to_file = match file {
         Some(path) => Some(shaped(format, appender(path)?).with_filter(filter(level.max(LevelFilter::INFO)))),
@@ -50,9 +52,13 @@ where
 /// `NAME.2026-11-20` beside the named path, one a day.
 fn appender(path: &Path) -> Result<RollingFileAppender, Diagnosis> {
     let refuse = |why: &dyn std::fmt::Display| {
-        Diagnosis::refusal("HW-LOG-001", format!("the log cannot be written there: {why}"), "make its directory and let this user write there, or name another `log-file`")
-            .in_file(path)
-            .at_field("log-file")
+        Diagnosis::refusal(
+            "HW-LOG-001",
+            format!("the log cannot be written there: {why}"),
+            "make its directory and let this user write there, or name another `log-file`",
+        )
+        .in_file(path)
+        .at_field("log-file")
     };
     let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str())) else {
         return Err(refuse(&"it is no file's path"));

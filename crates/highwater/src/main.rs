@@ -72,7 +72,11 @@ fn at<F: Future<Output = Done>>(global: &cli::Global, command: impl FnOnce(Site)
 /// Runs a command to its end.
 fn in_runtime<F: Future<Output = Done>>(command: F) -> Done {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
-        vec![Diagnosis::failure("HW-ENV-002", format!("no thread can be started: {e}"), "raise the limits of this user (`ulimit -u`, `ulimit -n`)")]
+        vec![Diagnosis::failure(
+            "HW-ENV-002",
+            format!("no thread can be started: {e}"),
+            "raise the limits of this user (`ulimit -u`, `ulimit -n`)",
+        )]
     })?;
     runtime.block_on(command)
 }

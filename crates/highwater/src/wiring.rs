@@ -55,7 +55,8 @@ impl Wiring {
         let resources = spec.resources.iter().map(|r| r.name.clone()).collect();
         let runner = match &job.kind {
             KindSettings::Exec(exec) => {
-                let job = ExecJob::from_settings(exec, &config.directory, resources, spec.recurring, &self.ledger_id, output);
+                let job =
+                    ExecJob::from_settings(exec, &config.directory, resources, spec.recurring, &self.ledger_id, output);
                 exec_runner(job)
             }
         };
@@ -143,8 +144,12 @@ pub(crate) fn make_lock_dirs(config: &Config, job: &JobConfig) -> Result<(), Dia
         let LockAddress::File(path) = &config.resource(name.as_str())?.1.lock;
         if let Some(directory) = path.parent().filter(|directory| directory.starts_with(config.state_dir())) {
             std::fs::create_dir_all(directory).map_err(|e| {
-                Diagnosis::failure("HW-SIT-002", format!("the directory of the locks cannot be made: {e}"), "let this user write the state directory")
-                    .in_file(directory)
+                Diagnosis::failure(
+                    "HW-SIT-002",
+                    format!("the directory of the locks cannot be made: {e}"),
+                    "let this user write the state directory",
+                )
+                .in_file(directory)
             })?;
         }
     }

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::error::{Error, directory_of};
 
-/// Syncs the file at `path`, which no SQLite connection may have open.
+/// Syncs the file at `path`, which no SQLite connection may have open. SQLite, as built here, has synced it too; what a file
+/// is published on should not hang on how it was built.
 ///
 /// # Errors
 /// The operating system's, with the path.

@@ -56,10 +56,14 @@ impl FileLock {
     fn cannot(&self, code: &'static str, what: &str, error: &io::Error) -> Diagnosis {
         let next = match error.kind() {
             io::ErrorKind::NotFound => "make its directory, or name another path in `lock`",
-            io::ErrorKind::PermissionDenied => "let this user read the lock file (and write its directory while it is not there), or name another path in `lock`",
+            io::ErrorKind::PermissionDenied => {
+                "let this user read the lock file (and write its directory while it is not there), or name another path in `lock`"
+            }
             _ => "name a path on a local file system in `lock`",
         };
-        Diagnosis::refusal(code, format!("the lock file cannot be {what}: {error}"), next).in_file(&self.path).at_field("lock")
+        Diagnosis::refusal(code, format!("the lock file cannot be {what}: {error}"), next)
+            .in_file(&self.path)
+            .at_field("lock")
     }
 
     fn refuse_network(&self, file: &File) -> Result<(), Diagnosis> {

@@ -129,9 +129,12 @@ fn drained(engine: &Engine, spec: &JobSpec, report: &PassReport, record: &JobRec
         return None;
     }
     let Tally { total, done, gone, present, skipped, review, .. } = worklist.tally;
-    let text = format!(
-        "{total} items drained: {done} done, {gone} gone, {present} present, {skipped} skipped, {review} to review"
-    );
+    let counts = [(done, "done"), (gone, "gone"), (present, "present"), (skipped, "skipped"), (review, "to review")];
+    let some = counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+    let text = match total {
+        0 => "drained: the worklist has no items".to_owned(),
+        _ => format!("{} drained: {}", items(total, ""), some.collect::<Vec<_>>().join(", ")),
+    };
     let next = if review > 0 { look_at_review(spec) } else { "nothing".to_owned() };
     let key = match worklist.closed_at {
         Some(at) => format!("worklist {} at {at}", worklist.id),
@@ -139,6 +142,12 @@ fn drained(engine: &Engine, spec: &JobSpec, report: &PassReport, record: &JobRec
     };
     let message = Message::new(engine, report, NotifyEvent::Drained, &text, &next);
     Some(Change { event: NotifyEvent::Drained, key, message: Some(message) })
+}
+
+/// `1 new item`, `12 items`.
+fn items(count: u64, which: &str) -> String {
+    let noun = if count == 1 { "item" } else { "items" };
+    format!("{count} {which}{noun}")
 }
 
 fn look_at_review(spec: &JobSpec) -> String {
@@ -160,7 +169,7 @@ async fn review(
     let passes = engine.ledger.passes(&record.name, REVIEW_PASSES_MAX).await?;
     let newest = passes.iter().find(|pass| pass.ended_at.is_some() && pass.counts.review > 0);
     Ok(newest.map(|pass| {
-        let text = format!("{} new items to review, {all} in all", pass.counts.review);
+        let text = format!("{} to review, {all} in all", items(pass.counts.review, "new "));
         let message = Message::new(engine, report, NotifyEvent::Review, &text, &look_at_review(spec));
         Change { event: NotifyEvent::Review, key: format!("pass {}", pass.id), message: Some(message) }
     }))

@@ -11,8 +11,8 @@ use reqwest::{Client, StatusCode};
 use super::message::Shaped;
 use super::target::Undelivered;
 use crate::ban::{self, BanRules};
-use crate::contact::http_client_builder;
 use crate::clock::Clock;
+use crate::contact::http_client_builder;
 use crate::settings::{HttpUrl, SecretText};
 
 /// The longest `Retry-After` that is heeded, in seconds; after it the notice is tried all the same.

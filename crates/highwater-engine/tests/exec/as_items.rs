@@ -1,10 +1,12 @@
 //! An item is the command.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_engine::exec::settings::OnUnknown;
-use highwater_engine::job::Stop;
 use highwater_engine::ledger::ItemOrder;
+use highwater_engine::lock::FileLock;
+use highwater_engine::name::ResourceName;
 use highwater_engine::report::{ExitCode, Reason};
 use highwater_testkit::program::wait_until;
 
@@ -96,6 +98,18 @@ async fn r02_a_ban_that_comes_while_commands_run_lets_no_other_start() {
 }
 
 #[tokio::test]
+async fn r02_every_run_takes_leave_of_each_resource() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut house = House::with_list(dir.path(), START, &["a", "b", "c"]);
+    let mut second = house.spec.resources[0].clone();
+    second.name = ResourceName::new("second").unwrap();
+    second.lock = Arc::new(FileLock::new(dir.path().join("second.lock"), true));
+    house.spec.resources.push(second);
+    let report = house.pass().await;
+    assert_eq!((report.exit, report.spent.contacts), (ExitCode::Drained, 6));
+}
+
+#[tokio::test]
 async fn a_pass_whose_time_is_spent_kills_what_runs_and_leaves_it_untried() {
     let dir = tempfile::tempdir().unwrap();
     let script =
@@ -180,5 +194,4 @@ async fn r15_a_list_with_a_bad_line_starts_nothing_and_pins_nothing() {
     assert_eq!((report.exit, diagnosis.code, diagnosis.line), (ExitCode::Refused, "HW-WRK-014", Some(2)));
     assert_eq!((house.starts(), house.record().await.worklist), (0, None));
     assert!(house.events().await.is_empty());
-    assert!(matches!(Stop::from(diagnosis), Stop::Fail(_)));
 }

@@ -15,7 +15,7 @@ async fn exit_0_drains_and_3_is_a_checkpoint() {
     let house = House::new(dir.path(), &format!("{START} [ -e mended ] || exit 3"));
     let report = house.pass().await;
     assert_eq!((report.reason, report.exit), (Reason::Checkpoint, ExitCode::Checkpoint));
-    assert_eq!(report.message, "the command asks to be called again (exit 3)");
+    assert_eq!((report.message.as_str(), report.spent.contacts), ("the command asks to be called again (exit 3)", 1));
     assert_eq!(house.outcomes().await, ["command untried"]);
     std::fs::write(dir.path().join("mended"), "").unwrap();
     assert_eq!((house.pass().await.exit, house.starts()), (ExitCode::Drained, 2));

@@ -38,7 +38,7 @@ async fn slack_gets_its_own_shape() {
     let server = webhook().await;
     let entry = NotifySettings { template: NotifyTemplate::Slack, ..to(&server.url("/services/T0/x")) };
     house.pass_and_tell(&items(["done-1"]), &notifier(house.dir(), [entry])).await;
-    let text = "*load: drained*\n1 items drained: 1 done, 0 gone, 0 present, 0 skipped, 0 to review\nnext: nothing";
+    let text = "*load: drained*\n1 item drained: 1 done\nnext: nothing";
     assert_eq!(told(&server), [json!({ "text": text })]);
 }
 
@@ -56,7 +56,7 @@ async fn ntfy_gets_text_and_its_headers_which_the_settings_may_change() {
     assert_eq!(request.header("title"), Some("load: drained"));
     assert_eq!(request.header("tags"), Some("white_check_mark"));
     assert_eq!(request.headers.get_all("priority").iter().collect::<Vec<_>>(), ["max"]);
-    assert!(request.body.starts_with(b"1 items drained: "));
+    assert!(request.body.starts_with(b"1 item drained: "));
 }
 
 #[tokio::test]

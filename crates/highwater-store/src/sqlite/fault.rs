@@ -37,6 +37,14 @@ impl Failure {
         Self::Refused(LedgerError::new(LedgerFault::NotThere, message))
     }
 
+    /// More was handed in than one transaction takes: a fault of the caller.
+    pub(super) fn too_many(what: &str, given: usize, most: usize) -> Self {
+        Self::Refused(LedgerError::new(
+            LedgerFault::Other,
+            format!("{given} {what} were given at once; expected {most} at most"),
+        ))
+    }
+
     /// The failure as the ledger at `path` reports it; `doing` is a verb with its object.
     pub(super) fn into_ledger(self, path: &Path, doing: &str) -> LedgerError {
         match self {

@@ -85,11 +85,7 @@ pub(super) fn begin(db: &Connection, fence: &Fence, name: &JobName, mode: PinMod
 /// Adds items after those that are there.
 pub(super) fn append(connection: &mut Connection, fence: &Fence, id: WorklistId, items: &[NewItem]) -> Step<Appended> {
     if items.len() > APPEND_ITEMS_MAX {
-        let message = format!(
-            "{} items were to be added to worklist {id} at once; expected {APPEND_ITEMS_MAX} at most",
-            items.len()
-        );
-        return Err(Failure::not_there(message));
+        return Err(Failure::too_many("items", items.len(), APPEND_ITEMS_MAX));
     }
     seen::attach(connection)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -3,7 +3,7 @@
 use highwater_engine::ledger::{Who, Word};
 use highwater_engine::name::WorklistId;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
-use highwater_engine::worklist::Standing;
+use highwater_engine::worklist::{Standing, WorklistState};
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Statement, params};
@@ -40,7 +40,12 @@ pub(super) fn open_items(db: &Connection, id: WorklistId, at: Timestamp, damaged
             }
         }
     }
-    worklist::set_tally(db, id, &worklist::recount(db, id, &tally)?)?;
+    let counted = worklist::recount(db, id, &tally)?;
+    worklist::set_tally(db, id, &counted)?;
+    if record.state == WorklistState::Drained && counted.open() > 0 {
+        worklist::reopen(db, id)?;
+        job::set_drained(db, &record.job, false)?;
+    }
     job::revise(db, &record.job)
 }
 

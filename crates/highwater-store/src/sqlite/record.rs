@@ -3,14 +3,14 @@
 
 use std::collections::HashSet;
 
-use highwater_engine::ledger::{Entry, Fence, Recorded};
+use highwater_engine::ledger::{Entry, Fence, GROUP_ENTRIES_MAX, Recorded};
 use highwater_engine::name::WorklistId;
 use highwater_engine::report::PassCounts;
 use highwater_engine::worklist::settle;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::fault::Step;
+use super::fault::{Failure, Step};
 use super::intent::Intents;
 use super::standing::Standings;
 use super::{fence, job, pass, worklist};
@@ -26,6 +26,9 @@ pub(super) struct Group {
 
 pub(super) fn record(db: &Connection, group: Group) -> Step<Recorded> {
     let Group { fence, worklist: id, at, attempts_max, entries } = group;
+    if entries.len() > GROUP_ENTRIES_MAX {
+        return Err(Failure::too_many("entries", entries.len(), GROUP_ENTRIES_MAX));
+    }
     fence::check(db, &fence)?;
     let record = worklist::whole(db, id)?;
     let (mut tally, before) = (record.tally, record.tally);
@@ -45,9 +48,9 @@ pub(super) fn record(db: &Connection, group: Group) -> Step<Recorded> {
                 // A person's word that stands is not recorded again.
                 if tally.recorded > recorded_before {
                     standings.set(position, &standing, &outcome, &tally, Some(fence.pass))?;
+                    drained |= outcome.kind.is_terminal();
                 }
                 standings.drop_intent(position)?;
-                drained |= outcome.kind.is_terminal();
                 counts.count(outcome.kind);
                 kinds.push(outcome.kind);
             }

@@ -18,8 +18,8 @@ use super::fence;
 pub(super) const HASH_BYTES: usize = 16;
 /// Entries that go into the ledger's index in one transaction.
 const INDEX_BATCH_ITEMS: usize = 20_000;
-/// Page cache of the scratch database; what does not fit is in a file.
-const SCRATCH_CACHE_KIB: u32 = 16 * 1024;
+/// Page cache of the scratch database: a million keys; what does not fit is in a file.
+const SCRATCH_CACHE_KIB: u32 = 40 * 1024;
 
 /// What stands for a key in an index.
 pub(super) type KeyHash = [u8; HASH_BYTES];

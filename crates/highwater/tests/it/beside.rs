@@ -4,11 +4,20 @@
 mod notices;
 
 use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use futures::Stream;
+use highwater_engine::clock::SystemClock;
+use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
+use highwater_engine::ledger::{ItemFilter, Ledger, Who, Word};
+use highwater_engine::outcome::Outcome;
+use highwater_engine::report::PassReport;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::rig::{Ended, Rig, end, signal, wait_until};
+use crate::riders::{Named, Ride, names};
+use crate::rig::{Ended, Rig, UNTIL_GO, end, signal, wait_until};
 
 /// An item that takes a while, until there is no need to any more.
 const SLOW: &str = "echo \"begin $1\" >>log; [ -e fast ] || sleep 0.15; echo \"end $1\" >>log";
@@ -162,7 +171,10 @@ fn an_item_read_ahead_is_skipped_and_not_begun() {
 fn an_item_of_review_is_put_back_and_tried_again_by_the_same_pass() {
     for width in [1, 3] {
         let rig = slow(width);
-        rig.script("load", &format!("[ $1 != i1 ] || [ -e mended ] || {{ echo \"begin $1\" >>log; exit 11; }}\n{SLOW}"));
+        rig.script(
+            "load",
+            &format!("[ $1 != i1 ] || [ -e mended ] || {{ echo \"begin $1\" >>log; exit 11; }}\n{SLOW}"),
+        );
         let pass = rig.start(&["--json", "run", "load"]);
         let in_review = || rig.ok(&["items", "load", "--outcome", "review", "--json"]).stdout;
         wait_until("the worklist", || rig.run(&["items", "load"]).code == 0);
@@ -184,7 +196,7 @@ fn an_item_of_review_is_put_back_and_tried_again_by_the_same_pass() {
 #[test]
 fn an_item_in_hand_that_is_skipped_keeps_its_success_and_loses_its_failure() {
     for (answer, outcome) in [(0, "done"), (1, "skipped"), (11, "skipped")] {
-        let script = format!("echo \"begin $1\" >>log; [ $1 != a ] || while [ ! -e go ]; do sleep 0.02; done; exit {answer}");
+        let script = format!("echo \"begin $1\" >>log; {UNTIL_GO}; exit {answer}");
         let rig = Rig::load(&["a"], &script, "concurrency = 1");
         let pass = rig.start(&["--json", "run", "load"]);
         rig.wait_for_log(1);
@@ -197,8 +209,7 @@ fn an_item_in_hand_that_is_skipped_keeps_its_success_and_loses_its_failure() {
 
 #[test]
 fn a_word_that_comes_with_the_last_item_finds_the_pass_drained() {
-    let script = "echo \"begin $1\" >>log; while [ ! -e go ]; do sleep 0.02; done";
-    let rig = Rig::load(&["a"], script, "concurrency = 1");
+    let rig = Rig::load(&["a"], &format!("echo \"begin $1\" >>log; {UNTIL_GO}"), "concurrency = 1");
     let pass = rig.start(&["--json", "run", "load"]);
     rig.wait_for_log(1);
     rig.ok(&["pause", "load", "--why", "lunch"]);
@@ -210,7 +221,7 @@ fn a_word_that_comes_with_the_last_item_finds_the_pass_drained() {
 fn standing_still() -> Rig {
     let items: Vec<String> = (0..10).map(|n| format!("i{n}")).collect();
     let items: Vec<&str> = items.iter().map(String::as_str).collect();
-    Rig::load(&items, "echo $1 >>log; [ $1 != i4 ] || while [ ! -e go ]; do sleep 0.02; done", "concurrency = 1")
+    Rig::load(&items, &format!("echo $1 >>log; [ $1 != i4 ] || {{ {UNTIL_GO}; }}"), "concurrency = 1")
 }
 
 /// What a progress sentence says: how far, how fast, for how long.
@@ -226,7 +237,10 @@ fn said(sentence: &str) -> Said {
     let parts: Vec<&str> = sentence.trim().split(", ").collect();
     let [how_far, rate, eta] = parts[..] else { panic!("{sentence:?}") };
     let number = |text: &str, before: &str, after: &str| {
-        text.strip_prefix(before).and_then(|text| text.strip_suffix(after)).unwrap_or_else(|| panic!("{sentence:?}")).to_owned()
+        text.strip_prefix(before)
+            .and_then(|text| text.strip_suffix(after))
+            .unwrap_or_else(|| panic!("{sentence:?}"))
+            .to_owned()
     };
     Said {
         how_far: how_far.to_owned(),
@@ -254,15 +268,20 @@ fn in_terminal(rig: &Rig, command: &str, file: &str) -> Child {
 fn status_and_the_progress_bar_show_the_same_figures() {
     let rig = standing_still();
     let pass = in_terminal(&rig, "run load", "bar");
-    let status = || rig.ok(&["status", "load", "--json"]).json()["jobs"][0]["progress"]["sentence"].as_str().map(str::to_owned);
-    wait_until("the fifth item", || status().is_some_and(|sentence| sentence.starts_with("4 of 10 ") && sentence.contains("ETA")));
+    let status =
+        || rig.ok(&["status", "load", "--json"]).json()["jobs"][0]["progress"]["sentence"].as_str().map(str::to_owned);
+    // An ETA below a second is told in milliseconds, which dance.
+    wait_until("the fifth item", || {
+        status().is_some_and(|text| text.starts_with("4 of 10 ") && text.contains(" ETA ") && !text.ends_with("ms"))
+    });
     let watch = in_terminal(&rig, "status --watch", "watched");
 
     // The pass stands still, so how far it is stays and only time goes on: the rate falls and the ETA grows. What the bar
     // draws between two looks lies between them.
     let before = said(&status().unwrap());
     let drawn_before = rig.read("bar").len();
-    let drawn = || last_of_bar(&rig.read("bar")[drawn_before..]).filter(|_| rig.read("bar").matches("load [").count() > 2);
+    let drawn =
+        || last_of_bar(&rig.read("bar")[drawn_before..]).filter(|_| rig.read("bar").matches("load [").count() > 2);
     wait_until("the bar", || drawn().is_some());
     let bar = said(&drawn().unwrap());
     let after = said(&status().unwrap());
@@ -270,7 +289,8 @@ fn status_and_the_progress_bar_show_the_same_figures() {
     assert!(before.rate >= bar.rate && bar.rate >= after.rate, "{before:?} {bar:?} {after:?}");
     assert!(before.eta_secs <= bar.eta_secs && bar.eta_secs <= after.eta_secs, "{before:?} {bar:?} {after:?}");
 
-    let watched = || rig.read("watched").rsplit("progress").next().map(|text| text.split('\u{1b}').next().unwrap().to_owned());
+    let watched =
+        || rig.read("watched").rsplit("progress").next().map(|text| text.split('\u{1b}').next().unwrap().to_owned());
     wait_until("the watched status", || watched().is_some_and(|text| text.contains(" ETA ")));
     assert_eq!(said(&watched().unwrap()).how_far, bar.how_far);
     rig.write("go", "");
@@ -290,4 +310,76 @@ fn a_terminal_that_cannot_draw_gets_quiet_lines() {
     wait_until("a line", || rig.read("bar").contains("load: 4 of 10 (40 %), "));
     rig.write("go", "");
     assert_eq!(end(pass).code, 0);
+}
+
+#[test]
+fn status_knows_the_limits_that_a_pass_was_started_with() {
+    let rig = standing_still();
+    let pass = in_terminal(&rig, "run load --max-items 6", "bar");
+    let bar = || last_of_bar(&rig.read("bar"));
+    wait_until("the bar", || bar().is_some_and(|text| text.contains("then 1 more pass")));
+    let status = rig.ok(&["status", "load"]).stdout;
+    assert!(status.contains("then 1 more pass"), "the bar says {:?}: {status}", bar());
+    rig.write("go", "");
+    assert_eq!(end(pass).code, 3);
+}
+
+#[test]
+fn a_ledger_that_is_being_made_is_looked_at_as_one_that_is_not_there_yet() {
+    // Whoever looks while the first pass of all makes its ledger sees it whole or not at all.
+    for _ in 0..5 {
+        let rig = Rig::load(&["a"], "true", "");
+        let pass = rig.start(&["run", "load"]);
+        while !rig.path(".highwater-state/ledger.db").exists() {
+            std::hint::spin_loop();
+        }
+        let looked: Vec<Ended> =
+            (0..4).map(|_| rig.start(&["status"])).collect::<Vec<_>>().into_iter().map(end).collect();
+        assert_eq!(end(pass).code, 0);
+        for look in looked {
+            assert_eq!(look.code, 0, "{look:?}");
+        }
+    }
+}
+
+/// A job of one item; while it is sealed, a person puts the item back.
+struct Reopened {
+    ledger: Arc<dyn Ledger>,
+    times: AtomicU32,
+}
+
+impl Job for Reopened {
+    type Item = Named;
+    type Prepared = ();
+
+    fn plan(&self, _: ReadCx) -> impl Stream<Item = Result<Named, Stop>> + Send {
+        names(["a"])
+    }
+
+    async fn prepare(&self, _: ReadCx, _: Arc<Named>) -> Result<Attempt<()>, Stop> {
+        Ok(Attempt::Ready(()))
+    }
+
+    async fn commit(&self, _: &mut CommitCx, _: &Named, (): ()) -> Result<Outcome, Stop> {
+        Ok(Outcome::done())
+    }
+
+    async fn seal(&self, cx: &mut CommitCx, _: &PassReport) -> Result<(), Stop> {
+        if self.times.fetch_add(1, Ordering::Relaxed) == 0 {
+            let word = Word { at: cx.read.clock.now(), who: Who("alice@desk".to_owned()), why: "once more".to_owned() };
+            self.ledger.retry_items(&cx.read.job, &ItemFilter::All, &word).await?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn r03_an_item_that_is_put_back_while_the_pass_is_sealed_is_drained_by_the_next() {
+    let ride = Ride::new("load", SystemClock::shared());
+    let job = Arc::new(Reopened { ledger: Arc::clone(&ride.engine.ledger), times: AtomicU32::new(0) });
+    let report = ride.pass(&job).await;
+    assert_eq!(report.exit.number(), 3, "not drained, and nobody's fault: {report:?}");
+    assert_eq!(ride.outcomes().await["a"], "open");
+    let report = ride.pass(&job).await;
+    assert!(report.drained(), "{report:?}");
 }

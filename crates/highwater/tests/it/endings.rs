@@ -28,7 +28,8 @@ fn r01_a_lock_held_by_flock_is_a_checkpoint_and_the_reverse() {
     rig.script("load", "echo $1 >>log; while [ ! -e go ]; do sleep 0.02; done");
     let pass = rig.start(&["--json", "run", "load"]);
     rig.wait_for_log(1);
-    let refused = std::process::Command::new("flock").args(["-n"]).arg(rig.path("r.lock")).arg("true").status().unwrap();
+    let refused =
+        std::process::Command::new("flock").args(["-n"]).arg(rig.path("r.lock")).arg("true").status().unwrap();
     assert_eq!(refused.code(), Some(1), "util-linux flock finds it held");
     assert_eq!(rig.pass(), (3, "lock_held".into()));
     rig.write("go", "");
@@ -60,11 +61,15 @@ fn r16_a_lock_file_unlinked_under_its_holder_ends_the_pass_before_the_next_item(
 
 #[test]
 fn two_names_for_one_inode_are_refused() {
-    for link in [|a: &std::path::Path, b: &std::path::Path| symlink(a, b), |a: &std::path::Path, b: &std::path::Path| std::fs::hard_link(a, b)] {
+    for link in [
+        |a: &std::path::Path, b: &std::path::Path| symlink(a, b),
+        |a: &std::path::Path, b: &std::path::Path| std::fs::hard_link(a, b),
+    ] {
         let rig = Rig::load(&TEN, OK, "");
         rig.write("r.lock", "");
         link(&rig.path("r.lock"), &rig.path("s.lock")).unwrap();
-        let config = rig.read("highwater.toml").replace("[\"r\"]", "[\"r\", \"s\"]") + "[resource.s]\nlock = \"file:s.lock\"\n";
+        let config =
+            rig.read("highwater.toml").replace("[\"r\"]", "[\"r\", \"s\"]") + "[resource.s]\nlock = \"file:s.lock\"\n";
         rig.write("highwater.toml", &config);
         let refused = rig.run(&["run", "load"]);
         assert_eq!(refused.code, 2, "{refused:?}");
@@ -163,7 +168,8 @@ fn a_ticket_of_a_killed_waiter_lapses() {
     let rig = Rig::load(&TEN, OK, "lock-wait = \"1h\"");
     let holder = Flock::hold(&rig.path("r.lock"));
     let mut waiting = rig.start(&["run", "load"]);
-    let config = rig.read("highwater.toml") + "[job.other]\nkind = \"exec\"\ncommand = [\"true\"]\nresources = [\"r\"]\n";
+    let config =
+        rig.read("highwater.toml") + "[job.other]\nkind = \"exec\"\ncommand = [\"true\"]\nresources = [\"r\"]\n";
     rig.write("highwater.toml", &config);
     let other = || rig.run(&["--json", "run", "other"]).json()["reason"].as_str().unwrap().to_owned();
     wait_until("a ticket", || other() == "yielded");
@@ -198,7 +204,10 @@ fn r06_a_worklist_that_changed_under_its_pin_is_refused_with_both_hashes() {
     let refused = rig.run(&["run", "load"]);
     assert_eq!(refused.code, 2);
     let text = format!("{}{}", refused.stdout, refused.stderr);
-    let hashes = text.split(|c: char| !c.is_ascii_hexdigit()).filter(|w| w.len() == 64).collect::<std::collections::BTreeSet<_>>();
+    let hashes = text
+        .split(|c: char| !c.is_ascii_hexdigit())
+        .filter(|w| w.len() == 64)
+        .collect::<std::collections::BTreeSet<_>>();
     assert!(hashes.len() == 2 && text.contains("--extend") && text.contains("--replace"), "{text}");
     assert_eq!(rig.log().len(), 4, "nothing was started");
     // Putting the old list back is a way out, too.
@@ -260,7 +269,8 @@ fn one_bad_of_ten_is_drained_and_six_bad_halt() {
 
 #[test]
 fn sigterm_finishes_what_is_in_hand_and_ends_with_3() {
-    let rig = Rig::load(&TEN, "echo $1 >>log; while [ ! -e go ]; do sleep 0.02; done; echo $1 >>ended", "concurrency = 2");
+    let rig =
+        Rig::load(&TEN, "echo $1 >>log; while [ ! -e go ]; do sleep 0.02; done; echo $1 >>ended", "concurrency = 2");
     let pass = rig.start(&["--json", "run", "load"]);
     rig.wait_for_log(2);
     signal(&pass, "TERM");
@@ -282,7 +292,8 @@ fn sigint_twice_ends_at_once_and_loses_nothing() {
     signal(&pass, "INT");
     let ended = end(pass);
     assert_eq!((ended.code, ended.json()["reason"].as_str()), (3, Some("stopped")), "{ended:?}");
-    let left = std::process::Command::new("pgrep").args(["-f", &rig.path("load").display().to_string()]).output().unwrap();
+    let left =
+        std::process::Command::new("pgrep").args(["-f", &rig.path("load").display().to_string()]).output().unwrap();
     assert!(left.stdout.is_empty(), "no command outlives it");
     rig.write("go", "");
     assert_eq!(rig.pass(), (0, "drained".into()));
@@ -291,12 +302,14 @@ fn sigint_twice_ends_at_once_and_loses_nothing() {
 
 #[test]
 fn of_two_jobs_the_worse_ending_wins() {
-    let job = |name: &str, code: u8| format!("[job.{name}]\nkind = \"exec\"\ncommand = [\"sh\", \"-c\", \"exit {code}\"]\n");
+    let job =
+        |name: &str, code: u8| format!("[job.{name}]\nkind = \"exec\"\ncommand = [\"sh\", \"-c\", \"exit {code}\"]\n");
     for (a, b, worst) in [(0, 3, 3), (3, 4, 4), (4, 0, 4), (0, 0, 0)] {
         let rig = Rig::new(&(job("a", a) + &job("b", b)));
         let both = rig.run(&["--json", "run", "b", "a"]);
         assert_eq!(both.code, worst, "{both:?}");
-        let jobs: Vec<_> = both.stdout.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["job"].clone()).collect();
+        let jobs: Vec<_> =
+            both.stdout.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["job"].clone()).collect();
         assert_eq!(jobs, ["a", "b"], "in the order of the file");
     }
     let rig = Rig::new(&(job("a", 3) + &job("b", 0) + "worklist = \"none.txt\"\n"));

@@ -43,7 +43,8 @@ fn each_crate_knows_only_whom_it_may() {
             .iter()
             .filter(|d| d.kind != DependencyKind::Development && d.name.starts_with("highwater"))
             .map(|d| d.name.as_str());
-        let may = allowed.get(package.name.as_str()).unwrap_or_else(|| panic!("{} has no place in the house", package.name));
+        let may =
+            allowed.get(package.name.as_str()).unwrap_or_else(|| panic!("{} has no place in the house", package.name));
         for other in known {
             assert!(may.contains(&other), "{} may not know {other}", package.name);
         }
@@ -52,7 +53,9 @@ fn each_crate_knows_only_whom_it_may() {
 
 /// The codes of the form `HW-ABC-001` in a text.
 fn codes(text: &str) -> BTreeSet<String> {
-    let code = |at: usize| text.get(at..at + 10).filter(|c| c.as_bytes()[6] == b'-' && c[7..].bytes().all(|b| b.is_ascii_digit()));
+    let code = |at: usize| {
+        text.get(at..at + 10).filter(|c| c.as_bytes()[6] == b'-' && c[7..].bytes().all(|b| b.is_ascii_digit()))
+    };
     text.match_indices("HW-").filter_map(|(at, _)| code(at)).map(str::to_owned).collect()
 }
 

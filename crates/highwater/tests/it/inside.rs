@@ -41,10 +41,7 @@ impl Inside {
 
     /// Rows of items, whoever may see them, and how many of those a worklist claims that is not pinned.
     pub(crate) fn items(&self) -> (u64, u64) {
-        (
-            self.number("SELECT count(*), 0 FROM item"),
-            self.number("SELECT ifnull(sum(unpinned), 0), 0 FROM worklist"),
-        )
+        (self.number("SELECT count(*), 0 FROM item"), self.number("SELECT ifnull(sum(unpinned), 0), 0 FROM worklist"))
     }
 
     /// Positions whose intent is of this kind: `started`, `judged`.
@@ -77,7 +74,7 @@ pub(crate) fn assert_sound(path: &Path) {
     let said: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(said, "ok");
     drop(db);
-    let ledger = SqliteLedger::open(&copy, SystemClock::new().now(), Access::ReadOnly).unwrap();
+    let ledger = SqliteLedger::open(&copy, SystemClock::new().now(), Access::ReadWrite).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let lines = runtime.block_on(ledger.check()).unwrap();
     assert!(lines.iter().all(|line| line.ok), "{lines:?}");

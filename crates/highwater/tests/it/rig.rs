@@ -12,6 +12,9 @@ use serde_json::Value;
 
 /// The binary under test.
 pub(crate) const HIGHWATER: &str = env!("CARGO_BIN_EXE_highwater");
+/// In a script `load`: waits until the test makes the file `go`, or until the place is gone, so that a test that failed
+/// leaves nothing running.
+pub(crate) const UNTIL_GO: &str = "while [ ! -e go ] && [ -e load ]; do sleep 0.02; done";
 /// Longest wait for something that is to happen.
 const WAIT: Duration = Duration::from_secs(60);
 /// Between two looks.
@@ -20,6 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How a call ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
+    /// The exit code; the signal's number below zero where one ended it.
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -28,7 +32,7 @@ pub(crate) struct Ended {
 impl From<Output> for Ended {
     fn from(output: Output) -> Self {
         Self {
-            code: output.status.code().unwrap_or(-1),
+            code: output.status.code().unwrap_or_else(|| -output.status.signal().unwrap_or_default()),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
@@ -180,7 +184,7 @@ impl Rig {
 }
 
 /// Waits until it is so.
-pub(crate) fn wait_until(what: &str, so: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
     let clock = SystemClock::new();
     while !so() {
         assert!(clock.elapsed() < WAIT, "waited too long for {what}");

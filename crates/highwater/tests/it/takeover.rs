@@ -3,12 +3,11 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::rig::{Ended, Flock, Rig, end, wait_until};
+use crate::rig::{Ended, Flock, Rig, UNTIL_GO, end, wait_until};
 
 const BOOKS: [&str; 8] = ["emma", "ivanhoe", "walden", "middlemarch", "ulysses?", "dubliners", "dracula", "kim"];
 /// The new line in the crontab.
@@ -65,7 +64,9 @@ fn pass(rig: &Rig) -> (i32, String) {
 fn events(rig: &Rig) -> Vec<[String; 3]> {
     let lines = rig.ok(&["events", "--json"]).stdout;
     let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    events.map(|event| ["act", "who", "why"].map(|field| event[field].as_str().unwrap_or_default().to_owned())).collect()
+    events
+        .map(|event| ["act", "who", "why"].map(|field| event[field].as_str().unwrap_or_default().to_owned()))
+        .collect()
 }
 
 fn remove(rig: &Rig, name: &str) {
@@ -183,7 +184,7 @@ fn r01_a_wrapper_that_still_runs_keeps_the_pass_out_and_what_it_leaves_is_heeded
     let rig = wrapper();
     rig.write("shelf", "B 12\n");
     let load = rig.read("load");
-    rig.script("load", "echo begun >>log; while [ ! -e go ]; do sleep 0.02; done; exit 0");
+    rig.script("load", &format!("echo begun >>log; {UNTIL_GO}; exit 0"));
     let running = rig.shell("./old-wrapper.sh").spawn().unwrap();
     rig.wait_for_log(1);
     assert_eq!(pass(&rig), (3, "lock_held".into()));
@@ -218,6 +219,54 @@ fn markers_that_nobody_imported_are_heeded() {
 }
 
 #[test]
+fn a_person_who_makes_halted_halts_the_job() {
+    let rig = wrapper();
+    rig.write(".halted", "not before Monday\n");
+    for _ in 0..2 {
+        assert_eq!(pass(&rig), (4, "halted".into()));
+    }
+    assert_eq!(loaded(&rig), [] as [&str; 0]);
+    assert_eq!(rig.read(".halted"), "not before Monday\n");
+    assert!(rig.ok(&["status", "old"]).stdout.contains("not before Monday"));
+    remove(&rig, ".halted");
+    assert_eq!(pass(&rig), (3, "checkpoint".into()));
+    let acts: Vec<_> = events(&rig).into_iter().map(|[act, who, _]| (act, who)).collect();
+    assert_eq!(acts[..2], [("halt", "marker"), ("rearm", "marker")].map(|(act, who)| (act.to_owned(), who.to_owned())));
+}
+
+#[test]
+fn r14_evidence_in_no_encoding_of_today_is_taken_over_all_the_same() {
+    let rig = halted();
+    // An old script on an old system: Latin-1.
+    std::fs::write(rig.path(".halted"), b"Regal f\xfcr Ulysses unbekannt\n").unwrap();
+    rig.write(".done", "");
+    let said = rig.ok(&["import", "markers", "."]);
+    assert!(said.stdout.contains("old: halted"), "{said:?}");
+    assert!(rig.ok(&["status", "old"]).stdout.contains("r Ulysses unbekannt"));
+}
+
+#[test]
+fn done_of_a_recurring_job_stays_through_passes_that_begin_no_round() {
+    let rig = wrapper();
+    let config = rig.read("highwater.toml").replace("kind = \"exec\"", "kind = \"exec\"\nrecurring = true");
+    rig.write("highwater.toml", &config);
+    rig.script("load", "echo round >>log");
+    assert_eq!(pass(&rig), (0, "drained".into()));
+    assert!(rig.path(".done").exists());
+    let script = Flock::hold(&rig.path("books.lock"));
+    assert_eq!(pass(&rig), (3, "lock_held".into()));
+    assert!(rig.path(".done").exists(), "a miss touches nothing");
+    drop(script);
+    rig.ok(&["pause", "old", "--why", "lunch"]);
+    assert_eq!(pass(&rig), (3, "paused".into()));
+    assert!(rig.path(".done").exists(), "the round is still done");
+    rig.ok(&["resume", "old"]);
+    remove(&rig, ".done");
+    assert_eq!(pass(&rig), (0, "drained".into()));
+    assert_eq!(rig.log().len(), 2);
+}
+
+#[test]
 fn r01_a_script_with_flock_and_a_pass_keep_each_other_out() {
     let rig = halted();
     rig.ok(&["import", "markers", "."]);
@@ -228,7 +277,7 @@ fn r01_a_script_with_flock_and_a_pass_keep_each_other_out() {
     assert_eq!(loaded(&rig), BOOKS[..4]);
     drop(script);
 
-    rig.script("load", "echo begun >>log; while [ ! -e go ]; do sleep 0.02; done; exit 3");
+    rig.script("load", &format!("echo begun >>log; {UNTIL_GO}; exit 3"));
     let running = rig.start(&["run", "old"]);
     rig.wait_for_log(1);
     assert_eq!(rig.sh("flock -n books.lock ./load").code, 1, "a script of today finds it held");
@@ -240,22 +289,21 @@ fn r01_a_script_with_flock_and_a_pass_keep_each_other_out() {
 
 #[test]
 fn markers_tell_the_truth_as_soon_as_the_lock_is_free() {
-    let rig = wrapper();
-    rig.script("load", "echo begun >>log; while [ ! -e go ]; do sleep 0.02; done");
-    let running = rig.start(&["run", "old"]);
-    rig.wait_for_log(1);
-    // A script that waits for the lock and then looks.
-    let lock = File::open(rig.path("books.lock")).unwrap();
-    let script = std::thread::spawn({
-        let done = rig.path(".done");
-        move || {
-            lock.lock().unwrap();
-            done.exists()
+    for (answer, marker) in [(0, ".done"), (4, ".halted"), (1, ".halted"), (0, ".done"), (4, ".halted")] {
+        let rig = wrapper();
+        rig.script("load", &format!("echo begun >>log; {UNTIL_GO}; exit {answer}"));
+        let running = rig.start(&["run", "old"]);
+        rig.wait_for_log(1);
+        // A script that gets the lock the moment it is free, and then looks.
+        let (lock, marker) = (File::open(rig.path("books.lock")).unwrap(), rig.path(marker));
+        rig.write("go", "");
+        while lock.try_lock().is_err() {
+            std::hint::spin_loop();
         }
-    });
-    rig.write("go", "");
-    assert!(script.join().unwrap(), ".done is there before the lock is let go");
-    assert_eq!(end(running).code, 0);
+        assert!(marker.exists(), "{} is there before the lock is let go", marker.display());
+        drop(lock);
+        assert_eq!(end(running).code, if answer == 0 { 0 } else { 4 });
+    }
 }
 
 #[test]
@@ -320,7 +368,9 @@ fn markers_that_cannot_be_written_are_told_and_change_no_ending() {
 #[test]
 fn the_exit_codes_are_the_old_ones() {
     let rig = wrapper();
-    for (answer, code, again) in [("exit 3", 3, 3), ("exit 4", 4, 4), ("exit 1", 4, 4), ("kill -9 $$", 4, 4), ("exit 0", 0, 0)] {
+    for (answer, code, again) in
+        [("exit 3", 3, 3), ("exit 4", 4, 4), ("exit 1", 4, 4), ("kill -9 $$", 4, 4), ("exit 0", 0, 0)]
+    {
         rig.script("load", answer);
         let ended: Ended = rig.run(&["run", "old"]);
         assert_eq!(ended.code, code, "{answer}: {ended:?}");

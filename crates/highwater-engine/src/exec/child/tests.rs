@@ -1,3 +1,5 @@
+//! Of one child process: how it starts, ends, is ended and is listened to.
+
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 
@@ -182,6 +184,14 @@ async fn a_command_need_not_read_what_it_is_given() {
     place.stdin = Some(vec![b'x'; 1024 * 1024]);
     assert_eq!(ended(&soon(place.sh("exit 0")).await), "exit 0");
     assert_eq!(ended(&soon(place.sh("exec <&-; sleep 0.1; exit 7")).await), "exit 7");
+}
+
+#[tokio::test]
+async fn a_command_may_print_while_it_reads() {
+    let mut place = place();
+    // More than both pipes hold: whoever feeds first and listens then never comes to listen.
+    place.stdin = Some([vec![b'x'; 1024 * 1024], b"the end".to_vec()].concat());
+    assert_eq!(soon(place.sh("cat >&2")).await.stderr.text(7), "the end");
 }
 
 #[tokio::test]

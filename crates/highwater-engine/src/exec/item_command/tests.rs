@@ -1,3 +1,5 @@
+//! Of an item as a command: what each exit code makes of it, and what fits a command line.
+
 use std::time::Duration;
 
 use insta::assert_snapshot;

@@ -1,3 +1,5 @@
+//! Of what a killed pass left running.
+
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -1,3 +1,5 @@
+//! Of a pass as a command: what each exit code makes of it.
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -132,7 +134,7 @@ async fn a_second_signal_ends_the_command() {
 async fn braces_stay_braces_and_variables_tell_the_pass() {
     let place = place();
     let mut settings = sh(r#"echo "{} $HIGHWATER_JOB $HIGHWATER_PASS $HIGHWATER_ITEM $HIGHWATER_RUN $MINE" > said"#);
-    settings.env = [("MINE", "x"), ("HIGHWATER_RUN", "forged")]
+    settings.env = [("MINE", "x"), ("HIGHWATER_RUN", "forged"), ("HIGHWATER_JOB", "forged")]
         .map(|(name, value)| (name.to_owned(), crate::settings::SecretText::new(value)))
         .into();
     assert_eq!(place.run(&settings).await, Ok(Outcome::done()));

@@ -1,3 +1,5 @@
+//! Of worklist files: every format, and every line that is none.
+
 use std::io::Write;
 use std::time::Duration;
 

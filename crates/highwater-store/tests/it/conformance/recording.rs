@@ -1,6 +1,8 @@
 //! Intents, outcomes and figures; the fence (R16); sealing (R3).
 
-use highwater_engine::ledger::{Entry, Intent, ItemFilter, ItemOrder, JobState, LedgerFault, PinMode};
+use highwater_engine::ledger::{
+    Entry, GROUP_ENTRIES_MAX, Intent, ItemFilter, ItemOrder, JobState, LedgerFault, PinMode,
+};
 use highwater_engine::name::{ResourceName, WorklistId};
 use highwater_engine::outcome::Outcome;
 use highwater_engine::outcome::OutcomeKind::{Deferred, Done, Failed, Gone, Present, Review, Skipped};
@@ -57,6 +59,10 @@ pub(crate) async fn a_group_is_whole_or_nothing(home: &dyn Home) {
     assert_eq!(world.open_keys(worklist).await, ["a", "b"]);
     let open = world.ledger.open_items(worklist, world.fence.pass, None, 10).await.unwrap();
     assert!(open.iter().all(|item| item.intent.is_none()));
+    let too_many = vec![entry(0, Done); GROUP_ENTRIES_MAX + 1];
+    let refused = world.ledger.record(&world.fence, worklist, at(3), ATTEMPTS_MAX, too_many).await;
+    assert_eq!(fault(refused), LedgerFault::Other);
+    assert_eq!(world.tally().await, before);
     let nowhere = world.ledger.record(&world.fence, WorklistId(99), at(3), ATTEMPTS_MAX, vec![entry(0, Done)]).await;
     assert_eq!(fault(nowhere), LedgerFault::NotThere);
 }

@@ -1,6 +1,6 @@
 //! Rows that cannot be read stop nothing and destroy nothing (R14).
 
-use highwater_engine::ledger::{EventFilter, ItemFilter, Ledger as _, LedgerFault, PAGE_ROWS_MAX};
+use highwater_engine::ledger::{EventFilter, ItemFilter, JobState, Ledger as _, LedgerFault, PAGE_ROWS_MAX};
 use highwater_engine::name::WorklistId;
 use highwater_engine::outcome::OutcomeKind::{Done, Failed, Gone, Review};
 use highwater_store::{Access, SqliteLedger};
@@ -79,6 +79,21 @@ async fn r14_a_damaged_standing_is_set_aside_and_its_item_is_untried() {
         assert_eq!(tally.open() as usize, open_after.len(), "the figures are counted anew");
         assert_eq!(wrong(&planted.home).await, Vec::<String>::new());
     }
+}
+
+#[tokio::test]
+async fn r14_a_drained_worklist_with_a_damaged_standing_is_drained_no_more() {
+    let planted = planted("UPDATE standing SET outcome = 'failed' WHERE position = 2").await;
+    let rest = [0, 1, 2, 4].map(|position| entry(position, Done));
+    planted.world.record(planted.worklist, rest.to_vec()).await;
+    planted.world.seal(planted.worklist).await;
+    planted.home.raw().execute("UPDATE standing SET outcome = 'dnoe' WHERE position = 1", []).unwrap();
+    assert_eq!(planted.world.job().await.state, JobState::Drained);
+    assert_eq!(planted.world.open_keys(planted.worklist).await, ["b"]);
+    assert_eq!(planted.world.job().await.state, JobState::Active);
+    planted.world.record(planted.worklist, vec![entry(1, Done)]).await;
+    planted.world.seal(planted.worklist).await;
+    assert_eq!(wrong(&planted.home).await, Vec::<String>::new());
 }
 
 #[tokio::test]

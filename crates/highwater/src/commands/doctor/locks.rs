@@ -2,9 +2,9 @@
 //! that a pass misses.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use highwater_engine::lock::{FileLock, Lock, LockIdentity};
 use highwater_engine::name::ResourceName;

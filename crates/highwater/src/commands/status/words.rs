@@ -210,7 +210,8 @@ impl Said<'_> {
         for notice in &self.job.notices {
             let error = notice.last_error.as_deref().map(line).unwrap_or_else(|| "not tried yet".to_owned());
             let to = format!("[[notify]] entry {}", notice.target + 1);
-            facts.fact("notice", format_args!("{} to {to}, {} attempts: {error}", notice.change, notice.attempts));
+            let attempts = if notice.attempts == 1 { "attempt" } else { "attempts" };
+            facts.fact("notice", format_args!("{} to {to}, {} {attempts}: {error}", notice.change, notice.attempts));
         }
     }
 

@@ -29,7 +29,8 @@ fn r15_exec_without_what_it_needs() {
 fn r15_a_program_that_cannot_be_started_halts_before_any_item() {
     for (case, command, more) in [
         ("program_missing", "[\"./laod\", \"{}\"]", ""),
-        ("program_not_on_the_path", "[\"highwater-no-such-program\"]", ""),
+        // A directory of the caller's own path may be closed to them, which is another error.
+        ("program_not_on_the_path", "[\"highwater-no-such-program\"]", "env = { PATH = \"/usr/bin:/bin\" }"),
         ("program_in_no_directory", "[\"true\"]", "directory = \"nowhere\""),
     ] {
         let rig = job(command, more);

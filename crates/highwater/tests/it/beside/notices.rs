@@ -62,7 +62,10 @@ async fn a_webhook_is_told_once_of_each_change() {
     says(halted, "next", "highwater rearm load --why");
     says(review, "message", "1 new item to review");
     says(review, "next", "highwater items load --outcome review");
-    assert_eq!(halted["worklist"], json!({"total": 4, "open": 2, "done": 1, "gone": 0, "present": 0, "skipped": 0, "review": 1, "retry": 0}));
+    assert_eq!(
+        halted["worklist"],
+        json!({"total": 4, "open": 2, "done": 1, "gone": 0, "present": 0, "skipped": 0, "review": 1, "retry": 0})
+    );
     assert_eq!(rig.pass(), (4, "halted".into()));
     assert_eq!(news(&server, &mut seen), [] as [Value; 0], "a halt that goes on is no news");
 
@@ -117,13 +120,17 @@ async fn slack_and_ntfy_get_what_they_take() {
     let (slack, ntfy) = (server().await, server().await);
     let rig = told(
         &(webhook(&slack.url("/services/T0/secret"), "template = \"slack\"\non = [\"halted\"]")
-            + &webhook(&ntfy.url("/alerts"), "template = \"ntfy\"\nheaders = { Authorization = \"Bearer ${NTFY_TOKEN}\" }")),
+            + &webhook(
+                &ntfy.url("/alerts"),
+                "template = \"ntfy\"\nheaders = { Authorization = \"Bearer ${NTFY_TOKEN}\" }",
+            )),
     );
     rig.write("b", "4");
     let pass = |rig: &Rig| rig.command(&["run", "load"]).env("NTFY_TOKEN", "tk_1").output().unwrap().status.code();
     assert_eq!(pass(&rig), Some(4));
     std::fs::remove_file(rig.path("b")).unwrap();
-    let rearmed = rig.command(&["rearm", "load", "--why", "there is a shelf"]).env("NTFY_TOKEN", "tk_1").output().unwrap();
+    let rearmed =
+        rig.command(&["rearm", "load", "--why", "there is a shelf"]).env("NTFY_TOKEN", "tk_1").output().unwrap();
     assert_eq!(rearmed.status.code(), Some(0), "{rearmed:?}");
     assert_eq!(pass(&rig), Some(0));
 
@@ -132,7 +139,10 @@ async fn slack_and_ntfy_get_what_they_take() {
     assert_eq!(slack[0].header("content-type"), Some("application/json"));
     let body: Value = serde_json::from_slice(&slack[0].body).unwrap();
     let text = body["text"].as_str().unwrap();
-    assert!(text.starts_with("*load: halted*\n") && text.contains("\nnext: ") && text.contains("`highwater rearm load"), "{text}");
+    assert!(
+        text.starts_with("*load: halted*\n") && text.contains("\nnext: ") && text.contains("`highwater rearm load"),
+        "{text}"
+    );
     assert_eq!(body.as_object().unwrap().len(), 1, "Slack refuses fields that it does not know");
 
     let ntfy = ntfy.requests();

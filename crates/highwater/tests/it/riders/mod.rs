@@ -69,7 +69,8 @@ pub(crate) struct Ride {
 impl Ride {
     pub(crate) fn new(kind: &str, clock: SharedClock) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let ledger = SqliteLedger::open(dir.path().join("ledger.db"), clock.now(), Access::ReadWrite).expect("a ledger");
+        let ledger =
+            SqliteLedger::open(dir.path().join("ledger.db"), clock.now(), Access::ReadWrite).expect("a ledger");
         let resource = ResourceName::new("far-side").expect("a name");
         let engine = Engine {
             ledger: Arc::new(ledger),

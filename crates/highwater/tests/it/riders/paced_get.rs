@@ -32,7 +32,9 @@ impl Job for PacedGet {
         let url = format!("{}{}", self.base, item.name());
         let response = match cx.contacts.send(&self.resource, |http| http.get(&url)).await? {
             Ok(response) => response,
-            Err(unanswered) => return Ok(Attempt::Outcome(Outcome::because(OutcomeKind::Deferred, unanswered.to_string()))),
+            Err(unanswered) => {
+                return Ok(Attempt::Outcome(Outcome::because(OutcomeKind::Deferred, unanswered.to_string())));
+            }
         };
         if response.status() == 404 {
             return Ok(Attempt::Outcome(Outcome::because(OutcomeKind::Gone, "404")));
@@ -99,7 +101,10 @@ async fn a_pass_keeps_its_pace_and_a_far_side_that_does_not_answer_counts_no_att
     let (ride, job, far, clock) = ride(vec![ok(), Answer::hang_up(), ok(), Answer::status(404), ok()], 4).await;
     let begun = highwater_engine::clock::Clock::elapsed(&*clock);
     let report = ride.pass(&job).await;
-    assert_eq!((report.reason, report.counts.done, report.counts.gone, report.counts.retry), (Reason::RetryLeft, 2, 1, 1));
+    assert_eq!(
+        (report.reason, report.counts.done, report.counts.gone, report.counts.retry),
+        (Reason::RetryLeft, 2, 1, 1)
+    );
     let took = highwater_engine::clock::Clock::elapsed(&*clock) - begun;
     assert!(took >= Duration::from_secs(9), "four contacts, three pauses of 3 s: {took:?}");
     let job_row = ride.engine.ledger.job(&ride.spec.name).await.unwrap().unwrap();

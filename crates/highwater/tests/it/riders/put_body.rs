@@ -89,7 +89,11 @@ async fn r13_bodies_are_prepared_in_parallel_and_put_in_plan_order_and_kept_over
 
     let report = ride.pass(&job).await;
     assert_eq!((report.reason, report.counts.done), (Reason::Drained, 15), "{}", report.message);
-    assert_eq!(job.prepared.load(Ordering::SeqCst), ITEMS, "what was ready when the pass stopped was not prepared again");
+    assert_eq!(
+        job.prepared.load(Ordering::SeqCst),
+        ITEMS,
+        "what was ready when the pass stopped was not prepared again"
+    );
     let mut paths: Vec<_> = far.requests().into_iter().map(|r| r.path).collect();
     let lost = paths.remove(9);
     assert_eq!(lost, "/episode-09");
