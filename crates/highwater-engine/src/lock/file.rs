@@ -138,7 +138,7 @@ impl Lock for FileLock {
             let meta = file.metadata().map_err(|e| self.cannot("HW-LCK-001", "read", &e))?;
             // Someone may have unlinked it between open and flock: then the next one would lock another file.
             if std::fs::metadata(&self.path).is_ok_and(|now| same_file(&now, &meta)) {
-                return Ok(Some(Box::new(HeldFile { path: self.path.clone(), meta, _file: file, session: () })));
+                return Ok(Some(Box::new(HeldFile { path: self.path.clone(), meta, file, session: () })));
             }
         }
         Err(Diagnosis::failure(
@@ -165,8 +165,17 @@ impl Lock for FileLock {
 struct HeldFile {
     path: PathBuf,
     meta: Metadata,
-    _file: File,
+    file: File,
     session: (),
+}
+
+/// Unlocks in so many words: a process that is being spawned meanwhile has a copy of the descriptor until it execs, and
+/// closing ours alone would leave the lock held that long.
+impl Drop for HeldFile {
+    fn drop(&mut self) {
+        // If it fails, closing the file lets go of it.
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 impl Held for HeldFile {

@@ -60,7 +60,7 @@ pub(crate) fn names(
 
 /// Where a rider rides: a directory of its own with a ledger in it.
 pub(crate) struct Ride {
-    pub(crate) dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     pub(crate) engine: Engine,
     pub(crate) spec: JobSpec,
     pub(crate) resource: ResourceName,
@@ -103,7 +103,7 @@ impl Ride {
             markers: None,
             silent_after: None,
         };
-        Self { dir, engine, spec, resource }
+        Self { _dir: dir, engine, spec, resource }
     }
 
     pub(crate) fn lock(&mut self, lock: impl Lock) {
