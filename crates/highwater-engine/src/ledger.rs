@@ -351,6 +351,8 @@ pub struct PassRecord {
     pub pid: u32,
     /// Who started it.
     pub who: Who,
+    /// How many items it may begin, if that is bounded.
+    pub budget_items: Option<u64>,
     /// Why it ended.
     pub reason: Option<Reason>,
     /// With which exit code.
@@ -378,6 +380,8 @@ pub struct Begin {
     pub pid: u32,
     /// Started by whom.
     pub who: Who,
+    /// How many items it may begin, if that is bounded.
+    pub budget_items: Option<u64>,
 }
 
 /// How a pass ends.

@@ -1,5 +1,6 @@
 //! Markers: the `.done` and `.halted` files of older wrappers, kept for those who read them. Owns what they are named, when
-//! they are written, and that deleting `.halted` re-arms and deleting `.done` opens a finite job again.
+//! they are written, and what it means when someone else makes or deletes one: deleting `.halted` re-arms, making it halts;
+//! deleting `.done` opens a finite job again, making it drains it.
 
 use std::ffi::OsString;
 use std::io;
@@ -10,7 +11,6 @@ use crate::job::Stop;
 use crate::ledger::{JobRecord, JobState, Who, Word};
 use crate::name::JobName;
 use crate::pass::Engine;
-use crate::report::Reason;
 use crate::spec::JobSpec;
 
 /// The word in the ledger and the ending of the file.
@@ -61,33 +61,64 @@ fn cannot(path: &Path, error: &io::Error) -> Diagnosis {
     .in_file(path)
 }
 
-/// Obeys what people did to the markers since they were written.
-pub(crate) async fn obey_deleted(engine: &Engine, spec: &JobSpec) -> Result<(), Stop> {
+/// Obeys what people, or a wrapper that still runs, did to the markers since they were written.
+pub(crate) async fn obey(engine: &Engine, spec: &JobSpec) -> Result<(), Stop> {
     let Some(place) = &spec.markers else { return Ok(()) };
     let markers = Markers::at(place);
-    let Some(record) = engine.ledger.job(&spec.name).await? else { return Ok(()) };
+    let (ledger, job) = (&engine.ledger, &spec.name);
+    let Some(record) = ledger.job(job).await? else { return Ok(()) };
     let word = |why: String| Word { at: engine.clock.now(), who: Who("marker".to_owned()), why };
-    match record.marker.as_deref() {
-        Some(HALTED) if !markers.halted().exists() => {
-            engine.ledger.rearm(&spec.name, &word(format!("{} was deleted", markers.halted().display()))).await?;
-            engine.ledger.set_marker(&spec.name, None).await?;
+    let (halted, done) = (markers.halted(), markers.done());
+    let drained = record.state == JobState::Drained;
+    match (record.marker.as_deref(), &record.halt) {
+        (Some(HALTED), Some(_)) if !halted.exists() => {
+            ledger.rearm(job, &word(format!("{} was deleted", halted.display()))).await?;
+            ledger.set_marker(job, None).await?;
         }
-        Some(DONE) if !markers.done().exists() && record.state == JobState::Drained => {
-            engine.ledger.reopen_job(&spec.name, &word(format!("{} was deleted", markers.done().display()))).await?;
-            engine.ledger.set_marker(&spec.name, None).await?;
+        // It was re-armed by a command: what the file says is over.
+        (Some(HALTED), None) => {
+            remove(&halted)?;
+            ledger.set_marker(job, None).await?;
+        }
+        (_, None) if halted.exists() => {
+            ledger.halt(job, &word(format!("{} is there", halted.display())), &evidence(&halted)).await?;
+            ledger.set_marker(job, Some(HALTED)).await?;
+        }
+        (Some(DONE), _) if !done.exists() && drained => {
+            if !spec.recurring {
+                ledger.reopen_job(job, &word(format!("{} was deleted", done.display()))).await?;
+            }
+            ledger.set_marker(job, None).await?;
+        }
+        (None, None) if done.exists() && !drained && !spec.recurring => {
+            ledger.mark_drained(job, &word(format!("{} is there", done.display()))).await?;
+            ledger.set_marker(job, Some(DONE)).await?;
         }
         _ => {}
     }
     Ok(())
 }
 
+/// What a marker says; old scripts wrote it in encodings of their own.
+fn evidence(path: &Path) -> String {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).trim().to_owned()
+}
+
+fn remove(path: &Path) -> Result<(), Diagnosis> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot(path, &e)),
+        _ => Ok(()),
+    }
+}
+
 /// Writes the marker that the ending calls for, and takes the other away.
-pub(crate) async fn write(engine: &Engine, spec: &JobSpec, reason: Reason) -> Result<(), Stop> {
+pub(crate) async fn write(engine: &Engine, spec: &JobSpec) -> Result<(), Stop> {
     let Some(place) = &spec.markers else { return Ok(()) };
     let Some(record) = engine.ledger.job(&spec.name).await? else { return Ok(()) };
     let now = match (&record.halt, record.state) {
         (Some(_), _) => Some(HALTED),
-        (None, JobState::Drained) if !spec.recurring || reason == Reason::Drained => Some(DONE),
+        (None, JobState::Drained) => Some(DONE),
         _ => None,
     };
     if now == record.marker.as_deref() {
@@ -95,12 +126,11 @@ pub(crate) async fn write(engine: &Engine, spec: &JobSpec, reason: Reason) -> Re
     }
     let markers = Markers::at(place);
     for (word, path) in [(DONE, markers.done()), (HALTED, markers.halted())] {
-        let written = if now == Some(word) {
-            std::fs::write(&path, text(&record, word))
+        if now == Some(word) {
+            std::fs::write(&path, text(&record, word)).map_err(|e| cannot(&path, &e))?;
         } else {
-            std::fs::remove_file(&path).or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
-        };
-        written.map_err(|e| cannot(&path, &e))?;
+            remove(&path)?;
+        }
     }
     Ok(engine.ledger.set_marker(&spec.name, now).await?)
 }
@@ -124,8 +154,9 @@ pub async fn import(engine: &Engine, job: &JobName, kind: &str, place: &Path) ->
     let ledger = &engine.ledger;
     ledger.register_job(job, kind).await?;
     let word = |why: String| Word { at: engine.clock.now(), who: Who("import".to_owned()), why };
-    if let Ok(evidence) = std::fs::read_to_string(markers.halted()) {
-        ledger.halt(job, &word(format!("taken over from {}", markers.halted().display())), evidence.trim()).await?;
+    if markers.halted().exists() {
+        let evidence = evidence(&markers.halted());
+        ledger.halt(job, &word(format!("taken over from {}", markers.halted().display())), &evidence).await?;
         ledger.set_marker(job, Some(HALTED)).await?;
         return Ok(format!(
             "{job}: halted, as {} says; `highwater rearm {job} --why …`, or delete that file",

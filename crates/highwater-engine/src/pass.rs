@@ -14,7 +14,7 @@ use crate::clock::SharedClock;
 use crate::contact::{Contacts, Manners, StopSignal};
 use crate::diagnosis::Diagnosis;
 use crate::job::{CommitCx, Job, ReadCx, Stop};
-use crate::ledger::{Begin, End, Fence, Holder, JobRecord, JobState, Ledger, PinMode, Who, Word};
+use crate::ledger::{Begin, End, Fence, Halt, Holder, JobRecord, JobState, Ledger, LedgerFault, PinMode, Who, Word};
 use crate::marker;
 use crate::name::{PassId, ResourceName};
 use crate::pin;
@@ -203,6 +203,7 @@ impl<'e> Pass<'e> {
             host: self.engine.host.clone(),
             pid: self.engine.pid,
             who: self.engine.who.clone(),
+            budget_items: self.spec.budget.items,
         };
         let pass = self.engine.ledger.begin_pass(&begin).await?;
         self.id = Some(pass);
@@ -227,7 +228,7 @@ impl<'e> Pass<'e> {
         fence: &Fence,
         cx: &mut CommitCx,
     ) -> Result<Ending, Stop> {
-        marker::obey_deleted(self.engine, self.spec).await?;
+        marker::obey(self.engine, self.spec).await?;
         let open = match self.state(job, &cx.read, mode).await? {
             State::Go(open) => open,
             State::End(ending) => return Ok(ending),
@@ -268,8 +269,7 @@ impl<'e> Pass<'e> {
             return Ok(State::End(halted(&self.spec.handle, &halt.why)));
         }
         if let Some(paused) = paused {
-            let message = format!("paused by {} since {}: {}", paused.who.0, paused.at, paused.why);
-            return Ok(State::End(Ending::new(Reason::Paused, message)));
+            return Ok(State::End(Ending::new(Reason::Paused, self::paused(&paused))));
         }
         let drained = state == JobState::Drained;
         if !drained {
@@ -392,7 +392,7 @@ impl<'e> Pass<'e> {
                 recorder::halt(&*engine.ledger, &self.spec.name, &who, &engine.clock, why, failing.evidence()).await
             );
         }
-        let ending = match stop {
+        let mut ending = match stop {
             Some(stop) => self.stopped(stop).await,
             None if whole => Ending::new(Reason::Drained, "drained"),
             None => {
@@ -408,10 +408,21 @@ impl<'e> Pass<'e> {
                 who: Who(format!("pass {}", fence.pass)),
                 why: format!("{} items, all terminal, {} to review", tally.total, tally.review),
             };
-            self.engine.ledger.seal_drained(fence, worklist.id, cx.watermarks(), &word).await?;
+            match self.engine.ledger.seal_drained(fence, worklist.id, cx.watermarks(), &word).await {
+                Err(error) if error.fault == LedgerFault::NotThere => ending = self.reopened().await?,
+                sealed => sealed?,
+            }
         }
         self.times.seal_us = micros(self.engine.clock.elapsed().saturating_sub(sealing));
         Ok(ending)
+    }
+
+    /// A person put items back while the pass was sealed: they are for the next one.
+    async fn reopened(&mut self) -> Result<Ending, Stop> {
+        let worklist = self.engine.ledger.job(&self.spec.name).await?.and_then(|job| job.worklist);
+        self.tally = worklist.map(|w| w.tally);
+        let open = self.tally.map_or(0, |tally| tally.open());
+        Ok(Ending::new(Reason::RetryLeft, format!("{open} items were put back while the pass was sealed")))
     }
 
     /// What a stop is as an ending; a halt is in the ledger before this returns.
@@ -421,6 +432,10 @@ impl<'e> Pass<'e> {
                 until: Some(until),
                 ..Ending::new(Reason::BannedUntil, format!("{resource} is banned until {until}"))
             },
+            Stop::Checkpoint { reason: Reason::Paused, message } => {
+                let record = self.engine.ledger.job(&self.spec.name).await.ok().flatten();
+                Ending::new(Reason::Paused, record.and_then(|r| r.paused).map_or(message, |pause| paused(&pause)))
+            }
             Stop::Checkpoint { reason, message } => Ending::new(reason, message),
             Stop::Halt { why, evidence } => {
                 let who = Who(self.id.map_or_else(|| self.engine.who.0.clone(), |id| format!("pass {id}")));
@@ -509,7 +524,7 @@ impl<'e> Pass<'e> {
                 ending = Ending::failed(diagnosis);
             }
         }
-        if let Err(stop) = marker::write(self.engine, self.spec, ending.reason).await {
+        if let Err(stop) = marker::write(self.engine, self.spec).await {
             let ending = self.stopped(stop).await;
             let why = ending.diagnosis.map_or(ending.message, |diagnosis| diagnosis.to_string());
             self.notes.push(format!("the markers are not what the ledger says: {why}"));
@@ -547,6 +562,11 @@ fn halted(job: &str, why: &str) -> Ending {
         Reason::Halted,
         format!("halted: {why}; look with `highwater status {job}`, then `highwater rearm {job} --why …`"),
     )
+}
+
+fn paused(pause: &Halt) -> String {
+    let why = if pause.why.is_empty() { String::new() } else { format!(": {}", pause.why) };
+    format!("paused by {} since {}{why}", pause.who.0, pause.at)
 }
 
 /// Stops that stand even when every item is terminal.

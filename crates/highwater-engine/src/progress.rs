@@ -30,11 +30,12 @@ pub struct Figures {
     pub passes_more: Option<u64>,
 }
 
-/// Reads the figures off a job's rows; `budget_items` and `pace` are the config's, where they are known.
+/// Reads the figures off a job's rows; `pace` is the config's, where it is known.
 #[must_use]
-pub fn figures(job: &JobRecord, now: Timestamp, budget_items: Option<u64>, pace: Duration) -> Figures {
+pub fn figures(job: &JobRecord, now: Timestamp, pace: Duration) -> Figures {
     let tally = job.worklist.as_ref().map_or(Tally::default(), |w| w.tally);
     let pass = job.last_pass.as_ref();
+    let budget_items = pass.and_then(|p| p.budget_items);
     let running = pass.is_some_and(|p| p.ended_at.is_none());
     let recorded = pass.map_or(0, |p| p.counts.all());
     let rate = pass.and_then(|p| {

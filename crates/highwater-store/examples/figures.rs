@@ -65,7 +65,14 @@ async fn main() -> Fallible<()> {
 }
 
 async fn begin(ledger: &dyn Ledger, clock: &SystemClock, job: &JobName) -> Fallible<Fence> {
-    let begin = Begin { job: job.clone(), at: clock.now(), host: "here".into(), pid: 1, who: Who("figures".into()) };
+    let begin = Begin {
+        job: job.clone(),
+        at: clock.now(),
+        host: "here".into(),
+        pid: 1,
+        who: Who("figures".into()),
+        budget_items: None,
+    };
     let pass = ledger.begin_pass(&begin).await?;
     let holder = Holder { host: begin.host, pid: 1, since: begin.at, job: job.clone(), pass };
     Ok(ledger.take_epochs(pass, &[ResourceName::of_job(job)], &holder).await?)

@@ -93,7 +93,8 @@ impl SqliteLedger {
         let opened = |error| of_database(error, database.path(), OPENING);
         let writer = match access {
             Access::ReadWrite => {
-                let mut connection = database.read_write().map_err(opened)?;
+                let furnish = |new: &mut Connection| migrate(new, MIGRATIONS, now, |_| Ok(())).map(drop);
+                let mut connection = database.read_write_furnished(furnish).map_err(opened)?;
                 migrate(&mut connection, MIGRATIONS, now, |_| backups.take(now).map(drop)).map_err(opened)?;
                 Some(Writer::start(connection).map_err(opened)?)
             }

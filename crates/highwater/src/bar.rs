@@ -39,7 +39,7 @@ impl Progress {
             return Self::none();
         }
         let pace = spec.resources.iter().map(|r| r.pace.delay).max().unwrap_or_default();
-        let follow = Follow { ledger, clock, job: spec.name.clone(), budget_items: spec.budget.items, pace };
+        let follow = Follow { ledger, clock, job: spec.name.clone(), pace };
         let target = ProgressDrawTarget::stderr();
         // A terminal that cannot draw (`TERM=dumb`) gets lines.
         if !target.is_hidden() && !output.json {
@@ -123,7 +123,6 @@ struct Follow {
     ledger: Arc<dyn Ledger>,
     clock: SharedClock,
     job: JobName,
-    budget_items: Option<u64>,
     pace: Duration,
 }
 
@@ -134,7 +133,7 @@ impl Follow {
         // Another process that missed the lock may have written a newer row; this pass is the newest without an end.
         let running = self.ledger.passes_unended(&self.job, PassId(i64::MAX)).await.ok()?;
         record.last_pass = Some(running.into_iter().max_by_key(|pass| pass.id)?);
-        Some(figures(&record, self.clock.now(), self.budget_items, self.pace))
+        Some(figures(&record, self.clock.now(), self.pace))
     }
 
     async fn draw(self, bar: ProgressBar) {

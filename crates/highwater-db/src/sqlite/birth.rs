@@ -1,7 +1,7 @@
 //! How a database file comes into being: whole, under a private name, and only then under its own.
 //!
-//! So whoever finds the file finds a database that carries its application id, is in WAL mode and is readable by its owner
-//! alone; an empty file is never ours, and is refused instead of being taken for a new database after a disk lost its content.
+//! So whoever finds the file finds a database that carries its application id, has the content that its maker gave it, is in
+//! WAL mode and is readable by its owner alone; an empty file is never ours, and is refused instead of being taken for a new database after a disk lost its content.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -19,12 +19,16 @@ const MODE: u32 = 0o600;
 /// What a leftover of a crash is called after.
 const PURPOSE: &str = "new";
 
-/// Makes an empty database at `path`. One that appeared meanwhile is left as it is: somebody else was first.
+/// Makes a database at `path` with what `furnish` puts in it. One that appeared meanwhile is left as it is: somebody else was first.
 ///
 /// # Errors
 /// The directory is absent, full or not writable.
-pub(super) fn create(path: &Path, application_id: ApplicationId) -> Result<(), Error> {
-    match bear(path, application_id) {
+pub(super) fn create(
+    path: &Path,
+    application_id: ApplicationId,
+    furnish: impl FnOnce(&mut Connection) -> Result<(), Error>,
+) -> Result<(), Error> {
+    match bear(path, application_id, furnish) {
         // Whoever was first has also swept our nursery away, so that any step of ours may have failed.
         Err(_) if path.exists() => return Ok(()),
         born => born?,
@@ -34,22 +38,24 @@ pub(super) fn create(path: &Path, application_id: ApplicationId) -> Result<(), E
     Ok(())
 }
 
-fn bear(path: &Path, application_id: ApplicationId) -> Result<(), Error> {
+fn bear(
+    path: &Path,
+    application_id: ApplicationId,
+    furnish: impl FnOnce(&mut Connection) -> Result<(), Error>,
+) -> Result<(), Error> {
     let (_nursery, unborn) = nursery(path, PURPOSE)?;
     let refused = |error| Error::from_sqlite_on(path, &unborn, error);
     let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&unborn, access).map_err(refused)?;
-    set_up(&connection, application_id).map_err(refused)?;
+    let mut connection = Connection::open_with_flags(&unborn, access).map_err(refused)?;
+    connection.pragma_update(None, "application_id", application_id.as_pragma()).map_err(refused)?;
+    furnish(&mut connection)?;
+    // After the content, which so is in the file itself.
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(refused)?;
     connection.close().map_err(|(_, error)| refused(error))?;
     sync_file(&unborn)?;
     TempPath::try_from_path(&unborn)
         .and_then(|unborn| Ok(unborn.persist_noclobber(path)?))
         .map_err(|error| Error::from_os(path, "create", error))
-}
-
-fn set_up(connection: &Connection, application_id: ApplicationId) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "application_id", application_id.as_pragma())?;
-    connection.pragma_update(None, "journal_mode", "WAL")
 }
 
 /// A private directory beside `path`, with an empty file of the database's mode in it; gone with everything in it when

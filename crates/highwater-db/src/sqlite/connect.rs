@@ -98,8 +98,19 @@ impl Database {
     /// # Errors
     /// The file is not this database, or cannot be written; see [`Error`].
     pub fn read_write(&self) -> Result<Connection, Error> {
+        self.read_write_furnished(|_| Ok(()))
+    }
+
+    /// As [`Database::read_write`]; a file that it makes is given its content by `furnish` before anyone can find it.
+    ///
+    /// # Errors
+    /// As [`Database::read_write`], and what `furnish` says.
+    pub fn read_write_furnished(
+        &self,
+        furnish: impl FnOnce(&mut Connection) -> Result<(), Error>,
+    ) -> Result<Connection, Error> {
         match self.refuse_empty() {
-            Err(Error::Missing { .. }) => birth::create(&self.path, self.application_id)?,
+            Err(Error::Missing { .. }) => birth::create(&self.path, self.application_id, furnish)?,
             found => found?,
         }
         let connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;

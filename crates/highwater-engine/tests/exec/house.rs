@@ -63,8 +63,7 @@ impl House {
             concurrency: 4,
             prefetch_bytes: 1 << 20,
             grouping: Grouping::default(),
-            // A command of another test, between fork and exec, holds a copy of every descriptor of this process.
-            lock_wait: Duration::from_secs(30),
+            lock_wait: Duration::ZERO,
             budget: Budget::default(),
             // It never halts by itself.
             breaker: BreakerRules { failed: 1.0, failed_after: 0, gone: 1.0, gone_after: 0 },

@@ -136,6 +136,7 @@ async fn what_a_killed_pass_put_to_review_is_told_by_the_next() {
         host: "a".to_owned(),
         pid: 8,
         who: Who("alice@a".to_owned()),
+        budget_items: None,
     };
     let fence = Fence { pass: ledger.begin_pass(&begin).await.unwrap(), epochs: Vec::new() };
     let worklist = ledger.job(&house.spec.name).await.unwrap().unwrap().worklist.unwrap();

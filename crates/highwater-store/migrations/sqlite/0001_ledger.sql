@@ -46,29 +46,30 @@ CREATE TABLE ticket (
 
 -- AUTOINCREMENT: a number is never given twice, also when the row that had it is forgotten.
 CREATE TABLE pass (
-    id         INTEGER PRIMARY KEY AUTOINCREMENT,
-    job        TEXT NOT NULL REFERENCES job (name),
-    begun_at   INTEGER NOT NULL,
-    ended_at   INTEGER,                                 -- NULL while it runs, or when it was killed
-    host       TEXT NOT NULL,
-    pid        INTEGER NOT NULL,
-    who        TEXT NOT NULL,
-    reason     TEXT,
-    exit       INTEGER,                                 -- the exit code as a number
-    message    TEXT,
-    done       INTEGER NOT NULL DEFAULT 0,
-    gone       INTEGER NOT NULL DEFAULT 0,
-    present    INTEGER NOT NULL DEFAULT 0,
-    review     INTEGER NOT NULL DEFAULT 0,
-    retry      INTEGER NOT NULL DEFAULT 0,
-    items      INTEGER NOT NULL DEFAULT 0,
-    contacts   INTEGER NOT NULL DEFAULT 0,
-    bytes      INTEGER NOT NULL DEFAULT 0,
-    lock_us    INTEGER NOT NULL DEFAULT 0,
-    plan_us    INTEGER NOT NULL DEFAULT 0,
-    prepare_us INTEGER NOT NULL DEFAULT 0,
-    commit_us  INTEGER NOT NULL DEFAULT 0,
-    seal_us    INTEGER NOT NULL DEFAULT 0
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    job          TEXT NOT NULL REFERENCES job (name),
+    begun_at     INTEGER NOT NULL,
+    ended_at     INTEGER,                               -- NULL while it runs, or when it was killed
+    host         TEXT NOT NULL,
+    pid          INTEGER NOT NULL,
+    who          TEXT NOT NULL,
+    budget_items INTEGER,                               -- how many items it may begin
+    reason       TEXT,
+    exit         INTEGER,                               -- the exit code as a number
+    message      TEXT,
+    done         INTEGER NOT NULL DEFAULT 0,
+    gone         INTEGER NOT NULL DEFAULT 0,
+    present      INTEGER NOT NULL DEFAULT 0,
+    review       INTEGER NOT NULL DEFAULT 0,
+    retry        INTEGER NOT NULL DEFAULT 0,
+    items        INTEGER NOT NULL DEFAULT 0,
+    contacts     INTEGER NOT NULL DEFAULT 0,
+    bytes        INTEGER NOT NULL DEFAULT 0,
+    lock_us      INTEGER NOT NULL DEFAULT 0,
+    plan_us      INTEGER NOT NULL DEFAULT 0,
+    prepare_us   INTEGER NOT NULL DEFAULT 0,
+    commit_us    INTEGER NOT NULL DEFAULT 0,
+    seal_us      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE INDEX pass_by_job ON pass (job, id);

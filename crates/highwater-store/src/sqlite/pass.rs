@@ -15,7 +15,8 @@ const KILLED: &str = "it was killed: its process ended without a word";
 
 pub(super) fn begin(db: &Connection, begin: &Begin) -> Step<PassId> {
     job::ensure(db, &begin.job)?;
-    let values = params![Name(&begin.job), Micros(begin.at), begin.host, begin.pid, begin.who.0];
+    let values =
+        params![Name(&begin.job), Micros(begin.at), begin.host, begin.pid, begin.who.0, begin.budget_items.map(Count)];
     let id: Number<PassId> = db.prepare_cached(include_str!("pass/begin.sql"))?.query_row(values, |row| row.get(0))?;
     Ok(id.0)
 }
@@ -97,6 +98,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<PassRecord> {
         host: row.get("host")?,
         pid: row.get("pid")?,
         who: Who(row.get("who")?),
+        budget_items: row.get::<_, Option<Count>>("budget_items")?.map(|count| count.0),
         reason: lenient(row.get::<_, Option<Keyword<Reason>>>("reason"))?.map(|word| word.0),
         exit: lenient(row.get::<_, Option<Exit>>("exit"))?.map(|exit| exit.0),
         message: row.get("message")?,

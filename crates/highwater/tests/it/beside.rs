@@ -189,8 +189,16 @@ fn an_item_of_review_is_put_back_and_tried_again_by_the_same_pass() {
         assert_eq!(begun(&rig).iter().filter(|item| *item == "i1").count(), 2, "tried again");
         assert_eq!(begun(&rig).len(), ITEMS + 1, "and nothing else");
         assert_eq!(rig.tally(), json!({"done": ITEMS}));
-        assert_told(&rig, "retry", "mended");
+        assert_told(&rig, "retry", "1 item: mended");
     }
+}
+
+#[test]
+fn a_retry_without_a_why_is_told_without_one() {
+    let rig = Rig::load(&["a"], "true", "");
+    assert_eq!(rig.pass(), (0, "drained".into()));
+    rig.ok(&["retry", "load", "a"]);
+    assert_eq!(event(&rig, "retry")["why"], "1 item");
 }
 
 #[test]

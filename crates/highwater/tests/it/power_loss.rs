@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::inside::{Inside, assert_sound};
 use crate::rig::{Rig, dice, pause, wait_until};
 
-const ITEMS: usize = 1_000;
+const ITEMS: usize = 2_000;
 const CUTS: usize = 7;
 /// Of these, cuts while the ledger is made and the list is pinned.
 const EARLY_CUTS: usize = 2;

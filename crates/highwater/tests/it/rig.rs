@@ -16,7 +16,7 @@ pub(crate) const HIGHWATER: &str = env!("CARGO_BIN_EXE_highwater");
 /// leaves nothing running.
 pub(crate) const UNTIL_GO: &str = "while [ ! -e go ] && [ -e load ]; do sleep 0.02; done";
 /// Longest wait for something that is to happen.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_secs(180);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::rig::{Ended, Flock, Rig, UNTIL_GO, end, wait_until};
+use crate::rig::{Ended, Flock, Rig, UNTIL_GO, end};
 
 const BOOKS: [&str; 8] = ["emma", "ivanhoe", "walden", "middlemarch", "ulysses?", "dubliners", "dracula", "kim"];
 /// The new line in the crontab.
@@ -352,17 +352,6 @@ fn markers_may_be_files_with_the_jobs_name() {
     assert!(rig.path("marks/books.done").exists());
     let names: Vec<_> = std::fs::read_dir(rig.path("marks")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
-}
-
-#[test]
-fn markers_that_cannot_be_written_are_told_and_change_no_ending() {
-    let rig = wrapper();
-    let config = rig.read("highwater.toml").replace("markers = \".\"", "markers = \"nowhere/books\"");
-    rig.write("highwater.toml", &config);
-    rig.script("load", "exit 0");
-    let said = rig.run(&["run", "old"]);
-    assert_eq!(said.code, 0, "{said:?}");
-    assert!(said.stderr.contains("nowhere/books.done") && said.stderr.contains("note: "), "{said:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-SELECT id, job, begun_at, ended_at, host, pid, who, reason, exit, message,
+SELECT id, job, begun_at, ended_at, host, pid, who, budget_items, reason, exit, message,
        done, gone, present, review, retry, items, contacts, bytes, lock_us, plan_us, prepare_us, commit_us, seal_us
 FROM pass
 WHERE job = ?1 AND ended_at IS NULL AND id < ?2

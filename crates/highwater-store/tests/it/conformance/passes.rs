@@ -14,6 +14,7 @@ pub(crate) async fn a_pass_has_a_row_from_its_begin_to_its_end(home: &dyn Home) 
     let running = world.job().await.last_pass.unwrap();
     assert_eq!((running.id, running.begun_at, running.ended_at), (world.fence.pass, at(0), None));
     assert_eq!((running.host.as_str(), running.pid, running.who), ("desk", 42, Who("cron".into())));
+    assert_eq!(running.budget_items, Some(500));
     assert_eq!((running.reason, running.exit, running.message), (None, None, None));
 
     world.record_kinds(worklist, &[Done, Gone]).await;

@@ -174,7 +174,14 @@ impl World {
 }
 
 pub(crate) async fn begin_pass(ledger: &dyn Ledger, job: &JobName, resource: &ResourceName, seconds: u64) -> Fence {
-    let begin = Begin { job: job.clone(), at: at(seconds), host: "desk".into(), pid: 42, who: Who("cron".into()) };
+    let begin = Begin {
+        job: job.clone(),
+        at: at(seconds),
+        host: "desk".into(),
+        pid: 42,
+        who: Who("cron".into()),
+        budget_items: Some(500),
+    };
     let pass = ledger.begin_pass(&begin).await.unwrap();
     let holder = Holder { host: begin.host, pid: begin.pid, since: begin.at, job: job.clone(), pass };
     ledger.take_epochs(pass, std::slice::from_ref(resource), &holder).await.unwrap()

@@ -98,10 +98,15 @@ async fn holds(path: &Path, job: &str, acknowledged: &BTreeMap<u64, bool>) -> u6
     let record = ledger.job(&job_name(job)).await.unwrap().unwrap().worklist.unwrap();
     let items = all_items(&ledger, record.id).await;
     assert_eq!(items.len() as u64, record.tally.total);
-    for (position, terminal) in acknowledged {
-        let item = &items[usize::try_from(*position).unwrap()];
-        assert!(item.outcome.is_some_and(|kind| kind.is_terminal() || !terminal), "acknowledged, and lost: {item:?}");
-    }
+    let lost: Vec<u64> = acknowledged
+        .iter()
+        .filter(|(position, terminal)| {
+            let outcome = items[usize::try_from(**position).unwrap()].outcome;
+            !outcome.is_some_and(|kind| kind.is_terminal() || !**terminal)
+        })
+        .map(|(position, _)| *position)
+        .collect();
+    assert_eq!(lost, Vec::<u64>::new(), "of {} acknowledged outcomes some are lost", acknowledged.len());
     let mut numbers: Vec<u64> = items.iter().filter_map(|item| item.recorded_no).collect();
     numbers.sort_unstable();
     numbers.dedup();
@@ -208,9 +213,11 @@ async fn r05_no_acknowledged_outcome_is_lost_to_a_power_cut() {
             let mut running = start(TEST, &path, JOB);
             let enough = fastrand::usize(1..1000);
             running.wait_for_stdout(LIMIT, |stdout| acknowledged(stdout).len() >= enough).await.unwrap();
+            // Only what was acknowledged before: a sync that is under way while a file system is shut down may return success
+            // (seen on ext4 and XFS, Linux 6.18), which nothing does without power.
+            remember(&mut known, &running.stdout());
             disk.cut_power().unwrap();
-            let ended = running.wait(LIMIT).await.unwrap();
-            remember(&mut known, &ended.stdout);
+            running.wait(LIMIT).await.unwrap();
             disk.restore_power().unwrap();
             holds(&path, JOB, &known).await;
         }

@@ -83,12 +83,13 @@ async fn r14_a_damaged_standing_is_set_aside_and_its_item_is_untried() {
 
 #[tokio::test]
 async fn r14_a_drained_worklist_with_a_damaged_standing_is_drained_no_more() {
-    let planted = planted("UPDATE standing SET outcome = 'failed' WHERE position = 2").await;
+    let mut planted = planted("UPDATE standing SET outcome = 'failed' WHERE position = 2").await;
     let rest = [0, 1, 2, 4].map(|position| entry(position, Done));
     planted.world.record(planted.worklist, rest.to_vec()).await;
     planted.world.seal(planted.worklist).await;
     planted.home.raw().execute("UPDATE standing SET outcome = 'dnoe' WHERE position = 1", []).unwrap();
     assert_eq!(planted.world.job().await.state, JobState::Drained);
+    planted.world.next_pass().await;
     assert_eq!(planted.world.open_keys(planted.worklist).await, ["b"]);
     assert_eq!(planted.world.job().await.state, JobState::Active);
     planted.world.record(planted.worklist, vec![entry(1, Done)]).await;

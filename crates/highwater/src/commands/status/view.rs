@@ -193,11 +193,10 @@ impl Looking<'_> {
     }
 
     fn progress(&self, record: &JobRecord, known: Option<(&Config, &JobConfig)>) -> Progress {
-        let budget = known.and_then(|(_, job)| job.settings.budget.max_items).map(|items| items.get());
         let pace = known.and_then(|(config, job)| {
             job.settings.resources.iter().filter_map(|name| Some(config.resources.get(name)?.settings.pace.get())).max()
         });
-        let figures = figures(record, self.now, budget, pace.unwrap_or_default());
+        let figures = figures(record, self.now, pace.unwrap_or_default());
         Progress {
             total: figures.total,
             terminal: figures.terminal,

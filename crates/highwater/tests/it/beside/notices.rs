@@ -207,6 +207,28 @@ async fn a_silence_is_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_is_down_makes_cron_mail_nothing() {
+    let server = FaultyHttp::start(|_| Answer::status(500)).await.unwrap();
+    let rig = told(&webhook(&server.url("/hook"), ""));
+    rig.write("a", "3");
+    let drain = || rig.run(&["run", "load", "--cron"]);
+    let mut ended = vec![drain()];
+    std::fs::remove_file(rig.path("a")).unwrap();
+    ended.push(drain());
+    an_hour_later(&rig);
+    ended.push(drain());
+    assert!(server.requests().len() > 1);
+    for pass in ended {
+        assert_eq!(
+            (pass.code, pass.stdout.as_str(), pass.stderr.as_str()),
+            (0, "", ""),
+            "none of it is a halt or a failure"
+        );
+    }
+    assert!(rig.ok(&["status"]).stdout.contains("1 not delivered"), "it is in status");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cron_and_people_are_told_of_the_same_change_each_in_their_way() {
     let server = server().await;
     let rig = told(&webhook(&server.url("/hook"), ""));
