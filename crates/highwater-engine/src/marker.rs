@@ -90,7 +90,8 @@ pub(crate) async fn obey(engine: &Engine, spec: &JobSpec) -> Result<(), Stop> {
             }
             ledger.set_marker(job, None).await?;
         }
-        (None, None) if done.exists() && !drained && !spec.recurring => {
+        // With a list of its own, which is open, the job knows better.
+        (None, None) if done.exists() && !drained && !spec.recurring && record.worklist.is_none() => {
             ledger.mark_drained(job, &word(format!("{} is there", done.display()))).await?;
             ledger.set_marker(job, Some(DONE)).await?;
         }

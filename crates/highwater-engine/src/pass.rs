@@ -177,7 +177,12 @@ impl<'e> Pass<'e> {
             // Of two failures the first is told.
             return Err(stop);
         }
-        // Only now are the locks let go: whoever takes them next finds this pass ended.
+        if let Err(stop) = marker::write(self.engine, self.spec).await {
+            let failed = self.stopped(stop).await;
+            let why = failed.diagnosis.map_or(failed.message, |diagnosis| diagnosis.to_string());
+            self.notes.push(format!("the markers are not what the ledger says: {why}"));
+        }
+        // Only now are the locks let go: whoever takes them next finds this pass ended and its markers written.
         drop(cx);
         Ok(ending)
     }
@@ -512,7 +517,7 @@ impl<'e> Pass<'e> {
         Ok(self.engine.ledger.end_pass(pass, &end).await?)
     }
 
-    /// Every ending, refusals too, writes its row; then the markers, then the report.
+    /// Every ending, refusals too, writes its row; then the report.
     async fn end(mut self, mut ending: Ending) -> PassReport {
         if self.id.is_none() {
             // It ended without its locks; one whose row is written already is not written again.
@@ -523,11 +528,6 @@ impl<'e> Pass<'e> {
             if let (Err(Stop::Fail(diagnosis)), true) = (written, ending.reason.exit() != ExitCode::Failed) {
                 ending = Ending::failed(diagnosis);
             }
-        }
-        if let Err(stop) = marker::write(self.engine, self.spec).await {
-            let ending = self.stopped(stop).await;
-            let why = ending.diagnosis.map_or(ending.message, |diagnosis| diagnosis.to_string());
-            self.notes.push(format!("the markers are not what the ledger says: {why}"));
         }
         self.report(ending)
     }

@@ -159,8 +159,9 @@ pub struct JobSettings {
     pub breaker: BreakerSettings,
     /// After this many counted attempts an item that still fails becomes `review`.
     pub attempts_max: Whole<1, ATTEMPTS_MAX>,
-    /// A directory where `.done` and `.halted` are kept for an older wrapper; deleting `.halted` there re-arms the job.
-    /// Absent: none.
+    /// Where `.done` and `.halted` are kept for those who know an older wrapper: a directory, or the path they are appended
+    /// to. A person's hand counts: deleting `.halted` re-arms the job, making it halts; deleting `.done` opens a finite job
+    /// again. Absent: none.
     pub markers: Option<FilePath>,
     /// Notify `silent` when nothing was drained for this long. Absent: never.
     pub silent_after: Option<DurationText>,

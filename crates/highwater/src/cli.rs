@@ -44,7 +44,7 @@ pub(crate) struct Global {
     /// Prints JSON for programs instead of text for people.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Says no more than it must: no progress, no notes.
+    /// Says no more than it must: no progress, no notes, no warnings.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
     /// Logs more; twice, everything.

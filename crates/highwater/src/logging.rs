@@ -9,17 +9,19 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::cli::Global;
 use crate::config::LogFormat;
 
 /// How many daily log files are kept.
 pub(crate) const LOG_FILES_MAX: usize = 30;
 
-/// Starts the log. stderr gets warnings (more with `-v`), the file gets what happened.
+/// Starts the log. stderr gets warnings (more with `-v`, errors alone with `--quiet`), the file gets what happened.
 ///
 /// # Errors
 /// A refusal when the log file cannot be made.
-pub(crate) fn start(file: Option<&Path>, format: LogFormat, verbose: u8) -> Result<(), Diagnosis> {
-    let level = match verbose {
+pub(crate) fn start(file: Option<&Path>, format: LogFormat, global: &Global) -> Result<(), Diagnosis> {
+    let level = match global.verbose {
+        0 if global.quiet => LevelFilter::ERROR,
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
         2 => LevelFilter::DEBUG,

@@ -29,12 +29,13 @@ use site::Site;
 type Done = Result<ExitCode, Vec<Diagnosis>>;
 
 fn main() -> ProcessExit {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    // `run --cron` is for those whose cron mails whatever is printed, and on any exit but 0.
+    let for_cron = matches!(&cli.verb, Verb::Run(run) if run.cron);
+    cli.global.quiet |= for_cron;
     let output = Output { json: cli.global.json, quiet: cli.global.quiet };
-    // `run --cron` is for those whose cron mails on any exit but 0.
-    let always_zero = matches!(&cli.verb, Verb::Run(run) if run.cron);
     let exit = dispatch(cli).unwrap_or_else(|errors| output.errors(&errors));
-    if always_zero { ProcessExit::SUCCESS } else { ProcessExit::from(exit.number()) }
+    if for_cron { ProcessExit::SUCCESS } else { ProcessExit::from(exit.number()) }
 }
 
 fn dispatch(cli: Cli) -> Done {

@@ -49,7 +49,8 @@ pub(super) fn current(db: &Connection, name: &JobName) -> Step<WorklistRecord> {
 /// The word with how many items it changed.
 pub(super) fn counted(word: &Word, items: u64) -> Word {
     let noun = if items == 1 { "item" } else { "items" };
-    Word { why: format!("{items} {noun}: {}", word.why), ..word.clone() }
+    let why = if word.why.is_empty() { String::new() } else { format!(": {}", word.why) };
+    Word { why: format!("{items} {noun}{why}"), ..word.clone() }
 }
 
 /// Does `change` to every item that the filter takes, a page of positions in memory at a time.

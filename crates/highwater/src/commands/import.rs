@@ -42,7 +42,7 @@ async fn taken_over(args: &ImportMarkers, site: &Site) -> Result<(), Diagnosis> 
     let mut text = message.clone();
     if job.settings.markers.is_none() {
         text.push_str(&format!(
-            "\nto keep the files for those who read them: `markers = {:?}` in [job.{}]",
+            "\nfrom here on those files mean nothing, unless [job.{1}] has `markers = {0:?}`",
             place, job.name
         ));
     }

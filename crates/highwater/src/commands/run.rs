@@ -52,7 +52,7 @@ pub(crate) async fn run(args: Run, site: Site) -> Done {
         .in_file(&config.file)
         .at_field("--all")));
     }
-    let output = Output { quiet: site.output.quiet || args.cron, ..site.output };
+    let output = site.output;
     let glance = if args.dry_run { Some(site.ledger_to_read().map_err(one)?) } else { None };
     let ledger = match &glance {
         Some(glance) => Arc::clone(&glance.ledger),

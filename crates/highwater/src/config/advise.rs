@@ -6,7 +6,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use highwater_engine::diagnosis::Diagnosis;
-use highwater_engine::exec::settings::{ExecSettings, StdinShape};
 use highwater_engine::settings::CommandLine;
 
 use super::environment::Environment;
@@ -42,11 +41,6 @@ pub(crate) fn advise(config: &Config, environment: &Environment) -> Vec<Advice> 
             let next = "install it or correct the command; until then a pass halts at its first item".to_owned();
             warn(codes::COMMAND_NOT_FOUND, &at, job.line, problem, next);
         }
-        if !item_is_used(exec) {
-            let message =
-                "found no `{}`, no `{name}` and no `stdin = \"json\"`: every item starts the same command".to_owned();
-            warn(codes::ITEM_UNUSED, &at, job.line, message, "add `\"{}\"` to the command".to_owned());
-        }
     }
     for (index, notify) in config.notify.iter().enumerate() {
         let at = FieldPath::default().join("notify").element(index).join("command");
@@ -64,11 +58,6 @@ pub(crate) fn advise(config: &Config, environment: &Environment) -> Vec<Advice> 
         }
     }
     advice
-}
-
-fn item_is_used(exec: &ExecSettings) -> bool {
-    let placeholder = |word: &str| word.split_once('{').is_some_and(|(_, after)| after.contains('}'));
-    exec.worklist.is_none() || exec.stdin == StdinShape::Json || exec.command.words().any(placeholder)
 }
 
 /// Why the program of a command would not start, as far as its file tells.

@@ -38,12 +38,10 @@ pub(crate) const SHARED_MARKERS: &str = "HW-CFG-017";
 pub(crate) const COMMAND_NOT_FOUND: &str = "HW-CFG-018";
 /// A resource that no job names (a warning of `config check`).
 pub(crate) const UNUSED_RESOURCE: &str = "HW-CFG-019";
-/// A command that its item does not reach (a warning of `config check`).
-pub(crate) const ITEM_UNUSED: &str = "HW-CFG-020";
 
 /// Every code, in order.
 #[cfg(test)]
-pub(crate) const ALL: [&str; 20] = [
+pub(crate) const ALL: [&str; 19] = [
     NOT_FOUND,
     UNREADABLE,
     SYNTAX,
@@ -63,5 +61,4 @@ pub(crate) const ALL: [&str; 20] = [
     SHARED_MARKERS,
     COMMAND_NOT_FOUND,
     UNUSED_RESOURCE,
-    ITEM_UNUSED,
 ];

@@ -217,7 +217,7 @@ fn r06_a_worklist_that_changed_under_its_pin_is_refused_with_both_hashes() {
 
 #[test]
 fn r06_extend_keeps_outcomes_and_replace_starts_over() {
-    let rig = Rig::load(&TEN, OK, "");
+    let rig = Rig::load(&TEN, OK, "concurrency = 1");
     assert_eq!(rig.pass().0, 0);
     rig.write("ids.txt", &(rig.read("ids.txt") + "i10\ni11\ni10\n"));
     assert_eq!(rig.pass(), (2, "refused".into()), "a drained list that grew is not drained");

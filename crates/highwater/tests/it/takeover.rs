@@ -200,6 +200,25 @@ fn r01_a_wrapper_that_still_runs_keeps_the_pass_out_and_what_it_leaves_is_heeded
 }
 
 #[test]
+fn a_wrapper_that_somebody_forgot_in_another_crontab_takes_turns_with_passes() {
+    let rig = wrapper();
+    rig.write("shelf", "B 12\n");
+    assert_eq!(pass(&rig), (3, "checkpoint".into()));
+    assert_eq!(old(&rig), 3);
+    assert_eq!(pass(&rig), (0, "drained".into()));
+    assert_eq!(loaded(&rig), BOOKS, "each once");
+    assert_eq!(old(&rig), 0);
+    // The other way round it is the wrapper that finds nothing left, while a pass's list is open.
+    std::fs::write(rig.path("books.txt"), rig.read("books.txt") + "persuasion\nkipps\nnostromo\nlord jim\n").unwrap();
+    remove(&rig, ".done");
+    assert_eq!(pass(&rig), (3, "checkpoint".into()));
+    assert_eq!(old(&rig), 0);
+    assert!(rig.path(".done").exists());
+    assert_eq!(pass(&rig).0, 0, "what the wrapper says is heeded, or found to be so");
+    assert_eq!(loaded(&rig)[8..], ["persuasion", "kipps", "nostromo", "lord jim"]);
+}
+
+#[test]
 fn a_wrapper_in_the_middle_needs_no_import() {
     let rig = wrapper();
     assert_eq!(old(&rig), 3);

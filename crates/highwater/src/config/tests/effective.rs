@@ -269,8 +269,6 @@ fn a_check_warns_of_what_will_disappoint() {
     assert_snapshot!(scene.placed(&advice.join("\n")), @r#"
     warning[HW-CFG-018]: /hw/highwater.toml:6: job.a.command: found no file /hw/load
       next: install it or correct the command; until then a pass halts at its first item
-    warning[HW-CFG-020]: /hw/highwater.toml:6: job.a.command: found no `{}`, no `{name}` and no `stdin = "json"`: every item starts the same command
-      next: add `"{}"` to the command
     warning[HW-CFG-018]: /hw/highwater.toml:11: job.b.command: found no program "no-such-program-here" on PATH
       next: install it or correct the command; until then a pass halts at its first item
     warning[HW-CFG-018]: /hw/highwater.toml:15: job.c.command: found "./data.txt", which is not an executable file
