@@ -33,6 +33,32 @@ fn a_new_database_is_its_owners_alone_and_stamped() {
 }
 
 #[test]
+fn a_new_database_has_its_content_before_anyone_can_find_it() {
+    let scratch = Scratch::new();
+    let path = scratch.database.path();
+    let connection = scratch.database.read_write_furnished(|new| {
+        assert!(!path.exists());
+        new.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)").map_err(|error| Error::on(new, error))
+    });
+    drop(connection.unwrap());
+    assert_eq!(scratch.names(), ["ledger.db"], "all of it is in the file itself");
+    let content = |connection: &Connection| connection.query_row("SELECT x FROM t", [], |row| row.get::<_, i64>(0));
+    assert_eq!(content(&scratch.database.read_only().unwrap()).unwrap(), 1);
+    let again = scratch.database.read_write_furnished(|_| panic!("what is there is not furnished again"));
+    assert_eq!(pragma::<String>(&again.unwrap(), "journal_mode"), "wal");
+}
+
+#[test]
+fn a_database_that_cannot_be_furnished_is_not_made() {
+    let scratch = Scratch::new();
+    let refused = scratch.database.read_write_furnished(|new| {
+        new.execute_batch("CREATE TABLE t (x); SELECT nothing").map_err(|error| Error::on(new, error))
+    });
+    assert!(refused.is_err());
+    assert_eq!(scratch.names(), [] as [&str; 0]);
+}
+
+#[test]
 fn a_writer_is_durable_and_bounded() {
     let connection = Scratch::new().database.read_write().unwrap();
     assert_eq!(pragma::<String>(&connection, "journal_mode"), "wal");

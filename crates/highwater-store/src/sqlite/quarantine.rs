@@ -32,10 +32,11 @@ pub(super) fn open_items(db: &Connection, id: WorklistId, at: Timestamp, damaged
                 keep(db, include_str!("quarantine/item.sql"), "item", id, *position, at, why)?;
                 // Without its key it cannot be drained; a person must look.
                 let mut standings = Standings::of(db, id, at)?;
-                standings.take(*position, &mut tally)?;
+                let mut taken = standings.take(*position, &mut tally)?;
+                taken.standing = Standing::default();
                 tally.recorded += 1;
                 let review = Outcome::because(OutcomeKind::Review, ITEM_DETAIL);
-                standings.set(*position, &Standing::default(), &review, &tally, None)?;
+                standings.set(&taken, &review, &tally, None)?;
                 standings.drop_intent(*position)?;
             }
         }

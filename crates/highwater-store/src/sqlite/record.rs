@@ -42,12 +42,12 @@ pub(super) fn record(db: &Connection, group: Group) -> Step<Recorded> {
             Entry::Intent { position, intent } => intents.set(position, intent)?,
             Entry::Withdraw { position } => standings.drop_intent(position)?,
             Entry::Outcome { position, outcome } => {
-                let mut standing = standings.take(position, &mut tally)?;
+                let mut taken = standings.take(position, &mut tally)?;
                 let recorded_before = tally.recorded;
-                let outcome = settle(&mut standing, &mut tally, outcome, attempts_max);
+                let outcome = settle(&mut taken.standing, &mut tally, outcome, attempts_max);
                 // A person's word that stands is not recorded again.
                 if tally.recorded > recorded_before {
-                    standings.set(position, &standing, &outcome, &tally, Some(fence.pass))?;
+                    standings.set(&taken, &outcome, &tally, Some(fence.pass))?;
                     drained |= outcome.kind.is_terminal();
                 }
                 standings.drop_intent(position)?;

@@ -16,8 +16,8 @@ pub(super) fn retry(db: &Connection, name: &JobName, filter: &ItemFilter, word: 
     let mut standings = Standings::of(db, id, word.at)?;
     let mut reopened = 0;
     for_each_page(db, id, filter, |position| {
-        let mut standing = standings.take(position, &mut tally)?;
-        let was_tried = reopen(&mut standing, &mut tally);
+        let mut taken = standings.take(position, &mut tally)?;
+        let was_tried = reopen(&mut taken.standing, &mut tally);
         make_untried(db, id, position)?;
         if was_tried {
             standings.drop_intent(position)?;

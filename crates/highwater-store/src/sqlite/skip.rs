@@ -16,18 +16,17 @@ pub(super) fn skip(db: &Connection, name: &JobName, keys: &[ItemKey], word: &Wor
     let mut standings = Standings::of(db, record.id, word.at)?;
     let mut skipped = 0;
     for position in item::of_known_keys(db, record.id, keys)? {
-        let stands = standings.take(position, &mut tally)?;
-        if stands.outcome.is_some_and(|kind| kind.is_success() || kind == OutcomeKind::Skipped) {
+        let mut taken = standings.take(position, &mut tally)?;
+        if taken.standing.outcome.is_some_and(|kind| kind.is_success() || kind == OutcomeKind::Skipped) {
             continue;
         }
-        let (attempts, deferrals) = (stands.attempts, stands.deferrals);
-        let mut standing = stands;
+        let Standing { attempts, deferrals, .. } = taken.standing;
         // A `review` is terminal, and only a person's word is above it; the breaker no longer counts what a person judged.
-        reopen(&mut standing, &mut tally);
+        reopen(&mut taken.standing, &mut tally);
         let outcome = Outcome::because(OutcomeKind::Skipped, word.why.as_str());
-        let outcome = settle(&mut standing, &mut tally, outcome, u32::MAX);
-        let standing = Standing { attempts, deferrals, ..standing };
-        standings.set(position, &standing, &outcome, &tally, None)?;
+        let outcome = settle(&mut taken.standing, &mut tally, outcome, u32::MAX);
+        (taken.standing.attempts, taken.standing.deferrals) = (attempts, deferrals);
+        standings.set(&taken, &outcome, &tally, None)?;
         standings.drop_intent(position)?;
         skipped += 1;
     }

@@ -11,6 +11,14 @@ use super::column::{Count, Keyword, Micros, Number};
 use super::fault::{Failure, Step, is_row_damage};
 use super::{quarantine, worklist};
 
+/// An item that was taken to get an outcome.
+pub(super) struct Taken {
+    pub(super) position: u64,
+    pub(super) standing: Standing,
+    /// It has no row of its own yet: one statement for both cases costs three times as much.
+    was_untried: bool,
+}
+
 /// The standings of one worklist, to be changed in one transaction.
 pub(super) struct Standings<'c> {
     db: &'c Connection,
@@ -18,6 +26,7 @@ pub(super) struct Standings<'c> {
     at: Timestamp,
     take_untried: CachedStatement<'c>,
     get: CachedStatement<'c>,
+    add: CachedStatement<'c>,
     set: CachedStatement<'c>,
     drop_intent: CachedStatement<'c>,
 }
@@ -30,6 +39,7 @@ impl<'c> Standings<'c> {
             at,
             take_untried: db.prepare_cached(include_str!("standing/take_untried.sql"))?,
             get: db.prepare_cached(include_str!("standing/get.sql"))?,
+            add: db.prepare_cached(include_str!("standing/add.sql"))?,
             set: db.prepare_cached(include_str!("standing/set.sql"))?,
             drop_intent: db.prepare_cached(include_str!("intent/drop.sql"))?,
         })
@@ -38,38 +48,34 @@ impl<'c> Standings<'c> {
     /// Takes an item to give it an outcome: an untried one is no longer so, and [`Standings::set`] must follow.
     ///
     /// A row that cannot be read is set aside and the item is as if untried (R14); the figures are then counted anew.
-    pub(super) fn take(&mut self, position: u64, tally: &mut Tally) -> Step<Standing> {
+    pub(super) fn take(&mut self, position: u64, tally: &mut Tally) -> Step<Taken> {
         if position >= tally.total {
             return Err(self.no_item(position));
         }
-        if self.take_untried.execute(params![Number(self.worklist), Count(position)])? > 0 {
-            return Ok(Standing::default());
+        let untried = Taken { position, standing: Standing::default(), was_untried: true };
+        if self.take_untried(position)? {
+            return Ok(untried);
         }
         match self.read(position) {
-            Ok(Some(standing)) => Ok(standing),
+            Ok(Some(standing)) => Ok(Taken { standing, was_untried: false, ..untried }),
             Ok(None) => Err(self.no_item(position)),
             Err(error) if is_row_damage(&error) => {
                 quarantine::standing(self.db, self.worklist, position, self.at, &error.to_string())?;
                 *tally = worklist::recount(self.db, self.worklist, tally)?;
-                self.take_untried.execute(params![Number(self.worklist), Count(position)])?;
-                Ok(Standing::default())
+                self.take_untried(position)?;
+                Ok(untried)
             }
             Err(error) => Err(error.into()),
         }
     }
 
     /// Writes how an item stands that was taken, as the outcome numbered `tally.recorded`.
-    pub(super) fn set(
-        &mut self,
-        position: u64,
-        standing: &Standing,
-        outcome: &Outcome,
-        tally: &Tally,
-        pass: Option<PassId>,
-    ) -> Step<()> {
-        self.set.execute(params![
+    pub(super) fn set(&mut self, taken: &Taken, outcome: &Outcome, tally: &Tally, pass: Option<PassId>) -> Step<()> {
+        let Taken { position, standing, was_untried } = taken;
+        let write = if *was_untried { &mut self.add } else { &mut self.set };
+        write.execute(params![
             Number(self.worklist),
-            Count(position),
+            Count(*position),
             Keyword(outcome.kind),
             standing.attempts,
             standing.deferrals,
@@ -87,6 +93,10 @@ impl<'c> Standings<'c> {
     pub(super) fn drop_intent(&mut self, position: u64) -> Step<()> {
         self.drop_intent.execute(params![Number(self.worklist), Count(position)])?;
         Ok(())
+    }
+
+    fn take_untried(&mut self, position: u64) -> Step<bool> {
+        Ok(self.take_untried.execute(params![Number(self.worklist), Count(position)])? > 0)
     }
 
     fn read(&mut self, position: u64) -> rusqlite::Result<Option<Standing>> {
