@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -22,6 +22,9 @@ use crate::report::Reason;
 pub const CONNECT_TIMEOUT_SECS: u64 = 30;
 /// Longest silence in the middle of an answer, in seconds.
 pub const READ_TIMEOUT_SECS: u64 = 120;
+
+/// How old an answer may be that is obeyed between items, in milliseconds: items faster than this share one.
+pub(crate) const CONTROL_AGE_MS: u64 = 1;
 
 /// How urgently a pass is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -115,6 +118,8 @@ pub struct Contacts {
     budget: Budget,
     meter: Meter,
     waited_out: AtomicBool,
+    /// The last answer, and when it was asked for.
+    lately: Mutex<Option<(Duration, Control)>>,
     http: OnceLock<reqwest::Client>,
 }
 
@@ -140,6 +145,7 @@ impl Contacts {
             budget,
             meter: Meter::default(),
             waited_out: AtomicBool::new(false),
+            lately: Mutex::new(None),
             http: OnceLock::new(),
         }
     }
@@ -162,6 +168,21 @@ impl Contacts {
 
     pub(crate) async fn control(&self) -> Result<Control, Stop> {
         Ok(self.ledger.control(&self.job, &self.names).await?)
+    }
+
+    /// The same, or an answer no older than [`CONTROL_AGE_MS`]: what a pass obeys between items. A contact asks anew.
+    pub(crate) async fn control_lately(&self) -> Result<Control, Stop> {
+        let now = self.clock.elapsed();
+        let fresh = |(at, control): &(Duration, Control)| {
+            (now.saturating_sub(*at) < Duration::from_millis(CONTROL_AGE_MS)).then(|| control.clone())
+        };
+        let known = self.lately.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(fresh);
+        if let Some(control) = known {
+            return Ok(control);
+        }
+        let control = self.control().await?;
+        *self.lately.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, control.clone()));
+        Ok(control)
     }
 
     /// What a pass must obey before each item and each contact: the signal, a halt, a pause, a ban.

@@ -3,8 +3,10 @@
 //! deleting `.done` opens a finite job again, making it drains it.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use highwater_fs::{Mode, RealFs, RelPath, publish};
 
 use crate::diagnosis::Diagnosis;
 use crate::job::Stop;
@@ -15,6 +17,8 @@ use crate::spec::JobSpec;
 
 /// The word in the ledger and the ending of the file.
 const DONE: &str = "done";
+/// How much of a marker is taken over as evidence, in bytes.
+const EVIDENCE_BYTES_MAX: u64 = 4096;
 const HALTED: &str = "halted";
 
 /// The marker files of one place: `DIR/.done` for a directory, `PREFIX.done` for anything else.
@@ -102,8 +106,22 @@ pub(crate) async fn obey(engine: &Engine, spec: &JobSpec) -> Result<(), Stop> {
 
 /// What a marker says; old scripts wrote it in encodings of their own.
 fn evidence(path: &Path) -> String {
-    let bytes = std::fs::read(path).unwrap_or_default();
+    let mut bytes = Vec::new();
+    // One that cannot be read is a marker all the same, without evidence.
+    if let Ok(file) = std::fs::File::open(path) {
+        let _ = file.take(EVIDENCE_BYTES_MAX).read_to_end(&mut bytes);
+    }
     String::from_utf8_lossy(&bytes).trim().to_owned()
+}
+
+/// Whole or not at all: a marker that a power cut left empty would say nothing.
+fn put(path: &Path, text: &str) -> io::Result<()> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Err(io::Error::other("it is no file's path"));
+    };
+    let name = RelPath::new(name).map_err(io::Error::other)?;
+    let disk = RealFs::open(directory).map_err(io::Error::other)?;
+    publish(&disk, &name, text.as_bytes(), Mode::Umask).map_err(io::Error::other)
 }
 
 fn remove(path: &Path) -> Result<(), Diagnosis> {
@@ -128,7 +146,7 @@ pub(crate) async fn write(engine: &Engine, spec: &JobSpec) -> Result<(), Stop> {
     let markers = Markers::at(place);
     for (word, path) in [(DONE, markers.done()), (HALTED, markers.halted())] {
         if now == Some(word) {
-            std::fs::write(&path, text(&record, word)).map_err(|e| cannot(&path, &e))?;
+            put(&path, &text(&record, word)).map_err(|e| cannot(&path, &e))?;
         } else {
             remove(&path)?;
         }

@@ -14,7 +14,9 @@ use crate::clock::SharedClock;
 use crate::contact::{Contacts, Manners, StopSignal};
 use crate::diagnosis::Diagnosis;
 use crate::job::{CommitCx, Job, ReadCx, Stop};
-use crate::ledger::{Begin, End, Fence, Halt, Holder, JobRecord, JobState, Ledger, LedgerFault, PinMode, Who, Word};
+use crate::ledger::{
+    Begin, End, Fence, Halt, Holder, JobRecord, JobState, Ledger, LedgerError, LedgerFault, PinMode, Who, Word,
+};
 use crate::marker;
 use crate::name::{PassId, ResourceName};
 use crate::pin;
@@ -63,9 +65,14 @@ pub trait Runner: Send + Sync {
 #[async_trait]
 impl<J: Job> Runner for Arc<J> {
     async fn run(&self, engine: &Engine, spec: &JobSpec, mode: Mode) -> PassReport {
-        let mut pass = Pass::new(engine, spec);
-        let ending = pass.go(self, mode).await;
-        pass.end(ending).await
+        let (job, engine, spec) = (Arc::clone(self), engine.clone(), spec.clone());
+        // On a worker of the runtime, where preparations run too: to wake a thread that only waits costs more than most items.
+        let pass = tokio::spawn(async move {
+            let mut pass = Pass::new(&engine, &spec);
+            let ending = pass.go(&job, mode).await;
+            pass.end(ending).await
+        });
+        pass.await.unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()))
     }
 
     async fn rehearse(&self, engine: &Engine, spec: &JobSpec) -> PassReport {
@@ -414,7 +421,7 @@ impl<'e> Pass<'e> {
                 why: format!("{} items, all terminal, {} to review", tally.total, tally.review),
             };
             match self.engine.ledger.seal_drained(fence, worklist.id, cx.watermarks(), &word).await {
-                Err(error) if error.fault == LedgerFault::NotThere => ending = self.reopened().await?,
+                Err(error) if error.fault == LedgerFault::NotThere => ending = self.reopened(error).await?,
                 sealed => sealed?,
             }
         }
@@ -423,10 +430,13 @@ impl<'e> Pass<'e> {
     }
 
     /// A person put items back while the pass was sealed: they are for the next one.
-    async fn reopened(&mut self) -> Result<Ending, Stop> {
+    async fn reopened(&mut self, refused: LedgerError) -> Result<Ending, Stop> {
         let worklist = self.engine.ledger.job(&self.spec.name).await?.and_then(|job| job.worklist);
         self.tally = worklist.map(|w| w.tally);
         let open = self.tally.map_or(0, |tally| tally.open());
+        if open == 0 {
+            return Err(refused.into());
+        }
         Ok(Ending::new(Reason::RetryLeft, format!("{open} items were put back while the pass was sealed")))
     }
 

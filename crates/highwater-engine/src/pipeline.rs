@@ -362,7 +362,7 @@ impl<J: Job> Drain<J> {
             () = self.foresight.clear() => {}
             () = self.stopper.wait() => return Ok(()),
         }
-        self.cx.contacts.obey(&self.cx.contacts.control().await?)?;
+        self.cx.contacts.obey(&self.cx.contacts.control_lately().await?)?;
         self.locks_held()?;
         if self.job.on_unknown() == OnUnknown::Review && !self.recorder.intent_written(position, Intent::Started).await
         {
@@ -468,7 +468,7 @@ struct Feed<'d, J: Job> {
 impl<J: Job> Feed<'_, J> {
     async fn next(&mut self) -> Result<Option<OpenItem>, Stop> {
         let contacts = &self.drain.cx.contacts;
-        let control = contacts.control().await?;
+        let control = contacts.control_lately().await?;
         contacts.obey(&control)?;
         if control.version != self.version {
             // A person may have skipped what was read ahead.

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::riders::{Named, Ride, names};
-use crate::rig::{Ended, Rig, UNTIL_GO, end, signal, wait_until};
+use crate::rig::{Ended, Rig, UNTIL_GO, end, signal, spin_until, wait_until};
 
 /// An item that takes a while, until there is no need to any more.
 const SLOW: &str = "echo \"begin $1\" >>log; [ -e fast ] || sleep 0.15; echo \"end $1\" >>log";
@@ -338,9 +338,7 @@ fn a_ledger_that_is_being_made_is_looked_at_as_one_that_is_not_there_yet() {
     for _ in 0..5 {
         let rig = Rig::load(&["a"], "true", "");
         let pass = rig.start(&["run", "load"]);
-        while !rig.path(".highwater-state/ledger.db").exists() {
-            std::hint::spin_loop();
-        }
+        spin_until("the ledger", || rig.path(".highwater-state/ledger.db").exists());
         let looked: Vec<Ended> =
             (0..4).map(|_| rig.start(&["status"])).collect::<Vec<_>>().into_iter().map(end).collect();
         assert_eq!(end(pass).code, 0);

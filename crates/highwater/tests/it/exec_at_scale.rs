@@ -12,8 +12,10 @@ use crate::rig::{Doomed, Rig, dice, pause, wait_until};
 const ITEMS: usize = 10_000;
 const KILLS: usize = 5;
 const AT_ONCE: usize = 4;
-/// What one kill may make run again: the group of outcomes that was not written yet, and what was in hand.
-const LOST_ITEMS_MAX: usize = 256 + AT_ONCE;
+/// What one kill may make run again: a group of outcomes that is being written, the next one, and what is in hand.
+const LOST_ITEMS_MAX: usize = 2 * 256 + AT_ONCE;
+/// How many items are begun while one hangs, before the pass is killed.
+const HELD_UP_ITEMS_MAX: usize = 1_200;
 /// What SQLite may keep of a file that is larger.
 const PAGE_CACHES_KIB_MAX: u64 = 40 * 1024;
 /// Between two looks at a running pass.
@@ -98,31 +100,33 @@ fn r05_ten_thousand_items_survive_five_kills() {
     for directory in ["began", "effects"] {
         std::fs::create_dir(loads.rig.path(directory)).unwrap();
     }
-    let mut points: Vec<usize> = (0..KILLS).map(|_| dice.usize(100..ITEMS - 500)).collect();
+    let mut points: Vec<usize> = (0..KILLS).map(|_| dice.usize(100..ITEMS - KILLS.div_ceil(2) * HELD_UP_ITEMS_MAX)).collect();
     points.sort_unstable();
 
     let mut left = Vec::new();
     for (kill, point) in points.iter().enumerate() {
         let pass = loads.start(&[]);
         wait_until("the commands before a kill", || loads.rig.log().len() >= *point);
-        // Every second time, the last time too, one command hangs: it holds up recording, and outlives its pass.
+        // Every second time, the last time too, one command hangs: it holds up recording, which what others did survives, and it
+        // outlives its pass.
         if kill % 2 == 0 {
             loads.rig.write("hold", "");
-            wait_until("a command that hangs", || loads.rig.path("held").exists());
-            pause(Duration::from_millis(dice.u64(0..150)));
+            wait_until("a command that hangs", || !loads.rig.path("hold").exists());
+            let enough = loads.rig.log().len() + dice.usize(LOST_ITEMS_MAX + 1..HELD_UP_ITEMS_MAX);
+            wait_until("commands that end beside it", || loads.rig.log().len() >= enough);
         }
         assert!(pass.kill_9(), "it was to be killed before its end");
         left.push(what_is_left(&loads));
     }
     let last = loads.start(&[]).end();
     assert_eq!(last.code, 0, "{last:?}");
-    let notes = last.json()["notes"].to_string();
-    assert!(notes.contains(&format!("that pass {KILLS} left running")), "{notes}");
-
     // Every effect happened, and no two commands of one item ran at a time.
     let effects = std::fs::read_dir(loads.rig.path("effects")).unwrap().count();
     assert_eq!(effects, ITEMS);
     assert_eq!(loads.rig.read("overlaps"), "");
+    let notes = last.json()["notes"].to_string();
+    let killed = left.last().unwrap().pass;
+    assert!(notes.contains("ended ") && notes.contains(&format!("that pass {killed} left running")), "{notes}");
     // The outcomes are complete, and R13: an untried item's turn is its position, so over all passes, however they ended, outcomes
     // were recorded in the order of the list.
     let recorded = loads.items(&["--recorded"]);

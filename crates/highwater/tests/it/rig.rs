@@ -184,11 +184,20 @@ impl Rig {
 }
 
 /// Waits until it is so.
-pub(crate) fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, so: impl FnMut() -> bool) {
+    wait(nap, what, so);
+}
+
+/// Waits until it is so, without a nap: what follows comes at the same moment.
+pub(crate) fn spin_until(what: &str, so: impl FnMut() -> bool) {
+    wait(std::hint::spin_loop, what, so);
+}
+
+fn wait(between: fn(), what: &str, mut so: impl FnMut() -> bool) {
     let clock = SystemClock::new();
     while !so() {
         assert!(clock.elapsed() < WAIT, "waited too long for {what}");
-        nap();
+        between();
     }
 }
 

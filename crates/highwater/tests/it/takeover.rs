@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::rig::{Ended, Flock, Rig, UNTIL_GO, end};
+use crate::rig::{Ended, Flock, Rig, UNTIL_GO, end, spin_until};
 
 const BOOKS: [&str; 8] = ["emma", "ivanhoe", "walden", "middlemarch", "ulysses?", "dubliners", "dracula", "kim"];
 /// The new line in the crontab.
@@ -316,9 +316,7 @@ fn markers_tell_the_truth_as_soon_as_the_lock_is_free() {
         // A script that gets the lock the moment it is free, and then looks.
         let (lock, marker) = (File::open(rig.path("books.lock")).unwrap(), rig.path(marker));
         rig.write("go", "");
-        while lock.try_lock().is_err() {
-            std::hint::spin_loop();
-        }
+        spin_until("the lock", || lock.try_lock().is_ok());
         assert!(marker.exists(), "{} is there before the lock is let go", marker.display());
         drop(lock);
         assert_eq!(end(running).code, if answer == 0 { 0 } else { 4 });
