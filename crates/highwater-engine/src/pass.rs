@@ -15,7 +15,7 @@ use crate::contact::{Contacts, Manners, StopSignal};
 use crate::diagnosis::Diagnosis;
 use crate::job::{CommitCx, Job, ReadCx, Stop};
 use crate::ledger::{
-    Begin, End, Fence, Halt, Holder, JobRecord, JobState, Ledger, LedgerError, LedgerFault, PinMode, Who, Word,
+    Begin, End, Fence, Holder, JobRecord, JobState, Ledger, LedgerError, LedgerFault, PinMode, Who, Word,
 };
 use crate::marker;
 use crate::name::{PassId, ResourceName};
@@ -26,6 +26,11 @@ use crate::report::{ExitCode, PassCounts, PassReport, Reason, Spent, StageTimes}
 use crate::spec::JobSpec;
 use crate::turnstile;
 use crate::worklist::{Tally, WorklistRecord, WorklistState};
+
+mod ending;
+mod rehearsal;
+
+use ending::{Ending, halted, is_final};
 
 /// What every pass of a process shares.
 #[derive(Clone)]
@@ -79,25 +84,6 @@ impl<J: Job> Runner for Arc<J> {
         let mut pass = Pass::new(engine, spec);
         let ending = pass.rehearse(self).await;
         pass.report(ending)
-    }
-}
-
-/// How a pass ends, before it is written down.
-struct Ending {
-    reason: Reason,
-    message: String,
-    until: Option<Timestamp>,
-    diagnosis: Option<Diagnosis>,
-}
-
-impl Ending {
-    fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), until: None, diagnosis: None }
-    }
-
-    fn failed(diagnosis: Diagnosis) -> Self {
-        let reason = if diagnosis.exit == ExitCode::Refused { Reason::Refused } else { Reason::Failed };
-        Self { diagnosis: Some(diagnosis.clone()), ..Self::new(reason, diagnosis.message) }
     }
 }
 
@@ -281,7 +267,7 @@ impl<'e> Pass<'e> {
             return Ok(State::End(halted(&self.spec.handle, &halt.why)));
         }
         if let Some(paused) = paused {
-            return Ok(State::End(Ending::new(Reason::Paused, self::paused(&paused))));
+            return Ok(State::End(Ending::new(Reason::Paused, ending::paused(&paused))));
         }
         let drained = state == JobState::Drained;
         if !drained {
@@ -440,75 +426,6 @@ impl<'e> Pass<'e> {
         Ok(Ending::new(Reason::RetryLeft, format!("{open} items were put back while the pass was sealed")))
     }
 
-    /// What a stop is as an ending; a halt is in the ledger before this returns.
-    async fn stopped(&self, stop: Stop) -> Ending {
-        match stop {
-            Stop::Ban { resource, until } => Ending {
-                until: Some(until),
-                ..Ending::new(Reason::BannedUntil, format!("{resource} is banned until {until}"))
-            },
-            Stop::Checkpoint { reason: Reason::Paused, message } => {
-                let record = self.engine.ledger.job(&self.spec.name).await.ok().flatten();
-                Ending::new(Reason::Paused, record.and_then(|r| r.paused).map_or(message, |pause| paused(&pause)))
-            }
-            Stop::Checkpoint { reason, message } => Ending::new(reason, message),
-            Stop::Halt { why, evidence } => {
-                let who = Who(self.id.map_or_else(|| self.engine.who.0.clone(), |id| format!("pass {id}")));
-                let engine = self.engine;
-                let written =
-                    recorder::halt(&*engine.ledger, &self.spec.name, &who, &engine.clock, why.clone(), evidence).await;
-                match written {
-                    Stop::Fail(diagnosis) => Ending::failed(diagnosis),
-                    _ => halted(&self.spec.handle, &why),
-                }
-            }
-            Stop::Halted => {
-                let why = match self.engine.ledger.job(&self.spec.name).await {
-                    Ok(record) => record.and_then(|r| r.halt).map(|h| format!("by {}: {}", h.who.0, h.why)),
-                    Err(_) => None,
-                };
-                halted(&self.spec.handle, &why.unwrap_or_else(|| "by another".to_owned()))
-            }
-            Stop::Fail(diagnosis) => Ending::failed(diagnosis),
-        }
-    }
-
-    /// What a pass would do.
-    async fn rehearse<J: Job>(&mut self, job: &Arc<J>) -> Ending {
-        match self.rehearsed(job).await {
-            Ok(ending) => ending,
-            Err(stop) => match stop {
-                Stop::Halt { why, .. } => halted(&self.spec.handle, &why),
-                other => self.stopped(other).await,
-            },
-        }
-    }
-
-    async fn rehearsed<J: Job>(&mut self, job: &Arc<J>) -> Result<Ending, Stop> {
-        if !self.spec.armed {
-            return Ok(Ending::new(Reason::Disarmed, "`armed = false` keeps this job from running on this host"));
-        }
-        let resources: Vec<_> = self.spec.resources.iter().collect();
-        turnstile::refuse_one_lock_twice(&resources)?;
-        let cx = self.read_cx(None);
-        let open = match self.state(job, &cx, Mode::Run).await? {
-            State::Go(open) => open,
-            State::End(ending) => return Ok(ending),
-        };
-        self.contacts.obey(&self.contacts.control().await?)?;
-        let would = match open {
-            Some(open) => {
-                pin::refuse_changed(self.engine, &**job, &cx, None, &open).await?;
-                pin::rehearse_open(self.engine, &open).await?
-            }
-            None => pin::rehearse_plan(&**job, &cx).await?,
-        };
-        if would.items == 0 {
-            return Ok(Ending::new(Reason::AlreadyDrained, "nothing to do"));
-        }
-        Ok(Ending::new(Reason::DryRun, would.to_string()))
-    }
-
     fn spent(&self) -> Spent {
         self.contacts.meter().spent()
     }
@@ -564,26 +481,5 @@ impl<'e> Pass<'e> {
             notes: Vec::new(),
             diagnosis: ending.diagnosis.clone(),
         }
-    }
-}
-
-fn halted(job: &str, why: &str) -> Ending {
-    Ending::new(
-        Reason::Halted,
-        format!("halted: {why}; look with `highwater status {job}`, then `highwater rearm {job} --why …`"),
-    )
-}
-
-fn paused(pause: &Halt) -> String {
-    let why = if pause.why.is_empty() { String::new() } else { format!(": {}", pause.why) };
-    format!("paused by {} since {}{why}", pause.who.0, pause.at)
-}
-
-/// Stops that stand even when every item is terminal.
-fn is_final(stop: &Stop) -> bool {
-    match stop {
-        Stop::Halt { .. } | Stop::Halted | Stop::Fail(_) => true,
-        Stop::Checkpoint { reason, .. } => *reason == Reason::LockLost,
-        Stop::Ban { .. } => false,
     }
 }

@@ -100,7 +100,8 @@ fn r05_ten_thousand_items_survive_five_kills() {
     for directory in ["began", "effects"] {
         std::fs::create_dir(loads.rig.path(directory)).unwrap();
     }
-    let mut points: Vec<usize> = (0..KILLS).map(|_| dice.usize(100..ITEMS - KILLS.div_ceil(2) * HELD_UP_ITEMS_MAX)).collect();
+    let mut points: Vec<usize> =
+        (0..KILLS).map(|_| dice.usize(100..ITEMS - KILLS.div_ceil(2) * HELD_UP_ITEMS_MAX)).collect();
     points.sort_unstable();
 
     let mut left = Vec::new();
