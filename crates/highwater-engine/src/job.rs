@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::clock::SharedClock;
 use crate::contact::{Contacts, StopSignal};
-use crate::diagnosis::Diagnosis;
+use crate::diagnosis::{Diagnosis, with_causes};
 use crate::ledger::{LedgerError, LedgerFault, PassRecord};
 use crate::lock::{Held, Probe};
 use crate::name::{ItemKey, JobName, PassId, ResourceName};
@@ -114,21 +114,6 @@ impl From<LedgerError> for Diagnosis {
             ),
         }
     }
-}
-
-/// An error and what is below it, in one line; SQLite says most things twice.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut below = error.source();
-    while let Some(cause) = below {
-        let text = cause.to_string();
-        let said = text.rsplit(": ").next().unwrap_or_default();
-        if !message.ends_with(said) {
-            message = format!("{message}: {text}");
-        }
-        below = cause.source();
-    }
-    message
 }
 
 /// The smallest thing that is drained.

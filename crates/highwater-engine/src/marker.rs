@@ -6,9 +6,9 @@ use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use highwater_fs::{Mode, RealFs, RelPath, publish};
+use highwater_fs::{FsError, Mode, RealFs, RelPath, publish};
 
-use crate::diagnosis::Diagnosis;
+use crate::diagnosis::{Diagnosis, with_causes};
 use crate::job::Stop;
 use crate::ledger::{JobRecord, JobState, Who, Word};
 use crate::name::JobName;
@@ -120,8 +120,9 @@ fn put(path: &Path, text: &str) -> io::Result<()> {
         return Err(io::Error::other("it is no file's path"));
     };
     let name = RelPath::new(name).map_err(io::Error::other)?;
-    let disk = RealFs::open(directory).map_err(io::Error::other)?;
-    publish(&disk, &name, text.as_bytes(), Mode::Umask).map_err(io::Error::other)
+    let failed = |error: FsError| io::Error::new(error.kind(), with_causes(&error));
+    let disk = RealFs::open(directory).map_err(failed)?;
+    publish(&disk, &name, text.as_bytes(), Mode::Umask).map_err(failed)
 }
 
 fn remove(path: &Path) -> Result<(), Diagnosis> {

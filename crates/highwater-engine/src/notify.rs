@@ -24,6 +24,7 @@ use self::change::Change;
 use self::target::Undelivered;
 use crate::clock::{later, since};
 use crate::contact::Urgency;
+use crate::diagnosis::with_causes;
 use crate::ledger::{LedgerError, LedgerResult, Notice};
 use crate::pass::Engine;
 use crate::report::PassReport;
@@ -116,7 +117,7 @@ impl Notifier {
         let deliveries = notices.map(async |notice| self.deliver(engine, &notice).await.err());
         for error in unless_stopped(engine, join_all(deliveries)).await.into_iter().flatten().flatten() {
             tracing::warn!(job = %report.job, error = &error as &dyn std::error::Error, "people could not be told");
-            notes.push(format!("a notice could not be delivered: {}", target::with_sources(&error)));
+            notes.push(format!("a notice could not be delivered: {}", with_causes(&error)));
         }
         notes
     }
@@ -205,7 +206,7 @@ async fn unless_stopped<T>(engine: &Engine, deliveries: impl Future<Output = T>)
 
 /// What the ledger and what people are told of a delivery that failed.
 fn failed(notice: &Notice, error: &Undelivered, now: Timestamp) -> (Result<(), (String, Timestamp)>, Option<String>) {
-    let why = target::with_sources(error);
+    let why = with_causes(error);
     let tells = format!("notice {} ({} {})", notice.no, notice.job, notice.change);
     if since(now, notice.queued_at) >= Duration::from_secs(NOTICE_AGE_DAYS_MAX * DAY_SECS) {
         tracing::error!(notice.no, job = %notice.job, error = why, "a notice is given up, {NOTICE_AGE_DAYS_MAX} days old");

@@ -2,7 +2,6 @@
 //! reached: never a path, a query, a header or an argument, which may hold secrets.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -123,15 +122,4 @@ impl Undelivered {
             _ => Duration::ZERO,
         }
     }
-}
-
-/// An error with what is below it, in one line.
-pub(super) fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut below = error.source();
-    while let Some(source) = below {
-        text = format!("{text}: {source}");
-        below = source.source();
-    }
-    text
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::inside::{Inside, assert_sound, beside};
-use crate::rig::{Doomed, Rig, dice, pause, wait_until};
+use crate::rig::{Doomed, KILLED, Rig, dice, pause, wait_until};
 
 const ITEMS: usize = 10_000;
 const KILLS: usize = 5;
@@ -116,7 +116,8 @@ fn r05_ten_thousand_items_survive_five_kills() {
             let enough = loads.rig.log().len() + dice.usize(LOST_ITEMS_MAX + 1..HELD_UP_ITEMS_MAX);
             wait_until("commands that end beside it", || loads.rig.log().len() >= enough);
         }
-        assert!(pass.kill_9(), "it was to be killed before its end");
+        let killed = pass.kill_9();
+        assert_eq!(killed.code, KILLED, "{killed:?}");
         left.push(what_is_left(&loads));
     }
     let last = loads.start(&[]).end();

@@ -212,6 +212,9 @@ pub(crate) fn pause(span: Duration) {
     std::thread::sleep(span);
 }
 
+/// The code of what `kill -9` has ended.
+pub(crate) const KILLED: i32 = -9;
+
 /// A call that is killed at a moment of the test's choosing, and with the test where that fails.
 pub(crate) struct Doomed(Option<Child>);
 
@@ -225,11 +228,11 @@ impl Doomed {
         self.0.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
-    /// `kill -9` of the program alone: its commands live on. False where it had ended before.
-    pub(crate) fn kill_9(mut self) -> bool {
+    /// `kill -9` of the program alone: its commands live on. Another code than [`KILLED`] says that it had ended before.
+    pub(crate) fn kill_9(mut self) -> Ended {
         let mut child = self.0.take().expect("invariant: only its end takes it");
         child.kill().unwrap();
-        child.wait().unwrap().signal() == Some(9)
+        end(child)
     }
 
     /// Its end, by itself.

@@ -8,11 +8,11 @@ use serde_json::json;
 
 use super::{items, ledger, load};
 use crate::inside::{Inside, assert_sound};
-use crate::rig::{Rig, dice, pause, wait_until};
+use crate::rig::{KILLED, Rig, dice, pause, wait_until};
 
 const AT_ONCE: usize = 3;
-/// Each begun command says so; while `hold` is there, none ends.
-const LOAD: &str = "echo $1 >>log; while [ -e hold ]; do sleep 0.02; done";
+/// Each begun command says so; one that finds `hold` says so, too, and stays until it is gone.
+const LOAD: &str = "echo $1 >>log; [ ! -e hold ] || echo $1 >>held; while [ -e hold ]; do sleep 0.02; done";
 
 fn may_not_run_again(items: usize) -> Rig {
     load(items, LOAD, "concurrency = 3\non-unknown = \"review\"\nbreaker = { failed = \"100%\" }")
@@ -41,46 +41,45 @@ fn a_command_that_is_killed_failed_and_its_item_is_tried_again() {
 
 #[test]
 fn r05_exactly_what_was_in_hand_goes_to_review_where_it_may_not_run_again() {
-    const ITEMS: usize = 400;
+    const ITEMS: usize = 600;
     const KILLS: usize = 5;
     let mut dice = dice("r05_exactly_what_was_in_hand_goes_to_review_where_it_may_not_run_again");
     let rig = may_not_run_again(ITEMS);
     let mut in_hand = BTreeSet::new();
-    for _ in 0..KILLS {
+    for kill in 1..=KILLS {
         let begun = rig.log().len() + dice.usize(0..60);
-        let pass = rig.doom(&["--json", "run", "load"]);
-        wait_until("the commands before a kill", || rig.log().len() >= begun);
+        let mut pass = rig.doom(&["--json", "run", "load"]);
+        wait_until("the commands before a kill", || !pass.runs() || rig.log().len() >= begun);
         rig.write("hold", "");
-        let mut started = BTreeSet::new();
-        wait_until("all other outcomes", || {
-            let Some(inside) = Inside::of(&ledger(&rig)) else { return false };
-            started = inside.intents("started");
-            started.len() == AT_ONCE
-                && inside.recorded() as usize + inside.intents("judged").len() + AT_ONCE == rig.log().len()
-        });
-        assert!(pass.kill_9());
-        in_hand.extend(started);
+        wait_until("three that stay", || !pass.runs() || rig.read("held").lines().count() == kill * AT_ONCE);
+        let inside = Inside::of(&ledger(&rig)).unwrap();
+        let waiting = || inside.intents("judged").len();
+        wait_until("all other outcomes", || inside.recorded() as usize + waiting() + AT_ONCE == rig.log().len());
+        let killed = pass.kill_9();
+        assert_eq!(killed.code, KILLED, "{killed:?}");
+        in_hand.extend(rig.read("held").lines().map(|key| key.parse::<u64>().unwrap()));
+        assert_eq!(in_hand.len(), kill * AT_ONCE);
         std::fs::remove_file(rig.path("hold")).unwrap();
     }
     assert_eq!(rig.pass(), (0, "drained".into()));
     assert_reviewed(&rig, &in_hand);
-    assert_eq!(in_hand.len(), AT_ONCE * KILLS);
     assert_eq!(rig.log().len(), ITEMS, "each was begun, and none twice");
 }
 
 #[test]
 fn r05_no_command_runs_twice_that_may_not() {
-    const ITEMS: usize = 900;
+    const ITEMS: usize = 1_500;
     const KILLS: usize = 15;
     let mut dice = dice("r05_no_command_runs_twice_that_may_not");
     let rig = may_not_run_again(ITEMS);
     let (mut unknown, mut each_kill) = (BTreeSet::new(), Vec::new());
     for _ in 0..KILLS {
         let begun = rig.log().len() + dice.usize(0..80);
-        let pass = rig.doom(&["--json", "run", "load"]);
-        wait_until("the commands before a kill", || rig.log().len() >= begun);
+        let mut pass = rig.doom(&["--json", "run", "load"]);
+        wait_until("the commands before a kill", || !pass.runs() || rig.log().len() >= begun);
         pause(Duration::from_millis(dice.u64(0..40)));
-        assert!(pass.kill_9(), "it was to be killed before its end");
+        let killed = pass.kill_9();
+        assert_eq!(killed.code, KILLED, "{killed:?}");
         assert_sound(&ledger(&rig));
         let before = unknown.len();
         unknown.extend(Inside::of(&ledger(&rig)).unwrap().intents("started"));

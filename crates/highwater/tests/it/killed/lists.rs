@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{ledger, numbered};
 use crate::inside::{Inside, assert_sound};
-use crate::rig::{Rig, dice, pause, wait_until};
+use crate::rig::{KILLED, Rig, dice, pause, wait_until};
 
 const LINES: usize = 200_000;
 const TWICE: usize = 1_000;
@@ -25,7 +25,8 @@ fn kill_while_it_pins(rig: &Rig, args: &[&str], dice: &mut fastrand::Rng) {
     let mut call = rig.doom(args);
     wait_until("some items", || !call.runs() || Inside::of(&ledger(rig)).is_some_and(|inside| inside.items().1 > some));
     pause(Duration::from_millis(dice.u64(0..100)));
-    assert!(call.kill_9(), "it was to be killed while it pins");
+    let killed = call.kill_9();
+    assert_eq!(killed.code, KILLED, "{killed:?}");
     assert_sound(&ledger(rig));
 }
 
@@ -88,7 +89,7 @@ fn r05_a_killed_backup_leaves_none_that_is_not_whole() {
             !pass.runs() || backups(&rig).iter().any(|path| is_unfinished(path) && !left.contains(path))
         });
         pause(Duration::from_millis(dice.u64(0..50)));
-        if !pass.kill_9() {
+        if pass.kill_9().code != KILLED {
             break;
         }
         killed += 1;
