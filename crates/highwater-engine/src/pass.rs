@@ -244,7 +244,7 @@ impl<'e> Pass<'e> {
                 return Ok(Ending::new(Reason::Pinned, format!("{} items pinned", pinned.tally.total)));
             }
             (Mode::Run, Some(open)) => {
-                pin::refuse_changed(self.engine, &**job, &cx.read, Some(fence), &open).await?;
+                pin::refuse_changed(self.engine, &**job, &cx.read, &self.spec.handle, Some(fence), &open).await?;
                 open
             }
             (Mode::Run, None) => pin::pin(self.engine, job, &cx.read, fence, PinMode::Begin, &mut cx.notes).await?,
@@ -277,11 +277,11 @@ impl<'e> Pass<'e> {
             return Ok(State::Go(None));
         }
         if let Some(worklist) = &worklist {
-            pin::refuse_changed_if_there(self.engine, &**job, cx, worklist).await?;
+            pin::refuse_changed_if_there(self.engine, &**job, cx, &self.spec.handle, worklist).await?;
         }
-        let message =
-            "nothing to do: it was drained before (`highwater worklist JOB --replace|--extend`, or `retry`, opens it)";
-        Ok(State::End(Ending::new(Reason::AlreadyDrained, message.replace("JOB", &self.spec.handle))))
+        let way = pin::with_flag(&self.spec.handle, "--replace|--extend");
+        let message = format!("nothing to do: it was drained before ({way}, or `retry`, opens it)");
+        Ok(State::End(Ending::new(Reason::AlreadyDrained, message)))
     }
 
     /// Finishes what a crash left, without contact.

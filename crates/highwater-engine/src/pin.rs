@@ -107,12 +107,13 @@ pub(crate) async fn refuse_changed<J: Job>(
     engine: &Engine,
     job: &J,
     cx: &ReadCx,
+    handle: &str,
     fence: Option<&Fence>,
     worklist: &WorklistRecord,
 ) -> Result<(), Stop> {
     let Some(pinned) = &worklist.input else { return Ok(()) };
     let Some(now) = job.input(cx, Some(pinned)).await? else { return Ok(()) };
-    compare(cx, pinned, &now)?;
+    compare(cx, handle, pinned, &now)?;
     if let (Some(fence), true) = (fence, now.sign != pinned.sign) {
         engine.ledger.set_input_sign(fence, worklist.id, &now.sign).await?;
     }
@@ -124,13 +125,14 @@ pub(crate) async fn refuse_changed_if_there<J: Job>(
     engine: &Engine,
     job: &J,
     cx: &ReadCx,
+    handle: &str,
     worklist: &WorklistRecord,
 ) -> Result<(), Stop> {
     let gone = worklist.input.as_ref().is_some_and(|input| !std::path::Path::new(&input.source).exists());
-    if gone { Ok(()) } else { refuse_changed(engine, job, cx, None, worklist).await }
+    if gone { Ok(()) } else { refuse_changed(engine, job, cx, handle, None, worklist).await }
 }
 
-fn compare(cx: &ReadCx, pinned: &Input, now: &Input) -> Result<(), Diagnosis> {
+fn compare(cx: &ReadCx, handle: &str, pinned: &Input, now: &Input) -> Result<(), Diagnosis> {
     if now.source == pinned.source && now.sha256 == pinned.sha256 {
         return Ok(());
     }
@@ -143,10 +145,20 @@ fn compare(cx: &ReadCx, pinned: &Input, now: &Input) -> Result<(), Diagnosis> {
             pinned.sha256, now.sha256
         ),
         format!(
-            "`highwater worklist {job} --extend` adds what is new and keeps outcomes; `--replace` starts over with the new list; or put the old list back"
+            "{} adds what is new and keeps outcomes; `--replace` starts over with the new list; or put the old list back",
+            with_flag(handle, "--extend")
         ),
     )
     .in_file(&now.source))
+}
+
+/// How a person pins anew: by `worklist`, or where no configuration names the job by a flag of the call that runs it.
+pub(crate) fn with_flag(handle: &str, flag: &str) -> String {
+    if handle.contains(' ') {
+        format!("the same call with `{flag}`")
+    } else {
+        format!("`highwater worklist {handle} {flag}`")
+    }
 }
 
 /// What a pass would drain.

@@ -53,6 +53,8 @@ const MIGRATIONS: &[Migration] =
     &[Migration { number: 1, name: "ledger", sql: include_str!("../migrations/sqlite/0001_ledger.sql") }];
 /// Where backups are, beside the file.
 const BACKUPS_DIRECTORY: &str = "backups";
+/// What the ledger of a state directory is called.
+const LEDGER_NAME: &str = "ledger.db";
 /// How often a backup is taken.
 const BACKUP_EVERY_HOURS: i64 = 24;
 
@@ -253,7 +255,16 @@ impl fmt::Debug for SqliteLedger {
 }
 
 fn backups_of(database: &Database) -> Backups {
-    Backups::new(database, database.path().with_file_name(BACKUPS_DIRECTORY))
+    // Beside a ledger of another name, which lies among a person's own files, the directory says whose it is.
+    let directory = match database.path().file_name() {
+        Some(name) if name != LEDGER_NAME => {
+            let mut name = name.to_owned();
+            name.push(format!(".{BACKUPS_DIRECTORY}"));
+            database.path().with_file_name(name)
+        }
+        _ => database.path().with_file_name(BACKUPS_DIRECTORY),
+    };
+    Backups::new(database, directory)
 }
 
 /// One who only reads cannot bring an older ledger up to date.

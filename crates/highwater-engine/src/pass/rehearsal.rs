@@ -35,7 +35,7 @@ impl Pass<'_> {
         self.contacts.obey(&self.contacts.control().await?)?;
         let would = match open {
             Some(open) => {
-                pin::refuse_changed(self.engine, &**job, &cx, None, &open).await?;
+                pin::refuse_changed(self.engine, &**job, &cx, &self.spec.handle, None, &open).await?;
                 pin::rehearse_open(self.engine, &open).await?
             }
             None => pin::rehearse_plan(&**job, &cx).await?,
