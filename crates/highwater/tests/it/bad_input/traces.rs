@@ -51,7 +51,7 @@ impl Traces {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             let meta = path.symlink_metadata().unwrap();
-            let own = meta.is_dir() && OWN_DIRECTORIES.contains(&&*name);
+            let own = meta.is_dir() && (OWN_DIRECTORIES.contains(&&*name) || name.ends_with(".backups"));
             let ledger = meta.is_file() && name.ends_with(".db");
             // SQLite's own, which even a reader needs: empty, or made anew from the log.
             let beside_ledger = name.ends_with("-shm") || (name.ends_with("-wal") && meta.len() == 0);
