@@ -110,6 +110,13 @@ impl SqliteLedger {
         Ok(Self { backups, sight, probe, writer, told_us: AtomicI64::new(now.as_microsecond()), database })
     }
 
+    /// Keeps so many backups instead of seven.
+    #[must_use]
+    pub fn keeping_backups(mut self, backups: usize) -> Self {
+        self.backups = self.backups.keep(backups);
+        self
+    }
+
     /// Where the file is.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -127,7 +127,11 @@ impl Site {
             self.make_state_dir()?;
         }
         let opened = SqliteLedger::open(&self.ledger_path, self.clock.now(), access);
-        Ok(Arc::new(opened.map_err(|error| self.with_way_out(error))?))
+        let ledger = opened.map_err(|error| self.with_way_out(error))?;
+        Ok(Arc::new(match &self.config {
+            Some(config) => ledger.keeping_backups(config.top.backups_keep.as_usize()),
+            None => ledger,
+        }))
     }
 
     /// What keeps it from being opened, with the way out here: of a damaged one the backup that takes its place (R14).

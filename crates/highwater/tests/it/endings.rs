@@ -293,7 +293,7 @@ fn sigint_twice_ends_at_once_and_loses_nothing() {
     let ended = end(pass);
     assert_eq!((ended.code, ended.json()["reason"].as_str()), (3, Some("stopped")), "{ended:?}");
     let left =
-        std::process::Command::new("pgrep").args(["-f", &rig.path("load").display().to_string()]).output().unwrap();
+        std::process::Command::new("pgrep").args(["-f", &rig.dir.path().display().to_string()]).output().unwrap();
     assert!(left.stdout.is_empty(), "no command outlives it");
     rig.write("go", "");
     assert_eq!(rig.pass(), (0, "drained".into()));
