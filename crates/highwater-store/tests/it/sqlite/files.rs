@@ -199,7 +199,7 @@ async fn a_ledger_that_may_only_be_read_is_read() {
 #[tokio::test]
 async fn as_many_backups_are_kept_as_are_asked_for() {
     let home = SqliteHome::new();
-    let ledger = open(&home.path(), Access::ReadWrite).unwrap().keeping_backups(2);
+    let ledger = open(home.path(), Access::ReadWrite).unwrap().keeping_backups(2);
     for day in 0..4 {
         ledger.backup(at(10 + day * DAY_SECS)).await.unwrap();
     }
