@@ -4,57 +4,41 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, stream};
-use highwater_engine::ban::BanRules;
-use highwater_engine::breaker::BreakerRules;
-use highwater_engine::budget::Budget;
+use futures::Stream;
 use highwater_engine::clock::{Clock, SystemClock};
 use highwater_engine::contact::StopSignal;
-use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
+use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
 use highwater_engine::ledger::Who;
 use highwater_engine::lock::FileLock;
-use highwater_engine::name::{ItemKey, JobName, ResourceName};
+use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::outcome::Outcome;
-use highwater_engine::pace::Pace;
 use highwater_engine::pass::{Engine, Mode, Runner};
 use highwater_engine::recorder::Grouping;
 use highwater_engine::report::Reason;
+use highwater_engine::settings::JobSettings;
 use highwater_engine::spec::{JobSpec, ResourceSpec};
 use highwater_store::{Access, SqliteLedger};
+use highwater_testkit::named::{Named, names};
 use rusqlite::Connection;
 
 const ITEMS: usize = 100_000;
 const GROUP_ITEMS: usize = 256;
 const ROUNDS: usize = 3;
 
-struct Key(ItemKey);
-
-impl WorkItem for Key {
-    fn key(&self) -> ItemKey {
-        self.0.clone()
-    }
-    fn encode(&self) -> Vec<u8> {
-        Vec::new()
-    }
-    fn decode(key: &ItemKey, _: &[u8]) -> Result<Self, String> {
-        Ok(Self(key.clone()))
-    }
-}
-
 /// Does nothing, so that all that is measured is the pass.
 struct Nothing;
 
 impl Job for Nothing {
-    type Item = Key;
+    type Item = Named;
     type Prepared = ();
 
-    fn plan(&self, _: ReadCx) -> impl Stream<Item = Result<Key, Stop>> + Send {
-        stream::iter((0..ITEMS).map(|n| Ok(Key(ItemKey::new(format!("item-{n}")).expect("a key")))))
+    fn plan(&self, _: ReadCx) -> impl Stream<Item = Result<Named, Stop>> + Send {
+        names((0..ITEMS).map(|n| format!("item-{n}")))
     }
-    async fn prepare(&self, _: ReadCx, _: Arc<Key>) -> Result<Attempt<()>, Stop> {
+    async fn prepare(&self, _: ReadCx, _: Arc<Named>) -> Result<Attempt<()>, Stop> {
         Ok(Attempt::Ready(()))
     }
-    async fn commit(&self, _: &mut CommitCx, _: &Key, (): ()) -> Result<Outcome, Stop> {
+    async fn commit(&self, _: &mut CommitCx, _: &Named, (): ()) -> Result<Outcome, Stop> {
         Ok(Outcome::done())
     }
 }
@@ -119,28 +103,11 @@ async fn pass(dir: &Path) -> f64 {
         who: Who("bench".to_owned()),
         stop: StopSignal::default(),
     };
+    let resource = ResourceSpec::new(ResourceName::new("r").expect("a name"), FileLock::new(dir.join("r.lock"), false));
     let spec = JobSpec {
-        name: JobName::new("nothing").expect("a name"),
-        handle: "nothing".to_owned(),
-        kind: "nothing".to_owned(),
-        armed: true,
-        recurring: false,
-        resources: vec![ResourceSpec {
-            name: ResourceName::new("r").expect("a name"),
-            lock: Arc::new(FileLock::new(dir.join("r.lock"), false)),
-            pace: Pace::default(),
-            ban: BanRules::default(),
-            pacer: Arc::default(),
-        }],
         concurrency: GROUP_ITEMS,
-        prefetch_bytes: 1 << 20,
-        grouping: Grouping { items: GROUP_ITEMS, delay: Duration::from_millis(100) },
-        lock_wait: Duration::ZERO,
-        budget: Budget::default(),
-        breaker: BreakerRules::default(),
-        attempts_max: 5,
-        markers: None,
-        silent_after: None,
+        grouping: Grouping { items: GROUP_ITEMS, ..Grouping::default() },
+        ..JobSpec::new(JobName::new("nothing").expect("a name"), "nothing", vec![resource], &JobSettings::default())
     };
     let report = Arc::new(Nothing).run(&engine, &spec, Mode::Run).await;
     assert_eq!((report.reason, report.counts.done), (Reason::Drained, ITEMS as u64), "{}", report.message);

@@ -5,9 +5,13 @@ mod file;
 
 use std::any::Any;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::clock::Clock;
+use crate::contact::CONTROL_AGE_MS;
 use crate::diagnosis::Diagnosis;
 
 pub use file::{FileLock, HELD_TRIES_MAX};
@@ -58,4 +62,28 @@ pub trait Held: Send + 'static {
     fn probe(&self) -> Probe;
     /// What the lock lives in, for work that must be fenced by it: a database session, or nothing.
     fn session(&mut self) -> &mut (dyn Any + Send);
+}
+
+/// The locks of a pass, asked between items. As with the controls, items faster than [`CONTROL_AGE_MS`] share an answer.
+pub(crate) struct LockWatch {
+    probes: Vec<Probe>,
+    /// When they were last found held, by [`Clock::elapsed`].
+    held_at: Mutex<Option<Duration>>,
+}
+
+impl LockWatch {
+    pub(crate) fn new(probes: Vec<Probe>) -> Self {
+        Self { probes, held_at: Mutex::new(None) }
+    }
+
+    pub(crate) fn held(&self, clock: &dyn Clock) -> bool {
+        let now = clock.elapsed();
+        let mut held_at = self.held_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if held_at.is_some_and(|at| now.saturating_sub(at) < Duration::from_millis(CONTROL_AGE_MS)) {
+            return true;
+        }
+        let held = self.probes.iter().all(|held| held());
+        *held_at = held.then_some(now);
+        held
+    }
 }

@@ -17,6 +17,7 @@ use crate::job::{CommitCx, Job, ReadCx, Stop};
 use crate::ledger::{
     Begin, End, Fence, Holder, JobRecord, JobState, Ledger, LedgerError, LedgerFault, PinMode, Who, Word,
 };
+use crate::lock::LockWatch;
 use crate::marker;
 use crate::name::{PassId, ResourceName};
 use crate::pin;
@@ -335,7 +336,7 @@ impl<'e> Pass<'e> {
                 ledger: Arc::clone(&self.engine.ledger),
                 worklist: worklist.id,
                 pass: fence.pass,
-                probes: cx.probes(),
+                locks: LockWatch::new(cx.probes()),
                 recorder,
                 stopper: stopper.clone(),
                 width: Width { concurrency: self.spec.concurrency, prefetch_bytes: self.spec.prefetch_bytes },

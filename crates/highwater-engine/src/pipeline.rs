@@ -14,7 +14,7 @@ use crate::contact::Urgency;
 use crate::diagnosis::Diagnosis;
 use crate::job::{Attempt, CommitCx, Effects, Job, OnUnknown, ReadCx, Stop, WorkItem};
 use crate::ledger::{Intent, Ledger, OpenItem};
-use crate::lock::Probe;
+use crate::lock::LockWatch;
 use crate::name::{PassId, WorklistId};
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::recorder::Recorder;
@@ -79,7 +79,7 @@ pub(crate) struct Drain<J: Job> {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) worklist: WorklistId,
     pub(crate) pass: PassId,
-    pub(crate) probes: Vec<Probe>,
+    pub(crate) locks: LockWatch,
     pub(crate) recorder: Recorder,
     pub(crate) stopper: Stopper,
     pub(crate) width: Width,
@@ -298,7 +298,7 @@ impl<J: Job> Drain<J> {
     }
 
     fn locks_held(&self) -> Result<(), Stop> {
-        if self.probes.iter().all(|held| held()) {
+        if self.locks.held(&*self.cx.clock) {
             Ok(())
         } else {
             Err(Stop::checkpoint(Reason::LockLost, "the lock was lost while it was held"))

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::breaker::{self, BreakerRules, Foresight};
 use crate::clock::SharedClock;
 use crate::job::Stop;
-use crate::ledger::{Entry, Fence, Halt, Intent, Ledger, Recorded, Who, Word};
+use crate::ledger::{Entry, Fence, GROUP_ENTRIES_MAX, Halt, Intent, Ledger, Recorded, Who, Word};
 use crate::name::{JobName, WorklistId};
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::pipeline::Stopper;
@@ -18,9 +18,11 @@ use crate::report::PassCounts;
 use crate::worklist::Tally;
 
 /// How long a known outcome that waits for its turn may stay unwritten, in milliseconds: a kill repeats it.
-pub const JUDGED_DELAY_MS: u64 = 5;
-/// Entries that may wait to be written, per entry of a group.
+pub const JUDGED_DELAY_MS: u64 = 20;
+/// Entries that may wait to be written, per outcome of a group.
 const QUEUE_GROUPS: usize = 2;
+/// Entries in a group, per outcome that fills it: intents go along with the outcomes of others.
+const ENTRIES_PER_OUTCOME: usize = 4;
 
 /// How outcomes are grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,7 +223,8 @@ impl Recording {
             return false;
         }
         loop {
-            if group.entries.len() >= self.grouping.items {
+            let full = self.grouping.items.max(1);
+            if group.outcomes >= full || group.entries.len() >= GROUP_ENTRIES_MAX.min(full * ENTRIES_PER_OUTCOME) {
                 return true;
             }
             let now = self.clock.elapsed();

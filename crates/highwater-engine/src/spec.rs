@@ -11,6 +11,7 @@ use crate::lock::Lock;
 use crate::name::{JobName, ResourceName};
 use crate::pace::{Pace, Pacer};
 use crate::recorder::Grouping;
+use crate::settings::JobSettings;
 
 /// A resource, resolved.
 #[derive(Clone)]
@@ -25,6 +26,14 @@ pub struct ResourceSpec {
     pub ban: BanRules,
     /// Its waiting line; one for all passes of the process.
     pub pacer: Arc<Pacer>,
+}
+
+impl ResourceSpec {
+    /// A resource with the default pace and rules, and a waiting line of its own.
+    #[must_use]
+    pub fn new(name: ResourceName, lock: impl Lock) -> Self {
+        Self { name, lock: Arc::new(lock), pace: Pace::default(), ban: BanRules::default(), pacer: Arc::default() }
+    }
 }
 
 /// A job, resolved.
@@ -60,4 +69,38 @@ pub struct JobSpec {
     pub markers: Option<PathBuf>,
     /// Nothing drained for this long is told to people.
     pub silent_after: Option<Duration>,
+}
+
+impl JobSpec {
+    /// What a config says of a job, with its resources resolved already; its handle is its name.
+    #[must_use]
+    pub fn new(name: JobName, kind: &str, resources: Vec<ResourceSpec>, settings: &JobSettings) -> Self {
+        Self {
+            handle: name.to_string(),
+            name,
+            kind: kind.to_owned(),
+            armed: settings.armed,
+            recurring: settings.recurring,
+            resources,
+            concurrency: settings.concurrency.as_usize(),
+            prefetch_bytes: settings.prefetch_bytes.bytes(),
+            grouping: Grouping { items: settings.record_items.as_usize(), delay: settings.record_delay.get() },
+            lock_wait: settings.lock_wait.get(),
+            budget: Budget {
+                items: settings.budget.max_items.map(|n| n.get()),
+                contacts: settings.budget.max_contacts.map(|n| n.get()),
+                bytes: settings.budget.max_bytes.map(|n| n.bytes()),
+                time: settings.budget.max_time.map(Duration::from),
+            },
+            breaker: BreakerRules {
+                failed: settings.breaker.failed.fraction(),
+                failed_after: settings.breaker.failed_after.get(),
+                gone: settings.breaker.gone.fraction(),
+                gone_after: settings.breaker.gone_after.get(),
+            },
+            attempts_max: u32::try_from(settings.attempts_max.get()).unwrap_or(u32::MAX),
+            markers: settings.markers.as_ref().map(|path| path.to_path_buf()),
+            silent_after: settings.silent_after.map(Duration::from),
+        }
+    }
 }

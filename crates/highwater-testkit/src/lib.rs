@@ -7,6 +7,7 @@
 pub mod faulty_http;
 mod keeper;
 mod mount;
+pub mod named;
 pub mod not_here;
 pub mod postgres;
 pub mod power_loss;

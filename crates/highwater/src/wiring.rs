@@ -1,11 +1,8 @@
 //! The wiring: from the configuration to what the engine runs. Owns the registry of kinds: one arm a kind, nowhere else.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use highwater_engine::ban::BanRules;
-use highwater_engine::breaker::BreakerRules;
-use highwater_engine::budget::Budget;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::exec::ExecJob;
 use highwater_engine::exec::output::Output as ChildOutput;
@@ -14,7 +11,6 @@ use highwater_engine::name::ResourceName;
 use highwater_engine::notify::{Notifier, Target};
 use highwater_engine::pace::{Pace, Pacer};
 use highwater_engine::pass::Runner;
-use highwater_engine::recorder::Grouping;
 use highwater_engine::settings::{LockAddress, ResourceSettings};
 use highwater_engine::spec::{JobSpec, ResourceSpec};
 use std::collections::HashMap;
@@ -69,33 +65,8 @@ impl Wiring {
             let (name, resource) = config.resource(name.as_str())?;
             Ok(self.resource(name.clone(), &resource.settings, &resource.lock))
         });
-        Ok(JobSpec {
-            name: job.name.clone(),
-            handle: job.name.to_string(),
-            kind: job.kind.name().to_owned(),
-            armed: settings.armed,
-            recurring: settings.recurring,
-            resources: resources.collect::<Result<_, Diagnosis>>()?,
-            concurrency: settings.concurrency.as_usize(),
-            prefetch_bytes: settings.prefetch_bytes.bytes(),
-            grouping: Grouping { items: settings.record_items.as_usize(), delay: settings.record_delay.get() },
-            lock_wait: settings.lock_wait.get(),
-            budget: Budget {
-                items: settings.budget.max_items.map(|n| n.get()),
-                contacts: settings.budget.max_contacts.map(|n| n.get()),
-                bytes: settings.budget.max_bytes.map(|n| n.bytes()),
-                time: settings.budget.max_time.map(Duration::from),
-            },
-            breaker: BreakerRules {
-                failed: settings.breaker.failed.fraction(),
-                failed_after: settings.breaker.failed_after.get(),
-                gone: settings.breaker.gone.fraction(),
-                gone_after: settings.breaker.gone_after.get(),
-            },
-            attempts_max: u32::try_from(settings.attempts_max.get()).unwrap_or(u32::MAX),
-            markers: settings.markers.as_ref().map(|path| path.to_path_buf()),
-            silent_after: settings.silent_after.map(Duration::from),
-        })
+        let resources = resources.collect::<Result<_, Diagnosis>>()?;
+        Ok(JobSpec::new(job.name.clone(), job.kind.name(), resources, settings))
     }
 
     /// A resource as the engine takes it.

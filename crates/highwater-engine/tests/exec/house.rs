@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_engine::breaker::BreakerRules;
-use highwater_engine::budget::Budget;
 use highwater_engine::clock::SystemClock;
 use highwater_engine::contact::StopSignal;
 use highwater_engine::exec::ExecJob;
@@ -17,9 +16,8 @@ use highwater_engine::ledger::{
 use highwater_engine::lock::FileLock;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::pass::{Engine, Mode, Runner};
-use highwater_engine::recorder::Grouping;
 use highwater_engine::report::PassReport;
-use highwater_engine::settings::{CommandLine, FilePath};
+use highwater_engine::settings::{CommandLine, FilePath, JobSettings};
 use highwater_engine::spec::{JobSpec, ResourceSpec};
 use highwater_store::{Access, SqliteLedger};
 
@@ -47,29 +45,13 @@ impl House {
             stop: StopSignal::default(),
         };
         let name = JobName::new("load").unwrap();
+        let lock = FileLock::new(dir.join("the.lock"), true);
+        let resource = ResourceSpec::new(ResourceName::of_job(&name), lock);
         let spec = JobSpec {
-            handle: name.to_string(),
-            kind: "exec".to_owned(),
-            armed: true,
-            recurring: false,
-            resources: vec![ResourceSpec {
-                name: ResourceName::of_job(&name),
-                lock: Arc::new(FileLock::new(dir.join("the.lock"), true)),
-                pace: highwater_engine::pace::Pace::default(),
-                ban: highwater_engine::ban::BanRules::default(),
-                pacer: Arc::default(),
-            }],
-            name,
             concurrency: 4,
-            prefetch_bytes: 1 << 20,
-            grouping: Grouping::default(),
-            lock_wait: Duration::ZERO,
-            budget: Budget::default(),
             // It never halts by itself.
             breaker: BreakerRules { failed: 1.0, failed_after: 0, gone: 1.0, gone_after: 0 },
-            attempts_max: 5,
-            markers: None,
-            silent_after: None,
+            ..JobSpec::new(name, "exec", vec![resource], &JobSettings::default())
         };
         let settings = ExecSettings::new(CommandLine::new(["sh", "-c", script, "sh"]).unwrap());
         Self { dir: dir.to_owned(), engine, spec, settings }

@@ -5,22 +5,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, stream};
+use futures::Stream;
 use highwater_engine::breaker::BreakerRules;
-use highwater_engine::budget::Budget;
 use highwater_engine::contact::StopSignal;
-use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
+use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
 use highwater_engine::ledger::{Notice, Who, Word};
-use highwater_engine::name::{ItemKey, JobName};
+use highwater_engine::name::JobName;
 use highwater_engine::notify::{Notifier, Target};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::pass::{Engine, Mode, Runner as _};
-use highwater_engine::recorder::Grouping;
 use highwater_engine::report::PassReport;
-use highwater_engine::settings::{NotifyEvent, NotifySettings};
+use highwater_engine::settings::{JobSettings, NotifyEvent, NotifySettings};
 use highwater_engine::spec::JobSpec;
 use highwater_store::{Access, SqliteLedger};
 use highwater_testkit::faulty_http::{Answer, FaultyHttp};
+use highwater_testkit::named::{Named, names};
 use highwater_testkit::sim_clock::SimClock;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -31,24 +30,7 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
-/// An item whose name begins with the outcome that it has: `done-1`, `review-7`.
-pub(crate) struct Named(ItemKey);
-
-impl WorkItem for Named {
-    fn key(&self) -> ItemKey {
-        self.0.clone()
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    fn decode(key: &ItemKey, _: &[u8]) -> Result<Self, String> {
-        Ok(Self(key.clone()))
-    }
-}
-
-/// A job that lists these items, or stops before it lists any.
+/// A job that lists these items, or stops before it lists any. An item's name begins with its outcome: `done-1`, `review-7`.
 #[derive(Clone, Default)]
 pub(crate) struct Script {
     items: Vec<&'static str>,
@@ -74,11 +56,11 @@ impl Job for Script {
     }
 
     fn plan(&self, _: ReadCx) -> impl Stream<Item = Result<Named, Stop>> + Send {
-        stream::iter(self.items.clone().into_iter().map(|name| Ok(Named(ItemKey::new(name).unwrap()))))
+        names(self.items.clone())
     }
 
     async fn prepare(&self, _: ReadCx, item: Arc<Named>) -> Result<Attempt<()>, Stop> {
-        let kind = match item.0.as_str().split('-').next() {
+        let kind = match item.name().split('-').next() {
             Some("done") => OutcomeKind::Done,
             Some("review") => OutcomeKind::Review,
             Some("retry") => OutcomeKind::Failed,
@@ -163,22 +145,10 @@ fn engine(dir: &Path, clock: &Arc<SimClock>, access: Access) -> Engine {
 
 fn spec(name: &str) -> JobSpec {
     JobSpec {
-        name: JobName::new(name).unwrap(),
-        handle: name.to_owned(),
-        kind: "script".to_owned(),
-        armed: true,
-        recurring: false,
-        resources: Vec::new(),
-        concurrency: 2,
-        prefetch_bytes: 1 << 20,
-        grouping: Grouping::default(),
-        lock_wait: Duration::ZERO,
-        budget: Budget::default(),
         // It never halts by itself.
         breaker: BreakerRules { failed: 1.0, failed_after: 0, gone: 1.0, gone_after: 0 },
         attempts_max: 2,
-        markers: None,
-        silent_after: None,
+        ..JobSpec::new(JobName::new(name).unwrap(), "script", Vec::new(), &JobSettings::default())
     }
 }
 

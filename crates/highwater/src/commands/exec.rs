@@ -4,9 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use highwater_engine::ban::BanRules;
 use highwater_engine::breaker::BreakerRules;
-use highwater_engine::budget::Budget;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::exec::ExecJob;
 use highwater_engine::exec::settings::{ExecSettings, OnUnknown, StdinShape, WorklistFormat};
@@ -14,10 +12,10 @@ use highwater_engine::exec::source::WorklistFile;
 use highwater_engine::ledger::{Ledger, PinMode};
 use highwater_engine::lock::FileLock;
 use highwater_engine::name::{JobName, ResourceName};
-use highwater_engine::pace::{Pace, Pacer};
+use highwater_engine::pace::Pace;
 use highwater_engine::pass::{Mode, Runner};
-use highwater_engine::recorder::Grouping;
 use highwater_engine::report::ExitCode;
+use highwater_engine::settings::JobSettings;
 use highwater_engine::settings::{CommandLine, DurationText, FilePath};
 use highwater_engine::spec::{JobSpec, ResourceSpec};
 use highwater_store::Access;
@@ -35,8 +33,6 @@ use crate::{Done, signals, upkeep};
 const JOB: &str = "exec";
 /// Hex digits of the hash that tells commands without a list apart.
 const HASH_DIGITS: usize = 12;
-/// Bytes that preparations may hold; an exec item holds none.
-const PREFETCH_BYTES: u64 = 64 << 20;
 
 pub(crate) fn exec(args: &Exec, global: &Global) -> Done {
     let one = |e| vec![e];
@@ -227,31 +223,20 @@ fn spec(args: &Exec, site: &Site, places: &Places) -> JobSpec {
     let name = ResourceName::new(format!("lock:{}", places.lock.display()))
         .unwrap_or_else(|_| ResourceName::of_job(&places.job));
     let resource = ResourceSpec {
-        name,
-        lock: Arc::new(FileLock::new(&places.lock, args.allow_network_fs)),
         pace: Pace { delay: args.pace.get(), jitter: 0.0 },
-        ban: BanRules::default(),
-        pacer: Arc::new(Pacer::default()),
+        ..ResourceSpec::new(name, FileLock::new(&places.lock, args.allow_network_fs))
     };
     JobSpec {
-        name: places.job.clone(),
         handle: format!("{} --ledger {}", places.job, site.ledger_path.display()),
-        kind: JOB.to_owned(),
-        armed: true,
         recurring: args.recurring,
-        resources: vec![resource],
         concurrency: usize::try_from(args.concurrency).unwrap_or(1),
-        prefetch_bytes: PREFETCH_BYTES,
-        grouping: Grouping::default(),
         lock_wait: args.lock_wait.get(),
-        budget: Budget::default(),
         breaker: BreakerRules {
             failed: args.breaker_failed.fraction(),
             gone: args.breaker_gone.fraction(),
             ..BreakerRules::default()
         },
         attempts_max: args.attempts_max,
-        markers: None,
-        silent_after: None,
+        ..JobSpec::new(places.job.clone(), JOB, vec![resource], &JobSettings::default())
     }
 }

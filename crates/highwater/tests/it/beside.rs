@@ -16,8 +16,9 @@ use highwater_engine::report::PassReport;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::riders::{Named, Ride, names};
+use crate::riders::Ride;
 use crate::rig::{Ended, Rig, UNTIL_GO, end, signal, spin_until, wait_until};
+use highwater_testkit::named::{Named, names};
 
 /// An item that takes a while, until there is no need to any more.
 const SLOW: &str = "echo \"begin $1\" >>log; [ -e fast ] || sleep 0.15; echo \"end $1\" >>log";

@@ -8,55 +8,18 @@ mod three_files;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::{Stream, stream};
-use highwater_engine::ban::BanRules;
-use highwater_engine::breaker::BreakerRules;
-use highwater_engine::budget::Budget;
 use highwater_engine::clock::SharedClock;
 use highwater_engine::contact::StopSignal;
-use highwater_engine::job::{Job, Stop, WorkItem};
+use highwater_engine::job::Job;
 use highwater_engine::ledger::Who;
 use highwater_engine::lock::{FileLock, Lock};
-use highwater_engine::name::{ItemKey, JobName, ResourceName};
-use highwater_engine::pace::Pace;
+use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::pass::{Engine, Mode, Runner};
-use highwater_engine::recorder::Grouping;
 use highwater_engine::report::PassReport;
+use highwater_engine::settings::JobSettings;
 use highwater_engine::spec::{JobSpec, ResourceSpec};
 use highwater_store::{Access, SqliteLedger};
-
-/// An item that is its key.
-pub(crate) struct Named(pub(crate) ItemKey);
-
-impl Named {
-    pub(crate) fn name(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl WorkItem for Named {
-    fn key(&self) -> ItemKey {
-        self.0.clone()
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    fn decode(key: &ItemKey, _: &[u8]) -> Result<Self, String> {
-        Ok(Self(key.clone()))
-    }
-}
-
-/// A plan of fixed names.
-pub(crate) fn names(
-    names: impl IntoIterator<Item = impl Into<String>>,
-) -> impl Stream<Item = Result<Named, Stop>> + Send {
-    let items: Vec<_> = names.into_iter().map(|name| Ok(Named(ItemKey::new(name).expect("a key")))).collect();
-    stream::iter(items)
-}
 
 /// Where a rider rides: a directory of its own with a ledger in it.
 pub(crate) struct Ride {
@@ -83,28 +46,15 @@ impl Ride {
             who: Who("rider".to_owned()),
             stop: StopSignal::default(),
         };
+        let lock = FileLock::new(dir.path().join("a.lock"), false);
         let spec = JobSpec {
-            name: JobName::new(kind).expect("a name"),
-            handle: kind.to_owned(),
-            kind: kind.to_owned(),
-            armed: true,
-            recurring: false,
-            resources: vec![ResourceSpec {
-                name: resource.clone(),
-                lock: Arc::new(FileLock::new(dir.path().join("a.lock"), false)),
-                pace: Pace::default(),
-                ban: BanRules::default(),
-                pacer: Arc::default(),
-            }],
             concurrency: 4,
-            prefetch_bytes: 1 << 20,
-            grouping: Grouping::default(),
-            lock_wait: Duration::ZERO,
-            budget: Budget::default(),
-            breaker: BreakerRules::default(),
-            attempts_max: 5,
-            markers: None,
-            silent_after: None,
+            ..JobSpec::new(
+                JobName::new(kind).expect("a name"),
+                kind,
+                vec![ResourceSpec::new(resource.clone(), lock)],
+                &JobSettings::default(),
+            )
         };
         Self { _dir: dir, engine, spec, resource }
     }

@@ -12,7 +12,8 @@ use highwater_engine::report::Reason;
 use highwater_testkit::faulty_http::{Answer, FaultyHttp, in_turn};
 use highwater_testkit::sim_clock::SimClock;
 
-use super::{Named, Ride, names};
+use super::Ride;
+use highwater_testkit::named::{Named, names};
 
 struct PacedGet {
     base: String,

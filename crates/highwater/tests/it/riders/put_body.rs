@@ -12,7 +12,8 @@ use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::Reason;
 use highwater_testkit::faulty_http::{Answer, FaultyHttp};
 
-use super::{Named, Ride, names};
+use super::Ride;
+use highwater_testkit::named::{Named, names};
 
 const ITEMS: usize = 24;
 

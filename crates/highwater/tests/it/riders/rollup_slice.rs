@@ -17,7 +17,8 @@ use highwater_testkit::postgres::Postgres;
 use jiff::Timestamp;
 use tokio_postgres::{Client, NoTls};
 
-use super::{Named, Ride, names};
+use super::Ride;
+use highwater_testkit::named::{Named, names};
 
 const KEY: i64 = 4246;
 

@@ -11,7 +11,8 @@ use highwater_engine::report::{ExitCode, Reason};
 use highwater_fs::{Fs, Journal, JournalError, Mode, Quarantine, RelPath};
 use highwater_testkit::sim_fs::{SimFs, Survival};
 
-use super::{Named, Ride, names};
+use super::Ride;
+use highwater_testkit::named::{Named, names};
 
 const DOCUMENTS: usize = 2;
 const BYTES_MAX: u64 = 1 << 16;

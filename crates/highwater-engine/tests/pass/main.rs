@@ -1,0 +1,128 @@
+//! What the pass itself holds, whatever its ledger would catch after it.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use futures::Stream;
+use highwater_engine::clock::SystemClock;
+use highwater_engine::contact::StopSignal;
+use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
+use highwater_engine::ledger::{Who, Word};
+use highwater_engine::name::JobName;
+use highwater_engine::outcome::{Outcome, OutcomeKind};
+use highwater_engine::pass::{Engine, Mode, Runner as _};
+use highwater_engine::report::{ExitCode, PassReport, Reason};
+use highwater_engine::settings::JobSettings;
+use highwater_engine::spec::JobSpec;
+use highwater_store::{Access, SqliteLedger};
+use highwater_testkit::named::{Named, names};
+use tempfile::TempDir;
+
+/// A job of two items, the second of which is put off, and that notes what the pass asks of it.
+#[derive(Default)]
+struct Asked(Mutex<Vec<String>>);
+
+impl Asked {
+    fn note(&self, what: impl Into<String>) {
+        self.0.lock().unwrap().push(what.into());
+    }
+}
+
+impl Job for Asked {
+    type Item = Named;
+    type Prepared = ();
+
+    async fn recover(&self, _: &mut CommitCx) -> Result<(), Stop> {
+        self.note("recover");
+        Ok(())
+    }
+
+    fn plan(&self, _: ReadCx) -> impl Stream<Item = Result<Named, Stop>> + Send {
+        self.note("plan");
+        names(["first", "second"])
+    }
+
+    async fn prepare(&self, _: ReadCx, item: Arc<Named>) -> Result<Attempt<()>, Stop> {
+        self.note(format!("prepare {}", item.name()));
+        Ok(if item.name() == "first" {
+            Attempt::Ready(())
+        } else {
+            Attempt::Outcome(Outcome::because(OutcomeKind::Deferred, "later"))
+        })
+    }
+
+    async fn commit(&self, _: &mut CommitCx, item: &Named, (): ()) -> Result<Outcome, Stop> {
+        self.note(format!("commit {}", item.name()));
+        Ok(Outcome::done())
+    }
+
+    async fn seal(&self, _: &mut CommitCx, report: &PassReport) -> Result<(), Stop> {
+        self.note(format!("seal {}", report.reason.word()));
+        Ok(())
+    }
+}
+
+struct House {
+    _dir: TempDir,
+    engine: Engine,
+    spec: JobSpec,
+    job: Arc<Asked>,
+}
+
+impl House {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = SystemClock::shared();
+        let ledger = SqliteLedger::open(dir.path().join("ledger.db"), clock.now(), Access::ReadWrite).unwrap();
+        let engine = Engine {
+            ledger: Arc::new(ledger),
+            clock,
+            host: "a".to_owned(),
+            pid: std::process::id(),
+            who: Who("alice@a".to_owned()),
+            stop: StopSignal::default(),
+        };
+        let spec = JobSpec {
+            concurrency: 1,
+            ..JobSpec::new(JobName::new("load").unwrap(), "asked", Vec::new(), &JobSettings::default())
+        };
+        Self { _dir: dir, engine, spec, job: Arc::default() }
+    }
+
+    async fn pass(&self) -> PassReport {
+        self.job.run(&self.engine, &self.spec, Mode::Run).await
+    }
+
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.job.0.lock().unwrap())
+    }
+}
+
+#[tokio::test]
+async fn r03_a_pass_that_leaves_an_item_open_is_never_sealed_as_drained() {
+    let house = House::new();
+    let report = house.pass().await;
+    assert_eq!((report.reason, report.exit), (Reason::RetryLeft, ExitCode::Checkpoint));
+    assert_eq!(report.message, "every open item was tried; 1 to be tried again");
+    // Neither is the job told so: what it does when drained is not undone by a ledger that refuses afterwards.
+    assert_eq!(house.asked().last().map(String::as_str), Some("seal retry_left"));
+}
+
+#[tokio::test]
+async fn r04_a_halted_job_is_asked_nothing() {
+    let house = House::new();
+    house.pass().await;
+    house.asked();
+    let word = Word { at: house.engine.clock.now(), who: Who("alice@a".to_owned()), why: "wrong data".to_owned() };
+    assert!(house.engine.ledger.halt(&house.spec.name, &word, "").await.unwrap());
+    for _ in 0..4 {
+        let report = house.pass().await;
+        assert_eq!((report.reason, report.exit), (Reason::Halted, ExitCode::Halted));
+        // Not even to finish what a crash left: that too may touch the far side.
+        assert_eq!(house.asked(), Vec::<String>::new());
+    }
+    assert!(house.engine.ledger.rearm(&house.spec.name, &word).await.unwrap());
+    house.pass().await;
+    assert_eq!(house.asked(), ["recover", "prepare second", "seal retry_left"]);
+}
