@@ -10,7 +10,7 @@ use highwater_fs::{FsError, Mode, RealFs, RelPath, publish};
 
 use crate::diagnosis::{Diagnosis, with_causes};
 use crate::job::Stop;
-use crate::ledger::{JobRecord, JobState, Who, Word};
+use crate::ledger::{Halt, JobRecord, JobState, Who, Word};
 use crate::name::JobName;
 use crate::pass::Engine;
 use crate::spec::JobSpec;
@@ -132,19 +132,22 @@ fn remove(path: &Path) -> Result<(), Diagnosis> {
     }
 }
 
-/// Writes the marker that the ending calls for, and takes the other away.
-pub(crate) async fn write(engine: &Engine, spec: &JobSpec) -> Result<(), Stop> {
-    let Some(place) = &spec.markers else { return Ok(()) };
-    let Some(record) = engine.ledger.job(&spec.name).await? else { return Ok(()) };
+/// Writes the marker that the ending calls for, and takes the other away. Gives what a person should know of them.
+pub(crate) async fn write(engine: &Engine, spec: &JobSpec) -> Result<Option<String>, Stop> {
+    let Some(place) = &spec.markers else { return Ok(None) };
+    let Some(record) = engine.ledger.job(&spec.name).await? else { return Ok(None) };
     let now = match (&record.halt, record.state) {
         (Some(_), _) => Some(HALTED),
         (None, JobState::Drained) => Some(DONE),
         _ => None,
     };
-    if now == record.marker.as_deref() {
-        return Ok(());
-    }
     let markers = Markers::at(place);
+    if now == record.marker.as_deref() {
+        let misled = now.is_none() && !spec.recurring && markers.done().exists();
+        return Ok(misled.then(|| {
+            format!("{} is there, which this job did not write: it is not drained; remove it", markers.done().display())
+        }));
+    }
     for (word, path) in [(DONE, markers.done()), (HALTED, markers.halted())] {
         if now == Some(word) {
             put(&path, &text(&record, word)).map_err(|e| cannot(&path, &e))?;
@@ -152,12 +155,17 @@ pub(crate) async fn write(engine: &Engine, spec: &JobSpec) -> Result<(), Stop> {
             remove(&path)?;
         }
     }
-    Ok(engine.ledger.set_marker(&spec.name, now).await?)
+    engine.ledger.set_marker(&spec.name, now).await?;
+    Ok(None)
 }
 
 fn text(record: &JobRecord, word: &str) -> String {
     match (&record.halt, word) {
-        (Some(halt), HALTED) => format!("{} {}\n{}\n", halt.at, halt.why, halt.evidence),
+        (Some(halt), HALTED) => {
+            let Halt { at, who, why, evidence } = halt;
+            let evidence = if evidence.is_empty() { String::new() } else { format!("{evidence}\n") };
+            format!("{at} by {}: {why}\n{evidence}to go on, delete this file\n", who.0)
+        }
         _ => match record.worklist.as_ref().and_then(|w| w.closed_at) {
             Some(at) => format!("{at}\n"),
             None => String::new(),

@@ -171,10 +171,13 @@ impl<'e> Pass<'e> {
             // Of two failures the first is told.
             return Err(stop);
         }
-        if let Err(stop) = marker::write(self.engine, self.spec).await {
-            let failed = self.stopped(stop).await;
-            let why = failed.diagnosis.map_or(failed.message, |diagnosis| diagnosis.to_string());
-            self.notes.push(format!("the markers are not what the ledger says: {why}"));
+        match marker::write(self.engine, self.spec).await {
+            Ok(note) => self.notes.extend(note),
+            Err(stop) => {
+                let failed = self.stopped(stop).await;
+                let why = failed.diagnosis.map_or(failed.message, |diagnosis| diagnosis.to_string());
+                self.notes.push(format!("the markers are not what the ledger says: {why}"));
+            }
         }
         // Only now are the locks let go: whoever takes them next finds this pass ended and its markers written.
         drop(cx);

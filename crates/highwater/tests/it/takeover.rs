@@ -155,7 +155,9 @@ fn a_second_halt_is_told_in_halted_too() {
     rig.script("load", "echo 'no such catalogue' >&2; exit 4");
     rig.ok(&["rearm", "old", "--why", "it is B 12"]);
     assert_eq!(pass(&rig), (4, "halted".into()));
-    assert!(rig.read(".halted").contains("no such catalogue"), "not the halt of before: {}", rig.read(".halted"));
+    let said = rig.read(".halted");
+    assert!(said.contains("no such catalogue"), "not the halt of before: {said}");
+    assert!(said.contains(" by pass ") && said.ends_with("to go on, delete this file\n"), "{said}");
 }
 
 #[test]
@@ -385,4 +387,20 @@ fn the_exit_codes_are_the_old_ones() {
             remove(&rig, ".halted");
         }
     }
+}
+
+#[test]
+fn r03_a_done_that_someone_made_beside_an_open_list_does_not_pass_unsaid() {
+    let rig = Rig::load(&["a", "b", "c"], ":", "markers = \".\"");
+    let pass = rig.run(&["--json", "run", "load", "--max-items", "1"]);
+    assert_eq!((pass.code, pass.json()["notes"].to_string().contains(".done")), (3, false), "{pass:?}");
+    rig.write(".done", "");
+    let misled = rig.run(&["--json", "run", "load", "--max-items", "1"]);
+    assert_eq!(misled.code, 3);
+    let notes = misled.json()["notes"].to_string();
+    assert!(notes.contains(".done") && notes.contains("it is not drained"), "{notes}");
+    // The last one makes it true.
+    let drained = rig.run(&["--json", "run", "load"]);
+    assert_eq!((drained.code, drained.json()["notes"].to_string().contains(".done")), (0, false), "{drained:?}");
+    assert!(rig.path(".done").exists());
 }
