@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::name::ResourceName;
+use crate::notify::DELIVERY_SECS_MAX;
 
 mod duration;
 mod percent;
@@ -217,7 +219,8 @@ pub struct NotifySettings {
     pub template: NotifyTemplate,
     /// Which changes are told.
     pub on: Vec<NotifyEvent>,
-    /// The time a delivery may take before it counts as failed and is tried again.
+    /// The time a delivery may take before it counts as failed and is tried again: at most 30 seconds, for which a pass that has
+    /// ended waits.
     pub timeout: DurationText,
     /// Headers of the request, such as `Authorization`.
     pub headers: BTreeMap<String, SecretText>,
@@ -259,6 +262,13 @@ impl NotifySettings {
                 "headers",
                 "found headers without a `url` to send them to",
                 "remove `headers`, or add `url`",
+            ));
+        }
+        if self.timeout.get() > Duration::from_secs(DELIVERY_SECS_MAX) || self.timeout.get().is_zero() {
+            problems.push(Problem::new(
+                "timeout",
+                format!("found {}, expected more than 0s and at most {DELIVERY_SECS_MAX}s", self.timeout),
+                "a command that needs longer can go on in the background: end at once, and start it there",
             ));
         }
         problems

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::message::shape;
-use super::{DELIVERY_SECS_MAX, command, webhook};
+use super::{command, webhook};
 use crate::clock::Clock;
 use crate::ledger::Notice;
 use crate::settings::{CommandLine, HttpUrl, NotifyEvent, NotifySettings, NotifyTemplate, Problem, SecretText};
@@ -49,7 +49,7 @@ impl Target {
 
     /// The longest that a delivery may take.
     pub(super) fn span(&self) -> Duration {
-        self.timeout.min(Duration::from_secs(DELIVERY_SECS_MAX))
+        self.timeout
     }
 
     /// Delivers a notice.

@@ -350,6 +350,20 @@ fn a_notification_has_one_target() {
 }
 
 #[test]
+fn a_notification_that_may_take_longer_than_a_round_of_them_is_refused() {
+    assert_snapshot!(refused("[[notify]]\nurl = \"https://example.org/\"\ntimeout = \"31s\"\n"), @"
+    error[HW-CFG-011]: /hw/highwater.toml:3: notify[0].timeout: found 31s, expected more than 0s and at most 30s
+      next: a command that needs longer can go on in the background: end at once, and start it there
+    (an editor accepts it)
+    ");
+    assert_snapshot!(refused("[[notify]]\nurl = \"https://example.org/\"\ntimeout = \"0s\"\n"), @"
+    error[HW-CFG-011]: /hw/highwater.toml:3: notify[0].timeout: found 0s, expected more than 0s and at most 30s
+      next: a command that needs longer can go on in the background: end at once, and start it there
+    (an editor accepts it)
+    ");
+}
+
+#[test]
 fn a_single_bracket_around_notify_is_explained() {
     assert_snapshot!(refused("[notify]\nurl = \"https://example.org/\"\n"), @"
     error[HW-CFG-005]: /hw/highwater.toml:1: notify: found a table, expected a list of tables
