@@ -243,6 +243,19 @@ impl Contacts {
         resource: &ResourceName,
         request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder + Send + Sync,
     ) -> Result<Result<reqwest::Response, Unanswered>, Stop> {
+        self.send_with(resource, None, request).await
+    }
+
+    /// The same, where an absent `Retry-After` means `fallback` rather than what the resource's rules say.
+    ///
+    /// # Errors
+    /// As [`Contacts::send`].
+    pub async fn send_with(
+        &self,
+        resource: &ResourceName,
+        fallback: Option<Duration>,
+        request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder + Send + Sync,
+    ) -> Result<Result<reqwest::Response, Unanswered>, Stop> {
         let mut permit = self.permit(resource).await?;
         loop {
             let response = match request(self.http()?).send().await {
@@ -252,7 +265,7 @@ impl Contacts {
             if !matches!(response.status().as_u16(), 429 | 503) {
                 return Ok(Ok(response));
             }
-            let stands = self.ban_from(&permit, &response).await?;
+            let stands = self.ban(resource, fallback, &response).await?;
             let rules = self.manners.get(resource).map(|m| m.ban).unwrap_or_default();
             let left = since(stands.until, self.clock.now());
             if left > rules.wait_out_max || self.waited_out.swap(true, Ordering::SeqCst) {
@@ -275,9 +288,20 @@ impl Contacts {
         self.waited_out.load(Ordering::SeqCst)
     }
 
-    async fn ban_from(&self, permit: &Permit, response: &reqwest::Response) -> Result<Ban, Stop> {
+    /// Extends the ban of `resource` as a response asks, or by `fallback` where it does not say how long. 429 and 503 are banned by
+    /// [`Contacts::send`] already; this is for other answers that mean the same, such as a challenge page.
+    ///
+    /// # Errors
+    /// [`Stop`] when the ledger cannot be written.
+    pub async fn ban(
+        &self,
+        resource: &ResourceName,
+        fallback: Option<Duration>,
+        response: &reqwest::Response,
+    ) -> Result<Ban, Stop> {
         let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok());
-        let rules = self.manners.get(&permit.resource).map(|m| m.ban).unwrap_or_default();
+        let mut rules = self.manners.get(resource).map(|m| m.ban).unwrap_or_default();
+        rules.fallback = fallback.unwrap_or(rules.fallback);
         let now = self.clock.now();
         let wait = ban::retry_after(header("retry-after"), header("date"), now, &rules);
         let why = match header("retry-after") {
@@ -285,7 +309,7 @@ impl Contacts {
             None => format!("{} without Retry-After", response.status()),
         };
         let word = Word { at: now, who: self.who.clone(), why };
-        Ok(self.ledger.extend_ban(&permit.resource, ban::until(now, wait), &word).await?)
+        Ok(self.ledger.extend_ban(resource, ban::until(now, wait), &word).await?)
     }
 
     fn http(&self) -> Result<&reqwest::Client, Stop> {
