@@ -1,6 +1,8 @@
 //! The ban: "do not contact before T". Owns how `Retry-After` is read and how long a ban may be; that a ban is only ever
 //! extended is held by the ledger (R2).
 
+mod file;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::later;
 use crate::ledger::Who;
+
+pub use file::BanFile;
 
 /// A resource's ban.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

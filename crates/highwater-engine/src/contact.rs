@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::ban::{self, Ban, BanRules};
+use crate::ban::{self, Ban, BanFile, BanRules};
 use crate::budget::{Budget, Meter};
 use crate::clock::{SharedClock, since};
 use crate::diagnosis::Diagnosis;
@@ -25,6 +25,13 @@ pub const READ_TIMEOUT_SECS: u64 = 120;
 
 /// How old an answer may be that is obeyed between items, in milliseconds: items faster than this share one.
 pub(crate) const CONTROL_AGE_MS: u64 = 1;
+
+/// Who says a ban that stands in a ban file only.
+const BAN_FILE: &str = "ban-file";
+
+fn says(file: &BanFile) -> String {
+    format!("{} says so", file.path().display())
+}
 
 /// How urgently a pass is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -77,6 +84,8 @@ pub struct Manners {
     pub pace: Pace,
     /// How `Retry-After` is read.
     pub ban: BanRules,
+    /// Where the ban is shared with other programs.
+    pub ban_file: Option<BanFile>,
     /// Its waiting line, shared by all passes of the process.
     pub pacer: Arc<Pacer>,
 }
@@ -167,7 +176,45 @@ impl Contacts {
     }
 
     pub(crate) async fn control(&self) -> Result<Control, Stop> {
-        Ok(self.ledger.control(&self.job, &self.names).await?)
+        let mut control = self.ledger.control(&self.job, &self.names).await?;
+        for (name, manners) in &self.manners {
+            let Some(file) = &manners.ban_file else { continue };
+            let known = control.bans.iter().position(|(of, _)| of == name);
+            let stands = known.map(|at| control.bans[at].1.until);
+            if let Some(until) = file.read(manners.ban.max)?.filter(|until| stands.is_none_or(|stands| *until > stands))
+            {
+                let ban = Ban { until, at: self.clock.now(), who: Who(BAN_FILE.to_owned()), why: says(file) };
+                match known {
+                    Some(at) => control.bans[at].1 = ban,
+                    None => control.bans.push((name.clone(), ban)),
+                }
+            }
+        }
+        Ok(control)
+    }
+
+    /// The ledger and the ban files learn from each other: in both, the later end of each ban counts.
+    ///
+    /// # Errors
+    /// [`Stop`] when either cannot be read or written.
+    pub(crate) async fn share_bans(&self) -> Result<(), Stop> {
+        if self.manners.values().all(|manners| manners.ban_file.is_none()) {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        for (name, ban) in self.control().await?.bans {
+            let manners = self.manners.get(&name);
+            let Some((file, rules)) = manners.and_then(|m| Some((m.ban_file.as_ref()?, &m.ban))) else { continue };
+            if !ban.stands(now) {
+                continue;
+            }
+            if ban.who.0 == BAN_FILE {
+                self.ledger.extend_ban(&name, ban.until, &Word { at: now, who: ban.who, why: ban.why }).await?;
+            } else {
+                file.extend(ban.until, rules.max, &self.clock).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The same, or an answer no older than [`CONTROL_AGE_MS`]: what a pass obeys between items. A contact asks anew.
@@ -309,7 +356,11 @@ impl Contacts {
             None => format!("{} without Retry-After", response.status()),
         };
         let word = Word { at: now, who: self.who.clone(), why };
-        Ok(self.ledger.extend_ban(resource, ban::until(now, wait), &word).await?)
+        let stands = self.ledger.extend_ban(resource, ban::until(now, wait), &word).await?;
+        if let Some(file) = self.manners.get(resource).and_then(|m| m.ban_file.as_ref()) {
+            file.extend(stands.until, rules.max, &self.clock).await?;
+        }
+        Ok(stands)
     }
 
     fn http(&self) -> Result<&reqwest::Client, Stop> {

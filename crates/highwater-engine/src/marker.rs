@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use highwater_fs::{FsError, Mode, RealFs, RelPath, publish};
+use highwater_fs::{Mode, publish_at};
 
 use crate::diagnosis::{Diagnosis, with_causes};
 use crate::job::Stop;
@@ -114,17 +114,6 @@ fn evidence(path: &Path) -> String {
     String::from_utf8_lossy(&bytes).trim().to_owned()
 }
 
-/// Whole or not at all: a marker that a power cut left empty would say nothing.
-fn put(path: &Path, text: &str) -> io::Result<()> {
-    let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
-        return Err(io::Error::other("it is no file's path"));
-    };
-    let name = RelPath::new(name).map_err(io::Error::other)?;
-    let failed = |error: FsError| io::Error::new(error.kind(), with_causes(&error));
-    let disk = RealFs::open(directory).map_err(failed)?;
-    publish(&disk, &name, text.as_bytes(), Mode::Umask).map_err(failed)
-}
-
 fn remove(path: &Path) -> Result<(), Diagnosis> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot(path, &e)),
@@ -150,7 +139,9 @@ pub(crate) async fn write(engine: &Engine, spec: &JobSpec) -> Result<Option<Stri
     }
     for (word, path) in [(DONE, markers.done()), (HALTED, markers.halted())] {
         if now == Some(word) {
-            put(&path, &text(&record, word)).map_err(|e| cannot(&path, &e))?;
+            // Whole or not at all: a marker that a power cut left empty would say nothing.
+            publish_at(&path, text(&record, word).as_bytes(), Mode::Umask)
+                .map_err(|e| cannot(&path, &io::Error::new(e.kind(), with_causes(&e))))?;
         } else {
             remove(&path)?;
         }

@@ -114,10 +114,12 @@ fn micros(span: Duration) -> u64 {
 
 impl<'e> Pass<'e> {
     fn new(engine: &'e Engine, spec: &'e JobSpec) -> Self {
-        let manners = spec
-            .resources
-            .iter()
-            .map(|r| (r.name.clone(), Manners { pace: r.pace, ban: r.ban, pacer: Arc::clone(&r.pacer) }));
+        let manners = spec.resources.iter().map(|r| {
+            (
+                r.name.clone(),
+                Manners { pace: r.pace, ban: r.ban, ban_file: r.ban_file.clone(), pacer: Arc::clone(&r.pacer) },
+            )
+        });
         let contacts = Contacts::new(
             spec.name.clone(),
             engine.who.clone(),
@@ -164,6 +166,12 @@ impl<'e> Pass<'e> {
             Ok(ending) => ending,
             Err(stop) => self.stopped(stop).await,
         };
+        if matches!(ending.reason, Reason::BannedUntil) {
+            // What a ban file said meanwhile is for the ledger too; if that fails now, the next pass reads the file again.
+            if let Err(Stop::Fail(failed)) = self.contacts.share_bans().await {
+                self.notes.push(format!("the ban is not in both ledger and file: {failed}"));
+            }
+        }
         self.notes.append(&mut cx.notes);
         if let Err(stop) = self.write_end(&ending).await
             && ending.reason.exit() != ExitCode::Failed
@@ -237,6 +245,7 @@ impl<'e> Pass<'e> {
         };
         let planning = self.engine.clock.elapsed();
         self.recover(job, fence, cx).await?;
+        self.contacts.share_bans().await?;
         if mode == Mode::Run {
             self.contacts.obey(&self.contacts.control().await?)?;
         }

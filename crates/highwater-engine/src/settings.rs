@@ -64,6 +64,9 @@ pub struct ResourceSettings {
     pub fallback_ban: DurationText,
     /// The longest ban taken from a `Retry-After`; a longer one is cut to this.
     pub ban_max: DurationText,
+    /// A file that holds the ban as one RFC 3339 line, shared with programs that keep no ledger: the later of file and ledger
+    /// counts, and both are extended. Absent: none.
+    pub ban_file: Option<FilePath>,
 }
 
 impl Default for ResourceSettings {
@@ -76,6 +79,7 @@ impl Default for ResourceSettings {
             max_retry_after: DurationText::secs(5 * 60),
             fallback_ban: DurationText::secs(60),
             ban_max: DurationText::days(30),
+            ban_file: None,
         }
     }
 }
@@ -85,6 +89,9 @@ impl ResourceSettings {
     pub fn resolve(&mut self, base: &Path) {
         if let Some(lock) = &mut self.lock {
             lock.resolve(base);
+        }
+        if let Some(file) = &mut self.ban_file {
+            file.resolve(base);
         }
     }
 }

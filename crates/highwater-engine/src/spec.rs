@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ban::BanRules;
+use crate::ban::{BanFile, BanRules};
 use crate::breaker::BreakerRules;
 use crate::budget::Budget;
 use crate::lock::Lock;
@@ -24,6 +24,8 @@ pub struct ResourceSpec {
     pub pace: Pace,
     /// How `Retry-After` is read.
     pub ban: BanRules,
+    /// Where the ban is shared with other programs.
+    pub ban_file: Option<BanFile>,
     /// Its waiting line; one for all passes of the process.
     pub pacer: Arc<Pacer>,
 }
@@ -32,7 +34,14 @@ impl ResourceSpec {
     /// A resource with the default pace and rules, and a waiting line of its own.
     #[must_use]
     pub fn new(name: ResourceName, lock: impl Lock) -> Self {
-        Self { name, lock: Arc::new(lock), pace: Pace::default(), ban: BanRules::default(), pacer: Arc::default() }
+        Self {
+            name,
+            lock: Arc::new(lock),
+            pace: Pace::default(),
+            ban: BanRules::default(),
+            ban_file: None,
+            pacer: Arc::default(),
+        }
     }
 }
 

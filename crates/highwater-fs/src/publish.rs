@@ -7,10 +7,11 @@
 //! Owns the order of these steps and the names of partials; not who may publish when.
 
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::{Fs, FsError, FsFile, Kind, Mode, Op, RelPath};
+use crate::{Fs, FsError, FsFile, Kind, Mode, Op, RealFs, RelPath};
 
 /// How partials end: `report.md` is written as `.report.md.0.hw-partial`.
 const PARTIAL_SUFFIX: &str = ".hw-partial";
@@ -32,6 +33,22 @@ pub fn publish(fs: &dyn Fs, target: &RelPath, bytes: &[u8], mode: Mode) -> Resul
     let mut staged = Staged::create(fs, target, mode)?;
     staged.file.append(bytes)?;
     staged.publish()
+}
+
+/// The same for a path on the real disk, outside any tree of ours: a marker, a file that other programs read.
+///
+/// # Errors
+/// What the disk says, and a path that ends in no file's name.
+pub fn publish_at(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FsError> {
+    let unnamed = || FsError::Io {
+        op: Op::Create,
+        path: path.to_owned(),
+        source: io::Error::new(io::ErrorKind::InvalidInput, "it is no file's path"),
+    };
+    let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| RelPath::new(name).ok());
+    let name = name.ok_or_else(unnamed)?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    publish(&RealFs::open(directory)?, &name, bytes, mode)
 }
 
 /// Puts `bytes` at `target`, durably, unless something is there already.

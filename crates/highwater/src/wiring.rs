@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use highwater_engine::ban::BanRules;
+use highwater_engine::ban::{BanFile, BanRules};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::exec::ExecJob;
 use highwater_engine::exec::output::Output as ChildOutput;
@@ -86,6 +86,7 @@ impl Wiring {
                 max: settings.ban_max.get(),
                 wait_out_max: settings.max_retry_after.get(),
             },
+            ban_file: settings.ban_file.as_ref().map(|path| BanFile::new(path.to_path_buf())),
             pacer,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use highwater_engine::ban::{self, BanRules};
+use highwater_engine::ban::{self, BanFile, BanRules};
 use highwater_engine::clock::since;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
@@ -52,6 +52,9 @@ async fn banned(args: &Ban, site: &Site) -> Result<(), Diagnosis> {
     let until = ban::until(word.at, asked.min(max));
     let before = ledger.resource(&resource).await?.ban.filter(|ban| ban.stands(word.at));
     let stands = ledger.extend_ban(&resource, until, &word).await?;
+    if let Some(file) = file(site, &resource) {
+        file.extend(stands.until, max, &site.clock).await?;
+    }
 
     let extended = before.is_none_or(|before| stands.until > before.until);
     let capped = asked > max;
@@ -85,7 +88,13 @@ pub(super) fn left(until: Timestamp, now: Timestamp) -> Duration {
 
 /// The longest ban that the resource takes, from a `Retry-After` and from a person alike: a slip in the unit of `--for`
 /// must not stop every job for years.
-fn longest(site: &Site, resource: &ResourceName) -> Duration {
+pub(super) fn longest(site: &Site, resource: &ResourceName) -> Duration {
     let known = site.config.as_ref().and_then(|config| config.resources.get(resource));
     known.map_or(BanRules::default().max, |known| known.settings.ban_max.get())
+}
+
+/// The file that shares the resource's ban with other programs.
+pub(super) fn file(site: &Site, resource: &ResourceName) -> Option<BanFile> {
+    let known = site.config.as_ref()?.resources.get(resource)?;
+    known.settings.ban_file.as_ref().map(|path| BanFile::new(path.to_path_buf()))
 }

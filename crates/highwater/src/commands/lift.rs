@@ -5,6 +5,7 @@ use highwater_engine::ledger::Ledger;
 use highwater_engine::name::ResourceName;
 use serde::Serialize;
 
+use super::ban::{file, longest};
 use super::{call, codes, done};
 use crate::Done;
 use crate::cli::Lift;
@@ -24,7 +25,17 @@ async fn lifted(args: &Lift, site: &Site) -> Result<(), Diagnosis> {
     let glance = site.ledger_to_mend()?;
     let ledger = &*glance.ledger;
     let resource = site.resource(ledger, &args.resource).await?;
-    if !ledger.lift_ban(&resource, &site.word(&args.why)).await? {
+    let word = site.word(&args.why);
+    // The file first: while it holds a ban, the ledger would learn it again.
+    let in_file = match file(site, &resource) {
+        Some(file) => file.lift(word.at, longest(site, &resource), &site.clock).await?,
+        None => false,
+    };
+    let in_ledger = ledger.lift_ban(&resource, &word).await?;
+    if in_file && !in_ledger {
+        ledger.add_event("lift", None, Some(&resource), &word).await?;
+    }
+    if !in_file && !in_ledger {
         return Err(Diagnosis::refusal(
             codes::NOT_BANNED,
             format!("{resource} is not banned; expected a resource that is, and nothing was changed"),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
+use highwater_engine::ban::BanFile;
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
 use highwater_engine::name::ResourceName;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
@@ -11,6 +12,7 @@ use highwater_engine::pace::Pace;
 use highwater_engine::report::Reason;
 use highwater_testkit::faulty_http::{Answer, FaultyHttp, in_turn};
 use highwater_testkit::sim_clock::SimClock;
+use jiff::Timestamp;
 
 use super::Ride;
 use highwater_testkit::named::{Named, names};
@@ -112,4 +114,42 @@ async fn a_pass_keeps_its_pace_and_a_far_side_that_does_not_answer_counts_no_att
     assert_eq!(job_row.worklist.unwrap().tally.judged, 3, "a deferral is not judged");
     assert_eq!(ride.pass(&job).await.reason, Reason::Drained);
     drop(far);
+}
+
+#[tokio::test]
+async fn r02_a_ban_file_is_honoured_and_extended_for_programs_that_keep_no_ledger() {
+    let banned = Answer::status(429).header("retry-after", "7200");
+    let (mut ride, job, far, clock) = ride(vec![ok(), banned, ok(), ok()], 3).await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("retry-after");
+    ride.spec.resources[0].ban_file = Some(BanFile::new(&path));
+    let ends = |text: &str| text.trim().parse::<Timestamp>().unwrap();
+
+    // Another program was told to wait: its word counts here too, and the ledger learns it.
+    std::fs::write(&path, "2026-11-20T13:00:00Z\n").unwrap();
+    let report = ride.pass(&job).await;
+    assert_eq!((report.reason, report.until), (Reason::BannedUntil, Some(ends("2026-11-20T13:00:00Z"))));
+    assert_eq!(far.requests().len(), 0, "no contact while it stands");
+    let ban = ride.engine.ledger.resource(&ride.resource).await.unwrap().ban.expect("known to the ledger");
+    assert_eq!((ban.until, ban.who.0.as_str()), (ends("2026-11-20T13:00:00Z"), "ban-file"));
+
+    // What is said to us is written for the other program; a sooner end that it writes itself changes nothing here.
+    clock.advance(Duration::from_secs(3601));
+    let report = ride.pass(&job).await;
+    assert_eq!((report.reason, far.requests().len()), (Reason::BannedUntil, 2));
+    let told = ends(&std::fs::read_to_string(&path).unwrap());
+    assert!(told >= report.until.unwrap(), "{told}");
+    std::fs::write(&path, "2026-11-20T13:00:00Z\n").unwrap();
+    assert_eq!(ride.pass(&job).await.reason, Reason::BannedUntil);
+    assert!(ends(&std::fs::read_to_string(&path).unwrap()) >= told, "the later end is there again");
+    assert_eq!(far.requests().len(), 2);
+
+    // One that nobody can read stops everything.
+    clock.advance(Duration::from_secs(7201));
+    std::fs::write(&path, "later").unwrap();
+    let report = ride.pass(&job).await;
+    assert_eq!((report.reason, report.diagnosis.map(|d| d.code)), (Reason::Refused, Some("HW-BAN-001")));
+    assert_eq!(far.requests().len(), 2);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(ride.pass(&job).await.reason, Reason::Drained);
 }
