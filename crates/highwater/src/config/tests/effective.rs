@@ -161,6 +161,7 @@ fn every_effective_value_is_listed_with_its_origin() {
     max-retry-after = "5m" # default
     fallback-ban = "1m" # default
     ban-max = "30 days" # default
+    # ban-file: not set
 
     [job.load]
     kind = "exec" # highwater.toml:8
