@@ -127,6 +127,7 @@ pub struct Contacts {
     budget: Budget,
     meter: Meter,
     waited_out: AtomicBool,
+    winding_down: OnceLock<Stop>,
     /// The last answer, and when it was asked for.
     lately: Mutex<Option<(Duration, Control)>>,
     http: OnceLock<reqwest::Client>,
@@ -154,6 +155,7 @@ impl Contacts {
             budget,
             meter: Meter::default(),
             waited_out: AtomicBool::new(false),
+            winding_down: OnceLock::new(),
             lately: Mutex::new(None),
             http: OnceLock::new(),
         }
@@ -324,15 +326,27 @@ impl Contacts {
 
     async fn wait_out(&self, permit: Permit, left: Duration) -> Result<Permit, Stop> {
         tracing::info!(resource = %permit.resource, wait_secs = left.as_secs(), "waiting the ban out, once");
+        self.wind_down(Stop::checkpoint(Reason::BannedUntil, "the far side asked for less: a ban was waited out once"));
         self.sleep(left).await?;
         self.obey(&self.control().await?)?;
         self.meter.contact(&self.budget).map_err(|reason| Stop::checkpoint(reason, "the pass's contacts are spent"))?;
         Ok(permit)
     }
 
-    /// Whether a ban was waited out: the far side asked for less, so the pass ends after the item in hand.
-    pub(crate) fn asked_for_less(&self) -> bool {
-        self.waited_out.load(Ordering::SeqCst)
+    /// Lets the items in hand come to their ends, and no other begin: the far side asked for less, or does not answer. Of several
+    /// reasons the first counts.
+    pub fn wind_down(&self, stop: Stop) {
+        // A later reason changes nothing.
+        let _ = self.winding_down.set(stop);
+    }
+
+    /// Why the pass is winding down, if it is.
+    pub(crate) fn winding_down(&self) -> Option<&Stop> {
+        self.winding_down.get()
+    }
+
+    pub(crate) async fn watermark(&self, name: &str) -> Result<Option<jiff::Timestamp>, Stop> {
+        Ok(self.ledger.watermark(&self.job, name).await?)
     }
 
     /// Extends the ban of `resource` as a response asks, or by `fallback` where it does not say how long. 429 and 503 are banned by

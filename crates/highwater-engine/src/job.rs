@@ -189,6 +189,13 @@ pub trait Job: Send + Sync + 'static {
     /// Lists what there is to do, in commit order; reads only.
     fn plan(&self, cx: ReadCx) -> impl Stream<Item = Result<Self::Item, Stop>> + Send;
 
+    /// Whether passes of this configuration drain the item at all; one that they leave stays open, and the pass ends as a
+    /// checkpoint.
+    fn in_scope(&self, item: &Self::Item) -> bool {
+        let _ = item;
+        true
+    }
+
     /// The slow part of one item; many run at once, each spawned, so it writes nothing shared. Dropped when the pass must
     /// end at once.
     fn prepare(
@@ -243,6 +250,9 @@ pub struct ReadCx {
     pub deadline: Option<std::time::Duration>,
     /// Permits to contact, and the HTTP client that carries them.
     pub contacts: Arc<Contacts>,
+    /// In `prepare`: this worklist tried the item before, or had it in hand when a pass was killed, so that its effect may have
+    /// happened in part.
+    pub tried: bool,
 }
 
 impl ReadCx {
@@ -250,6 +260,14 @@ impl ReadCx {
     #[must_use]
     pub fn stop(&self) -> &StopSignal {
         self.contacts.stop()
+    }
+
+    /// A watermark of the job, as it was last stamped.
+    ///
+    /// # Errors
+    /// [`Stop`] when the ledger cannot be read.
+    pub async fn watermark(&self, name: &str) -> Result<Option<Timestamp>, Stop> {
+        self.contacts.watermark(name).await
     }
 }
 

@@ -227,6 +227,7 @@ impl<'e> Pass<'e> {
             clock: Arc::clone(&self.engine.clock),
             deadline: self.spec.budget.time.map(|time| self.begun + time),
             contacts: Arc::clone(&self.contacts),
+            tried: false,
         }
     }
 
@@ -406,6 +407,14 @@ impl<'e> Pass<'e> {
         let mut ending = match stop {
             Some(stop) => self.stopped(stop).await,
             None if whole => Ending::new(Reason::Drained, "drained"),
+            None if tally.open() > tally.retry => Ending::new(
+                Reason::Checkpoint,
+                format!(
+                    "every open item in scope was tried; {} to be tried again, {} outside it stay open",
+                    tally.retry,
+                    tally.open() - tally.retry
+                ),
+            ),
             None => {
                 Ending::new(Reason::RetryLeft, format!("every open item was tried; {} to be tried again", tally.open()))
             }

@@ -231,7 +231,8 @@ impl<J: Job> Drain<J> {
         window: OwnedSemaphorePermit,
         run: OwnedSemaphorePermit,
     ) -> Result<Option<Slot<J>>, Stop> {
-        let OpenItem { position, key, payload, intent, .. } = open;
+        let OpenItem { position, key, payload, intent, rank, .. } = open;
+        let tried = rank > 0 || intent.is_some();
         let item = match J::Item::decode(&key, &payload) {
             Ok(item) => Arc::new(item),
             // A damaged row stops nothing (R14): it is recorded without being decoded.
@@ -243,6 +244,10 @@ impl<J: Job> Drain<J> {
                 return Ok(None);
             }
         };
+        if !self.job.in_scope(&item) {
+            // It stays open: the pass leaves it to one that takes in more.
+            return Ok(None);
+        }
         let known = match intent {
             Some(Intent::Judged(outcome)) => Some(Finished::Judged(outcome)),
             Some(Intent::Prepared(kept)) => kept
@@ -270,7 +275,7 @@ impl<J: Job> Drain<J> {
                     // The recorder said why.
                     return Ok(None);
                 }
-                let task = Arc::clone(shared).prepare(position, number, Arc::clone(&item), run);
+                let task = Arc::clone(shared).prepare(position, number, Arc::clone(&item), tried, run);
                 Work::Task(AbortOnDrop(tokio::spawn(task)))
             }
         };
@@ -282,11 +287,8 @@ impl<J: Job> Drain<J> {
         if self.deadline.is_some_and(|deadline| self.cx.clock.elapsed() >= deadline) {
             return Err(Stop::checkpoint(Reason::BudgetTime, "the pass's time is spent"));
         }
-        if self.cx.contacts.asked_for_less() {
-            return Err(Stop::checkpoint(
-                Reason::BannedUntil,
-                "the far side asked for less: a ban was waited out once",
-            ));
+        if let Some(stop) = self.cx.contacts.winding_down() {
+            return Err(stop.clone());
         }
         self.locks_held()?;
         self.cx.contacts.meter().item(self.cx.contacts.budget()).map_err(|reason| {
@@ -391,7 +393,12 @@ fn lets_finish(stop: &Stop) -> bool {
     let Stop::Checkpoint { reason, .. } = stop else { return false };
     matches!(
         reason,
-        Reason::BudgetItems | Reason::BudgetContacts | Reason::BudgetBytes | Reason::BudgetTime | Reason::BannedUntil
+        Reason::BudgetItems
+            | Reason::BudgetContacts
+            | Reason::BudgetBytes
+            | Reason::BudgetTime
+            | Reason::BannedUntil
+            | Reason::Network
     )
 }
 
@@ -401,10 +408,11 @@ impl<J: Job> Shared<J> {
         position: u64,
         number: u64,
         item: Arc<J::Item>,
+        tried: bool,
         run: OwnedSemaphorePermit,
     ) -> Finished<J::Prepared> {
         let begun = self.cx.clock.elapsed();
-        let attempt = self.job.prepare(self.cx.clone(), item).await;
+        let attempt = self.job.prepare(ReadCx { tried, ..self.cx.clone() }, item).await;
         Stages::add(&self.stages.prepare_us, self.cx.clock.elapsed().saturating_sub(begun));
         if let Err(stop) = &attempt {
             // Before the slot is free, so that no other item begins.
