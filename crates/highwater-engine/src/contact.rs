@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use reqwest::Url;
+use reqwest::redirect::Policy;
 use tokio::sync::watch;
 
 use crate::ban::{self, Ban, BanFile, BanRules};
@@ -22,6 +24,9 @@ use crate::report::Reason;
 pub const CONNECT_TIMEOUT_SECS: u64 = 30;
 /// Longest silence in the middle of an answer, in seconds.
 pub const READ_TIMEOUT_SECS: u64 = 120;
+
+/// How many redirects are followed within one contact.
+const REDIRECTS_MAX: usize = 5;
 
 /// How old an answer may be that is obeyed between items, in milliseconds: items faster than this share one.
 pub(crate) const CONTROL_AGE_MS: u64 = 1;
@@ -397,7 +402,17 @@ fn http_client() -> Result<reqwest::Client, reqwest::Error> {
     http_client_builder()
         .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECS))
         .read_timeout(Duration::from_secs(READ_TIMEOUT_SECS))
+        .redirect(Policy::custom(|attempt| {
+            // Where it is not followed, the redirect itself is the answer.
+            if may_follow(attempt.previous(), attempt.url()) { attempt.follow() } else { attempt.stop() }
+        }))
         .build()
+}
+
+/// Whether a redirect may be followed: only so many, and never from a connection that is private to one that is not.
+fn may_follow(previous: &[Url], next: &Url) -> bool {
+    let was_private = previous.last().is_some_and(|url| url.scheme() == "https");
+    previous.len() <= REDIRECTS_MAX && (next.scheme() == "https" || !was_private)
 }
 
 /// What every HTTP client of ours has: the TLS provider and the name.
@@ -405,4 +420,21 @@ pub(crate) fn http_client_builder() -> reqwest::ClientBuilder {
     // A second call finds the provider installed; that is what is wanted.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().user_agent(concat!("highwater/", env!("CARGO_PKG_VERSION")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_are_followed_a_few_times_and_never_out_of_https() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let (plain, private) = (url("http://a.example/"), url("https://a.example/"));
+        assert!(may_follow(std::slice::from_ref(&plain), &private));
+        assert!(may_follow(std::slice::from_ref(&plain), &url("http://b.example/")));
+        assert!(may_follow(std::slice::from_ref(&private), &url("https://b.example/")));
+        assert!(!may_follow(std::slice::from_ref(&private), &plain));
+        assert!(may_follow(&vec![plain.clone(); REDIRECTS_MAX], &plain));
+        assert!(!may_follow(&vec![plain.clone(); REDIRECTS_MAX + 1], &plain));
+    }
 }

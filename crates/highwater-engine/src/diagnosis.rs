@@ -93,7 +93,7 @@ impl fmt::Display for Diagnosis {
 impl std::error::Error for Diagnosis {}
 
 /// An error and what is below it, in one line; SQLite says most things twice.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut below = error.source();
     while let Some(cause) = below {

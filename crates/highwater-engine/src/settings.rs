@@ -40,7 +40,9 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(field: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
+    /// A problem with a field.
+    #[must_use]
+    pub fn new(field: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
         Self { field, message: message.into(), next: next.into() }
     }
 }

@@ -61,17 +61,19 @@ fn dispatch(cli: Cli) -> Done {
         Verb::Lift(args) => at(&global, |site| commands::lift::lift(args, site)),
         Verb::Events(args) => at(&global, |site| commands::events::events(args, site)),
         Verb::Import(cli::Import::Markers(args)) => at(&global, |site| commands::import::markers(args, site)),
+        Verb::Oai(verb) => commands::oai::oai(verb, &global),
+        Verb::Catalog(args) => commands::catalog::catalog(args, &global),
     }
 }
 
 /// Opens the site, as its owner, and only then starts threads.
-fn at<F: Future<Output = Done>>(global: &cli::Global, command: impl FnOnce(Site) -> F) -> Done {
+pub(crate) fn at<F: Future<Output = Done>>(global: &cli::Global, command: impl FnOnce(Site) -> F) -> Done {
     let site = Site::open(global)?;
     in_runtime(command(site))
 }
 
 /// Runs a command to its end.
-fn in_runtime<F: Future<Output = Done>>(command: F) -> Done {
+pub(crate) fn in_runtime<F: Future<Output = Done>>(command: F) -> Done {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
         vec![Diagnosis::failure(
             "HW-ENV-002",

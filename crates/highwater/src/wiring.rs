@@ -1,5 +1,8 @@
 //! The wiring: from the configuration to what the engine runs. Owns the registry of kinds: one arm a kind, nowhere else.
 
+pub(crate) mod oai;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use highwater_engine::ban::{BanFile, BanRules};
@@ -13,6 +16,8 @@ use highwater_engine::pace::{Pace, Pacer};
 use highwater_engine::pass::Runner;
 use highwater_engine::settings::{LockAddress, ResourceSettings};
 use highwater_engine::spec::{JobSpec, ResourceSpec};
+use highwater_oai::backfill::Backfill;
+use highwater_oai::harvest::Harvest;
 use std::collections::HashMap;
 
 use crate::config::{Config, JobConfig, KindSettings};
@@ -55,6 +60,14 @@ impl Wiring {
                     ExecJob::from_settings(exec, &config.directory, resources, spec.recurring, &self.ledger_id, output);
                 exec_runner(job)
             }
+            KindSettings::OaiHarvest(harvest) => Box::new(Arc::new(Harvest::new(
+                harvest.clone(),
+                oai::place(self, config, job, oai::Wanted::from(harvest), output)?,
+            ))),
+            KindSettings::OaiBackfill(backfill) => Box::new(Arc::new(Backfill::new(
+                backfill.clone(),
+                oai::place(self, config, job, oai::Wanted::from(backfill), output)?,
+            ))),
         };
         Ok((runner, spec))
     }
@@ -107,13 +120,21 @@ pub(crate) fn notifier(site: &Site) -> Notifier {
     Notifier::new(config.notify.iter().map(target).collect())
 }
 
-/// Makes the directories of the locks that the configuration does not name: those in the state directory.
+/// Makes the directories that a job works in and the configuration does not name: of locks and spools, in the state directory.
 ///
 /// # Errors
 /// When the state directory cannot be written.
-pub(crate) fn make_lock_dirs(config: &Config, job: &JobConfig) -> Result<(), Diagnosis> {
+pub(crate) fn make_dirs(config: &Config, job: &JobConfig) -> Result<(), Diagnosis> {
+    let own = match &job.kind {
+        KindSettings::Exec(_) => None,
+        KindSettings::OaiHarvest(_) | KindSettings::OaiBackfill(_) => Some(oai::spool(config, job)),
+    };
+    let mut paths: Vec<PathBuf> = own.into_iter().collect();
     for name in &job.settings.resources {
         let LockAddress::File(path) = &config.resource(name.as_str())?.1.lock;
+        paths.push(path.to_path_buf());
+    }
+    for path in paths {
         if let Some(directory) = path.parent().filter(|directory| directory.starts_with(config.state_dir())) {
             std::fs::create_dir_all(directory).map_err(|e| {
                 Diagnosis::failure(

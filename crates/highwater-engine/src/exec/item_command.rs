@@ -150,7 +150,7 @@ impl Job for ItemCommand {
 }
 
 /// What an exit code makes of the item.
-fn judged(status: ExitStatus, key: &ItemKey, stderr: &Tail) -> Result<Outcome, Stop> {
+pub(super) fn judged(status: ExitStatus, key: &ItemKey, stderr: &Tail) -> Result<Outcome, Stop> {
     let halt = |why: &str| {
         Err(Stop::Halt { why: why.to_owned(), evidence: launch::evidence(key, &described(status), stderr) })
     };
@@ -169,7 +169,7 @@ fn judged(status: ExitStatus, key: &ItemKey, stderr: &Tail) -> Result<Outcome, S
 }
 
 /// An outcome with how the command ended and the end of its stderr.
-fn because(kind: OutcomeKind, how: &str, stderr: &Tail) -> Outcome {
+pub(super) fn because(kind: OutcomeKind, how: &str, stderr: &Tail) -> Outcome {
     let separator = ": ";
     let said = stderr.text(DETAIL_BYTES_MAX.saturating_sub(how.len() + separator.len()));
     Outcome::because(kind, if said.is_empty() { how.to_owned() } else { format!("{how}{separator}{said}") })

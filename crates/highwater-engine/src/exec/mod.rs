@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 use crate::name::ResourceName;
 
 mod child;
+pub mod consumer;
 mod group;
 pub mod item;
 pub mod item_command;

@@ -50,7 +50,7 @@ impl Datestamp {
     pub fn new(at: Timestamp, granularity: Granularity) -> Self {
         let cut = match granularity {
             Granularity::Second => Timestamp::from_second(at.as_second()).expect("invariant: it was within bounds"),
-            Granularity::Day => midnight(at.to_zoned(TimeZone::UTC).date()),
+            Granularity::Day => midnight(at.to_zoned(TimeZone::UTC).date()).unwrap_or(at),
         };
         Self { at: cut, granularity }
     }
@@ -62,9 +62,9 @@ impl Datestamp {
     pub fn parse(text: &str) -> Result<Self, DatestampError> {
         let text = text.trim();
         if text.len() == 10
-            && let Ok(date) = text.parse::<Date>()
+            && let Some(at) = text.parse::<Date>().ok().and_then(midnight)
         {
-            return Ok(Self { at: midnight(date), granularity: Granularity::Day });
+            return Ok(Self { at, granularity: Granularity::Day });
         }
         match text.parse::<Timestamp>() {
             Ok(at) => Ok(Self::new(at, Granularity::Second)),
@@ -85,8 +85,9 @@ impl Datestamp {
     }
 }
 
-fn midnight(date: Date) -> Timestamp {
-    date.to_zoned(TimeZone::UTC).expect("invariant: UTC has every midnight").timestamp()
+/// The first moment of a day; none of the last day that there is, which is over before it ends.
+fn midnight(date: Date) -> Option<Timestamp> {
+    date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
 impl fmt::Display for Datestamp {
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_no_datestamp_is_told() {
-        for text in ["", "2021-02-30", "yesterday", "2021-2-1", "2021-02-12T25:00:00Z"] {
+        for text in ["", "2021-02-30", "yesterday", "2021-2-1", "2021-02-12T25:00:00Z", "9999-12-31"] {
             assert_eq!(Datestamp::parse(text).unwrap_err().found, text);
         }
     }

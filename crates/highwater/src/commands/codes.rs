@@ -30,10 +30,24 @@ pub(super) const NO_LOCK: &str = "HW-CMD-013";
 pub(super) const NO_HOME: &str = "HW-CMD-014";
 /// `exec` of a program without a name.
 pub(super) const NO_PROGRAM: &str = "HW-CMD-015";
+/// The job that was named is no backfill.
+pub(super) const NO_BACKFILL: &str = "HW-CMD-020";
+/// A worklist is open, and the command would plan over it.
+pub(super) const WORKLIST_OPEN: &str = "HW-CMD-021";
+/// There is no finished crawl to export.
+pub(super) const NO_CRAWL: &str = "HW-CMD-022";
+/// An address that cannot be listened at.
+pub(super) const CANNOT_LISTEN: &str = "HW-CMD-023";
+/// A fault that there is none of.
+pub(super) const UNKNOWN_FAULT: &str = "HW-CMD-024";
+/// No work has that name.
+pub(super) const UNKNOWN_WORK: &str = "HW-CMD-025";
+/// A file that is no saved answer.
+pub(super) const UNREADABLE_RECORDS: &str = "HW-CMD-026";
 
 /// Every code, in order.
 #[cfg(test)]
-const ALL: [&str; 15] = [
+const ALL: [&str; 22] = [
     NEEDS_CONFIG,
     NO_WORKLIST,
     UNKNOWN_OUTCOME,
@@ -49,6 +63,13 @@ const ALL: [&str; 15] = [
     NO_LOCK,
     NO_HOME,
     NO_PROGRAM,
+    NO_BACKFILL,
+    WORKLIST_OPEN,
+    NO_CRAWL,
+    CANNOT_LISTEN,
+    UNKNOWN_FAULT,
+    UNKNOWN_WORK,
+    UNREADABLE_RECORDS,
 ];
 
 #[cfg(test)]

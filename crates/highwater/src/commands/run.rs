@@ -107,7 +107,7 @@ impl Passes<'_> {
         let Some(config) = &self.site.config else { return Err(super::needs_config("run")) };
         let (_, mut spec) = wiring.runner(config, job, ChildOutput::Inherit)?;
         limit(&mut spec, &args.limits);
-        wiring::make_lock_dirs(config, job)?;
+        wiring::make_dirs(config, job)?;
         let progress =
             Progress::follow(Arc::clone(&self.engine.ledger), Arc::clone(&self.site.clock), &spec, self.output);
         let (runner, _) = wiring.runner(config, job, super::child_output(&progress, self.output))?;

@@ -86,7 +86,7 @@ async fn pin(args: &Worklist, site: &Site, mode: PinMode) -> Result<highwater_en
     let before = ledger.job(&job.name).await?.and_then(|record| record.worklist).map(|worklist| worklist.tally);
     let engine = site.engine(Arc::clone(&ledger) as Arc<dyn Ledger>, signals::listen());
     let (runner, spec) = Wiring::new(site).runner(config, job, child_output(&Progress::none(), site.output))?;
-    wiring::make_lock_dirs(config, job)?;
+    wiring::make_dirs(config, job)?;
     let report = runner.run(&engine, &spec, Mode::Pin(mode)).await;
 
     let added = added(before.as_ref(), mode, &report);

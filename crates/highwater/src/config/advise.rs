@@ -9,7 +9,6 @@ use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::settings::CommandLine;
 
 use super::environment::Environment;
-use super::kind::KindSettings;
 use super::source::FieldPath;
 use super::{Config, codes};
 
@@ -34,12 +33,13 @@ pub(crate) fn advise(config: &Config, environment: &Environment) -> Vec<Advice> 
         advice.push(Advice(config.redacted(warning)));
     };
     for job in config.jobs.values() {
-        let at = FieldPath::default().join("job").join(job.name.as_str()).join("command");
-        let KindSettings::Exec(exec) = &job.kind;
-        let directory = exec.directory.as_deref().unwrap_or(&config.directory);
-        if let Some(problem) = program_problem(&exec.command, directory, environment) {
-            let next = "install it or correct the command; until then a pass halts at its first item".to_owned();
-            warn(codes::COMMAND_NOT_FOUND, &at, job.line, problem, next);
+        let job_at = FieldPath::default().join("job").join(job.name.as_str());
+        for (field, command, directory) in job.kind.commands() {
+            let at = field.split('.').fold(job_at.clone(), |at, field| at.join(field));
+            if let Some(problem) = program_problem(command, directory.unwrap_or(&config.directory), environment) {
+                let next = "install it or correct the command; until then a pass halts at its first item".to_owned();
+                warn(codes::COMMAND_NOT_FOUND, &at, job.line, problem, next);
+            }
         }
     }
     for (index, notify) in config.notify.iter().enumerate() {

@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use highwater_engine::exec::settings::ExecSettings;
-use highwater_engine::settings::Problem;
+use highwater_engine::settings::{BudgetSettings, CommandLine, Concurrency, Count, DurationText, JobSettings, Problem};
+use highwater_oai::settings::{BackfillSettings, HarvestSettings};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -19,34 +20,106 @@ use super::source::FieldPath;
 pub(crate) enum KindSettings {
     /// Any command.
     Exec(ExecSettings),
+    /// A target kept in step with a repository.
+    OaiHarvest(HarvestSettings),
+    /// What a target lacks of a repository.
+    OaiBackfill(BackfillSettings),
 }
 
 /// Every kind, in the order of the reference.
-pub(super) const KINDS: &[Kind] = &[Kind::of::<ExecSettings>("exec")];
+pub(super) const KINDS: &[Kind] = &[
+    Kind::of::<ExecSettings>("exec"),
+    Kind::of::<HarvestSettings>("oai-harvest"),
+    Kind::of::<BackfillSettings>("oai-backfill"),
+];
+
+/// How long a harvest waits for its lock, in minutes: a pass of a backfill ends sooner.
+const HARVEST_LOCK_WAIT_MINS: u64 = 45;
+/// What a pass of a backfill may spend, in contacts.
+const BACKFILL_CONTACTS: u64 = 500;
+/// The delay between contacts with an OAI-PMH repository, in seconds.
+const OAI_PACE_SECS: u64 = 3;
 
 impl KindSettings {
     /// The name in `kind = "…"`.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Exec(_) => "exec",
+            Self::OaiHarvest(_) => "oai-harvest",
+            Self::OaiBackfill(_) => "oai-backfill",
         }
     }
 
     pub(super) fn resolve(&mut self, base: &Path) {
         match self {
             Self::Exec(settings) => settings.resolve(base),
+            Self::OaiHarvest(settings) => settings.resolve(base),
+            Self::OaiBackfill(settings) => settings.resolve(base),
         }
     }
 
     pub(super) fn problems(&self) -> Vec<Problem> {
         match self {
             Self::Exec(settings) => settings.problems(),
+            Self::OaiHarvest(settings) => settings.problems(),
+            Self::OaiBackfill(settings) => settings.problems(),
         }
     }
 
     pub(super) fn to_json(&self) -> serde_json::Result<Json> {
         match self {
             Self::Exec(settings) => serde_json::to_value(settings),
+            Self::OaiHarvest(settings) => serde_json::to_value(settings),
+            Self::OaiBackfill(settings) => serde_json::to_value(settings),
+        }
+    }
+
+    /// The commands that it starts: the field, the command, its directory where that is not the file's.
+    pub(super) fn commands(&self) -> Vec<(&'static str, &CommandLine, Option<&Path>)> {
+        match self {
+            Self::Exec(exec) => vec![("command", &exec.command, exec.directory.as_deref())],
+            Self::OaiHarvest(HarvestSettings { target, .. }) | Self::OaiBackfill(BackfillSettings { target, .. }) => {
+                let load = target.as_ref().map(|target| ("target.load", &target.load, None));
+                let have = target
+                    .as_ref()
+                    .and_then(|target| Some(("target.have-command", target.have_command.as_ref()?, None)));
+                load.into_iter().chain(have).collect()
+            }
+        }
+    }
+
+    /// What the fields of every job are by default in this kind, where that is not what they are in others; `is_set` tells which
+    /// of them the file has.
+    pub(super) fn settle_defaults(&self, settings: &mut JobSettings, is_set: impl Fn(&str) -> bool) {
+        let of_oai = matches!(self, Self::OaiHarvest(_) | Self::OaiBackfill(_));
+        if of_oai && !is_set("concurrency") {
+            // Repositories are asked one thing at a time.
+            settings.concurrency = Concurrency::new(1).expect("invariant: one is within the bounds");
+        }
+        match self {
+            Self::Exec(_) => {}
+            Self::OaiHarvest(_) => {
+                if !is_set("recurring") {
+                    settings.recurring = true;
+                }
+                if !is_set("lock-wait") {
+                    settings.lock_wait = DurationText::secs(HARVEST_LOCK_WAIT_MINS * 60);
+                }
+            }
+            Self::OaiBackfill(_) => {
+                if !is_set("budget.max-contacts") {
+                    let max_contacts = Count::new(BACKFILL_CONTACTS);
+                    settings.budget = BudgetSettings { max_contacts, ..settings.budget.clone() };
+                }
+            }
+        }
+    }
+
+    /// The delay between contacts of a resource that says none.
+    pub(super) fn default_pace(&self) -> Option<DurationText> {
+        match self {
+            Self::Exec(_) => None,
+            Self::OaiHarvest(_) | Self::OaiBackfill(_) => Some(DurationText::secs(OAI_PACE_SECS)),
         }
     }
 }
@@ -54,6 +127,18 @@ impl KindSettings {
 impl From<ExecSettings> for KindSettings {
     fn from(settings: ExecSettings) -> Self {
         Self::Exec(settings)
+    }
+}
+
+impl From<HarvestSettings> for KindSettings {
+    fn from(settings: HarvestSettings) -> Self {
+        Self::OaiHarvest(settings)
+    }
+}
+
+impl From<BackfillSettings> for KindSettings {
+    fn from(settings: BackfillSettings) -> Self {
+        Self::OaiBackfill(settings)
     }
 }
 

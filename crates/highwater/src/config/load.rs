@@ -119,10 +119,20 @@ fn assemble(file: &SourceFile, reader: &Reader<'_>, read: Read) -> Config {
     for mut job in jobs {
         job.settings.resolve(&directory);
         job.kind.resolve(&directory);
+        let pace = job.kind.default_pace();
+        for name in &job.settings.resources {
+            let at = FieldPath::default().join("resource").join(name.as_str()).join("pace");
+            if let (Some(pace), Some(resource)) = (pace, by_name.get_mut(name))
+                && reader.entries.line(at.as_str()).is_none()
+            {
+                resource.settings.pace = pace;
+            }
+        }
         if job.settings.resources.is_empty() {
             let own = ResourceName::of_job(&job.name);
             job.settings.resources.push(own.clone());
-            let settings = ResourceSettings::default();
+            let mut settings = ResourceSettings::default();
+            settings.pace = pace.unwrap_or(settings.pace);
             let lock = default_lock("job", job.name.as_str());
             by_name.insert(own, ResourceConfig { settings, lock, line: None });
         }

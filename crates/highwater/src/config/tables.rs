@@ -93,7 +93,11 @@ fn read_job(reader: &mut Reader<'_>, job: Named<'_>) -> Option<JobConfig> {
     reader.refuse_unknown(&table, &known, &at);
     let settings = reader.read::<JobSettings>(&catalog.job, table.clone(), &at, line);
     let kind = kind.and_then(|kind| (kind.read)(reader, catalog.of_kind(kind.name), table, &at, line));
-    let (settings, kind) = (settings?, kind?);
+    let (mut settings, kind) = (settings?, kind?);
+    kind.settle_defaults(&mut settings, |field| {
+        let at = field.split('.').fold(at.clone(), |at, field| at.join(field));
+        reader.entries.line(at.as_str()).is_some()
+    });
     tell_problems(reader, kind.problems(), &at, line);
     Some(JobConfig { name, settings, kind, line })
 }

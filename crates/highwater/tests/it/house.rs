@@ -12,7 +12,7 @@ fn root() -> PathBuf {
 fn files(under: &Path, ending: &str, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(under).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() && !path.ends_with("target") && !path.ends_with(".git") {
+        if path.is_dir() && path != root().join("target") && !path.ends_with(".git") {
             files(&path, ending, found);
         } else if path.to_string_lossy().ends_with(ending) {
             found.push(path);

@@ -8,8 +8,12 @@ use crate::config::{Config, Environment, KindSettings, advise};
 
 pub(super) fn check(config: &Config, report: &mut Report) {
     for job in config.jobs.values() {
-        let KindSettings::Exec(exec) = &job.kind;
-        let Some(worklist) = &exec.worklist else { continue };
+        let list = match &job.kind {
+            KindSettings::Exec(exec) => &exec.worklist,
+            KindSettings::OaiBackfill(backfill) => &backfill.ids,
+            KindSettings::OaiHarvest(_) => &None,
+        };
+        let Some(worklist) = list else { continue };
         // A directory opens, and only then cannot be read.
         match File::open(worklist).and_then(|mut file| file.read(&mut [0])) {
             Ok(_) => report.ok("worklist", format_args!("{}: {worklist} is readable", job.name)),

@@ -50,7 +50,7 @@ fn paths_count_from_the_file_and_not_from_the_working_directory() {
     let scene = Scene::new(&toml);
     let config = scene.config();
     let job = config.job("load").expect("the job");
-    let KindSettings::Exec(exec) = &job.kind;
+    let KindSettings::Exec(exec) = &job.kind else { panic!("another kind") };
     assert_eq!(config.state_dir(), scene.path(".highwater-state"));
     assert_eq!(config.top.log_file.as_deref(), Some(&*scene.path("x.log")));
     assert_eq!(exec.worklist.as_deref(), Some(&*scene.path("ids.csv")));
@@ -66,7 +66,7 @@ fn a_kinds_fields_and_every_jobs_fields_stand_in_one_table() {
     );
     let config = config(&toml);
     let job = config.job("load").expect("the job");
-    let KindSettings::Exec(exec) = &job.kind;
+    let KindSettings::Exec(exec) = &job.kind else { panic!("another kind") };
     assert_eq!(exec.timeout, Some(DurationText::secs(45 * 60)));
     assert_eq!(job.settings.attempts_max.get(), 3);
     assert_eq!(job.settings.budget.max_items.map(|items| items.get()), Some(10));
@@ -80,7 +80,7 @@ fn variables_reach_the_values_and_stay_out_of_everything_printed() {
                 [job.load]\nkind = \"exec\"\ncommand = [\"sh\", \"-c\", \"echo $$1 $2\", \"--key=${TOKEN}\"]\nenv = { KEY = \"${TOKEN}\" }\n";
     let scene = Scene::new(toml);
     let config = scene.config();
-    let KindSettings::Exec(exec) = &config.job("load").expect("the job").kind;
+    let KindSettings::Exec(exec) = &config.job("load").expect("the job").kind else { panic!("another kind") };
     assert_eq!(exec.command.arguments, ["-c", "echo $1 $2", "--key=s3cret-value"]);
     assert_eq!(exec.env["KEY"].expose(), "s3cret-value");
     assert_eq!(

@@ -1,0 +1,2 @@
+SELECT (SELECT count(*) FROM work WHERE id NOT IN (SELECT id FROM work_text_docsize))
+     + (SELECT count(*) FROM work_text_docsize WHERE id NOT IN (SELECT id FROM work))

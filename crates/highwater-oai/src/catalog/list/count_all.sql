@@ -1,0 +1,1 @@
+SELECT live + deleted FROM figure

@@ -1,0 +1,1 @@
+SELECT datestamp, by_day FROM record WHERE state <> 'review' ORDER BY datestamp LIMIT 1

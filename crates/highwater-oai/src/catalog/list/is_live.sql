@@ -1,0 +1,1 @@
+SELECT 1 FROM record WHERE state = 'live' AND oai_id = ?1

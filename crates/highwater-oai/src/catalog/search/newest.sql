@@ -1,0 +1,1 @@
+SELECT rowid FROM work_text WHERE work_text MATCH ?1 ORDER BY rowid DESC LIMIT ?2 OFFSET ?3

@@ -1,0 +1,1 @@
+INSERT INTO contributor (work, position, name, role) VALUES (?1, ?2, ?3, ?4)

@@ -1,0 +1,1 @@
+INSERT INTO subject (work, position, value) VALUES (?1, ?2, ?3)

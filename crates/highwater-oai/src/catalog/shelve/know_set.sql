@@ -1,0 +1,1 @@
+INSERT INTO oai_set (spec) VALUES (?1) ON CONFLICT (spec) DO NOTHING

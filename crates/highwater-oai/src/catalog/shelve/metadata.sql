@@ -1,0 +1,1 @@
+SELECT bytes, zstd FROM metadata WHERE record = ?1

@@ -1,0 +1,1 @@
+SELECT name, url FROM licence WHERE work = ?1 ORDER BY position

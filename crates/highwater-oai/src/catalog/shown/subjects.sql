@@ -1,0 +1,1 @@
+SELECT value FROM subject WHERE work = ?1 ORDER BY position

@@ -1,0 +1,1 @@
+SELECT identifier FROM missing WHERE ?1 IS NOT NULL ORDER BY no

@@ -1,0 +1,234 @@
+//! Slices of a harvest in hand: what of each is still to be fetched, and its records that are not loaded yet. Owns their rows, and
+//! that a page and where its list goes on are one transaction.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
+
+use super::{Spool, SpoolError, SpoolResult, count, from_json, micros, moment, to_json, whole};
+use crate::client::Walk;
+use crate::protocol::{Datestamp, Header, Record};
+
+/// A stretch of datestamps that is fetched as one list, both ends included.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    /// Where it begins; the repository's first record where absent.
+    pub from: Option<Timestamp>,
+    /// Where it ends; open where absent.
+    pub until: Option<Timestamp>,
+    /// Where its list goes on, once its first page was read.
+    pub walk: Option<Walk>,
+    /// How often its list broke off and began anew.
+    pub restarts: u32,
+    /// The number of its first record in the slice.
+    pub first_no: u64,
+}
+
+/// How far a slice is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SliceState {
+    /// What is still to be fetched; empty once all is.
+    pub ranges: VecDeque<Range>,
+    /// The repository's time when its list was first asked for.
+    pub first_response_at: Option<Timestamp>,
+    /// Records fetched.
+    pub fetched: u64,
+    /// The number that the next record gets.
+    pub next_no: u64,
+}
+
+impl Spool {
+    /// How far a slice is; `None` when nothing of it was fetched.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub async fn slice(&self, key: &str) -> SpoolResult<Option<SliceState>> {
+        let key = key.to_owned();
+        self.read(move |db| {
+            let row: Option<(String, Option<i64>, i64, i64)> = db
+                .prepare_cached("SELECT ranges, first_response_at, fetched, next_no FROM slice WHERE key = ?1")?
+                .query_row(params![key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+                .optional()?;
+            let Some((ranges, first, fetched, next_no)) = row else { return Ok(None) };
+            Ok(Some(SliceState {
+                ranges: from_json(&ranges)?,
+                first_response_at: first.map(moment).transpose()?,
+                fetched: count(fetched),
+                next_no: count(next_no),
+            }))
+        })
+        .await
+    }
+
+    /// Keeps how far a slice is, with the records of a page that brought it there. Records numbered `drop_from` and above go
+    /// first: their list began anew.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub async fn set_slice(
+        &self,
+        key: &str,
+        state: &SliceState,
+        page: Vec<Record>,
+        reviews: Vec<(String, String)>,
+        drop_from: Option<u64>,
+    ) -> SpoolResult<()> {
+        let (key, state) = (key.to_owned(), state.clone());
+        self.write(move |db| {
+            let first = state.next_no.saturating_sub((page.len() + reviews.len()) as u64);
+            db.prepare_cached(include_str!("slice/set.sql"))?.execute(params![
+                key,
+                to_json(&state.ranges),
+                state.first_response_at.map(micros),
+                whole(state.fetched),
+                whole(state.next_no),
+            ])?;
+            if let Some(from) = drop_from {
+                db.execute("DELETE FROM slice_record WHERE slice = ?1 AND no >= ?2", params![key, whole(from)])?;
+                db.execute("DELETE FROM slice_review WHERE slice = ?1 AND no >= ?2", params![key, whole(from)])?;
+            }
+            let mut add = db.prepare_cached(include_str!("slice/add_record.sql"))?;
+            let mut no = first;
+            for Record { header, metadata } in &page {
+                let Header { identifier, datestamp, sets, deleted } = header;
+                add.execute(params![
+                    key,
+                    whole(no),
+                    identifier,
+                    datestamp.to_string(),
+                    to_json(sets),
+                    deleted,
+                    metadata
+                ])?;
+                no += 1;
+            }
+            let mut review = db.prepare_cached(include_str!("slice/add_review.sql"))?;
+            for (identifier, why) in &reviews {
+                review.execute(params![key, whole(no), identifier, why])?;
+                no += 1;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The records of a slice that are not loaded yet, in order, after number `after`.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub async fn slice_records(
+        &self,
+        key: &str,
+        after: Option<u64>,
+        rows_max: usize,
+        bytes_max: u64,
+    ) -> SpoolResult<Vec<(u64, Record)>> {
+        let key = key.to_owned();
+        self.read(move |db| {
+            let mut page = db.prepare_cached(include_str!("slice/records.sql"))?;
+            let mut rows = page.query(params![key, after.map_or(-1, whole), whole(rows_max as u64)])?;
+            let (mut records, mut bytes) = (Vec::new(), 0u64);
+            while let Some(row) = rows.next()? {
+                let datestamp: String = row.get(2)?;
+                let datestamp =
+                    Datestamp::parse(&datestamp).map_err(|e| SpoolError::Unreadable { what: e.to_string() })?;
+                let header = Header {
+                    identifier: row.get(1)?,
+                    datestamp,
+                    sets: from_json(&row.get::<_, String>(3)?)?,
+                    deleted: row.get(4)?,
+                };
+                let metadata: Option<String> = row.get(5)?;
+                bytes += metadata.as_ref().map_or(0, |m| m.len() as u64);
+                records.push((count(row.get(0)?), Record { header, metadata }));
+                if bytes >= bytes_max {
+                    break;
+                }
+            }
+            Ok(records)
+        })
+        .await
+    }
+
+    /// These records are loaded, or are for a person, who finds them as `reviews`.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub async fn slice_loaded(
+        &self,
+        key: &str,
+        loaded: Vec<u64>,
+        reviews: Vec<(u64, String, String)>,
+    ) -> SpoolResult<()> {
+        let key = key.to_owned();
+        self.write(move |db| {
+            let mut forget = db.prepare_cached("DELETE FROM slice_record WHERE slice = ?1 AND no = ?2")?;
+            for no in &loaded {
+                forget.execute(params![key, whole(*no)])?;
+            }
+            let mut review = db.prepare_cached(include_str!("slice/add_review.sql"))?;
+            for (no, identifier, why) in &reviews {
+                review.execute(params![key, whole(*no), identifier, why])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// How many slices of the round are fetched to their ends, and how many are begun and not.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub async fn slices_fetched(&self) -> SpoolResult<(u64, u64)> {
+        self.read(|db| {
+            let counts = db.query_row(include_str!("slice/fetched.sql"), [], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+            })?;
+            Ok((count(counts.0), count(counts.1)))
+        })
+        .await
+    }
+
+    /// What a person must look at in a slice: how many, and the first.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub async fn slice_reviews(&self, key: &str, rows_max: usize) -> SpoolResult<(u64, Vec<(String, String)>)> {
+        let key = key.to_owned();
+        self.read(move |db| {
+            let all: i64 =
+                db.query_row("SELECT count(*) FROM slice_review WHERE slice = ?1", params![key], |row| row.get(0))?;
+            let mut first =
+                db.prepare_cached("SELECT identifier, why FROM slice_review WHERE slice = ?1 ORDER BY no LIMIT ?2")?;
+            let rows = first.query_map(params![key, whole(rows_max as u64)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok((count(all), rows.collect::<Result<_, _>>()?))
+        })
+        .await
+    }
+
+    /// The earliest repository time at which a slice of the round was first asked for.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub async fn first_response(&self) -> SpoolResult<Option<Timestamp>> {
+        self.read(|db| {
+            let first: Option<i64> = db.query_row("SELECT min(first_response_at) FROM slice", [], |row| row.get(0))?;
+            first.map(moment).transpose()
+        })
+        .await
+    }
+
+    /// Forgets every slice: the round is over.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub async fn clear_slices(&self) -> SpoolResult<()> {
+        self.write(|db| {
+            db.execute("DELETE FROM slice", [])?;
+            Ok(())
+        })
+        .await
+    }
+}
