@@ -165,7 +165,7 @@ impl<J: Job> Drain<J> {
     async fn feed(&self, shared: &Arc<Shared<J>>, slots: mpsc::Sender<Slot<J>>, ahead: usize) {
         let window = Arc::new(Semaphore::new(ahead));
         let running = Arc::new(Semaphore::new(self.width.concurrency));
-        let mut feed = Feed { drain: self, page: VecDeque::new(), last: None, version: 0, number: 0 };
+        let mut feed = Feed { drain: self, page: VecDeque::new(), last: None, version: 0, number: 0, left_at: None };
         loop {
             let room = async {
                 let held = Arc::clone(&window).acquire_owned().await;
@@ -216,6 +216,11 @@ impl<J: Job> Drain<J> {
             _ = window.acquire_many(all) => {}
         }
         if !self.recorder.flushed().await {
+            return Ok(false);
+        }
+        let version = self.cx.contacts.control().await?.version;
+        if feed.left_at.replace(version) == Some(version) {
+            // What is still open is out of scope, and nobody changed anything since it was left.
             return Ok(false);
         }
         feed.last = None;
@@ -471,6 +476,8 @@ struct Feed<'d, J: Job> {
     version: u64,
     /// Items begun so far.
     number: u64,
+    /// The version at which the list was last gone through to its end.
+    left_at: Option<u64>,
 }
 
 impl<J: Job> Feed<'_, J> {

@@ -2,6 +2,7 @@
 //! and what of a crawl is refused) and what an answer makes of a record.
 
 mod plan;
+mod take_over;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use crate::protocol::{ErrorCode, Record};
 use crate::settings::BackfillSettings;
 use crate::spool::Spool;
 use crate::target::Target;
+
+pub use take_over::{OldState, TakeOver};
 
 /// What a refusal without `Retry-After` means while a crawl lists identifiers, in seconds.
 const CRAWL_FALLBACK_BAN_SECS: u64 = 3600;

@@ -395,6 +395,25 @@ pub(crate) enum ConfigVerb {
 pub(crate) enum Import {
     /// Takes over the `.done` and `.halted` files of an older wrapper.
     Markers(ImportMarkers),
+    /// Takes over the worklist and the outcomes of an older backfill, so that no record is asked for twice.
+    ///
+    /// Beside `STATE.json` lie `STATE.ids` (the worklist), and `STATE.active` and `STATE.deleted` (its crawl) where it kept them.
+    /// To go on sharing its Retry-After file, name it as `ban-file` of the resource.
+    BackfillState(ImportBackfillState),
+}
+
+/// `import backfill-state`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportBackfillState {
+    /// The JSON file of the older backfill's state.
+    #[arg(value_name = "STATE.json")]
+    pub(crate) file: PathBuf,
+    /// The job that takes it over; default: the only one of kind `oai-backfill`.
+    #[arg(long)]
+    pub(crate) job: Option<String>,
+    /// Takes over although a worklist is open; its outcomes are left behind.
+    #[arg(long)]
+    pub(crate) replace: bool,
 }
 
 /// `import markers`.

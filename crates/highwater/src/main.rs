@@ -61,6 +61,9 @@ fn dispatch(cli: Cli) -> Done {
         Verb::Lift(args) => at(&global, |site| commands::lift::lift(args, site)),
         Verb::Events(args) => at(&global, |site| commands::events::events(args, site)),
         Verb::Import(cli::Import::Markers(args)) => at(&global, |site| commands::import::markers(args, site)),
+        Verb::Import(cli::Import::BackfillState(args)) => {
+            at(&global, |site| commands::oai::take_over::backfill_state(args, site))
+        }
         Verb::Oai(verb) => commands::oai::oai(verb, &global),
         Verb::Catalog(args) => commands::catalog::catalog(args, &global),
     }

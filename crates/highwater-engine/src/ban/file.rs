@@ -79,7 +79,8 @@ impl BanFile {
         if self.read(max)?.is_some_and(|stands| stands >= until) {
             return Ok(());
         }
-        self.write(until)
+        // Rounded up: a second too long is no contact, a second too short is one.
+        self.write(until.as_second() + i64::from(until.subsec_nanosecond() > 0), until)
     }
 
     /// A person's word that the ban is over: the end becomes `now`. Says whether one stood.
@@ -92,14 +93,13 @@ impl BanFile {
         if self.read(max).is_ok_and(|stands| stands.is_none_or(|until| until <= now)) {
             return Ok(false);
         }
-        self.write(now)?;
+        self.write(now.as_second(), now)?;
         Ok(true)
     }
 
-    fn write(&self, until: Timestamp) -> Result<(), Diagnosis> {
-        // To the second, rounded up: other programs read no fractions.
-        let second = until.as_second() + i64::from(until.subsec_nanosecond() > 0);
-        let until = Timestamp::from_second(second).unwrap_or(until);
+    /// Other programs read no fractions of a second.
+    fn write(&self, second: i64, else_at: Timestamp) -> Result<(), Diagnosis> {
+        let until = Timestamp::from_second(second).unwrap_or(else_at);
         publish_at(&self.path, format!("{until}\n").as_bytes(), Mode::Umask)
             .map_err(|e| self.unwritable(&with_causes(&e)))
     }
@@ -173,7 +173,7 @@ mod tests {
         assert!(fs::read_to_string(file.path()).unwrap().trim_end().ends_with('Z'));
         // A person ends it; the file stays.
         assert!(file.lift(now, MAX, &clock).await.unwrap());
-        assert!(file.read(MAX).unwrap().unwrap() < sooner);
+        assert!(file.read(MAX).unwrap().unwrap() <= now);
         assert!(file.path().exists());
     }
 

@@ -126,3 +126,39 @@ async fn r04_a_halted_job_is_asked_nothing() {
     house.pass().await;
     assert_eq!(house.asked(), ["recover", "prepare second", "seal retry_left"]);
 }
+
+/// The same job, which leaves its second item to another configuration.
+struct Narrow(Asked);
+
+impl Job for Narrow {
+    type Item = Named;
+    type Prepared = ();
+
+    fn plan(&self, cx: ReadCx) -> impl Stream<Item = Result<Named, Stop>> + Send {
+        self.0.plan(cx)
+    }
+
+    fn in_scope(&self, item: &Named) -> bool {
+        item.name() == "first"
+    }
+
+    async fn prepare(&self, cx: ReadCx, item: Arc<Named>) -> Result<Attempt<()>, Stop> {
+        self.0.prepare(cx, item).await
+    }
+
+    async fn commit(&self, cx: &mut CommitCx, item: &Named, (): ()) -> Result<Outcome, Stop> {
+        self.0.commit(cx, item, ()).await
+    }
+}
+
+#[tokio::test]
+async fn r03_items_out_of_scope_stay_open_and_the_pass_is_a_checkpoint() {
+    let house = House::new();
+    let job = Arc::new(Narrow(Asked::default()));
+    for (pass, asked) in [(1, &["plan", "prepare first", "commit first"][..]), (2, &[])] {
+        let report = job.run(&house.engine, &house.spec, Mode::Run).await;
+        assert_eq!((report.reason, report.exit), (Reason::Checkpoint, ExitCode::Checkpoint), "pass {pass}");
+        assert_eq!(report.message, "every open item in scope was tried; 0 to be tried again, 1 outside it stay open");
+        assert_eq!(std::mem::take(&mut *job.0.0.lock().unwrap()), asked);
+    }
+}

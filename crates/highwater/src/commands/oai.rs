@@ -3,6 +3,7 @@
 mod discover;
 mod serve;
 mod snapshot;
+pub(crate) mod take_over;
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_oai::discover::Crawling;
