@@ -44,7 +44,7 @@ use self::raw::Unpacker;
 pub use self::search::{Hit, QUERY_CHARS_MAX, QUERY_TERMS_MAX, RANKED_WORKS_MAX, SearchPage};
 pub use self::view::{Shown, WorkView};
 pub use self::work::{Contributor, Identifier, Licence, Link, Work};
-use crate::protocol::{Datestamp, Record, Selection, SetInfo};
+use crate::protocol::{Datestamp, Header, Record, Selection, SetInfo};
 
 /// What the file's header says of whose it is: highwater's catalogue.
 const APPLICATION_ID: ApplicationId = ApplicationId(*b"HWCT");
@@ -77,6 +77,26 @@ pub struct Page {
     pub damaged: Vec<String>,
     /// Where the list goes on; `None` at its end.
     pub next: Option<Cursor>,
+}
+
+/// A record that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reviewed {
+    /// Its header.
+    pub header: Header,
+    /// Why it could not be read.
+    pub why: String,
+    /// What came as its metadata; `None` where nothing came, or it is damaged.
+    pub metadata: Option<String>,
+}
+
+/// Some of the records that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReviewPage {
+    /// These.
+    pub records: Vec<Reviewed>,
+    /// Where they go on; `None` once there are no more.
+    pub next: Option<i64>,
 }
 
 /// Some of the works.
@@ -134,9 +154,9 @@ impl Catalog {
         self.inner.database.path()
     }
 
-    /// Loads records in one transaction, with a savepoint each: durable when this returns. Loading a record again changes
-    /// nothing; a deleted header makes a tombstone; one that cannot be read is stored for a person to look at, and costs
-    /// the others nothing. Answers for each record, in their order.
+    /// Loads records in one transaction: durable when this returns. Loading a record again changes nothing; a deleted header
+    /// makes a tombstone; one that cannot be read is stored for a person to look at, and costs the others nothing. Answers
+    /// for each record, in their order.
     ///
     /// # Errors
     /// [`CatalogError::TooMany`] beyond [`LOAD_RECORDS_MAX`], [`CatalogError::ReadOnly`], or what kept the database from
@@ -208,6 +228,17 @@ impl Catalog {
             Ok(ExportPage { works, damaged, next })
         })
         .await
+    }
+
+    /// Records that could not be read, after a place that [`ReviewPage::next`] told, for a person to look at.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn in_review(&self, after: Option<i64>, limit: usize) -> Result<ReviewPage, CatalogError> {
+        const DOING: &str = "list records in review";
+        let mut unpacker = Unpacker::new().map_err(|source| CatalogError::Packing { doing: DOING, source })?;
+        let limit = limit.clamp(1, PAGE_MAX);
+        self.read(DOING, move |db| list::in_review(db, after.unwrap_or(0), limit, &mut unpacker)).await
     }
 
     /// How much there is.

@@ -59,11 +59,19 @@ impl Repository for ServedCatalog {
         limit: usize,
         with_metadata: bool,
     ) -> Result<Vec<(Position, Record)>, RepositoryError> {
-        let page = self.catalog.records(select, after, limit, with_metadata).await?;
-        for damaged in &page.damaged {
-            tracing::warn!(%damaged, "a damaged record is left out of a list");
+        let (mut records, mut after) = (Vec::new(), after);
+        loop {
+            let page = self.catalog.records(select, after, limit - records.len(), with_metadata).await?;
+            for damaged in &page.damaged {
+                tracing::warn!(%damaged, "a damaged record is left out of a list");
+            }
+            records.extend(page.records);
+            // A page of damaged records is not the end of the list.
+            after = page.next;
+            if after.is_none() || records.len() >= limit {
+                return Ok(records);
+            }
         }
-        Ok(page.records)
     }
 
     async fn record(&self, identifier: &str, metadata_prefix: &str) -> Result<Option<Record>, RepositoryError> {

@@ -315,6 +315,31 @@ mod tests {
     }
 
     #[test]
+    fn nothing_that_is_read_is_a_panic() {
+        let sample = dc("<dc:title>Ü &amp; &#xe9;</dc:title><datacite:creator>Ä, Ö (Hrsg.)</datacite:creator>\
+             <dc:identifier>9783428532544 (é)</dc:identifier><dc:identifier>hdl:2/é</dc:identifier><dc:identifier>10.1/é\
+             </dc:identifier><dc:identifier>https://doi.org/10.1/a</dc:identifier><dc:identifier>1860-093X</dc:identifier>\
+             <dc:rights>https://creativecommons.org/licenses/by-4.0/é</dc:rights><dc:date>c2009é</dc:date>\
+             <dc:language>Englisch[eng]</dc:language>");
+        let sample: Vec<char> = sample.chars().collect();
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut readable = 0;
+        for _ in 0..2_000 {
+            let mut hostile = sample.clone();
+            for _ in 0..random.usize(1..6) {
+                let at = random.usize(..hostile.len());
+                match random.u8(..3) {
+                    0 => hostile[at] = random.char(..),
+                    1 => drop(hostile.remove(at)),
+                    _ => hostile.insert(at, sample[random.usize(..sample.len())]),
+                }
+            }
+            readable += usize::from(read(&hostile.into_iter().collect::<String>()).is_ok());
+        }
+        assert!(readable > 100, "{readable}: what is tried must reach the readers of values");
+    }
+
+    #[test]
     fn an_empty_title_is_none() {
         assert_eq!(read(&dc("<dc:title> &#0010; &#x9;</dc:title>")), Err(Unreadable::NoTitle));
     }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::raw::Unpacker;
 use super::reading::{columns, datestamp, header, is_row_damage};
 use super::shelve;
-use super::{Cursor, Page};
+use super::{Cursor, Page, ReviewPage, Reviewed};
 use crate::protocol::{Datestamp, Granularity, Header, Record, Selection, SetInfo};
 
 /// The first second of a selection and its last.
@@ -152,4 +152,31 @@ pub(super) fn live_ids(db: &Connection, after: Option<&str>, limit: usize) -> ru
 
 pub(super) fn is_live(db: &Connection, oai_id: &str) -> rusqlite::Result<bool> {
     db.prepare_cached(include_str!("list/is_live.sql"))?.exists([oai_id])
+}
+
+/// Records that could not be read, after a row, with what came of them.
+pub(super) fn in_review(
+    db: &Connection,
+    after: i64,
+    limit: usize,
+    unpacker: &mut Unpacker,
+) -> rusqlite::Result<ReviewPage> {
+    let mut statement = db.prepare_cached(include_str!("list/in_review.sql"))?;
+    let mut rows = statement.query(params![after, limit as i64])?;
+    let mut page = ReviewPage { records: Vec::new(), next: None };
+    while let Some(row) = rows.next()? {
+        let id = row.get(0)?;
+        page.next = Some(id);
+        match header(row, 1) {
+            Ok(header) => {
+                let metadata = unpacked(db, id, unpacker)?;
+                page.records.push(Reviewed { header, why: row.get(6)?, metadata });
+            }
+            Err(error) if is_row_damage(&error) => {
+                tracing::warn!(record = id, %error, "a record of the catalogue cannot be read and is left out");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(page)
 }

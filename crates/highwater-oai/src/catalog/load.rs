@@ -4,7 +4,7 @@
 use std::io;
 
 use highwater_db::sqlite::rusqlite::{
-    self, Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params,
+    self, Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params,
 };
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -13,9 +13,9 @@ use super::dublin_core::read;
 use super::element::Unreadable;
 use super::identifier;
 use super::raw::{Packer, Unpacker};
-use super::reading::{List, ListOf, State, columns, datestamp};
-use super::shelve;
+use super::reading::{List, ListOf, State, columns, datestamp, is_row_damage};
 use super::work::{Work, push_new};
+use super::{shelve, shown};
 use crate::protocol::{Datestamp, Granularity, Header, Record};
 
 /// Records that one transaction takes.
@@ -71,20 +71,20 @@ fn prepare_one(packer: &mut Packer, record: Record) -> io::Result<Prepared> {
     if header.deleted {
         return Ok(Prepared { header, hash, content: Content::Tombstone });
     }
-    let read = metadata.as_deref().map_or(Err(Unreadable::Nothing), read);
-    let raw = match metadata {
-        Some(metadata) => Some(Raw { packed: packer.pack(&metadata)?, metadata }),
-        None => None,
+    let Some(metadata) = metadata else {
+        let content = Content::Unreadable { why: Unreadable::Nothing.to_string(), raw: None };
+        return Ok(Prepared { header, hash, content });
     };
-    let content = match (read, raw) {
-        (Ok(mut work), Some(raw)) => {
+    let read = read(&metadata);
+    let raw = Raw { packed: packer.pack(&metadata)?, metadata };
+    let content = match read {
+        Ok(mut work) => {
             let own = identifier::of_repository(&header.identifier);
             work.identifiers.retain(|identifier| *identifier != own);
             work.identifiers.insert(0, own);
             Content::Work { work: Box::new(work), raw }
         }
-        (Err(why), raw) => Content::Unreadable { why: why.to_string(), raw },
-        (Ok(_), None) => unreachable!("only metadata can be read"),
+        Err(why) => Content::Unreadable { why: why.to_string(), raw: Some(raw) },
     };
     Ok(Prepared { header, hash, content })
 }
@@ -106,35 +106,52 @@ fn hash(record: &Record) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Loads records in one transaction, with a savepoint each.
+/// Loads records in one transaction. A record that the database does not take costs itself alone.
+///
+/// That hardly ever happens, and a savepoint each costs a third of the time: so they are taken only once it has.
 pub(super) fn load(db: &mut Connection, records: &[Prepared], at: Timestamp) -> rusqlite::Result<Vec<Loaded>> {
+    match load_with(db, records, |transaction, record| load_one(transaction, record, at)) {
+        Err(error) if is_of_the_record(&error) => {
+            load_with(db, records, |transaction, record| load_apart(transaction, record, at))
+        }
+        loaded => loaded,
+    }
+}
+
+/// Loads each record by `load`, in one transaction that counts them.
+fn load_with(
+    db: &mut Connection,
+    records: &[Prepared],
+    load: impl Fn(&mut Transaction<'_>, &Prepared) -> rusqlite::Result<Done>,
+) -> rusqlite::Result<Vec<Loaded>> {
     let mut transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut loaded = Vec::with_capacity(records.len());
     let mut change = Change::default();
     for record in records {
-        let savepoint = transaction.savepoint()?;
-        let (became, changed) = match load_one(&savepoint, record, at) {
-            Ok(done) => {
-                savepoint.commit()?;
-                done
-            }
-            Err(error) if is_of_the_record(&error) => {
-                // Dropped, and with it all that the record has written.
-                drop(savepoint);
-                let savepoint = transaction.savepoint()?;
-                let why = format!("the database does not take it: {error}");
-                let done = set_aside(&savepoint, record, &why, at)?;
-                savepoint.commit()?;
-                done
-            }
-            Err(error) => return Err(error),
-        };
+        let (became, changed) = load(&mut transaction, record)?;
         loaded.push(became);
         change.add(changed);
     }
     change.write(&transaction)?;
     transaction.commit()?;
     Ok(loaded)
+}
+
+/// Loads a record in a savepoint of its own, or sets it aside.
+fn load_apart(transaction: &mut Transaction<'_>, record: &Prepared, at: Timestamp) -> rusqlite::Result<Done> {
+    let savepoint = transaction.savepoint()?;
+    match load_one(&savepoint, record, at) {
+        Ok(done) => {
+            savepoint.commit()?;
+            Ok(done)
+        }
+        Err(error) if is_of_the_record(&error) => {
+            // Dropped, and with it all that the record has written.
+            drop(savepoint);
+            set_aside(transaction, record, &format!("the database does not take it: {error}"), at)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether the next record may still be taken.
@@ -158,7 +175,7 @@ fn load_one(db: &Connection, new: &Prepared, at: Timestamp) -> rusqlite::Result<
         Content::Tombstone if is_same && before == Some(State::Deleted) => {
             Ok((Loaded::AlreadyDeleted, Change::default()))
         }
-        Content::Work { raw, .. } if is_same && before == Some(State::Live) && is_whole(db, old.as_ref(), raw)? => {
+        Content::Work { work, raw } if is_same && is_whole(db, old.as_ref(), work, raw)? => {
             Ok((Loaded::Same, Change::default()))
         }
         Content::Tombstone => {
@@ -205,29 +222,41 @@ fn write(
     at: Timestamp,
 ) -> rusqlite::Result<i64> {
     let Header { identifier: oai_id, datestamp, sets, .. } = &new.header;
-    let (second, by_day) = columns(*datestamp);
-    if let Some(old) = &old {
-        shelve::leave_sets(db, old.id, old.datestamp, &old.sets)?;
+    let ((second, by_day), sets_json, loaded_at) = (columns(*datestamp), ListOf(sets), at.as_second());
+    // One or the other, where an upsert would do: around one of those SQLite takes a savepoint, which writes out the index
+    // of words each time.
+    let id = if let Some(old) = old {
+        shelve::leave_sets(db, old.id, old.datestamp, old.sets.as_deref())?;
         shelve::remove_work(db, old.id)?;
-    }
-    let suffix = identifier::parts(oai_id).1;
-    let number = identifier::number(oai_id);
-    let id = db.prepare_cached(include_str!("load/put.sql"))?.query_row(
-        params![oai_id, suffix, number, second, by_day, ListOf(sets), state, review, new.hash, at.as_second()],
-        |row| row.get(0),
-    )?;
+        db.prepare_cached(include_str!("load/change.sql"))?
+            .execute(params![old.id, second, by_day, sets_json, state, review, new.hash, loaded_at])?;
+        old.id
+    } else {
+        let (suffix, number) = (identifier::parts(oai_id).1, identifier::number(oai_id));
+        db.prepare_cached(include_str!("load/add.sql"))?
+            .insert(params![oai_id, suffix, number, second, by_day, sets_json, state, review, new.hash, loaded_at])?
+    };
     if state != State::Review {
         shelve::join_sets(db, id, *datestamp, sets)?;
     }
     Ok(id)
 }
 
-/// Whether what is stored can be read back; a record whose metadata was damaged is loaded as if it were another (R14).
-fn is_whole(db: &Connection, old: Option<&Old>, raw: &Raw) -> rusqlite::Result<bool> {
-    let Some(old) = old else { return Ok(false) };
+/// Whether what is stored is what was loaded. Where it is damaged (R14), or was read by a program that understood less, the
+/// record is loaded as if it were another.
+fn is_whole(db: &Connection, old: Option<&Old>, work: &Work, raw: &Raw) -> rusqlite::Result<bool> {
+    let Some(old) = old.filter(|old| old.state == State::Live && old.sets.is_some()) else { return Ok(false) };
     let Some((bytes, packed)) = shelve::metadata(db, old.id)? else { return Ok(false) };
     let unpacked = Unpacker::new().ok().and_then(|mut unpacker| unpacker.unpack(&packed, bytes));
-    Ok(unpacked.as_ref() == Some(&raw.metadata))
+    if unpacked.as_ref() != Some(&raw.metadata) {
+        return Ok(false);
+    }
+    match shown::work(db, old.id) {
+        Ok(stored) => Ok(stored == *work),
+        Err(rusqlite::Error::QueryReturnedNoRows) => Ok(false),
+        Err(error) if is_row_damage(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether `new` is from before `old`, as far as the coarser of the two tells.
@@ -241,7 +270,8 @@ fn is_older(new: Datestamp, old: Datestamp) -> bool {
 struct Old {
     id: i64,
     datestamp: Datestamp,
-    sets: Vec<String>,
+    /// `None` where they are damaged.
+    sets: Option<Vec<String>>,
     state: State,
     hash: [u8; 32],
 }
@@ -252,7 +282,7 @@ impl Old {
             Ok(Self {
                 id: row.get(0)?,
                 datestamp: datestamp(row, 1)?,
-                sets: row.get::<_, List>(3)?.0,
+                sets: row.get::<_, List>(3).ok().map(|sets| sets.0),
                 state: row.get(4)?,
                 hash: row.get(5)?,
             })

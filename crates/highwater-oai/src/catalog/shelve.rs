@@ -27,13 +27,23 @@ pub(super) fn metadata(db: &Connection, record: i64) -> rusqlite::Result<Option<
 
 pub(super) fn join_sets(db: &Connection, record: i64, at: Datestamp, sets: &[String]) -> rusqlite::Result<()> {
     for set in with_ancestors(sets) {
-        db.prepare_cached(include_str!("shelve/know_set.sql"))?.execute([set])?;
-        db.prepare_cached(include_str!("shelve/join_set.sql"))?.execute(params![set, columns(at).0, record])?;
+        let set = known_set(db, set)?;
+        db.prepare_cached(include_str!("shelve/join_set.sql"))?.execute([set, columns(at).0, record])?;
     }
     Ok(())
 }
 
-pub(super) fn leave_sets(db: &Connection, record: i64, at: Datestamp, sets: &[String]) -> rusqlite::Result<()> {
+fn known_set(db: &Connection, spec: &str) -> rusqlite::Result<i64> {
+    let known = db.prepare_cached(include_str!("shelve/set.sql"))?.query_row([spec], |row| row.get(0)).optional()?;
+    known.map_or_else(|| db.prepare_cached(include_str!("shelve/add_set.sql"))?.insert([spec]), Ok)
+}
+
+/// Takes a record out of its sets; out of all that there are, where it is not known which they were.
+pub(super) fn leave_sets(db: &Connection, record: i64, at: Datestamp, sets: Option<&[String]>) -> rusqlite::Result<()> {
+    let Some(sets) = sets else {
+        db.execute(include_str!("shelve/leave_every_set.sql"), [record])?;
+        return Ok(());
+    };
     for set in with_ancestors(sets) {
         db.prepare_cached(include_str!("shelve/leave_set.sql"))?.execute(params![set, columns(at).0, record])?;
     }

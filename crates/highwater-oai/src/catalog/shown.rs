@@ -54,7 +54,8 @@ pub(super) fn page(
     Ok((works, damaged, ids.last().copied()))
 }
 
-fn work(db: &Connection, id: i64) -> rusqlite::Result<Work> {
+/// What is stored of a work.
+pub(super) fn work(db: &Connection, id: i64) -> rusqlite::Result<Work> {
     let mut work = db.prepare_cached(include_str!("shown/work.sql"))?.query_row([id], |row| {
         Ok(Work {
             title: row.get(0)?,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 
+use highwater_engine::clock::{Clock as _, SystemClock};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::rig::{HIGHWATER, Rig};
@@ -109,7 +110,7 @@ fn an_older_backfill_is_drained_to_its_end_without_a_record_asked_for_twice() {
 fn r02_its_retry_after_file_is_honoured_and_kept_for_the_program_that_still_reads_it() {
     let (rig, _provider) = old_one();
     rig.ok(&["import", "backfill-state", "old.json"]);
-    let until: Timestamp = Timestamp::now() + SignedDuration::from_hours(2);
+    let until: Timestamp = SystemClock::new().now() + SignedDuration::from_hours(2);
     rig.write("retry-after", &format!("{until}\n"));
     let banned = rig.run(&["--json", "run", "missing"]);
     assert_eq!((banned.code, banned.json()["reason"].as_str()), (3, Some("banned_until")), "{banned:?}");

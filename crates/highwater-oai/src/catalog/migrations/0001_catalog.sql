@@ -21,6 +21,7 @@ CREATE INDEX record_by_number ON record (number) WHERE number IS NOT NULL;
 CREATE INDEX record_live ON record (oai_id) WHERE state = 'live';
 -- What is served: a record in review may be anything but XML.
 CREATE INDEX record_served ON record (datestamp) WHERE state <> 'review';
+CREATE INDEX record_in_review ON record (id) WHERE state = 'review';
 
 -- Apart from the record, so that lists of headers do not read it.
 CREATE TABLE metadata (

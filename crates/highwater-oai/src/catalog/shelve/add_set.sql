@@ -1,0 +1,1 @@
+INSERT INTO oai_set (spec) VALUES (?1)

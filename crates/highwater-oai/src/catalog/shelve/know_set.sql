@@ -1,1 +1,0 @@
-INSERT INTO oai_set (spec) VALUES (?1) ON CONFLICT (spec) DO NOTHING

@@ -1,0 +1,1 @@
+SELECT id FROM oai_set WHERE spec = ?1
