@@ -1,4 +1,4 @@
-# make demo   drains one real backlog, with everything that goes wrong on the way
+# make demo   drains one backlog of each kind, with everything that goes wrong on the way
 # make test   installs what the tests need where it is missing, then runs every test
 # make check  what CI runs: test, rustfmt, clippy, generated files
 # make bench  the hot paths against their physical limit, as ratios in one run
@@ -13,6 +13,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 demo:
 	$(CARGO) build --locked --quiet -p highwater
 	@examples/demo/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)"
+	@examples/oai/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)/oai"
 
 demo-clean:
 	rm -rf "$(DEMO)"
