@@ -31,8 +31,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use highwater_db::sqlite::rusqlite::{self, Connection};
-use highwater_db::sqlite::{ApplicationId, Backups, Database, Error, Migration, Reader, Writer, migrate, pending};
-use jiff::Timestamp;
+use highwater_db::sqlite::{
+    ApplicationId, Backups, Database, Error, Migration, Reader, Writer, backup, migrate, pending,
+};
+use jiff::{SignedDuration, Timestamp};
 
 pub use self::check::CheckLine;
 pub use self::dublin_core::read;
@@ -51,6 +53,8 @@ const APPLICATION_ID: ApplicationId = ApplicationId(*b"HWCT");
 /// The schema, step by step. A released step never changes.
 const MIGRATIONS: &[Migration] =
     &[Migration { number: 1, name: "catalog", sql: include_str!("catalog/migrations/0001_catalog.sql") }];
+/// How often a backup is taken.
+const BACKUP_EVERY_HOURS: i64 = 24;
 /// What the directory of backups is called, after the file.
 const BACKUPS_SUFFIX: &str = ".backups";
 /// Records, works or ids that a page has at most, whatever is asked for; at least it is one.
@@ -216,6 +220,29 @@ impl Catalog {
     pub async fn search(&self, query: &str, limit: usize, offset: u64) -> Result<SearchPage, CatalogError> {
         let query = query.to_owned();
         self.read("search", move |db| search::search(db, &query, limit.clamp(1, PAGE_MAX), offset)).await
+    }
+
+    /// Takes a backup beside the file when the last one is a day old, and keeps so many. Returns it, if one was taken; none is
+    /// while another process takes one.
+    ///
+    /// # Errors
+    /// What kept the catalogue from being read or the backup from being written.
+    pub async fn backup_if_due(&self, now: Timestamp, keep: usize) -> Result<Option<PathBuf>, CatalogError> {
+        const DOING: &str = "be backed up";
+        let database = self.inner.database.clone();
+        let taken = tokio::task::spawn_blocking(move || {
+            let backups = Backups::new(&database, backups_beside(database.path())).keep(keep);
+            if !backup::due(backups.last_taken_at(now)?, now, SignedDuration::from_hours(BACKUP_EVERY_HOURS)) {
+                return Ok(None);
+            }
+            match backups.take(now) {
+                Ok(taken) => Ok(Some(taken.path)),
+                Err(Error::Busy { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        let taken = taken.await.map_err(|source| CatalogError::Thread { doing: DOING, source })?;
+        taken.map_err(|source| CatalogError::Database { doing: DOING, source })
     }
 
     /// Works after a place that [`ExportPage::next`] told, in the order in which they came.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
+use highwater_oai::catalog::Access as CatalogAccess;
 use highwater_store::SqliteLedger;
 
 use crate::output::Output;
 use crate::site::Site;
+use crate::wiring;
 
 /// Rows forgotten in one transaction.
 const PRUNE_ROWS: usize = 1000;
@@ -25,6 +27,22 @@ pub(crate) async fn upkeep(site: &Site, ledger: &Arc<SqliteLedger>, output: Outp
         Ok(Some(path)) => tracing::info!(path = %path.display(), "the ledger was backed up"),
         Ok(None) => {}
         Err(error) => output.note(format!("warning: the ledger's backup failed: {}", Diagnosis::from(error).message)),
+    }
+    if let Some(config) = &site.config {
+        for path in wiring::oai::catalogs(config).iter().filter(|path| path.exists()) {
+            let keep = config.top.backups_keep.as_usize();
+            let taken = match wiring::oai::open_catalog(path, now, CatalogAccess::ReadOnly) {
+                Ok(catalog) => catalog.backup_if_due(now, keep).await.map_err(Diagnosis::from),
+                Err(error) => Err(error),
+            };
+            match taken {
+                Ok(Some(path)) => tracing::info!(path = %path.display(), "the catalogue was backed up"),
+                Ok(None) => {}
+                Err(error) => {
+                    output.note(format!("warning: the backup of {} failed: {}", path.display(), error.message));
+                }
+            }
+        }
     }
     let hours =
         jiff::SignedDuration::from_hours(HOURS_A_DAY * i64::try_from(keep_days).unwrap_or(i64::MAX / HOURS_A_DAY));

@@ -3,6 +3,7 @@
 //! exit 2 when a line needs a fix. Works as root, as any user, with a configuration that does not read and with a damaged
 //! ledger: then it says so and checks the rest.
 
+mod catalog;
 mod host;
 mod jobs;
 mod ledger;
@@ -44,6 +45,7 @@ pub(crate) fn doctor(global: &Global) -> Done {
     in_runtime(async move {
         if is_owner {
             ledger::check(&site, &mut report).await;
+            catalog::check(&site, &mut report).await;
         }
         host::check(&site, &state, &mut report).await;
         answer(report, output)

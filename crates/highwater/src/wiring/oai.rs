@@ -1,5 +1,6 @@
 //! OAI-PMH jobs: where they work. Owns the names of their files in the state directory.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use highwater_oai::settings::{BackfillSettings, HarvestSettings, OwnSystemSettin
 use highwater_oai::target::{OwnSystem, Target};
 
 use super::Wiring;
-use crate::config::{Config, JobConfig};
+use crate::config::{Config, JobConfig, KindSettings};
 
 /// The catalogue in a state directory.
 pub(crate) const CATALOG_FILE: &str = "catalog.db";
@@ -25,6 +26,12 @@ pub(crate) struct Wanted<'s> {
     repository: &'s RepositorySettings,
     catalog: Option<&'s FilePath>,
     target: Option<&'s OwnSystemSettings>,
+}
+
+impl Wanted<'_> {
+    fn catalog_path(&self, config: &Config) -> PathBuf {
+        self.catalog.map_or_else(|| config.state_dir().join(CATALOG_FILE), |path| path.to_path_buf())
+    }
 }
 
 impl<'s> From<&'s HarvestSettings> for Wanted<'s> {
@@ -51,6 +58,19 @@ pub(crate) fn reports(config: &Config, job: &JobConfig) -> PathBuf {
     config.state_dir().join(OAI_DIRECTORY).join(job.name.as_str())
 }
 
+/// The catalogues that jobs load into, each once.
+pub(crate) fn catalogs(config: &Config) -> BTreeSet<PathBuf> {
+    let of_job = |job: &JobConfig| {
+        let wanted = match &job.kind {
+            KindSettings::Exec(_) => return None,
+            KindSettings::OaiHarvest(settings) => Wanted::from(settings),
+            KindSettings::OaiBackfill(settings) => Wanted::from(settings),
+        };
+        wanted.target.is_none().then(|| wanted.catalog_path(config))
+    };
+    config.jobs.values().filter_map(of_job).collect()
+}
+
 /// Where a job works.
 ///
 /// # Errors
@@ -62,7 +82,7 @@ pub(super) fn place(
     wanted: Wanted<'_>,
     output: ChildOutput,
 ) -> Result<Place, Diagnosis> {
-    let Wanted { repository, catalog, target } = wanted;
+    let Wanted { repository, target, .. } = wanted;
     let resource = job.settings.resources.first().expect("invariant: every job has a resource").clone();
     let client = Client::new(Endpoint {
         base_url: repository.base_url.expose().clone(),
@@ -73,10 +93,7 @@ pub(super) fn place(
     });
     let target = match target {
         Some(own) => Target::Own(Box::new(OwnSystem::new(own, &config.directory, wiring.ledger_id(), output)?)),
-        None => {
-            let path = catalog.map_or_else(|| config.state_dir().join(CATALOG_FILE), |path| path.to_path_buf());
-            Target::catalog(path)
-        }
+        None => Target::catalog(wanted.catalog_path(config)),
     };
     Ok(Place { client, target, spool: spool(config, job), reports: reports(config, job) })
 }
