@@ -331,7 +331,7 @@ impl<J: Job> Drain<J> {
                 Finished::Judged(outcome) => self.recorder.outcome(position, outcome).await,
                 Finished::Stopped => {}
                 Finished::Ready { ready, _weight } => {
-                    if self.stopper.stopped().is_none_or(lets_finish)
+                    if self.stopper.stopped().is_none_or(|stop| self.lets_finish(stop))
                         && let Err(stop) = self.commit_one(position, &item, ready, cx).await
                     {
                         self.stopper.stop(stop);
@@ -340,6 +340,22 @@ impl<J: Job> Drain<J> {
             }
             shared.head.send_replace(number + 1);
         }
+    }
+
+    /// Stops after which no item begins, and what is in hand is still finished.
+    fn lets_finish(&self, stop: &Stop) -> bool {
+        if self.cx.contacts.winding_down() == Some(stop) {
+            return true;
+        }
+        let Stop::Checkpoint { reason, .. } = stop else { return false };
+        matches!(
+            reason,
+            Reason::BudgetItems
+                | Reason::BudgetContacts
+                | Reason::BudgetBytes
+                | Reason::BudgetTime
+                | Reason::BannedUntil
+        )
     }
 
     /// A second signal: preparations are dropped, what is done is recorded.
@@ -391,20 +407,6 @@ impl<J: Job> Drain<J> {
         self.recorder.outcome(position, outcome).await;
         Ok(())
     }
-}
-
-/// Stops after which no item begins, and what is in hand is still finished.
-fn lets_finish(stop: &Stop) -> bool {
-    let Stop::Checkpoint { reason, .. } = stop else { return false };
-    matches!(
-        reason,
-        Reason::BudgetItems
-            | Reason::BudgetContacts
-            | Reason::BudgetBytes
-            | Reason::BudgetTime
-            | Reason::BannedUntil
-            | Reason::Network
-    )
 }
 
 impl<J: Job> Shared<J> {
