@@ -232,9 +232,9 @@ impl Contacts {
             }
             if ban.who.0 == BAN_FILE {
                 self.ledger.extend_ban(&name, ban.until, &Word { at: now, who: ban.who, why: ban.why }).await?;
-            } else {
-                file.extend(ban.until, rules.max, &self.clock).await?;
             }
+            // Also one that the ledger learned of the file: another program may have written a sooner end since.
+            file.extend(ban.until, rules.max, &self.clock).await?;
         }
         Ok(())
     }
