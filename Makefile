@@ -4,7 +4,7 @@
 # make bench  the hot paths against their physical limit, as ratios in one run
 
 CARGO ?= cargo
-DEMO ?= $(CURDIR)/target/demo
+DEMO ?= $(TARGET)/demo
 NOT_RUN = $(TARGET)/not-run.txt
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 

@@ -10,8 +10,20 @@ demo=$3
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 [ -t 1 ] || say() { printf '\n%s\n' "$*"; }
+# A word as it can be pasted into a shell.
+quoted() {
+    case $1 in
+        '' | *[!A-Za-z0-9_./:=,@%+-]*) printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")" ;;
+        *) printf '%s' "$1" ;;
+    esac
+}
 run() {
-    printf '$ highwater %s\n' "$*"
+    printf '$ highwater'
+    for word in "$@"; do
+        printf ' '
+        quoted "$word"
+    done
+    printf '\n'
     code=0
     "$highwater" "$@" || code=$?
     printf '(exit %s)\n' "$code"
@@ -20,8 +32,24 @@ expect() {
     [ "$code" = "$1" ] || { echo "demo: expected exit $1, got $code" >&2; exit 1; }
 }
 
-mkdir -p "$demo/reports" "$demo/answers"
+mkdir -p "$demo"
 cd "$demo"
+demo=$PWD
+state() { "$highwater" --json status inspect 2>/dev/null; }
+
+if grep -qs "^# The demo's configuration" highwater.toml && ! state | grep -q '"state":"drained"'; then
+    say "An earlier demo was interrupted: this one starts over."
+    # The pass that it had started may still work; it ends by itself, for its question if for nothing else.
+    tries=0
+    while state | grep -q '"running":{'; do
+        [ $tries -lt 120 ] || { echo "demo: a pass of the earlier demo still runs; look with: $highwater status inspect" >&2; exit 1; }
+        sleep 0.5
+        tries=$((tries + 1))
+    done
+    rm -rf .highwater-state reports answers files.txt files.tmp all.tmp
+fi
+
+mkdir -p reports answers
 cp "$here/highwater.toml" "$here/inspect.sh" .
 chmod +x inspect.sh
 
@@ -36,7 +64,7 @@ if [ ! -e files.txt ]; then
     rm all.tmp
 fi
 
-if "$highwater" --json status inspect | grep -q '"state":"drained"'; then
+if state | grep -q '"state":"drained"'; then
     say "The backlog is drained already, so a pass starts nothing:"
     run run inspect
     expect 0
@@ -91,8 +119,8 @@ Where it lies   $demo
                   files.txt                   the worklist
                   reports/                    what the commands wrote
                   .highwater-state/ledger.db  what highwater remembers
-What to try     cd $demo
-                export REPOSITORY=$REPOSITORY PATH=$(dirname "$highwater"):\$PATH
+What to try     cd $(quoted "$demo")
+                export REPOSITORY=$(quoted "$REPOSITORY") PATH=$(quoted "$(dirname "$highwater")"):\$PATH
                 highwater run inspect                       nothing starts: exit 0
                 highwater items inspect --csv               every outcome
                 highwater retry inspect --outcome review    then run it again

@@ -18,6 +18,24 @@ pub struct Budget {
     pub time: Option<Duration>,
 }
 
+/// A contact that is set aside for one who waits; who gives up waiting gives it back.
+#[derive(Debug)]
+#[must_use]
+pub struct ContactAside<'m>(&'m Meter);
+
+impl ContactAside<'_> {
+    /// The contact is made, and spent.
+    pub fn made(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for ContactAside<'_> {
+    fn drop(&mut self) {
+        self.0.contacts.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What a pass has spent.
 #[derive(Debug, Default)]
 pub struct Meter {
@@ -46,12 +64,13 @@ impl Meter {
         Self::spend(&self.items, budget.items, Reason::BudgetItems)
     }
 
-    /// Spends a contact.
+    /// Sets a contact aside, which is spent once it is [made](ContactAside::made).
     ///
     /// # Errors
     /// The reason to end with when contacts are spent.
-    pub fn contact(&self, budget: &Budget) -> Result<(), Reason> {
-        Self::spend(&self.contacts, budget.contacts, Reason::BudgetContacts)
+    pub fn contact(&self, budget: &Budget) -> Result<ContactAside<'_>, Reason> {
+        Self::spend(&self.contacts, budget.contacts, Reason::BudgetContacts)?;
+        Ok(ContactAside(self))
     }
 
     /// Counts bytes that were moved.
@@ -67,5 +86,22 @@ impl Meter {
             contacts: self.contacts.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contact_that_is_not_made_is_given_back() {
+        let budget = Budget { contacts: Some(1), ..Budget::default() };
+        let meter = Meter::default();
+        let aside = meter.contact(&budget);
+        assert_eq!(meter.contact(&budget).err(), Some(Reason::BudgetContacts), "it is taken while someone waits");
+        drop(aside);
+        assert_eq!(meter.spent().contacts, 0);
+        meter.contact(&budget).map(ContactAside::made).ok();
+        assert_eq!((meter.spent().contacts, meter.contact(&budget).err()), (1, Some(Reason::BudgetContacts)));
     }
 }

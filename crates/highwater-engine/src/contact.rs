@@ -2,10 +2,11 @@
 //! budget and pace are consulted (R2), and the HTTP client that carries permits.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::redirect::Policy;
 use tokio::sync::watch;
@@ -19,6 +20,7 @@ use crate::ledger::{Control, Ledger, Who, Word};
 use crate::name::{JobName, ResourceName};
 use crate::pace::{Pace, Pacer};
 use crate::report::Reason;
+use crate::stopper::Stopper;
 
 /// Longest wait for a connection, in seconds.
 pub const CONNECT_TIMEOUT_SECS: u64 = 30;
@@ -30,6 +32,9 @@ const REDIRECTS_MAX: usize = 5;
 
 /// How old an answer may be that is obeyed between items, in milliseconds: items faster than this share one.
 pub(crate) const CONTROL_AGE_MS: u64 = 1;
+
+/// How often one who waits for a turn looks whether the pass is to end, in milliseconds.
+pub(crate) const CONTROL_EVERY_MS: u64 = 250;
 
 /// Who says a ban that stands in a ban file only.
 const BAN_FILE: &str = "ban-file";
@@ -131,8 +136,11 @@ pub struct Contacts {
     names: Vec<ResourceName>,
     budget: Budget,
     meter: Meter,
-    waited_out: AtomicBool,
-    winding_down: OnceLock<Stop>,
+    /// By [`crate::clock::Clock::elapsed`].
+    deadline: Option<Duration>,
+    stopper: Stopper,
+    /// When the ban ends that the pass waits out, once.
+    waited_out: OnceLock<Timestamp>,
     /// The last answer, and when it was asked for.
     lately: Mutex<Option<(Duration, Control)>>,
     http: OnceLock<reqwest::Client>,
@@ -149,6 +157,7 @@ impl Contacts {
         budget: Budget,
     ) -> Self {
         let names = manners.keys().cloned().collect();
+        let deadline = budget.time.map(|time| clock.elapsed() + time);
         Self {
             job,
             who,
@@ -159,8 +168,9 @@ impl Contacts {
             names,
             budget,
             meter: Meter::default(),
-            waited_out: AtomicBool::new(false),
-            winding_down: OnceLock::new(),
+            deadline,
+            stopper: Stopper::default(),
+            waited_out: OnceLock::new(),
             lately: Mutex::new(None),
             http: OnceLock::new(),
         }
@@ -180,6 +190,16 @@ impl Contacts {
 
     pub(crate) fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// When the pass's time is spent, by [`crate::clock::Clock::elapsed`].
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
+    /// Why the pass stops.
+    pub(crate) fn stopper(&self) -> &Stopper {
+        &self.stopper
     }
 
     pub(crate) async fn control(&self) -> Result<Control, Stop> {
@@ -217,9 +237,9 @@ impl Contacts {
             }
             if ban.who.0 == BAN_FILE {
                 self.ledger.extend_ban(&name, ban.until, &Word { at: now, who: ban.who, why: ban.why }).await?;
-            } else {
-                file.extend(ban.until, rules.max, &self.clock).await?;
             }
+            // Also one that the ledger learned of the file: another program may have written a sooner end since.
+            file.extend(ban.until, rules.max, &self.clock).await?;
         }
         Ok(())
     }
@@ -239,7 +259,7 @@ impl Contacts {
         Ok(control)
     }
 
-    /// What a pass must obey before each item and each contact: the signal, a halt, a pause, a ban.
+    /// What a pass must obey before each item and each contact: the signal, a halt, a pause, a ban but the one it waits out.
     pub(crate) fn obey(&self, control: &Control) -> Result<(), Stop> {
         if self.stop.urgency() > Urgency::None {
             return Err(Stop::checkpoint(Reason::Stopped, "stopped by a signal"));
@@ -251,8 +271,10 @@ impl Contacts {
             return Err(Stop::checkpoint(Reason::Paused, "paused"));
         }
         match self.standing_ban(control) {
-            Some((resource, ban)) => Err(Stop::Ban { resource: resource.clone(), until: ban.until }),
-            None => Ok(()),
+            Some((resource, ban)) if self.waited_out.get().is_none_or(|waited_out| ban.until > *waited_out) => {
+                Err(Stop::Ban { resource: resource.clone(), until: ban.until })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -264,25 +286,58 @@ impl Contacts {
     /// Waits for the resource's turn and gives leave for one contact.
     ///
     /// # Errors
-    /// [`Stop`] when a signal, a halt, a pause, a ban or the budget forbids it, before or after the wait.
+    /// [`Stop`] when a signal, a halt, a pause, a ban, the budget or another stop of the pass forbids it, before or during the
+    /// wait.
     pub async fn permit(&self, resource: &ResourceName) -> Result<Permit, Stop> {
-        self.obey(&self.control().await?)?;
-        self.meter.contact(&self.budget).map_err(|reason| Stop::checkpoint(reason, "the pass's contacts are spent"))?;
-        if let Some(manners) = self.manners.get(resource) {
-            let wait = manners.pacer.turn(manners.pace, &*self.clock).await;
-            if !wait.is_zero() {
-                self.sleep(wait).await?;
-                self.obey(&self.control().await?)?;
+        let mut control = self.control().await?;
+        self.obey(&control)?;
+        let spent = |reason| Stop::checkpoint(reason, "the pass's contacts are spent");
+        let contact = self.meter.contact(&self.budget).map_err(spent)?;
+        self.in_time()?;
+        let paced = self.manners.get(resource).filter(|manners| !manners.pace.delay.is_zero());
+        let mut turn = paced;
+        loop {
+            if let Some((_, ban)) = self.standing_ban(&control) {
+                // The one that the pass waits out; after it, the turn is another.
+                self.unless_stopped(self.clock.sleep(since(ban.until, self.clock.now()))).await?;
+                turn = paced;
+            } else if let Some(Manners { pacer, pace, .. }) = turn.take() {
+                self.unless_stopped(pacer.turn(*pace, &*self.clock)).await?;
+            } else {
+                break;
             }
+            control = self.control().await?;
+            self.obey(&control)?;
         }
+        self.in_time()?;
+        contact.made();
         Ok(Permit { resource: resource.clone() })
     }
 
-    /// Sleeps, unless a signal comes first.
-    async fn sleep(&self, span: Duration) -> Result<(), Stop> {
-        tokio::select! {
-            () = self.clock.sleep(span) => Ok(()),
-            () = self.stop.raised(Urgency::Soon) => Err(Stop::checkpoint(Reason::Stopped, "stopped by a signal")),
+    fn in_time(&self) -> Result<(), Stop> {
+        match self.deadline {
+            Some(deadline) if self.clock.elapsed() >= deadline => {
+                Err(Stop::checkpoint(Reason::BudgetTime, "the pass's time is spent"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits to the end, unless the pass is to stop first: by a signal, a person's word, a ban, its deadline, or because an
+    /// item that is not this one broke it off.
+    async fn unless_stopped(&self, wait: impl Future<Output = ()>) -> Result<(), Stop> {
+        let mut wait = pin!(wait);
+        loop {
+            let left = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_sub(self.clock.elapsed()));
+            tokio::select! {
+                biased;
+                () = self.stop.raised(Urgency::Soon) => {}
+                stop = self.stopper.broken_off() => return Err(stop),
+                () = &mut wait => return Ok(()),
+                () = self.clock.sleep(left.min(Duration::from_millis(CONTROL_EVERY_MS))) => {}
+            }
+            self.obey(&self.control_lately().await?)?;
+            self.in_time()?;
         }
     }
 
@@ -322,32 +377,20 @@ impl Contacts {
             let stands = self.ban(resource, fallback, &response).await?;
             let rules = self.manners.get(resource).map(|m| m.ban).unwrap_or_default();
             let left = since(stands.until, self.clock.now());
-            if left > rules.wait_out_max || self.waited_out.swap(true, Ordering::SeqCst) {
+            if left > rules.wait_out_max || self.waited_out.set(stands.until).is_err() {
                 return Err(Stop::Ban { resource: permit.resource, until: stands.until });
             }
-            permit = self.wait_out(permit, left).await?;
+            tracing::info!(%resource, wait_secs = left.as_secs(), "waiting the ban out, once");
+            let why = "the far side asked for less: a ban was waited out once";
+            self.wind_down(Stop::checkpoint(Reason::BannedUntil, why));
+            permit = self.permit(resource).await?;
         }
-    }
-
-    async fn wait_out(&self, permit: Permit, left: Duration) -> Result<Permit, Stop> {
-        tracing::info!(resource = %permit.resource, wait_secs = left.as_secs(), "waiting the ban out, once");
-        self.wind_down(Stop::checkpoint(Reason::BannedUntil, "the far side asked for less: a ban was waited out once"));
-        self.sleep(left).await?;
-        self.obey(&self.control().await?)?;
-        self.meter.contact(&self.budget).map_err(|reason| Stop::checkpoint(reason, "the pass's contacts are spent"))?;
-        Ok(permit)
     }
 
     /// Lets the items in hand come to their ends, and no other begin: the far side asked for less, or does not answer. Of several
     /// reasons the first counts.
     pub fn wind_down(&self, stop: Stop) {
-        // A later reason changes nothing.
-        let _ = self.winding_down.set(stop);
-    }
-
-    /// Why the pass is winding down, if it is.
-    pub(crate) fn winding_down(&self) -> Option<&Stop> {
-        self.winding_down.get()
+        self.stopper.wind_down(stop);
     }
 
     pub(crate) async fn watermark(&self, name: &str) -> Result<Option<jiff::Timestamp>, Stop> {

@@ -27,5 +27,6 @@ pub mod recorder;
 pub mod report;
 pub mod settings;
 pub mod spec;
+mod stopper;
 mod turnstile;
 pub mod worklist;

@@ -1,5 +1,5 @@
-//! The pace: delay and jitter between contacts. Owns the waiting line of a resource; that waiting ends early for a signal is
-//! the contact's business.
+//! The pace: delay and jitter between contacts. Owns the waiting line of a resource; when waiting ends early is the contact's
+//! business.
 
 use std::time::Duration;
 
@@ -24,13 +24,40 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// Takes the next turn and returns how long to wait for it. Turns are given in the order they are asked for.
-    pub async fn turn(&self, pace: Pace, clock: &dyn Clock) -> Duration {
+    /// Waits for a turn and takes it. Turns come in the order they are asked for; one that is no longer waited for is left to
+    /// the next in line.
+    pub async fn turn(&self, pace: Pace, clock: &dyn Clock) {
+        // Whoever is first in line waits with the lock held: the line is the lock's.
         let mut next = self.next.lock().await;
         let now = clock.elapsed();
         let at = now.max(*next);
+        if at > now {
+            clock.sleep(at - now).await;
+        }
         let swing = 1.0 + pace.jitter * (fastrand::f64() * 2.0 - 1.0);
         *next = at + pace.delay.mul_f64(swing.clamp(0.0, 2.0));
-        at - now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[tokio::test]
+    async fn a_turn_that_is_no_longer_waited_for_is_left_to_the_next_in_line() {
+        let (pacer, clock) = (Pacer::default(), SystemClock::new());
+        let hour = Pace { delay: Duration::from_secs(3600), jitter: 0.0 };
+        pacer.turn(hour, &clock).await;
+        let next = *pacer.next.lock().await;
+        for _ in 0..4 {
+            let gives_up = tokio::task::yield_now();
+            tokio::select! {
+                biased;
+                () = pacer.turn(hour, &clock) => panic!("an hour early"),
+                () = gives_up => {}
+            }
+        }
+        assert_eq!(*pacer.next.lock().await, next, "nobody took it");
     }
 }

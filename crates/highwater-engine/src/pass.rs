@@ -21,7 +21,7 @@ use crate::lock::LockWatch;
 use crate::marker;
 use crate::name::{PassId, ResourceName};
 use crate::pin;
-use crate::pipeline::{Drain, Stages, Stopper, Width};
+use crate::pipeline::{Drain, Stages, Width};
 use crate::recorder::{self, Failing, Recording};
 use crate::report::{ExitCode, PassCounts, PassReport, Reason, Spent, StageTimes};
 use crate::spec::JobSpec;
@@ -225,7 +225,7 @@ impl<'e> Pass<'e> {
             job: self.spec.name.clone(),
             pass,
             clock: Arc::clone(&self.engine.clock),
-            deadline: self.spec.budget.time.map(|time| self.begun + time),
+            deadline: self.contacts.deadline(),
             contacts: Arc::clone(&self.contacts),
             tried: false,
         }
@@ -324,7 +324,7 @@ impl<'e> Pass<'e> {
         cx: &mut CommitCx,
     ) -> (Option<Stop>, Failing) {
         let (tally, figures) = watch::channel(worklist.tally);
-        let stopper = Stopper::default();
+        let stopper = self.contacts.stopper().clone();
         let stages = Arc::new(Stages::default());
         let foresight = Arc::new(Foresight::new(self.spec.breaker, figures.clone()));
         let (recorder, recording) = recorder::start(Recording {
@@ -378,7 +378,7 @@ impl<'e> Pass<'e> {
         self.times.prepare_us = stages.prepare_us.load(Ordering::Relaxed);
         self.times.commit_us = stages.commit_us.load(Ordering::Relaxed);
         self.tally = Some(*figures.borrow());
-        (stopper.stopped().cloned(), failing)
+        (stopper.stopped(), failing)
     }
 
     /// drained → seal │ else checkpoint or halt.

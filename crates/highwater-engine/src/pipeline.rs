@@ -2,8 +2,8 @@
 //! hand and how a stop winds it down; the pass around it is [`crate::pass`]'s.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -19,6 +19,7 @@ use crate::name::{PassId, WorklistId};
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::recorder::Recorder;
 use crate::report::Reason;
+use crate::stopper::Stopper;
 
 /// Items read from the ledger at a time.
 pub(crate) const FEED_ITEMS: usize = 256;
@@ -26,31 +27,6 @@ pub(crate) const FEED_ITEMS: usize = 256;
 pub(crate) const UNORDERED_AHEAD_ITEMS: usize = 4096;
 /// Unit in which prepared bytes are counted against `prefetch-bytes`.
 const WEIGHT_UNIT_BYTES: u64 = 4096;
-
-/// Remembers the first reason to stop; the pass winds down once there is one.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Stopper(Arc<(OnceLock<Stop>, tokio::sync::Notify)>);
-
-impl Stopper {
-    pub(crate) fn stop(&self, stop: Stop) {
-        if self.0.0.set(stop).is_ok() {
-            self.0.1.notify_waiters();
-        }
-    }
-
-    pub(crate) fn stopped(&self) -> Option<&Stop> {
-        self.0.0.get()
-    }
-
-    async fn wait(&self) {
-        let notified = self.0.1.notified();
-        tokio::pin!(notified);
-        notified.as_mut().enable();
-        if self.stopped().is_none() {
-            notified.await;
-        }
-    }
-}
 
 /// How much is in hand at once.
 #[derive(Debug, Clone, Copy)]
@@ -175,7 +151,7 @@ impl<J: Job> Drain<J> {
             };
             let permits = tokio::select! {
                 biased;
-                () = self.stopper.wait() => None,
+                () = self.stopper.winds_down() => None,
                 // A pass that waits for a slow item is still told to end.
                 () = self.cx.stop().raised(Urgency::Soon) => {
                     self.stopper.stop(Stop::checkpoint(Reason::Stopped, "stopped by a signal"));
@@ -212,7 +188,7 @@ impl<J: Job> Drain<J> {
     async fn look_again(&self, window: &Semaphore, ahead: usize, feed: &mut Feed<'_, J>) -> Result<bool, Stop> {
         let all = u32::try_from(ahead).unwrap_or(u32::MAX);
         tokio::select! {
-            () = self.stopper.wait() => return Ok(false),
+            () = self.stopper.winds_down() => return Ok(false),
             _ = window.acquire_many(all) => {}
         }
         if !self.recorder.flushed().await {
@@ -292,9 +268,6 @@ impl<J: Job> Drain<J> {
         if self.deadline.is_some_and(|deadline| self.cx.clock.elapsed() >= deadline) {
             return Err(Stop::checkpoint(Reason::BudgetTime, "the pass's time is spent"));
         }
-        if let Some(stop) = self.cx.contacts.winding_down() {
-            return Err(stop.clone());
-        }
         self.locks_held()?;
         self.cx.contacts.meter().item(self.cx.contacts.budget()).map_err(|reason| {
             Stop::checkpoint(
@@ -331,7 +304,7 @@ impl<J: Job> Drain<J> {
                 Finished::Judged(outcome) => self.recorder.outcome(position, outcome).await,
                 Finished::Stopped => {}
                 Finished::Ready { ready, _weight } => {
-                    if self.stopper.stopped().is_none_or(|stop| self.lets_finish(stop))
+                    if !self.stopper.breaks_off()
                         && let Err(stop) = self.commit_one(position, &item, ready, cx).await
                     {
                         self.stopper.stop(stop);
@@ -340,22 +313,6 @@ impl<J: Job> Drain<J> {
             }
             shared.head.send_replace(number + 1);
         }
-    }
-
-    /// Stops after which no item begins, and what is in hand is still finished.
-    fn lets_finish(&self, stop: &Stop) -> bool {
-        if self.cx.contacts.winding_down() == Some(stop) {
-            return true;
-        }
-        let Stop::Checkpoint { reason, .. } = stop else { return false };
-        matches!(
-            reason,
-            Reason::BudgetItems
-                | Reason::BudgetContacts
-                | Reason::BudgetBytes
-                | Reason::BudgetTime
-                | Reason::BannedUntil
-        )
     }
 
     /// A second signal: preparations are dropped, what is done is recorded.
@@ -383,7 +340,7 @@ impl<J: Job> Drain<J> {
         tokio::select! {
             biased;
             () = self.foresight.clear() => {}
-            () = self.stopper.wait() => return Ok(()),
+            () = self.stopper.winds_down() => return Ok(()),
         }
         self.cx.contacts.obey(&self.cx.contacts.control_lately().await?)?;
         self.locks_held()?;

@@ -13,8 +13,8 @@ use crate::job::Stop;
 use crate::ledger::{Entry, Fence, GROUP_ENTRIES_MAX, Halt, Intent, Ledger, Recorded, Who, Word};
 use crate::name::{JobName, WorklistId};
 use crate::outcome::{Outcome, OutcomeKind};
-use crate::pipeline::Stopper;
 use crate::report::PassCounts;
+use crate::stopper::Stopper;
 use crate::worklist::Tally;
 
 /// How long a known outcome that waits for its turn may stay unwritten, in milliseconds: a kill repeats it.

@@ -68,21 +68,12 @@ impl Launcher {
         }
     }
 
-    /// Leave to contact each of the job's resources; a turn that comes after the pass's time is not waited for.
+    /// Leave to contact each of the job's resources.
     pub(super) async fn permit(&self, cx: &ReadCx) -> Result<(), Stop> {
-        let all = async {
-            for resource in &self.resources {
-                cx.contacts.permit(resource).await?;
-            }
-            Ok(())
-        };
-        let Some(deadline) = cx.deadline else { return all.await };
-        let left = || deadline.saturating_sub(cx.clock.elapsed());
-        tokio::select! {
-            biased;
-            permitted = all => permitted.and_then(|()| if left().is_zero() { Err(pass_over()) } else { Ok(()) }),
-            () = cx.clock.sleep(left()) => Err(pass_over()),
+        for resource in &self.resources {
+            cx.contacts.permit(resource).await?;
         }
+        Ok(())
     }
 
     pub(super) async fn run(

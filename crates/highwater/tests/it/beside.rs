@@ -6,9 +6,10 @@ mod notices;
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use futures::Stream;
-use highwater_engine::clock::SystemClock;
+use highwater_engine::clock::{Clock, SystemClock, later};
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
 use highwater_engine::ledger::{ItemFilter, Ledger, Who, Word};
 use highwater_engine::outcome::Outcome;
@@ -17,7 +18,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::riders::Ride;
-use crate::rig::{Ended, Rig, UNTIL_GO, end, signal, spin_until, wait_until};
+use crate::rig::{Doomed, Ended, Rig, UNTIL_GO, end, signal, spin_until, wait_until};
 use highwater_testkit::named::{Named, names};
 
 /// An item that takes a while, until there is no need to any more.
@@ -130,6 +131,65 @@ fn r02_a_ban_is_obeyed_within_one_item() {
         (3, "banned_until"),
         &["lift", "r", "--why", "it is over"],
     );
+}
+
+/// The pace of a backlog on which all but the first item wait for their turn, longer than any test.
+const PACE: &str = "10m";
+
+/// A pass whose first item is done and whose others wait for their turns.
+fn waiting_for_turns(more: &str) -> (Rig, Doomed) {
+    let rig = Rig::load(&["a", "b", "c", "d", "e", "f"], "echo $1 >>log", &format!("concurrency = 4\n{more}"));
+    rig.write("highwater.toml", &format!("{}pace = \"{PACE}\"\n", rig.read("highwater.toml")));
+    let pass = rig.doom(&["--json", "run", "load"]);
+    rig.wait_for_log(1);
+    (rig, pass)
+}
+
+/// The pass ends, though the turns of all its items are still to come; the one contact that was made is counted.
+fn ends_without_its_turns(mut pass: Doomed, ending: (i32, &str)) {
+    wait_until("its end", || !pass.runs());
+    let report = pass.end();
+    assert_eq!(reason(&report), (ending.0, ending.1.to_owned()), "{report:?}");
+    assert_eq!(report.json()["spent"]["contacts"], 1, "{report:?}");
+}
+
+#[test]
+fn a_pass_that_waits_for_its_turns_obeys_a_word_at_once() {
+    for (word, ending) in [
+        (&["pause", "load", "--why", "it is noon"][..], (3, "paused")),
+        (&["halt", "load", "--why", "it is noon"], (4, "halted")),
+        (&["ban", "r", "--for", "2h", "--why", "it is noon"], (3, "banned_until")),
+    ] {
+        let (rig, pass) = waiting_for_turns("");
+        rig.ok(word);
+        ends_without_its_turns(pass, ending);
+        assert_eq!(rig.log().len(), 1);
+        // The lock is free: the next pass comes to the same end under it.
+        assert_eq!(rig.pass(), (ending.0, ending.1.to_owned()));
+    }
+}
+
+#[test]
+fn a_pass_that_waits_for_its_turns_obeys_a_signal_and_its_deadline() {
+    let (rig, pass) = waiting_for_turns("");
+    let sent = rig.sh(&format!("kill -TERM {}", pass.pid()));
+    assert_eq!(sent.code, 0);
+    ends_without_its_turns(pass, (3, "stopped"));
+
+    let (_rig, pass) = waiting_for_turns("budget = { max-time = \"3s\" }");
+    ends_without_its_turns(pass, (3, "budget_time"));
+}
+
+#[test]
+fn r02_a_ban_in_a_file_is_obeyed_by_a_pass_that_waits_for_its_turns() {
+    let rig = Rig::load(&["a", "b", "c"], "echo $1 >>log", "concurrency = 2");
+    let config = rig.read("highwater.toml");
+    rig.write("highwater.toml", &format!("{config}pace = \"{PACE}\"\nban-file = \"retry-after\"\n"));
+    let pass = rig.doom(&["--json", "run", "load"]);
+    rig.wait_for_log(1);
+    let hour = later(SystemClock::new().now(), Duration::from_secs(3600));
+    rig.write("retry-after", &format!("{hour}\n"));
+    ends_without_its_turns(pass, (3, "banned_until"));
 }
 
 #[test]

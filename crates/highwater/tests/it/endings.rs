@@ -357,3 +357,14 @@ fn a_dry_run_writes_nothing() {
     assert_eq!(rig.pass().0, 0);
     assert_eq!(rig.pass_with(&["--dry-run"]), (0, "already_drained".into()));
 }
+
+#[test]
+fn r04_a_halt_that_comes_after_the_budget_is_spent_halts() {
+    // The second item is not begun for the budget; the first then asks for a halt.
+    let script = "echo $1 >>log; sleep 0.5; exit 4";
+    let rig = Rig::load(&["a", "b"], script, "concurrency = 2\nbudget = { max-items = 1 }");
+    assert_eq!(rig.pass(), (4, "halted".into()));
+    assert_eq!(rig.log(), ["a"]);
+    assert_eq!(rig.pass(), (4, "halted".into()));
+    assert_eq!(rig.log(), ["a"]);
+}
