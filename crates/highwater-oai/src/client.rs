@@ -18,7 +18,8 @@ use highwater_engine::clock::SharedClock;
 use highwater_engine::contact::Contacts;
 use highwater_engine::job::Stop;
 use highwater_engine::name::ResourceName;
-use reqwest::header::{CONTENT_TYPE, LOCATION, USER_AGENT};
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, DATE, LOCATION, USER_AGENT};
 use reqwest::{Response, Url};
 
 pub use self::answer::Answer;
@@ -114,7 +115,8 @@ impl Client {
         &self.endpoint
     }
 
-    /// One contact; returns when the head of the answer is there.
+    /// One contact; returns when the head of the answer is there. An error of the protocol is told by what is read from it,
+    /// whatever its status.
     ///
     /// # Errors
     /// [`Unasked::Stop`] as [`Contacts::send_with`], and for a 403, which bans: whoever meets a challenge page is asked to stay
@@ -133,34 +135,36 @@ impl Client {
             return Err(Stop::Ban { resource: resource.clone(), until: ban.until }.into());
         }
         if !status.is_success() {
-            return Err(self.refusal(clock, request.verb(), response).await.into());
+            return Ok(self.refusal(clock, request.verb(), response).await?);
         }
         Ok(self.answer(clock, request.verb(), *limits, response))
     }
 
     fn answer(&self, clock: &SharedClock, verb: Verb, limits: Limits, response: Response) -> Answer {
         let charset = header(&response, CONTENT_TYPE).and_then(charset);
-        Answer::new(parse::Parser::with_charset(verb, limits, charset), response, clock.clone(), limits)
+        let sent_at = header(&response, DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+        let sent_at = sent_at.and_then(|date| Timestamp::try_from(date).ok());
+        Answer::new(parse::Parser::with_charset(verb, limits, charset), response, sent_at, clock.clone(), limits)
     }
 
     /// What a status that is no success means. Some repositories send errors of the protocol with a 4xx.
-    async fn refusal(&self, clock: &SharedClock, verb: Verb, response: Response) -> Fault {
+    async fn refusal(&self, clock: &SharedClock, verb: Verb, response: Response) -> Result<Answer, Fault> {
         let status = response.status();
         if let Some(location) = header(&response, LOCATION).filter(|_| status.is_redirection()) {
-            return Fault::Status {
+            return Err(Fault::Status {
                 status: status.as_u16(),
                 excerpt: format!("Location: {}", fault::excerpt(location)),
-            };
+            });
         }
         let limits = Limits { page_bytes_max: REFUSAL_BYTES_MAX, ..self.endpoint.limits };
         let mut answer = self.answer(clock, verb, limits, response);
         let excerpt = match answer.next().await {
-            Err(fault @ Fault::Protocol(_)) if status.is_client_error() => return fault,
+            Err(Fault::Protocol(error)) if status.is_client_error() => return Ok(answer.refusing(error)),
             Err(Fault::NotOai { excerpt }) => excerpt,
             Err(fault) => fault.to_string(),
             Ok(_) => "an answer to the request".to_owned(),
         };
-        Fault::Status { status: status.as_u16(), excerpt }
+        Err(Fault::Status { status: status.as_u16(), excerpt })
     }
 
     /// What the repository says of itself.

@@ -225,13 +225,20 @@ impl Job for Harvest {
             return Ok(());
         }
         let spool = self.spool(&cx.read).await?;
-        let (whole, broken) = spool.slices_fetched().await?;
+        let begun = spool.slices_begun().await?;
         let tally = report.tally.unwrap_or_default();
-        let lacking = tally.total.saturating_sub(whole + tally.skipped).max(broken);
-        if lacking > 0 {
-            cx.notes.push(format!(
-                "the watermark stays where it is: {lacking} slices were not fetched to their ends; the next harvest begins there again"
-            ));
+        // Whole in the spool alone is not enough: a person may have skipped that one, and another was never begun.
+        let whole = begun.whole.min(tally.done);
+        let lacking = tally.total.saturating_sub(whole + tally.skipped).max(begun.broken);
+        let stays = if lacking > 0 {
+            format!("{lacking} slices were not fetched to their ends")
+        } else if begun.undated > 0 {
+            "the repository does not say what time it has".to_owned()
+        } else {
+            String::new()
+        };
+        if !stays.is_empty() {
+            cx.notes.push(format!("the watermark stays where it is: {stays}; the next harvest begins there again"));
             return Ok(());
         }
         let Some(first) = spool.first_response().await? else { return Ok(()) };

@@ -9,12 +9,17 @@ use reqwest::Response;
 use super::fault::Fault;
 use super::parse::{Entry, PageEnd, Parser};
 use super::{GetRecord, Limits};
+use crate::protocol::ProtocolError;
 
 /// An answer whose head is there. Entries are read from it while the rest is on its way.
 pub struct Answer {
     parser: Parser,
     /// `None` once all of it has come.
     response: Option<Response>,
+    /// What its head says of when it was sent.
+    sent_at: Option<Timestamp>,
+    /// An error of the protocol that came with the status of a refusal, and was read already.
+    refusal: Option<ProtocolError>,
     clock: SharedClock,
     begun: Duration,
     limits: Limits,
@@ -22,9 +27,20 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new(parser: Parser, response: Response, clock: SharedClock, limits: Limits) -> Self {
+    pub(super) fn new(
+        parser: Parser,
+        response: Response,
+        sent_at: Option<Timestamp>,
+        clock: SharedClock,
+        limits: Limits,
+    ) -> Self {
         let begun = clock.elapsed();
-        Self { parser, response: Some(response), clock, begun, limits, received_bytes: 0 }
+        Self { parser, response: Some(response), sent_at, refusal: None, clock, begun, limits, received_bytes: 0 }
+    }
+
+    /// The same, of which nothing is to be read but this error.
+    pub(super) fn refusing(self, error: ProtocolError) -> Self {
+        Self { refusal: Some(error), ..self }
     }
 
     /// The next entry, in the order of the repository; `None` at the end.
@@ -32,6 +48,7 @@ impl Answer {
     /// # Errors
     /// [`Fault`] when the answer is an error, cannot be relied on, breaks off, or is more than may be borne with.
     pub async fn next(&mut self) -> Result<Option<Entry>, Fault> {
+        self.refuse()?;
         loop {
             if let Some(entry) = self.parser.next()? {
                 return Ok(Some(entry));
@@ -48,17 +65,24 @@ impl Answer {
     /// [`Fault::Truncated`] when the answer was not read to its end: it might name a token that has not come.
     pub fn end(self) -> Result<PageEnd, Fault> {
         let unread = || Fault::Truncated { at_byte: self.received_bytes, within: "what was read of it".to_owned() };
-        self.parser.end().ok_or_else(unread)
+        let end = self.parser.end().ok_or_else(unread)?;
+        Ok(PageEnd { response_date: end.response_date.or(self.sent_at), ..end })
     }
 
-    /// When the repository answered, by its own clock; known once that much of the answer was read.
+    /// When the repository answered, by its own clock, never by ours: its `responseDate`, known once that much of the answer was
+    /// read, else the `Date` of its head.
     #[must_use]
     pub fn response_date(&self) -> Option<Timestamp> {
-        self.parser.response_date()
+        self.parser.response_date().or(self.sent_at)
+    }
+
+    fn refuse(&self) -> Result<(), Fault> {
+        self.refusal.clone().map_or(Ok(()), |error| Err(Fault::Protocol(error)))
     }
 
     /// The children of the verb's element, for answers that are no lists of records.
     pub(super) async fn elements(mut self) -> Result<(Vec<String>, PageEnd), Fault> {
+        self.refuse()?;
         let mut elements = Vec::new();
         loop {
             while let Some(element) = self.parser.next_element()? {

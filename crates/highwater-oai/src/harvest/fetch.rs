@@ -56,7 +56,7 @@ impl Harvest {
                 state.ranges.pop_front();
                 continue;
             };
-            let asked_at = cx.clock.now();
+            let is_first = range.walk.is_none() && range.restarts == 0 && state.next_no == 0;
             let page = match self.page(cx, &request).await {
                 Ok(page) => page,
                 Err(Unasked::Stop(stop)) => return Err(stop),
@@ -64,7 +64,9 @@ impl Harvest {
             };
             let broken = match page {
                 Page::Read { records, reviews, end } => {
-                    state.first_response_at.get_or_insert(end.response_date.unwrap_or(asked_at));
+                    if is_first {
+                        state.first_response_at = end.response_date;
+                    }
                     match walk.page(&end) {
                         Ok(Progress::ShortOf { expected, got }) if !self.settings.accept_short_list => {
                             Some(Broken::Short { expected, got })
@@ -84,7 +86,9 @@ impl Harvest {
                         Some(Broken::Short { expected, got })
                     }
                     Ok(progress) => {
-                        state.first_response_at.get_or_insert(response_date.unwrap_or(asked_at));
+                        if is_first {
+                            state.first_response_at = response_date;
+                        }
                         step(&mut state, walk, progress);
                         spool.set_slice(&key, &state, Vec::new(), Vec::new(), None).await?;
                         None
@@ -97,11 +101,12 @@ impl Harvest {
             };
             if let Some(broken) = broken {
                 halvings += 1;
-                if halvings > HALVINGS_MAX || !begin_anew(&mut state, known, cx.clock.now()) {
+                let may_help = begin_anew(&mut state, known, cx.clock.now());
+                keep_anew(spool, &key, &state).await?;
+                if !may_help || halvings > HALVINGS_MAX {
                     return Ok(Attempt::Outcome(Outcome::because(OutcomeKind::Failed, broken.to_string())));
                 }
                 tracing::warn!(slice = %key, why = %broken, "a list of the slice begins anew");
-                keep_anew(spool, &key, &state).await?;
             }
         }
         // Also a slice of which nothing was to be fetched has its row: the watermark asks for it.
@@ -119,10 +124,7 @@ impl Harvest {
     }
 
     async fn page(&self, cx: &ReadCx, request: &Request) -> Result<Page, Unasked> {
-        let mut answer = match self.client.ask(&cx.contacts, &cx.clock, request).await {
-            Err(Unasked::Fault(Fault::Protocol(error))) => return Ok(Page::Refused { error, response_date: None }),
-            asked => asked?,
-        };
+        let mut answer = self.client.ask(&cx.contacts, &cx.clock, request).await?;
         let (mut records, mut reviews) = (Vec::new(), Vec::new());
         loop {
             match answer.next().await {
@@ -160,9 +162,12 @@ fn step(state: &mut SliceState, walk: Walk, progress: Progress) {
     }
 }
 
-/// The list of the first range begins anew, in halves from the second time on. False when it cannot be halved any more.
+/// The list of the first range begins anew, in halves from the second time on. False when it cannot be halved any more: what is
+/// left is to try it again later, from its beginning.
 fn begin_anew(state: &mut SliceState, known: KnownRepository, now: Timestamp) -> bool {
     let Some(range) = state.ranges.pop_front() else { return false };
+    // The repository's clock may be ahead of ours, and what is newest by it is in the range.
+    let now = state.first_response_at.map_or(now, |first| first.max(now));
     state.next_no = range.first_no;
     if range.restarts < RESTARTS_MAX {
         state.ranges.push_front(Range { walk: None, restarts: range.restarts + 1, ..range });
@@ -176,6 +181,7 @@ fn begin_anew(state: &mut SliceState, known: KnownRepository, now: Timestamp) ->
     };
     let units = (until.as_second() - from.as_second()) / unit;
     if units < 1 {
+        state.ranges.push_front(Range { walk: None, ..range });
         return false;
     }
     let end_of_first = from + SignedDuration::from_secs(units / 2 * unit);

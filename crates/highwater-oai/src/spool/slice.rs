@@ -39,6 +39,17 @@ pub struct SliceState {
     pub next_no: u64,
 }
 
+/// How many slices of a round are begun, and how far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlicesBegun {
+    /// Fetched to their ends.
+    pub whole: u64,
+    /// Not.
+    pub broken: u64,
+    /// Whole or not, of which the repository did not say when it was first asked.
+    pub undated: u64,
+}
+
 impl Spool {
     /// How far a slice is; `None` when nothing of it was fetched.
     ///
@@ -177,16 +188,15 @@ impl Spool {
         .await
     }
 
-    /// How many slices of the round are fetched to their ends, and how many are begun and not.
+    /// How many slices of the round are begun.
     ///
     /// # Errors
     /// [`SpoolError`].
-    pub async fn slices_fetched(&self) -> SpoolResult<(u64, u64)> {
+    pub async fn slices_begun(&self) -> SpoolResult<SlicesBegun> {
         self.read(|db| {
-            let counts = db.query_row(include_str!("slice/fetched.sql"), [], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-            })?;
-            Ok((count(counts.0), count(counts.1)))
+            Ok(db.query_row(include_str!("slice/begun.sql"), [], |row| {
+                Ok(SlicesBegun { whole: count(row.get(0)?), broken: count(row.get(1)?), undated: count(row.get(2)?) })
+            })?)
         })
         .await
     }

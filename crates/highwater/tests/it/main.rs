@@ -11,6 +11,7 @@ mod exec_at_scale;
 mod house;
 mod inside;
 mod killed;
+mod oai;
 mod oai_take_over;
 mod power_loss;
 mod riders;

@@ -1,0 +1,2 @@
+SELECT count(*) FILTER (WHERE ranges = '[]'), count(*) FILTER (WHERE ranges <> '[]'), count(*) FILTER (WHERE first_response_at IS NULL)
+FROM slice

@@ -1,1 +1,0 @@
-SELECT coalesce(sum(ranges = '[]'), 0), coalesce(sum(ranges <> '[]'), 0) FROM slice
