@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use highwater_engine::settings::{ByteSize, DurationText};
 
@@ -314,6 +313,11 @@ pub(crate) struct Retry {
 
 /// `skip`.
 #[derive(Debug, Args)]
+/// What the audit trail is told where it must be told something.
+fn reason(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("it is blank, expected a reason") } else { Ok(text.to_owned()) }
+}
+
 pub(crate) struct Skip {
     /// The job.
     pub(crate) job: String,
@@ -321,7 +325,7 @@ pub(crate) struct Skip {
     #[arg(value_name = "KEY", required = true)]
     pub(crate) keys: Vec<String>,
     /// Why, for the audit trail.
-    #[arg(long, required = true, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, required = true, value_parser = reason)]
     pub(crate) why: String,
 }
 
@@ -331,7 +335,7 @@ pub(crate) struct Word {
     /// The job.
     pub(crate) job: String,
     /// Why, for the audit trail.
-    #[arg(long, required = true, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, required = true, value_parser = reason)]
     pub(crate) why: String,
 }
 
@@ -364,7 +368,7 @@ pub(crate) struct Lift {
     /// The resource.
     pub(crate) resource: String,
     /// Why, for the audit trail.
-    #[arg(long, required = true, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, required = true, value_parser = reason)]
     pub(crate) why: String,
 }
 
