@@ -226,7 +226,8 @@ pub(crate) struct Exec {
     pub(crate) replace: bool,
     #[command(flatten)]
     pub(crate) limits: Limits,
-    /// The command; `{}` is the item's key, `{NAME}` a field, and without either the key comes last.
+    /// The command; `{}` is the item's key, `{NAME}` a field (a line has one, `id`: the key), and without either the
+    /// key comes last.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }
