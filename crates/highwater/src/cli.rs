@@ -170,7 +170,8 @@ pub(crate) struct Exec {
     /// The lock: a path that util-linux `flock` may share. Default: `WORKLIST.highwater.lock`; required without one.
     #[arg(long, value_name = "PATH")]
     pub(crate) lock: Option<PathBuf>,
-    /// The list: a key a line, `.csv` with a header, or `.jsonl`. Without it the command runs once.
+    /// The list: a key a line, `.csv` with a header, or `.jsonl`. Without it the command runs once, until
+    /// it is done, and never again; with `--recurring` at every call.
     #[arg(long, short = 'w', value_name = "FILE")]
     pub(crate) worklist: Option<PathBuf>,
     /// Commands at a time.
