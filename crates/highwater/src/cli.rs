@@ -313,13 +313,13 @@ pub(crate) struct Retry {
     pub(crate) why: String,
 }
 
-/// `skip`.
-#[derive(Debug, Args)]
 /// What the audit trail is told where it must be told something.
 fn reason(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("it is blank, expected a reason") } else { Ok(text.to_owned()) }
 }
 
+/// `skip`.
+#[derive(Debug, Args)]
 pub(crate) struct Skip {
     /// The job.
     pub(crate) job: String,
