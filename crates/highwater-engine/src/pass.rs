@@ -294,7 +294,8 @@ impl<'e> Pass<'e> {
             pin::refuse_changed_if_there(self.engine, &**job, cx, &self.spec.handle, worklist).await?;
         }
         let way = pin::with_flag(&self.spec.handle, "--replace|--extend");
-        let message = format!("nothing to do: it was drained before ({way}, or `retry`, opens it)");
+        let every = pin::at_every_call(&self.spec.handle, worklist.as_ref());
+        let message = format!("nothing to do: it was drained before ({way}, or `retry`, opens it{every})");
         Ok(State::End(Ending::new(Reason::AlreadyDrained, message)))
     }
 

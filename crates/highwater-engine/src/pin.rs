@@ -161,6 +161,13 @@ pub(crate) fn with_flag(handle: &str, flag: &str) -> String {
     }
 }
 
+/// What a person who came from `flock` expects of a call without a list, and how to ask for it; nothing for other jobs.
+pub(crate) fn at_every_call(handle: &str, worklist: Option<&WorklistRecord>) -> &'static str {
+    let is_call = handle.contains(' ');
+    let without_list = worklist.is_some_and(|worklist| worklist.input.is_none());
+    if is_call && without_list { "; `--recurring` runs it at every call" } else { "" }
+}
+
 /// What a pass would drain.
 pub(crate) struct Would {
     pub(crate) items: u64,

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use highwater_engine::settings::{ByteSize, DurationText};
 
@@ -171,7 +170,8 @@ pub(crate) struct Exec {
     /// The lock: a path that util-linux `flock` may share. Default: `WORKLIST.highwater.lock`; required without one.
     #[arg(long, value_name = "PATH")]
     pub(crate) lock: Option<PathBuf>,
-    /// The list: a key a line, `.csv` with a header, or `.jsonl`. Without it the command runs once.
+    /// The list: a key a line, `.csv` with a header, or `.jsonl`. Without it the command runs once, until
+    /// it is done, and never again; with `--recurring` at every call.
     #[arg(long, short = 'w', value_name = "FILE")]
     pub(crate) worklist: Option<PathBuf>,
     /// Commands at a time.
@@ -227,7 +227,8 @@ pub(crate) struct Exec {
     pub(crate) replace: bool,
     #[command(flatten)]
     pub(crate) limits: Limits,
-    /// The command; `{}` is the item's key, `{NAME}` a field, and without either the key comes last.
+    /// The command; `{}` is the item's key, `{NAME}` a field (a line has one, `id`: the key), and without either the
+    /// key comes last.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }
@@ -312,6 +313,11 @@ pub(crate) struct Retry {
     pub(crate) why: String,
 }
 
+/// What the audit trail is told where it must be told something.
+fn reason(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("it is blank, expected a reason") } else { Ok(text.to_owned()) }
+}
+
 /// `skip`.
 #[derive(Debug, Args)]
 pub(crate) struct Skip {
@@ -321,7 +327,7 @@ pub(crate) struct Skip {
     #[arg(value_name = "KEY", required = true)]
     pub(crate) keys: Vec<String>,
     /// Why, for the audit trail.
-    #[arg(long, required = true, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, required = true, value_parser = reason)]
     pub(crate) why: String,
 }
 
@@ -331,7 +337,7 @@ pub(crate) struct Word {
     /// The job.
     pub(crate) job: String,
     /// Why, for the audit trail.
-    #[arg(long, required = true, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, required = true, value_parser = reason)]
     pub(crate) why: String,
 }
 
@@ -364,7 +370,7 @@ pub(crate) struct Lift {
     /// The resource.
     pub(crate) resource: String,
     /// Why, for the audit trail.
-    #[arg(long, required = true, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, required = true, value_parser = reason)]
     pub(crate) why: String,
 }
 

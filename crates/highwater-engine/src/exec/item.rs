@@ -14,6 +14,9 @@ use crate::name::ItemKey;
 /// Longest item, in bytes: a line of the worklist, or a record of a CSV.
 pub const ITEM_BYTES_MAX: usize = 1024 * 1024;
 
+/// The field that names an item when none is told; a line has no other.
+pub(super) const KEY_DEFAULT: &str = "id";
+
 /// What a command is started for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandItem {

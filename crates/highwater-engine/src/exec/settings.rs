@@ -13,7 +13,7 @@ use crate::settings::{CommandLine, DurationText, FilePath, Problem, SecretText};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ExecSettings {
     /// The program and its arguments, without a shell. With a worklist `{}` is the item's key and `{name}` one of its
-    /// fields; where neither stands and `stdin` is `none`, the key comes last.
+    /// fields (a line has one, `id`, which is the key); where neither stands and `stdin` is `none`, the key comes last.
     pub command: CommandLine,
     /// The file of items. Absent: a pass is the command, run once, and its exit code is the verdict.
     #[serde(default)]

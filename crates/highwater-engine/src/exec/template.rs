@@ -1,8 +1,9 @@
 //! The command line of an item: `{}` is its key, `{name}` one of its fields. Owns which braces are placeholders and what may
 //! stand in an argument; starts nothing.
 
-use super::item::{CommandItem, Fields, Value};
+use super::item::{CommandItem, Fields, KEY_DEFAULT, Value};
 use crate::job::WorkItem;
+use crate::name::ItemKey;
 use crate::settings::CommandLine;
 
 /// Longest argument, in bytes: what Linux takes, without the NUL at its end.
@@ -10,9 +11,9 @@ pub const ARGUMENT_BYTES_MAX: usize = 128 * 1024 - 1;
 
 /// A command line with placeholders.
 ///
-/// Each word stays one word, whatever its values hold. For an item that is nothing but its key only `{}` is a placeholder. For
-/// one with fields `{name}` is one too where it has that field; other braces are an error when they hold what looks like a
-/// name, else text. Where nothing was put in place of a placeholder the key becomes the last word, as with `xargs` and
+/// Each word stays one word, whatever its values hold. `{name}` is a placeholder where the item has that field (one that is
+/// nothing but its key has one, `id`, which is the key); other braces are an error when they hold what looks like a name, else
+/// text. Where nothing was put in place of a placeholder the key becomes the last word, as with `xargs` and
 /// `parallel`.
 #[derive(Debug, Clone)]
 pub(super) struct Template {
@@ -64,7 +65,11 @@ impl Template {
                         placed = true;
                     }
                     Part::Braces(inner) => {
-                        match fields.as_ref().map(|fields| field(fields, inner)).transpose()?.flatten() {
+                        let value = match &fields {
+                            Some(fields) => field(fields, inner)?,
+                            None => field_of_line(&key, inner)?,
+                        };
+                        match value {
                             Some(value) => {
                                 word.push_str(&value);
                                 placed = true;
@@ -98,6 +103,17 @@ fn field(fields: &Fields<'_>, name: &str) -> Result<Option<String>, TemplateErro
         Some(Value::Broken) => Err(not_one("a text with half a character (`\\ud800` to `\\udfff`)")),
         None if looks_like_a_name(name) => Err(TemplateError::Unknown { name: name.to_owned(), known: fields.names() }),
         None => Ok(None),
+    }
+}
+
+/// The same for an item that is nothing but its key.
+fn field_of_line(key: &ItemKey, name: &str) -> Result<Option<String>, TemplateError> {
+    match name {
+        KEY_DEFAULT => Ok(Some(key.as_str().to_owned())),
+        _ if looks_like_a_name(name) => {
+            Err(TemplateError::Unknown { name: name.to_owned(), known: vec![KEY_DEFAULT.to_owned()] })
+        }
+        _ => Ok(None),
     }
 }
 
@@ -140,7 +156,6 @@ fn parts(word: &str) -> Vec<Part> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::ItemKey;
 
     fn line(words: &[&str]) -> CommandLine {
         CommandLine::new(words.iter().copied()).expect("a command")
@@ -183,14 +198,23 @@ mod tests {
 
     #[test]
     fn braces_of_other_languages_are_left_alone() {
-        for word in ["{print $1}", r#"{"a":1}"#, "${HOME}", "{a,b}", "{ x; }", "{", "}", "}{", "{a"] {
+        for word in ["{print $1}", r#"{"a":1}"#, "${HOME%/*}", "{a,b}", "{ x; }", "{", "}", "}{", "{a"] {
             assert_eq!(fill(&["x", word, "{}"], &bare("k")).unwrap(), ["x", word, "k"], "{word}");
         }
         for word in ["{print $1}", r#"{"a":1}"#, "{a,b}", "{ x; }"] {
             assert_eq!(fill(&["x", word], &book("{}")).unwrap(), ["x", word, "7"], "{word}");
         }
         assert_eq!(fill(&["x", "{{}}", "{a{}b}"], &bare("k")).unwrap(), ["x", "{k}", "{akb}"]);
-        assert_eq!(fill(&["x", "{name}"], &bare("k")).unwrap(), ["x", "{name}", "k"]);
+    }
+
+    #[test]
+    fn the_one_field_of_a_line_is_its_key_and_is_named_id() {
+        assert_eq!(fill(&["./load", "--id", "{id}"], &bare("a b")).unwrap(), ["./load", "--id", "a b"]);
+        assert_eq!(fill(&["x", "{id}-{}.json"], &bare("{id}")).unwrap(), ["x", "{id}-{id}.json"]);
+        for word in ["{name}", "{ID}", "${HOME}", "{print}"] {
+            let refused = fill(&["x", word, "{}"], &bare("k")).expect_err(word);
+            assert!(matches!(&refused, TemplateError::Unknown { known, .. } if known == &["id"]), "{word}: {refused}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -99,6 +100,12 @@ impl View {
     }
 }
 
+/// The least that SQLite makes its index of a log; a shorter one was never filled, for want of room, and nobody uses it.
+///
+/// # Source
+/// <https://sqlite.org/walformat.html#the_wal_index_file_format>
+const LOG_INDEX_BYTES_MIN: u64 = 32 * 1024;
+
 /// What a file is like that nobody writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
@@ -110,13 +117,28 @@ struct Stamp {
 impl Stamp {
     /// `None` where a writer's log lies beside it, or there is nothing to read.
     fn of(path: &Path) -> Option<Self> {
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
-        if fs::symlink_metadata(&log).is_ok() {
+        if has_log(path) {
             return None;
         }
         let found = fs::metadata(path).ok().filter(|found| found.is_file() && found.len() > 0)?;
         Some(Self { inode: found.ino(), bytes: found.len(), modified_at: (found.mtime(), found.mtime_nsec()) })
+    }
+}
+
+/// Whether a writer's log lies beside the file. Where the disk is full it cannot be begun: what is left then is an empty log
+/// and an index too short to be one, which nobody reads or writes, and which a reader has no room to make whole.
+fn has_log(path: &Path) -> bool {
+    let beside = |ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        fs::symlink_metadata(&name)
+    };
+    match beside("-wal") {
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        Ok(log) if log.is_file() && log.len() == 0 => {
+            beside("-shm").is_ok_and(|index| !index.is_file() || index.len() >= LOG_INDEX_BYTES_MIN)
+        }
+        _ => true,
     }
 }
 

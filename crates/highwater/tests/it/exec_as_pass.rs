@@ -50,6 +50,21 @@ fn every_exit_code_has_its_ending_and_the_next_pass_keeps_to_it() {
 }
 
 #[test]
+fn a_drained_command_says_how_it_would_run_at_every_call() {
+    let rig = Rig::new("");
+    rig.script("job", "echo x >>log");
+    assert_eq!(reason(&exec(&rig, &["./job"])), (0, "drained".to_owned()));
+    let second = exec(&rig, &["./job"]).stdout;
+    assert!(second.contains("`--recurring` runs it at every call"), "{second}");
+    rig.write("ids", "a\n");
+    let list = ["exec", "-w", "ids", "--", "./job"];
+    rig.ok(&list);
+    let second = rig.ok(&list);
+    assert!(second.stdout.contains("nothing to do"), "{}", second.stdout);
+    assert!(!second.stdout.contains("--recurring"), "a list is drained once: {}", second.stdout);
+}
+
+#[test]
 fn a_command_that_cannot_start_halts() {
     let rig = Rig::new("");
     rig.write("job", "not executable");

@@ -209,7 +209,10 @@ async fn a_list_is_planned_in_its_order_whatever_its_length() {
 async fn r15_a_placeholder_that_the_list_cannot_fill_is_refused_before_anything_runs() {
     let mut place = place("");
     place.settings.command = CommandLine::new(["./load", "{title}"]).unwrap();
-    assert_eq!(place.plan("ids.txt", "a\n").await, Ok(vec!["a".to_owned()]), "in a list of lines it is text");
+    assert_snapshot!(place.plan("ids.txt", "a\n").await.unwrap_err(), @"
+    error[HW-EXE-001]: ids.txt:1: command: `{title}` names no field, expected one of: id
+      next: correct `command`, or the list
+    ");
     assert_snapshot!(place.plan("ids.csv", "id,titel\n1,a\n").await.unwrap_err(), @"
     error[HW-EXE-001]: ids.csv:2: command: `{title}` names no field, expected one of: id, titel
       next: correct `command`, or the list

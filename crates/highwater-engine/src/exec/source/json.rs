@@ -5,11 +5,8 @@ use std::io::BufRead;
 use super::line::Lines;
 use super::{Listed, key};
 use crate::diagnosis::Diagnosis;
-use crate::exec::item::{CommandItem, Fields, Value};
+use crate::exec::item::{CommandItem, Fields, KEY_DEFAULT, Value};
 use crate::name::ItemKey;
-
-/// The field that names an item when none is told.
-const KEY_DEFAULT: &str = "id";
 
 /// Reads one line after the other.
 pub(super) struct JsonRows<R> {

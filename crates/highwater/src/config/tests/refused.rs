@@ -175,7 +175,7 @@ fn a_wrong_word_of_a_command_is_told_at_its_own_line() {
 fn a_missing_command_is_told_at_its_table() {
     assert_snapshot!(refused("[job.load]\nkind = \"exec\"\nworklist = \"ids.txt\"\n"), @"
     error[HW-CFG-006]: /hw/highwater.toml:1: job.load.command: found no `command`, expected a list of strings
-      next: add `command = …`. The program and its arguments, without a shell. With a worklist `{}` is the item's key and `{name}` one of its fields; where neither stands and `stdin` is `none`, the key comes last.
+      next: add `command = …`. The program and its arguments, without a shell. With a worklist `{}` is the item's key and `{name}` one of its fields (a line has one, `id`, which is the key); where neither stands and `stdin` is `none`, the key comes last.
     (an editor marks it)
     ");
 }
@@ -430,7 +430,7 @@ fn r15_every_mistake_of_a_file_is_told_in_its_order() {
     error[HW-CFG-005]: /hw/highwater.toml:4: resource.api.pace: found string "fast", expected a duration with a unit, such as "30s", "5m", "45 min" or "3 days" (no months, no years; at most 10 years)
       next: correct the value, or remove `pace` for the default, `"0s"`
     error[HW-CFG-006]: /hw/highwater.toml:6: job.load.command: found no `command`, expected a list of strings
-      next: add `command = …`. The program and its arguments, without a shell. With a worklist `{}` is the item's key and `{name}` one of its fields; where neither stands and `stdin` is `none`, the key comes last.
+      next: add `command = …`. The program and its arguments, without a shell. With a worklist `{}` is the item's key and `{name}` one of its fields (a line has one, `id`, which is the key); where neither stands and `stdin` is `none`, the key comes last.
     error[HW-CFG-004]: /hw/highwater.toml:8: job.load.concurency: found a key that is not known here
       next: did you mean `concurrency`?
     error[HW-CFG-005]: /hw/highwater.toml:11: job.load.breaker.failed: found integer `5`, expected a percentage from "0%" to "100%" with at most two decimals, such as "5%"

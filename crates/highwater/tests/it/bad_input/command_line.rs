@@ -72,6 +72,19 @@ fn r15_a_word_on_what_is_not_so() {
 }
 
 #[test]
+fn r15_a_reason_that_is_blank() {
+    let rig = drained();
+    call(&rig, &["halt", "load", "--why", " "]).refused("blank_why");
+    for said in [["skip", "load", "b"].as_slice(), &["halt", "load"], &["rearm", "load"], &["lift", "r"]] {
+        for blank in ["", "\t \n"] {
+            let ended = rig.run(&[said, &["--why", blank]].concat());
+            assert_eq!(ended.code, 2, "{said:?} {blank:?}");
+            assert!(ended.stderr.contains("expected a reason"), "{said:?} {blank:?}: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_list_that_is_cut_off_is_not_exit_0() {
     let rig = drained();
     if std::path::Path::new("/dev/full").exists() {

@@ -75,3 +75,20 @@ fn r05_a_disk_that_fills_up_while_outcomes_are_recorded() {
     assert_eq!(log.iter().collect::<BTreeSet<_>>().len(), 60);
     assert_eq!(log.len() - begun, 60 - usize::try_from(recorded).unwrap(), "only what was not recorded ran again");
 }
+
+#[test]
+fn r05_what_is_recorded_can_be_read_while_the_disk_is_full() {
+    let Some(disk) = small_disk(DISK_BYTES, "r05_what_is_recorded_can_be_read_while_the_disk_is_full") else { return };
+    let items = ["a", "b", "c", "d"].map(str::to_owned);
+    let rig = on(&disk, &items, "echo $1 >>log", "concurrency = 1\nbudget = { max-items = 2 }");
+    assert_eq!(rig.pass().0, 3);
+    disk.fill().unwrap();
+    assert_eq!(rig.run(&["run", "load"]).code, 1, "it has no room to record");
+    let left = fs::metadata(disk.path().join("state/ledger.db-shm")).unwrap().len();
+    assert!(left < 32 << 10, "what the failed pass left is no index of a log: {left} bytes");
+    assert_eq!(rig.tally(), serde_json::json!({"done": 2, "open": 2}));
+    rig.ok(&["items", "load", "--outcome", "done"]);
+    disk.free().unwrap();
+    assert_eq!(rig.pass(), (0, "drained".into()));
+    assert_eq!(rig.log(), ["a", "b", "c", "d"]);
+}

@@ -71,6 +71,9 @@ fn r15_a_placeholder_that_is_no_column() {
     let rig = job("ids.csv", "{titel}", "");
     rig.write("ids.csv", "id,title\n1,Emma\n");
     call(&rig, &["run", "load"]).refuses_the_pass("list_placeholder_of_no_column");
+    let rig = job("ids.txt", "{titel}", "");
+    rig.write("ids.txt", "1\n");
+    call(&rig, &["run", "load"]).refuses_the_pass("list_placeholder_of_no_line");
 }
 
 #[test]
