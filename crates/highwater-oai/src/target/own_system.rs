@@ -6,7 +6,8 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, stream};
+use highwater_engine::contact::Urgency;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::exec::consumer::Consumer;
 use highwater_engine::exec::output::Output;
@@ -14,8 +15,11 @@ use highwater_engine::exec::settings::ExecSettings;
 use highwater_engine::job::{CommitCx, ReadCx, Stop};
 use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
+use highwater_engine::report::Reason;
 use highwater_engine::settings::CommandLine;
 use rusqlite::{Connection, OpenFlags};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
 
 use crate::identifier::{IDENTIFIER_BYTES_MAX, Namespace};
@@ -73,16 +77,36 @@ impl OwnSystem {
     /// The identifiers that it has, as it writes them.
     pub(super) fn have(&self, cx: &ReadCx) -> impl Stream<Item = Result<String, Stop>> + Send + use<> {
         let (lines, read) = mpsc::channel(AHEAD_ITEMS);
-        let have = self.have.clone();
-        let stop = cx.stop().clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(diagnosis) = have.each(&lines) {
-                // Whoever listens no more needs no reason.
-                let _ = lines.blocking_send(Err(Stop::Fail(diagnosis)));
+        match self.have.clone() {
+            Have::Command(command, directory) => {
+                tokio::spawn(async move {
+                    if let Err(diagnosis) = each_printed(&command, &directory, &lines).await {
+                        // Whoever listens no more needs no reason.
+                        let _ = lines.send(Err(Stop::Fail(diagnosis.at_field("target.have-command")))).await;
+                    }
+                });
             }
-        });
-        let listed = stream::unfold(read, async |mut read| Some((read.recv().await?, read)));
-        listed.take_until(async move { stop.raised(highwater_engine::contact::Urgency::Now).await })
+            have => {
+                tokio::task::spawn_blocking(move || {
+                    if let Err(diagnosis) = have.each(&lines) {
+                        let _ = lines.blocking_send(Err(Stop::Fail(diagnosis)));
+                    }
+                });
+            }
+        }
+        let stop = cx.stop().clone();
+        stream::unfold(Some((read, stop)), async |listing| {
+            let (mut read, stop) = listing?;
+            tokio::select! {
+                biased;
+                // An error, not an end: what was not listed yet would look missing.
+                () = stop.raised(Urgency::Soon) => {
+                    let why = "stopped by a signal while the system listed what it has";
+                    Some((Err(Stop::checkpoint(Reason::Stopped, why)), None))
+                }
+                line = read.recv() => Some((line?, Some((read, stop)))),
+            }
+        })
     }
 
     pub(super) async fn load(&self, cx: &ReadCx, namespace: &Namespace, record: &Record) -> Result<Outcome, Stop> {
@@ -112,9 +136,7 @@ impl Have {
                 })?;
                 each_line(file, lines).map_err(|e| e.in_file(path).at_field("target.have-file"))
             }
-            Self::Command(command, directory) => {
-                each_printed(command, directory, lines).map_err(|e| e.at_field("target.have-command"))
-            }
+            Self::Command(..) => Ok(()),
             Self::Sql { database, query } => each_row(database, query, lines)
                 .map_err(|e| unreadable(e.to_string()).in_file(database).at_field("target.have-sql")),
         }
@@ -151,21 +173,53 @@ fn each_line(from: impl std::io::Read, lines: &Lines) -> Result<(), Diagnosis> {
     Ok(())
 }
 
-fn each_printed(command: &CommandLine, directory: &Path, lines: &Lines) -> Result<(), Diagnosis> {
+/// Sends what the command prints. It is ended, with its process group, once nobody listens.
+async fn each_printed(command: &CommandLine, directory: &Path, lines: &Lines) -> Result<(), Diagnosis> {
     let failed = |what: String| unreadable(format!("`{}` {what}", command.program));
-    let mut child = std::process::Command::new(&command.program)
+    let mut child = tokio::process::Command::new(&command.program)
         .args(&command.arguments)
         .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
         .spawn()
         .map_err(|e| failed(format!("cannot be started: {e}")))?;
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let stdout = child.stdout.take().expect("invariant: it was piped");
-    let read = each_line(stdout, lines);
-    let status = child.wait().map_err(|e| failed(format!("cannot be waited for: {e}")))?;
-    read?;
-    // A list that broke off would make what it does not name look missing.
-    if status.success() || lines.is_closed() { Ok(()) } else { Err(failed(format!("ended with {status}"))) }
+    tokio::select! {
+        biased;
+        () = lines.closed() => {
+            // One that has ended already is what is wanted.
+            let _ = group.map(|group| kill_process_group(group, Signal::KILL));
+            Ok(())
+        }
+        sent = send_printed(stdout, lines) => {
+            sent.map_err(|what| failed(what.to_owned()))?;
+            let status = child.wait().await.map_err(|e| failed(format!("cannot be waited for: {e}")))?;
+            // A list that broke off would make what it does not name look missing.
+            if status.success() { Ok(()) } else { Err(failed(format!("ended with {status}"))) }
+        }
+    }
+}
+
+async fn send_printed(stdout: impl AsyncRead + Unpin, lines: &Lines) -> Result<(), &'static str> {
+    let mut from = tokio::io::BufReader::new(stdout);
+    loop {
+        let mut line = Vec::new();
+        let read = (&mut from).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await;
+        if read.map_err(|_| "cannot be read from")? == 0 {
+            return Ok(());
+        }
+        if line.len() as u64 == LINE_BYTES_MAX && line.last() != Some(&b'\n') {
+            return Err("printed a line that is no identifier, so long it is");
+        }
+        let line = String::from_utf8_lossy(&line);
+        let id = line.trim_start_matches('\u{feff}').trim();
+        if !id.is_empty() && lines.send(Ok(id.to_owned())).await.is_err() {
+            return Ok(());
+        }
+    }
 }
 
 fn each_row(database: &Path, query: &str, lines: &Lines) -> rusqlite::Result<()> {

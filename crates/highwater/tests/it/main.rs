@@ -13,6 +13,7 @@ mod inside;
 mod killed;
 mod oai;
 mod oai_take_over;
+mod oai_targets;
 mod power_loss;
 mod riders;
 mod rig;
