@@ -237,7 +237,11 @@ impl Client {
         let request =
             Request::GetRecord { identifier: identifier.to_owned(), metadata_prefix: metadata_prefix.to_owned() };
         let read = match self.ask(contacts, clock, &request).await {
-            Ok(mut answer) => answer.only(identifier).await,
+            Ok(mut answer) => {
+                let read = answer.only(identifier).await;
+                contacts.meter().bytes(answer.received_bytes());
+                read
+            }
             Err(Unasked::Fault(fault)) => Err(fault),
             Err(stop) => return Err(stop),
         };

@@ -76,6 +76,11 @@ impl Answer {
         self.parser.response_date().or(self.sent_at)
     }
 
+    /// How much of it has come, in bytes, decompressed.
+    pub(super) fn received_bytes(&self) -> u64 {
+        self.received_bytes
+    }
+
     fn refuse(&self) -> Result<(), Fault> {
         self.refusal.clone().map_or(Ok(()), |error| Err(Fault::Protocol(error)))
     }

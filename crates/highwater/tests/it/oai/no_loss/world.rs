@@ -62,6 +62,7 @@ pub(super) struct World {
     pub(super) far: FarSide,
     pub(super) repository: Arc<Changing>,
     clock: Arc<SimClock>,
+    since: Option<&'static str>,
     dir: TempDir,
 }
 
@@ -79,7 +80,12 @@ impl World {
         ride.spec.resources[0].pace = Pace { delay: Duration::from_secs(3), jitter: 0.0 };
         let memory = std::path::Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
-        Self { ride, far: served, repository, clock, dir }
+        Self { ride, far: served, repository, clock, since: None, dir }
+    }
+
+    /// The first harvest begins there.
+    pub(super) fn since(&mut self, day: &'static str) {
+        self.since = Some(day);
     }
 
     /// By the repository's clock.
@@ -119,7 +125,7 @@ impl World {
 
     pub(super) fn harvest(&self) -> Arc<Harvest> {
         let repository = json!({ "base-url": self.far.url(), "identifier-prefix": PREFIX });
-        let settings: HarvestSettings = serde_json::from_value(json!({ "repository": repository })).unwrap();
+        let settings: HarvestSettings = serde_json::from_value(json!({ "repository": repository, "since": self.since })).unwrap();
         Arc::new(Harvest::new(settings, self.place("harvest")))
     }
 
@@ -225,7 +231,7 @@ struct Changes {
 }
 
 impl Changing {
-    fn new(clock: SharedClock, far: Far) -> Self {
+    pub(super) fn new(clock: SharedClock, far: Far) -> Self {
         let now = clock.now();
         let first = now - SPACING * u32::try_from(far.records).unwrap();
         let identity = Identity {
