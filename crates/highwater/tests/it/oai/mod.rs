@@ -42,7 +42,6 @@ type Serving = (AbortHandle, Receiver<()>);
 
 impl FarSide {
     /// Serves `repository` without faults, by the machine's clock.
-    #[expect(dead_code, reason = "for what is tried at the real scale")]
     pub(crate) fn of(repository: Arc<dyn Repository>, settings: ProviderSettings) -> Self {
         Self::by(SystemClock::shared(), repository, settings)
     }
@@ -154,17 +153,9 @@ impl Rig {
     }
 
     /// What `items` says of each, those first that were first recorded.
-    #[expect(dead_code, reason = "for what is tried at the real scale")]
     pub(crate) fn oai_items(&self, job: &str, more: &[&str]) -> Vec<Value> {
         let items = self.ok(&[&["--json", "items", job], more].concat());
         items.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    /// The figures of the catalogue: live, deleted, review.
-    #[expect(dead_code, reason = "for what is tried at the real scale")]
-    pub(crate) fn catalog_figures(&self) -> [u64; 3] {
-        let figures = self.ok(&["--json", "catalog", "figures"]).json();
-        ["live", "deleted", "review"].map(|name| figures[name].as_u64().unwrap())
     }
 }
 

@@ -254,7 +254,10 @@ fn twenty_thousand_records_are_drained_through_every_trouble_and_asked_for_once(
             assert_eq!((again.reason(), again.contacts(), scale.far.asked()), ("banned_until", 0, asked));
             scale.rig.ok(&["lift", "far", "--why", "their word"]);
         }
-        assert!(pass.contacts() < CONTACTS || pass.report["spent"]["bytes"].as_u64() > Some(CONTACTS), "they are counted");
+        assert!(
+            pass.contacts() < CONTACTS || pass.report["spent"]["bytes"].as_u64() > Some(CONTACTS),
+            "they are counted"
+        );
         let drained = pass.code() == 0;
         passes.push((pass, bytes));
         if drained {

@@ -75,10 +75,16 @@ async fn a_month_of_half_hourly_backfills_costs_no_night_its_harvest() {
         assert_eq!(report.reason, Reason::Drained, "night {night}: {}", report.message);
     }
     let waited: Vec<u64> = nights.iter().map(|night| night.times.lock_us / 60_000_000).collect();
-    assert!(waited.iter().all(|minutes| (1..45).contains(minutes)), "each night a backfill was there first: {waited:?}");
+    assert!(
+        waited.iter().all(|minutes| (1..45).contains(minutes)),
+        "each night a backfill was there first: {waited:?}"
+    );
     let whole = passes.iter().filter(|pass| pass.spent.contacts == CONTACTS).count();
     let away = passes.iter().filter(|pass| matches!(pass.reason, Reason::LockHeld | Reason::Yielded)).count();
-    eprintln!("{} backfills, {whole} of them whole, {away} gave way; the nights waited {waited:?} minutes", passes.len());
+    eprintln!(
+        "{} backfills, {whole} of them whole, {away} gave way; the nights waited {waited:?} minutes",
+        passes.len()
+    );
     assert_eq!((whole, away), (passes.len() - nights.len(), nights.len()));
 
     // What is left of the backlog at once; then both together have all there is.

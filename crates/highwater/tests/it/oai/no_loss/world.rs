@@ -125,7 +125,8 @@ impl World {
 
     pub(super) fn harvest(&self) -> Arc<Harvest> {
         let repository = json!({ "base-url": self.far.url(), "identifier-prefix": PREFIX });
-        let settings: HarvestSettings = serde_json::from_value(json!({ "repository": repository, "since": self.since })).unwrap();
+        let settings: HarvestSettings =
+            serde_json::from_value(json!({ "repository": repository, "since": self.since })).unwrap();
         Arc::new(Harvest::new(settings, self.place("harvest")))
     }
 
