@@ -23,6 +23,7 @@ mod quarantine;
 mod record;
 mod resource;
 mod retry;
+mod run;
 mod seen;
 mod sight;
 mod skip;
@@ -49,8 +50,10 @@ use crate::check::CheckLine;
 /// What the file's header says of whose it is: highwater's ledger.
 const APPLICATION_ID: ApplicationId = ApplicationId(*b"HWLG");
 /// The schema, step by step. A released step never changes.
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "ledger", sql: include_str!("../migrations/sqlite/0001_ledger.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "ledger", sql: include_str!("../migrations/sqlite/0001_ledger.sql") },
+    Migration { number: 2, name: "retry_index", sql: include_str!("../migrations/sqlite/0002_retry_index.sql") },
+];
 /// Where backups are, beside the file.
 const BACKUPS_DIRECTORY: &str = "backups";
 /// What the ledger of a state directory is called.

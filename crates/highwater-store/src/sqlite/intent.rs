@@ -1,5 +1,7 @@
 //! Intents: what is about to happen to an item. Owns their encoding.
 
+use std::collections::HashSet;
+
 use highwater_engine::ledger::Intent;
 use highwater_engine::name::WorklistId;
 use rusqlite::types::Type;
@@ -7,6 +9,7 @@ use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::column::{Count, Number};
 use super::fault::Step;
+use super::run::Runs;
 
 const STARTED: &str = "started";
 const PREPARED: &str = "prepared";
@@ -16,11 +19,19 @@ const JUDGED: &str = "judged";
 pub(super) struct Intents<'c> {
     worklist: WorklistId,
     set: CachedStatement<'c>,
+    drop_run: CachedStatement<'c>,
+    /// What is settled, to be dropped a run at a time.
+    settled: HashSet<u64>,
 }
 
 impl<'c> Intents<'c> {
     pub(super) fn of(db: &'c Connection, worklist: WorklistId) -> Step<Self> {
-        Ok(Self { worklist, set: db.prepare_cached(include_str!("intent/set.sql"))? })
+        Ok(Self {
+            worklist,
+            set: db.prepare_cached(include_str!("intent/set.sql"))?,
+            drop_run: db.prepare_cached(include_str!("intent/drop_run.sql"))?,
+            settled: HashSet::new(),
+        })
     }
 
     /// Writes an item's intent in place of an older one.
@@ -32,7 +43,21 @@ impl<'c> Intents<'c> {
                 (JUDGED, Some(serde_json::to_vec(&outcome).expect("invariant: an outcome is words and text")))
             }
         };
+        self.settled.remove(&position);
         self.set.execute(params![Number(self.worklist), Count(position), kind, body])?;
+        Ok(())
+    }
+
+    /// The item's intent, if there is one, is to go; [`Intents::drop_settled`] must follow.
+    pub(super) fn settle(&mut self, position: u64) {
+        self.settled.insert(position);
+    }
+
+    /// Drops what was settled and not set again.
+    pub(super) fn drop_settled(mut self) -> Step<()> {
+        for run in Runs::of(self.settled) {
+            self.drop_run.execute(params![Number(self.worklist), Count(*run.start()), Count(*run.end())])?;
+        }
         Ok(())
     }
 }

@@ -34,13 +34,17 @@ pub(super) fn record(db: &Connection, group: Group) -> Step<Recorded> {
     let (mut tally, before) = (record.tally, record.tally);
     let mut standings = Standings::of(db, id, at)?;
     let mut intents = Intents::of(db, id)?;
+    standings.foresee(entries.iter().filter_map(|entry| match entry {
+        Entry::Outcome { position, .. } => Some(*position),
+        Entry::Intent { .. } | Entry::Withdraw { .. } => None,
+    }))?;
     let (mut kinds, mut counts, mut drained) = (Vec::new(), PassCounts::default(), false);
 
     for (entry, superseded) in with_superseded(entries) {
         match entry {
             Entry::Intent { .. } if superseded => {}
             Entry::Intent { position, intent } => intents.set(position, intent)?,
-            Entry::Withdraw { position } => standings.drop_intent(position)?,
+            Entry::Withdraw { position } => intents.settle(position),
             Entry::Outcome { position, outcome } => {
                 let mut taken = standings.take(position, &mut tally)?;
                 let recorded_before = tally.recorded;
@@ -50,13 +54,14 @@ pub(super) fn record(db: &Connection, group: Group) -> Step<Recorded> {
                     standings.set(&taken, &outcome, &tally, Some(fence.pass))?;
                     drained |= outcome.kind.is_terminal();
                 }
-                standings.drop_intent(position)?;
+                intents.settle(position);
                 counts.count(outcome.kind);
                 kinds.push(outcome.kind);
             }
         }
     }
 
+    intents.drop_settled()?;
     if tally != before {
         worklist::set_tally(db, id, &tally)?;
     }

@@ -1,6 +1,8 @@
 //! How an item stands: untried, or after its last outcome. Owns that a pinned item has exactly one of the two rows, and that
 //! the figures go with them.
 
+use std::collections::HashSet;
+
 use highwater_engine::name::{PassId, WorklistId};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::worklist::{Standing, Tally};
@@ -9,6 +11,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
 use super::column::{Count, Keyword, Micros, Number};
 use super::fault::{Failure, Step, is_row_damage};
+use super::run::Runs;
 use super::{quarantine, worklist};
 
 /// An item that was taken to get an outcome.
@@ -25,6 +28,8 @@ pub(super) struct Standings<'c> {
     worklist: WorklistId,
     at: Timestamp,
     take_untried: CachedStatement<'c>,
+    /// Untried items of the group at hand, their rows gone already.
+    foreseen: HashSet<u64>,
     get: CachedStatement<'c>,
     add: CachedStatement<'c>,
     set: CachedStatement<'c>,
@@ -38,11 +43,27 @@ impl<'c> Standings<'c> {
             worklist,
             at,
             take_untried: db.prepare_cached(include_str!("standing/take_untried.sql"))?,
+            foreseen: HashSet::new(),
             get: db.prepare_cached(include_str!("standing/get.sql"))?,
             add: db.prepare_cached(include_str!("standing/add.sql"))?,
             set: db.prepare_cached(include_str!("standing/set.sql"))?,
             drop_intent: db.prepare_cached(include_str!("intent/drop.sql"))?,
         })
+    }
+
+    /// Drops the untried rows of all items that are to be taken now, a run of neighbours at a time: a group in plan order is
+    /// one run.
+    pub(super) fn foresee(&mut self, positions: impl IntoIterator<Item = u64>) -> Step<()> {
+        for run in Runs::of(positions) {
+            let bounds = params![Number(self.worklist), Count(*run.start()), Count(*run.end())];
+            let mut list = self.db.prepare_cached(include_str!("standing/list_untried.sql"))?;
+            let mut rows = list.query(bounds)?;
+            while let Some(row) = rows.next()? {
+                self.foreseen.insert(row.get::<_, Count>(0)?.0);
+            }
+            self.db.prepare_cached(include_str!("standing/drop_untried.sql"))?.execute(bounds)?;
+        }
+        Ok(())
     }
 
     /// Takes an item to give it an outcome: an untried one is no longer so, and [`Standings::set`] must follow.
@@ -53,7 +74,7 @@ impl<'c> Standings<'c> {
             return Err(self.no_item(position));
         }
         let untried = Taken { position, standing: Standing::default(), was_untried: true };
-        if self.take_untried(position)? {
+        if self.foreseen.remove(&position) || self.take_untried(position)? {
             return Ok(untried);
         }
         match self.read(position) {

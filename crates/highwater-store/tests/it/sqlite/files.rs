@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use highwater_engine::ledger::{ItemFilter, ItemOrder, JobState, Ledger as _, LedgerError, LedgerFault, PinMode};
 use highwater_engine::name::{ItemKey, JobName, ResourceName};
-use highwater_engine::outcome::OutcomeKind::Done;
+use highwater_engine::outcome::OutcomeKind::{Done, Failed};
 use highwater_store::{Access, SqliteLedger};
 use highwater_testkit::not_here::NotHere;
 use highwater_testkit::program::Program;
@@ -64,10 +64,10 @@ fn r15_a_ledger_that_cannot_be_opened_is_refused_with_its_path() {
         ("empty", Vec::new(), LedgerFault::Damaged),
         ("text", b"id;title\n1;Emma\n".repeat(100), LedgerFault::Damaged),
         ("torn", torn, LedgerFault::Damaged),
-        ("newer", raw("INSERT INTO schema_migration VALUES (2, 'later', 'x', 'x')"), LedgerFault::Newer),
+        ("newer", raw("INSERT INTO schema_migration VALUES (99, 'later', 'x', 'x')"), LedgerFault::Newer),
         (
             "changed",
-            raw("DELETE FROM schema_migration WHERE number = 2; UPDATE schema_migration SET sha256 = 'x'"),
+            raw("DELETE FROM schema_migration WHERE number = 99; UPDATE schema_migration SET sha256 = 'x'"),
             LedgerFault::Foreign,
         ),
         ("another program's", raw("PRAGMA application_id = 7"), LedgerFault::Foreign),
@@ -307,4 +307,31 @@ async fn what_a_discovery_needs_besides_goes_with_its_end() {
     assert_eq!(wrong(&home).await, Vec::<String>::new());
     drop(world);
     assert_eq!(names(home.directory()), ["ledger.db"]);
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_first_version_is_backed_up_and_brought_up_to_date_with_all_it_knows() {
+    let home = SqliteHome::new();
+    let mut world = World::new(&home).await;
+    let worklist = world.pin(["a", "b", "c", "d"]).await;
+    world.record_kinds(worklist, &[Done, Failed]).await;
+    drop(world);
+    home.raw()
+        .execute_batch(
+            "DROP INDEX standing_retry;
+             CREATE INDEX standing_retry ON standing (worklist, rank, position, pass)
+                 WHERE outcome NOT IN ('done', 'gone', 'present', 'skipped', 'review');
+             DELETE FROM schema_migration WHERE number > 1;",
+        )
+        .unwrap();
+    let backups = || fs::read_dir(home.directory().join("backups")).map(Iterator::count).unwrap_or(0);
+    let before = backups();
+    assert_eq!(open(home.path(), Access::ReadOnly).map(drop).unwrap_err().fault, LedgerFault::Older);
+
+    world = World::new(&home).await;
+    assert!(backups() > before, "it was backed up first");
+    world.next_pass().await;
+    assert_eq!(world.open_keys(worklist).await, ["c", "d", "b"], "untried ones first, then what is to be tried again");
+    drop(world);
+    assert!(open(home.path(), Access::ReadOnly).is_ok());
 }

@@ -50,6 +50,15 @@ impl Job for PacedGet {
         ready.len() as u64
     }
 
+    /// What was fetched is not asked for again, although the pass ends before it is committed.
+    fn keep(&self, ready: &Vec<u8>) -> Option<Vec<u8>> {
+        Some(ready.clone())
+    }
+
+    fn recall(&self, _: &Named, kept: &[u8]) -> Option<Vec<u8>> {
+        Some(kept.to_vec())
+    }
+
     async fn commit(&self, _: &mut CommitCx, _: &Named, ready: Vec<u8>) -> Result<Outcome, Stop> {
         assert_eq!(ready, b"record");
         Ok(Outcome::done())
@@ -75,7 +84,9 @@ async fn r02_a_long_retry_after_ends_the_pass_and_keeps_every_later_one_away_unt
     let banned = Answer::status(429).header("retry-after", "3600");
     let (ride, job, far, clock) = ride(vec![ok(), ok(), banned, ok(), ok(), ok()], 5).await;
     let report = ride.pass(&job).await;
-    assert_eq!((report.reason, report.counts.done), (Reason::BannedUntil, 2));
+    let first = report.counts.done;
+    // What was ready when the ban came may be left to the next pass, as its commit may be a contact too.
+    assert!(report.reason == Reason::BannedUntil && first <= 2, "{first} {}", report.message);
     assert_eq!(far.requests().len(), 3);
     for _ in 0..4 {
         assert_eq!(ride.pass(&job).await.reason, Reason::BannedUntil);
@@ -83,7 +94,11 @@ async fn r02_a_long_retry_after_ends_the_pass_and_keeps_every_later_one_away_unt
     assert_eq!(far.requests().len(), 3, "no contact while it stands");
     clock.advance(Duration::from_secs(3601));
     let report = ride.pass(&job).await;
-    assert_eq!((report.reason, report.counts.done, far.requests().len()), (Reason::Drained, 3, 6));
+    assert_eq!(
+        (report.reason, report.counts.done, far.requests().len()),
+        (Reason::Drained, 5 - first, 6),
+        "none is asked twice"
+    );
 }
 
 #[tokio::test]
@@ -91,11 +106,12 @@ async fn r02_a_short_retry_after_is_waited_out_once_and_then_the_pass_ends() {
     let short = || Answer::status(503).header("retry-after", "20");
     let (ride, job, far, _) = ride(vec![ok(), short(), ok(), ok(), short(), short(), ok(), ok()], 5).await;
     let report = ride.pass(&job).await;
-    assert_eq!((report.reason, report.counts.done), (Reason::BannedUntil, 2), "{}", report.message);
+    let first = report.counts.done;
+    assert_eq!((report.reason, first), (Reason::BannedUntil, 2), "{}", report.message);
     assert_eq!(report.spent.contacts, 3);
     // The next pass may wait once again; a second refusal ends it with the item unattempted.
     let report = ride.pass(&job).await;
-    assert_eq!((report.reason, report.counts.done), (Reason::BannedUntil, 1));
+    assert!(report.reason == Reason::BannedUntil && report.counts.done <= 1, "{}", report.message);
     assert_eq!(far.requests().len(), 6);
 }
 

@@ -1,0 +1,1 @@
+DELETE FROM intent WHERE worklist = ?1 AND position BETWEEN ?2 AND ?3
