@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::ban::{self, Ban, BanFile, BanRules};
 use crate::budget::{Budget, Meter};
-use crate::clock::{SharedClock, since};
+use crate::clock::{SharedClock, later, since};
 use crate::diagnosis::Diagnosis;
 use crate::job::Stop;
 use crate::ledger::{Control, Ledger, Who, Word};
@@ -374,13 +374,16 @@ impl Contacts {
             if !matches!(response.status().as_u16(), 429 | 503) {
                 return Ok(Ok(response));
             }
-            let stands = self.ban(resource, fallback, &response).await?;
-            let rules = self.manners.get(resource).map(|m| m.ban).unwrap_or_default();
-            let left = since(stands.until, self.clock.now());
-            if left > rules.wait_out_max || self.waited_out.set(stands.until).is_err() {
+            let asked = self.asked(resource, fallback, &response);
+            // Before the ban is in the ledger, or another item would obey it and end the pass. A ban file rounds up to a second.
+            let (waits_out, waited_until) = (self.rules(resource).wait_out_max, whole_second_after(asked.until));
+            let wait = since(asked.until, self.clock.now());
+            let waited = wait <= waits_out && self.waited_out.set(waited_until).is_ok();
+            let stands = self.extend_ban(resource, asked).await?;
+            if !waited || stands.until > waited_until {
                 return Err(Stop::Ban { resource: permit.resource, until: stands.until });
             }
-            tracing::info!(%resource, wait_secs = left.as_secs(), "waiting the ban out, once");
+            tracing::info!(%resource, wait_secs = wait.as_secs(), "waiting the ban out, once");
             let why = "the far side asked for less: a ban was waited out once";
             self.wind_down(Stop::checkpoint(Reason::BannedUntil, why));
             permit = self.permit(resource).await?;
@@ -393,7 +396,7 @@ impl Contacts {
         self.stopper.wind_down(stop);
     }
 
-    pub(crate) async fn watermark(&self, name: &str) -> Result<Option<jiff::Timestamp>, Stop> {
+    pub(crate) async fn watermark(&self, name: &str) -> Result<Option<Timestamp>, Stop> {
         Ok(self.ledger.watermark(&self.job, name).await?)
     }
 
@@ -408,19 +411,33 @@ impl Contacts {
         fallback: Option<Duration>,
         response: &reqwest::Response,
     ) -> Result<Ban, Stop> {
+        self.extend_ban(resource, self.asked(resource, fallback, response)).await
+    }
+
+    fn rules(&self, resource: &ResourceName) -> BanRules {
+        self.manners.get(resource).map(|m| m.ban).unwrap_or_default()
+    }
+
+    /// The ban that a response asks for.
+    fn asked(&self, resource: &ResourceName, fallback: Option<Duration>, response: &reqwest::Response) -> Ban {
         let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok());
-        let mut rules = self.manners.get(resource).map(|m| m.ban).unwrap_or_default();
+        let mut rules = self.rules(resource);
         rules.fallback = fallback.unwrap_or(rules.fallback);
-        let now = self.clock.now();
-        let wait = ban::retry_after(header("retry-after"), header("date"), now, &rules);
+        let at = self.clock.now();
+        let wait = ban::retry_after(header("retry-after"), header("date"), at, &rules);
         let why = match header("retry-after") {
             Some(value) => format!("{} with Retry-After: {value}", response.status()),
             None => format!("{} without Retry-After", response.status()),
         };
-        let word = Word { at: now, who: self.who.clone(), why };
-        let stands = self.ledger.extend_ban(resource, ban::until(now, wait), &word).await?;
+        Ban { until: ban::until(at, wait), at, who: self.who.clone(), why }
+    }
+
+    /// Puts a ban where every program that shares the resource sees it; the one that stands is the later.
+    async fn extend_ban(&self, resource: &ResourceName, asked: Ban) -> Result<Ban, Stop> {
+        let Ban { until, at, who, why } = asked;
+        let stands = self.ledger.extend_ban(resource, until, &Word { at, who, why }).await?;
         if let Some(file) = self.manners.get(resource).and_then(|m| m.ban_file.as_ref()) {
-            file.extend(stands.until, rules.max, &self.clock).await?;
+            file.extend(stands.until, self.rules(resource).max, &self.clock).await?;
         }
         Ok(stands)
     }
@@ -438,6 +455,12 @@ impl Contacts {
         })?;
         Ok(self.http.get_or_init(|| client))
     }
+}
+
+/// The next whole second, or `at` itself where it is one.
+fn whole_second_after(at: Timestamp) -> Timestamp {
+    let second = Timestamp::from_second(at.as_second()).unwrap_or(at);
+    if second < at { later(second, Duration::from_secs(1)) } else { at }
 }
 
 /// The HTTP client of contacts: rustls, time-outs, a name of its own.

@@ -170,3 +170,15 @@ async fn r02_a_ban_file_is_honoured_and_extended_for_programs_that_keep_no_ledge
     std::fs::remove_file(&path).unwrap();
     assert_eq!(ride.pass(&job).await.reason, Reason::Drained);
 }
+
+#[tokio::test]
+async fn r02_a_short_ban_is_waited_out_although_the_ban_file_rounds_it_up() {
+    let short = Answer::status(503).header("retry-after", "20");
+    let (mut ride, job, far, clock) = ride(vec![ok(), short, ok(), ok(), ok()], 4).await;
+    let dir = tempfile::tempdir().unwrap();
+    ride.spec.resources[0].ban_file = Some(BanFile::new(dir.path().join("retry-after")));
+    clock.advance(Duration::from_millis(250));
+    let report = ride.pass(&job).await;
+    assert_eq!((report.reason, report.counts.done), (Reason::BannedUntil, 2), "{}", report.message);
+    assert_eq!(far.requests().len(), 3);
+}
