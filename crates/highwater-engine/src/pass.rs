@@ -29,9 +29,11 @@ use crate::turnstile;
 use crate::worklist::{Tally, WorklistRecord, WorklistState};
 
 mod ending;
+mod refusal;
 mod rehearsal;
 
 use ending::{Ending, halted, is_final};
+pub use refusal::Refusal;
 
 /// What every pass of a process shares.
 #[derive(Clone)]

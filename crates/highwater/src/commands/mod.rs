@@ -13,6 +13,7 @@ use highwater_engine::report::ExitCode;
 
 use crate::Done;
 use crate::bar::Progress;
+use crate::config::Config;
 use crate::output::Output;
 use crate::site::Site;
 
@@ -60,8 +61,9 @@ fn needs_config(verb: &str) -> Diagnosis {
 /// The job that a person named, with a row in the ledger for what they say of it.
 async fn job_with_row(site: &Site, ledger: &dyn Ledger, name: &str) -> Result<JobName, Diagnosis> {
     let job = site.job(ledger, name).await?;
-    if let Some(known) = site.config.as_ref().and_then(|config| config.jobs.get(&job)) {
-        ledger.register_job(&job, known.kind.name()).await?;
+    let declared = site.config.iter().flat_map(Config::declared_jobs).find(|(name, _)| **name == job);
+    if let Some((_, kind)) = declared {
+        ledger.register_job(&job, kind).await?;
     }
     Ok(job)
 }

@@ -103,7 +103,8 @@ impl View {
             notices: ledger.notices_waiting().await?,
         };
         let mut records: HashMap<JobName, JobRecord> = HashMap::new();
-        let mut names: Vec<JobName> = site.config.iter().flat_map(|config| config.jobs.keys().cloned()).collect();
+        let declared = site.config.iter().flat_map(Config::declared_jobs);
+        let mut names: Vec<JobName> = declared.map(|(name, _)| name.clone()).collect();
         match &wanted {
             Some(job) => {
                 records.extend(ledger.job(job).await?.map(|record| (job.clone(), record)));
@@ -143,13 +144,14 @@ impl Looking<'_> {
     async fn job(&self, name: JobName, record: Option<JobRecord>, alone: bool) -> LedgerResult<JobView> {
         let config = self.site.config.as_ref();
         let known = config.and_then(|config| config.jobs.get(&name));
+        let unset = config.and_then(|config| config.unset_job(&name));
         let mut view = JobView {
-            kind: known.map_or_else(String::new, |job| job.kind.name().to_owned()),
+            kind: known.map(|job| job.kind.name()).or(unset.map(|job| job.kind)).unwrap_or_default().to_owned(),
             state: JobState::Active,
             halt: None,
             paused: None,
             armed: known.is_none_or(|job| job.settings.armed),
-            configured: config.is_none() || known.is_some(),
+            configured: config.is_none() || known.is_some() || unset.is_some(),
             progress: None,
             worklist: None,
             running: None,
