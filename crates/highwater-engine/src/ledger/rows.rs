@@ -307,6 +307,43 @@ pub struct PassRecord {
     pub times: StageTimes,
 }
 
+impl PassRecord {
+    /// Whether it did anything, or ended in a way that says something of its own: not one that a lock, a ban, a pause or a
+    /// state that was there before kept from beginning.
+    #[must_use]
+    pub fn did_anything(&self) -> bool {
+        let came_to_nothing = match self.reason {
+            Some(
+                Reason::AlreadyDrained
+                | Reason::LockHeld
+                | Reason::Yielded
+                | Reason::BannedUntil
+                | Reason::Paused
+                | Reason::Disarmed
+                | Reason::Stopped
+                | Reason::LockLost
+                | Reason::DryRun
+                | Reason::Halted,
+            ) => true,
+            Some(
+                Reason::Drained
+                | Reason::BudgetItems
+                | Reason::BudgetContacts
+                | Reason::BudgetBytes
+                | Reason::BudgetTime
+                | Reason::RetryLeft
+                | Reason::Network
+                | Reason::Checkpoint
+                | Reason::Pinned
+                | Reason::Refused
+                | Reason::Failed,
+            )
+            | None => false,
+        };
+        !came_to_nothing || self.counts.all() > 0 || self.spent != Spent::default()
+    }
+}
+
 /// Who begins a pass, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Begin {

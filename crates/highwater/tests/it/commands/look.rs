@@ -5,7 +5,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use super::{OK, THREE, assert_refused, json_lines, three};
-use crate::rig::{Rig, end, signal, wait_until};
+use crate::rig::{Flock, Rig, end, signal, wait_until};
 
 #[test]
 fn status_works_before_anything_ran_and_makes_nothing() {
@@ -50,10 +50,60 @@ fn status_shows_the_pass_that_runs_also_when_a_newer_one_missed_the_lock() {
         assert!(status.contains(part), "{part}: {status}");
     }
     let job = &rig.ok(&["status", "--json"]).json()["jobs"][0];
-    assert_eq!((&job["running"]["id"], &job["last_pass"]["id"]), (&1.into(), &2.into()));
+    assert_eq!((&job["running"]["id"], &job["last_pass"]), (&1.into(), &Value::Null));
+    assert_eq!(job["since_then"]["last"]["id"], 2);
     rig.write("go", "");
     assert_eq!(end(pass).code, 0);
     assert!(rig.ok(&["status"]).stdout.starts_with("load: drained\n"));
+}
+
+#[test]
+fn passes_that_came_to_nothing_do_not_hide_the_one_that_worked() {
+    let rig = Rig::load(&THREE, "[ $1 = a ] && exit 10; [ $1 = b ] && exit 3; exit 0", "");
+    assert_eq!(rig.pass(), (3, "retry_left".into()));
+    let json = || rig.ok(&["status", "--json"]).json()["jobs"][0].clone();
+    assert_eq!((&json()["since_then"], &json()["waiting"]), (&Value::Null, &json!([])), "the fields are always there");
+    {
+        let _held = Flock::hold(&rig.path("r.lock"));
+        for _ in 0..2 {
+            assert_eq!(rig.pass(), (3, "lock_held".into()));
+        }
+    }
+    rig.ok(&["pause", "load"]);
+    assert_eq!(rig.pass(), (3, "paused".into()));
+    let status = rig.ok(&["status"]).stdout;
+    for part in [
+        "last pass  1: retry_left, exit 3, ",
+        "since then 3 passes came to nothing (2 lock_held, 1 paused), the last (4) ",
+    ] {
+        assert!(status.contains(part), "{part}: {status}");
+    }
+    let job = json();
+    assert_eq!((&job["last_pass"]["id"], &job["since_then"]["last"]["id"]), (&1.into(), &4.into()));
+    assert_eq!(job["since_then"]["passes"], 3);
+    assert_eq!(job["since_then"]["reasons"], json!({"lock_held": 2, "paused": 1}));
+    rig.ok(&["resume", "load"]);
+    rig.script("load", "");
+    assert_eq!(rig.pass(), (0, "drained".into()));
+    assert_eq!(rig.pass(), (0, "already_drained".into()));
+    let status = rig.ok(&["status"]).stdout;
+    assert!(status.contains("last pass  5: drained"), "{status}");
+    assert!(status.contains("since then 1 pass came to nothing (already_drained), "), "{status}");
+}
+
+#[test]
+fn a_job_that_waits_for_its_lock_is_shown_waiting() {
+    let rig = Rig::load(&THREE, "", "lock-wait = \"1h\"");
+    let _held = Flock::hold(&rig.path("r.lock"));
+    let pass = rig.start(&["run", "load"]);
+    wait_until("its ticket", || rig.ok(&["status", "--json"]).json()["jobs"][0]["waiting"] != json!([]));
+    let status = rig.ok(&["status"]).stdout;
+    assert!(status.starts_with("load: waiting\n"), "{status}");
+    assert!(status.contains(&format!("waiting    for r: process {} on ", pass.id())), "{status}");
+    signal(&pass, "TERM");
+    assert_eq!(end(pass).code, 3);
+    let status = rig.ok(&["status"]).stdout;
+    assert!(status.contains("last pass  1: stopped, exit 3") && !status.contains("  waiting"), "{status}");
 }
 
 #[test]
