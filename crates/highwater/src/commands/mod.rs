@@ -8,6 +8,7 @@ use std::sync::Arc;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::exec::output::{Output as ChildOutput, Stream};
 use highwater_engine::ledger::{JobRecord, Ledger};
+use highwater_engine::marker;
 use highwater_engine::name::JobName;
 use highwater_engine::report::ExitCode;
 
@@ -66,6 +67,16 @@ async fn job_with_row(site: &Site, ledger: &dyn Ledger, name: &str) -> Result<Jo
         ledger.register_job(&job, kind).await?;
     }
     Ok(job)
+}
+
+/// Writes the markers of a job, where it has any, after a person's word: whoever reads them need not wait for the next pass. One that
+/// cannot be written changes nothing of the word.
+async fn write_markers(site: &Site, ledger: &dyn Ledger, job: &JobName) {
+    let settings = site.config.as_ref().and_then(|config| config.settings(job));
+    let Some(markers) = settings.and_then(|settings| settings.markers.as_deref()) else { return };
+    if let Err(error) = marker::follow(ledger, job, markers).await {
+        site.output.note(format!("warning: the next pass writes the markers: {}", error.told()));
+    }
 }
 
 /// A command as a person types it at this site.
