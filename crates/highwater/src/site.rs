@@ -104,6 +104,7 @@ impl Site {
         let ledger_path = state.join(LEDGER_FILE);
         let who = owner::person();
         owner::become_owner(&[&ledger_path, &state, &config.directory]).map_err(one)?;
+        owner::become_owner_of_new(&ledger_path).map_err(one)?;
         logging::start(config.top.log_file.as_deref(), config.top.log_format, global).map_err(one)?;
         Ok(Self::new(global, Some(config), ledger_path, &who))
     }
@@ -115,6 +116,7 @@ impl Site {
     pub(crate) fn beside(global: &Global, ledger_path: PathBuf) -> Result<Self, Diagnosis> {
         let who = owner::person();
         owner::become_owner(&[&ledger_path])?;
+        owner::become_owner_of_new(&ledger_path)?;
         logging::start(global.log_file.as_deref(), global.log_format.unwrap_or_default(), global)?;
         Ok(Self::new(global, None, ledger_path, &who))
     }
