@@ -181,6 +181,7 @@ impl<'e> Pass<'e> {
             // Of two failures the first is told.
             return Err(stop);
         }
+        self.note_quarantined().await;
         match marker::write(self.engine, self.spec).await {
             Ok(note) => self.notes.extend(note),
             Err(stop) => {
@@ -192,6 +193,15 @@ impl<'e> Pass<'e> {
         // Only now are the locks let go: whoever takes them next finds this pass ended and its markers written.
         drop(cx);
         Ok(ending)
+    }
+
+    /// What of the ledger this pass could not read and set aside: people are told, whatever the log does with it.
+    async fn note_quarantined(&mut self) {
+        // A ledger that cannot be read fails what follows.
+        let Ok(Some(record)) = self.engine.ledger.job(&self.spec.name).await else { return };
+        if let Some(quarantined) = record.quarantined.filter(|quarantined| quarantined.last_at >= self.begun_at) {
+            self.notes.push(quarantined.sentence(&self.spec.handle));
+        }
     }
 
     async fn begin(&mut self, names: Vec<ResourceName>) -> Result<(PassId, Fence), Stop> {

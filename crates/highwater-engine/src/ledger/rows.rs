@@ -83,6 +83,30 @@ pub struct JobRecord {
     pub last_drained_at: Option<Timestamp>,
     /// The marker that the engine last wrote for it (`done`, `halted`), if any.
     pub marker: Option<String>,
+    /// Damaged rows of its worklist that were set aside; `None` where none ever was.
+    pub quarantined: Option<Quarantined>,
+}
+
+/// Rows of the ledger that could not be read and were set aside (R14).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Quarantined {
+    /// How many.
+    pub rows: u64,
+    /// When the last one was.
+    pub last_at: Timestamp,
+}
+
+impl Quarantined {
+    /// What a person is told of it; `job` is how they name the job to a command.
+    #[must_use]
+    pub fn sentence(&self, job: &str) -> String {
+        let rows = if self.rows == 1 { "1 damaged row".to_owned() } else { format!("{} damaged rows", self.rows) };
+        format!(
+            "{rows} of the ledger set aside, the last at {:.0}: their items are tried again, or are in review where the row was the \
+             item; `highwater events --job {job}` names each; check the disk, then the items",
+            self.last_at
+        )
+    }
 }
 
 /// Who holds a resource's lock, or held it last.

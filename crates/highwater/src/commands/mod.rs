@@ -87,6 +87,14 @@ fn call(site: &Site, words: impl Display) -> String {
     }
 }
 
+/// How a person names a job to a command at this site.
+fn handle(site: &Site, job: &JobName) -> String {
+    match &site.config {
+        Some(_) => job.to_string(),
+        None => format!("{job} --ledger {}", site.ledger_path.display()),
+    }
+}
+
 /// What keeps the next pass of a job from draining, and the way out; else how to start it.
 fn next_pass(site: &Site, record: Option<&JobRecord>, job: &JobName) -> String {
     match record {

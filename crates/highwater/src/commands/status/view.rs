@@ -8,7 +8,7 @@ use std::time::Duration;
 use highwater_engine::ban::Ban;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{
-    Halt, Holder, JobRecord, JobState, Ledger, LedgerResult, Notice, PassRecord, ResourceRecord,
+    Halt, Holder, JobRecord, JobState, Ledger, LedgerResult, Notice, PassRecord, Quarantined, ResourceRecord,
 };
 use highwater_engine::name::{JobName, LockEpoch, PassId, ResourceName};
 use highwater_engine::progress::figures;
@@ -68,6 +68,8 @@ pub(super) struct JobView {
     pub(super) waiting: Vec<Waiting>,
     pub(super) last_drained_at: Option<Timestamp>,
     pub(super) resources: Vec<ResourceView>,
+    /// Damaged rows of the ledger that were set aside.
+    pub(super) quarantined: Option<Quarantined>,
     /// Messages to people that are not delivered.
     pub(super) notices: Vec<Notice>,
 }
@@ -189,6 +191,7 @@ impl Looking<'_> {
             last_pass: None,
             since_then: None,
             waiting: Vec::new(),
+            quarantined: None,
             last_drained_at: None,
             resources: self.of_job(&name, config.zip(known), alone),
             notices: self.notices.iter().filter(|notice| notice.job == name).cloned().collect(),
@@ -235,6 +238,7 @@ impl Looking<'_> {
         view.paused = record.paused;
         view.worklist = record.worklist;
         view.last_drained_at = record.last_drained_at;
+        view.quarantined = record.quarantined;
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::view::{JobView, PASSES_SEARCHED_MAX, ResourceView, SinceThen, View, Waiting};
 use crate::bar::{grouped, span};
-use crate::commands::call;
+use crate::commands::{call, handle};
 use crate::site::Site;
 use crate::table::{Facts, line, lines, moment};
 
@@ -123,6 +123,9 @@ impl Said<'_> {
             self.say_detail(facts);
         }
         job.resources.iter().for_each(|resource| say_resource(facts, resource, self.view.at));
+        if let Some(quarantined) = &job.quarantined {
+            facts.fact("damaged", styled(BAD, quarantined.sentence(&handle(self.site, &job.name))));
+        }
         if let Some(last) = job.notices.last() {
             let error = last.last_error.as_deref().map(|error| format!("; the last error: {}", line(error)));
             let said = format!("{} not delivered{}", job.notices.len(), error.unwrap_or_default());

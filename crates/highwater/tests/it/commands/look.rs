@@ -92,6 +92,41 @@ fn passes_that_came_to_nothing_do_not_hide_the_one_that_worked() {
 }
 
 #[test]
+fn r14_damaged_rows_are_named_in_the_report_in_status_and_by_doctor() {
+    let rig = Rig::load(&THREE, "[ $1 = b ] && exit 3; exit 0", "");
+    assert_eq!(rig.pass(), (3, "retry_left".into()));
+    let ledger = rig.path(".highwater-state/ledger.db");
+    let damaged = "UPDATE standing SET attempts = -7 WHERE outcome IN ('failed', 'deferred')";
+    assert_eq!(rusqlite::Connection::open(&ledger).unwrap().execute(damaged, []).unwrap(), 1);
+    let said = rig.run(&["run", "load", "--json"]);
+    let told = "1 damaged row of the ledger set aside";
+    let report = said.json();
+    assert!(report["notes"][0].as_str().unwrap().contains(told), "{report}");
+    let status = rig.ok(&["status"]).stdout;
+    assert!(status.contains(told) && status.contains("`highwater events --job load`"), "{status}");
+    assert_eq!(rig.ok(&["status", "--json"]).json()["jobs"][0]["quarantined"]["rows"], 1);
+    let doctor = rig.run(&["doctor"]);
+    assert!(doctor.code == 2 && doctor.stdout.contains("fix  damage     load: 1 damaged row"), "{doctor:?}");
+    assert!(rig.ok(&["events", "--job", "load"]).stdout.contains("quarantined"));
+}
+
+#[test]
+fn r05_an_item_whose_untried_row_a_hand_moved_is_drained_all_the_same() {
+    for moved in
+        ["UPDATE untried SET position = 99 WHERE position = 1", "UPDATE untried SET position = 0 WHERE position = 1"]
+    {
+        let rig = Rig::load(&THREE, "echo $1 >>log", "concurrency = 1");
+        assert_eq!(rig.pass_with(&["--max-items", "1"]), (3, "budget_items".into()));
+        let db = rusqlite::Connection::open(rig.path(".highwater-state/ledger.db")).unwrap();
+        assert_eq!(db.execute(moved, []).unwrap(), 1, "{moved}");
+        assert_eq!(rig.pass(), (0, "drained".into()), "{moved}");
+        assert_eq!(rig.log(), ["a", "c", "b"], "{moved}: each once");
+        assert_eq!(rig.tally(), json!({"done": 3}), "{moved}");
+        assert!(rig.ok(&["events"]).stdout.contains("repair"), "{moved}");
+    }
+}
+
+#[test]
 fn a_job_that_waits_for_its_lock_is_shown_waiting() {
     let rig = Rig::load(&THREE, "", "lock-wait = \"1h\"");
     let _held = Flock::hold(&rig.path("r.lock"));
