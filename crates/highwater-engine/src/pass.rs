@@ -23,7 +23,7 @@ use crate::name::{PassId, ResourceName};
 use crate::pin;
 use crate::pipeline::{Drain, Stages, Width};
 use crate::recorder::{self, Failing, Recording};
-use crate::report::{ExitCode, PassCounts, PassReport, Reason, Spent, StageTimes};
+use crate::report::{ExitCode, PassCounts, PassReport, Reason, Spent, StageTimes, counted};
 use crate::spec::JobSpec;
 use crate::turnstile;
 use crate::worklist::{Tally, WorklistRecord, WorklistState};
@@ -267,7 +267,7 @@ impl<'e> Pass<'e> {
                 let how = if open.is_none() { PinMode::Begin } else { how };
                 let pinned = pin::pin(self.engine, job, &cx.read, fence, how, &mut cx.notes).await?;
                 self.tally = Some(pinned.tally);
-                return Ok(Ending::new(Reason::Pinned, format!("{} items pinned", pinned.tally.total)));
+                return Ok(Ending::new(Reason::Pinned, format!("{} pinned", counted(pinned.tally.total, "item"))));
             }
             (Mode::Run, Some(open)) => {
                 pin::refuse_changed(self.engine, &**job, &cx.read, &self.spec.handle, Some(fence), &open).await?;
@@ -317,7 +317,7 @@ impl<'e> Pass<'e> {
         cx.killed = ledger.passes_unended(&self.spec.name, fence.pass).await?;
         for pass in &cx.killed {
             cx.notes.push(format!(
-                "pass {} (host {}, process {}, begun {}) was killed; this pass goes on where it left off",
+                "pass {} (host {}, process {}, begun {:.0}) was killed; this pass goes on where it left off",
                 pass.id, pass.host, pass.pid, pass.begun_at
             ));
         }
@@ -439,7 +439,7 @@ impl<'e> Pass<'e> {
             let word = Word {
                 at: self.engine.clock.now(),
                 who: Who(format!("pass {}", fence.pass)),
-                why: format!("{} items, all terminal, {} to review", tally.total, tally.review),
+                why: format!("{}, all terminal, {} to review", counted(tally.total, "item"), tally.review),
             };
             match self.engine.ledger.seal_drained(fence, worklist.id, cx.watermarks(), &word).await {
                 Err(error) if error.fault == LedgerFault::NotThere => ending = self.reopened(error).await?,
@@ -458,7 +458,7 @@ impl<'e> Pass<'e> {
         if open == 0 {
             return Err(refused.into());
         }
-        Ok(Ending::new(Reason::RetryLeft, format!("{open} items were put back while the pass was sealed")))
+        Ok(Ending::new(Reason::RetryLeft, format!("put back while the pass was sealed: {}", counted(open, "item"))))
     }
 
     fn spent(&self) -> Spent {

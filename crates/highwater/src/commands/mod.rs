@@ -34,6 +34,7 @@ pub(crate) mod init;
 pub(crate) mod items;
 pub(crate) mod lift;
 mod listing;
+mod notice;
 pub(crate) mod oai;
 pub(crate) mod pause;
 pub(crate) mod rearm;

@@ -266,7 +266,7 @@ pub(crate) fn sentence(report: &PassReport) -> String {
     if !counts.is_empty() {
         text.push_str(&format!("; this pass: {} in {}", counts.join(", "), span(report.took)));
     }
-    if let Some(tally) = &report.tally {
+    if let Some(tally) = report.tally.as_ref().filter(|tally| tally.total > 0) {
         text.push_str(&format!("; {} of {} terminal", grouped(tally.terminal()), grouped(tally.total)));
         if tally.review > 0 {
             text.push_str(&format!(", {} in review", grouped(tally.review)));

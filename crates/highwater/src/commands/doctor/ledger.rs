@@ -14,6 +14,7 @@ use super::Site;
 use super::report::Report;
 use crate::bar::span;
 use crate::commands::config::counted;
+use crate::commands::notice::undelivered;
 use crate::table::moment;
 
 /// Oldest backup that is as it should be while passes run, in seconds: they are taken daily.
@@ -88,23 +89,19 @@ async fn known(site: &Site, ledger: &SqliteLedger, now: Timestamp, report: &mut 
     let notices = ledger.notices_waiting().await?;
     let failed: Vec<&Notice> = notices.iter().filter(|notice| notice.attempts > 0).collect();
     for notice in &failed {
-        let error = notice.last_error.as_deref().unwrap_or("no reason was given");
         report.fix(
             "notify",
-            format_args!(
-                "`{}` of {} is not delivered after {}: {error}",
-                notice.change,
-                notice.job,
-                counted(notice.attempts as usize, "attempt")
-            ),
-            format!(
-                "look at [[notify]] entry {} of the configuration; it is tried again at the end of each pass",
-                notice.target + 1
-            ),
+            format_args!("{}: {}", notice.job, undelivered(notice)),
+            "look at that entry of the configuration; it is tried again at the end of later passes",
         );
     }
     if failed.is_empty() {
-        report.ok("notify", format_args!("nothing undelivered, {} to be tried", notices.len()));
+        let waiting = if notices.is_empty() {
+            "no notice waits".to_owned()
+        } else {
+            format!("{} to be tried", counted(notices.len(), "notice"))
+        };
+        report.ok("notify", waiting);
     }
     Ok(())
 }

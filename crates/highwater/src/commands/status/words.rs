@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::view::{JobView, PASSES_SEARCHED_MAX, ResourceView, SinceThen, View, Waiting};
 use crate::bar::{grouped, span};
+use crate::commands::notice::undelivered;
 use crate::commands::{call, handle};
 use crate::site::Site;
 use crate::table::{Facts, line, lines, moment};
@@ -243,10 +244,7 @@ impl Said<'_> {
             facts.fact("last item", format_args!("terminal {} ago ({})", self.ago(at), moment(at)));
         }
         for notice in &self.job.notices {
-            let error = notice.last_error.as_deref().map(line).unwrap_or_else(|| "not tried yet".to_owned());
-            let to = format!("[[notify]] entry {}", notice.target + 1);
-            let attempts = if notice.attempts == 1 { "attempt" } else { "attempts" };
-            facts.fact("notice", format_args!("{} to {to}, {} {attempts}: {error}", notice.change, notice.attempts));
+            facts.fact("notice", undelivered(notice));
         }
     }
 

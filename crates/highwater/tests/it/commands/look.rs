@@ -127,6 +127,30 @@ fn r05_an_item_whose_untried_row_a_hand_moved_is_drained_all_the_same() {
 }
 
 #[test]
+fn a_list_of_one_reads_well() {
+    let rig = Rig::load(&["a"], "exit 11", "");
+    let said = rig.run(&["run", "load", "--dry-run"]);
+    assert!(said.stdout.contains("would drain 1 item of"), "{said:?}");
+    rig.list(&["a", "a"]);
+    let said = rig.run(&["worklist", "load", "--replace"]);
+    assert!(
+        said.stdout.contains("load: 1 item pinned, all open") && said.stderr.contains("1 line repeats a key"),
+        "{said:?}"
+    );
+    assert!(rig.ok(&["worklist", "load"]).stdout.contains("1 line repeats a key"));
+    let events = rig.ok(&["events"]).stdout;
+    assert!(events.contains("1 item from "), "{events}");
+    let said = rig.run(&["run", "load"]);
+    assert!(said.stdout.contains("1 of 1 item failed or need") || said.stdout.contains("drained"), "{said:?}");
+    rig.ok(&["pause", "load"]);
+    let again = rig.ok(&["pause", "load"]).stdout;
+    assert!(again.trim_end().ends_with(|c: char| c.is_ascii_alphanumeric()), "no why was given: {again:?}");
+    rig.ok(&["ban", "r", "--for", "2h"]);
+    let again = rig.ok(&["ban", "r", "--for", "1h"]).stdout;
+    assert!(again.contains("already (") && !again.contains(": )"), "{again}");
+}
+
+#[test]
 fn a_job_that_waits_for_its_lock_is_shown_waiting() {
     let rig = Rig::load(&THREE, "", "lock-wait = \"1h\"");
     let _held = Flock::hold(&rig.path("r.lock"));
@@ -253,8 +277,7 @@ fn a_worklist_says_what_it_came_from_and_grows_by_extend() {
     let rig = Rig::load(&["a", "b", "a"], OK, "concurrency = 1");
     rig.pass();
     let shown = rig.ok(&["worklist", "load"]).stdout;
-    for part in ["load: round 1, drained\n", "ids.txt", "SHA-256 ", "2\n", "1 keys were given more than once", "2 done"]
-    {
+    for part in ["load: round 1, drained\n", "ids.txt", "SHA-256 ", "2\n", "1 line repeats a key", "2 done"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let record = rig.ok(&["worklist", "load", "--show", "--json"]).json();
