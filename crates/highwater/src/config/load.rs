@@ -148,7 +148,7 @@ fn assemble(file: &SourceFile, reader: &Reader<'_>, read: Read) -> Config {
     let mut by_job = IndexMap::new();
     for job in jobs {
         let mut job = match job {
-            ReadJob::Known(job) => job,
+            ReadJob::Known(job) => *job,
             ReadJob::Unset(name, mut job) => {
                 job.settings.resolve(&directory);
                 unset.jobs.insert(name, job);

@@ -52,7 +52,7 @@ pub(super) enum ReadResource {
 
 /// A job as it was read.
 pub(super) enum ReadJob {
-    Known(JobConfig),
+    Known(Box<JobConfig>),
     Unset(JobName, UnsetJob),
 }
 
@@ -127,7 +127,7 @@ fn read_job(reader: &mut Reader<'_>, job: Named<'_>) -> Option<ReadJob> {
         reader.entries.line(at.as_str()).is_some()
     });
     tell_problems(reader, kind.problems(), &at, line);
-    Some(ReadJob::Known(JobConfig { name, settings, kind, line }))
+    Some(ReadJob::Known(Box::new(JobConfig { name, settings, kind, line })))
 }
 
 /// The table without the values that lack a variable.

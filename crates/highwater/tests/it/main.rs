@@ -6,6 +6,7 @@ mod bad_input;
 mod beside;
 mod commands;
 mod cron;
+mod documents;
 mod endings;
 mod exec_as_pass;
 mod exec_at_scale;
