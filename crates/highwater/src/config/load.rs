@@ -151,7 +151,7 @@ fn assemble(file: &SourceFile, reader: &Reader<'_>, read: Read) -> Config {
             ReadJob::Known(job) => *job,
             ReadJob::Unset(name, mut job) => {
                 job.settings.resolve(&directory);
-                unset.jobs.insert(name, job);
+                unset.jobs.insert(name, *job);
                 continue;
             }
         };

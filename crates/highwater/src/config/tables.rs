@@ -53,7 +53,7 @@ pub(super) enum ReadResource {
 /// A job as it was read.
 pub(super) enum ReadJob {
     Known(Box<JobConfig>),
-    Unset(JobName, UnsetJob),
+    Unset(JobName, Box<UnsetJob>),
 }
 
 /// Reads `[job.NAME]`.
@@ -117,7 +117,7 @@ fn read_job(reader: &mut Reader<'_>, job: Named<'_>) -> Option<ReadJob> {
         let settings = (reader.errors.len() == errors)
             .then(|| reader.read::<JobSettings>(&catalog.job, without_failed(reader, table), &at, line))
             .flatten()?;
-        return Some(ReadJob::Unset(name, UnsetJob { kind: kind.name, settings, faults, line }));
+        return Some(ReadJob::Unset(name, Box::new(UnsetJob { kind: kind.name, settings, faults, line })));
     }
     let settings = reader.read::<JobSettings>(&catalog.job, table.clone(), &at, line);
     let kind = kind.and_then(|kind| (kind.read)(reader, catalog.of_kind(kind.name), table, &at, line));
