@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::outcome::OutcomeKind;
+use crate::report::counted;
 use crate::worklist::Tally;
 
 /// Below the minimum count, at the end of the worklist, more than this share of failures halts.
@@ -43,7 +44,12 @@ pub fn tripped(rules: &BreakerRules, tally: &Tally, at_end: bool) -> Option<Stri
         };
         let share = count as f64 / judged.max(1) as f64;
         (share > share_max).then(|| {
-            format!("{count} of {judged} items {what} ({:.1} %, limit {:.1} %)", share * 100.0, share_max * 100.0)
+            format!(
+                "{count} of {} {what} ({:.1} %, limit {:.1} %)",
+                counted(judged, "item"),
+                share * 100.0,
+                share_max * 100.0
+            )
         })
     };
     check("failed or need review", tally.failed, rules.failed, rules.failed_after)

@@ -71,11 +71,16 @@ impl Diagnosis {
         self.field = Some(field.into());
         self
     }
-}
 
-impl fmt::Display for Diagnosis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error[{}]: ", self.code)?;
+    /// Where it is and what was found, in one line; without its code and the next step.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let mut text = String::new();
+        self.tell(&mut text).expect("invariant: a String takes every write");
+        text
+    }
+
+    fn tell(&self, f: &mut dyn fmt::Write) -> fmt::Result {
         if let Some(file) = &self.file {
             write!(f, "{}:", file.display())?;
             if let Some(line) = self.line {
@@ -86,7 +91,15 @@ impl fmt::Display for Diagnosis {
         if let Some(field) = &self.field {
             write!(f, "{field}: ")?;
         }
-        write!(f, "{}\n  next: {}", self.message, self.next)
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error[{}]: ", self.code)?;
+        self.tell(f)?;
+        write!(f, "\n  next: {}", self.next)
     }
 }
 

@@ -10,7 +10,7 @@ use highwater_fs::{Mode, publish_at};
 
 use crate::diagnosis::{Diagnosis, with_causes};
 use crate::job::Stop;
-use crate::ledger::{Halt, JobRecord, JobState, Who, Word};
+use crate::ledger::{Halt, JobRecord, JobState, Ledger, Who, Word};
 use crate::name::JobName;
 use crate::pass::Engine;
 use crate::spec::JobSpec;
@@ -20,6 +20,8 @@ const DONE: &str = "done";
 /// How much of a marker is taken over as evidence, in bytes.
 const EVIDENCE_BYTES_MAX: u64 = 4096;
 const HALTED: &str = "halted";
+/// How often a person's word is written anew while others change it, in rounds.
+const FOLLOWS_MAX: usize = 4;
 
 /// The marker files of one place: `DIR/.done` for a directory, `PREFIX.done` for anything else.
 #[derive(Debug, Clone)]
@@ -121,31 +123,76 @@ fn remove(path: &Path) -> Result<(), Diagnosis> {
     }
 }
 
-/// Writes the marker that the ending calls for, and takes the other away. Gives what a person should know of them.
-pub(crate) async fn write(engine: &Engine, spec: &JobSpec) -> Result<Option<String>, Stop> {
-    let Some(place) = &spec.markers else { return Ok(None) };
-    let Some(record) = engine.ledger.job(&spec.name).await? else { return Ok(None) };
-    let now = match (&record.halt, record.state) {
+/// What a record calls for.
+fn called_for(record: &JobRecord) -> Option<&'static str> {
+    match (&record.halt, record.state) {
         (Some(_), _) => Some(HALTED),
         (None, JobState::Drained) => Some(DONE),
         _ => None,
-    };
-    let markers = Markers::at(place);
+    }
+}
+
+/// Writes that marker and takes the other away; the ledger must be told after it.
+fn place(markers: &Markers, record: &JobRecord, now: Option<&str>) -> Result<(), Diagnosis> {
+    for (word, path) in [(DONE, markers.done()), (HALTED, markers.halted())] {
+        if now == Some(word) {
+            // Whole or not at all: a marker that a power cut left empty would say nothing.
+            publish_at(&path, text(record, word).as_bytes(), Mode::Umask)
+                .map_err(|e| cannot(&path, &io::Error::new(e.kind(), with_causes(&e))))?;
+        } else {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the markers of a job after a person's word, beside a pass that may run and write them too.
+///
+/// The file is there before the ledger knows of it: a pass that saw it the other way round would take it for deleted. What
+/// changed meanwhile is written anew, so that the last word stands in the end.
+///
+/// # Errors
+/// [`Diagnosis`] when a marker or the ledger cannot be written; the word stands, and the next pass writes the marker.
+pub async fn follow(ledger: &dyn Ledger, job: &JobName, at: &Path) -> Result<(), Diagnosis> {
+    let markers = Markers::at(at);
+    let mut last = None;
+    for _ in 0..FOLLOWS_MAX {
+        let Some(record) = ledger.job(job).await? else { return Ok(()) };
+        let now = called_for(&record);
+        let word = (now, record.halt.as_ref().map(|halt| halt.at));
+        // Written already, and nobody changed it meanwhile.
+        if last == Some(word) {
+            return Ok(());
+        }
+        let there = match now {
+            Some(HALTED) => markers.halted().exists(),
+            Some(_) => markers.done().exists(),
+            // A file that this job did not write is a person's, and for the next pass to heed.
+            None => true,
+        };
+        // What says so already stays as it is: it may be an older wrapper's, with what that one saw.
+        if last.is_some() || now != record.marker.as_deref() || !there {
+            place(&markers, &record, now)?;
+            ledger.set_marker(job, now).await?;
+        }
+        last = Some(word);
+    }
+    Ok(())
+}
+
+/// Writes the marker that the ending calls for, and takes the other away. Gives what a person should know of them.
+pub(crate) async fn write(engine: &Engine, spec: &JobSpec) -> Result<Option<String>, Stop> {
+    let Some(at) = &spec.markers else { return Ok(None) };
+    let Some(record) = engine.ledger.job(&spec.name).await? else { return Ok(None) };
+    let now = called_for(&record);
+    let markers = Markers::at(at);
     if now == record.marker.as_deref() {
         let misled = now.is_none() && !spec.recurring && markers.done().exists();
         return Ok(misled.then(|| {
             format!("{} is there, which this job did not write: it is not drained; remove it", markers.done().display())
         }));
     }
-    for (word, path) in [(DONE, markers.done()), (HALTED, markers.halted())] {
-        if now == Some(word) {
-            // Whole or not at all: a marker that a power cut left empty would say nothing.
-            publish_at(&path, text(&record, word).as_bytes(), Mode::Umask)
-                .map_err(|e| cannot(&path, &io::Error::new(e.kind(), with_causes(&e))))?;
-        } else {
-            remove(&path)?;
-        }
-    }
+    place(&markers, &record, now)?;
     engine.ledger.set_marker(&spec.name, now).await?;
     Ok(None)
 }

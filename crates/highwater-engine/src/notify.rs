@@ -208,13 +208,16 @@ async fn unless_stopped<T>(engine: &Engine, deliveries: impl Future<Output = T>)
 fn failed(notice: &Notice, error: &Undelivered, now: Timestamp) -> (Result<(), (String, Timestamp)>, Option<String>) {
     let why = with_causes(error);
     let tells = format!("notice {} ({} {})", notice.no, notice.job, notice.change);
+    let told_before = matches!(error, Undelivered::OutOfReach { .. });
     if since(now, notice.queued_at) >= Duration::from_secs(NOTICE_AGE_DAYS_MAX * DAY_SECS) {
         tracing::error!(notice.no, job = %notice.job, error = why, "a notice is given up, {NOTICE_AGE_DAYS_MAX} days old");
         return (Ok(()), Some(format!("{tells} is given up after {NOTICE_AGE_DAYS_MAX} days: {why}")));
     }
     let due = later(now, retry_wait(notice.attempts).max(error.asked_wait()));
-    tracing::warn!(notice.no, job = %notice.job, notice.due = %due, error = why, "people could not be told; tried again later");
-    (Err((why.clone(), due)), Some(format!("{tells} could not be delivered and is tried again from {due:.0}: {why}")))
+    // A person gets the note; the log file has it as well.
+    tracing::info!(notice.no, job = %notice.job, notice.due = %due, error = why, "people could not be told; tried again later");
+    let note = format!("{tells} could not be delivered and is tried again from {due:.0}: {why}");
+    (Err((why, due)), (!told_before).then_some(note))
 }
 
 /// The wait before the next try of a notice that failed `attempts` times before this one.

@@ -23,15 +23,17 @@ use crate::name::{PassId, ResourceName};
 use crate::pin;
 use crate::pipeline::{Drain, Stages, Width};
 use crate::recorder::{self, Failing, Recording};
-use crate::report::{ExitCode, PassCounts, PassReport, Reason, Spent, StageTimes};
+use crate::report::{ExitCode, PassCounts, PassReport, Reason, Spent, StageTimes, counted};
 use crate::spec::JobSpec;
 use crate::turnstile;
 use crate::worklist::{Tally, WorklistRecord, WorklistState};
 
 mod ending;
+mod refusal;
 mod rehearsal;
 
 use ending::{Ending, halted, is_final};
+pub use refusal::Refusal;
 
 /// What every pass of a process shares.
 #[derive(Clone)]
@@ -179,6 +181,7 @@ impl<'e> Pass<'e> {
             // Of two failures the first is told.
             return Err(stop);
         }
+        self.note_quarantined().await;
         match marker::write(self.engine, self.spec).await {
             Ok(note) => self.notes.extend(note),
             Err(stop) => {
@@ -190,6 +193,15 @@ impl<'e> Pass<'e> {
         // Only now are the locks let go: whoever takes them next finds this pass ended and its markers written.
         drop(cx);
         Ok(ending)
+    }
+
+    /// What of the ledger this pass could not read and set aside: people are told, whatever the log does with it.
+    async fn note_quarantined(&mut self) {
+        // A ledger that cannot be read fails what follows.
+        let Ok(Some(record)) = self.engine.ledger.job(&self.spec.name).await else { return };
+        if let Some(quarantined) = record.quarantined.filter(|quarantined| quarantined.last_at >= self.begun_at) {
+            self.notes.push(quarantined.sentence(&self.spec.handle));
+        }
     }
 
     async fn begin(&mut self, names: Vec<ResourceName>) -> Result<(PassId, Fence), Stop> {
@@ -255,7 +267,7 @@ impl<'e> Pass<'e> {
                 let how = if open.is_none() { PinMode::Begin } else { how };
                 let pinned = pin::pin(self.engine, job, &cx.read, fence, how, &mut cx.notes).await?;
                 self.tally = Some(pinned.tally);
-                return Ok(Ending::new(Reason::Pinned, format!("{} items pinned", pinned.tally.total)));
+                return Ok(Ending::new(Reason::Pinned, format!("{} pinned", counted(pinned.tally.total, "item"))));
             }
             (Mode::Run, Some(open)) => {
                 pin::refuse_changed(self.engine, &**job, &cx.read, &self.spec.handle, Some(fence), &open).await?;
@@ -305,7 +317,7 @@ impl<'e> Pass<'e> {
         cx.killed = ledger.passes_unended(&self.spec.name, fence.pass).await?;
         for pass in &cx.killed {
             cx.notes.push(format!(
-                "pass {} (host {}, process {}, begun {}) was killed; this pass goes on where it left off",
+                "pass {} (host {}, process {}, begun {:.0}) was killed; this pass goes on where it left off",
                 pass.id, pass.host, pass.pid, pass.begun_at
             ));
         }
@@ -427,7 +439,7 @@ impl<'e> Pass<'e> {
             let word = Word {
                 at: self.engine.clock.now(),
                 who: Who(format!("pass {}", fence.pass)),
-                why: format!("{} items, all terminal, {} to review", tally.total, tally.review),
+                why: format!("{}, all terminal, {} to review", counted(tally.total, "item"), tally.review),
             };
             match self.engine.ledger.seal_drained(fence, worklist.id, cx.watermarks(), &word).await {
                 Err(error) if error.fault == LedgerFault::NotThere => ending = self.reopened(error).await?,
@@ -446,7 +458,7 @@ impl<'e> Pass<'e> {
         if open == 0 {
             return Err(refused.into());
         }
-        Ok(Ending::new(Reason::RetryLeft, format!("{open} items were put back while the pass was sealed")))
+        Ok(Ending::new(Reason::RetryLeft, format!("put back while the pass was sealed: {}", counted(open, "item"))))
     }
 
     fn spent(&self) -> Spent {

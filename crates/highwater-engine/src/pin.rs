@@ -13,8 +13,8 @@ use crate::job::{Job, ReadCx, Stop, WorkItem};
 use crate::ledger::{Fence, PinMode, Word};
 use crate::name::PassId;
 use crate::pass::Engine;
-use crate::report::Reason;
-use crate::worklist::{Appended, Input, NewItem, WorklistRecord};
+use crate::report::{Reason, counted};
+use crate::worklist::{Appended, Input, NewItem, WorklistRecord, repeated};
 
 /// Items written in one transaction while a worklist is discovered.
 pub(crate) const PIN_BATCH_ITEMS: usize = 1000;
@@ -70,10 +70,14 @@ pub(crate) async fn pin<J: Job>(
     }
     let pin = crate::ledger::Pin { input: after, sha256: hex::encode(hash.finalize()), mode };
     let why = pin.input.as_ref().map_or_else(|| "discovered".to_owned(), |input| input.source.clone());
-    let word = Word { at: engine.clock.now(), who: engine.who.clone(), why: format!("{} items from {why}", sum.added) };
+    let word = Word {
+        at: engine.clock.now(),
+        who: engine.who.clone(),
+        why: format!("{} from {why}", counted(sum.added, "item")),
+    };
     let pinned = engine.ledger.pin(fence, worklist, &pin, &word).await?;
     if mode != PinMode::Extend && sum.duplicates > 0 {
-        notes.push(format!("{} keys were given more than once: each is one item", sum.duplicates));
+        notes.push(repeated(sum.duplicates));
     }
     if let (Some(key), true) = (&sum.conflict, mode != PinMode::Extend) {
         notes.push(format!(
@@ -179,7 +183,7 @@ pub(crate) struct Would {
 impl fmt::Display for Would {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pinned = if self.pinned { "of its pinned worklist" } else { "of a worklist it would pin" };
-        write!(f, "would drain {} items {pinned}", self.items)?;
+        write!(f, "would drain {} {pinned}", counted(self.items, "item"))?;
         if self.retry > 0 {
             write!(f, ", {} of them tried before", self.retry)?;
         }

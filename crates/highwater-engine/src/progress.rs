@@ -28,6 +28,10 @@ pub struct Figures {
     pub eta: Option<Duration>,
     /// Passes that are needed after this one, when a budget of items ends each.
     pub passes_more: Option<u64>,
+    /// That budget.
+    pub budget_items: Option<u64>,
+    /// Whether a pass runs.
+    pub running: bool,
 }
 
 /// Reads the figures off a job's rows; `pace` is the config's, where it is known.
@@ -56,5 +60,5 @@ pub fn figures(job: &JobRecord, now: Timestamp, pace: Duration) -> Figures {
         (Some(budget), Some(left)) if budget > 0 && open > left => Some((open - left).div_ceil(budget)),
         _ => None,
     };
-    Figures { total: tally.total, terminal: tally.terminal(), open, rate, eta, passes_more }
+    Figures { total: tally.total, terminal: tally.terminal(), open, rate, eta, passes_more, budget_items, running }
 }

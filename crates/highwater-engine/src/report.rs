@@ -245,6 +245,13 @@ pub struct PassReport {
     pub diagnosis: Option<crate::diagnosis::Diagnosis>,
 }
 
+/// `1 item`, `2 items`.
+#[must_use]
+pub fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 impl PassReport {
     /// Whether every item of the worklist is terminal and the pass says so.
     #[must_use]
@@ -256,6 +263,11 @@ impl PassReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "item")), ["0 items", "1 item", "2 items"]);
+    }
 
     #[test]
     fn the_worst_exit_code_wins() {

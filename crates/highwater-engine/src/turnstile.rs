@@ -100,7 +100,7 @@ async fn first_in_line(
         let ahead = tickets.iter().take_while(|t| !own(t)).find(|t| !waits || (t.since, t.pid) < (since, engine.pid));
         if let Some(ticket) = ahead {
             let message = format!(
-                "{} waits for {} since {} (host {}, process {}) and goes first",
+                "{} waits for {} since {:.0} (host {}, process {}) and goes first",
                 ticket.job, resource.name, ticket.since, ticket.host, ticket.pid
             );
             yielded = Some(Stop::checkpoint(Reason::Yielded, message));

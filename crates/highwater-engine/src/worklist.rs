@@ -275,6 +275,13 @@ pub struct Appended {
     pub conflicts: u64,
 }
 
+/// What a person is told of lines that repeat a key.
+#[must_use]
+pub fn repeated(lines: u64) -> String {
+    let (repeat, their) = if lines == 1 { ("repeats", "its") } else { ("repeat", "their") };
+    format!("{} {repeat} a key that was there: {their} item is the first one's", crate::report::counted(lines, "line"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ mod intent;
 mod item;
 mod job;
 mod ledger;
+mod mend;
 mod notice;
 mod pass;
 mod pin;

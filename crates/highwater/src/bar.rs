@@ -77,6 +77,9 @@ fn style() -> ProgressStyle {
 
 /// `4,120 of 10,000 (41 %), 210/s, ETA 28s`.
 pub(crate) fn sentence(figures: &Figures) -> String {
+    if figures.total == 0 {
+        return "no items".to_owned();
+    }
     let mut text = format!("{} of {}", grouped(figures.terminal), grouped(figures.total));
     if let Some(percent) = (figures.terminal * 100).checked_div(figures.total) {
         text.push_str(&format!(" ({percent} %)"));
@@ -88,10 +91,25 @@ pub(crate) fn sentence(figures: &Figures) -> String {
         text.push_str(&format!(", ETA {}", span(eta)));
     }
     if let Some(more) = figures.passes_more {
+        let then = if figures.running { "then " } else { "" };
         let passes = if more == 1 { "pass" } else { "passes" };
-        text.push_str(&format!(", then {more} more {passes}"));
+        text.push_str(&format!(", {then}{} more {passes}", grouped(more)));
+        if let Some(items) = figures.budget_items {
+            text.push_str(&format!(" of {}", counted(items, "item")));
+        }
     }
     text
+}
+
+/// The same while a pass runs, which may still be at its list.
+fn lively(figures: &Figures) -> String {
+    if figures.total == 0 { "listing what there is to do".to_owned() } else { sentence(figures) }
+}
+
+/// `1 item`, `2,000 items`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(count))
 }
 
 /// `10,000`.
@@ -141,7 +159,7 @@ impl Follow {
             if let Some(figures) = self.figures().await {
                 bar.set_length(figures.total);
                 bar.set_position(figures.terminal);
-                bar.set_message(sentence(&figures));
+                bar.set_message(lively(&figures));
             }
             self.clock.sleep(Duration::from_millis(DRAW_EVERY_MS)).await;
         }
@@ -153,7 +171,7 @@ impl Follow {
             self.clock.sleep(Duration::from_secs(wait)).await;
             wait = (wait * 2).min(LINE_EVERY_SECS_MAX);
             if let Some(figures) = self.figures().await {
-                output.note(format!("{}: {}", self.job, sentence(&figures)));
+                output.note(format!("{}: {}", self.job, lively(&figures)));
             }
         }
     }
@@ -168,5 +186,31 @@ mod tests {
         assert_eq!([0, 999, 1000, 125_585, 1_000_000].map(grouped), ["0", "999", "1,000", "125,585", "1,000,000"]);
         let spans = [0, 59, 60, 3_700, 90_000].map(|s| span(Duration::from_secs(s)));
         assert_eq!(spans, ["0ms", "59s", "1m 0s", "1h 1m", "1d 1h"]);
+    }
+
+    #[test]
+    fn progress_reads_well_from_the_first_moment_to_a_trial_by_hand() {
+        let none = Figures {
+            total: 0,
+            terminal: 0,
+            open: 0,
+            rate: None,
+            eta: None,
+            passes_more: None,
+            budget_items: None,
+            running: true,
+        };
+        assert_eq!([sentence(&none), lively(&none)], ["no items", "listing what there is to do"]);
+        let trial = Figures {
+            total: 100_000,
+            terminal: 2,
+            open: 99_998,
+            passes_more: Some(49_999),
+            budget_items: Some(2),
+            ..none
+        };
+        assert_eq!(lively(&trial), "2 of 100,000 (0 %), then 49,999 more passes of 2 items");
+        let ended = Figures { running: false, passes_more: Some(1), budget_items: Some(1), ..trial };
+        assert_eq!(sentence(&ended), "2 of 100,000 (0 %), 1 more pass of 1 item");
     }
 }

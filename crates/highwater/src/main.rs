@@ -5,6 +5,7 @@ mod bar;
 mod cli;
 mod commands;
 mod config;
+mod cron;
 mod logging;
 mod output;
 mod owner;
@@ -34,8 +35,17 @@ fn main() -> ProcessExit {
     let for_cron = matches!(&cli.verb, Verb::Run(run) if run.cron);
     cli.global.quiet |= for_cron;
     let output = Output { json: cli.global.json, quiet: cli.global.quiet };
-    let exit = dispatch(cli).unwrap_or_else(|errors| output.errors(&errors));
-    if for_cron { ProcessExit::SUCCESS } else { ProcessExit::from(exit.number()) }
+    let global = for_cron.then(|| cli.global.clone());
+    let ended = dispatch(cli);
+    match global {
+        None => ProcessExit::from(ended.unwrap_or_else(|errors| output.errors(&errors)).number()),
+        Some(global) => {
+            if let Err(errors) = ended {
+                cron::tell(&errors, &global, output);
+            }
+            ProcessExit::SUCCESS
+        }
+    }
 }
 
 fn dispatch(cli: Cli) -> Done {

@@ -1,4 +1,4 @@
-//! Whose a ledger is. Owns the rule that commands run as its owner: root drops to it, anyone else is refused with the line
+//! Whose a ledger is, or will be. Owns the rule that commands run as its owner: root drops to it, anyone else is refused with the line
 //! that works, so that nothing of another user is left in the state directory.
 
 use std::fs;
@@ -59,6 +59,22 @@ pub(crate) fn become_owner(paths: &[&Path]) -> Result<(), Diagnosis> {
         };
     }
     closed.map_or(Ok(()), |path| Err(refusal(path, None)))
+}
+
+/// As root, becomes the owner of a path, or of the nearest directory above it that is there: what is about to be made there is
+/// theirs. Anyone else stays who they are: what they may make is the system's to say.
+///
+/// # Errors
+/// As [`become_owner`].
+pub(crate) fn become_owner_of_new(path: &Path) -> Result<(), Diagnosis> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match absolute.ancestors().find(|above| above.exists()) {
+        Some(above) => become_owner(&[above]),
+        None => Ok(()),
+    }
 }
 
 fn refusal(path: &Path, owner: Option<Uid>) -> Diagnosis {

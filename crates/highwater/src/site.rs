@@ -67,6 +67,19 @@ pub(crate) fn configuration(global: &Global) -> Result<Config, Vec<Diagnosis>> {
     config::load(&path, &environment, &flags)
 }
 
+/// The state directory that flags, the environment, the file or the default name, where the configuration does not read;
+/// `None` where it is not there.
+pub(crate) fn state_dir_unread(global: &Global) -> Option<PathBuf> {
+    if let Some(ledger) = &global.ledger {
+        return ledger.parent().filter(|state| state.join(LEDGER_FILE) == *ledger).map(Path::to_owned);
+    }
+    let environment = Environment::of_process();
+    let working = std::env::current_dir().ok()?;
+    let file = config::find(global.config.as_deref(), &environment, &working, Path::new(config::SYSTEM_FILE)).ok()?;
+    let state = config::state_dir_unread(&file, &environment, global.state_dir.clone());
+    state.is_dir().then_some(state)
+}
+
 impl Site {
     /// Finds the configuration or the bare ledger, becomes its owner and starts the log. Before any thread is started.
     ///
@@ -91,6 +104,7 @@ impl Site {
         let ledger_path = state.join(LEDGER_FILE);
         let who = owner::person();
         owner::become_owner(&[&ledger_path, &state, &config.directory]).map_err(one)?;
+        owner::become_owner_of_new(&ledger_path).map_err(one)?;
         logging::start(config.top.log_file.as_deref(), config.top.log_format, global).map_err(one)?;
         Ok(Self::new(global, Some(config), ledger_path, &who))
     }
@@ -102,6 +116,7 @@ impl Site {
     pub(crate) fn beside(global: &Global, ledger_path: PathBuf) -> Result<Self, Diagnosis> {
         let who = owner::person();
         owner::become_owner(&[&ledger_path])?;
+        owner::become_owner_of_new(&ledger_path)?;
         logging::start(global.log_file.as_deref(), global.log_format.unwrap_or_default(), global)?;
         Ok(Self::new(global, None, ledger_path, &who))
     }
@@ -226,7 +241,7 @@ impl Site {
     /// A refusal that says which jobs there are.
     pub(crate) fn refuse_no_job(&self, name: &str) -> Result<(), Diagnosis> {
         match &self.config {
-            Some(config) if !self.ledger_path.exists() => config.job(name).map(drop),
+            Some(config) if !self.ledger_path.exists() => config.declared_job(name).map(drop),
             _ => Ok(()),
         }
     }
@@ -237,7 +252,7 @@ impl Site {
     /// A refusal that says which resources there are.
     pub(crate) fn refuse_no_resource(&self, name: &str) -> Result<(), Diagnosis> {
         match &self.config {
-            Some(config) if !self.ledger_path.exists() => config.resource(name).map(drop),
+            Some(config) if !self.ledger_path.exists() => config.declared_resource(name).map(drop),
             _ => Ok(()),
         }
     }
@@ -248,16 +263,16 @@ impl Site {
     /// A refusal that says which jobs there are.
     pub(crate) async fn job(&self, ledger: &dyn Ledger, name: &str) -> Result<JobName, Diagnosis> {
         if let Some(config) = &self.config
-            && let Ok(job) = config.job(name)
+            && let Ok(job) = config.declared_job(name)
         {
-            return Ok(job.name.clone());
+            return Ok(job.clone());
         }
         let known = ledger.jobs().await?;
         if let Some(job) = known.iter().find(|job| job.name.as_str() == name) {
             return Ok(job.name.clone());
         }
         match &self.config {
-            Some(config) => config.job(name).map(|job| job.name.clone()),
+            Some(config) => config.declared_job(name).cloned(),
             None => {
                 let names: Vec<_> = known.iter().map(|job| job.name.as_str()).collect();
                 Err(Diagnosis::refusal(
@@ -276,7 +291,7 @@ impl Site {
     /// A refusal that says which resources there are.
     pub(crate) async fn resource(&self, ledger: &dyn Ledger, name: &str) -> Result<ResourceName, Diagnosis> {
         if let Some(config) = &self.config {
-            return config.resource(name).map(|(name, _)| name.clone());
+            return config.declared_resource(name).cloned();
         }
         let known = ledger.resources().await?;
         let found = known.iter().find(|resource| resource.name.as_str() == name);

@@ -20,7 +20,7 @@ use highwater_oai::backfill::Backfill;
 use highwater_oai::harvest::Harvest;
 use std::collections::HashMap;
 
-use crate::config::{Config, JobConfig, KindSettings};
+use crate::config::{Config, JobConfig, KindSettings, NotifyConfig};
 use crate::site::Site;
 
 /// What turns configured jobs into runners; keeps one waiting line a resource, so that the pace holds from pass to pass.
@@ -113,10 +113,26 @@ pub(crate) fn exec_runner(job: ExecJob) -> Box<dyn Runner> {
     }
 }
 
+/// Says which targets of notices cannot be used from here, and why: once a run, since each is one that cannot be reached and
+/// never a reason not to drain.
+pub(crate) fn tell_unset_targets(config: &Config) {
+    for fault in config.unset_notify() {
+        tracing::warn!("notices wait, their target cannot be used here: {}; {}", fault.told(), fault.next);
+    }
+}
+
 /// Who is told about changes.
 pub(crate) fn notifier(site: &Site) -> Notifier {
     let Some(config) = &site.config else { return Notifier::new(Vec::new()) };
-    let target = |entry| Target::new(entry, &config.directory).expect("invariant: the configuration was checked");
+    let target = |entry: &NotifyConfig| match entry {
+        NotifyConfig::Known(entry) => {
+            Target::new(entry, &config.directory).expect("invariant: the configuration was checked")
+        }
+        NotifyConfig::Unset { on, faults } => {
+            let why = faults.iter().map(|fault| fault.told()).collect::<Vec<_>>().join("; ");
+            Target::out_of_reach(on.clone(), why)
+        }
+    };
     Notifier::new(config.notify.iter().map(target).collect())
 }
 

@@ -83,6 +83,30 @@ pub struct JobRecord {
     pub last_drained_at: Option<Timestamp>,
     /// The marker that the engine last wrote for it (`done`, `halted`), if any.
     pub marker: Option<String>,
+    /// Damaged rows of its worklist that were set aside; `None` where none ever was.
+    pub quarantined: Option<Quarantined>,
+}
+
+/// Rows of the ledger that could not be read and were set aside (R14).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Quarantined {
+    /// How many.
+    pub rows: u64,
+    /// When the last one was.
+    pub last_at: Timestamp,
+}
+
+impl Quarantined {
+    /// What a person is told of it; `job` is how they name the job to a command.
+    #[must_use]
+    pub fn sentence(&self, job: &str) -> String {
+        let rows = if self.rows == 1 { "1 damaged row".to_owned() } else { format!("{} damaged rows", self.rows) };
+        format!(
+            "{rows} of the ledger set aside, the last at {:.0}: their items are tried again, or are in review where the row was the \
+             item; `highwater events --job {job}` names each; check the disk, then the items",
+            self.last_at
+        )
+    }
 }
 
 /// Who holds a resource's lock, or held it last.
@@ -305,6 +329,43 @@ pub struct PassRecord {
     pub spent: Spent,
     /// Where its time went.
     pub times: StageTimes,
+}
+
+impl PassRecord {
+    /// Whether it did anything, or ended in a way that says something of its own: not one that a lock, a ban, a pause or a
+    /// state that was there before kept from beginning.
+    #[must_use]
+    pub fn did_anything(&self) -> bool {
+        let came_to_nothing = match self.reason {
+            Some(
+                Reason::AlreadyDrained
+                | Reason::LockHeld
+                | Reason::Yielded
+                | Reason::BannedUntil
+                | Reason::Paused
+                | Reason::Disarmed
+                | Reason::Stopped
+                | Reason::LockLost
+                | Reason::DryRun
+                | Reason::Halted,
+            ) => true,
+            Some(
+                Reason::Drained
+                | Reason::BudgetItems
+                | Reason::BudgetContacts
+                | Reason::BudgetBytes
+                | Reason::BudgetTime
+                | Reason::RetryLeft
+                | Reason::Network
+                | Reason::Checkpoint
+                | Reason::Pinned
+                | Reason::Refused
+                | Reason::Failed,
+            )
+            | None => false,
+        };
+        !came_to_nothing || self.counts.all() > 0 || self.spent != Spent::default()
+    }
 }
 
 /// Who begins a pass, and where.

@@ -27,6 +27,7 @@ pub struct Target {
 enum Place {
     Url { url: HttpUrl, headers: BTreeMap<String, SecretText> },
     Command { line: CommandLine, directory: PathBuf },
+    Nowhere { why: String },
 }
 
 impl Target {
@@ -41,6 +42,12 @@ impl Target {
             _ => return Err(settings.problems()),
         };
         Ok(Self { place, template: settings.template, on: settings.on.clone(), timeout: settings.timeout.get() })
+    }
+
+    /// A target that cannot be reached from here, and why; its notices wait for a pass that can.
+    #[must_use]
+    pub fn out_of_reach(on: Vec<NotifyEvent>, why: String) -> Self {
+        Self { place: Place::Nowhere { why }, template: NotifyTemplate::default(), on, timeout: Duration::ZERO }
     }
 
     pub(super) fn wants(&self, event: NotifyEvent) -> bool {
@@ -65,9 +72,11 @@ impl Target {
             match &self.place {
                 Place::Url { url, headers } => webhook::post(clock, http, url, headers, shaped).await,
                 Place::Command { line, directory } => command::run(line, directory, shaped.body).await,
+                Place::Nowhere { why } => Err(Undelivered::OutOfReach { why: why.clone() }),
             }
         };
         tokio::select! {
+            biased;
             delivered = delivery => delivered,
             () = clock.sleep(span) => Err(Undelivered::TimedOut { place: self.place.to_string(), span }),
         }
@@ -79,6 +88,7 @@ impl fmt::Display for Place {
         match self {
             Self::Url { url, .. } => url.fmt(f),
             Self::Command { line, .. } => write!(f, "`{}`", line.program),
+            Self::Nowhere { .. } => f.write_str("a target that cannot be used"),
         }
     }
 }
@@ -92,6 +102,9 @@ pub(super) enum Undelivered {
         /// Counted from 1.
         number: u64,
     },
+    /// Told when the run began, and not again at each notice.
+    #[error("{why}")]
+    OutOfReach { why: String },
     #[error("{place} took longer than {} ms and was given up", span.as_millis())]
     TimedOut { place: String, span: Duration },
     #[error("the header {name:?} for {place} has a name or a value that HTTP does not take")]

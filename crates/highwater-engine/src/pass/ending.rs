@@ -34,7 +34,7 @@ impl Pass<'_> {
         match stop {
             Stop::Ban { resource, until } => Ending {
                 until: Some(until),
-                ..Ending::new(Reason::BannedUntil, format!("{resource} is banned until {until}"))
+                ..Ending::new(Reason::BannedUntil, format!("{resource} is banned until {until:.0}"))
             },
             Stop::Checkpoint { reason: Reason::Paused, message } => {
                 let record = self.engine.ledger.job(&self.spec.name).await.ok().flatten();
@@ -72,7 +72,7 @@ pub(super) fn halted(job: &str, why: &str) -> Ending {
 
 pub(super) fn paused(pause: &Halt) -> String {
     let why = if pause.why.is_empty() { String::new() } else { format!(": {}", pause.why) };
-    format!("paused by {} since {}{why}", pause.who.0, pause.at)
+    format!("paused by {} since {:.0}{why}", pause.who.0, pause.at)
 }
 
 /// Stops that stand even when every item is terminal.

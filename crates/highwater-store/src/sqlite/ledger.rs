@@ -17,8 +17,8 @@ use super::fault::Failure;
 use super::notice::Change;
 use super::record::Group;
 use super::{
-    SqliteLedger, event, fence, item, job, notice, pass, pin, plan, prune, quarantine, record, resource, retry, seen,
-    skip, watermark, worklist,
+    SqliteLedger, event, fence, item, job, mend, notice, pass, pin, plan, prune, quarantine, record, resource, retry,
+    seen, skip, watermark, worklist,
 };
 
 /// Pages of open items that are read again because damaged rows of them were set aside.
@@ -226,6 +226,14 @@ impl Ledger for SqliteLedger {
         loop {
             let page = self.read(DOING, |db| plan::open_items(db, worklist, pass, after, rows_max))?;
             // One who only reads takes a damaged row for none; so does one whose page is damaged again and again.
+            if page.damaged.is_empty() && page.items.is_empty() && self.writer.is_some() && rereads == 0 {
+                // The end of the list: what the figures call open must have been in it.
+                if !self.read(DOING, |db| mend::agrees(db, worklist))? {
+                    let at = self.last_told();
+                    self.write(DOING, move |db| mend::items(db, worklist, at)).await?;
+                }
+                return Ok(page.items);
+            }
             if page.damaged.is_empty() || self.writer.is_none() || rereads == REREADS_MAX {
                 return Ok(page.items);
             }

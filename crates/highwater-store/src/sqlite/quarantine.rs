@@ -1,7 +1,7 @@
 //! Rows that cannot be read: set aside as they are, named in an event, and the rest goes on (R14).
 
-use highwater_engine::ledger::{Who, Word};
-use highwater_engine::name::WorklistId;
+use highwater_engine::ledger::{Quarantined, Who, Word};
+use highwater_engine::name::{JobName, WorklistId};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::worklist::{Standing, WorklistState};
 use jiff::Timestamp;
@@ -9,8 +9,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Statement, params};
 use serde_json::{Map, Value, json};
 
-use super::column::{Count, Micros, Number};
-use super::fault::Step;
+use super::column::{Count, Micros, Name, Number};
+use super::fault::{Step, lenient};
 use super::plan::{Damaged, Part};
 use super::standing::{Standings, make_untried};
 use super::{event, job, worklist};
@@ -60,6 +60,15 @@ pub(super) fn standing(db: &Connection, id: WorklistId, position: u64, at: Times
 fn intent(db: &Connection, id: WorklistId, position: u64, at: Timestamp, why: &str) -> Step<()> {
     keep(db, include_str!("quarantine/intent.sql"), "intent", id, position, at, why)?;
     Standings::of(db, id, at)?.drop_intent(position)
+}
+
+/// What was set aside of a job's worklist.
+pub(super) fn of_job(db: &Connection, job: &JobName) -> Step<Option<Quarantined>> {
+    let mut select = db.prepare_cached(include_str!("quarantine/of_job.sql"))?;
+    let (rows, last_at) = select.query_row([Name(job)], |row| {
+        Ok((row.get::<_, Count>(0)?.0, lenient(row.get::<_, Option<Micros>>(1))?.map(|at| at.0)))
+    })?;
+    Ok((rows > 0).then(|| Quarantined { rows, last_at: last_at.unwrap_or(Timestamp::UNIX_EPOCH) }))
 }
 
 /// Copies the row that `select` finds, with an event.

@@ -66,9 +66,9 @@ async fn banned(args: &Ban, site: &Site) -> Result<(), Diagnosis> {
             moment(stands.until)
         )
     } else {
-        let why = line(&stands.why);
+        let why = if stands.why.is_empty() { String::new() } else { format!(": {}", line(&stands.why)) };
         format!(
-            "{resource}: banned until {} already ({left}, by {}: {why}); a ban is only ever extended",
+            "{resource}: banned until {} already ({left}, by {}{why}); a ban is only ever extended",
             moment(stands.until),
             stands.who.0
         )

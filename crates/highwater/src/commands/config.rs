@@ -36,6 +36,10 @@ pub(crate) fn config(verb: &ConfigVerb, global: &Global) -> Done {
 /// Says `ok`, and what will probably disappoint.
 fn check(global: &Global, output: Output) -> Result<(), Vec<Diagnosis>> {
     let config = site::configuration(global)?;
+    let unset = config.unset();
+    if !unset.is_empty() {
+        return Err(unset);
+    }
     let advice = config::advise(&config, &Environment::of_process());
     let mut text = format!("ok: {}: {}", config.file.display(), counted(config.jobs.len(), "job"));
     for advice in &advice {

@@ -6,7 +6,7 @@ use highwater_engine::name::JobName;
 use highwater_store::Access;
 use serde::Serialize;
 
-use super::{call, done, job_with_row};
+use super::{call, done, job_with_row, write_markers};
 use crate::Done;
 use crate::cli::Word;
 use crate::site::Site;
@@ -30,6 +30,7 @@ async fn halted(args: &Word, site: &Site) -> Result<(), Diagnosis> {
     let ledger = site.ledger(Access::ReadWrite)?;
     let job = job_with_row(site, &*ledger, &args.job).await?;
     let halted = ledger.halt(&job, &site.word(&args.why), &args.why).await?;
+    write_markers(site, &*ledger, &job).await;
     let halt = ledger.job(&job).await?.and_then(|record| record.halt);
     let text = match &halt {
         Some(first) if !halted => {

@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use highwater_engine::report::ExitCode;
-use nix::unistd::geteuid;
 use serde::Serialize;
 
 use crate::cli::{Global, Init};
@@ -21,9 +20,7 @@ struct Answer<'a> {
 
 pub(crate) fn init(args: &Init, global: &Global) -> Done {
     // What root leaves in someone's directory would be in the way of their passes.
-    if geteuid().is_root() && args.dir.is_dir() {
-        owner::become_owner(&[&args.dir]).map_err(|error| vec![error])?;
-    }
+    owner::become_owner_of_new(&args.dir).map_err(|error| vec![error])?;
     let made = config::init(&args.dir).map_err(|error| vec![error])?;
     let mut text = String::new();
     for path in &made.created {

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::exec::output::{Output as ChildOutput, Stream};
 use highwater_engine::ledger::{JobRecord, Ledger};
+use highwater_engine::marker;
 use highwater_engine::name::JobName;
 use highwater_engine::report::ExitCode;
 
 use crate::Done;
 use crate::bar::Progress;
+use crate::config::Config;
 use crate::output::Output;
 use crate::site::Site;
 
@@ -32,6 +34,7 @@ pub(crate) mod init;
 pub(crate) mod items;
 pub(crate) mod lift;
 mod listing;
+mod notice;
 pub(crate) mod oai;
 pub(crate) mod pause;
 pub(crate) mod rearm;
@@ -60,10 +63,21 @@ fn needs_config(verb: &str) -> Diagnosis {
 /// The job that a person named, with a row in the ledger for what they say of it.
 async fn job_with_row(site: &Site, ledger: &dyn Ledger, name: &str) -> Result<JobName, Diagnosis> {
     let job = site.job(ledger, name).await?;
-    if let Some(known) = site.config.as_ref().and_then(|config| config.jobs.get(&job)) {
-        ledger.register_job(&job, known.kind.name()).await?;
+    let declared = site.config.iter().flat_map(Config::declared_jobs).find(|(name, _)| **name == job);
+    if let Some((_, kind)) = declared {
+        ledger.register_job(&job, kind).await?;
     }
     Ok(job)
+}
+
+/// Writes the markers of a job, where it has any, after a person's word: whoever reads them need not wait for the next pass. One that
+/// cannot be written changes nothing of the word.
+async fn write_markers(site: &Site, ledger: &dyn Ledger, job: &JobName) {
+    let settings = site.config.as_ref().and_then(|config| config.settings(job));
+    let Some(markers) = settings.and_then(|settings| settings.markers.as_deref()) else { return };
+    if let Err(error) = marker::follow(ledger, job, markers).await {
+        site.output.note(format!("warning: the next pass writes the markers: {}", error.told()));
+    }
 }
 
 /// A command as a person types it at this site.
@@ -71,6 +85,14 @@ fn call(site: &Site, words: impl Display) -> String {
     match &site.config {
         Some(_) => format!("`highwater {words}`"),
         None => format!("`highwater --ledger {} {words}`", site.ledger_path.display()),
+    }
+}
+
+/// How a person names a job to a command at this site.
+fn handle(site: &Site, job: &JobName) -> String {
+    match &site.config {
+        Some(_) => job.to_string(),
+        None => format!("{job} --ledger {}", site.ledger_path.display()),
     }
 }
 

@@ -31,7 +31,8 @@ async fn paused(args: &Pause, site: &Site) -> Result<(), Diagnosis> {
     let paused = ledger.job(&job).await?.and_then(|record| record.paused);
     let text = match &paused {
         Some(first) if !paused_now => {
-            format!("{job}: paused already since {} by {}: {}", moment(first.at), first.who.0, line(&first.why))
+            let why = if first.why.is_empty() { String::new() } else { format!(": {}", line(&first.why)) };
+            format!("{job}: paused already since {} by {}{why}", moment(first.at), first.who.0)
         }
         _ => format!(
             "{job}: paused; a running pass ends before its next item, the next ones end with exit 3, until {}",

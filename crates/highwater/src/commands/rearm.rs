@@ -5,7 +5,7 @@ use highwater_engine::ledger::{JobState, Ledger};
 use highwater_engine::name::JobName;
 use serde::Serialize;
 
-use super::{call, codes, done, job_with_row, next_pass};
+use super::{call, codes, done, job_with_row, next_pass, write_markers};
 use crate::Done;
 use crate::cli::Word;
 use crate::site::Site;
@@ -31,6 +31,7 @@ async fn rearmed(args: &Word, site: &Site) -> Result<(), Diagnosis> {
             format!("look with {}", call(site, format_args!("status {job}"))),
         ));
     }
+    write_markers(site, ledger, &job).await;
     let record = ledger.job(&job).await?;
     let state = record.as_ref().map_or(JobState::Active, |record| record.state);
     let text = match state {

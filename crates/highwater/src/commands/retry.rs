@@ -6,7 +6,7 @@ use highwater_engine::name::JobName;
 use serde::Serialize;
 
 use super::items::{keys, outcome, refused, worklist};
-use super::{call, done, job_with_row, next_pass};
+use super::{call, done, job_with_row, next_pass, write_markers};
 use crate::Done;
 use crate::bar::grouped;
 use crate::cli::Retry;
@@ -35,6 +35,7 @@ async fn put_back(args: &Retry, site: &Site) -> Result<(), Diagnosis> {
     worklist(site, &job, ledger.job(&job).await?)?;
     let items =
         ledger.retry_items(&job, &filter, &site.word(&args.why)).await.map_err(|error| refused(site, &job, error))?;
+    write_markers(site, ledger, &job).await;
 
     let text = if items == 0 {
         format!(

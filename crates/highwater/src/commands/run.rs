@@ -8,15 +8,17 @@ use highwater_engine::contact::{StopSignal, Urgency};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::exec::output::Output as ChildOutput;
 use highwater_engine::ledger::Ledger;
+use highwater_engine::name::JobName;
 use highwater_engine::notify::{Notifier, cron_prints};
-use highwater_engine::pass::{Engine, Mode, Runner};
+use highwater_engine::pass::{Engine, Mode, Refusal, Runner};
 use highwater_engine::report::{ExitCode, PassReport, Reason};
 use highwater_engine::spec::JobSpec;
 
 use super::codes;
 use crate::bar::{Progress, grouped, span};
 use crate::cli::{Limits, Run};
-use crate::config::JobConfig;
+use crate::config::Config;
+use crate::cron::{self, Matter, Said};
 use crate::output::Output;
 use crate::site::Site;
 use crate::wiring::{self, Wiring};
@@ -32,46 +34,47 @@ pub(crate) async fn run(args: Run, site: Site) -> Done {
     let Some(config) = &site.config else {
         return Err(one(super::needs_config("run")));
     };
-    let mut chosen: Vec<&JobConfig> = Vec::new();
-    for name in &args.jobs {
-        config.job(name).map_err(one)?;
-    }
-    for job in config.jobs.values() {
-        let named = args.jobs.iter().any(|name| name == job.name.as_str());
-        if named || (args.all && job.settings.armed) {
-            chosen.push(job);
-        }
-    }
-    if args.all && config.jobs.is_empty() {
-        // A file that a full disk has emptied must not look like work that is done.
-        return Err(one(Diagnosis::refusal(
-            codes::NO_JOBS,
-            "found no job, expected at least one `[job.NAME]`",
-            "add one; `highwater init DIR` writes one to copy",
-        )
-        .in_file(&config.file)
-        .at_field("--all")));
-    }
     let output = site.output;
+    let said = (args.cron && !args.dry_run).then(|| Said::at(config.state_dir()));
+    let chosen = match chosen(&args, config) {
+        Ok(chosen) => chosen,
+        Err(refusal) => {
+            let errors = one(refusal);
+            return match &said {
+                Some(said) if !said.is_news(&Matter::Call, &cron::text(&errors)) => Ok(ExitCode::Refused),
+                Some(_) => Ok(output.errors(&errors)),
+                None => Err(errors),
+            };
+        }
+    };
     let glance = if args.dry_run { Some(site.ledger_to_read().map_err(one)?) } else { None };
     let ledger = match &glance {
         Some(glance) => Arc::clone(&glance.ledger),
         None => site.ledger(Access::ReadWrite).map_err(one)?,
     };
+    wiring::tell_unset_targets(config);
+    if let Some(said) = &said {
+        // It opened: what was said of that is over.
+        said.is_news(&Matter::Site, "");
+        said.is_news(&Matter::Call, "");
+        let unset: Vec<_> = config.unset_notify().cloned().collect();
+        if said.is_news(&Matter::Notify, &cron::text(&unset)) {
+            output.errors(&unset);
+        }
+    }
     let stop = signals::listen();
     let engine = site.engine(Arc::clone(&ledger) as Arc<dyn Ledger>, stop);
     let wiring = Wiring::new(&site);
+    let passes = Passes { site: &site, engine: &engine, notifier: wiring::notifier(&site), output, cron: args.cron };
     let mut worst = ExitCode::Drained;
-    for job in chosen {
-        let passes =
-            Passes { site: &site, engine: &engine, notifier: wiring::notifier(&site), output, cron: args.cron };
+    for name in chosen {
         let report = if args.dry_run {
-            let (runner, spec) = wiring.runner(config, job, ChildOutput::Inherit).map_err(one)?;
+            let (runner, spec) = passes.wired(&wiring, name, ChildOutput::Inherit).map_err(one)?;
             let report = runner.rehearse(&engine, &spec).await;
             passes.tell(&report).await;
             report
         } else {
-            passes.of_job(&args, &wiring, job).await.map_err(one)?
+            passes.of_job(&args, &wiring, name).await.map_err(one)?
         };
         worst = worst.worst(report.exit);
         if engine.stop.urgency() > Urgency::None {
@@ -82,6 +85,29 @@ pub(crate) async fn run(args: Run, site: Site) -> Done {
         upkeep::upkeep(&site, &ledger, output).await;
     }
     Ok(worst)
+}
+
+/// The jobs that are to run, in file order; `--all` leaves out what is disarmed on this host.
+fn chosen<'c>(args: &Run, config: &'c Config) -> Result<Vec<&'c JobName>, Diagnosis> {
+    for name in &args.jobs {
+        config.declared_job(name)?;
+    }
+    let declared = config.declared_jobs();
+    if args.all && declared.is_empty() {
+        // A file that a full disk has emptied must not look like work that is done.
+        return Err(Diagnosis::refusal(
+            codes::NO_JOBS,
+            "found no job, expected at least one `[job.NAME]`",
+            "add one; `highwater init DIR` writes one to copy",
+        )
+        .in_file(&config.file)
+        .at_field("--all"));
+    }
+    let wanted = |name: &JobName| {
+        let named = args.jobs.iter().any(|wanted| wanted == name.as_str());
+        named || (args.all && config.settings(name).is_some_and(|settings| settings.armed))
+    };
+    Ok(declared.into_iter().map(|(name, _)| name).filter(|name| wanted(name)).collect())
 }
 
 /// Puts the limits of the command line over those of the configuration.
@@ -103,14 +129,31 @@ pub(crate) struct Passes<'s> {
 }
 
 impl Passes<'_> {
-    async fn of_job(&self, args: &Run, wiring: &Wiring, job: &JobConfig) -> Result<PassReport, Diagnosis> {
+    /// A job as the engine takes it; one that lacks a variable here is one whose passes are refused.
+    fn wired(
+        &self,
+        wiring: &Wiring,
+        name: &JobName,
+        output: ChildOutput,
+    ) -> Result<(Box<dyn Runner>, JobSpec), Diagnosis> {
         let Some(config) = &self.site.config else { return Err(super::needs_config("run")) };
-        let (_, mut spec) = wiring.runner(config, job, ChildOutput::Inherit)?;
+        if let Some(unset) = config.unset_job(name) {
+            let spec = JobSpec::new(name.clone(), unset.kind, Vec::new(), &unset.settings);
+            return Ok((Box::new(Refusal(unset.refusal())), spec));
+        }
+        wiring.runner(config, config.job(name.as_str())?, output)
+    }
+
+    async fn of_job(&self, args: &Run, wiring: &Wiring, name: &JobName) -> Result<PassReport, Diagnosis> {
+        let Some(config) = &self.site.config else { return Err(super::needs_config("run")) };
+        let (_, mut spec) = self.wired(wiring, name, ChildOutput::Inherit)?;
         limit(&mut spec, &args.limits);
-        wiring::make_dirs(config, job)?;
+        if let Some(job) = config.jobs.get(name) {
+            wiring::make_dirs(config, job)?;
+        }
         let progress =
             Progress::follow(Arc::clone(&self.engine.ledger), Arc::clone(&self.site.clock), &spec, self.output);
-        let (runner, _) = wiring.runner(config, job, super::child_output(&progress, self.output))?;
+        let (runner, _) = self.wired(wiring, name, super::child_output(&progress, self.output))?;
         Ok(self.until(&*runner, &spec, args.until_drained, progress).await)
     }
 
@@ -223,7 +266,7 @@ pub(crate) fn sentence(report: &PassReport) -> String {
     if !counts.is_empty() {
         text.push_str(&format!("; this pass: {} in {}", counts.join(", "), span(report.took)));
     }
-    if let Some(tally) = &report.tally {
+    if let Some(tally) = report.tally.as_ref().filter(|tally| tally.total > 0) {
         text.push_str(&format!("; {} of {} terminal", grouped(tally.terminal()), grouped(tally.total)));
         if tally.review > 0 {
             text.push_str(&format!(", {} in review", grouped(tally.review)));

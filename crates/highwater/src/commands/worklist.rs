@@ -8,14 +8,14 @@ use highwater_engine::ledger::{Ledger, PinMode};
 use highwater_engine::name::JobName;
 use highwater_engine::pass::Mode;
 use highwater_engine::report::{PassReport, Reason};
-use highwater_engine::worklist::{Tally, WorklistRecord};
+use highwater_engine::worklist::{Tally, WorklistRecord, repeated};
 use highwater_store::Access;
 use serde::Serialize;
 
 use super::items::worklist as pinned;
 use super::status::words::outcomes;
 use super::{child_output, done, needs_config};
-use crate::bar::{Progress, grouped};
+use crate::bar::{Progress, counted, grouped};
 use crate::cli::Worklist;
 use crate::site::Site;
 use crate::table::{Facts, line, moment};
@@ -56,7 +56,7 @@ fn facts(job: &JobName, worklist: &WorklistRecord) -> Facts {
         facts.fact("", format_args!("SHA-256 {sha256} over keys and fields, in order"));
     }
     if tally.duplicates > 0 {
-        facts.fact("", format_args!("{} keys were given more than once: each is one item", grouped(tally.duplicates)));
+        facts.fact("", repeated(tally.duplicates));
     }
     facts.fact("pinned", moment(pinned_at.unwrap_or(*begun_at)));
     if let Some(closed_at) = closed_at {
@@ -115,13 +115,13 @@ fn added(before: Option<&Tally>, mode: PinMode, report: &PassReport) -> u64 {
 
 fn sentence(job: &JobName, added: u64, had_one: bool, mode: PinMode, report: &PassReport) -> String {
     let tally = report.tally.unwrap_or_default();
-    let all = grouped(tally.total);
+    let all = counted(tally.total, "item");
     let did = match (mode, had_one) {
         (PinMode::Extend, true) => {
-            format!("{} items added, {all} in all, {} open", grouped(added), grouped(tally.open()))
+            format!("{} added, {} in all, {} open", counted(added, "item"), grouped(tally.total), grouped(tally.open()))
         }
-        (_, true) => format!("{all} items pinned, all open; outcomes of the old list are left behind"),
-        (_, false) => format!("{all} items pinned, all open"),
+        (_, true) => format!("{all} pinned, all open; outcomes of the old list are left behind"),
+        (_, false) => format!("{all} pinned, all open"),
     };
     let next = if tally.open() > 0 { format!("; next: `highwater run {job}`") } else { String::new() };
     format!("{job}: {did}{next}")

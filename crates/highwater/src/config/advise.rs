@@ -10,6 +10,7 @@ use highwater_engine::settings::CommandLine;
 
 use super::environment::Environment;
 use super::source::FieldPath;
+use super::unset::NotifyConfig;
 use super::{Config, codes};
 
 /// A warning: like an error in shape, without its consequence.
@@ -44,13 +45,14 @@ pub(crate) fn advise(config: &Config, environment: &Environment) -> Vec<Advice> 
     }
     for (index, notify) in config.notify.iter().enumerate() {
         let at = FieldPath::default().join("notify").element(index).join("command");
+        let NotifyConfig::Known(notify) = notify else { continue };
         let problem = notify.command.as_ref().and_then(|line| program_problem(line, &config.directory, environment));
         if let Some(problem) = problem {
             warn(codes::COMMAND_NOT_FOUND, &at, 1, problem, "install it or correct the command".to_owned());
         }
     }
     for (name, resource) in &config.resources {
-        let used = config.jobs.values().any(|job| job.settings.resources.contains(name));
+        let used = config.all_settings().any(|settings| settings.resources.contains(name));
         if let (false, Some(line)) = (used, resource.line) {
             let at = FieldPath::default().join("resource").join(name.as_str());
             let message = "found a resource that no job names: its pace and its lock protect nothing".to_owned();

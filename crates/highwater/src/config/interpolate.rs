@@ -1,5 +1,5 @@
 //! `${NAME}` in string values: replaced from the environment before any value is read, `$$` stands for `$`.
-//! Owns the grammar and the memory of which strings were secret.
+//! Owns the grammar and the memory of which strings were secret, and which lack a variable that is not set.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::ops::Range;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::settings::SecretText;
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 use super::codes;
 use super::environment::Environment;
@@ -20,6 +20,8 @@ pub(super) struct Interpolated {
     raw: HashMap<Range<usize>, String>,
     /// Strings that could not be replaced; their errors are told.
     failed: Vec<Range<usize>>,
+    /// Those of them that are right and only lack their variable here, until the table that has them claims them.
+    unset: Vec<(Range<usize>, Diagnosis)>,
     /// Every variable that was read, with its value.
     pub(super) secrets: BTreeMap<String, SecretText>,
 }
@@ -33,6 +35,17 @@ impl Interpolated {
     /// The first variable-bearing text within a value.
     pub(super) fn secret_in(&self, value: &Spanned<DeValue<'_>>) -> Option<&str> {
         strings(value).find_map(|span| self.raw.get(&span)).map(String::as_str)
+    }
+
+    /// Takes what a table lacks: whoever reads it says what that stops.
+    pub(super) fn claim_unset(&mut self, table: &DeTable<'_>) -> Vec<Diagnosis> {
+        let within: Vec<_> = table.iter().flat_map(|(_, value)| strings(value)).collect();
+        self.unset.extract_if(.., |(span, _)| within.contains(span)).map(|(_, fault)| fault).collect()
+    }
+
+    /// What no table claimed: everything needs it.
+    pub(super) fn unclaimed(&mut self) -> Vec<Diagnosis> {
+        self.unset.drain(..).map(|(_, fault)| fault).collect()
     }
 
     /// Whether a string within a value could not be replaced.
@@ -71,8 +84,13 @@ pub(super) fn interpolate(
                 *text = replaced.text.into();
                 done.secrets.extend(replaced.variables);
             }
-            Err(Unreplaced { message, next }) => {
-                errors.push(file.refusal(codes::VARIABLE, file.line(span.start), at.as_str(), message, next));
+            Err(Unreplaced { unset, message, next }) => {
+                let fault = file.refusal(codes::VARIABLE, file.line(span.start), at.as_str(), message, next);
+                if unset {
+                    done.unset.push((span.clone(), fault));
+                } else {
+                    errors.push(fault);
+                }
                 done.failed.push(span);
             }
         },
@@ -99,6 +117,8 @@ struct Replaced {
 
 #[derive(Debug, PartialEq)]
 struct Unreplaced {
+    /// The text is right, and its variable has no value here.
+    unset: bool,
     message: String,
     next: String,
 }
@@ -114,6 +134,7 @@ fn replace(text: &str, environment: &Environment) -> Result<Replaced, Unreplaced
             rest = after;
         } else if let Some(after) = after.strip_prefix('{') {
             let (name, after) = after.split_once('}').ok_or_else(|| Unreplaced {
+                unset: false,
                 message: "found `${` without `}`, expected `${NAME}`".to_owned(),
                 next: "close the brace, or write `$${` for a literal `${`".to_owned(),
             })?;
@@ -134,17 +155,20 @@ fn variable<'e>(name: &str, environment: &'e Environment) -> Result<&'e str, Unr
     let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     if !starts || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return Err(Unreplaced {
+            unset: false,
             message: format!("found `${{{name}}}`, expected the name of an environment variable between the braces"),
             next: format!("name a variable, or write `$${{{name}}}` if a shell is to read it"),
         });
     }
     let value = environment.get(name).ok_or_else(|| Unreplaced {
+        unset: true,
         message: format!("found `${{{name}}}`, but the environment variable `{name}` is not set"),
         next: format!(
             "set it before starting highwater (`export {name}=…`), or write `$${{{name}}}` for the text itself"
         ),
     })?;
     value.to_str().ok_or_else(|| Unreplaced {
+        unset: true,
         message: format!("found `${{{name}}}`, but the value of `{name}` is not UTF-8"),
         next: format!("set `{name}` to UTF-8 text"),
     })

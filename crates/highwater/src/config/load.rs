@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::name::ResourceName;
-use highwater_engine::settings::{FilePath, LockAddress, NotifySettings, ResourceSettings};
+use highwater_engine::settings::{FilePath, LockAddress, ResourceSettings};
 use indexmap::IndexMap;
 use toml::de::DeTable;
 
@@ -14,9 +14,10 @@ use super::environment::{Environment, Flags};
 use super::interpolate::interpolate;
 use super::read::Reader;
 use super::source::{FieldPath, SourceFile};
-use super::tables::{read_jobs, read_notify, read_resources};
+use super::tables::{ReadJob, ReadResource, read_jobs, read_notify, read_resources};
 use super::top::{Layered, TopSettings};
-use super::{Config, JobConfig, ResourceConfig, check, codes};
+use super::unset::{NotifyConfig, Unset, UnsetJob};
+use super::{Config, ResourceConfig, check, codes};
 
 /// Most errors that one reading tells.
 pub(crate) const ERRORS_MAX: usize = 50;
@@ -33,6 +34,25 @@ pub(crate) fn load(path: &Path, environment: &Environment, flags: &Flags) -> Res
         errors.truncate(ERRORS_MAX);
         errors
     })
+}
+
+/// The state directory of a file that does not read: as flag, variable, its own line, as far as that is plain, or the default
+/// name it.
+pub(crate) fn state_dir_unread(path: &Path, environment: &Environment, flag: Option<PathBuf>) -> PathBuf {
+    let mut told = Vec::new();
+    let flags = Flags { state_dir: flag, ..Flags::default() };
+    let layered = Layered::of(&flags, environment, &mut told);
+    let mut top = TopSettings::default();
+    if let Ok(file) = SourceFile::read(path) {
+        let (root, _) = DeTable::parse_recoverable(&file.text);
+        let named = root.get_ref().get("state-dir").and_then(|value| value.get_ref().as_str());
+        if let Some(named) = named.filter(|named| !named.is_empty() && !named.contains('$')) {
+            top.state_dir = FilePath::new(named);
+        }
+    }
+    layered.lay_over(&mut top);
+    top.resolve(path.parent().unwrap_or(Path::new("/")));
+    top.state_dir.to_path_buf()
 }
 
 fn parse(file: &SourceFile) -> Result<DeTable<'_>, Vec<Diagnosis>> {
@@ -71,6 +91,8 @@ fn read(
     let notify = read_notify(&mut reader, notify);
     refuse_unknown_at_top(&mut reader, &root);
     let top = reader.read::<TopSettings>(&catalog.top, root, &FieldPath::default(), 1);
+    let unclaimed = reader.interpolated.unclaimed();
+    reader.errors.extend(unclaimed);
 
     let Some(top) = top.filter(|_| reader.errors.is_empty()) else {
         return Err(reader.errors);
@@ -92,9 +114,9 @@ fn refuse_unknown_at_top(reader: &mut Reader<'_>, root: &DeTable<'_>) {
 /// What the file says, each part on its own.
 struct Read {
     top: TopSettings,
-    resources: Vec<(ResourceName, ResourceSettings, u64)>,
-    jobs: Vec<JobConfig>,
-    notify: Vec<NotifySettings>,
+    resources: Vec<ReadResource>,
+    jobs: Vec<ReadJob>,
+    notify: Vec<NotifyConfig>,
     layered: Layered,
 }
 
@@ -110,13 +132,37 @@ fn assemble(file: &SourceFile, reader: &Reader<'_>, read: Read) -> Config {
         LockAddress::File(FilePath::new(top.state_dir.join("locks").join(of).join(file)))
     };
     let mut by_name = IndexMap::new();
-    for (name, mut settings, line) in resources {
+    let mut unset = Unset::default();
+    for resource in resources {
+        let (name, mut settings, line) = match resource {
+            ReadResource::Known(name, settings, line) => (name, settings, line),
+            ReadResource::Unset(name, faults) => {
+                unset.resources.insert(name, faults);
+                continue;
+            }
+        };
         settings.resolve(&directory);
         let lock = settings.lock.clone().unwrap_or_else(|| default_lock("resource", name.as_str()));
         by_name.insert(name, ResourceConfig { settings, lock, line: Some(line) });
     }
     let mut by_job = IndexMap::new();
-    for mut job in jobs {
+    for job in jobs {
+        let mut job = match job {
+            ReadJob::Known(job) => *job,
+            ReadJob::Unset(name, mut job) => {
+                job.settings.resolve(&directory);
+                unset.jobs.insert(name, *job);
+                continue;
+            }
+        };
+        let lacking = job.settings.resources.iter().filter_map(|name| unset.resources.get(name));
+        let faults: Vec<_> = lacking.flatten().cloned().collect();
+        if !faults.is_empty() {
+            let (kind, line, mut settings) = (job.kind.name(), job.line, job.settings);
+            settings.resolve(&directory);
+            unset.jobs.insert(job.name, UnsetJob { kind, settings, faults, line });
+            continue;
+        }
         job.settings.resolve(&directory);
         job.kind.resolve(&directory);
         let pace = job.kind.default_pace();
@@ -145,6 +191,7 @@ fn assemble(file: &SourceFile, reader: &Reader<'_>, read: Read) -> Config {
         resources: by_name,
         jobs: by_job,
         notify,
+        unset,
         entries: reader.entries.clone(),
         layered,
         secrets: reader.interpolated.secrets.clone(),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::name::{JobName, ResourceName};
-use highwater_engine::settings::{JobSettings, LockAddress, NotifySettings, ResourceSettings, SecretText};
+use highwater_engine::settings::{JobSettings, LockAddress, ResourceSettings, SecretText};
 use indexmap::IndexMap;
 
 mod advise;
@@ -34,6 +34,7 @@ mod source;
 mod suggest;
 mod tables;
 mod top;
+mod unset;
 
 #[cfg(test)]
 mod tests;
@@ -43,14 +44,16 @@ pub(crate) use environment::{Environment, Flags};
 pub(crate) use find::{SYSTEM_FILE, find};
 pub(crate) use init::init;
 pub(crate) use kind::KindSettings;
-pub(crate) use load::load;
+pub(crate) use load::{load, state_dir_unread};
 pub(crate) use schema::schema;
 pub(crate) use show::show;
 pub(crate) use suggest::suggestion;
 pub(crate) use top::{LogFormat, TopSettings};
+pub(crate) use unset::NotifyConfig;
 
 use source::Entries;
 use top::Layered;
+use unset::Unset;
 
 /// A configuration that passed every check; paths are absolute, names resolve.
 #[derive(Clone)]
@@ -61,12 +64,13 @@ pub(crate) struct Config {
     pub(crate) directory: PathBuf,
     /// The settings outside every table, the layers above the file applied.
     pub(crate) top: TopSettings,
-    /// The resources: as declared, in file order, then the jobs' own.
+    /// The resources that can be used here: as declared, in file order, then the jobs' own.
     pub(crate) resources: IndexMap<ResourceName, ResourceConfig>,
-    /// The jobs in file order.
+    /// The jobs that can run here, in file order.
     pub(crate) jobs: IndexMap<JobName, JobConfig>,
     /// Who is told about changes.
-    pub(crate) notify: Vec<NotifySettings>,
+    pub(crate) notify: Vec<NotifyConfig>,
+    unset: Unset,
     entries: Entries,
     layered: Layered,
     /// The variables that `${NAME}` read.
@@ -109,17 +113,27 @@ impl Config {
     /// The job that a person named.
     ///
     /// # Errors
-    /// A refusal that suggests the job probably meant, else lists the jobs there are.
+    /// A refusal that suggests the job probably meant, else lists the jobs there are; of one that lacks a variable, which.
     pub(crate) fn job(&self, name: &str) -> Result<&JobConfig, Diagnosis> {
+        if let Some((_, unset)) = self.unset.jobs.iter().find(|(known, _)| known.as_str() == name) {
+            return Err(unset.refusal());
+        }
         let found = self.jobs.values().find(|job| job.name.as_str() == name);
-        found.ok_or_else(|| self.no_such("job", name, self.jobs.keys().map(JobName::as_str)))
+        found.ok_or_else(|| {
+            let known = self.declared_jobs();
+            self.no_such("job", name, known.iter().map(|(name, _)| name.as_str()))
+        })
     }
 
     /// The resource that a person named.
     ///
     /// # Errors
-    /// A refusal that suggests the resource probably meant, else lists the resources there are.
+    /// A refusal that suggests the resource probably meant, else lists the resources there are; of one that lacks a variable,
+    /// which.
     pub(crate) fn resource(&self, name: &str) -> Result<(&ResourceName, &ResourceConfig), Diagnosis> {
+        if let Some((_, faults)) = self.unset.resources.iter().find(|(known, _)| known.as_str() == name) {
+            return Err(unset::first(faults));
+        }
         let found = self.resources.iter().find(|(known, _)| known.as_str() == name);
         found.ok_or_else(|| self.no_such("resource", name, self.resources.keys().map(ResourceName::as_str)))
     }

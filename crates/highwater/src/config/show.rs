@@ -10,6 +10,7 @@ use super::Config;
 use super::catalog::Catalog;
 use super::fields::Field;
 use super::source::{FieldPath, Origin};
+use super::unset::NotifyConfig;
 
 /// Column at which the origins begin, if the value leaves room.
 const ORIGIN_COLUMN: usize = 44;
@@ -69,8 +70,28 @@ pub(crate) fn show(config: &Config) -> Show {
         values.extend(listed(config, catalog.of_kind(job.kind.name()), &at, &json(job.kind.to_json())));
         tables.push(Table { heading: Some(format!("[{at}]")), values });
     }
+    let raw = |at: &FieldPath| {
+        config
+            .entries
+            .below(at)
+            .map(|at| {
+                let key = at.as_str().rsplit('.').next().unwrap_or_default().to_owned();
+                shown(config, &at, key, false, Json::Null)
+            })
+            .collect()
+    };
+    for (what, name) in config.unset_tables() {
+        let at = FieldPath::default().join(what).join(name);
+        let heading = Some(format!("[{at}]  # lacks an environment variable"));
+        tables.push(Table { heading, values: raw(&at) });
+    }
     for (index, notify) in config.notify.iter().enumerate() {
         let at = FieldPath::default().join("notify").element(index);
+        let NotifyConfig::Known(notify) = notify else {
+            let heading = Some("[[notify]]  # lacks an environment variable".to_owned());
+            tables.push(Table { heading, values: raw(&at) });
+            continue;
+        };
         let values = listed(config, &catalog.notify, &at, &json(serde_json::to_value(notify)));
         tables.push(Table { heading: Some("[[notify]]".to_owned()), values });
     }

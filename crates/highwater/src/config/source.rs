@@ -141,6 +141,12 @@ impl Entries {
         self.0.get(field)
     }
 
+    /// Every field below one, in file order.
+    pub(super) fn below<'e>(&'e self, at: &FieldPath) -> impl Iterator<Item = FieldPath> + use<'e> {
+        let prefix = format!("{at}.");
+        self.0.keys().filter(move |field| field.starts_with(&prefix)).map(|field| FieldPath(field.clone()))
+    }
+
     /// The line of a field, if the file has it.
     pub(super) fn line(&self, field: &str) -> Option<u64> {
         self.get(field).map(|entry| entry.line)

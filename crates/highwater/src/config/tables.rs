@@ -1,6 +1,7 @@
 //! The tables `resource`, `job` and `notify`: their shape, the names in them, and how a job's keys divide between every
 //! job's and its kind's. Owns what is said of a table; the values in it are [`super::read`]'s.
 
+use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::settings::{JobSettings, NotifySettings, Problem, ResourceSettings};
 use toml::Spanned;
@@ -10,6 +11,7 @@ use super::kind::{KINDS, Kind};
 use super::read::{Reader, article};
 use super::source::FieldPath;
 use super::suggest::{one_of, suggestion};
+use super::unset::{NotifyConfig, UnsetJob};
 use super::{JobConfig, codes};
 
 /// A key of the file with its value, if the file has it.
@@ -23,24 +25,39 @@ struct Named<'i> {
     line: u64,
 }
 
-/// Reads `[resource.NAME]`; each with the line of its table.
-pub(super) fn read_resources(
-    reader: &mut Reader<'_>,
-    resources: Entry<'_>,
-) -> Vec<(ResourceName, ResourceSettings, u64)> {
+/// Reads `[resource.NAME]`; each with the line of its table and what it lacks here.
+pub(super) fn read_resources(reader: &mut Reader<'_>, resources: Entry<'_>) -> Vec<ReadResource> {
     let fields = &reader.catalog.resource;
     let known: Vec<_> = fields.iter().collect();
     let mut all = Vec::new();
     for Named { name, table, at, line } in named(reader, resources, "resource") {
         reader.refuse_unknown(&table, &known, &at);
         let name = ResourceName::new(name.as_str()).expect("invariant: a job's name is a resource's too");
-        all.extend(reader.read::<ResourceSettings>(fields, table, &at, line).map(|settings| (name, settings, line)));
+        let faults = reader.interpolated.claim_unset(&table);
+        if !faults.is_empty() {
+            reader.read::<ResourceSettings>(fields, table, &at, line);
+            all.push(ReadResource::Unset(name, faults));
+        } else if let Some(settings) = reader.read::<ResourceSettings>(fields, table, &at, line) {
+            all.push(ReadResource::Known(name, settings, line));
+        }
     }
     all
 }
 
+/// A resource as it was read.
+pub(super) enum ReadResource {
+    Known(ResourceName, ResourceSettings, u64),
+    Unset(ResourceName, Vec<Diagnosis>),
+}
+
+/// A job as it was read.
+pub(super) enum ReadJob {
+    Known(Box<JobConfig>),
+    Unset(JobName, Box<UnsetJob>),
+}
+
 /// Reads `[job.NAME]`.
-pub(super) fn read_jobs(reader: &mut Reader<'_>, jobs: Entry<'_>) -> Vec<JobConfig> {
+pub(super) fn read_jobs(reader: &mut Reader<'_>, jobs: Entry<'_>) -> Vec<ReadJob> {
     named(reader, jobs, "job").into_iter().filter_map(|job| read_job(reader, job)).collect()
 }
 
@@ -84,13 +101,24 @@ fn wrong_type(
 }
 
 /// Splits a job's table between the fields of every job and those of its kind.
-fn read_job(reader: &mut Reader<'_>, job: Named<'_>) -> Option<JobConfig> {
+fn read_job(reader: &mut Reader<'_>, job: Named<'_>) -> Option<ReadJob> {
     let Named { name, mut table, at, line } = job;
     let catalog = reader.catalog;
     let kind = read_kind(reader, table.remove_entry("kind"), &at, line);
     let of_kinds = catalog.kinds.iter().filter(|(known, _)| kind.is_none_or(|kind| kind.name == known.name));
     let known: Vec<_> = catalog.job.iter().chain(of_kinds.flat_map(|(_, fields)| fields)).collect();
     reader.refuse_unknown(&table, &known, &at);
+    // Which kind it is must be known to say anything of it.
+    let faults = kind.map(|_| reader.interpolated.claim_unset(&table)).unwrap_or_default();
+    if let (Some(kind), false) = (kind, faults.is_empty()) {
+        let errors = reader.errors.len();
+        (kind.read)(reader, catalog.of_kind(kind.name), table.clone(), &at, line);
+        reader.read::<JobSettings>(&catalog.job, table.clone(), &at, line);
+        let settings = (reader.errors.len() == errors)
+            .then(|| reader.read::<JobSettings>(&catalog.job, without_failed(reader, table), &at, line))
+            .flatten()?;
+        return Some(ReadJob::Unset(name, Box::new(UnsetJob { kind: kind.name, settings, faults, line })));
+    }
     let settings = reader.read::<JobSettings>(&catalog.job, table.clone(), &at, line);
     let kind = kind.and_then(|kind| (kind.read)(reader, catalog.of_kind(kind.name), table, &at, line));
     let (mut settings, kind) = (settings?, kind?);
@@ -99,7 +127,12 @@ fn read_job(reader: &mut Reader<'_>, job: Named<'_>) -> Option<JobConfig> {
         reader.entries.line(at.as_str()).is_some()
     });
     tell_problems(reader, kind.problems(), &at, line);
-    Some(JobConfig { name, settings, kind, line })
+    Some(ReadJob::Known(Box::new(JobConfig { name, settings, kind, line })))
+}
+
+/// The table without the values that lack a variable.
+fn without_failed<'i>(reader: &Reader<'_>, table: DeTable<'i>) -> DeTable<'i> {
+    table.into_iter().filter(|(_, value)| !reader.interpolated.failed_in(value)).collect()
 }
 
 fn read_kind(reader: &mut Reader<'_>, kind: Entry<'_>, at: &FieldPath, line: u64) -> Option<&'static Kind> {
@@ -134,7 +167,7 @@ fn read_kind(reader: &mut Reader<'_>, kind: Entry<'_>, at: &FieldPath, line: u64
 }
 
 /// Reads `[[notify]]`.
-pub(super) fn read_notify(reader: &mut Reader<'_>, notify: Entry<'_>) -> Vec<NotifySettings> {
+pub(super) fn read_notify(reader: &mut Reader<'_>, notify: Entry<'_>) -> Vec<NotifyConfig> {
     let Some((key, value)) = notify else {
         return Vec::new();
     };
@@ -155,9 +188,16 @@ pub(super) fn read_notify(reader: &mut Reader<'_>, notify: Entry<'_>) -> Vec<Not
             continue;
         };
         reader.refuse_unknown(table, &known, &at);
-        if let Some(settings) = reader.read::<NotifySettings>(fields, table.clone(), &at, line) {
+        let faults = reader.interpolated.claim_unset(table);
+        if !faults.is_empty() {
+            // What of it can be read is checked all the same.
+            reader.read::<NotifySettings>(fields, table.clone(), &at, line);
+            let rest = without_failed(reader, table.clone());
+            let on = reader.read::<NotifySettings>(fields, rest, &at, line).map(|settings| settings.on);
+            all.push(NotifyConfig::Unset { on: on.unwrap_or_default(), faults });
+        } else if let Some(settings) = reader.read::<NotifySettings>(fields, table.clone(), &at, line) {
             tell_problems(reader, settings.problems(), &at, line);
-            all.push(settings);
+            all.push(NotifyConfig::Known(settings));
         }
     }
     all

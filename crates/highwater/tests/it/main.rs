@@ -5,6 +5,8 @@
 mod bad_input;
 mod beside;
 mod commands;
+mod cron;
+mod documents;
 mod endings;
 mod exec_as_pass;
 mod exec_at_scale;
@@ -18,3 +20,4 @@ mod power_loss;
 mod riders;
 mod rig;
 mod takeover;
+mod unset;

@@ -149,6 +149,55 @@ fn a_halt_of_the_command_writes_halted_with_why_and_what_was_said() {
 }
 
 #[test]
+fn a_persons_word_is_in_the_markers_at_once() {
+    let rig = wrapper();
+    rig.ok(&["halt", "old", "--why", "the shelves are moved"]);
+    let said = rig.read(".halted");
+    assert!(said.contains(": the shelves are moved\n") && said.ends_with("to go on, delete this file\n"), "{said}");
+    assert_eq!(old(&rig), 4, "a wrapper that still runs heeds it");
+    rig.ok(&["rearm", "old", "--why", "they are where they were"]);
+    assert!(!rig.path(".halted").exists());
+    // What the markers say is what the ledger knows they say.
+    rig.write("shelf", "B 12\n");
+    assert_eq!(pass(&rig), (3, "checkpoint".into()), "{:?}", events(&rig));
+    assert_eq!(pass(&rig), (3, "checkpoint".into()));
+    assert_eq!(pass(&rig), (0, "drained".into()));
+    assert!(rig.path(".done").exists());
+
+    rig.ok(&["halt", "old", "--why", "a stocktaking"]);
+    assert!(rig.path(".halted").exists() && !rig.path(".done").exists());
+    rig.ok(&["rearm", "old", "--why", "counted"]);
+    assert!(rig.path(".done").exists() && !rig.path(".halted").exists(), "it was drained before");
+    rig.ok(&["halt", "old", "--why", "again"]);
+    remove(&rig, ".halted");
+    rig.ok(&["halt", "old", "--why", "and again"]);
+    assert!(rig.path(".halted").exists(), "the last word counts");
+    assert_eq!(pass(&rig), (4, "halted".into()));
+    let hands: Vec<_> = events(&rig).into_iter().filter(|event| event[1] == "marker").collect();
+    assert!(hands.is_empty(), "nobody touched the files but highwater: {hands:?}");
+}
+
+#[test]
+fn items_that_are_tried_again_take_done_away_at_once() {
+    let rig = Rig::load(&["a", "b"], "[ $1 = a ] && exit 11; exit 0", "markers = \".\"");
+    assert_eq!(rig.pass(), (0, "drained".into()));
+    assert!(rig.path(".done").exists());
+    rig.ok(&["retry", "load", "--outcome", "review", "--why", "mended"]);
+    assert!(!rig.path(".done").exists(), "it is not done");
+    rig.script("load", "");
+    assert_eq!(rig.pass(), (0, "drained".into()));
+    assert!(rig.path(".done").exists());
+}
+
+#[test]
+fn a_marker_that_cannot_be_written_does_not_keep_a_halt_from_standing() {
+    let rig = Rig::load(&["a"], "", "markers = \"gone/x\"");
+    let said = rig.ok(&["halt", "load", "--why", "wait"]);
+    assert!(said.stdout.contains("load: halted") && said.stderr.contains("marker cannot be written"), "{said:?}");
+    assert_eq!(rig.pass().0, 4);
+}
+
+#[test]
 fn a_second_halt_is_told_in_halted_too() {
     let rig = halted();
     rig.ok(&["import", "markers", "."]);

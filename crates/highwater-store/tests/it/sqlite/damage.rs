@@ -59,6 +59,51 @@ async fn r14_a_damaged_intent_is_set_aside_and_its_item_has_none() {
 }
 
 #[tokio::test]
+async fn r05_an_item_that_lost_the_row_that_says_how_it_stands_is_untried_again() {
+    for (damage, set_aside) in [
+        ("DELETE FROM untried WHERE position = 1", 0),
+        ("UPDATE untried SET position = 99 WHERE position = 1", 0),
+        // `d` is done: nothing may run it again.
+        ("UPDATE untried SET position = 3 WHERE position = 1", 1),
+        ("INSERT INTO untried VALUES (1, 3)", 1),
+    ] {
+        let planted = planted(damage).await;
+        let (world, worklist) = (&planted.world, planted.worklist);
+        let first = world.open_keys(worklist).await;
+        assert!(!first.contains(&"d".to_owned()), "{damage}: {first:?}");
+        // At the end of the list the figures are held against the rows.
+        let before = world.ledger.control(&world.job, &[]).await.unwrap();
+        let end = world.ledger.open_items(worklist, world.fence.pass, Some((u32::MAX, 99)), 10).await.unwrap();
+        assert_eq!(end, []);
+        let after = world.ledger.control(&world.job, &[]).await.unwrap();
+        assert!(after.version > before.version, "{damage}: a pass looks once more");
+        let open = world.open_keys(worklist).await;
+        assert_eq!(open, ["a", "b", "e", "c"], "{damage}");
+        assert_eq!(world.tally().await.open() as usize, open.len(), "{damage}: the figures agree");
+        let listed = world.items(worklist, &ItemFilter::Open).await.len();
+        assert_eq!(listed, open.len(), "{damage}: and so does the list for people");
+        let aside: u32 = planted.home.raw().query_row("SELECT count(*) FROM quarantine", [], |row| row.get(0)).unwrap();
+        assert_eq!(aside, set_aside, "{damage}");
+        assert!(world.acts().await.contains(&"repair".to_owned()), "{damage}");
+        let again = world.ledger.open_items(worklist, world.fence.pass, Some((u32::MAX, 99)), 10).await.unwrap();
+        assert_eq!(again, []);
+        let settled = world.ledger.control(&world.job, &[]).await.unwrap();
+        world.ledger.open_items(worklist, world.fence.pass, Some((u32::MAX, 99)), 10).await.unwrap();
+        assert_eq!(world.ledger.control(&world.job, &[]).await.unwrap().version, settled.version, "{damage}: once");
+    }
+}
+
+#[tokio::test]
+async fn r14_rows_that_were_set_aside_are_counted_with_their_job() {
+    let planted = planted("UPDATE standing SET outcome = 'dnoe' WHERE position = 3").await;
+    assert_eq!(planted.world.job().await.quarantined, None);
+    planted.world.open_keys(planted.worklist).await;
+    let quarantined = planted.world.job().await.quarantined.unwrap();
+    assert_eq!(quarantined.rows, 1);
+    assert!(quarantined.last_at <= at(1_000_000), "when: {}", quarantined.last_at);
+}
+
+#[tokio::test]
 async fn r14_a_damaged_standing_is_set_aside_and_its_item_is_untried() {
     for (damage, position, open_after) in [
         ("UPDATE standing SET outcome = 'dnoe' WHERE position = 3", 3, ["a", "b", "d", "e", "c"].as_slice()),

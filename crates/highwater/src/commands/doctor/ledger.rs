@@ -14,10 +14,13 @@ use super::Site;
 use super::report::Report;
 use crate::bar::span;
 use crate::commands::config::counted;
+use crate::commands::notice::undelivered;
 use crate::table::moment;
 
 /// Oldest backup that is as it should be while passes run, in seconds: they are taken daily.
 const BACKUP_AGE_SECS_MAX: u64 = 2 * 24 * 3600;
+/// How long a row that was set aside is a line to fix, in seconds: a week, in which a person looks at the disk.
+const QUARANTINE_SECS_MAX: u64 = 7 * 24 * 3600;
 /// How far ahead of the clock the ledger may be, in seconds: hosts that share a disk differ a little.
 const CLOCK_BEHIND_SECS_MAX: u64 = 5;
 
@@ -31,7 +34,7 @@ pub(super) async fn check(site: &Site, report: &mut Report) {
         Err(error) => report.error("ledger", &Diagnosis::from(error)),
         Ok(ledger) => {
             whole(&ledger, path, report).await;
-            if let Err(error) = known(&ledger, now, report).await {
+            if let Err(error) = known(site, &ledger, now, report).await {
                 report.error("ledger", &Diagnosis::from(error));
             }
         }
@@ -55,7 +58,7 @@ async fn whole(ledger: &SqliteLedger, path: &Path, report: &mut Report) {
 }
 
 /// What its rows say of the clock and of undelivered messages.
-async fn known(ledger: &SqliteLedger, now: Timestamp, report: &mut Report) -> LedgerResult<()> {
+async fn known(site: &Site, ledger: &SqliteLedger, now: Timestamp, report: &mut Report) -> LedgerResult<()> {
     let ahead = later(now, Duration::from_secs(CLOCK_BEHIND_SECS_MAX));
     let event = ledger.events(&EventFilter { since: Some(ahead), ..EventFilter::default() }, 1).await?;
     let jobs = ledger.jobs().await?;
@@ -70,26 +73,35 @@ async fn known(ledger: &SqliteLedger, now: Timestamp, report: &mut Report) -> Le
         ),
         None => report.ok("clock", format_args!("{}, later than all that the ledger knows of", moment(now))),
     }
+    for (job, quarantined) in jobs.iter().filter_map(|job| Some((job, job.quarantined?))) {
+        let handle = match &site.config {
+            Some(_) => job.name.to_string(),
+            None => format!("{} --ledger {}", job.name, site.ledger.display()),
+        };
+        let told = format!("{}: {}", job.name, quarantined.sentence(&handle));
+        if since(now, quarantined.last_at) < Duration::from_secs(QUARANTINE_SECS_MAX) {
+            let fix = "mend or replace the disk if it is at fault; the rows as they were are in the table `quarantine` of the ledger";
+            report.fix("damage", told, fix);
+        } else {
+            report.ok("damage", told);
+        }
+    }
     let notices = ledger.notices_waiting().await?;
     let failed: Vec<&Notice> = notices.iter().filter(|notice| notice.attempts > 0).collect();
     for notice in &failed {
-        let error = notice.last_error.as_deref().unwrap_or("no reason was given");
         report.fix(
             "notify",
-            format_args!(
-                "`{}` of {} is not delivered after {}: {error}",
-                notice.change,
-                notice.job,
-                counted(notice.attempts as usize, "attempt")
-            ),
-            format!(
-                "look at [[notify]] entry {} of the configuration; it is tried again at the end of each pass",
-                notice.target + 1
-            ),
+            format_args!("{}: {}", notice.job, undelivered(notice)),
+            "look at that entry of the configuration; it is tried again at the end of later passes",
         );
     }
     if failed.is_empty() {
-        report.ok("notify", format_args!("nothing undelivered, {} to be tried", notices.len()));
+        let waiting = if notices.is_empty() {
+            "no notice waits".to_owned()
+        } else {
+            format!("{} to be tried", counted(notices.len(), "notice"))
+        };
+        report.ok("notify", waiting);
     }
     Ok(())
 }

@@ -11,17 +11,14 @@ use rustix::fs::{Access, access};
 use super::report::Report;
 use crate::cli::Global;
 use crate::commands::config::counted;
-use crate::config::{self, Config, Environment};
+use crate::config::Config;
 use crate::owner;
-use crate::site::{LEDGER_FILE, configuration};
+use crate::site::{LEDGER_FILE, configuration, state_dir_unread};
 
 /// Most files of the state directory that are looked at.
 const FILES_MAX: usize = 10_000;
 /// Deepest directory below the state directory that is looked into.
 const DEPTH_MAX: usize = 4;
-/// What names the state directory where the configuration does not read.
-const STATE_DIR_VARIABLE: &str = "HIGHWATER_STATE_DIR";
-const STATE_DIR_DEFAULT: &str = ".highwater-state";
 /// Files that are named in one line.
 const NAMED_MAX: usize = 3;
 
@@ -71,11 +68,19 @@ impl Place {
     fn configured(global: &Global, report: &mut Report) -> Option<Self> {
         match configuration(global) {
             Ok(config) => {
-                let what = counted(config.jobs.len(), "job");
-                report.ok(
-                    "config",
-                    format_args!("{}: {what}, {}", config.file.display(), counted(config.resources.len(), "resource")),
-                );
+                let unset = config.unset();
+                unset.iter().for_each(|fault| report.error("config", fault));
+                if unset.is_empty() {
+                    let what = counted(config.jobs.len(), "job");
+                    report.ok(
+                        "config",
+                        format_args!(
+                            "{}: {what}, {}",
+                            config.file.display(),
+                            counted(config.resources.len(), "resource")
+                        ),
+                    );
+                }
                 let state = config.state_dir().to_owned();
                 Some(Self { ledger: state.join(LEDGER_FILE), state, config: Some(config), is_owner: false })
             }
@@ -219,14 +224,4 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
         }
     }
     files
-}
-
-/// The state directory that flags, the environment or the default name, where the file cannot be asked.
-fn state_dir_unread(global: &Global) -> Option<PathBuf> {
-    let environment = Environment::of_process();
-    let working = std::env::current_dir().ok()?;
-    let file = config::find(global.config.as_deref(), &environment, &working, Path::new(config::SYSTEM_FILE)).ok()?;
-    let named = global.state_dir.clone().or_else(|| environment.setting(STATE_DIR_VARIABLE).map(PathBuf::from));
-    let state = file.parent()?.join(named.unwrap_or_else(|| STATE_DIR_DEFAULT.into()));
-    state.is_dir().then_some(state)
 }

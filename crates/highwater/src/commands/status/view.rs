@@ -1,17 +1,18 @@
 //! What `status` reads: a few rows a job, never a count over items. Owns which rows, and which pass of a job is the one that
-//! runs: a pass that found the lock held has a newer row.
+//! runs and which the last that did anything: a pass that found the lock held has a newer row.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use highwater_engine::ban::Ban;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{
-    Halt, Holder, JobRecord, JobState, Ledger, LedgerResult, Notice, PassRecord, ResourceRecord,
+    Halt, Holder, JobRecord, JobState, Ledger, LedgerResult, Notice, PassRecord, Quarantined, ResourceRecord,
 };
 use highwater_engine::name::{JobName, LockEpoch, PassId, ResourceName};
 use highwater_engine::progress::figures;
+use highwater_engine::report::Reason;
 use highwater_engine::worklist::WorklistRecord;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -21,6 +22,11 @@ use crate::commands::alive::gone;
 use crate::commands::ban::left;
 use crate::config::{Config, JobConfig};
 use crate::site::Site;
+
+/// How far back the last pass that did anything is looked for, in passes.
+pub(super) const PASSES_SEARCHED_MAX: usize = 1_024;
+/// How many rows are read first: nearly always it is among them.
+const PASSES_READ_FIRST: usize = 8;
 
 /// What is shown.
 #[derive(Serialize)]
@@ -54,12 +60,38 @@ pub(super) struct JobView {
     pub(super) running: Option<PassRecord>,
     /// Passes that ended without a word, until the next one has taken over.
     pub(super) killed: Vec<PassRecord>,
-    /// The newest pass that ended.
+    /// The newest pass that did anything and ended.
     pub(super) last_pass: Option<PassRecord>,
+    /// What came after it.
+    pub(super) since_then: Option<SinceThen>,
+    /// Processes that wait for its locks to begin a pass.
+    pub(super) waiting: Vec<Waiting>,
     pub(super) last_drained_at: Option<Timestamp>,
     pub(super) resources: Vec<ResourceView>,
+    /// Damaged rows of the ledger that were set aside.
+    pub(super) quarantined: Option<Quarantined>,
     /// Messages to people that are not delivered.
     pub(super) notices: Vec<Notice>,
+}
+
+/// Passes that came to nothing since the last one that did anything: the lock was held, a ban stood, nothing was to do.
+#[derive(Serialize)]
+pub(super) struct SinceThen {
+    /// How many; at most [`PASSES_SEARCHED_MAX`].
+    pub(super) passes: usize,
+    /// How many of each reason.
+    pub(super) reasons: BTreeMap<&'static str, usize>,
+    /// The newest.
+    pub(super) last: PassRecord,
+}
+
+/// A process that waits for a lock.
+#[derive(Serialize)]
+pub(super) struct Waiting {
+    pub(super) resource: ResourceName,
+    pub(super) host: String,
+    pub(super) pid: u32,
+    pub(super) since: Timestamp,
 }
 
 /// How far a job is: the figures of the progress bar.
@@ -103,7 +135,8 @@ impl View {
             notices: ledger.notices_waiting().await?,
         };
         let mut records: HashMap<JobName, JobRecord> = HashMap::new();
-        let mut names: Vec<JobName> = site.config.iter().flat_map(|config| config.jobs.keys().cloned()).collect();
+        let declared = site.config.iter().flat_map(Config::declared_jobs);
+        let mut names: Vec<JobName> = declared.map(|(name, _)| name.clone()).collect();
         match &wanted {
             Some(job) => {
                 records.extend(ledger.job(job).await?.map(|record| (job.clone(), record)));
@@ -143,18 +176,22 @@ impl Looking<'_> {
     async fn job(&self, name: JobName, record: Option<JobRecord>, alone: bool) -> LedgerResult<JobView> {
         let config = self.site.config.as_ref();
         let known = config.and_then(|config| config.jobs.get(&name));
+        let unset = config.and_then(|config| config.unset_job(&name));
         let mut view = JobView {
-            kind: known.map_or_else(String::new, |job| job.kind.name().to_owned()),
+            kind: known.map(|job| job.kind.name()).or(unset.map(|job| job.kind)).unwrap_or_default().to_owned(),
             state: JobState::Active,
             halt: None,
             paused: None,
             armed: known.is_none_or(|job| job.settings.armed),
-            configured: config.is_none() || known.is_some(),
+            configured: config.is_none() || known.is_some() || unset.is_some(),
             progress: None,
             worklist: None,
             running: None,
             killed: Vec::new(),
             last_pass: None,
+            since_then: None,
+            waiting: Vec::new(),
+            quarantined: None,
             last_drained_at: None,
             resources: self.of_job(&name, config.zip(known), alone),
             notices: self.notices.iter().filter(|notice| notice.job == name).cloned().collect(),
@@ -173,14 +210,26 @@ impl Looking<'_> {
         known: Option<(&Config, &JobConfig)>,
     ) -> LedgerResult<()> {
         let unended = self.ledger.passes_unended(&view.name, PassId(i64::MAX)).await?;
-        let newest = self.ledger.passes(&view.name, unended.len() + 1).await?;
+        let mut read = unended.len() + PASSES_READ_FIRST;
+        let newest = loop {
+            let newest = self.ledger.passes(&view.name, read).await?;
+            let found = newest.iter().any(|pass| pass.ended_at.is_some() && pass.did_anything());
+            if found || newest.len() < read || read >= PASSES_SEARCHED_MAX {
+                break newest;
+            }
+            read = PASSES_SEARCHED_MAX;
+        };
         let dead = |pass: &PassRecord| gone(&self.site.host, &pass.host, pass.pid);
         (view.killed, view.running) = {
             let (killed, mut running): (Vec<_>, Vec<_>) = unended.into_iter().partition(dead);
             running.sort_by_key(|pass| pass.id);
             (killed, running.pop())
         };
-        view.last_pass = newest.into_iter().find(|pass| pass.ended_at.is_some());
+        let mut ended = newest.into_iter().filter(|pass| pass.ended_at.is_some()).peekable();
+        let nothing: Vec<_> = std::iter::from_fn(|| ended.next_if(|pass| !pass.did_anything())).collect();
+        view.last_pass = ended.next();
+        view.since_then = SinceThen::of(nothing);
+        view.waiting = self.waiting(&view.name).await?;
         record.last_pass = view.running.clone().or_else(|| view.last_pass.clone());
         view.progress = record.worklist.is_some().then(|| self.progress(&record, known));
         view.state = record.state;
@@ -189,7 +238,22 @@ impl Looking<'_> {
         view.paused = record.paused;
         view.worklist = record.worklist;
         view.last_drained_at = record.last_drained_at;
+        view.quarantined = record.quarantined;
         Ok(())
+    }
+
+    /// Who waits for its locks; tickets of processes that are gone lapse by themselves.
+    async fn waiting(&self, job: &JobName) -> LedgerResult<Vec<Waiting>> {
+        let mut waiting = Vec::new();
+        for resource in self.resources.keys() {
+            let tickets = self.ledger.tickets(resource, self.now).await?;
+            let own = tickets.into_iter().filter(|ticket| ticket.job == *job);
+            waiting.extend(own.filter(|ticket| !gone(&self.site.host, &ticket.host, ticket.pid)).map(|ticket| {
+                Waiting { resource: resource.clone(), host: ticket.host, pid: ticket.pid, since: ticket.since }
+            }));
+        }
+        waiting.sort_by(|a, b| (a.since, &a.resource).cmp(&(b.since, &b.resource)));
+        Ok(waiting)
     }
 
     fn progress(&self, record: &JobRecord, known: Option<(&Config, &JobConfig)>) -> Progress {
@@ -256,7 +320,20 @@ impl JobView {
             && self.worklist.is_none()
             && self.running.is_none()
             && self.last_pass.is_none()
+            && self.since_then.is_none()
             && self.killed.is_empty()
+    }
+}
+
+impl SinceThen {
+    /// Of passes, the newest first.
+    fn of(passes: Vec<PassRecord>) -> Option<Self> {
+        let mut reasons = BTreeMap::new();
+        for pass in &passes {
+            *reasons.entry(pass.reason.map_or("killed", Reason::word)).or_default() += 1;
+        }
+        let count = passes.len();
+        passes.into_iter().next().map(|last| Self { passes: count, reasons, last })
     }
 }
 

@@ -10,9 +10,10 @@ use highwater_engine::report::{PassCounts, Reason};
 use highwater_engine::worklist::Tally;
 use jiff::Timestamp;
 
-use super::view::{JobView, ResourceView, View};
+use super::view::{JobView, PASSES_SEARCHED_MAX, ResourceView, SinceThen, View, Waiting};
 use crate::bar::{grouped, span};
-use crate::commands::call;
+use crate::commands::notice::undelivered;
+use crate::commands::{call, handle};
 use crate::site::Site;
 use crate::table::{Facts, line, lines, moment};
 
@@ -105,13 +106,27 @@ impl Said<'_> {
             let where_ = format!("process {} on {}, begun {}", pass.pid, pass.host, moment(pass.begun_at));
             facts.fact("killed", format_args!("pass {} ({where_}): the next pass goes on where it left off", pass.id));
         }
-        if let Some(pass) = &job.last_pass {
-            self.say_last(facts, pass);
+        for waiting in &job.waiting {
+            let Waiting { resource, host, pid, since } = waiting;
+            let who = format!("process {pid} on {host} for {} (since {})", self.ago(*since), moment(*since));
+            facts.fact("waiting", styled(RESTING, format_args!("for {resource}: {who}")));
+        }
+        match (&job.last_pass, &job.since_then) {
+            (Some(pass), since_then) => {
+                self.say_last(facts, pass);
+                since_then.iter().for_each(|since_then| self.say_since(facts, since_then));
+            }
+            // None did anything yet: why the last did not is what there is to say.
+            (None, Some(since_then)) => self.say_last(facts, &since_then.last),
+            (None, None) => {}
         }
         if self.view.in_detail {
             self.say_detail(facts);
         }
         job.resources.iter().for_each(|resource| say_resource(facts, resource, self.view.at));
+        if let Some(quarantined) = &job.quarantined {
+            facts.fact("damaged", styled(BAD, quarantined.sentence(&handle(self.site, &job.name))));
+        }
         if let Some(last) = job.notices.last() {
             let error = last.last_error.as_deref().map(|error| format!("; the last error: {}", line(error)));
             let said = format!("{} not delivered{}", job.notices.len(), error.unwrap_or_default());
@@ -124,8 +139,9 @@ impl Said<'_> {
         let state = match job.state {
             JobState::Halted => styled(BAD, "halted"),
             JobState::Drained => styled(GOOD, "drained"),
-            JobState::Active if job.never_ran() => "never run".to_owned(),
             JobState::Active if job.running.is_some() => styled(LIVELY, "active"),
+            JobState::Active if !job.waiting.is_empty() => styled(RESTING, "waiting"),
+            JobState::Active if job.never_ran() => "never run".to_owned(),
             JobState::Active => "active".to_owned(),
         };
         let mut heading = format!("{}: {state}", styled(BOLD, &job.name));
@@ -198,6 +214,26 @@ impl Said<'_> {
         }
     }
 
+    fn say_since(&self, facts: &mut Facts, since_then: &SinceThen) {
+        let SinceThen { passes, reasons, last } = since_then;
+        let counted = |(reason, count): (&&str, &usize)| {
+            if reasons.len() == 1 { (*reason).to_owned() } else { format!("{} {reason}", grouped(*count as u64)) }
+        };
+        let mut words: Vec<_> = reasons.iter().collect();
+        words.sort_by(|a, b| b.1.cmp(a.1));
+        let words = words.into_iter().map(counted).collect::<Vec<_>>().join(", ");
+        let many = if *passes >= PASSES_SEARCHED_MAX { "more than " } else { "" };
+        let which = if *passes == 1 { format!("pass {}", last.id) } else { format!("the last ({})", last.id) };
+        let ago = last.ended_at.map(|at| format!(" {} ago", self.ago(at))).unwrap_or_default();
+        let passes = counted_passes(*passes);
+        facts.fact("since then", format_args!("{many}{passes} came to nothing ({words}), {which}{ago}"));
+        if let Some(message) =
+            last.message.as_deref().filter(|_| !matches!(last.reason, Some(Reason::AlreadyDrained | Reason::Halted)))
+        {
+            facts.fact("", line(message));
+        }
+    }
+
     fn say_detail(&self, facts: &mut Facts) {
         if let Some(worklist) = &self.job.worklist {
             let source = worklist.input.as_ref().map_or("discovered by the job", |input| input.source.as_str());
@@ -208,10 +244,7 @@ impl Said<'_> {
             facts.fact("last item", format_args!("terminal {} ago ({})", self.ago(at), moment(at)));
         }
         for notice in &self.job.notices {
-            let error = notice.last_error.as_deref().map(line).unwrap_or_else(|| "not tried yet".to_owned());
-            let to = format!("[[notify]] entry {}", notice.target + 1);
-            let attempts = if notice.attempts == 1 { "attempt" } else { "attempts" };
-            facts.fact("notice", format_args!("{} to {to}, {} {attempts}: {error}", notice.change, notice.attempts));
+            facts.fact("notice", undelivered(notice));
         }
     }
 
@@ -219,6 +252,11 @@ impl Said<'_> {
         // To the second: milliseconds would dance under the eye.
         span(Duration::from_secs(since(self.view.at, at).as_secs().max(1)))
     }
+}
+
+/// `1 pass`, `3 passes`.
+fn counted_passes(count: usize) -> String {
+    if count == 1 { "1 pass".to_owned() } else { format!("{} passes", grouped(count as u64)) }
 }
 
 fn say_resource(facts: &mut Facts, resource: &ResourceView, now: Timestamp) {

@@ -56,9 +56,17 @@ fn config(toml: &str) -> Config {
     Scene::new(toml).config()
 }
 
-/// What is said about a bad configuration, and whether an editor with the schema sees it too.
+/// What `config check` says about a bad configuration, and whether an editor with the schema sees it too.
 fn refused(toml: &str) -> String {
-    let told = Scene::new(toml).load().expect_err("a refusal");
+    let scene = Scene::new(toml);
+    let told = match scene.load() {
+        Err(told) => told,
+        Ok(config) => {
+            let unset: Vec<_> = config.unset().iter().map(ToString::to_string).collect();
+            assert!(!unset.is_empty(), "no refusal: {toml}");
+            scene.placed(&unset.join("\n"))
+        }
+    };
     match editor_accepts(toml) {
         Some(true) => told + "\n(an editor accepts it)",
         Some(false) => told + "\n(an editor marks it)",

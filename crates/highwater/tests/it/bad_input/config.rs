@@ -68,7 +68,7 @@ fn r15_a_value_that_does_not_fit() {
 #[test]
 fn r15_a_variable_that_is_not_set_and_a_secret_that_does_not_fit() {
     let rig = Rig::new(&format!("{JOB}env = {{ TOKEN = \"${{HW_TEST_TOKEN}}\" }}\n"));
-    call(&rig, &["run", "--all"]).without("HW_TEST_TOKEN").refused("config_variable_not_set");
+    call(&rig, &["run", "--all"]).without("HW_TEST_TOKEN").refuses_the_pass("config_variable_not_set");
     let rig = Rig::new(&format!("{JOB}timeout = \"${{HW_TEST_TOKEN}}\"\n"));
     let said = call(&rig, &["run", "--all"]).env("HW_TEST_TOKEN", "hunter2").refused("config_secret_that_does_not_fit");
     assert!(!format!("{}{}", said.stdout, said.stderr).contains("hunter2"), "a secret is never printed: {said:?}");

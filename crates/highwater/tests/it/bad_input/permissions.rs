@@ -61,6 +61,35 @@ fn root_leaves_nothing_of_its_own() {
 }
 
 #[test]
+fn root_leaves_nothing_of_its_own_without_a_configuration() {
+    let test = "root_leaves_nothing_of_its_own_without_a_configuration";
+    let rig = place();
+    fs::remove_file(rig.path("highwater.toml")).unwrap();
+    let Some(rig) = given_to(NOBODY, rig, test) else { return };
+    let said = rig.run(&["exec", "-w", "ids.txt", "--dry-run", "--", "true", "{}"]);
+    assert_eq!(of_root(rig.dir.path()), Vec::<String>::new(), "{said:?}");
+    rig.ok(&["exec", "-w", "ids.txt", "--", "sh", "-c", "touch ran-$0", "{}"]);
+    assert!(rig.path("ids.txt.highwater.db").exists() && rig.path("ran-a").exists());
+    rig.ok(&["--ledger", "ids.txt.highwater.db", "status"]);
+    rig.ok(&["--ledger", "ids.txt.highwater.db", "halt", "exec", "--why", "x"]);
+    assert_eq!(of_root(rig.dir.path()), Vec::<String>::new());
+
+    // Nor in a home that `sudo` kept, nor where a directory is to be made.
+    let once = rig
+        .command(&["exec", "--lock", "once.lock", "--", "true"])
+        .env("HOME", rig.dir.path())
+        .env_remove("XDG_STATE_HOME")
+        .output()
+        .unwrap();
+    assert_eq!(once.status.code(), Some(0), "{once:?}");
+    assert!(rig.path(".local/state/highwater/exec.db").exists());
+    rig.ok(&["exec", "-w", "ids.txt", "--ledger", "other.db", "--lock", "other.lock", "--", "true", "{}"]);
+    rig.ok(&["init", "new/place"]);
+    rig.ok(&["run", "--all", "--config", "new/place/highwater.toml"]);
+    assert_eq!(of_root(rig.dir.path()), Vec::<String>::new());
+}
+
+#[test]
 fn r15_a_state_directory_that_takes_no_ledger() {
     let rig = place();
     rig.write("state", "");

@@ -165,7 +165,10 @@ async fn a_notice_that_could_not_be_delivered_is_shown_and_tried_again_at_the_en
     assert!(said.stderr.contains("could not be delivered") && said.stderr.contains("500"), "{said:?}");
     let [all, one] = [&["status"][..], &["status", "load"]].map(|args| rig.ok(args).stdout);
     assert!(all.contains("1 not delivered") && all.contains("500"), "{all}");
-    assert!(one.contains("drained to [[notify]] entry 1, 1 attempt: "), "{one}");
+    assert!(one.contains("drained to [[notify]] entry 1, not delivered after 1 attempt: "), "{one}");
+    assert_eq!(said.stderr.matches("500").count(), 1, "told once: {said:?}");
+    let doctor = rig.run(&["doctor"]).stdout;
+    assert!(doctor.contains("load: drained to [[notify]] entry 1, not delivered after 1 attempt: "), "{doctor}");
     let waiting = rig.ok(&["status", "--json"]).json()["jobs"][0]["notices"].clone();
     assert_eq!((&waiting[0]["change"], &waiting[0]["attempts"]), (&json!("drained"), &json!(1)));
     for shown in [&said.stderr, &all, &one, &waiting.to_string()] {

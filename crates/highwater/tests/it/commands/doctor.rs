@@ -158,7 +158,7 @@ fn undelivered_notices_are_told() {
     let config = rig.read("highwater.toml") + "[[notify]]\ncommand = [\"false\"]\n";
     rig.write("highwater.toml", &config);
     rig.pass();
-    assert_fixes(&rig, &[("notify", "`drained` of load is not delivered after 1 attempt")]);
+    assert_fixes(&rig, &[("notify", "load: drained to [[notify]] entry 1, not delivered after 1 attempt: ")]);
     assert!(rig.ok(&["status"]).stdout.contains("1 not delivered"));
 }
 

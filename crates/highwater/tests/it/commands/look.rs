@@ -5,7 +5,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use super::{OK, THREE, assert_refused, json_lines, three};
-use crate::rig::{Rig, end, signal, wait_until};
+use crate::rig::{Flock, Rig, end, signal, wait_until};
 
 #[test]
 fn status_works_before_anything_ran_and_makes_nothing() {
@@ -50,10 +50,119 @@ fn status_shows_the_pass_that_runs_also_when_a_newer_one_missed_the_lock() {
         assert!(status.contains(part), "{part}: {status}");
     }
     let job = &rig.ok(&["status", "--json"]).json()["jobs"][0];
-    assert_eq!((&job["running"]["id"], &job["last_pass"]["id"]), (&1.into(), &2.into()));
+    assert_eq!((&job["running"]["id"], &job["last_pass"]), (&1.into(), &Value::Null));
+    assert_eq!(job["since_then"]["last"]["id"], 2);
     rig.write("go", "");
     assert_eq!(end(pass).code, 0);
     assert!(rig.ok(&["status"]).stdout.starts_with("load: drained\n"));
+}
+
+#[test]
+fn passes_that_came_to_nothing_do_not_hide_the_one_that_worked() {
+    let rig = Rig::load(&THREE, "[ $1 = a ] && exit 10; [ $1 = b ] && exit 3; exit 0", "");
+    assert_eq!(rig.pass(), (3, "retry_left".into()));
+    let json = || rig.ok(&["status", "--json"]).json()["jobs"][0].clone();
+    assert_eq!((&json()["since_then"], &json()["waiting"]), (&Value::Null, &json!([])), "the fields are always there");
+    {
+        let _held = Flock::hold(&rig.path("r.lock"));
+        for _ in 0..2 {
+            assert_eq!(rig.pass(), (3, "lock_held".into()));
+        }
+    }
+    rig.ok(&["pause", "load"]);
+    assert_eq!(rig.pass(), (3, "paused".into()));
+    let status = rig.ok(&["status"]).stdout;
+    for part in [
+        "last pass  1: retry_left, exit 3, ",
+        "since then 3 passes came to nothing (2 lock_held, 1 paused), the last (4) ",
+    ] {
+        assert!(status.contains(part), "{part}: {status}");
+    }
+    let job = json();
+    assert_eq!((&job["last_pass"]["id"], &job["since_then"]["last"]["id"]), (&1.into(), &4.into()));
+    assert_eq!(job["since_then"]["passes"], 3);
+    assert_eq!(job["since_then"]["reasons"], json!({"lock_held": 2, "paused": 1}));
+    rig.ok(&["resume", "load"]);
+    rig.script("load", "");
+    assert_eq!(rig.pass(), (0, "drained".into()));
+    assert_eq!(rig.pass(), (0, "already_drained".into()));
+    let status = rig.ok(&["status"]).stdout;
+    assert!(status.contains("last pass  5: drained"), "{status}");
+    assert!(status.contains("since then 1 pass came to nothing (already_drained), "), "{status}");
+}
+
+#[test]
+fn r14_damaged_rows_are_named_in_the_report_in_status_and_by_doctor() {
+    let rig = Rig::load(&THREE, "[ $1 = b ] && exit 3; exit 0", "");
+    assert_eq!(rig.pass(), (3, "retry_left".into()));
+    let ledger = rig.path(".highwater-state/ledger.db");
+    let damaged = "UPDATE standing SET attempts = -7 WHERE outcome IN ('failed', 'deferred')";
+    assert_eq!(rusqlite::Connection::open(&ledger).unwrap().execute(damaged, []).unwrap(), 1);
+    let said = rig.run(&["run", "load", "--json"]);
+    let told = "1 damaged row of the ledger set aside";
+    let report = said.json();
+    assert!(report["notes"][0].as_str().unwrap().contains(told), "{report}");
+    let status = rig.ok(&["status"]).stdout;
+    assert!(status.contains(told) && status.contains("`highwater events --job load`"), "{status}");
+    assert_eq!(rig.ok(&["status", "--json"]).json()["jobs"][0]["quarantined"]["rows"], 1);
+    let doctor = rig.run(&["doctor"]);
+    assert!(doctor.code == 2 && doctor.stdout.contains("fix  damage     load: 1 damaged row"), "{doctor:?}");
+    assert!(rig.ok(&["events", "--job", "load"]).stdout.contains("quarantined"));
+}
+
+#[test]
+fn r05_an_item_whose_untried_row_a_hand_moved_is_drained_all_the_same() {
+    for moved in
+        ["UPDATE untried SET position = 99 WHERE position = 1", "UPDATE untried SET position = 0 WHERE position = 1"]
+    {
+        let rig = Rig::load(&THREE, "echo $1 >>log", "concurrency = 1");
+        assert_eq!(rig.pass_with(&["--max-items", "1"]), (3, "budget_items".into()));
+        let db = rusqlite::Connection::open(rig.path(".highwater-state/ledger.db")).unwrap();
+        assert_eq!(db.execute(moved, []).unwrap(), 1, "{moved}");
+        assert_eq!(rig.pass(), (0, "drained".into()), "{moved}");
+        assert_eq!(rig.log(), ["a", "c", "b"], "{moved}: each once");
+        assert_eq!(rig.tally(), json!({"done": 3}), "{moved}");
+        assert!(rig.ok(&["events"]).stdout.contains("repair"), "{moved}");
+    }
+}
+
+#[test]
+fn a_list_of_one_reads_well() {
+    let rig = Rig::load(&["a"], "exit 11", "");
+    let said = rig.run(&["run", "load", "--dry-run"]);
+    assert!(said.stdout.contains("would drain 1 item of"), "{said:?}");
+    rig.list(&["a", "a"]);
+    let said = rig.run(&["worklist", "load", "--replace"]);
+    assert!(
+        said.stdout.contains("load: 1 item pinned, all open") && said.stderr.contains("1 line repeats a key"),
+        "{said:?}"
+    );
+    assert!(rig.ok(&["worklist", "load"]).stdout.contains("1 line repeats a key"));
+    let events = rig.ok(&["events"]).stdout;
+    assert!(events.contains("1 item from "), "{events}");
+    let said = rig.run(&["run", "load"]);
+    assert!(said.stdout.contains("1 of 1 item failed or need") || said.stdout.contains("drained"), "{said:?}");
+    rig.ok(&["pause", "load"]);
+    let again = rig.ok(&["pause", "load"]).stdout;
+    assert!(again.trim_end().ends_with(|c: char| c.is_ascii_alphanumeric()), "no why was given: {again:?}");
+    rig.ok(&["ban", "r", "--for", "2h"]);
+    let again = rig.ok(&["ban", "r", "--for", "1h"]).stdout;
+    assert!(again.contains("already (") && !again.contains(": )"), "{again}");
+}
+
+#[test]
+fn a_job_that_waits_for_its_lock_is_shown_waiting() {
+    let rig = Rig::load(&THREE, "", "lock-wait = \"1h\"");
+    let _held = Flock::hold(&rig.path("r.lock"));
+    let pass = rig.start(&["run", "load"]);
+    wait_until("its ticket", || rig.ok(&["status", "--json"]).json()["jobs"][0]["waiting"] != json!([]));
+    let status = rig.ok(&["status"]).stdout;
+    assert!(status.starts_with("load: waiting\n"), "{status}");
+    assert!(status.contains(&format!("waiting    for r: process {} on ", pass.id())), "{status}");
+    signal(&pass, "TERM");
+    assert_eq!(end(pass).code, 3);
+    let status = rig.ok(&["status"]).stdout;
+    assert!(status.contains("last pass  1: stopped, exit 3") && !status.contains("  waiting"), "{status}");
 }
 
 #[test]
@@ -168,8 +277,7 @@ fn a_worklist_says_what_it_came_from_and_grows_by_extend() {
     let rig = Rig::load(&["a", "b", "a"], OK, "concurrency = 1");
     rig.pass();
     let shown = rig.ok(&["worklist", "load"]).stdout;
-    for part in ["load: round 1, drained\n", "ids.txt", "SHA-256 ", "2\n", "1 keys were given more than once", "2 done"]
-    {
+    for part in ["load: round 1, drained\n", "ids.txt", "SHA-256 ", "2\n", "1 line repeats a key", "2 done"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let record = rig.ok(&["worklist", "load", "--show", "--json"]).json();
