@@ -141,9 +141,11 @@ impl Entries {
         self.0.get(field)
     }
 
-    /// The line of a field, if the file has it.
+    /// The line of a field, if the file has it; of a table, that of its first key.
     pub(super) fn line(&self, field: &str) -> Option<u64> {
-        self.get(field).map(|entry| entry.line)
+        let within = |key: &str| key.strip_prefix(field).is_some_and(|rest| rest.starts_with('.'));
+        let first = || self.0.iter().filter(|(key, _)| within(key)).map(|(_, entry)| entry.line).min();
+        self.get(field).map(|entry| entry.line).or_else(first)
     }
 }
 

@@ -90,7 +90,9 @@ fn read_job(reader: &mut Reader<'_>, job: Named<'_>) -> Option<JobConfig> {
     let kind = read_kind(reader, table.remove_entry("kind"), &at, line);
     let of_kinds = catalog.kinds.iter().filter(|(known, _)| kind.is_none_or(|kind| kind.name == known.name));
     let known: Vec<_> = catalog.job.iter().chain(of_kinds.flat_map(|(_, fields)| fields)).collect();
+    let errors_before = reader.errors.len();
     reader.refuse_unknown(&table, &known, &at);
+    let all_known = reader.errors.len() == errors_before;
     let settings = reader.read::<JobSettings>(&catalog.job, table.clone(), &at, line);
     let kind = kind.and_then(|kind| (kind.read)(reader, catalog.of_kind(kind.name), table, &at, line));
     let (mut settings, kind) = (settings?, kind?);
@@ -98,7 +100,10 @@ fn read_job(reader: &mut Reader<'_>, job: Named<'_>) -> Option<JobConfig> {
         let at = field.split('.').fold(at.clone(), |at, field| at.join(field));
         reader.entries.line(at.as_str()).is_some()
     });
-    tell_problems(reader, kind.problems(), &at, line);
+    // What a key that is not known was meant to say may be what else is amiss.
+    if all_known {
+        tell_problems(reader, kind.problems(), &at, line);
+    }
     Some(JobConfig { name, settings, kind, line })
 }
 
