@@ -4,6 +4,7 @@
 mod own_system;
 
 use futures::StreamExt as _;
+use highwater_db::sqlite::Error::{Damaged, NotADatabase};
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::job::{CommitCx, ReadCx, Stop};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
@@ -15,7 +16,7 @@ use tokio::sync::OnceCell;
 use crate::catalog::{Access, Catalog, CatalogError, Loaded};
 use crate::identifier::Namespace;
 use crate::protocol::Record;
-use crate::spool::Spool;
+use crate::spool::{Spool, foreign};
 
 pub use own_system::OwnSystem;
 
@@ -56,6 +57,18 @@ impl Target {
     #[must_use]
     pub fn catalog(path: impl Into<PathBuf>) -> Self {
         Self::Catalog(LazyCatalog { path: path.into(), open: OnceCell::new() })
+    }
+
+    /// Looks whether it can be told what the target has, so that no crawl is made for nothing. A command is not asked: what it
+    /// costs is not known.
+    ///
+    /// # Errors
+    /// [`Stop`] as [`Target::read_have`].
+    pub async fn look(&self, cx: &ReadCx) -> Result<(), Stop> {
+        match self {
+            Self::Catalog(catalog) => catalog.get(cx).await.map(drop),
+            Self::Own(own) => own.look(cx).await,
+        }
     }
 
     /// Reads what the target has into the spool. Gives how many identifiers were of no shape that an identifier may have.
@@ -143,10 +156,23 @@ impl From<CatalogError> for Diagnosis {
                 "run a harvest or a backfill first, or `highwater catalog load FILE…`, or correct `--catalog`",
             );
         }
+        if let CatalogError::Database { source, .. } = &error
+            && let Some(refusal) =
+                foreign("HW-OAI-008", source, with_causes(&error), "name another file; this one is left as it is")
+        {
+            return refusal;
+        }
+        if let CatalogError::Database { source: Damaged { .. } | NotADatabase { .. }, .. } = &error {
+            return Self::failure(
+                "HW-OAI-008",
+                with_causes(&error),
+                "put the newest of its backups in its place, they lie beside it; without one move it away, and a backfill loads it anew",
+            );
+        }
         Self::failure(
             "HW-OAI-008",
             with_causes(&error),
-            "free space or mend permissions, and call again: what was loaded is loaded; if the file is damaged, a backup lies beside it",
+            "free space or mend permissions, and call again: what was loaded is loaded",
         )
     }
 }

@@ -11,8 +11,10 @@ use highwater_engine::report::Reason;
 use highwater_engine::worklist::Input;
 use jiff::Timestamp;
 
-use super::{Backfill, MissingRecord};
+use super::{Backfill, MissingRecord, PlanFrom};
+use crate::identifier::{IDENTIFIER_BYTES_MAX, beginning};
 use crate::reports;
+use crate::snapshot;
 use crate::spool::{Crawl, Spool};
 
 /// Identifiers that are read from the spool at a time.
@@ -35,6 +37,15 @@ impl Backfill {
     /// Crawls as far as it must, compares, and leaves what is missing in the spool.
     async fn difference(&self, cx: &ReadCx) -> Result<Spool, Stop> {
         let spool = self.spool(cx).await?.clone();
+        self.target.look(cx).await?;
+        match &self.plan_from {
+            PlanFrom::Newest => {}
+            PlanFrom::NewCrawl => spool.forget_crawls().await?,
+            PlanFrom::Snapshot(files) => {
+                let now = cx.clock.now();
+                snapshot::import(&spool, &self.crawling, files.clone(), now).await.map_err(Stop::Fail)?;
+            }
+        }
         if cx.pass.is_none() && spool.newest_crawl().await?.is_none_or(|crawl| crawl.finished_at.is_none()) {
             return Err(Stop::checkpoint(Reason::DryRun, "would crawl the repository's identifiers first"));
         }
@@ -108,7 +119,10 @@ impl Backfill {
                         None => Err(Stop::Fail(
                             Diagnosis::refusal(
                                 "HW-OAI-006",
-                                format!("found {:?}, expected an identifier without white space", key.as_str()),
+                                format!(
+                                    "found {:?}, expected an identifier of at most {IDENTIFIER_BYTES_MAX} bytes without white space",
+                                    beginning(key.as_str())
+                                ),
                                 "correct the line; the worklist is not pinned",
                             )
                             .in_file(&path)

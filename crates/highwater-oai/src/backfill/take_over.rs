@@ -7,14 +7,17 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::{Stream, stream};
+use futures::{Stream, TryStreamExt as _, stream};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use serde_json::Value;
 
 use super::MissingRecord;
+use crate::discover::Crawling;
 use crate::identifier::Namespace;
+use crate::snapshot::{self, SnapshotFiles};
+use crate::spool::Spool;
 
 /// The largest state that is read, in bytes.
 const STATE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -28,7 +31,7 @@ pub struct OldState {
     ids: Vec<String>,
     outcomes: HashMap<String, Outcome>,
     /// Its lists of active and deleted identifiers, where both are there.
-    pub lists: Option<[PathBuf; 2]>,
+    pub lists: Option<SnapshotFiles>,
     /// Outcomes of identifiers that its worklist does not have; they are left out.
     pub strangers: u64,
 }
@@ -60,8 +63,9 @@ impl OldState {
                 None => {}
             }
         }
-        let lists = [beside("active"), beside("deleted")];
-        let lists = lists.iter().all(|list| list.exists()).then_some(lists);
+        let lists =
+            SnapshotFiles { active: beside("active"), deleted: beside("deleted"), manifest: beside("manifest.json") };
+        let lists = Some(lists).filter(|lists| lists.active.exists() && lists.deleted.exists());
         Ok(Self { ids, outcomes, lists, strangers })
     }
 
@@ -168,13 +172,25 @@ fn judged(path: &Path, id: &str, outcome: &Value) -> Result<Option<Outcome>, Dia
 
 /// Pins an older backfill's worklist and records its outcomes, without any contact. What has no outcome stays open.
 #[derive(Debug)]
-pub struct TakeOver(Arc<OldState>);
+pub struct TakeOver {
+    state: Arc<OldState>,
+    crawling: Crawling,
+    spool_path: PathBuf,
+}
 
 impl TakeOver {
-    /// Takes this state over.
+    /// Takes this state over; its lists become the crawl of the spool at this path.
     #[must_use]
-    pub fn new(state: OldState) -> Self {
-        Self(Arc::new(state))
+    pub fn new(state: OldState, crawling: Crawling, spool_path: PathBuf) -> Self {
+        Self { state: Arc::new(state), crawling, spool_path }
+    }
+
+    /// Its lists in place of the crawl that is there.
+    async fn take_lists(&self, cx: &ReadCx) -> Result<(), Stop> {
+        let Some(lists) = self.state.lists.clone().filter(|_| cx.pass.is_some()) else { return Ok(()) };
+        let now = cx.clock.now();
+        let spool = Spool::open(&self.spool_path, now)?;
+        snapshot::import(&spool, &self.crawling, lists, now).await.map(drop).map_err(Stop::Fail)
     }
 }
 
@@ -182,17 +198,22 @@ impl Job for TakeOver {
     type Item = MissingRecord;
     type Prepared = ();
 
-    fn plan(&self, _: ReadCx) -> impl Stream<Item = Result<MissingRecord, Stop>> + Send {
-        let state = Arc::clone(&self.0);
-        stream::iter((0..state.ids.len()).map(move |at| MissingRecord::new(&state.ids[at])))
+    fn plan(&self, cx: ReadCx) -> impl Stream<Item = Result<MissingRecord, Stop>> + Send {
+        let state = Arc::clone(&self.state);
+        stream::once(async move { self.take_lists(&cx).await })
+            .map_ok(move |()| {
+                let state = Arc::clone(&state);
+                stream::iter((0..state.ids.len()).map(move |at| MissingRecord::new(&state.ids[at])))
+            })
+            .try_flatten()
     }
 
     fn in_scope(&self, item: &MissingRecord) -> bool {
-        self.0.outcomes.contains_key(item.local())
+        self.state.outcomes.contains_key(item.local())
     }
 
     async fn prepare(&self, _: ReadCx, item: Arc<MissingRecord>) -> Result<Attempt<()>, Stop> {
-        let outcome = self.0.outcomes.get(item.local()).cloned();
+        let outcome = self.state.outcomes.get(item.local()).cloned();
         Ok(Attempt::Outcome(outcome.unwrap_or_else(|| Outcome::because(OutcomeKind::Deferred, "not taken over"))))
     }
 

@@ -157,6 +157,12 @@ pub enum AddedHeader {
 }
 
 impl AddHeader<'_> {
+    /// How many are in the list now.
+    #[must_use]
+    pub fn added(&self) -> u64 {
+        self.added
+    }
+
     /// Adds one.
     ///
     /// # Errors
@@ -185,7 +191,7 @@ impl Spool {
         self.read(newest).await
     }
 
-    /// Forgets every crawl, so that the next plan begins one.
+    /// Forgets every crawl, so that a plan begins one; the caller holds the job's locks.
     ///
     /// # Errors
     /// [`super::SpoolError`].
@@ -307,20 +313,26 @@ impl Spool {
         .await
     }
 
-    /// Hands the identifiers of a crawl to `take`, in a snapshot's order: by number, then as text.
+    /// Hands the live and the deleted identifiers of the newest crawl to `take`, in a snapshot's order: by number, then as text.
+    /// Both are of one moment, also while a pass begins another crawl; `None` where `crawl` is no longer the newest.
     ///
     /// # Errors
     /// [`super::SpoolError`].
-    pub async fn with_identifiers<T: Send + 'static>(
+    pub async fn with_lists<T: Send + 'static>(
         &self,
         crawl: CrawlId,
-        deleted: bool,
-        take: impl FnOnce(&mut Identifiers<'_>) -> T + Send + 'static,
-    ) -> SpoolResult<T> {
+        take: impl FnOnce([&mut Identifiers<'_>; 2]) -> T + Send + 'static,
+    ) -> SpoolResult<Option<T>> {
         self.read(move |db| {
-            let mut sorted = db.prepare_cached(include_str!("crawl/sorted.sql"))?;
-            let mut rows = sorted.query_map(params![crawl.0, deleted], |row| row.get(0))?.map(|row| Ok(row?));
-            Ok(take(&mut rows))
+            let _one_moment = db.unchecked_transaction()?;
+            if newest(db)?.is_none_or(|newest| newest.id != crawl) {
+                return Ok(None);
+            }
+            let sql = include_str!("crawl/sorted.sql");
+            let (mut live, mut dead) = (db.prepare(sql)?, db.prepare(sql)?);
+            let mut live = live.query_map(params![crawl.0, false], |row| row.get(0))?.map(|row| Ok(row?));
+            let mut dead = dead.query_map(params![crawl.0, true], |row| row.get(0))?.map(|row| Ok(row?));
+            Ok(Some(take([&mut live, &mut dead])))
         })
         .await
     }

@@ -10,14 +10,14 @@ use serde_json::Value;
 use super::far_side::{FarSide, PREFIX};
 use crate::rig::{KILLED, Rig, dice, wait_until};
 
-const LIVE: u64 = 60;
-const DELETED: u64 = 12;
+pub(super) const LIVE: u64 = 60;
+pub(super) const DELETED: u64 = 12;
 /// A system that is a directory of files, each named by the number that its identifier ends with. A file is there whole or not
 /// at all, and `log` says which record was handed over when.
 const SHELVE: &str =
     "echo \"$HIGHWATER_ITEM\" >>log\ncat >\"shelf/.new\" && mv shelf/.new \"shelf/${HIGHWATER_ITEM##*/}\"";
-const TARGET: &str = "target.have-command = [\"./have\"]\ntarget.load = [\"./load\"]\n";
-const REPORTS: &str = ".highwater-state/oai/missing";
+pub(super) const TARGET: &str = "target.have-command = [\"./have\"]\ntarget.load = [\"./load\"]\n";
+pub(super) const REPORTS: &str = ".highwater-state/oai/missing";
 
 /// What the system has at first: a third of the live books, three that were deleted, two that the repository never had.
 fn has(far: &FarSide) -> Vec<String> {
@@ -28,7 +28,7 @@ fn has(far: &FarSide) -> Vec<String> {
 }
 
 /// A system that is a directory of files; `more` is added to the job.
-fn shelf(far: &FarSide, target: &str) -> Rig {
+pub(super) fn shelf(far: &FarSide, target: &str) -> Rig {
     let rig = Rig::new(&far.backfill(target));
     fs::create_dir(rig.path("shelf")).unwrap();
     for local in has(far) {
@@ -180,7 +180,7 @@ fn r05_kill_9_in_the_middle_loses_nothing_and_hands_over_again_only_what_was_in_
     assert_eq!(reports(&rig), before);
 }
 
-fn sorted(mut list: Vec<String>) -> Vec<String> {
+pub(super) fn sorted(mut list: Vec<String>) -> Vec<String> {
     list.sort();
     list
 }
