@@ -158,8 +158,8 @@ impl Backfill {
             fault if fault.is_transient() => OutcomeKind::Failed,
             _ => {
                 return Err(Stop::Halt {
-                    why: format!("the repository answered with an error of no known class at {}", item.local()),
-                    evidence: said,
+                    why: format!("{said}, where {} was asked for", item.local()),
+                    evidence: fault.evidence(),
                 });
             }
         };

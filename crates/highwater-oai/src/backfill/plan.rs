@@ -51,7 +51,7 @@ impl Backfill {
         }
         let oldest = cx.clock.now() - jiff::SignedDuration::try_from(self.settings.crawl_age.get()).unwrap_or_default();
         let crawl = self.crawling.finished(cx, &self.crawler, &spool, oldest).await?;
-        self.refuse(&crawl)?;
+        self.refuse(cx, &crawl)?;
         let misshapen = self.target.read_have(cx, &spool, &self.crawling.namespace).await?;
         if misshapen > 0 {
             tracing::warn!(misshapen, "identifiers of the target have no shape that an identifier may have");
@@ -65,7 +65,7 @@ impl Backfill {
     }
 
     /// What of a crawl means that the repository is not what it was.
-    fn refuse(&self, crawl: &Crawl) -> Result<(), Diagnosis> {
+    fn refuse(&self, cx: &ReadCx, crawl: &Crawl) -> Result<(), Diagnosis> {
         let base_url = &crawl.new.base_url;
         if crawl.listed == 0 {
             return Err(Diagnosis::refusal(
@@ -96,7 +96,10 @@ impl Backfill {
                     "the list of {base_url} ended after {} headers, expected {promised}, as it says itself",
                     crawl.listed
                 ),
-                "crawl again with `highwater oai discover JOB --recrawl`; where the repository only counts wrong, set `accept-short-list = true`",
+                format!(
+                    "crawl again with `highwater oai discover {} --recrawl`; where the repository only counts wrong, set `accept-short-list = true`",
+                    cx.job
+                ),
             ));
         }
         Ok(())

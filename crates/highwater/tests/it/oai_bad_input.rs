@@ -354,21 +354,21 @@ fn r15_files_that_are_no_saved_answer_load_nothing() {
     fs::write(rig.path("book.pdf"), [b"%PDF-1.7\n".as_slice(), &[0, 159, 146, 150, 255, 10]].concat()).unwrap();
     rig.write("error.xml", &error_answer());
     let load = |files: &[&str]| refused(&rig, 2, &[&["catalog", "--catalog", "books.db", "load"], files].concat());
-    insta::assert_snapshot!(load(&["page.html"]), @"
-    error[HW-CMD-026]: [DIR]/page.html: the answer is not OAI-PMH but `<!DOCTYPE html> <html><head><title>Sign in</title></head><body>Sign in</body></html>`; expected a saved answer to ListRecords or GetRecord
+    insta::assert_snapshot!(load(&["page.html"]), @r#"
+    error[HW-CMD-026]: [DIR]/page.html: the answer is HTML ("Sign in") instead of OAI-PMH; expected a saved answer to ListRecords or GetRecord
       next: save the answer whole, as the repository sent it; nothing was loaded
-    ");
+    "#);
     // Also what came before in the command is not loaded: all of it is read before any of it counts.
     insta::assert_snapshot!(load(&["newer.xml", "cut.xml"]), @"
     error[HW-CMD-026]: [DIR]/cut.xml: the answer breaks off after 176702 bytes, in a tag in `<record>`; expected a saved answer to ListRecords or GetRecord
       next: save the answer whole, as the repository sent it; nothing was loaded
     ");
     insta::assert_snapshot!(load(&["empty.xml"]), @"
-    error[HW-CMD-026]: [DIR]/empty.xml: the answer is not OAI-PMH but nothing; expected a saved answer to ListRecords or GetRecord
+    error[HW-CMD-026]: [DIR]/empty.xml: the answer is nothing instead of OAI-PMH; expected a saved answer to ListRecords or GetRecord
       next: save the answer whole, as the repository sent it; nothing was loaded
     ");
     insta::assert_snapshot!(load(&["book.pdf"]), @"
-    error[HW-CMD-026]: [DIR]/book.pdf: the answer is not OAI-PMH but `%PDF-1.7 �����`; expected a saved answer to ListRecords or GetRecord
+    error[HW-CMD-026]: [DIR]/book.pdf: the answer is `%PDF-1.7 �����` instead of OAI-PMH; expected a saved answer to ListRecords or GetRecord
       next: save the answer whole, as the repository sent it; nothing was loaded
     ");
     insta::assert_snapshot!(load(&["error.xml"]), @"
