@@ -11,6 +11,7 @@ use highwater_engine::diagnosis::Diagnosis;
 
 pub use export::{Exported, export};
 pub use import::import;
+pub(crate) use import::json_fault;
 pub use manifest::{Manifest, Part};
 
 const ENDINGS: [&str; 3] = [".manifest.json", ".active", ".deleted"];

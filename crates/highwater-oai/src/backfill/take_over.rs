@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::MissingRecord;
 use crate::discover::Crawling;
-use crate::identifier::Namespace;
-use crate::snapshot::{self, SnapshotFiles};
+use crate::identifier::{Namespace, beginning};
+use crate::snapshot::{self, SnapshotFiles, json_fault};
 use crate::spool::Spool;
 
 /// The largest state that is read, in bytes.
@@ -42,18 +42,20 @@ impl OldState {
     /// # Errors
     /// A refusal that names file, line or identifier.
     pub fn read(path: &Path, namespace: &Namespace) -> Result<Self, Diagnosis> {
+        let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let beside = |ending: &str| {
             let replaced = path.with_extension(ending);
             let mut appended = path.as_os_str().to_owned();
             appended.push(format!(".{ending}"));
-            if replaced.exists() { replaced } else { PathBuf::from(appended) }
+            let appended = PathBuf::from(appended);
+            if !replaced.exists() && appended.exists() { appended } else { replaced }
         };
-        let ids_path = beside("ids");
-        let ids = read_ids(&ids_path, namespace)?;
+        let judged = read_outcomes(path)?;
+        let ids = read_ids(&beside("ids"), namespace)?;
         let known: HashMap<&str, ()> = ids.iter().map(|id| (id.as_str(), ())).collect();
         let mut strangers = 0;
         let mut outcomes = HashMap::new();
-        for (id, outcome) in read_outcomes(path)? {
+        for (id, outcome) in judged {
             let Some(local) = namespace.local_or_bare(&id) else {
                 return Err(refused(path, format!("found {id:?}, expected an identifier")));
             };
@@ -90,14 +92,21 @@ fn read_ids(path: &Path, namespace: &Namespace) -> Result<Vec<String>, Diagnosis
         .map_err(|e| refused(path, format!("it cannot be read: {e}; expected the older backfill's worklist")))?;
     let mut ids = Vec::new();
     for (line, number) in BufReader::new(file).lines().zip(1u64..) {
-        let line = line.map_err(|e| refused(path, format!("it cannot be read: {e}")).at_line(number))?;
-        let text = line.trim();
+        let line = line.map_err(|e| {
+            let what = match e.kind() {
+                std::io::ErrorKind::InvalidData => "found bytes that are no UTF-8, expected an identifier".to_owned(),
+                _ => format!("it cannot be read: {e}"),
+            };
+            refused(path, what).at_line(number)
+        })?;
+        let text = line.trim_start_matches('\u{feff}').trim();
         if text.is_empty() {
             continue;
         }
         match namespace.local_or_bare(text) {
             Some(local) => ids.push(local.to_owned()),
             None => {
+                let text = beginning(text);
                 return Err(refused(path, format!("found {text:?}, expected an identifier without white space"))
                     .at_line(number));
             }
@@ -115,7 +124,8 @@ fn read_outcomes(path: &Path) -> Result<Vec<(String, Option<Outcome>)>, Diagnosi
     let file = File::open(path).map_err(|e| refused(path, format!("it cannot be read: {e}")))?;
     file.take(STATE_BYTES_MAX).read_to_end(&mut bytes).map_err(|e| refused(path, format!("it cannot be read: {e}")))?;
     let state: Value = serde_json::from_slice(&bytes).map_err(|e| {
-        refused(path, format!("found {e}; expected JSON")).at_line(u64::try_from(e.line()).unwrap_or(1))
+        refused(path, format!("found {}; expected JSON", json_fault(&e)))
+            .at_line(u64::try_from(e.line()).unwrap_or_default().max(1))
     })?;
     let held = OUTCOMES.iter().find_map(|name| state.get(name).filter(|held| held.is_object() || held.is_array()));
     match held {

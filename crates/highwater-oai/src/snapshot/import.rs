@@ -81,10 +81,8 @@ fn read_manifest(path: &Path) -> Result<Option<Manifest>, Diagnosis> {
         Err(e) => return Err(refused(path, format!("it cannot be read: {e}"), "let this user read it")),
     };
     let unread = |e: serde_json::Error| {
-        let at = format!(" at line {} column {}", e.line(), e.column());
-        let what = e.to_string();
-        let what = what.strip_suffix(&at).unwrap_or(&what);
         let line = u64::try_from(e.line()).unwrap_or(1);
+        let what = json_fault(&e);
         refused(path, format!("found {what}; expected the manifest of a snapshot"), EXPORT_AGAIN).at_line(line)
     };
     // What a newer one has besides is not known here, so its format is looked at first.
@@ -94,6 +92,13 @@ fn read_manifest(path: &Path) -> Result<Option<Manifest>, Diagnosis> {
         return Err(refused(path, message, "use the highwater that wrote it, or a newer one").at_field("format"));
     }
     Ok(Some(serde_json::from_str(&text).map_err(unread)?))
+}
+
+/// What is wrong with a JSON text; where it is is told beside.
+pub(crate) fn json_fault(error: &serde_json::Error) -> String {
+    let what = error.to_string();
+    let at = format!(" at line {} column {}", error.line(), error.column());
+    what.strip_suffix(&at).unwrap_or(&what).to_owned()
 }
 
 fn refuse_other(manifest: &Manifest, crawling: &Crawling, path: &Path) -> Result<(), Diagnosis> {

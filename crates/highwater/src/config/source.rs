@@ -141,11 +141,15 @@ impl Entries {
         self.0.get(field)
     }
 
-    /// The line of a field, if the file has it; of a table, that of its first key.
+    /// The line of a field, if the file has it.
     pub(super) fn line(&self, field: &str) -> Option<u64> {
-        let within = |key: &str| key.strip_prefix(field).is_some_and(|rest| rest.starts_with('.'));
-        let first = || self.0.iter().filter(|(key, _)| within(key)).map(|(_, entry)| entry.line).min();
-        self.get(field).map(|entry| entry.line).or_else(first)
+        self.get(field).map(|entry| entry.line)
+    }
+
+    /// The line of the first field within a table.
+    pub(super) fn line_within(&self, table: &str) -> Option<u64> {
+        let within = |key: &str| key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'));
+        self.0.iter().filter(|(key, _)| within(key)).map(|(_, entry)| entry.line).min()
     }
 }
 

@@ -171,8 +171,9 @@ pub(super) fn read_notify(reader: &mut Reader<'_>, notify: Entry<'_>) -> Vec<Not
 /// Tells what is wrong with a table as a whole; `line` is the table's own.
 fn tell_problems(reader: &mut Reader<'_>, problems: Vec<Problem>, at: &FieldPath, line: u64) {
     for problem in problems {
-        let at = at.join(problem.field);
-        let line = reader.entries.line(at.as_str()).unwrap_or(line);
+        let at = problem.field.split('.').fold(at.clone(), |at, field| at.join(field));
+        let entries = &reader.entries;
+        let line = entries.line(at.as_str()).or_else(|| entries.line_within(at.as_str())).unwrap_or(line);
         reader.tell(codes::CONTRADICTION, line, &at, problem.message, problem.next);
     }
 }

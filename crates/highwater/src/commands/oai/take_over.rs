@@ -66,6 +66,12 @@ fn only_backfill(site: &Site) -> Result<String, Diagnosis> {
         config.jobs.values().filter(|job| matches!(job.kind, KindSettings::OaiBackfill(_))).collect();
     match backfills.as_slice() {
         [job] => Ok(job.name.to_string()),
+        [] => Err(Diagnosis::refusal(
+            codes::NO_BACKFILL,
+            "found no job of kind `oai-backfill`, expected the one that takes the state over",
+            "add one of the same repository to the configuration",
+        )
+        .in_file(&config.file)),
         several => Err(Diagnosis::refusal(
             codes::NO_BACKFILL,
             format!("found {} jobs of kind `oai-backfill`, expected one, or `--job`", several.len()),
@@ -93,7 +99,7 @@ fn tell(site: &Site, named: &Named<'_>, report: &PassReport, items: u64, judged:
     } else {
         site.output.line(format_args!("{name}: {}", report.message));
     }
-    for note in report.notes.iter().chain(notes) {
+    for note in report.notes.iter().chain(notes.iter().filter(|_| taken)) {
         site.output.note(format_args!("  note: {note}"));
     }
     if taken { ExitCode::Drained } else { report.exit }
