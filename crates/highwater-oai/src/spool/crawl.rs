@@ -337,3 +337,43 @@ impl Spool {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+    use super::*;
+
+    fn new() -> NewCrawl {
+        NewCrawl {
+            name: "a crawl".to_owned(),
+            source: CrawlSource::Snapshot,
+            base_url: "https://a.example/oai".to_owned(),
+            metadata_prefix: "oai_dc".to_owned(),
+            set: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn both_lists_are_of_one_moment_while_another_process_begins_a_crawl() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let open = || Spool::open(&dir.path().join("spool.db"), now).unwrap();
+        let (ours, theirs) = (open(), open());
+        let read = |add: &mut AddHeader<'_>| {
+            for (local, deleted) in [("1", false), ("2", false), ("3", true)] {
+                assert_eq!(add.add(local, deleted).unwrap(), AddedHeader::New);
+            }
+            Ok::<_, ()>(())
+        };
+        let crawl = ours.import_crawl(new(), [None; 2], now, read).await.unwrap().unwrap();
+        let handle = tokio::runtime::Handle::current();
+        let lists = ours.with_lists(crawl.id, move |[live, dead]| {
+            let live: Vec<_> = live.map(Result::unwrap).collect();
+            handle.block_on(theirs.begin_crawl(new(), now)).unwrap();
+            (live, dead.map(Result::unwrap).collect::<Vec<_>>())
+        });
+        assert_eq!(lists.await.unwrap().unwrap(), (vec!["1".to_owned(), "2".to_owned()], vec!["3".to_owned()]));
+        assert!(ours.with_lists(crawl.id, |_| ()).await.unwrap().is_none(), "it is forgotten now");
+    }
+}

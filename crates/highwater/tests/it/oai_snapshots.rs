@@ -332,15 +332,27 @@ fn r15_a_pinned_worklist_in_the_way_is_refused_until_a_word_about_it() {
 }
 
 #[test]
-fn r01_an_import_beside_a_pass_touches_nothing() {
+fn r01_an_import_or_a_new_crawl_beside_a_pass_touches_nothing() {
     let far = FarSide::new(LIVE, DELETED);
     let rig = planned(&far);
+    rig.write("old.json", "{\"outcomes\": {\"20.500.12854/1\": \"ok\"}}");
+    rig.write("old.ids", "20.500.12854/1\n");
+    rig.write("old.active", "20.500.12854/1\n");
+    rig.write("old.deleted", "");
     let before = Kept::of(&rig);
-    let flock = Flock::hold(&rig.path("books.lock"));
-    let ended = rig.run(&["--json", "oai", "snapshot", "import", "missing", "doab", "--replace"]);
-    drop(flock);
-    assert_eq!((ended.code, ended.json()["report"]["reason"].as_str()), (3, Some("lock_held")), "{ended:?}");
-    before.assert_same(&Kept::of(&rig), "an import beside a pass");
+    let contacts = far.contacts();
+    for args in [
+        ["oai", "snapshot", "import", "missing", "doab", "--replace"].as_slice(),
+        &["oai", "discover", "missing", "--recrawl", "--replace"],
+        &["import", "backfill-state", "old.json", "--replace"],
+    ] {
+        let flock = Flock::hold(&rig.path("books.lock"));
+        let ended = rig.run(&[&["--json"], args].concat());
+        drop(flock);
+        assert_eq!((ended.code, ended.json()["report"]["reason"].as_str()), (3, Some("lock_held")), "{ended:?}");
+        before.assert_same(&Kept::of(&rig), &args.join(" "));
+    }
+    assert_eq!(far.contacts(), contacts);
 }
 
 #[test]

@@ -131,3 +131,25 @@ async fn a_record_that_always_meets_500_is_for_a_person_and_the_others_go_on() {
     ");
     insta::assert_snapshot!(story.items("backfill", "review"), @"oai:books.example.org:20.500.12854/7: 5 attempts, the last: the repository answered with HTTP status 500: `java.lang.NullPointerException`");
 }
+
+#[tokio::test]
+async fn r05_what_was_fetched_is_kept_until_it_is_loaded() {
+    let story = Story::new();
+    let catalogue = story.rig.path(".highwater-state/catalog.db");
+    std::fs::create_dir_all(&catalogue).unwrap();
+    let told = story.passes("harvest", &[], 2).replace(&story.rig.dir.path().display().to_string(), "[DIR]");
+    insta::assert_snapshot!(told, @"
+    exit 2, contacts 7: harvest: refused; 0 of 1 terminal (pass 1, exit 2)
+    error[HW-OAI-008]: [DIR]/.highwater-state/catalog.db: the catalogue cannot be opened: [DIR]/.highwater-state/catalog.db is not a SQLite database: it is not a file
+      next: name another file; this one is left as it is
+    warning: the backup of [DIR]/.highwater-state/catalog.db failed: the catalogue cannot be opened: [DIR]/.highwater-state/catalog.db is not a SQLite database: it is not a file
+    exit 2, contacts 0: harvest: refused; 0 of 1 terminal (pass 2, exit 2)
+    error[HW-OAI-008]: [DIR]/.highwater-state/catalog.db: the catalogue cannot be opened: [DIR]/.highwater-state/catalog.db is not a SQLite database: it is not a file
+      next: name another file; this one is left as it is
+    warning: the backup of [DIR]/.highwater-state/catalog.db failed: the catalogue cannot be opened: [DIR]/.highwater-state/catalog.db is not a SQLite database: it is not a file
+    ");
+    assert_eq!(story.far.asked(), CALM_HARVEST, "what is in the spool is not fetched again");
+    std::fs::remove_dir(&catalogue).unwrap();
+    insta::assert_snapshot!(story.passes("harvest", &[], 1), @"exit 0, contacts 0: harvest: drained; this pass: 1 done; 1 of 1 terminal (pass 3, exit 0)");
+    story.is_whole().await;
+}
