@@ -367,13 +367,14 @@ mod tests {
             Ok::<_, ()>(())
         };
         let crawl = ours.import_crawl(new(), [None; 2], now, read).await.unwrap().unwrap();
-        let handle = tokio::runtime::Handle::current();
+        let (handle, beside) = (tokio::runtime::Handle::current(), theirs.clone());
         let lists = ours.with_lists(crawl.id, move |[live, dead]| {
             let live: Vec<_> = live.map(Result::unwrap).collect();
-            handle.block_on(theirs.begin_crawl(new(), now)).unwrap();
+            handle.block_on(beside.begin_crawl(new(), now)).unwrap();
             (live, dead.map(Result::unwrap).collect::<Vec<_>>())
         });
         assert_eq!(lists.await.unwrap().unwrap(), (vec!["1".to_owned(), "2".to_owned()], vec!["3".to_owned()]));
         assert!(ours.with_lists(crawl.id, |_| ()).await.unwrap().is_none(), "it is forgotten now");
+        drop(theirs);
     }
 }
