@@ -1,6 +1,6 @@
 //! Lists: tokens, pages and sizes. None of it makes a list look complete that is not.
 
-use super::{CALM_BACKFILL, CALM_HARVEST, Lines, Story};
+use super::{CALM_BACKFILL, CALM_HARVEST, LENIENT, Lines, Story};
 
 #[tokio::test]
 async fn an_empty_token_on_the_last_page_is_an_end() {
@@ -169,4 +169,45 @@ async fn a_deleted_header_without_metadata_is_a_tombstone_and_is_gone() {
     oai:books.example.org:20.500.12854/27: deleted
     oai:books.example.org:20.500.12854/nowhere: idDoesNotExist
     ");
+}
+
+#[tokio::test]
+async fn r03_a_crawl_that_broke_off_goes_on_and_nothing_is_planned_from_its_half() {
+    let story = Story::new();
+    insta::assert_snapshot!(story.passes("backfill", &["500@4"], 1), @"exit 3, contacts 4: backfill: the repository answered with HTTP status 500: `java.lang.NullPointerException` (pass 1, exit 3)");
+    assert_eq!(story.rig.run(&["items", "backfill"]).stdout, "", "nothing is planned");
+    insta::assert_snapshot!(story.passes("backfill", &[], 1), @"exit 0, contacts 27: backfill: drained; this pass: 24 done; 24 of 24 terminal (pass 2, exit 0)");
+    assert_eq!(story.far.asked(), CALM_BACKFILL + 1);
+    assert_eq!(story.rig.oai_items("backfill", &["--outcome", "done"]).len(), 24);
+}
+
+#[tokio::test]
+async fn r05_a_record_that_was_tried_is_loaded_again_and_one_that_was_not_is_present() {
+    let story = Story::with(Lines { backfill: LENIENT, ..Lines::default() });
+    story.passes("backfill", &["500@verb:GetRecord,1"], 1);
+    let tried = story.items("backfill", "retry");
+    let tried = tried.split(": the").next().unwrap();
+    story.passes("harvest", &[], 1);
+    insta::assert_snapshot!(story.passes("backfill", &[], 1), @"exit 0, contacts 1: backfill: drained; this pass: 1 done, 23 present; 24 of 24 terminal (pass 3, exit 0)");
+    let last = story.far.requests().pop().unwrap();
+    assert_eq!(last.identifier.as_deref(), Some(tried), "its load may have been done by half");
+    story.is_whole().await;
+}
+
+#[tokio::test]
+async fn r13_what_is_missing_is_asked_for_by_number_and_not_by_text() {
+    for order in ["newest-first", "oldest-first", "as-given"] {
+        let story = Story::with(Lines { backfill: &format!("order = \"{order}\""), ..Lines::default() });
+        story.passes("backfill", &[], 1);
+        let asked: Vec<String> = story.far.requests().into_iter().filter_map(|asked| asked.identifier).collect();
+        let of_the_crawl = story.repository.headers().into_iter().filter(|header| !header.deleted);
+        let mut expected: Vec<String> = of_the_crawl.map(|header| header.identifier).collect();
+        let number = |id: &String| id.rsplit('/').next().unwrap().parse::<u64>().unwrap();
+        match order {
+            "newest-first" => expected.sort_by_key(|id| std::cmp::Reverse(number(id))),
+            "oldest-first" => expected.sort_by_key(number),
+            _ => {}
+        }
+        assert_eq!(asked, expected, "{order}");
+    }
 }

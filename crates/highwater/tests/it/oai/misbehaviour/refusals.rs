@@ -108,3 +108,15 @@ async fn a_redirect_is_followed_and_one_in_a_circle_is_refused() {
     let story = Story::new();
     insta::assert_snapshot!(story.passes("harvest", &["redirect"], 1), @"exit 4, contacts 6: harvest: halted: the repository's list cannot be read: the repository answered with HTTP status 302: it redirects to /oai?verb=Identify; look with `highwater status harvest`, then `highwater rearm harvest --why …` (pass 1, exit 4)");
 }
+
+#[tokio::test]
+async fn r02_without_a_word_of_when_a_crawl_stays_away_for_an_hour_and_a_drain_for_a_minute() {
+    for (fault, wait) in [("429=none@2", 3500..=3600), ("503=none@verb:GetRecord,2", 30..=60)] {
+        let story = Story::with(Lines { resource: "max-retry-after = \"1s\"", ..Lines::default() });
+        story.passes("backfill", &[fault], 1);
+        let bans = story.rig.ok(&["--json", "bans"]).json();
+        let until: Timestamp = bans[0]["until"].as_str().unwrap_or_else(|| panic!("{bans}")).parse().unwrap();
+        let left = until.duration_since(SystemClock::new().now()).as_secs();
+        assert!(wait.contains(&left), "{fault}: {bans}");
+    }
+}
