@@ -204,7 +204,8 @@ impl Job for Backfill {
     async fn prepare(&self, cx: ReadCx, item: Arc<MissingRecord>) -> Result<Attempt<Box<Record>>, Stop> {
         let identifier = self.crawling.namespace.whole(item.local());
         // One that was tried may be half loaded: it is loaded again rather than taken for whole.
-        if !cx.tried && self.target.has(&cx, &identifier).await? {
+        let namespace = &self.crawling.namespace;
+        if !cx.tried && self.target.has(&cx, self.spool(&cx).await?, namespace, item.local()).await? {
             return Ok(Attempt::Outcome(Outcome { kind: OutcomeKind::Present, detail: None }));
         }
         let asked =

@@ -91,7 +91,7 @@ pub struct OwnSystemSettings {
     /// A file of the identifiers it has, one a line, with or without the prefix.
     #[serde(default)]
     pub have_file: Option<FilePath>,
-    /// A command that prints them, one a line.
+    /// A command that prints them, one a line; asked once a pass.
     #[serde(default)]
     pub have_command: Option<CommandLine>,
     /// A query whose first column they are, on the SQLite database in `have-database`.

@@ -7,6 +7,7 @@ use futures::StreamExt as _;
 use highwater_db::sqlite::Error::{Damaged, NotADatabase};
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::job::{CommitCx, ReadCx, Stop};
+use highwater_engine::name::PassId;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 
 use std::path::PathBuf;
@@ -76,10 +77,10 @@ impl Target {
     /// # Errors
     /// [`Stop`] when it cannot be told what it has.
     pub async fn read_have(&self, cx: &ReadCx, spool: &Spool, namespace: &Namespace) -> Result<u64, Stop> {
-        spool.clear_have().await?;
         let mut misshapen = 0;
         match self {
             Self::Catalog(catalog) => {
+                spool.clear_have().await?;
                 let mut after: Option<String> = None;
                 while let Some(catalog) = catalog.get(cx).await? {
                     let page = catalog.live_ids(after.as_deref(), HAVE_BATCH_ITEMS).await?;
@@ -88,29 +89,30 @@ impl Target {
                     misshapen += add_have(spool, namespace, page).await?;
                 }
             }
-            Self::Own(own) => {
-                let listed = own.have(cx).chunks(HAVE_BATCH_ITEMS);
-                futures::pin_mut!(listed);
-                while let Some(batch) = listed.next().await {
-                    let batch = batch.into_iter().collect::<Result<Vec<_>, Stop>>()?;
-                    misshapen += add_have(spool, namespace, batch).await?;
-                }
-            }
+            Self::Own(own) => misshapen = list(own, cx, spool, namespace, &mut *own.listed_in().await).await?,
         }
         Ok(misshapen)
     }
 
-    /// Whether the target has this record live now; a system that can only list what it has does not say.
+    /// Whether the target has this record live, by its identifier after the prefix; a system that can only list what it has is
+    /// asked once a pass.
     ///
     /// # Errors
     /// [`Stop`] when it cannot be asked.
-    pub async fn has(&self, cx: &ReadCx, identifier: &str) -> Result<bool, Stop> {
+    pub async fn has(&self, cx: &ReadCx, spool: &Spool, namespace: &Namespace, local: &str) -> Result<bool, Stop> {
         match self {
             Self::Catalog(catalog) => match catalog.get(cx).await? {
-                Some(catalog) => Ok(catalog.is_live(identifier).await?),
+                Some(catalog) => Ok(catalog.is_live(&namespace.whole(local)).await?),
                 None => Ok(false),
             },
-            Self::Own(_) => Ok(false),
+            Self::Own(own) => {
+                let mut listed_in = own.listed_in().await;
+                if *listed_in != cx.pass {
+                    list(own, cx, spool, namespace, &mut listed_in).await?;
+                }
+                drop(listed_in);
+                Ok(spool.has(local.to_owned()).await?)
+            }
         }
     }
 
@@ -190,6 +192,27 @@ fn outcome(loaded: Loaded) -> Outcome {
         }
         Loaded::Review(why) => Outcome::because(OutcomeKind::Review, why),
     }
+}
+
+/// Reads what a system of the users' own has into the spool.
+async fn list(
+    own: &OwnSystem,
+    cx: &ReadCx,
+    spool: &Spool,
+    namespace: &Namespace,
+    listed_in: &mut Option<PassId>,
+) -> Result<u64, Stop> {
+    *listed_in = None;
+    spool.clear_have().await?;
+    let mut misshapen = 0;
+    let listed = own.have(cx).chunks(HAVE_BATCH_ITEMS);
+    futures::pin_mut!(listed);
+    while let Some(batch) = listed.next().await {
+        let batch = batch.into_iter().collect::<Result<Vec<_>, Stop>>()?;
+        misshapen += add_have(spool, namespace, batch).await?;
+    }
+    *listed_in = cx.pass;
+    Ok(misshapen)
 }
 
 async fn add_have(spool: &Spool, namespace: &Namespace, batch: Vec<String>) -> Result<u64, Stop> {

@@ -13,7 +13,7 @@ use highwater_engine::exec::consumer::Consumer;
 use highwater_engine::exec::output::Output;
 use highwater_engine::exec::settings::ExecSettings;
 use highwater_engine::job::{CommitCx, ReadCx, Stop};
-use highwater_engine::name::ItemKey;
+use highwater_engine::name::{ItemKey, PassId};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::Reason;
 use highwater_engine::settings::CommandLine;
@@ -21,7 +21,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, MutexGuard, mpsc};
 
 use crate::identifier::{IDENTIFIER_BYTES_MAX, Namespace};
 use crate::protocol::Record;
@@ -46,6 +46,8 @@ enum Have {
 pub struct OwnSystem {
     have: Have,
     load: Consumer,
+    /// The pass in which it listed last what it has.
+    listed_in: Mutex<Option<PassId>>,
 }
 
 impl OwnSystem {
@@ -72,7 +74,12 @@ impl OwnSystem {
             }
         };
         let exec = ExecSettings { timeout: *load_timeout, ..ExecSettings::new(load.clone()) };
-        Ok(Self { have, load: Consumer::new(&exec, base, ledger_id, output) })
+        Ok(Self { have, load: Consumer::new(&exec, base, ledger_id, output), listed_in: Mutex::new(None) })
+    }
+
+    /// The pass in which it listed last what it has; whoever holds this may list anew.
+    pub(super) async fn listed_in(&self) -> MutexGuard<'_, Option<PassId>> {
+        self.listed_in.lock().await
     }
 
     /// The identifiers that it has, as it writes them.

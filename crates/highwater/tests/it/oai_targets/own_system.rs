@@ -139,6 +139,32 @@ fn a_drain_hands_over_each_missing_record_once_and_then_the_system_has_them_all(
 }
 
 #[test]
+fn what_the_system_got_meanwhile_is_present_without_contact() {
+    let far = FarSide::new(LIVE, DELETED);
+    let rig = shelf(&far, TARGET);
+    rig.ok(&["oai", "discover", "missing"]);
+    let lacking = lacking(&far);
+    rig.write(&format!("shelf/{}", number(&lacking[0])), "by another way");
+    let before = far.contacts();
+    assert_eq!(run(&rig), (0, "drained".into()));
+    assert_eq!(far.contacts() - before, lacking.len() as u64 - 1);
+    assert_eq!(outcomes(&rig)[&lacking[0]], "present");
+    assert_eq!(rig.read(&format!("shelf/{}", number(&lacking[0]))), "by another way");
+    // The same where a list says what to drain: no plan has asked the system.
+    let rig = shelf(&far, &format!("ids = \"ids.txt\"\n{TARGET}"));
+    rig.write("ids.txt", &far.live().iter().map(|local| format!("{local}\n")).collect::<String>());
+    let before = far.contacts();
+    assert_eq!(run(&rig), (0, "drained".into()));
+    assert_eq!(far.contacts() - before, lacking.len() as u64);
+    // It is asked once a pass, and where it does not answer nothing is contacted.
+    rig.script("have", "exit 1");
+    rig.ok(&["worklist", "missing", "--replace"]);
+    let before = far.contacts();
+    assert_eq!(run(&rig), (2, "refused".into()));
+    assert_eq!(far.contacts(), before);
+}
+
+#[test]
 fn what_load_is_handed_is_what_the_catalogue_takes() {
     let far = FarSide::new(9, 0);
     let rig = shelf(&far, TARGET);

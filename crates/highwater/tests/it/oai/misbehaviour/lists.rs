@@ -28,7 +28,7 @@ async fn a_token_whose_next_page_is_empty_is_an_end() {
 }
 
 #[tokio::test]
-async fn a_token_that_expires_begins_the_list_anew_and_is_never_an_end() {
+async fn r03_a_token_that_expires_begins_the_list_anew_and_is_never_an_end() {
     let story = Story::new();
     insta::assert_snapshot!(story.passes("harvest", &["expired-token@3"], 1), @"
     exit 0, contacts 11: harvest: drained; this pass: 1 done; 1 of 1 terminal (pass 1, exit 0)
@@ -120,7 +120,7 @@ async fn a_size_that_is_missing_or_passed_or_a_cursor_that_counts_pages_means_no
 }
 
 #[tokio::test]
-async fn a_list_that_ends_short_of_its_size_is_told_and_not_taken_for_whole() {
+async fn r03_a_list_that_ends_short_of_its_size_is_told_and_not_taken_for_whole() {
     let story = Story::new();
     insta::assert_snapshot!(story.passes("harvest", &["short-list@2"], 1), @"
     exit 0, contacts 9: harvest: drained; this pass: 1 done; 1 of 1 terminal (pass 1, exit 0)

@@ -4,7 +4,7 @@
 use super::{CALM_HARVEST, LENIENT, Lines, Story};
 
 #[tokio::test]
-async fn truncated_xml_is_asked_for_again() {
+async fn r03_truncated_xml_is_asked_for_again() {
     let story = Story::new();
     insta::assert_snapshot!(story.passes("harvest", &["truncate@4"], 2), @"
     exit 3, contacts 4: harvest: [SLICE]: the answer breaks off after [N] bytes, in a tag in `<record>`; this pass: 1 retry; 0 of 1 terminal (pass 1, exit 3)

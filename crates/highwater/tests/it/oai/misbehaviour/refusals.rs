@@ -17,7 +17,7 @@ async fn a_500_on_one_token_is_asked_again_where_the_list_stood() {
 }
 
 #[tokio::test]
-async fn html_with_200_is_an_error_and_never_an_empty_list() {
+async fn r03_html_with_200_is_an_error_and_never_an_empty_list() {
     let story = Story::new();
     insta::assert_snapshot!(story.passes("harvest", &["html@2"], 2), @r#"
     exit 3, contacts 2: harvest: [SLICE]: the answer is HTML ("We will be back soon") instead of OAI-PMH; this pass: 1 retry; 0 of 1 terminal (pass 1, exit 3)
@@ -97,7 +97,7 @@ async fn another_4xx_halts_with_what_the_repository_said() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_followed_and_one_in_a_circle_is_refused() {
+async fn r02_a_redirect_is_a_contact_of_its_own_and_one_in_a_circle_is_refused() {
     let story = Story::new();
     insta::assert_snapshot!(story.passes("harvest", &["redirect@3"], 1), @"exit 0, contacts 8: harvest: drained; this pass: 1 done; 1 of 1 terminal (pass 1, exit 0)");
     story.is_whole().await;
