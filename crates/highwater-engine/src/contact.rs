@@ -472,7 +472,7 @@ fn http_client() -> Result<reqwest::Client, reqwest::Error> {
 fn redirected(response: &reqwest::Response, method: &Method) -> Option<Url> {
     let same = match response.status().as_u16() {
         307 | 308 => true,
-        301 | 302 | 303 => matches!(*method, Method::GET | Method::HEAD),
+        301..=303 => matches!(*method, Method::GET | Method::HEAD),
         _ => false,
     };
     let location = response.headers().get(LOCATION).filter(|_| same)?.to_str().ok()?;
