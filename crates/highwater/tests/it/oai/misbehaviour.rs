@@ -53,7 +53,11 @@ impl Story {
     fn with(lines: Lines<'_>) -> Self {
         let earliest = SystemClock::new().now() - SignedDuration::from_hours(7 * 24);
         let generated = Generated { live: LIVE, deleted: DELETED, earliest, spacing: Duration::from_secs(3600) };
-        let repository = Arc::new(generated.repository());
+        Self::of(generated.repository(), lines)
+    }
+
+    fn of(repository: Memory, lines: Lines<'_>) -> Self {
+        let repository = Arc::new(repository);
         let settings = ProviderSettings { page_size: PAGE_SIZE, ..ProviderSettings::default() };
         let far = FarSide::of(Arc::clone(&repository) as Arc<dyn Repository>, settings);
         let rig = Rig::new(&config(&far.url(), lines));

@@ -1,5 +1,12 @@
 //! Lists: tokens, pages and sizes. None of it makes a list look complete that is not.
 
+use std::time::Duration;
+
+use highwater_engine::clock::{Clock as _, SystemClock};
+use highwater_oai::protocol::{Datestamp, Granularity, Header, Record};
+use highwater_oai::provider::{Identity, Memory};
+use jiff::Timestamp;
+
 use super::{CALM_BACKFILL, CALM_HARVEST, LENIENT, Lines, Story};
 
 #[tokio::test]
@@ -209,5 +216,30 @@ async fn r13_what_is_missing_is_asked_for_by_number_and_not_by_text() {
             _ => {}
         }
         assert_eq!(asked, expected, "{order}");
+    }
+}
+
+fn deleted(no: u64, at: Timestamp) -> Record {
+    let datestamp = Datestamp::new(at, Granularity::Second);
+    let identifier = format!("oai:late.example.org:{no}");
+    Record { header: Header { identifier, datestamp, sets: Vec::new(), deleted: true }, metadata: None }
+}
+
+#[tokio::test]
+async fn r07_a_record_that_appears_late_is_within_the_overlap() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    for (granularity, late_by) in [(Granularity::Second, HOUR / 2), (Granularity::Day, HOUR * 23)] {
+        let now = SystemClock::new().now();
+        let earliest = Datestamp::new(now - 40 * HOUR, granularity);
+        let identity =
+            Identity { name: "Late".to_owned(), admin_emails: vec!["late@example.org".to_owned()], earliest };
+        let story = Story::of(Memory::new(identity), Lines::default());
+        story.repository.put(deleted(1, now - 30 * HOUR));
+        story.passes("harvest", &[], 1);
+        story.is_whole().await;
+        // Its transaction was still open when the repository was asked.
+        story.repository.put(deleted(2, now - late_by));
+        story.passes("harvest", &[], 1);
+        story.is_whole().await;
     }
 }
