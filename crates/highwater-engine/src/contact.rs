@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::Url;
+use reqwest::header::{AUTHORIZATION, COOKIE, LOCATION, PROXY_AUTHORIZATION};
 use reqwest::redirect::Policy;
+use reqwest::{Method, Url};
 use tokio::sync::watch;
 
 use crate::ban::{self, Ban, BanFile, BanRules};
@@ -27,7 +28,7 @@ pub const CONNECT_TIMEOUT_SECS: u64 = 30;
 /// Longest silence in the middle of an answer, in seconds.
 pub const READ_TIMEOUT_SECS: u64 = 120;
 
-/// How many redirects are followed within one contact.
+/// How many redirects are followed; each is a contact of its own.
 const REDIRECTS_MAX: usize = 5;
 
 /// How old an answer may be that is obeyed between items, in milliseconds: items faster than this share one.
@@ -366,11 +367,29 @@ impl Contacts {
         request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder + Send + Sync,
     ) -> Result<Result<reqwest::Response, Unanswered>, Stop> {
         let mut permit = self.permit(resource).await?;
+        let mut asked_at: Vec<Url> = Vec::new();
+        let mut next: Option<Url> = None;
         loop {
-            let response = match request(self.http()?).send().await {
-                Ok(response) => response,
+            let http = self.http()?;
+            let sent = match request(http).build() {
+                Ok(request) => {
+                    let request = at_next(request, next.as_ref());
+                    let method = request.method().clone();
+                    http.execute(request).await.map(|response| (response, method))
+                }
+                Err(source) => Err(source),
+            };
+            let (response, method) = match sent {
+                Ok(sent) => sent,
                 Err(source) => return Ok(Err(Unanswered { resource: permit.resource, source })),
             };
+            asked_at.push(response.url().clone());
+            if let Some(there) = redirected(&response, &method).filter(|there| may_follow(&asked_at, there)) {
+                // Paced, counted and bannable like any other.
+                next = Some(there);
+                permit = self.permit(resource).await?;
+                continue;
+            }
             if !matches!(response.status().as_u16(), 429 | 503) {
                 return Ok(Ok(response));
             }
@@ -468,11 +487,32 @@ fn http_client() -> Result<reqwest::Client, reqwest::Error> {
     http_client_builder()
         .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECS))
         .read_timeout(Duration::from_secs(READ_TIMEOUT_SECS))
-        .redirect(Policy::custom(|attempt| {
-            // Where it is not followed, the redirect itself is the answer.
-            if may_follow(attempt.previous(), attempt.url()) { attempt.follow() } else { attempt.stop() }
-        }))
+        .redirect(Policy::none())
         .build()
+}
+
+/// Where an answer sends the same request to; `None` where it does not, or another method would be asked for there.
+fn redirected(response: &reqwest::Response, method: &Method) -> Option<Url> {
+    let same = match response.status().as_u16() {
+        307 | 308 => true,
+        301..=303 => matches!(*method, Method::GET | Method::HEAD),
+        _ => false,
+    };
+    let location = response.headers().get(LOCATION).filter(|_| same)?.to_str().ok()?;
+    response.url().join(location).ok().filter(|there| matches!(there.scheme(), "http" | "https"))
+}
+
+/// The request as it goes where it was redirected to; what is secret stays with the host that it is for.
+fn at_next(mut request: reqwest::Request, next: Option<&Url>) -> reqwest::Request {
+    let Some(next) = next else { return request };
+    let place = |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port_or_known_default());
+    if place(request.url()) != place(next) {
+        for secret in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
+            request.headers_mut().remove(secret);
+        }
+    }
+    *request.url_mut() = next.clone();
+    request
 }
 
 /// Whether a redirect may be followed: only so many, and never from a connection that is private to one that is not.

@@ -23,6 +23,7 @@ use crate::filter::TypeFilter;
 use crate::identifier::number;
 use crate::protocol::{ErrorCode, Record};
 use crate::settings::BackfillSettings;
+use crate::snapshot::SnapshotFiles;
 use crate::spool::Spool;
 use crate::target::Target;
 
@@ -31,10 +32,23 @@ pub use take_over::{OldState, TakeOver};
 /// What a refusal without `Retry-After` means while a crawl lists identifiers, in seconds.
 const CRAWL_FALLBACK_BAN_SECS: u64 = 3600;
 
+/// What the next plan is made from; it is brought under the job's locks, for a pass may be crawling into the same spool.
+#[derive(Debug, Clone, Default)]
+pub enum PlanFrom {
+    /// The crawl that is there where it is recent enough, else a new one.
+    #[default]
+    Newest,
+    /// A new crawl.
+    NewCrawl,
+    /// A snapshot, in place of the crawl that is there.
+    Snapshot(SnapshotFiles),
+}
+
 /// Drains what a target lacks.
 #[derive(Debug)]
 pub struct Backfill {
     settings: BackfillSettings,
+    plan_from: PlanFrom,
     client: Client,
     /// The same repository, where a refusal without `Retry-After` means a longer wait.
     crawler: Client,
@@ -109,6 +123,7 @@ impl Backfill {
         let types = TypeFilter::new(settings.types.as_deref());
         Self {
             settings,
+            plan_from: PlanFrom::Newest,
             client,
             crawler,
             crawling,
@@ -118,6 +133,12 @@ impl Backfill {
             reports_dir: reports,
             spool: OnceCell::new(),
         }
+    }
+
+    /// The same, which plans from this.
+    #[must_use]
+    pub fn planning_from(self, plan_from: PlanFrom) -> Self {
+        Self { plan_from, ..self }
     }
 
     /// Its spool; made at the first use, never by a dry run.
@@ -137,8 +158,8 @@ impl Backfill {
             fault if fault.is_transient() => OutcomeKind::Failed,
             _ => {
                 return Err(Stop::Halt {
-                    why: format!("the repository answered with an error of no known class at {}", item.local()),
-                    evidence: said,
+                    why: format!("{said}, where {} was asked for", item.local()),
+                    evidence: fault.evidence(),
                 });
             }
         };
@@ -183,7 +204,8 @@ impl Job for Backfill {
     async fn prepare(&self, cx: ReadCx, item: Arc<MissingRecord>) -> Result<Attempt<Box<Record>>, Stop> {
         let identifier = self.crawling.namespace.whole(item.local());
         // One that was tried may be half loaded: it is loaded again rather than taken for whole.
-        if !cx.tried && self.target.has(&cx, &identifier).await? {
+        let namespace = &self.crawling.namespace;
+        if !cx.tried && self.target.has(&cx, self.spool(&cx).await?, namespace, item.local()).await? {
             return Ok(Attempt::Outcome(Outcome { kind: OutcomeKind::Present, detail: None }));
         }
         let asked =

@@ -23,7 +23,7 @@ use reqwest::header::{CONTENT_TYPE, DATE, LOCATION, USER_AGENT};
 use reqwest::{Response, Url};
 
 pub use self::answer::Answer;
-pub use self::fault::{EXCERPT_BYTES_MAX, Fault, Unasked};
+pub use self::fault::{EXCERPT_BYTES_MAX, Fault, Stranger, Unasked};
 pub use self::parse::{Entry, PageEnd};
 pub use self::walk::{Progress, Walk, WalkFault};
 use crate::protocol::{ErrorCode, Header, Identify, MetadataFormat, ProtocolError, Record, Request, SetInfo, Verb};
@@ -153,18 +153,18 @@ impl Client {
         if let Some(location) = header(&response, LOCATION).filter(|_| status.is_redirection()) {
             return Err(Fault::Status {
                 status: status.as_u16(),
-                excerpt: format!("Location: {}", fault::excerpt(location)),
+                body: Stranger::other(&format!("it redirects to {location}")),
             });
         }
         let limits = Limits { page_bytes_max: REFUSAL_BYTES_MAX, ..self.endpoint.limits };
         let mut answer = self.answer(clock, verb, limits, response);
-        let excerpt = match answer.next().await {
+        let body = match answer.next().await {
             Err(Fault::Protocol(error)) if status.is_client_error() => return Ok(answer.refusing(error)),
-            Err(Fault::NotOai { excerpt }) => excerpt,
-            Err(fault) => fault.to_string(),
-            Ok(_) => "an answer to the request".to_owned(),
+            Err(Fault::NotOai(body)) => body,
+            Err(fault) => Stranger::other(&fault.to_string()),
+            Ok(_) => Stranger::other("an answer to the request"),
         };
-        Err(Fault::Status { status: status.as_u16(), excerpt })
+        Err(Fault::Status { status: status.as_u16(), body })
     }
 
     /// What the repository says of itself.

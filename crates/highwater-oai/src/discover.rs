@@ -196,7 +196,7 @@ pub(crate) fn stop_of(fault: &Fault) -> Stop {
     if fault.is_transient() {
         Stop::checkpoint(Reason::Network, with_causes(fault))
     } else {
-        halt(fault, String::new())
+        halt(fault, fault.evidence())
     }
 }
 

@@ -215,7 +215,7 @@ impl Job for Harvest {
         if reviews > 0 {
             let named: Vec<_> = named.iter().map(|(identifier, why)| format!("{identifier}: {why}")).collect();
             said.push_str(&format!("; {reviews} for a person to look at: {}", named.join("; ")));
-            cx.notes.push(format!("{key}: {reviews} records are for a person to look at: {}", named.join("; ")));
+            cx.notes.push(format!("{key}: records for a person to look at: {reviews}; {}", named.join("; ")));
         }
         Ok(Outcome::because(OutcomeKind::Done, said))
     }

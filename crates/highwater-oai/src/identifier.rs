@@ -8,6 +8,9 @@ pub struct Namespace(String);
 /// The longest identifier that is taken, in bytes.
 pub const IDENTIFIER_BYTES_MAX: usize = 512;
 
+/// How much of what is no identifier is shown, in characters.
+const SHOWN_CHARS: usize = 60;
+
 impl Namespace {
     /// The namespace of a prefix.
     #[must_use]
@@ -44,6 +47,15 @@ impl Namespace {
     pub fn whole(&self, local: &str) -> String {
         format!("{}{local}", self.0)
     }
+}
+
+/// As much of a text as a person is shown of what should be an identifier.
+pub(crate) fn beginning(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// The number that an identifier ends with, zero where it ends with none. One that does not fit counts as the greatest.

@@ -26,7 +26,15 @@ struct Summary<'c> {
 /// # Errors
 /// [`Diagnosis`] when a file cannot be written.
 pub async fn keep(spool: &Spool, crawl: &Crawl, difference: &Difference, dir: &Path) -> Result<(), Diagnosis> {
-    std::fs::create_dir_all(dir).map_err(|e| unwritable(dir, &e.to_string()))?;
+    std::fs::create_dir_all(dir).map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => Diagnosis::failure(
+            "HW-OAI-007",
+            "found a file where the directory of the reports should be",
+            "move that file away",
+        )
+        .in_file(dir),
+        _ => unwritable(dir, &e.to_string()),
+    })?;
     for kind in ReportKind::ALL {
         let path = dir.join(format!("{}.csv", kind.word()));
         let csv = spool.with_reported(crawl.id, kind, csv).await??;

@@ -33,6 +33,29 @@ pub struct RepositorySettings {
 }
 
 impl RepositorySettings {
+    fn problems(&self) -> Vec<Problem> {
+        let odd = |text: &str| text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control());
+        let fields = [
+            ("repository.identifier-prefix", self.identifier_prefix.as_deref(), "oai:directory.doabooks.org:"),
+            ("repository.set", self.set.as_deref(), "books"),
+            ("repository.metadata-prefix", Some(self.metadata_prefix.as_str()), "oai_dc"),
+        ];
+        let problem = |(field, text, such_as): (&'static str, Option<&str>, &str)| {
+            let text = text.filter(|text| odd(text))?;
+            let message = format!("found {text:?}, expected a word without white space, such as {such_as:?}");
+            Some(Problem::new(field, message, "correct it, or remove it"))
+        };
+        let mut problems: Vec<_> = fields.into_iter().filter_map(problem).collect();
+        if self.page_time.get().is_zero() {
+            problems.push(Problem::new(
+                "repository.page-time",
+                "found no time at all, expected at least a second: no page would come to its end",
+                "correct it, or remove it for the default",
+            ));
+        }
+        problems
+    }
+
     /// Where requests go, as it is shown and kept: without a user and a password.
     #[must_use]
     pub fn address(&self) -> String {
@@ -51,6 +74,16 @@ fn page_time_default() -> DurationText {
     DurationText::secs(5 * 60)
 }
 
+fn types_problem(types: &Option<Vec<String>>) -> Option<Problem> {
+    let types = types.as_ref()?;
+    let message = match types.iter().find(|kind| kind.trim().is_empty()) {
+        Some(blank) => format!("found {blank:?} among the types, expected words such as \"book\""),
+        None if types.is_empty() => "found an empty list, expected at least one type: no record would pass".to_owned(),
+        None => return None,
+    };
+    Some(Problem::new("types", message, "name the types that are wanted, or remove `types` to take all"))
+}
+
 /// A system of the users' own: what it has, and how it takes a record. Exactly one of the three ways to say what it has.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -58,7 +91,7 @@ pub struct OwnSystemSettings {
     /// A file of the identifiers it has, one a line, with or without the prefix.
     #[serde(default)]
     pub have_file: Option<FilePath>,
-    /// A command that prints them, one a line.
+    /// A command that prints them, one a line; asked once a pass.
     #[serde(default)]
     pub have_command: Option<CommandLine>,
     /// A query whose first column they are, on the SQLite database in `have-database`.
@@ -145,6 +178,8 @@ impl HarvestSettings {
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = target_problems(&self.catalog, &self.target);
+        problems.extend(self.repository.problems());
+        problems.extend(types_problem(&self.types));
         match &self.since {
             None if self.target.is_some() => problems.push(Problem::new(
                 "since",
@@ -238,6 +273,8 @@ impl BackfillSettings {
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = target_problems(&self.catalog, &self.target);
+        problems.extend(self.repository.problems());
+        problems.extend(types_problem(&self.types));
         if let (Some(min), Some(max)) = (self.number_min, self.number_max)
             && min.get() > max.get()
         {

@@ -56,11 +56,34 @@ impl From<SpoolError> for Stop {
     }
 }
 
+/// The refusal of a file that is whole and not ours to use; `None` for any other error. `elsewhere` says what to do about
+/// another program's.
+pub(crate) fn foreign(code: &'static str, error: &Error, message: String, elsewhere: &str) -> Option<Diagnosis> {
+    let next = match error {
+        Error::Newer { .. } => "use the highwater that wrote it, or a newer one; it is left as it is".to_owned(),
+        Error::WrongApplicationId { .. } => elsewhere.to_owned(),
+        Error::NotADatabase { path, .. } if path.is_dir() => elsewhere.to_owned(),
+        _ => return None,
+    };
+    Some(Diagnosis::refusal(code, message, next))
+}
+
 impl From<SpoolError> for Diagnosis {
     fn from(error: SpoolError) -> Self {
+        let said = highwater_engine::diagnosis::with_causes(&error);
+        if let SpoolError::Database(source) = &error
+            && let Some(refusal) = foreign(
+                "HW-OAI-001",
+                source,
+                said.clone(),
+                "move it away, for a spool of this program is made in its place; nothing in it was changed",
+            )
+        {
+            return refusal;
+        }
         Self::failure(
             "HW-OAI-001",
-            highwater_engine::diagnosis::with_causes(&error),
+            said,
             "free space or mend permissions; if the file is damaged move it away: what is in it is fetched again",
         )
     }

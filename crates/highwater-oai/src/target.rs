@@ -4,8 +4,10 @@
 mod own_system;
 
 use futures::StreamExt as _;
+use highwater_db::sqlite::Error::{Damaged, NotADatabase};
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::job::{CommitCx, ReadCx, Stop};
+use highwater_engine::name::PassId;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 
 use std::path::PathBuf;
@@ -15,7 +17,7 @@ use tokio::sync::OnceCell;
 use crate::catalog::{Access, Catalog, CatalogError, Loaded};
 use crate::identifier::Namespace;
 use crate::protocol::Record;
-use crate::spool::Spool;
+use crate::spool::{Spool, foreign};
 
 pub use own_system::OwnSystem;
 
@@ -58,15 +60,27 @@ impl Target {
         Self::Catalog(LazyCatalog { path: path.into(), open: OnceCell::new() })
     }
 
+    /// Looks whether it can be told what the target has, so that no crawl is made for nothing. A command is not asked: what it
+    /// costs is not known.
+    ///
+    /// # Errors
+    /// [`Stop`] as [`Target::read_have`].
+    pub async fn look(&self, cx: &ReadCx) -> Result<(), Stop> {
+        match self {
+            Self::Catalog(catalog) => catalog.get(cx).await.map(drop),
+            Self::Own(own) => own.look(cx).await,
+        }
+    }
+
     /// Reads what the target has into the spool. Gives how many identifiers were of no shape that an identifier may have.
     ///
     /// # Errors
     /// [`Stop`] when it cannot be told what it has.
     pub async fn read_have(&self, cx: &ReadCx, spool: &Spool, namespace: &Namespace) -> Result<u64, Stop> {
-        spool.clear_have().await?;
         let mut misshapen = 0;
         match self {
             Self::Catalog(catalog) => {
+                spool.clear_have().await?;
                 let mut after: Option<String> = None;
                 while let Some(catalog) = catalog.get(cx).await? {
                     let page = catalog.live_ids(after.as_deref(), HAVE_BATCH_ITEMS).await?;
@@ -75,29 +89,30 @@ impl Target {
                     misshapen += add_have(spool, namespace, page).await?;
                 }
             }
-            Self::Own(own) => {
-                let listed = own.have(cx).chunks(HAVE_BATCH_ITEMS);
-                futures::pin_mut!(listed);
-                while let Some(batch) = listed.next().await {
-                    let batch = batch.into_iter().collect::<Result<Vec<_>, Stop>>()?;
-                    misshapen += add_have(spool, namespace, batch).await?;
-                }
-            }
+            Self::Own(own) => misshapen = list(own, cx, spool, namespace, &mut *own.listed_in().await).await?,
         }
         Ok(misshapen)
     }
 
-    /// Whether the target has this record live now; a system that can only list what it has does not say.
+    /// Whether the target has this record live, by its identifier after the prefix; a system that can only list what it has is
+    /// asked once a pass.
     ///
     /// # Errors
     /// [`Stop`] when it cannot be asked.
-    pub async fn has(&self, cx: &ReadCx, identifier: &str) -> Result<bool, Stop> {
+    pub async fn has(&self, cx: &ReadCx, spool: &Spool, namespace: &Namespace, local: &str) -> Result<bool, Stop> {
         match self {
             Self::Catalog(catalog) => match catalog.get(cx).await? {
-                Some(catalog) => Ok(catalog.is_live(identifier).await?),
+                Some(catalog) => Ok(catalog.is_live(&namespace.whole(local)).await?),
                 None => Ok(false),
             },
-            Self::Own(_) => Ok(false),
+            Self::Own(own) => {
+                let mut listed_in = own.listed_in().await;
+                if *listed_in != cx.pass {
+                    list(own, cx, spool, namespace, &mut listed_in).await?;
+                }
+                drop(listed_in);
+                Ok(spool.has(local.to_owned()).await?)
+            }
         }
     }
 
@@ -143,10 +158,23 @@ impl From<CatalogError> for Diagnosis {
                 "run a harvest or a backfill first, or `highwater catalog load FILE…`, or correct `--catalog`",
             );
         }
+        if let CatalogError::Database { source, .. } = &error
+            && let Some(refusal) =
+                foreign("HW-OAI-008", source, with_causes(&error), "name another file; this one is left as it is")
+        {
+            return refusal;
+        }
+        if let CatalogError::Database { source: Damaged { .. } | NotADatabase { .. }, .. } = &error {
+            return Self::failure(
+                "HW-OAI-008",
+                with_causes(&error),
+                "put the newest of its backups in its place, they lie beside it; without one move it away, and a backfill loads it anew",
+            );
+        }
         Self::failure(
             "HW-OAI-008",
             with_causes(&error),
-            "free space or mend permissions, and call again: what was loaded is loaded; if the file is damaged, a backup lies beside it",
+            "free space or mend permissions, and call again: what was loaded is loaded",
         )
     }
 }
@@ -164,6 +192,27 @@ fn outcome(loaded: Loaded) -> Outcome {
         }
         Loaded::Review(why) => Outcome::because(OutcomeKind::Review, why),
     }
+}
+
+/// Reads what a system of the users' own has into the spool.
+async fn list(
+    own: &OwnSystem,
+    cx: &ReadCx,
+    spool: &Spool,
+    namespace: &Namespace,
+    listed_in: &mut Option<PassId>,
+) -> Result<u64, Stop> {
+    *listed_in = None;
+    spool.clear_have().await?;
+    let mut misshapen = 0;
+    let listed = own.have(cx).chunks(HAVE_BATCH_ITEMS);
+    futures::pin_mut!(listed);
+    while let Some(batch) = listed.next().await {
+        let batch = batch.into_iter().collect::<Result<Vec<_>, Stop>>()?;
+        misshapen += add_have(spool, namespace, batch).await?;
+    }
+    *listed_in = cx.pass;
+    Ok(misshapen)
 }
 
 async fn add_have(spool: &Spool, namespace: &Namespace, batch: Vec<String>) -> Result<u64, Stop> {

@@ -18,6 +18,7 @@ use highwater_engine::settings::{LockAddress, ResourceSettings};
 use highwater_engine::spec::{JobSpec, ResourceSpec};
 use highwater_oai::backfill::Backfill;
 use highwater_oai::harvest::Harvest;
+use highwater_oai::settings::BackfillSettings;
 use std::collections::HashMap;
 
 use crate::config::{Config, JobConfig, KindSettings, NotifyConfig};
@@ -64,12 +65,27 @@ impl Wiring {
                 harvest.clone(),
                 oai::place(self, config, job, oai::Wanted::from(harvest), output)?,
             ))),
-            KindSettings::OaiBackfill(backfill) => Box::new(Arc::new(Backfill::new(
-                backfill.clone(),
-                oai::place(self, config, job, oai::Wanted::from(backfill), output)?,
-            ))),
+            KindSettings::OaiBackfill(backfill) => {
+                let (backfill, spec) = self.backfill(config, job, backfill, output)?;
+                return Ok((Box::new(Arc::new(backfill)), spec));
+            }
         };
         Ok((runner, spec))
+    }
+
+    /// The same of a backfill, for those who say what it plans from.
+    ///
+    /// # Errors
+    /// As [`Wiring::runner`].
+    pub(crate) fn backfill(
+        &self,
+        config: &Config,
+        job: &JobConfig,
+        settings: &BackfillSettings,
+        output: ChildOutput,
+    ) -> Result<(Backfill, JobSpec), Diagnosis> {
+        let place = oai::place(self, config, job, oai::Wanted::from(settings), output)?;
+        Ok((Backfill::new(settings.clone(), place), self.spec(config, job)?))
     }
 
     fn spec(&self, config: &Config, job: &JobConfig) -> Result<JobSpec, Diagnosis> {

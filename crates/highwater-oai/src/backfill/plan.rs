@@ -11,8 +11,10 @@ use highwater_engine::report::Reason;
 use highwater_engine::worklist::Input;
 use jiff::Timestamp;
 
-use super::{Backfill, MissingRecord};
+use super::{Backfill, MissingRecord, PlanFrom};
+use crate::identifier::{IDENTIFIER_BYTES_MAX, beginning};
 use crate::reports;
+use crate::snapshot;
 use crate::spool::{Crawl, Spool};
 
 /// Identifiers that are read from the spool at a time.
@@ -35,12 +37,21 @@ impl Backfill {
     /// Crawls as far as it must, compares, and leaves what is missing in the spool.
     async fn difference(&self, cx: &ReadCx) -> Result<Spool, Stop> {
         let spool = self.spool(cx).await?.clone();
+        self.target.look(cx).await?;
+        match &self.plan_from {
+            PlanFrom::Newest => {}
+            PlanFrom::NewCrawl => spool.forget_crawls().await?,
+            PlanFrom::Snapshot(files) => {
+                let now = cx.clock.now();
+                snapshot::import(&spool, &self.crawling, files.clone(), now).await.map_err(Stop::Fail)?;
+            }
+        }
         if cx.pass.is_none() && spool.newest_crawl().await?.is_none_or(|crawl| crawl.finished_at.is_none()) {
             return Err(Stop::checkpoint(Reason::DryRun, "would crawl the repository's identifiers first"));
         }
         let oldest = cx.clock.now() - jiff::SignedDuration::try_from(self.settings.crawl_age.get()).unwrap_or_default();
         let crawl = self.crawling.finished(cx, &self.crawler, &spool, oldest).await?;
-        self.refuse(&crawl)?;
+        self.refuse(cx, &crawl)?;
         let misshapen = self.target.read_have(cx, &spool, &self.crawling.namespace).await?;
         if misshapen > 0 {
             tracing::warn!(misshapen, "identifiers of the target have no shape that an identifier may have");
@@ -54,7 +65,7 @@ impl Backfill {
     }
 
     /// What of a crawl means that the repository is not what it was.
-    fn refuse(&self, crawl: &Crawl) -> Result<(), Diagnosis> {
+    fn refuse(&self, cx: &ReadCx, crawl: &Crawl) -> Result<(), Diagnosis> {
         let base_url = &crawl.new.base_url;
         if crawl.listed == 0 {
             return Err(Diagnosis::refusal(
@@ -85,7 +96,10 @@ impl Backfill {
                     "the list of {base_url} ended after {} headers, expected {promised}, as it says itself",
                     crawl.listed
                 ),
-                "crawl again with `highwater oai discover JOB --recrawl`; where the repository only counts wrong, set `accept-short-list = true`",
+                format!(
+                    "crawl again with `highwater oai discover {} --recrawl`; where the repository only counts wrong, set `accept-short-list = true`",
+                    cx.job
+                ),
             ));
         }
         Ok(())
@@ -108,7 +122,10 @@ impl Backfill {
                         None => Err(Stop::Fail(
                             Diagnosis::refusal(
                                 "HW-OAI-006",
-                                format!("found {:?}, expected an identifier without white space", key.as_str()),
+                                format!(
+                                    "found {:?}, expected an identifier of at most {IDENTIFIER_BYTES_MAX} bytes without white space",
+                                    beginning(key.as_str())
+                                ),
                                 "correct the line; the worklist is not pinned",
                             )
                             .in_file(&path)

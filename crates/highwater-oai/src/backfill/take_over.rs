@@ -7,14 +7,17 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::{Stream, stream};
+use futures::{Stream, TryStreamExt as _, stream};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use serde_json::Value;
 
 use super::MissingRecord;
-use crate::identifier::Namespace;
+use crate::discover::Crawling;
+use crate::identifier::{Namespace, beginning};
+use crate::snapshot::{self, SnapshotFiles, json_fault};
+use crate::spool::Spool;
 
 /// The largest state that is read, in bytes.
 const STATE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -28,7 +31,7 @@ pub struct OldState {
     ids: Vec<String>,
     outcomes: HashMap<String, Outcome>,
     /// Its lists of active and deleted identifiers, where both are there.
-    pub lists: Option<[PathBuf; 2]>,
+    pub lists: Option<SnapshotFiles>,
     /// Outcomes of identifiers that its worklist does not have; they are left out.
     pub strangers: u64,
 }
@@ -39,18 +42,20 @@ impl OldState {
     /// # Errors
     /// A refusal that names file, line or identifier.
     pub fn read(path: &Path, namespace: &Namespace) -> Result<Self, Diagnosis> {
+        let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let beside = |ending: &str| {
             let replaced = path.with_extension(ending);
             let mut appended = path.as_os_str().to_owned();
             appended.push(format!(".{ending}"));
-            if replaced.exists() { replaced } else { PathBuf::from(appended) }
+            let appended = PathBuf::from(appended);
+            if !replaced.exists() && appended.exists() { appended } else { replaced }
         };
-        let ids_path = beside("ids");
-        let ids = read_ids(&ids_path, namespace)?;
+        let judged = read_outcomes(path)?;
+        let ids = read_ids(&beside("ids"), namespace)?;
         let known: HashMap<&str, ()> = ids.iter().map(|id| (id.as_str(), ())).collect();
         let mut strangers = 0;
         let mut outcomes = HashMap::new();
-        for (id, outcome) in read_outcomes(path)? {
+        for (id, outcome) in judged {
             let Some(local) = namespace.local_or_bare(&id) else {
                 return Err(refused(path, format!("found {id:?}, expected an identifier")));
             };
@@ -60,8 +65,9 @@ impl OldState {
                 None => {}
             }
         }
-        let lists = [beside("active"), beside("deleted")];
-        let lists = lists.iter().all(|list| list.exists()).then_some(lists);
+        let lists =
+            SnapshotFiles { active: beside("active"), deleted: beside("deleted"), manifest: beside("manifest.json") };
+        let lists = Some(lists).filter(|lists| lists.active.exists() && lists.deleted.exists());
         Ok(Self { ids, outcomes, lists, strangers })
     }
 
@@ -86,14 +92,21 @@ fn read_ids(path: &Path, namespace: &Namespace) -> Result<Vec<String>, Diagnosis
         .map_err(|e| refused(path, format!("it cannot be read: {e}; expected the older backfill's worklist")))?;
     let mut ids = Vec::new();
     for (line, number) in BufReader::new(file).lines().zip(1u64..) {
-        let line = line.map_err(|e| refused(path, format!("it cannot be read: {e}")).at_line(number))?;
-        let text = line.trim();
+        let line = line.map_err(|e| {
+            let what = match e.kind() {
+                std::io::ErrorKind::InvalidData => "found bytes that are no UTF-8, expected an identifier".to_owned(),
+                _ => format!("it cannot be read: {e}"),
+            };
+            refused(path, what).at_line(number)
+        })?;
+        let text = line.trim_start_matches('\u{feff}').trim();
         if text.is_empty() {
             continue;
         }
         match namespace.local_or_bare(text) {
             Some(local) => ids.push(local.to_owned()),
             None => {
+                let text = beginning(text);
                 return Err(refused(path, format!("found {text:?}, expected an identifier without white space"))
                     .at_line(number));
             }
@@ -111,7 +124,8 @@ fn read_outcomes(path: &Path) -> Result<Vec<(String, Option<Outcome>)>, Diagnosi
     let file = File::open(path).map_err(|e| refused(path, format!("it cannot be read: {e}")))?;
     file.take(STATE_BYTES_MAX).read_to_end(&mut bytes).map_err(|e| refused(path, format!("it cannot be read: {e}")))?;
     let state: Value = serde_json::from_slice(&bytes).map_err(|e| {
-        refused(path, format!("found {e}; expected JSON")).at_line(u64::try_from(e.line()).unwrap_or(1))
+        refused(path, format!("found {}; expected JSON", json_fault(&e)))
+            .at_line(u64::try_from(e.line()).unwrap_or_default().max(1))
     })?;
     let held = OUTCOMES.iter().find_map(|name| state.get(name).filter(|held| held.is_object() || held.is_array()));
     match held {
@@ -168,13 +182,25 @@ fn judged(path: &Path, id: &str, outcome: &Value) -> Result<Option<Outcome>, Dia
 
 /// Pins an older backfill's worklist and records its outcomes, without any contact. What has no outcome stays open.
 #[derive(Debug)]
-pub struct TakeOver(Arc<OldState>);
+pub struct TakeOver {
+    state: Arc<OldState>,
+    crawling: Crawling,
+    spool_path: PathBuf,
+}
 
 impl TakeOver {
-    /// Takes this state over.
+    /// Takes this state over; its lists become the crawl of the spool at this path.
     #[must_use]
-    pub fn new(state: OldState) -> Self {
-        Self(Arc::new(state))
+    pub fn new(state: OldState, crawling: Crawling, spool_path: PathBuf) -> Self {
+        Self { state: Arc::new(state), crawling, spool_path }
+    }
+
+    /// Its lists in place of the crawl that is there.
+    async fn take_lists(&self, cx: &ReadCx) -> Result<(), Stop> {
+        let Some(lists) = self.state.lists.clone().filter(|_| cx.pass.is_some()) else { return Ok(()) };
+        let now = cx.clock.now();
+        let spool = Spool::open(&self.spool_path, now)?;
+        snapshot::import(&spool, &self.crawling, lists, now).await.map(drop).map_err(Stop::Fail)
     }
 }
 
@@ -182,17 +208,22 @@ impl Job for TakeOver {
     type Item = MissingRecord;
     type Prepared = ();
 
-    fn plan(&self, _: ReadCx) -> impl Stream<Item = Result<MissingRecord, Stop>> + Send {
-        let state = Arc::clone(&self.0);
-        stream::iter((0..state.ids.len()).map(move |at| MissingRecord::new(&state.ids[at])))
+    fn plan(&self, cx: ReadCx) -> impl Stream<Item = Result<MissingRecord, Stop>> + Send {
+        let state = Arc::clone(&self.state);
+        stream::once(async move { self.take_lists(&cx).await })
+            .map_ok(move |()| {
+                let state = Arc::clone(&state);
+                stream::iter((0..state.ids.len()).map(move |at| MissingRecord::new(&state.ids[at])))
+            })
+            .try_flatten()
     }
 
     fn in_scope(&self, item: &MissingRecord) -> bool {
-        self.0.outcomes.contains_key(item.local())
+        self.state.outcomes.contains_key(item.local())
     }
 
     async fn prepare(&self, _: ReadCx, item: Arc<MissingRecord>) -> Result<Attempt<()>, Stop> {
-        let outcome = self.0.outcomes.get(item.local()).cloned();
+        let outcome = self.state.outcomes.get(item.local()).cloned();
         Ok(Attempt::Outcome(outcome.unwrap_or_else(|| Outcome::because(OutcomeKind::Deferred, "not taken over"))))
     }
 

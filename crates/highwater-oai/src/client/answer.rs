@@ -6,7 +6,7 @@ use highwater_engine::clock::SharedClock;
 use jiff::Timestamp;
 use reqwest::Response;
 
-use super::fault::Fault;
+use super::fault::{Fault, root};
 use super::parse::{Entry, PageEnd, Parser};
 use super::{GetRecord, Limits};
 use crate::protocol::ProtocolError;
@@ -134,7 +134,7 @@ impl Answer {
         if source.is_timeout() {
             return Fault::TooSlow { limit_secs: self.limits.page_secs_max };
         }
-        Fault::Interrupted { at_byte: self.received_bytes, source: source.without_url() }
+        Fault::Interrupted { at_byte: self.received_bytes, why: root(&source) }
     }
 }
 

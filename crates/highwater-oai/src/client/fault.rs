@@ -3,10 +3,16 @@
 use highwater_engine::contact::Unanswered;
 use highwater_engine::job::Stop;
 
+use highwater_engine::diagnosis::with_causes;
+
 use crate::protocol::ProtocolError;
 
-/// How much of an answer that is no answer is shown, in bytes.
-pub const EXCERPT_BYTES_MAX: usize = 400;
+mod stranger;
+
+pub use stranger::{EXCERPT_BYTES_MAX, Stranger};
+
+/// How much of what a repository says of its refusal is shown, in characters.
+const REFUSAL_SHOWN_CHARS: usize = 200;
 
 /// Why there is no answer to read.
 #[derive(Debug)]
@@ -33,25 +39,22 @@ impl From<Fault> for Unasked {
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The repository answered with an error of the protocol.
-    #[error("the repository refuses: {}: {}", .0.code.as_str(), .0.message)]
+    #[error("the repository refuses: {}: {}", .0.code.as_str(), stranger::shortened(&.0.message, REFUSAL_SHOWN_CHARS))]
     Protocol(ProtocolError),
     /// The repository answered with a status that is no success.
-    #[error("the repository answered with HTTP status {status}: {}", shown(.excerpt))]
+    #[error("the repository answered with HTTP status {status}: {body}")]
     Status {
         /// The status.
         status: u16,
-        /// The beginning of its body, or where it redirects to.
-        excerpt: String,
+        /// Its body, or where it redirects to.
+        body: Stranger,
     },
     /// The repository did not answer.
-    #[error("the repository did not answer")]
-    Unanswered(#[source] Unanswered),
+    #[error("the repository did not answer: {}", root(&.0.source))]
+    Unanswered(Unanswered),
     /// The answer is not OAI-PMH, whatever its status says.
-    #[error("the answer is not OAI-PMH but {}", shown(.excerpt))]
-    NotOai {
-        /// Its beginning; empty when it is.
-        excerpt: String,
-    },
+    #[error("the answer is {0} instead of OAI-PMH")]
+    NotOai(Stranger),
     /// The answer is OAI-PMH but cannot be relied on.
     #[error("the answer is malformed at byte {at_byte}: {what}")]
     Malformed {
@@ -83,14 +86,22 @@ pub enum Fault {
         limit_secs: u64,
     },
     /// The connection broke in the middle of the answer, or what came could not be decompressed.
-    #[error("the answer was interrupted after {at_byte} bytes")]
+    #[error("the answer was interrupted after {at_byte} bytes: {why}")]
     Interrupted {
         /// How many bytes came.
         at_byte: u64,
-        /// What the client said.
-        #[source]
-        source: reqwest::Error,
+        /// What broke it.
+        why: String,
     },
+}
+
+/// What began it all. What lies between names requests and addresses, and is too long for a sentence.
+pub(super) fn root(error: &dyn std::error::Error) -> String {
+    let mut root = error;
+    while let Some(cause) = root.source() {
+        root = cause;
+    }
+    root.to_string()
 }
 
 impl Fault {
@@ -101,25 +112,23 @@ impl Fault {
         match self {
             Self::Status { status, .. } => (500..600).contains(status),
             Self::Unanswered(_)
-            | Self::NotOai { .. }
+            | Self::NotOai(_)
             | Self::Truncated { .. }
             | Self::TooSlow { .. }
             | Self::Interrupted { .. } => true,
             Self::Protocol(_) | Self::Malformed { .. } | Self::TooLarge { .. } => false,
         }
     }
-}
 
-fn shown(excerpt: &str) -> String {
-    if excerpt.is_empty() { "nothing".to_owned() } else { format!("`{excerpt}`") }
-}
-
-/// The beginning of a text, on one line, fit to be shown to a person.
-pub(super) fn excerpt(text: &str) -> String {
-    let text = &text[..text.floor_char_boundary(EXCERPT_BYTES_MAX)];
-    let plain = |c: char| if c.is_control() || c == '\u{FEFF}' { ' ' } else { c };
-    let text: String = text.chars().map(plain).collect();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    /// What a person who has to judge it is shown besides: the beginning of what came, as it came.
+    #[must_use]
+    pub fn evidence(&self) -> String {
+        match self {
+            Self::Protocol(error) => format!("{}: {}", error.code.as_str(), error.message),
+            Self::Status { body, .. } | Self::NotOai(body) => body.evidence(&self.to_string()),
+            _ => with_causes(self),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -127,25 +136,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_excerpt_is_one_short_line_without_control_characters() {
-        assert_eq!(excerpt("\u{FEFF}\n<html>\r\n\t<b>\u{1B}[31mno</b>"), "<html> <b> [31mno</b>");
-        assert_eq!(excerpt(&"é".repeat(1000)).len(), EXCERPT_BYTES_MAX);
-    }
-
-    #[test]
     fn what_may_pass_by_itself_is_told_from_what_will_not() {
-        let status = |status| Fault::Status { status, excerpt: String::new() };
+        let status = |status| Fault::Status { status, body: Stranger::new("") };
         assert!(status(500).is_transient() && status(504).is_transient());
         assert!(!status(404).is_transient() && !status(302).is_transient());
-        assert!(Fault::NotOai { excerpt: String::new() }.is_transient());
+        assert!(Fault::NotOai(Stranger::new("")).is_transient());
         assert!(!Fault::TooLarge { what: "bytes", limit: 1 }.is_transient());
     }
 
     #[test]
     fn every_fault_is_a_sentence() {
-        let not_oai = |excerpt: &str| Fault::NotOai { excerpt: excerpt.to_owned() }.to_string();
-        assert_eq!(not_oai(""), "the answer is not OAI-PMH but nothing");
-        assert_eq!(not_oai("<html>"), "the answer is not OAI-PMH but `<html>`");
+        let not_oai = |body: &str| Fault::NotOai(Stranger::new(body)).to_string();
+        assert_eq!(not_oai(""), "the answer is nothing instead of OAI-PMH");
+        assert_eq!(not_oai("<html><title>Sign in</title>"), "the answer is HTML (\"Sign in\") instead of OAI-PMH");
         let refused = ProtocolError { code: "badArgument".into(), message: "no such set".to_owned() };
         assert_eq!(Fault::Protocol(refused).to_string(), "the repository refuses: badArgument: no such set");
     }

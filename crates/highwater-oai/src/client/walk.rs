@@ -81,7 +81,7 @@ pub enum Progress {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WalkFault {
     /// The token is no longer taken: the list must be walked from its beginning.
-    #[error("the resumption token expired after {pages} pages and {records} records; the list must begin anew")]
+    #[error("the resumption token expired after page {pages}, with {records} records read; the list must begin anew")]
     Expired {
         /// Pages so far.
         pages: u64,

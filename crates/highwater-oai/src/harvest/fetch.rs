@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 
-use highwater_engine::diagnosis::with_causes;
 use highwater_engine::job::{Attempt, ReadCx, Stop};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use jiff::{SignedDuration, Timestamp};
@@ -104,6 +103,7 @@ impl Harvest {
                 let may_help = begin_anew(&mut state, known, cx.clock.now());
                 keep_anew(spool, &key, &state).await?;
                 if !may_help || halvings > HALVINGS_MAX {
+                    tracing::warn!(slice = %key, why = %broken, "a list of the slice cannot be read whole; it is tried again later");
                     return Ok(Attempt::Outcome(Outcome::because(OutcomeKind::Failed, broken.to_string())));
                 }
                 tracing::warn!(slice = %key, why = %broken, "a list of the slice begins anew");
@@ -204,8 +204,9 @@ fn faulted(cx: &ReadCx, key: &str, fault: Fault) -> Result<Attempt<()>, Stop> {
             put_off(cx, key, OutcomeKind::Deferred, &fault)
         }
         fault if fault.is_transient() => put_off(cx, key, OutcomeKind::Failed, fault),
-        Fault::Malformed { .. } | Fault::TooLarge { .. } => Outcome::because(OutcomeKind::Failed, with_causes(&fault)),
-        _ => return Err(halt(&fault, String::new())),
+        // It may well be another page the next time; one that stays so ends with a person.
+        Fault::Malformed { .. } | Fault::TooLarge { .. } => put_off(cx, key, OutcomeKind::Failed, &fault),
+        _ => return Err(halt(&fault, fault.evidence())),
     };
     Ok(Attempt::Outcome(outcome))
 }

@@ -1,7 +1,7 @@
 //! Writing a snapshot: both files, then the manifest, each whole or not at all.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_fs::{FsError, Mode, Op, RealFs, RelPath, Staged, publish_at};
@@ -29,9 +29,10 @@ pub struct Exported {
 /// # Errors
 /// [`Diagnosis`] when a file cannot be written; a manifest that is there is then still that of the files before.
 pub async fn export(spool: &Spool, crawl: &Crawl, namespace: &Namespace, path: &Path) -> Result<Exported, Diagnosis> {
-    let files = SnapshotFiles::named(path);
-    let active = write_part(spool, crawl, false, &files.active).await?;
-    let deleted = write_part(spool, crawl, true, &files.deleted).await?;
+    let files = SnapshotFiles::named(path)?;
+    let targets = [files.active.clone(), files.deleted.clone()];
+    let written = spool.with_lists(crawl.id, move |lists| write_parts(&targets, lists)).await?;
+    let [active, deleted] = written.ok_or_else(begun_anew)??;
     let manifest = Manifest {
         format: FORMAT,
         crawl: crawl.new.name.clone(),
@@ -50,9 +51,19 @@ pub async fn export(spool: &Spool, crawl: &Crawl, namespace: &Namespace, path: &
     Ok(Exported { files, manifest })
 }
 
-async fn write_part(spool: &Spool, crawl: &Crawl, deleted: bool, path: &Path) -> Result<Part, Diagnosis> {
-    let target = path.to_owned();
-    spool.with_identifiers(crawl.id, deleted, move |identifiers| write_file(&target, identifiers)).await?
+fn begun_anew() -> Diagnosis {
+    Diagnosis::refusal(
+        "HW-OAI-004",
+        "a pass has begun another crawl meanwhile; expected the one that was finished",
+        "call again once that crawl is finished",
+    )
+}
+
+fn write_parts(
+    [active, deleted]: &[PathBuf; 2],
+    [live, dead]: [&mut Identifiers<'_>; 2],
+) -> Result<[Part; 2], Diagnosis> {
+    Ok([write_file(active, live)?, write_file(deleted, dead)?])
 }
 
 fn write_file(path: &Path, identifiers: &mut Identifiers<'_>) -> Result<Part, Diagnosis> {

@@ -10,37 +10,27 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::SnapshotFiles;
-use super::manifest::{FORMAT, Manifest, Part};
+use super::manifest::{FORMAT, Manifest, Part, Versioned};
 use crate::discover::Crawling;
-use crate::identifier::IDENTIFIER_BYTES_MAX;
+use crate::identifier::{IDENTIFIER_BYTES_MAX, beginning};
 use crate::spool::{AddHeader, AddedHeader, Crawl, CrawlSource, NewCrawl, Spool};
 
 /// The longest manifest, in bytes.
 const MANIFEST_BYTES_MAX: u64 = 64 * 1024;
 
-/// What was imported.
-#[derive(Debug)]
-pub struct Imported {
-    /// The list, as the spool has it now.
-    pub crawl: Crawl,
-    /// What a person should know.
-    pub warnings: Vec<String>,
-}
-
-/// Reads the snapshot that `path` names in place of the crawl that the spool has.
+/// Reads a snapshot in place of the crawl that the spool has; the caller holds the job's locks.
 ///
 /// # Errors
 /// A refusal, with nothing changed.
-pub async fn import(spool: &Spool, crawling: &Crawling, path: &Path, now: Timestamp) -> Result<Imported, Diagnosis> {
-    let files = SnapshotFiles::named(path);
+pub async fn import(
+    spool: &Spool,
+    crawling: &Crawling,
+    files: SnapshotFiles,
+    now: Timestamp,
+) -> Result<Crawl, Diagnosis> {
     let manifest = read_manifest(&files.manifest)?;
-    let mut warnings = Vec::new();
-    match &manifest {
-        Some(manifest) => refuse_other(manifest, crawling, &files.manifest)?,
-        None => warnings.push(format!(
-            "{} is not there: nothing shows that the two files are of one crawl, or whole",
-            files.manifest.display()
-        )),
+    if let Some(manifest) = &manifest {
+        refuse_other(manifest, crawling, &files.manifest)?;
     }
     let new = NewCrawl {
         name: manifest.as_ref().map_or_else(|| unnamed(&files.active), |manifest| manifest.crawl.clone()),
@@ -58,10 +48,16 @@ pub async fn import(spool: &Spool, crawling: &Crawling, path: &Path, now: Timest
             let local = |id: &str| namespace.local_or_bare(id).map(str::to_owned);
             PartFile { path, deleted, expected }.read(add, local)?;
         }
+        if add.added() == 0 {
+            return Err(refused(
+                &files.active,
+                "found no identifier in either file, expected at least one".to_owned(),
+                "export the snapshot again: with an empty list everything here would look like an orphan",
+            ));
+        }
         Ok::<_, Diagnosis>(())
     };
-    let crawl = spool.import_crawl(new, times, now, read).await??;
-    Ok(Imported { crawl, warnings })
+    spool.import_crawl(new, times, now, read).await?
 }
 
 fn unnamed(active: &Path) -> String {
@@ -84,15 +80,25 @@ fn read_manifest(path: &Path) -> Result<Option<Manifest>, Diagnosis> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(refused(path, format!("it cannot be read: {e}"), "let this user read it")),
     };
-    let manifest: Manifest = serde_json::from_str(&text).map_err(|e| {
+    let unread = |e: serde_json::Error| {
         let line = u64::try_from(e.line()).unwrap_or(1);
-        refused(path, format!("found {e}; expected the manifest of a snapshot"), EXPORT_AGAIN).at_line(line)
-    })?;
-    if manifest.format != FORMAT {
-        let message = format!("found format {}, expected {FORMAT}", manifest.format);
-        return Err(refused(path, message, "use the highwater that wrote it, or a newer one"));
+        let what = json_fault(&e);
+        refused(path, format!("found {what}; expected the manifest of a snapshot"), EXPORT_AGAIN).at_line(line)
+    };
+    // What a newer one has besides is not known here, so its format is looked at first.
+    let Versioned { format } = serde_json::from_str(&text).map_err(unread)?;
+    if format != FORMAT {
+        let message = format!("found format {format}, expected {FORMAT}");
+        return Err(refused(path, message, "use the highwater that wrote it, or a newer one").at_field("format"));
     }
-    Ok(Some(manifest))
+    Ok(Some(serde_json::from_str(&text).map_err(unread)?))
+}
+
+/// What is wrong with a JSON text; where it is is told beside.
+pub(crate) fn json_fault(error: &serde_json::Error) -> String {
+    let what = error.to_string();
+    let at = format!(" at line {} column {}", error.line(), error.column());
+    what.strip_suffix(&at).unwrap_or(&what).to_owned()
 }
 
 fn refuse_other(manifest: &Manifest, crawling: &Crawling, path: &Path) -> Result<(), Diagnosis> {
@@ -123,7 +129,11 @@ impl PartFile<'_> {
     /// Adds every identifier.
     fn read(&self, add: &mut AddHeader<'_>, local: impl Fn(&str) -> Option<String>) -> Result<(), Diagnosis> {
         let unreadable = |e: std::io::Error| {
-            refused(self.path, format!("it cannot be read: {e}"), "let this user read it, or copy it again")
+            let next = match e.kind() {
+                std::io::ErrorKind::NotFound => "correct the snapshot's name, or copy all of its files here",
+                _ => "let this user read it, or copy it again",
+            };
+            refused(self.path, format!("it cannot be read: {e}"), next)
         };
         let mut file = BufReader::new(File::open(self.path).map_err(unreadable)?);
         let (mut hash, mut lines) = (Sha256::new(), 0u64);
@@ -138,6 +148,8 @@ impl PartFile<'_> {
             lines += 1;
             let whole = line.last() == Some(&b'\n');
             let text = std::str::from_utf8(&line).ok().map(|text| text.trim_end_matches(['\n', '\r']));
+            // Other tools leave a byte order mark.
+            let text = text.map(|text| if lines == 1 { text.trim_start_matches('\u{feff}') } else { text });
             let malformed = |what: &str| {
                 let message = format!("found {what}, expected one identifier and the end of the line");
                 refused(self.path, message, EXPORT_AGAIN).at_line(lines)
@@ -147,7 +159,7 @@ impl PartFile<'_> {
             }
             let Some(text) = text else { return Err(malformed("bytes that are no UTF-8")) };
             let Some(id) = local(text) else {
-                return Err(malformed(&format!("{:?}", text.chars().take(60).collect::<String>())));
+                return Err(malformed(&format!("{:?}", beginning(text))));
             };
             match add.add(&id, self.deleted)? {
                 AddedHeader::Twice if self.expected.is_some() => {

@@ -6,6 +6,12 @@ use serde::{Deserialize, Serialize};
 /// The version of the files that is written and read.
 pub(super) const FORMAT: u32 = 1;
 
+/// What every manifest says, whatever its version.
+#[derive(Debug, Deserialize)]
+pub(super) struct Versioned {
+    pub(super) format: u32,
+}
+
 /// What makes two files of identifiers one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

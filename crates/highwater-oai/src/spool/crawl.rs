@@ -157,6 +157,12 @@ pub enum AddedHeader {
 }
 
 impl AddHeader<'_> {
+    /// How many are in the list now.
+    #[must_use]
+    pub fn added(&self) -> u64 {
+        self.added
+    }
+
     /// Adds one.
     ///
     /// # Errors
@@ -185,7 +191,7 @@ impl Spool {
         self.read(newest).await
     }
 
-    /// Forgets every crawl, so that the next plan begins one.
+    /// Forgets every crawl, so that a plan begins one; the caller holds the job's locks.
     ///
     /// # Errors
     /// [`super::SpoolError`].
@@ -307,21 +313,68 @@ impl Spool {
         .await
     }
 
-    /// Hands the identifiers of a crawl to `take`, in a snapshot's order: by number, then as text.
+    /// Hands the live and the deleted identifiers of the newest crawl to `take`, in a snapshot's order: by number, then as text.
+    /// Both are of one moment, also while a pass begins another crawl; `None` where `crawl` is no longer the newest.
     ///
     /// # Errors
     /// [`super::SpoolError`].
-    pub async fn with_identifiers<T: Send + 'static>(
+    pub async fn with_lists<T: Send + 'static>(
         &self,
         crawl: CrawlId,
-        deleted: bool,
-        take: impl FnOnce(&mut Identifiers<'_>) -> T + Send + 'static,
-    ) -> SpoolResult<T> {
+        take: impl FnOnce([&mut Identifiers<'_>; 2]) -> T + Send + 'static,
+    ) -> SpoolResult<Option<T>> {
         self.read(move |db| {
-            let mut sorted = db.prepare_cached(include_str!("crawl/sorted.sql"))?;
-            let mut rows = sorted.query_map(params![crawl.0, deleted], |row| row.get(0))?.map(|row| Ok(row?));
-            Ok(take(&mut rows))
+            let _one_moment = db.unchecked_transaction()?;
+            if newest(db)?.is_none_or(|newest| newest.id != crawl) {
+                return Ok(None);
+            }
+            let sql = include_str!("crawl/sorted.sql");
+            let (mut live, mut dead) = (db.prepare(sql)?, db.prepare(sql)?);
+            let mut live = live.query_map(params![crawl.0, false], |row| row.get(0))?.map(|row| Ok(row?));
+            let mut dead = dead.query_map(params![crawl.0, true], |row| row.get(0))?.map(|row| Ok(row?));
+            Ok(Some(take([&mut live, &mut dead])))
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+    use super::*;
+
+    fn new() -> NewCrawl {
+        NewCrawl {
+            name: "a crawl".to_owned(),
+            source: CrawlSource::Snapshot,
+            base_url: "https://a.example/oai".to_owned(),
+            metadata_prefix: "oai_dc".to_owned(),
+            set: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn both_lists_are_of_one_moment_while_another_process_begins_a_crawl() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let open = || Spool::open(&dir.path().join("spool.db"), now).unwrap();
+        let (ours, theirs) = (open(), open());
+        let read = |add: &mut AddHeader<'_>| {
+            for (local, deleted) in [("1", false), ("2", false), ("3", true)] {
+                assert_eq!(add.add(local, deleted).unwrap(), AddedHeader::New);
+            }
+            Ok::<_, ()>(())
+        };
+        let crawl = ours.import_crawl(new(), [None; 2], now, read).await.unwrap().unwrap();
+        let (handle, beside) = (tokio::runtime::Handle::current(), theirs.clone());
+        let lists = ours.with_lists(crawl.id, move |[live, dead]| {
+            let live: Vec<_> = live.map(Result::unwrap).collect();
+            handle.block_on(beside.begin_crawl(new(), now)).unwrap();
+            (live, dead.map(Result::unwrap).collect::<Vec<_>>())
+        });
+        assert_eq!(lists.await.unwrap().unwrap(), (vec!["1".to_owned(), "2".to_owned()], vec!["3".to_owned()]));
+        assert!(ours.with_lists(crawl.id, |_| ()).await.unwrap().is_none(), "it is forgotten now");
+        drop(theirs);
     }
 }

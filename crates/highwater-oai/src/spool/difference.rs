@@ -88,6 +88,17 @@ impl Spool {
         .await
     }
 
+    /// Whether the target had this identifier when it was asked last.
+    ///
+    /// # Errors
+    /// [`super::SpoolError`].
+    pub async fn has(&self, local: String) -> SpoolResult<bool> {
+        self.read(move |db| {
+            Ok(db.prepare_cached("SELECT 1 FROM have WHERE identifier = ?1")?.exists(params![local])?)
+        })
+        .await
+    }
+
     /// Computes the difference and keeps what is missing, in order.
     ///
     /// # Errors

@@ -6,21 +6,22 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt as _, stream};
 use highwater_engine::contact::Urgency;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::exec::consumer::Consumer;
 use highwater_engine::exec::output::Output;
 use highwater_engine::exec::settings::ExecSettings;
 use highwater_engine::job::{CommitCx, ReadCx, Stop};
-use highwater_engine::name::ItemKey;
+use highwater_engine::name::{ItemKey, PassId};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::Reason;
 use highwater_engine::settings::CommandLine;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, MutexGuard, mpsc};
 
 use crate::identifier::{IDENTIFIER_BYTES_MAX, Namespace};
 use crate::protocol::Record;
@@ -45,6 +46,8 @@ enum Have {
 pub struct OwnSystem {
     have: Have,
     load: Consumer,
+    /// The pass in which it listed last what it has.
+    listed_in: Mutex<Option<PassId>>,
 }
 
 impl OwnSystem {
@@ -71,7 +74,12 @@ impl OwnSystem {
             }
         };
         let exec = ExecSettings { timeout: *load_timeout, ..ExecSettings::new(load.clone()) };
-        Ok(Self { have, load: Consumer::new(&exec, base, ledger_id, output) })
+        Ok(Self { have, load: Consumer::new(&exec, base, ledger_id, output), listed_in: Mutex::new(None) })
+    }
+
+    /// The pass in which it listed last what it has; whoever holds this may list anew.
+    pub(super) async fn listed_in(&self) -> MutexGuard<'_, Option<PassId>> {
+        self.listed_in.lock().await
     }
 
     /// The identifiers that it has, as it writes them.
@@ -109,6 +117,17 @@ impl OwnSystem {
         })
     }
 
+    /// Reads the list once for nothing, where that is a file or a query.
+    pub(super) async fn look(&self, cx: &ReadCx) -> Result<(), Stop> {
+        if matches!(self.have, Have::Command(..)) {
+            return Ok(());
+        }
+        let listed = self.have(cx);
+        futures::pin_mut!(listed);
+        while listed.next().await.transpose()?.is_some() {}
+        Ok(())
+    }
+
     pub(super) async fn load(&self, cx: &ReadCx, namespace: &Namespace, record: &Record) -> Result<Outcome, Stop> {
         let identifier = &record.header.identifier;
         let local = namespace.local(identifier).unwrap_or(identifier);
@@ -138,7 +157,7 @@ impl Have {
             }
             Self::Command(..) => Ok(()),
             Self::Sql { database, query } => each_row(database, query, lines)
-                .map_err(|e| unreadable(e.to_string()).in_file(database).at_field("target.have-sql")),
+                .map_err(|what| unreadable(what).in_file(database).at_field("target.have-sql")),
         }
     }
 }
@@ -164,13 +183,18 @@ fn each_line(from: impl std::io::Read, lines: &Lines) -> Result<(), Diagnosis> {
         if line.len() as u64 == LINE_BYTES_MAX && line.last() != Some(&b'\n') {
             return Err(unreadable(format!("found a line of more than {LINE_BYTES_MAX} bytes")).at_line(number));
         }
-        let line = String::from_utf8_lossy(&line);
-        let id = line.trim_start_matches('\u{feff}').trim();
+        let id = identifier(&line).map_err(|what| unreadable(format!("found {what}")).at_line(number))?;
         if !id.is_empty() && lines.blocking_send(Ok(id.to_owned())).is_err() {
             break;
         }
     }
     Ok(())
+}
+
+/// What a line of a list names; nothing where it is empty. What is no text names nothing, and would look like an orphan.
+fn identifier(line: &[u8]) -> Result<&str, &'static str> {
+    let line = std::str::from_utf8(line).map_err(|_| "bytes that are no UTF-8")?;
+    Ok(line.trim_start_matches('\u{feff}').trim())
 }
 
 /// Sends what the command prints. It is ended, with its process group, once nobody listens.
@@ -195,7 +219,7 @@ async fn each_printed(command: &CommandLine, directory: &Path, lines: &Lines) ->
             Ok(())
         }
         sent = send_printed(stdout, lines) => {
-            sent.map_err(|what| failed(what.to_owned()))?;
+            sent.map_err(failed)?;
             let status = child.wait().await.map_err(|e| failed(format!("cannot be waited for: {e}")))?;
             // A list that broke off would make what it does not name look missing.
             if status.success() { Ok(()) } else { Err(failed(format!("ended with {status}"))) }
@@ -203,32 +227,40 @@ async fn each_printed(command: &CommandLine, directory: &Path, lines: &Lines) ->
     }
 }
 
-async fn send_printed(stdout: impl AsyncRead + Unpin, lines: &Lines) -> Result<(), &'static str> {
+async fn send_printed(stdout: impl AsyncRead + Unpin, lines: &Lines) -> Result<(), String> {
     let mut from = tokio::io::BufReader::new(stdout);
-    loop {
+    for number in 1u64.. {
         let mut line = Vec::new();
         let read = (&mut from).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await;
-        if read.map_err(|_| "cannot be read from")? == 0 {
-            return Ok(());
+        if read.map_err(|e| format!("cannot be read from: {e}"))? == 0 {
+            break;
         }
         if line.len() as u64 == LINE_BYTES_MAX && line.last() != Some(&b'\n') {
-            return Err("printed a line that is no identifier, so long it is");
+            return Err(format!("printed more than {LINE_BYTES_MAX} bytes in line {number}"));
         }
-        let line = String::from_utf8_lossy(&line);
-        let id = line.trim_start_matches('\u{feff}').trim();
+        let id = identifier(&line).map_err(|what| format!("printed {what} in line {number}"))?;
         if !id.is_empty() && lines.send(Ok(id.to_owned())).await.is_err() {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
 }
 
-fn each_row(database: &Path, query: &str, lines: &Lines) -> rusqlite::Result<()> {
-    let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    let mut statement = db.prepare(query)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let id: Option<String> = row.get(0)?;
-        if id.is_some_and(|id| lines.blocking_send(Ok(id)).is_err()) {
+fn each_row(database: &Path, query: &str, lines: &Lines) -> Result<(), String> {
+    let said = |e: rusqlite::Error| e.to_string();
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(database, flags).map_err(said)?;
+    let mut statement = db.prepare(query).map_err(said)?;
+    let mut rows = statement.query([]).map_err(said)?;
+    for number in 1u64.. {
+        let Some(row) = rows.next().map_err(said)? else { break };
+        let id = match row.get_ref(0).map_err(said)? {
+            ValueRef::Null => continue,
+            ValueRef::Integer(id) => id.to_string(),
+            ValueRef::Text(id) => identifier(id).map_err(|what| format!("found {what} in row {number}"))?.to_owned(),
+            other => return Err(format!("found a value of type {} in row {number}", other.data_type())),
+        };
+        if !id.is_empty() && lines.blocking_send(Ok(id)).is_err() {
             break;
         }
     }

@@ -76,7 +76,7 @@ pub(crate) struct OaiServe {
     #[arg(long, value_name = "N")]
     pub(crate) generated: Option<u64>,
     /// Where to listen; port 0 takes a free one, which is printed.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8411")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8411", value_parser = address)]
     pub(crate) listen: std::net::SocketAddr,
     /// Where it says that it is asked, when that is not where it listens.
     #[arg(long, value_name = "URL")]
@@ -94,7 +94,7 @@ pub(crate) struct OaiServe {
     #[arg(long, value_name = "TIME")]
     pub(crate) token_life: Option<DurationText>,
     /// So many requests a minute, then 429 with `Retry-After`. Default: as many as come.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = rate)]
     pub(crate) rate: Option<std::num::NonZeroU32>,
     /// Appends a line a request to this file.
     #[arg(long, value_name = "FILE")]
@@ -107,6 +107,14 @@ pub(crate) struct OaiServe {
 fn page_size(text: &str) -> Result<usize, String> {
     let most = highwater_oai::provider::PAGE_RECORDS_MAX;
     text.parse().ok().filter(|size| (1..=most).contains(size)).ok_or_else(|| format!("expected 1 to {most}"))
+}
+
+fn rate(text: &str) -> Result<std::num::NonZeroU32, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 1 to {}", u32::MAX))
+}
+
+fn address(text: &str) -> Result<std::net::SocketAddr, String> {
+    text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:8411 or [::1]:8411".to_owned())
 }
 
 /// `catalog`.

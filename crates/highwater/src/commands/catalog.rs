@@ -28,6 +28,7 @@ pub(crate) fn catalog(args: Args, global: &Global) -> Done {
         Some(path) => path,
         None => site::configuration(global)?.state_dir().join(CATALOG_FILE),
     };
+    let path = std::path::absolute(&path).unwrap_or(path);
     owner::become_owner(&[&path, path.parent().unwrap_or(&path)]).map_err(one)?;
     logging::start(global.log_file.as_deref(), global.log_format.unwrap_or_default(), global).map_err(one)?;
     let output = Output { json: global.json, quiet: global.quiet };

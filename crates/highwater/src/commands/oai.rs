@@ -43,6 +43,7 @@ impl<'s> Named<'s> {
                 "name a backfill: it is what compares and drains",
             )
             .in_file(&config.file)
+            .at_line(job.line)
             .at_field(format!("job.{name}.kind"))),
         }
     }

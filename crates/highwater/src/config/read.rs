@@ -93,12 +93,15 @@ impl<'f> Reader<'f> {
         line: u64,
     ) -> Option<T> {
         let errors_before = self.errors.len();
+        let misspelt: Vec<_> = fields.iter().filter(|field| misspelt_in(&table, field, fields)).collect();
         let owned = own_keys(table, fields);
         self.check_values::<T>(fields, &owned, at, &mut Vec::new());
         for field in fields.iter().filter(|field| field.required && !owned.contains_key(field.name.as_str())) {
-            self.missing_key(field, at, line);
+            if !misspelt.iter().any(|other| other.name == field.name) {
+                self.missing_key(field, at, line);
+            }
         }
-        let failed = owned.iter().any(|(_, value)| self.interpolated.failed_in(value));
+        let failed = !misspelt.is_empty() || owned.iter().any(|(_, value)| self.interpolated.failed_in(value));
         if self.errors.len() > errors_before || failed {
             return None;
         }
@@ -144,6 +147,10 @@ impl<'f> Reader<'f> {
                     within.push(name.to_owned());
                     self.check_values::<T>(&field.fields, inner, &at, within);
                     within.pop();
+                    let line = self.line_of(key);
+                    for missing in field.fields.iter().filter(|f| f.required && !inner.contains_key(f.name.as_str())) {
+                        self.missing_key(missing, &at, line);
+                    }
                 }
                 _ => {
                     self.remember(key, value, &at);
@@ -203,6 +210,16 @@ impl<'f> Reader<'f> {
         };
         self.entries.insert(at.as_str().to_owned(), entry);
     }
+}
+
+/// Whether a field is probably there under a name that is not known; that name is told.
+fn misspelt_in(table: &DeTable<'_>, field: &Field, fields: &[Field]) -> bool {
+    let known = |key: &str| fields.iter().any(|field| field.name == key);
+    let names = || fields.iter().map(|field| field.name.as_str());
+    let keys = table.keys().map(|key| key.get_ref().as_ref());
+    field.required
+        && !table.contains_key(field.name.as_str())
+        && keys.into_iter().any(|key| !known(key) && suggestion(key, names()) == Some(field.name.as_str()))
 }
 
 fn own_keys<'i>(table: DeTable<'i>, fields: &[Field]) -> DeTable<'i> {

@@ -151,6 +151,12 @@ impl Entries {
     pub(super) fn line(&self, field: &str) -> Option<u64> {
         self.get(field).map(|entry| entry.line)
     }
+
+    /// The line of the first field within a table.
+    pub(super) fn line_within(&self, table: &str) -> Option<u64> {
+        let within = |key: &str| key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'));
+        self.0.iter().filter(|(key, _)| within(key)).map(|(_, entry)| entry.line).min()
+    }
 }
 
 /// A dotted field: where in the file a value belongs.

@@ -107,7 +107,9 @@ fn read_job(reader: &mut Reader<'_>, job: Named<'_>) -> Option<ReadJob> {
     let kind = read_kind(reader, table.remove_entry("kind"), &at, line);
     let of_kinds = catalog.kinds.iter().filter(|(known, _)| kind.is_none_or(|kind| kind.name == known.name));
     let known: Vec<_> = catalog.job.iter().chain(of_kinds.flat_map(|(_, fields)| fields)).collect();
+    let errors_before = reader.errors.len();
     reader.refuse_unknown(&table, &known, &at);
+    let all_known = reader.errors.len() == errors_before;
     // Which kind it is must be known to say anything of it.
     let faults = kind.map(|_| reader.interpolated.claim_unset(&table)).unwrap_or_default();
     if let (Some(kind), false) = (kind, faults.is_empty()) {
@@ -126,7 +128,10 @@ fn read_job(reader: &mut Reader<'_>, job: Named<'_>) -> Option<ReadJob> {
         let at = field.split('.').fold(at.clone(), |at, field| at.join(field));
         reader.entries.line(at.as_str()).is_some()
     });
-    tell_problems(reader, kind.problems(), &at, line);
+    // What a key that is not known was meant to say may be what else is amiss.
+    if all_known {
+        tell_problems(reader, kind.problems(), &at, line);
+    }
     Some(ReadJob::Known(Box::new(JobConfig { name, settings, kind, line })))
 }
 
@@ -206,8 +211,9 @@ pub(super) fn read_notify(reader: &mut Reader<'_>, notify: Entry<'_>) -> Vec<Not
 /// Tells what is wrong with a table as a whole; `line` is the table's own.
 fn tell_problems(reader: &mut Reader<'_>, problems: Vec<Problem>, at: &FieldPath, line: u64) {
     for problem in problems {
-        let at = at.join(problem.field);
-        let line = reader.entries.line(at.as_str()).unwrap_or(line);
+        let at = problem.field.split('.').fold(at.clone(), |at, field| at.join(field));
+        let entries = &reader.entries;
+        let line = entries.line(at.as_str()).or_else(|| entries.line_within(at.as_str())).unwrap_or(line);
         reader.tell(codes::CONTRADICTION, line, &at, problem.message, problem.next);
     }
 }

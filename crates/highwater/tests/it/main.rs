@@ -14,6 +14,8 @@ mod house;
 mod inside;
 mod killed;
 mod oai;
+mod oai_bad_input;
+mod oai_snapshots;
 mod oai_take_over;
 mod oai_targets;
 mod power_loss;

@@ -14,7 +14,7 @@ use super::markup::{Kind, Markup, Scanner, local};
 use super::mend::mend;
 use super::record;
 use super::scope::Scope;
-use crate::client::fault::{EXCERPT_BYTES_MAX, Fault, excerpt};
+use crate::client::fault::{EXCERPT_BYTES_MAX, Fault, Stranger};
 use crate::protocol::{Datestamp, ProtocolError, ResumptionToken, Verb};
 
 /// Longest prolog, in bytes: white space, comments, a DOCTYPE.
@@ -186,7 +186,7 @@ impl Page {
                     return self.foreign();
                 }
                 if self.no_more && is_blank(&self.text) {
-                    return Err(Fault::NotOai { excerpt: String::new() });
+                    return Err(Fault::NotOai(Stranger::new("")));
                 }
             }
             Some(framing) => {
@@ -218,7 +218,7 @@ impl Page {
     /// Once enough has come to be shown.
     fn foreign(&self) -> Result<Option<Child>, Fault> {
         if self.no_more || self.text.len() >= EXCERPT_BYTES_MAX {
-            return Err(Fault::NotOai { excerpt: excerpt(&self.text) });
+            return Err(Fault::NotOai(Stranger::new(&self.text)));
         }
         Ok(None)
     }

@@ -91,7 +91,10 @@ fn a_token_that_expires_is_never_an_end() {
     walk.page(&page(2, 1, Some("a"))).unwrap();
     let fault = walk.refused(&error("badResumptionToken")).unwrap_err();
     assert_eq!(fault, WalkFault::Expired { pages: 1, records: 2 });
-    assert_eq!(fault.to_string(), "the resumption token expired after 1 pages and 2 records; the list must begin anew");
+    assert_eq!(
+        fault.to_string(),
+        "the resumption token expired after page 1, with 2 records read; the list must begin anew"
+    );
     assert!(walk.request().is_some(), "the walk is as it was");
     assert_eq!(walk.anew(), Walk::records(&selection()));
     // Without a token it means something else.

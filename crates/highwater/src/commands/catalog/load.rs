@@ -36,6 +36,11 @@ pub(super) async fn load(
     output: Output,
 ) -> Result<(), Diagnosis> {
     let mut answer = Answer::default();
+    // All of it is read before any of it counts: an answer that breaks off loads nothing.
+    for file in files {
+        let mut saved = Saved::open(file)?;
+        while saved.next()?.is_some() {}
+    }
     for file in files {
         load_file(catalog, file, now, &mut answer, output).await?;
     }
@@ -57,42 +62,68 @@ async fn load_file(
     answer: &mut Answer,
     output: Output,
 ) -> Result<(), Diagnosis> {
-    let unread = |what: String| {
-        Diagnosis::refusal(
-            codes::UNREADABLE_RECORDS,
-            format!("{what}; expected a saved answer to ListRecords or GetRecord"),
-            "save the answer whole, as the repository sent it; what came before in the file is loaded",
-        )
-        .in_file(path)
-    };
-    let faulty = |fault: Fault| unread(with_causes(&fault));
-    let mut file = File::open(path).map_err(|e| unread(format!("it cannot be read: {e}")))?;
-    let mut parser =
-        Parser::new(verb_of(path).map_err(|e| unread(format!("it cannot be read: {e}")))?, Limits::default());
-    let mut buffer = vec![0; READ_BYTES];
+    let mut saved = Saved::open(path)?;
     let mut records = Vec::new();
-    loop {
-        let read = file.read(&mut buffer).map_err(|e| unread(format!("it cannot be read: {e}")))?;
-        match read {
-            0 => parser.finish(),
-            read => parser.feed(&buffer[..read]).map_err(faulty)?,
-        }
-        while let Some(entry) = parser.next().map_err(faulty)? {
-            match entry {
-                Entry::Record(record) => records.push(record),
-                Entry::Unreadable { identifier, why } => {
-                    answer.review += 1;
-                    output.note(format_args!("  {}: {why}", identifier.unwrap_or_default()));
-                }
-            }
-            if records.len() >= LOAD_RECORDS {
-                load_group(catalog, std::mem::take(&mut records), now, answer, output).await?;
+    while let Some(entry) = saved.next()? {
+        match entry {
+            Entry::Record(record) => records.push(record),
+            Entry::Unreadable { identifier, why } => {
+                answer.review += 1;
+                output.note(format_args!("  {}: {why}", identifier.unwrap_or_default()));
             }
         }
-        if read == 0 {
-            return load_group(catalog, records, now, answer, output).await;
+        if records.len() >= LOAD_RECORDS {
+            load_group(catalog, std::mem::take(&mut records), now, answer, output).await?;
         }
     }
+    load_group(catalog, records, now, answer, output).await
+}
+
+/// A saved answer, on the way through it.
+struct Saved<'p> {
+    path: &'p Path,
+    file: File,
+    parser: Parser,
+    buffer: Vec<u8>,
+    at_end: bool,
+}
+
+impl<'p> Saved<'p> {
+    fn open(path: &'p Path) -> Result<Self, Diagnosis> {
+        let cannot = |e: std::io::Error| unread(path, format!("it cannot be read: {e}"));
+        let file = File::open(path).map_err(cannot)?;
+        let parser = Parser::new(verb_of(path).map_err(cannot)?, Limits::default());
+        Ok(Self { path, file, parser, buffer: vec![0; READ_BYTES], at_end: false })
+    }
+
+    fn next(&mut self) -> Result<Option<Entry>, Diagnosis> {
+        let faulty = |fault: Fault| unread(self.path, with_causes(&fault));
+        loop {
+            if let Some(entry) = self.parser.next().map_err(faulty)? {
+                return Ok(Some(entry));
+            }
+            if self.at_end {
+                return Ok(None);
+            }
+            match self.file.read(&mut self.buffer) {
+                Ok(0) => {
+                    self.at_end = true;
+                    self.parser.finish();
+                }
+                Ok(read) => self.parser.feed(&self.buffer[..read]).map_err(faulty)?,
+                Err(e) => return Err(unread(self.path, format!("it cannot be read: {e}"))),
+            }
+        }
+    }
+}
+
+fn unread(path: &Path, what: String) -> Diagnosis {
+    Diagnosis::refusal(
+        codes::UNREADABLE_RECORDS,
+        format!("{what}; expected a saved answer to ListRecords or GetRecord"),
+        "save the answer whole, as the repository sent it; nothing was loaded",
+    )
+    .in_file(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
 }
 
 /// Which answer a file holds, by the first verb's element in it.

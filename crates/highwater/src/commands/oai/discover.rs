@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{Ledger, PinMode};
-use highwater_engine::pass::Mode;
+use highwater_engine::pass::{Mode, Runner as _};
 use highwater_engine::report::{ExitCode, PassReport, Reason};
-use highwater_oai::spool::Spool;
+use highwater_oai::backfill::PlanFrom;
 use highwater_store::Access;
 use serde_json::Value;
 
@@ -38,10 +38,8 @@ async fn discovered(args: &OaiDiscover, site: &Site) -> Result<ExitCode, Diagnos
             PinMode::Replace
         }
     };
-    if args.recrawl {
-        forget_crawl(site, &named).await?;
-    }
-    let report = pin(site, &named, Arc::clone(&ledger) as Arc<dyn Ledger>, how).await?;
+    let from = if args.recrawl { PlanFrom::NewCrawl } else { PlanFrom::Newest };
+    let report = pin(site, &named, Arc::clone(&ledger) as Arc<dyn Ledger>, how, from).await?;
     Ok(tell(site, &named, &report))
 }
 
@@ -61,26 +59,18 @@ pub(super) async fn refuse_open(ledger: &dyn Ledger, named: &Named<'_>, verb: &s
     ))
 }
 
-/// So that the next plan crawls anew.
-async fn forget_crawl(site: &Site, named: &Named<'_>) -> Result<(), Diagnosis> {
-    let path = wiring::oai::spool(named.config, named.job);
-    if path.exists() {
-        let spool = Spool::open(&path, site.clock.now())?;
-        spool.forget_crawls().await?;
-    }
-    Ok(())
-}
-
 /// A pass that plans and pins.
 pub(super) async fn pin(
     site: &Site,
     named: &Named<'_>,
     ledger: Arc<dyn Ledger>,
     how: PinMode,
+    from: PlanFrom,
 ) -> Result<PassReport, Diagnosis> {
     let engine = site.engine(ledger, signals::listen());
-    let (runner, spec) =
-        Wiring::new(site).runner(named.config, named.job, child_output(&Progress::none(), site.output))?;
+    let output = child_output(&Progress::none(), site.output);
+    let (backfill, spec) = Wiring::new(site).backfill(named.config, named.job, named.settings, output)?;
+    let runner = Arc::new(backfill.planning_from(from));
     wiring::make_dirs(named.config, named.job)?;
     Ok(runner.run(&engine, &spec, Mode::Pin(how)).await)
 }

@@ -46,7 +46,8 @@ async fn served(args: &OaiServe, output: Output) -> Result<(), Diagnosis> {
     let clock = SystemClock::shared();
     let repository: Arc<dyn Repository> = match (&args.catalog, args.generated) {
         (Some(path), _) => {
-            let catalog = open_catalog(path, clock.now(), Access::ReadOnly)?;
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            let catalog = open_catalog(&path, clock.now(), Access::ReadOnly)?;
             Arc::new(ServedCatalog::new(catalog, &args.name, args.admin_email.clone()))
         }
         (None, books) => {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{Ledger, PinMode};
-use highwater_engine::report::ExitCode;
+use highwater_engine::report::{ExitCode, Reason};
+use highwater_oai::backfill::PlanFrom;
 use highwater_oai::snapshot;
 use highwater_oai::spool::Spool;
 use highwater_store::Access;
@@ -64,17 +65,16 @@ pub(super) async fn import(args: SnapshotImport, site: Site) -> Done {
 
 async fn imported(args: &SnapshotImport, site: &Site) -> Result<ExitCode, Diagnosis> {
     let named = Named::of(site, "oai snapshot import", &args.job)?;
+    let files = snapshot::SnapshotFiles::named(&args.file)?;
     let ledger = site.ledger(Access::ReadWrite)?;
     if !args.replace {
         discover::refuse_open(&*ledger, &named, "oai snapshot import").await?;
     }
-    wiring::make_dirs(named.config, named.job)?;
-    let spool = Spool::open(&wiring::oai::spool(named.config, named.job), site.clock.now())?;
-    let imported = snapshot::import(&spool, &named.crawling(), &args.file, site.clock.now()).await?;
-    for warning in &imported.warnings {
+    let warning = files.warning();
+    let ledger = Arc::clone(&ledger) as Arc<dyn Ledger>;
+    let report = discover::pin(site, &named, ledger, PinMode::Replace, PlanFrom::Snapshot(files)).await?;
+    if let Some(warning) = warning.filter(|_| report.reason == Reason::Pinned) {
         site.output.note(format_args!("  warning: {warning}"));
     }
-    drop(spool);
-    let report = discover::pin(site, &named, Arc::clone(&ledger) as Arc<dyn Ledger>, PinMode::Replace).await?;
     Ok(discover::tell(site, &named, &report))
 }

@@ -9,8 +9,7 @@ use highwater_engine::pass::{Mode, Runner};
 use highwater_engine::report::{ExitCode, PassReport, Reason};
 use highwater_engine::spec::JobSpec;
 use highwater_oai::backfill::{OldState, TakeOver};
-use highwater_oai::snapshot;
-use highwater_oai::spool::Spool;
+use highwater_oai::snapshot::SnapshotFiles;
 use highwater_store::Access;
 use serde_json::json;
 
@@ -41,11 +40,7 @@ async fn taken_over(args: &ImportBackfillState, site: &Site) -> Result<ExitCode,
     }
     wiring::make_dirs(named.config, named.job)?;
     let mut notes = Vec::new();
-    if let Some([active, _]) = &state.lists {
-        let spool = Spool::open(&wiring::oai::spool(named.config, named.job), site.clock.now())?;
-        let imported = snapshot::import(&spool, &crawling, active, site.clock.now()).await?;
-        notes.extend(imported.warnings);
-    }
+    notes.extend(state.lists.as_ref().and_then(SnapshotFiles::warning));
     if state.strangers > 0 {
         notes.push(format!(
             "{} outcomes are of identifiers that its worklist does not have: they are left out",
@@ -57,7 +52,7 @@ async fn taken_over(args: &ImportBackfillState, site: &Site) -> Result<ExitCode,
     let (_, spec) = Wiring::new(site).runner(named.config, named.job, child_output(&Progress::none(), site.output))?;
     // What was judged before is not judged again.
     let spec = JobSpec { breaker: BreakerRules { failed: 1.0, failed_after: 0, gone: 1.0, gone_after: 0 }, ..spec };
-    let runner = Arc::new(TakeOver::new(state));
+    let runner = Arc::new(TakeOver::new(state, crawling, wiring::oai::spool(named.config, named.job)));
     let mut report = runner.run(&engine, &spec, Mode::Pin(PinMode::Replace)).await;
     if report.reason == Reason::Pinned {
         report = runner.run(&engine, &spec, Mode::Run).await;
@@ -71,6 +66,12 @@ fn only_backfill(site: &Site) -> Result<String, Diagnosis> {
         config.jobs.values().filter(|job| matches!(job.kind, KindSettings::OaiBackfill(_))).collect();
     match backfills.as_slice() {
         [job] => Ok(job.name.to_string()),
+        [] => Err(Diagnosis::refusal(
+            codes::NO_BACKFILL,
+            "found no job of kind `oai-backfill`, expected the one that takes the state over",
+            "add one of the same repository to the configuration",
+        )
+        .in_file(&config.file)),
         several => Err(Diagnosis::refusal(
             codes::NO_BACKFILL,
             format!("found {} jobs of kind `oai-backfill`, expected one, or `--job`", several.len()),
@@ -98,7 +99,7 @@ fn tell(site: &Site, named: &Named<'_>, report: &PassReport, items: u64, judged:
     } else {
         site.output.line(format_args!("{name}: {}", report.message));
     }
-    for note in report.notes.iter().chain(notes) {
+    for note in report.notes.iter().chain(notes.iter().filter(|_| taken)) {
         site.output.note(format_args!("  note: {note}"));
     }
     if taken { ExitCode::Drained } else { report.exit }

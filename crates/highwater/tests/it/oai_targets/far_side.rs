@@ -10,21 +10,21 @@ use highwater_oai::provider::{Generated, Memory, PATH, ProviderLog, ProviderSett
 use tokio::runtime::Runtime;
 
 /// What comes before the identifiers that people see.
-pub(super) const PREFIX: &str = "oai:books.example.org:";
+pub(crate) const PREFIX: &str = "oai:books.example.org:";
 /// Enough for several pages.
 const PAGE_SIZE: usize = 25;
 
 /// A repository that is asked over HTTP until it is dropped.
-pub(super) struct FarSide {
-    pub(super) url: String,
-    pub(super) books: Arc<Memory>,
+pub(crate) struct FarSide {
+    pub(crate) url: String,
+    pub(crate) books: Arc<Memory>,
     log: Arc<ProviderLog>,
     runtime: Runtime,
 }
 
 impl FarSide {
     /// So many books, and so many that were deleted among them.
-    pub(super) fn new(live: u64, deleted: u64) -> Self {
+    pub(crate) fn new(live: u64, deleted: u64) -> Self {
         let runtime = Runtime::new().unwrap();
         let books = Arc::new(Generated { live, deleted, ..Generated::default() }.repository());
         let log = Arc::new(ProviderLog::default());
@@ -38,17 +38,22 @@ impl FarSide {
     }
 
     /// How many requests it had.
-    pub(super) fn contacts(&self) -> u64 {
+    pub(crate) fn contacts(&self) -> u64 {
         self.log.count()
     }
 
+    /// The records that were asked for one by one, as people see their identifiers, in order of the asking.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.log.requests().into_iter().filter_map(|served| served.identifier).map(|id| local(&id)).collect()
+    }
+
     /// The identifiers of live books, as people see them.
-    pub(super) fn live(&self) -> Vec<String> {
+    pub(crate) fn live(&self) -> Vec<String> {
         self.named(false)
     }
 
     /// Those of deleted ones.
-    pub(super) fn deleted(&self) -> Vec<String> {
+    pub(crate) fn deleted(&self) -> Vec<String> {
         self.named(true)
     }
 
@@ -57,13 +62,13 @@ impl FarSide {
     }
 
     /// Whatever of a repository is to be asked here, without a contact.
-    pub(super) fn record(&self, local: &str) -> Record {
+    pub(crate) fn record(&self, local: &str) -> Record {
         let id = format!("{PREFIX}{local}");
         self.runtime.block_on(self.books.record(&id, "oai_dc")).unwrap().unwrap()
     }
 
     /// Loads live books of these names into the catalogue at `path`; what they say is the same for all, and known nowhere.
-    pub(super) fn load(&self, path: &Path, locals: &[String]) {
+    pub(crate) fn load(&self, path: &Path, locals: &[String]) {
         let template = self.record(&self.live()[0]);
         let record = |local: &String| Record {
             header: Header { identifier: format!("{PREFIX}{local}"), ..template.header.clone() },
@@ -78,7 +83,7 @@ impl FarSide {
     }
 
     /// A job `missing` that drains what is missing; `more` are fields of its own, then tables.
-    pub(super) fn backfill(&self, more: &str) -> String {
+    pub(crate) fn backfill(&self, more: &str) -> String {
         format!(
             "[resource.books]\nlock = \"file:books.lock\"\npace = \"0s\"\n\n[job.missing]\nkind = \"oai-backfill\"\n\
              resources = [\"books\"]\nrepository = {{ base-url = \"{}\", identifier-prefix = \"{PREFIX}\" }}\n{more}",

@@ -10,14 +10,14 @@ use serde_json::Value;
 use super::far_side::{FarSide, PREFIX};
 use crate::rig::{KILLED, Rig, dice, wait_until};
 
-const LIVE: u64 = 60;
-const DELETED: u64 = 12;
+pub(super) const LIVE: u64 = 60;
+pub(super) const DELETED: u64 = 12;
 /// A system that is a directory of files, each named by the number that its identifier ends with. A file is there whole or not
 /// at all, and `log` says which record was handed over when.
 const SHELVE: &str =
     "echo \"$HIGHWATER_ITEM\" >>log\ncat >\"shelf/.new\" && mv shelf/.new \"shelf/${HIGHWATER_ITEM##*/}\"";
-const TARGET: &str = "target.have-command = [\"./have\"]\ntarget.load = [\"./load\"]\n";
-const REPORTS: &str = ".highwater-state/oai/missing";
+pub(super) const TARGET: &str = "target.have-command = [\"./have\"]\ntarget.load = [\"./load\"]\n";
+pub(super) const REPORTS: &str = ".highwater-state/oai/missing";
 
 /// What the system has at first: a third of the live books, three that were deleted, two that the repository never had.
 fn has(far: &FarSide) -> Vec<String> {
@@ -28,7 +28,7 @@ fn has(far: &FarSide) -> Vec<String> {
 }
 
 /// A system that is a directory of files; `more` is added to the job.
-fn shelf(far: &FarSide, target: &str) -> Rig {
+pub(super) fn shelf(far: &FarSide, target: &str) -> Rig {
     let rig = Rig::new(&far.backfill(target));
     fs::create_dir(rig.path("shelf")).unwrap();
     for local in has(far) {
@@ -139,6 +139,32 @@ fn a_drain_hands_over_each_missing_record_once_and_then_the_system_has_them_all(
 }
 
 #[test]
+fn what_the_system_got_meanwhile_is_present_without_contact() {
+    let far = FarSide::new(LIVE, DELETED);
+    let rig = shelf(&far, TARGET);
+    rig.ok(&["oai", "discover", "missing"]);
+    let lacking = lacking(&far);
+    rig.write(&format!("shelf/{}", number(&lacking[0])), "by another way");
+    let before = far.contacts();
+    assert_eq!(run(&rig), (0, "drained".into()));
+    assert_eq!(far.contacts() - before, lacking.len() as u64 - 1);
+    assert_eq!(outcomes(&rig)[&lacking[0]], "present");
+    assert_eq!(rig.read(&format!("shelf/{}", number(&lacking[0]))), "by another way");
+    // The same where a list says what to drain: no plan has asked the system.
+    let rig = shelf(&far, &format!("ids = \"ids.txt\"\n{TARGET}"));
+    rig.write("ids.txt", &far.live().iter().map(|local| format!("{local}\n")).collect::<String>());
+    let before = far.contacts();
+    assert_eq!(run(&rig), (0, "drained".into()));
+    assert_eq!(far.contacts() - before, lacking.len() as u64);
+    // It is asked once a pass, and where it does not answer nothing is contacted.
+    rig.script("have", "exit 1");
+    rig.ok(&["worklist", "missing", "--replace"]);
+    let before = far.contacts();
+    assert_eq!(run(&rig), (2, "refused".into()));
+    assert_eq!(far.contacts(), before);
+}
+
+#[test]
 fn what_load_is_handed_is_what_the_catalogue_takes() {
     let far = FarSide::new(9, 0);
     let rig = shelf(&far, TARGET);
@@ -180,7 +206,7 @@ fn r05_kill_9_in_the_middle_loses_nothing_and_hands_over_again_only_what_was_in_
     assert_eq!(reports(&rig), before);
 }
 
-fn sorted(mut list: Vec<String>) -> Vec<String> {
+pub(super) fn sorted(mut list: Vec<String>) -> Vec<String> {
     list.sort();
     list
 }
