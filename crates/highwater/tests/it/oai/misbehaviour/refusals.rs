@@ -36,15 +36,15 @@ async fn r03_html_with_200_is_an_error_and_never_an_empty_list() {
 #[tokio::test]
 async fn r02_a_403_bans_and_the_record_is_innocent() {
     let story = Story::with(Lines { resource: "fallback-ban = \"1h\"", ..Lines::default() });
-    insta::assert_snapshot!(story.passes("backfill", &["403@verb:GetRecord,3"], 2), @"
-    exit 3, contacts 9: backfill: far is banned until [TIME]; this pass: 2 done; 2 of 24 terminal (pass 1, exit 3)
-    exit 3, contacts 0: backfill: far is banned until [TIME]; 2 of 24 terminal (pass 2, exit 3)
+    insta::assert_snapshot!(story.passes("backfill", &["403@verb:GetRecord,1"], 2), @"
+    exit 3, contacts 7: backfill: far is banned until [TIME]; 0 of 24 terminal (pass 1, exit 3)
+    exit 3, contacts 0: backfill: far is banned until [TIME]; 0 of 24 terminal (pass 2, exit 3)
     ");
     assert_eq!(story.items("backfill", "review"), "");
     let bans = story.rig.ok(&["--json", "bans"]).json();
     assert_eq!(bans[0]["why"], "403 Forbidden without Retry-After");
     story.rig.ok(&["lift", "far", "--why", "asked them"]);
-    insta::assert_snapshot!(story.passes("backfill", &[], 1), @"exit 0, contacts 22: backfill: drained; this pass: 22 done; 24 of 24 terminal (pass 3, exit 0)");
+    insta::assert_snapshot!(story.passes("backfill", &[], 1), @"exit 0, contacts 24: backfill: drained; this pass: 24 done; 24 of 24 terminal (pass 3, exit 0)");
 }
 
 #[tokio::test]
@@ -82,9 +82,9 @@ async fn r02_a_short_wait_is_waited_out_once_and_a_second_one_ends_the_pass() {
 #[tokio::test]
 async fn another_4xx_halts_with_what_the_repository_said() {
     let story = Story::new();
-    insta::assert_snapshot!(story.passes("backfill", &["404@verb:GetRecord,2"], 2), @"
-    exit 4, contacts 8: backfill: halted: the repository answered with HTTP status 404: `Not Found`, where oai:books.example.org:20.500.12854/25 was asked for; look with `highwater status backfill`, then `highwater rearm backfill --why …`; 0 of 24 terminal (pass 1, exit 4)
-    exit 4, contacts 0: backfill: halted: the repository answered with HTTP status 404: `Not Found`, where oai:books.example.org:20.500.12854/25 was asked for; look with `highwater status backfill`, then `highwater rearm backfill --why …`; 0 of 24 terminal (pass 2, exit 4)
+    insta::assert_snapshot!(story.passes("backfill", &["404@verb:GetRecord,1"], 2), @"
+    exit 4, contacts 7: backfill: halted: the repository answered with HTTP status 404: `Not Found`, where oai:books.example.org:20.500.12854/26 was asked for; look with `highwater status backfill`, then `highwater rearm backfill --why …`; 0 of 24 terminal (pass 1, exit 4)
+    exit 4, contacts 0: backfill: halted: the repository answered with HTTP status 404: `Not Found`, where oai:books.example.org:20.500.12854/26 was asked for; look with `highwater status backfill`, then `highwater rearm backfill --why …`; 0 of 24 terminal (pass 2, exit 4)
     ");
     let status = story.plain(&story.rig.run(&["status", "backfill"]).stdout);
     let evidence = &status[status.find("  evidence").unwrap()..status.find("  last pass").unwrap()];
