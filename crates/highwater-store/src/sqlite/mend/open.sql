@@ -6,7 +6,8 @@ SELECT (SELECT count(*)
         WHERE u.worklist = ?1 AND u.position < ?2)
      + (SELECT count(*)
         FROM standing INDEXED BY standing_retry
-        WHERE worklist = ?1 AND rank > -1 AND outcome NOT IN ('done', 'gone', 'present', 'skipped', 'review')),
+        WHERE worklist = ?1 AND rank > -1 AND outcome <> 'done' AND outcome <> 'gone' AND outcome <> 'present'
+            AND outcome <> 'skipped' AND outcome <> 'review'),
        (SELECT count(*)
         FROM untried AS u
         CROSS JOIN standing AS s ON s.worklist = u.worklist AND s.position = u.position
