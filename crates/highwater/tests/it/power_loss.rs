@@ -50,10 +50,11 @@ impl Plant {
         Inside::of(&self.ledger()).is_some()
     }
 
-    /// Keys in the order in which their effects became durable.
+    /// Keys in the order in which their effects became durable. What was appended and not synced may have left its length
+    /// behind, in zeros, before the next line.
     fn effects(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.disk.path().join("effects")).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
+        text.lines().map(|line| line.trim_start_matches('\0').to_owned()).collect()
     }
 
     /// What the program tells of every item that has an outcome; nothing before a list is pinned.
@@ -122,7 +123,11 @@ fn survives(plant: &Plant, file_system: FileSystem, dice: &mut fastrand::Rng) {
         }
         let effects: BTreeSet<String> = plant.effects().into_iter().collect();
         let without: Vec<_> = after.keys().filter(|key| !effects.contains(*key)).collect();
-        assert!(without.is_empty(), "an outcome is durable, and its effect is not: {without:?}");
+        let found = plant.effects();
+        assert!(
+            without.is_empty(),
+            "on {file_system:?} outcomes are durable and their effects are not: {without:?} {found:?}"
+        );
         counts.push((before.len(), after.len(), effects.len()));
     }
     eprintln!("{file_system:?}: told before each cut, recorded and effected after it: {counts:?}");
