@@ -1,6 +1,7 @@
 # make demo   drains one backlog of each kind, with everything that goes wrong on the way
 # make test   installs what the tests need where it is missing, then runs every test
 # make check  what CI runs: test, rustfmt, clippy, generated files
+# make peers  harvests servers, and is harvested, by software that no one here wrote; needs Python and, once, the network
 # make bench  the hot paths against their physical limit, as ratios in one run
 
 CARGO ?= cargo
@@ -8,7 +9,7 @@ DEMO ?= $(TARGET)/demo
 NOT_RUN = $(TARGET)/not-run.txt
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: demo demo-clean test check fmt clippy generated bench needs
+.PHONY: demo demo-clean test check fmt clippy generated peers bench needs
 
 demo:
 	$(CARGO) build --locked --quiet -p highwater
@@ -44,6 +45,11 @@ generated:
 	UPDATE_GENERATED=1 $(CARGO) test --locked -p highwater --bin highwater --quiet
 
 check: fmt clippy test
+
+# Not part of `check`: what pip installs is not ours to pin for ever, and the product needs none of it.
+peers:
+	$(CARGO) build --locked --quiet -p highwater
+	@tests/peers/run.sh "$(TARGET)/debug/highwater" "$(TARGET)/peers"
 
 bench:
 	$(CARGO) bench --locked -p highwater
