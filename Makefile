@@ -57,4 +57,4 @@ fuzz:
 	$(if $(FUZZ_SEED),HIGHWATER_FUZZ_SEED=$(FUZZ_SEED)) $(CARGO) test --locked --release -p highwater-oai --test fuzz -- --nocapture
 
 bench:
-	$(CARGO) bench --locked -p highwater
+	$(CARGO) bench --locked -p highwater --benches --no-fail-fast

@@ -281,6 +281,21 @@ mod tests {
     }
 
     #[test]
+    fn references_in_a_namespace_of_the_root_or_the_list_are_mended_too() {
+        let record = RECORD.replace("</header>", "</header><metadata><p:a q:b=''/></metadata>");
+        let page = format!(
+            "<OAI-PMH xmlns:p='urn:R&D&lol;'><ListRecords xmlns:q='&#0;&amp;'>{record}</ListRecords></OAI-PMH>"
+        );
+        let mut parser = Parser::new(Verb::ListRecords, Limits::default());
+        parser.feed(page.as_bytes()).unwrap();
+        let Some(Entry::Record(record)) = parser.next().unwrap() else { panic!("it is readable") };
+        assert_eq!(
+            record.metadata.unwrap(),
+            "<p:a xmlns:p=\"urn:R&amp;D&amp;lol;\" xmlns:q=\"\u{FFFD}&amp;\" q:b=''/>"
+        );
+    }
+
+    #[test]
     fn a_tag_without_end_is_held_no_further_than_a_tag_may_be_long() {
         let long = "x".repeat(8_000_000);
         for begun in ["<a b='", "</a", "<a ", "</ "] {
