@@ -93,7 +93,7 @@ fn r05_a_spool_some_pages_older_than_the_ledger_costs_those_pages_and_nothing_el
         assert_eq!((ended.code, ended.json()["report"]["reason"].as_str()), (code, Some(reason)), "{ended:?}");
     };
     ends(3, "budget_contacts");
-    // A pass that was called again has closed the file: there is no log beside it.
+    // A pass that ends closes the file, so that nothing of it is in a log beside it.
     fs::copy(rig.path(SPOOL), rig.path("older.db")).unwrap();
     assert!(!rig.path(&format!("{SPOOL}-wal")).exists());
     ends(3, "budget_contacts");
