@@ -1,6 +1,8 @@
 # make demo   drains one backlog of each kind, with everything that goes wrong on the way
 # make test   installs what the tests need where it is missing, then runs every test
 # make check  what CI runs: test, rustfmt, clippy, generated files
+# make peers  harvests servers, and is harvested, by software that no one here wrote; needs Python and, once, the network
+# make fuzz   mutated OAI-PMH pages against the parser, for FUZZ_SECS (600), from FUZZ_SEED where it is given
 # make bench  the hot paths against their physical limit, as ratios in one run
 
 CARGO ?= cargo
@@ -8,7 +10,7 @@ DEMO ?= $(TARGET)/demo
 NOT_RUN = $(TARGET)/not-run.txt
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: demo demo-clean test check fmt clippy generated bench needs
+.PHONY: demo demo-clean test check fmt clippy generated peers fuzz bench needs
 
 demo:
 	$(CARGO) build --locked --quiet -p highwater
@@ -45,5 +47,14 @@ generated:
 
 check: fmt clippy test
 
+# Not part of `check`: what pip installs is not ours to pin for ever, and the product needs none of it.
+peers:
+	$(CARGO) build --locked --quiet -p highwater
+	@tests/peers/run.sh "$(TARGET)/debug/highwater" "$(TARGET)/peers"
+
+fuzz: export HIGHWATER_FUZZ_SECS = $(or $(FUZZ_SECS),600)
+fuzz:
+	$(if $(FUZZ_SEED),HIGHWATER_FUZZ_SEED=$(FUZZ_SEED)) $(CARGO) test --locked --release -p highwater-oai --test fuzz -- --nocapture
+
 bench:
-	$(CARGO) bench --locked -p highwater
+	$(CARGO) bench --locked -p highwater --benches --no-fail-fast

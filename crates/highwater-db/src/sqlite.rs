@@ -1,4 +1,4 @@
-//! SQLite: a file that is ours or refused, always in WAL mode with `synchronous=FULL`.
+//! SQLite: a file that is ours or refused, always in WAL mode, and opened with `synchronous=FULL`.
 //!
 //! One process never opens a database file except through SQLite: closing any other descriptor of the file would drop the
 //! POSIX locks that SQLite holds on it, and another process could then write beside us.

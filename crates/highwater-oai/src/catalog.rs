@@ -174,10 +174,7 @@ impl Catalog {
             return Err(CatalogError::TooMany { given: records.len(), most: LOAD_RECORDS_MAX });
         }
         // Aside, so that one group is read while another is written.
-        let prepared = tokio::task::spawn_blocking(move || load::prepare(records))
-            .await
-            .map_err(|source| CatalogError::Thread { doing: DOING, source })?
-            .map_err(|source| CatalogError::Packing { doing: DOING, source })?;
+        let prepared = load::prepare(records, DOING).await?;
         writer
             .run(move |connection| load::load(connection, &prepared, at))
             .await

@@ -108,7 +108,9 @@ pub(super) fn children(metadata: &str, each: impl FnMut(&Element)) -> Result<(),
     if metadata.len() > METADATA_BYTES_MAX {
         return Err(Unreadable::TooLarge { bytes: metadata.len() });
     }
-    if let Some((at, c)) = metadata.char_indices().find(|(_, c)| !is_allowed(*c)) {
+    if !metadata.bytes().all(begins_allowed)
+        && let Some((at, c)) = metadata.char_indices().find(|(_, c)| !is_allowed(*c))
+    {
         let what = format!("U+{:04X} is no character of XML", u32::from(c));
         return Err(Unreadable::NotWellFormed { at: at as u64, what });
     }
@@ -246,10 +248,31 @@ fn resolved(name: &str) -> Option<String> {
     char::from_u32(code.ok()?).filter(|c| is_allowed(*c)).map(String::from)
 }
 
+/// Whether a character with this byte is allowed for certain, so that most text need not be looked at by the character: the
+/// only ones beyond the control characters that are not allowed, U+FFFE and U+FFFF, begin with 0xEF.
+fn begins_allowed(byte: u8) -> bool {
+    (byte >= b' ' && byte != 0xEF) || matches!(byte, b'\t' | b'\n' | b'\r')
+}
+
 /// What is live is served as it came, so it must be XML to the last character.
 ///
 /// # Source
 /// <https://www.w3.org/TR/xml/#NT-Char>
 fn is_allowed(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_that_is_taken_for_allowed_is_of_no_character_that_is_not() {
+        for c in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
+            let mut bytes = [0; 4];
+            let taken = c.encode_utf8(&mut bytes).bytes().all(begins_allowed);
+            assert!(!taken || is_allowed(c), "U+{:04X}", u32::from(c));
+        }
+        assert!("aä漢😀\u{7f}\t".bytes().all(begins_allowed));
+    }
 }

@@ -2,15 +2,19 @@
 //! the figures; the rows of a work are [`super::shelve`]'s.
 
 use std::io;
+use std::num::NonZero;
+use std::thread;
 
 use highwater_db::sqlite::rusqlite::{
     self, Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params,
 };
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
+use tokio::task::spawn_blocking;
 
 use super::dublin_core::read;
 use super::element::Unreadable;
+use super::error::CatalogError;
 use super::identifier;
 use super::raw::{Packer, Unpacker};
 use super::reading::{List, ListOf, State, columns, datestamp, is_row_damage};
@@ -20,6 +24,10 @@ use crate::protocol::{Datestamp, Granularity, Header, Record};
 
 /// Records that one transaction takes.
 pub const LOAD_RECORDS_MAX: usize = 4_096;
+/// Threads that read the records of one group at most: beyond, the one that writes is what is waited for.
+const PREPARE_THREADS_MAX: usize = 4;
+/// Fewer records are not worth a thread.
+const PREPARE_RECORDS_MIN: usize = 32;
 
 /// What became of a record that was loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +67,25 @@ struct Raw {
     packed: Vec<u8>,
 }
 
-/// Reads and packs records.
-pub(super) fn prepare(records: Vec<Record>) -> io::Result<Vec<Prepared>> {
+/// Reads and packs records, on as many threads as is worth it, and gives them in their order.
+pub(super) async fn prepare(records: Vec<Record>, doing: &'static str) -> Result<Vec<Prepared>, CatalogError> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(PREPARE_THREADS_MAX);
+    let share = records.len().div_ceil(threads).max(PREPARE_RECORDS_MIN);
+    let mut prepared = Vec::with_capacity(records.len());
+    let mut records = records.into_iter();
+    let mut parts = Vec::with_capacity(threads);
+    while records.len() > 0 {
+        let part: Vec<Record> = records.by_ref().take(share).collect();
+        parts.push(spawn_blocking(move || prepare_part(part)));
+    }
+    for part in parts {
+        let part = part.await.map_err(|source| CatalogError::Thread { doing, source })?;
+        prepared.extend(part.map_err(|source| CatalogError::Packing { doing, source })?);
+    }
+    Ok(prepared)
+}
+
+fn prepare_part(records: Vec<Record>) -> io::Result<Vec<Prepared>> {
     let mut packer = Packer::new()?;
     records.into_iter().map(|record| prepare_one(&mut packer, record)).collect()
 }
@@ -366,5 +391,24 @@ mod tests {
     fn a_record_of_a_set_is_in_those_above_it() {
         let sets = ["a:b:c".to_owned(), "a".to_owned(), "d".to_owned()];
         assert_eq!(with_ancestors(&sets), ["a", "a:b", "a:b:c", "d"]);
+    }
+
+    #[tokio::test]
+    async fn records_are_prepared_in_their_order_on_however_many_threads() {
+        let record = |number: usize| Record {
+            header: Header {
+                identifier: format!("oai:a:{number}"),
+                datestamp: Datestamp::parse("2021-02-12").unwrap(),
+                sets: Vec::new(),
+                deleted: true,
+            },
+            metadata: None,
+        };
+        for count in [0, 1, PREPARE_RECORDS_MIN, 2 * PREPARE_RECORDS_MIN + 1, 1_000] {
+            let prepared = prepare((0..count).map(record).collect(), "load records").await.unwrap();
+            let identifiers: Vec<String> = prepared.into_iter().map(|record| record.header.identifier).collect();
+            let expected: Vec<String> = (0..count).map(|number| record(number).header.identifier).collect();
+            assert_eq!(identifiers, expected);
+        }
     }
 }

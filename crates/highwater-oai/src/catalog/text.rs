@@ -14,6 +14,9 @@ pub(super) fn clean(text: &str) -> Option<String> {
     if clean.is_empty() {
         return None;
     }
+    if clean.is_ascii() {
+        return Some(clean);
+    }
     match is_nfc_quick(clean.chars()) {
         IsNormalized::Yes => Some(clean),
         IsNormalized::No | IsNormalized::Maybe => Some(clean.nfc().collect()),

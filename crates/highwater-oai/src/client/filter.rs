@@ -4,7 +4,7 @@
 //! # Source
 //! XML 1.0 (Fifth Edition) §2.2 (characters), §4.3.3 and appendix F (encodings).
 
-use encoding_rs::{Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 /// How far the prolog is looked for before an answer is taken for one without.
 const PROLOG_BYTES_MAX: usize = 1024;
@@ -91,9 +91,21 @@ impl Filter {
             }
             State::Other(decoder, scratch) => {
                 scratch.clear();
-                scratch.reserve(decoder.max_utf8_buffer_length(bytes.len()).unwrap_or(bytes.len()));
-                let (_, _, malformed) = decoder.decode_to_string(bytes, scratch, last);
-                *replaced += u64::from(malformed);
+                let mut rest = bytes;
+                loop {
+                    scratch.reserve(decoder.max_utf8_buffer_length(rest.len()).unwrap_or(rest.len()));
+                    let (result, read) = decoder.decode_to_string_without_replacement(rest, scratch, last);
+                    rest = &rest[read..];
+                    match result {
+                        DecoderResult::InputEmpty => break,
+                        DecoderResult::Malformed(..) => {
+                            push_legal(scratch, replaced, out);
+                            scratch.clear();
+                            replace(replaced, out);
+                        }
+                        DecoderResult::OutputFull => {}
+                    }
+                }
                 push_legal(scratch, replaced, out);
             }
         }
@@ -252,6 +264,22 @@ mod tests {
         filter.finish(&mut out);
         assert_eq!(out, "<a>\u{FFFD}\t\u{FFFD}\u{FFFD}\u{FFFD}é\u{FFFD}\u{FFFD}\u{FEFF}</a>");
         assert_eq!(filter.replaced(), 6);
+    }
+
+    #[test]
+    fn what_is_replaced_is_counted_by_the_character_in_every_encoding_however_it_is_chopped() {
+        let broken = [0xD800_u16, 0x20, 0xDC00, 0x20, 1, 0xD800];
+        let utf_16 = "<?xml version='1.0'?><a>".encode_utf16().chain(broken).flat_map(u16::to_le_bytes);
+        let utf_8 = b"<a>\xFF \xC3 \x01\xF0\x9F".to_vec();
+        for bytes in [utf_16.collect(), utf_8] {
+            for size in [1, 2, 3, 5, bytes.len()] {
+                let (mut filter, mut out) = (Filter::new(None), String::new());
+                bytes.chunks(size).for_each(|chunk| filter.feed(chunk, &mut out));
+                filter.finish(&mut out);
+                let replaced = out.matches(char::REPLACEMENT_CHARACTER).count();
+                assert_eq!((replaced, filter.replaced()), (4, 4), "{size} of {out}");
+            }
+        }
     }
 
     #[test]

@@ -152,6 +152,13 @@ impl Parser {
         })
     }
 
+    /// How much memory the text takes that has come and is not let go, in bytes: no more than a few times the largest record, or
+    /// a prolog, and what was fed last.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.page.text.capacity()
+    }
+
     /// When the repository answered, by its own clock, if that was read.
     #[must_use]
     pub fn response_date(&self) -> Option<Timestamp> {
@@ -266,11 +273,42 @@ mod tests {
         for chunk in text.as_bytes().chunks(CHUNK_BYTES) {
             parser.feed(chunk).unwrap();
             while parser.next().unwrap().is_some() {}
-            most = most.max(parser.page.text.capacity());
+            most = most.max(parser.held_bytes());
         }
         parser.finish();
         assert_eq!(parser.next().unwrap(), None);
         (parser.end().unwrap().records, most)
+    }
+
+    #[test]
+    fn references_in_a_namespace_of_the_root_or_the_list_are_mended_too() {
+        let record = RECORD.replace("</header>", "</header><metadata><p:a q:b=''/></metadata>");
+        let page = format!(
+            "<OAI-PMH xmlns:p='urn:R&D&lol;'><ListRecords xmlns:q='&#0;&amp;'>{record}</ListRecords></OAI-PMH>"
+        );
+        let mut parser = Parser::new(Verb::ListRecords, Limits::default());
+        parser.feed(page.as_bytes()).unwrap();
+        let Some(Entry::Record(record)) = parser.next().unwrap() else { panic!("it is readable") };
+        assert_eq!(
+            record.metadata.unwrap(),
+            "<p:a xmlns:p=\"urn:R&amp;D&amp;lol;\" xmlns:q=\"\u{FFFD}&amp;\" q:b=''/>"
+        );
+    }
+
+    #[test]
+    fn a_tag_without_end_is_held_no_further_than_a_tag_may_be_long() {
+        let long = "x".repeat(8_000_000);
+        for begun in ["<a b='", "</a", "<a ", "</ "] {
+            let mut parser = Parser::new(Verb::ListRecords, Limits { record_bytes_max: 20_000, ..Limits::default() });
+            let text = format!("<OAI-PMH><ListRecords><record>{begun}{long}");
+            let mut most = 0;
+            for chunk in text.as_bytes().chunks(CHUNK_BYTES) {
+                parser.feed(chunk).unwrap();
+                assert_eq!(parser.next().unwrap(), None);
+                most = most.max(parser.held_bytes());
+            }
+            assert!(most < 3 * 1024 * 1024, "{most} bytes held of {begun}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use quick_xml::Reader;
+use quick_xml::events::Event;
 
 use super::answer::{Answer, Element, List};
 use crate::protocol::{
@@ -14,6 +16,8 @@ use crate::protocol::{
 pub(super) const PROLOG: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
 const SCHEMA: &str = "http://www.openarchives.org/OAI/2.0/OAI-PMH.xsd";
 const SCHEMA_INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
+/// What metadata says that takes no namespace from around it.
+const NO_NAMESPACE: &str = " xmlns=\"\"";
 /// How the provider compresses, besides not at all.
 const COMPRESSION: &str = "gzip";
 
@@ -162,7 +166,7 @@ impl Writer {
     fn inside(&mut self, Record { header, metadata }: &Record) {
         self.header(header);
         if let Some(metadata) = metadata {
-            self.raw("<metadata>\n").raw(&without_illegal(metadata)).raw("\n</metadata>\n");
+            self.raw("<metadata>\n").raw(&alone(&without_illegal(metadata))).raw("\n</metadata>\n");
         }
         self.raw("</record>\n");
     }
@@ -192,6 +196,39 @@ impl Writer {
             None => self.raw("/>\n"),
         };
     }
+}
+
+/// Metadata that means the same within a record as alone: where it has elements of no namespace, they are not of the record's.
+fn alone(metadata: &str) -> Cow<'_, str> {
+    match without_default(metadata) {
+        Some(name_end) => Cow::Owned([&metadata[..name_end], NO_NAMESPACE, &metadata[name_end..]].concat()),
+        None => Cow::Borrowed(metadata),
+    }
+}
+
+/// Where the name of the root ends, if elements have no prefix and the root says nothing of what that means.
+fn without_default(metadata: &str) -> Option<usize> {
+    let mut reader = Reader::from_str(metadata);
+    let (begin, root) = loop {
+        let begin = usize::try_from(reader.buffer_position()).ok()?;
+        match reader.read_event().ok()? {
+            Event::Start(root) | Event::Empty(root) => break (begin, root),
+            Event::Eof => return None,
+            _ => {}
+        }
+    };
+    let mut attributes = root.attributes();
+    attributes.with_checks(false);
+    let says = attributes.filter_map(Result::ok).any(|attribute| attribute.key.0 == "xmlns");
+    (!says && has_unprefixed(&metadata[begin..])).then(|| begin + 1 + root.name().0.len())
+}
+
+/// Whether any start tag has a name without a prefix. One within a comment or a CDATA section counts too, which does no harm.
+fn has_unprefixed(markup: &str) -> bool {
+    markup.split('<').skip(1).filter(|tag| !tag.starts_with(['/', '!', '?'])).any(|tag| {
+        let end = tag.find(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>')).unwrap_or(tag.len());
+        !tag[..end].contains(':')
+    })
 }
 
 /// Whether XML 1.0 may have it at all, escaped or not.
@@ -229,5 +266,47 @@ mod tests {
     fn metadata_keeps_its_markup_and_loses_what_no_xml_may_have() {
         assert_eq!(without_illegal("<a>\t&lt;</a>"), "<a>\t&lt;</a>");
         assert_eq!(without_illegal("<a>\u{8}b</a>"), "<a>\u{FFFD}b</a>");
+    }
+
+    #[test]
+    fn metadata_without_a_namespace_gets_none_from_the_record_around_it() {
+        let names = |metadata: &str| {
+            let record = Record {
+                header: Header {
+                    identifier: "oai:a:1".to_owned(),
+                    datestamp: Datestamp::new(Timestamp::UNIX_EPOCH, Granularity::Second),
+                    sets: Vec::new(),
+                    deleted: false,
+                },
+                metadata: Some(metadata.to_owned()),
+            };
+            let text = record_document(&record);
+            let document = roxmltree::Document::parse(&text).unwrap();
+            let within = document.descendants().find(|node| node.has_tag_name((NAMESPACE, "metadata"))).unwrap();
+            let elements = within.descendants().filter(|node| node.is_element() && *node != within);
+            let name = |node: roxmltree::Node<'_, '_>| {
+                format!("{}:{}", node.tag_name().namespace().unwrap_or_default(), node.tag_name().name())
+            };
+            elements.map(name).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(names("<a/>"), ":a");
+        assert_eq!(names("<a b='xmlns=' xmlns:c='urn:c'><b/><c:b/></a>"), ":a :b urn:c:b");
+        assert_eq!(names("<?p <q ?><!-- <q> -->\n<a\n>t</a>"), ":a");
+        assert_eq!(names("<p:a xmlns:p='urn:p'><b/></p:a>"), "urn:p:a :b");
+        assert_eq!(names("<a xmlns='urn:d'><b/></a>"), "urn:d:a urn:d:b");
+        assert_eq!(names("<p:a xmlns:p='urn:p' xmlns='urn:d'><b/></p:a>"), "urn:p:a urn:d:b");
+    }
+
+    #[test]
+    fn metadata_that_takes_nothing_from_around_it_is_served_as_it_is() {
+        for metadata in [
+            "<a xmlns='urn:d'><b/></a>",
+            "<p:a xmlns:p='urn:p' q=' > '><p:b>t</p:b><!-- c --><p:c/></p:a>",
+            "no element at all",
+            "<a",
+            "",
+        ] {
+            assert_eq!(alone(metadata), metadata);
+        }
     }
 }

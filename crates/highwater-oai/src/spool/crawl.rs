@@ -1,11 +1,11 @@
-//! Crawls: lists of all identifiers, page by page. Owns their rows, and that a page and where the list goes on are one
-//! transaction.
+//! Crawls: lists of all identifiers, page by page. Owns their rows, that a page and where the list goes on are one transaction, and
+//! that the list is sorted once, when it came to its end.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 
-use super::{Spool, SpoolResult, count, from_json, micros, moment, to_json, whole};
+use super::{Spool, SpoolResult, Synced, count, from_json, micros, moment, to_json, whole};
 use crate::client::Walk;
 use crate::identifier::number;
 
@@ -118,10 +118,10 @@ fn newest(db: &Connection) -> SpoolResult<Option<Crawl>> {
     }))
 }
 
-fn add_headers(db: &Connection, crawl: CrawlId, from: u64, headers: &[Listed]) -> SpoolResult<()> {
-    let mut add = db.prepare_cached(include_str!("crawl/add_header.sql"))?;
+fn list_headers(db: &Connection, crawl: CrawlId, from: u64, headers: &[Listed]) -> SpoolResult<()> {
+    let mut list = db.prepare_cached(include_str!("crawl/list_header.sql"))?;
     for (header, no) in headers.iter().zip(from..) {
-        add.execute(params![crawl.0, header.local, whole(no), whole(number(&header.local)), header.deleted])?;
+        list.execute(params![whole(no), crawl.0, header.local, whole(number(&header.local)), header.deleted])?;
     }
     Ok(())
 }
@@ -211,7 +211,8 @@ impl Spool {
         self.write(move |db| begin(db, &new, at)).await
     }
 
-    /// Adds a page: its headers, those of another shape, and where the list goes on.
+    /// Adds a page: its headers, those of another shape, and where the list goes on. A power cut may take the latest pages and
+    /// leave the list where it was before them: they are asked for again.
     ///
     /// # Errors
     /// [`super::SpoolError`].
@@ -229,8 +230,8 @@ impl Spool {
         );
         let listed = headers.len() + unrecognised.len();
         let walk = to_json(walk);
-        self.write(move |db| {
-            add_headers(db, id, from, &headers)?;
+        self.write_synced(Synced::WithTheNext, move |db| {
+            list_headers(db, id, from, &headers)?;
             db.prepare_cached(include_str!("crawl/add_page.sql"))?.execute(params![
                 id.0,
                 walk,
@@ -244,16 +245,16 @@ impl Spool {
         .await
     }
 
-    /// The list came to its end; `short_of` is what the repository had promised, where that is more.
+    /// The list came to its end and is sorted; `short_of` is what the repository had promised, where that is more.
     ///
     /// # Errors
     /// [`super::SpoolError`].
     pub async fn finish_crawl(&self, crawl: CrawlId, short_of: Option<u64>, at: Timestamp) -> SpoolResult<()> {
         self.write(move |db| {
-            db.execute(
-                "UPDATE crawl SET finished_at = ?2, walk = NULL, short_of = ?3 WHERE id = ?1",
-                params![crawl.0, micros(at), short_of.map(whole)],
-            )?;
+            db.execute(include_str!("crawl/sort.sql"), params![crawl.0])?;
+            // Of no other crawl: there is one at a time, and without a condition no row is looked at.
+            db.execute("DELETE FROM listed", [])?;
+            db.execute(include_str!("crawl/finish.sql"), params![crawl.0, micros(at), short_of.map(whole)])?;
             Ok(())
         })
         .await
@@ -265,7 +266,7 @@ impl Spool {
     /// [`super::SpoolError`].
     pub async fn restart_crawl(&self, crawl: CrawlId) -> SpoolResult<()> {
         self.write(move |db| {
-            db.execute("DELETE FROM header WHERE crawl = ?1", params![crawl.0])?;
+            db.execute("DELETE FROM listed", [])?;
             db.execute(include_str!("crawl/restart.sql"), params![crawl.0])?;
             Ok(())
         })

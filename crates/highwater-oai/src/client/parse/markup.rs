@@ -154,14 +154,7 @@ impl Scanner {
         match form {
             Form::Unknown => Look::More,
             Form::Start(quote) => self.find_tag_end(bytes, start, quote),
-            Form::End => match memchr2(b'>', b'<', &bytes[self.looked..]) {
-                Some(at) if bytes[self.looked + at] == b'>' => Look::Found(Kind::End, self.looked + at + 1),
-                Some(at) => Look::Found(Kind::Broken, self.looked + at),
-                None => {
-                    self.looked = bytes.len();
-                    Look::More
-                }
-            },
+            Form::End => self.find_end_tag_end(bytes, start),
             Form::Until(ending) => match memmem::find(&bytes[self.looked..], ending) {
                 Some(at) => Look::Found(Kind::Other, self.looked + at + ending.len()),
                 None => {
@@ -175,6 +168,19 @@ impl Scanner {
                 None if bytes.len() - start >= DOCTYPE_BYTES_MAX => Look::Found(Kind::Broken, start + DOCTYPE_OPENING),
                 None => Look::More,
             },
+        }
+    }
+
+    fn find_end_tag_end(&mut self, bytes: &[u8], start: usize) -> Look {
+        let most = bytes.len().min(start + TAG_BYTES_MAX);
+        match memchr2(b'>', b'<', &bytes[self.looked..most]) {
+            Some(at) if bytes[self.looked + at] == b'>' => Look::Found(Kind::End, self.looked + at + 1),
+            Some(at) => Look::Found(Kind::Broken, self.looked + at),
+            None if most == start + TAG_BYTES_MAX => Look::Found(Kind::Broken, start + 1),
+            None => {
+                self.looked = most;
+                Look::More
+            }
         }
     }
 

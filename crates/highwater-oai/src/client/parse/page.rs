@@ -239,7 +239,7 @@ impl Page {
         };
         if self.place == Place::Root {
             self.outer[0] = name.to_owned();
-            self.scope.declare(&tag(markup.text(&self.text)));
+            self.scope.declare(&tag(&mend(markup.text(&self.text))));
             self.root_scope = self.scope.mark();
         }
         self.at = markup.end;
@@ -275,7 +275,7 @@ impl Page {
         if markup.kind == Kind::Start {
             self.place = Place::List;
             self.outer[1] = markup.name(&self.text).to_owned();
-            self.scope.declare(&tag(markup.text(&self.text)));
+            self.scope.declare(&tag(&mend(markup.text(&self.text))));
         }
         self.at = markup.end;
         Ok(())

@@ -1,6 +1,7 @@
 //! OAI-PMH through real passes: a repository in this process, and a place with a harvest and a backfill of it on one resource.
 //! Owns the far side, whose faults a test changes between passes, and how both jobs are configured, run and shown.
 
+mod crawl;
 mod misbehaviour;
 mod no_loss;
 mod real_records;
