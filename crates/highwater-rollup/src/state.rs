@@ -1,0 +1,94 @@
+//! The state row of a rollup, in the database it is about: its watermark and whether it was seeded. Owns that a watermark is
+//! stamped only by the transaction that makes it true.
+
+use highwater_db::session::{Dialect, Fault, Session, Value};
+use jiff::Timestamp;
+
+use crate::declare::{Declaration, Ident, TableName};
+
+/// The table of state rows, one a rollup.
+const TABLE: &str = "highwater_rollup";
+
+/// How far a rollup is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Everything that was committed by transactions that began before it is in the target.
+    pub watermark: Option<Timestamp>,
+    /// When every bucket had been computed once.
+    pub seeded_at: Option<Timestamp>,
+}
+
+fn name(declaration: &Declaration) -> TableName {
+    declaration.target.beside(Ident::new(TABLE).expect("invariant: a name"))
+}
+
+pub(crate) fn table(dialect: Dialect, declaration: &Declaration) -> String {
+    let time = match dialect {
+        Dialect::Postgres => "timestamptz",
+        Dialect::Sqlite => "TEXT",
+    };
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} (\n    target TEXT PRIMARY KEY,\n    watermark {time},\n    seeded_at {time}\n)",
+        name(declaration).quoted()
+    )
+}
+
+pub(crate) fn add(_: Dialect, declaration: &Declaration) -> String {
+    format!("INSERT INTO {} (target) VALUES ('{}')", name(declaration).quoted(), declaration.target)
+}
+
+pub(crate) fn remove(_: Dialect, declaration: &Declaration) -> String {
+    format!("DELETE FROM {} WHERE target = '{}'", name(declaration).quoted(), declaration.target)
+}
+
+/// The state of a rollup; `None` where the row is missing.
+///
+/// # Errors
+/// [`Fault`], [`highwater_db::session::FaultKind::Undefined`] where it was never installed.
+pub async fn read(session: &mut dyn Session, declaration: &Declaration) -> Result<Option<State>, Fault> {
+    let text = |column: &str| match session.dialect() {
+        Dialect::Postgres => format!("to_char({column}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"),
+        Dialect::Sqlite => column.to_owned(),
+    };
+    let sql = format!(
+        "SELECT {}, {} FROM {} WHERE target = '{}'",
+        text("watermark"),
+        text("seeded_at"),
+        name(declaration).quoted(),
+        declaration.target
+    );
+    let Some(row) = session.first(&sql, &[]).await? else { return Ok(None) };
+    let time = |value: &Value| value.text().and_then(|text| text.parse().ok());
+    Ok(Some(State { watermark: time(&row[0]), seeded_at: time(&row[1]) }))
+}
+
+/// Moves the watermark to `to`, in the transaction that is open; never back.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn stamp(session: &mut dyn Session, declaration: &Declaration, to: Timestamp) -> Result<(), Fault> {
+    set(session, declaration, "watermark", to).await
+}
+
+/// Remembers that every bucket was computed once, in the transaction that is open.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn seeded(session: &mut dyn Session, declaration: &Declaration, at: Timestamp) -> Result<(), Fault> {
+    set(session, declaration, "seeded_at", at).await
+}
+
+async fn set(session: &mut dyn Session, declaration: &Declaration, column: &str, to: Timestamp) -> Result<(), Fault> {
+    let place = match session.dialect() {
+        Dialect::Postgres => "$1::text::timestamptz",
+        Dialect::Sqlite => "?1",
+    };
+    let sql = format!(
+        "UPDATE {} SET {column} = {place} WHERE target = '{}' AND ({column} IS NULL OR {column} < {place})",
+        name(declaration).quoted(),
+        declaration.target
+    );
+    // One form, so that SQLite's comparison of text is one of times.
+    session.execute(&sql, &[Value::from(format!("{to:.6}"))]).await?;
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! R7 under fire, by seeds: writers insert, update, delete and re-attribute in transactions that stay open, while slices are
+//! seeded, queues are drained, and transactions of both are cut off. At the end every cell is what a fresh grouping says.
+
+use fastrand::Rng;
+use highwater_db::session::{Dialect, FaultKind, Session};
+use highwater_rollup::{drain, recompute, verify};
+
+use crate::usage::{Base, declaration, differences, drain_all, install, run};
+
+/// Seeds of every test run; `HIGHWATER_SEEDS=FROM..TO` runs others.
+const SEEDS: std::ops::Range<u64> = 0..20;
+/// Steps of a run.
+const STEPS: usize = 400;
+const WRITERS: usize = 4;
+
+fn seeds() -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("HIGHWATER_SEEDS") else { return SEEDS };
+    let (from, to) = text.split_once("..").expect("HIGHWATER_SEEDS=FROM..TO");
+    from.parse().unwrap()..to.parse().unwrap()
+}
+
+#[tokio::test]
+async fn r07_every_cell_is_a_fresh_grouping_after_any_history_in_sqlite() {
+    for seed in seeds() {
+        under_fire(Dialect::Sqlite, seed).await;
+    }
+}
+
+#[tokio::test]
+async fn r07_every_cell_is_a_fresh_grouping_after_any_history_in_postgresql() {
+    for seed in seeds() {
+        under_fire(Dialect::Postgres, seed).await;
+    }
+}
+
+async fn under_fire(dialect: Dialect, seed: u64) {
+    let rng = &mut Rng::with_seed(seed);
+    let base = Base::new(dialect).await;
+    let mut ours = base.session().await;
+    populate(&mut *ours, rng).await;
+    install(&mut *ours).await;
+
+    // SQLite has one writer at a time; its writers commit each step.
+    let writers = if dialect == Dialect::Postgres { WRITERS } else { 1 };
+    let mut sessions = Vec::new();
+    for _ in 0..writers {
+        let mut session = base.session().await;
+        if dialect == Dialect::Postgres {
+            run(&mut *session, "SET lock_timeout = '20ms'").await;
+        }
+        sessions.push((session, false));
+    }
+    for _ in 0..STEPS {
+        match rng.u8(..100) {
+            0..80 => {
+                let at = rng.usize(..writers);
+                let (session, open) = &mut sessions[at];
+                *open = write(&mut **session, *open, rng).await;
+            }
+            80..90 => ours_step(&base, &mut ours, rng, true).await,
+            _ => ours_step(&base, &mut ours, rng, false).await,
+        }
+    }
+    for (session, open) in &mut sessions {
+        if *open {
+            session.commit().await.unwrap();
+        }
+    }
+    // What was never seeded is seeded now, and what is queued is drained.
+    crate::usage::seed(&mut *ours).await;
+    drain_all(&mut *ours).await;
+    assert_eq!(differences(&mut *ours).await, Vec::<String>::new(), "{dialect:?}, seed {seed}");
+    ours.begin().await.unwrap();
+    let verified = verify::compare(&mut *ours, &declaration()).await.unwrap();
+    ours.rollback().await.unwrap();
+    assert_eq!((verified.wrong, verified.findings), (0, Vec::new()), "{dialect:?}, seed {seed}: verify agrees");
+}
+
+/// A slice of the seed, or a drain; at times cut off before its commit, by a roll back or by the death of the session.
+async fn ours_step(base: &Base, ours: &mut Box<dyn Session>, rng: &mut Rng, drains: bool) {
+    let declaration = declaration();
+    ours.begin().await.unwrap();
+    if drains {
+        drain::drain(&mut **ours, &declaration, None).await.unwrap();
+    } else if let Some(extent) = recompute::extent(&mut **ours, &declaration).await.unwrap() {
+        let hours = (extent.to.as_second() - extent.from.as_second()) / 3600;
+        let begin = extent.from.as_second() + rng.i64(..hours.max(1)) * 3600;
+        let end = begin + rng.i64(1..=48) * 3600;
+        let time = |second| jiff::Timestamp::from_second(second).unwrap();
+        let span = recompute::Span { from: time(begin), to: time(end) };
+        recompute::span(&mut **ours, &declaration, span).await.unwrap();
+    }
+    match rng.u8(..10) {
+        0 => ours.rollback().await.unwrap(),
+        1 => {
+            *ours = base.session().await;
+            drain::prepare(&mut **ours, &declaration).await.unwrap();
+        }
+        _ => ours.commit().await.unwrap(),
+    }
+}
+
+/// One statement of a writer, in a transaction of its own or in one that stays open; says whether one is open.
+async fn write(session: &mut dyn Session, open: bool, rng: &mut Rng) -> bool {
+    if open && rng.u8(..4) == 0 {
+        if rng.u8(..8) == 0 { session.rollback().await.unwrap() } else { session.commit().await.unwrap() }
+        return false;
+    }
+    let stays_open = session.dialect() == Dialect::Postgres;
+    if stays_open && !open {
+        // As applications do it, each statement seeing what is committed by then.
+        session.begin().await.unwrap();
+        run(session, "ROLLBACK; BEGIN").await;
+    }
+    let sql = change(session.dialect(), rng);
+    match session.batch(&sql).await {
+        Ok(()) => stays_open,
+        Err(fault) => {
+            let is_expected = fault.kind == FaultKind::Contended
+                || ["foreign key", "FOREIGN KEY", "UNIQUE", "unique"].iter().any(|word| fault.message.contains(word));
+            assert!(is_expected, "{sql}: {fault}");
+            session.rollback().await.unwrap();
+            if stays_open {
+                run(session, "ROLLBACK").await;
+            }
+            false
+        }
+    }
+}
+
+const AGENTS: i64 = 4;
+const ISSUES: i64 = 8;
+const TASKS: i64 = 20;
+const USAGES: i64 = 300;
+
+fn maybe(rng: &mut Rng, below: i64) -> String {
+    if rng.u8(..4) == 0 { "NULL".to_owned() } else { rng.i64(1..=below).to_string() }
+}
+
+/// A time by the application's clock, which is at times an hour off; buckets are few, so that cells are shared.
+fn time(rng: &mut Rng) -> String {
+    let second = 1_767_225_600 + rng.i64(..72) * 3600 + rng.i64(..3600) + rng.i64(-1..=1) * 3600;
+    format!("'{}'", jiff::Timestamp::from_second(second).unwrap())
+}
+
+fn usage(rng: &mut Rng, id: i64) -> String {
+    let provider = ["NULL", "'anthropic'", "'openai'"][rng.usize(..3)];
+    let model = ["'small'", "'large'"][rng.usize(..2)];
+    let cost = if rng.bool() { "NULL".to_owned() } else { format!("{}", rng.i64(..1000) as f64 / 8.0) };
+    format!("({id}, {}, {provider}, {model}, {}, {cost}, {})", rng.i64(1..=TASKS), rng.i64(..1000), time(rng))
+}
+
+fn change(dialect: Dialect, rng: &mut Rng) -> String {
+    let id = rng.i64(1..=USAGES);
+    match rng.u8(..20) {
+        0..6 => {
+            let replace = match dialect {
+                Dialect::Sqlite if rng.bool() => "INSERT OR REPLACE INTO task_usage VALUES",
+                _ => "INSERT INTO task_usage VALUES",
+            };
+            format!("{replace} {}", usage(rng, id))
+        }
+        6 => format!("UPDATE task_usage SET tokens = {} WHERE id = {id}", rng.i64(..1000)),
+        7 => format!("UPDATE task_usage SET created_at = {} WHERE id BETWEEN {id} AND {}", time(rng), id + 3),
+        8 => format!("UPDATE task_usage SET task_id = {} WHERE id = {id}", rng.i64(1..=TASKS)),
+        9 => format!("UPDATE task_usage SET id = {} WHERE id = {id}", rng.i64(1..=USAGES)),
+        10 | 11 => format!("DELETE FROM task_usage WHERE id = {id}"),
+        12 => format!("UPDATE agent_task_queue SET runtime_id = {} WHERE id = {}", maybe(rng, 3), rng.i64(1..=TASKS)),
+        13 => format!("UPDATE agent_task_queue SET issue_id = {} WHERE id = {}", maybe(rng, ISSUES), rng.i64(1..=TASKS)),
+        14 => format!("UPDATE agent_task_queue SET agent_id = {} WHERE id = {}", rng.i64(1..=AGENTS), rng.i64(1..=TASKS)),
+        15 => format!("UPDATE issue SET project_id = {} WHERE id = {}", maybe(rng, 3), rng.i64(1..=ISSUES)),
+        16 => format!("UPDATE agent SET workspace_id = {} WHERE id = {}", rng.i64(1..=2), rng.i64(1..=AGENTS)),
+        17 => format!("DELETE FROM issue WHERE id = {}", rng.i64(1..=ISSUES)),
+        18 => format!("INSERT INTO issue VALUES ({}, {})", rng.i64(1..=ISSUES), maybe(rng, 3)),
+        _ => format!(
+            "INSERT INTO agent_task_queue VALUES ({}, {}, {}, {})",
+            rng.i64(1..=TASKS),
+            rng.i64(1..=AGENTS),
+            maybe(rng, ISSUES),
+            maybe(rng, 3)
+        ),
+    }
+}
+
+async fn populate(session: &mut dyn Session, rng: &mut Rng) {
+    let rows = |rows: Vec<String>| rows.join(", ");
+    let agents = rows((1..=AGENTS).map(|id| format!("({id}, {})", rng.i64(1..=2))).collect());
+    run(session, &format!("INSERT INTO agent VALUES {agents}")).await;
+    let issues = rows((1..=ISSUES).map(|id| format!("({id}, {})", maybe(rng, 3))).collect());
+    run(session, &format!("INSERT INTO issue VALUES {issues}")).await;
+    let task = |id| format!("({id}, {}, {}, {})", rng.i64(1..=AGENTS), maybe(rng, ISSUES), maybe(rng, 3));
+    let tasks = rows((1..=TASKS).map(task).collect());
+    run(session, &format!("INSERT INTO agent_task_queue VALUES {tasks}")).await;
+    let usages = rows((1..=USAGES).filter(|id| id % 2 == 0).map(|id| usage(rng, id)).collect());
+    run(session, &format!("INSERT INTO task_usage VALUES {usages}")).await;
+}

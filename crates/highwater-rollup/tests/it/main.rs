@@ -1,0 +1,5 @@
+//! Declared rollups on real databases.
+
+mod fire;
+mod usage;
+mod wrongs;
