@@ -12,8 +12,23 @@ use crate::declare::Declaration;
 use crate::recompute;
 use crate::sql::{Shape, Tracked, quoted};
 
-/// Entries taken from each queue at a time.
-pub const ENTRIES_MAX: i64 = 10_000;
+/// Entries taken from each queue at a time, unless told.
+pub const ENTRIES_MAX: u32 = 10_000;
+
+/// Which entries a drain takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Only those that were queued before; all where it is `None`.
+    pub before: Option<Timestamp>,
+    /// At most so many of each queue.
+    pub entries_max: u32,
+}
+
+impl Default for Due {
+    fn default() -> Self {
+        Self { before: None, entries_max: ENTRIES_MAX }
+    }
+}
 
 /// What one drain did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,7 +83,7 @@ fn cells(shape: &Shape<'_>) -> String {
     shape.working("cells")
 }
 
-/// Takes what was queued before `before`, or all of it, finds its cells and computes them anew, in the transaction that is
+/// Takes what is due from the queues, finds its cells and computes them anew, in the transaction that is
 /// open. What came in meanwhile, and what is not due yet, stays queued. Needs [`prepare`].
 ///
 /// # Errors
@@ -76,7 +91,7 @@ fn cells(shape: &Shape<'_>) -> String {
 pub async fn drain(
     session: &mut dyn Session,
     declaration: &Declaration,
-    before: Option<Timestamp>,
+    due: Due,
 ) -> Result<Drained, Fault> {
     let shape = Shape::of(session.dialect(), declaration);
     if session.dialect() == Dialect::Sqlite {
@@ -87,7 +102,7 @@ pub async fn drain(
     }
     let mut taken = Vec::new();
     for table in &shape.tracked {
-        taken.push(due(session, &shape, table, before).await?);
+        taken.push(take(session, &shape, table, due).await?);
     }
     if taken.iter().all(|taken| taken.entries == 0) {
         return Ok(Drained::default());
@@ -145,12 +160,8 @@ fn written(shape: &Shape<'_>, time: Timestamp) -> Value {
     }
 }
 
-async fn due(
-    session: &mut dyn Session,
-    shape: &Shape<'_>,
-    table: &Tracked,
-    before: Option<Timestamp>,
-) -> Result<Taken, Fault> {
+async fn take(session: &mut dyn Session, shape: &Shape<'_>, table: &Tracked, due: Due) -> Result<Taken, Fault> {
+    let Due { before, entries_max } = due;
     let (condition, mut values) = match before {
         Some(before) => (format!("WHERE changed_at < {}", shape.time(1)), vec![written(shape, before)]),
         None => (String::new(), Vec::new()),
@@ -160,11 +171,11 @@ async fn due(
         "SELECT count(*), max(id) FROM (SELECT id FROM {} {condition} ORDER BY id LIMIT {limit}) AS due",
         shape.queue(table)
     );
-    values.push(Value::Int(ENTRIES_MAX));
+    values.push(Value::Int(entries_max.into()));
     let row = session.first(&sql, &values).await?;
     let count = |at: usize| row.as_ref().and_then(|row| row[at].int()).unwrap_or(0);
     let entries = u64::try_from(count(0)).unwrap_or(0);
-    Ok(Taken { entries, last: count(1), before, more: count(0) == ENTRIES_MAX })
+    Ok(Taken { entries, last: count(1), before, more: count(0) == i64::from(entries_max) })
 }
 
 /// The versions of one table that the taken entries are about.

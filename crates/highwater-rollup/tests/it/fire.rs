@@ -39,6 +39,8 @@ async fn under_fire(dialect: Dialect, seed: u64) {
     let mut ours = base.session().await;
     populate(&mut *ours, rng).await;
     install(&mut *ours).await;
+    // Read once, as a pass does: what comes later is in the queues.
+    let mut walk = Walk(recompute::extent(&mut *ours, &declaration()).await.unwrap());
 
     // SQLite has one writer at a time; its writers commit each step.
     let writers = if dialect == Dialect::Postgres { WRITERS } else { 1 };
@@ -57,8 +59,13 @@ async fn under_fire(dialect: Dialect, seed: u64) {
                 let (session, open) = &mut sessions[at];
                 *open = write(&mut **session, *open, rng).await;
             }
-            80..90 => ours_step(&base, &mut ours, rng, true).await,
-            _ => ours_step(&base, &mut ours, rng, false).await,
+            80..92 => {
+                // Few at a time, so that what belongs together is taken apart.
+                let due = drain::Due { entries_max: rng.u32(1..=12), ..drain::Due::default() };
+                drain::drain(begun(&mut ours).await, &declaration(), due).await.unwrap();
+                end(&base, &mut ours, rng).await;
+            }
+            _ => walk.slice(&base, &mut ours, rng).await,
         }
     }
     for (session, open) in &mut sessions {
@@ -66,8 +73,9 @@ async fn under_fire(dialect: Dialect, seed: u64) {
             session.commit().await.unwrap();
         }
     }
-    // What was never seeded is seeded now, and what is queued is drained.
-    crate::usage::seed(&mut *ours).await;
+    while !walk.is_done() {
+        walk.slice(&base, &mut ours, rng).await;
+    }
     drain_all(&mut *ours).await;
     assert_eq!(differences(&mut *ours).await, Vec::<String>::new(), "{dialect:?}, seed {seed}");
     ours.begin().await.unwrap();
@@ -76,28 +84,44 @@ async fn under_fire(dialect: Dialect, seed: u64) {
     assert_eq!((verified.wrong, verified.findings), (0, Vec::new()), "{dialect:?}, seed {seed}: verify agrees");
 }
 
-/// A slice of the seed, or a drain; at times cut off before its commit, by a roll back or by the death of the session.
-async fn ours_step(base: &Base, ours: &mut Box<dyn Session>, rng: &mut Rng, drains: bool) {
-    let declaration = declaration();
-    ours.begin().await.unwrap();
-    if drains {
-        drain::drain(&mut **ours, &declaration, None).await.unwrap();
-    } else if let Some(extent) = recompute::extent(&mut **ours, &declaration).await.unwrap() {
-        let hours = (extent.to.as_second() - extent.from.as_second()) / 3600;
-        let begin = extent.from.as_second() + rng.i64(..hours.max(1)) * 3600;
-        let end = begin + rng.i64(1..=48) * 3600;
-        let time = |second| jiff::Timestamp::from_second(second).unwrap();
-        let span = recompute::Span { from: time(begin), to: time(end) };
-        recompute::span(&mut **ours, &declaration, span).await.unwrap();
+/// What is left of the walk through the source.
+struct Walk(Option<recompute::Span>);
+
+impl Walk {
+    fn is_done(&self) -> bool {
+        self.0.is_none()
     }
+
+    async fn slice(&mut self, base: &Base, ours: &mut Box<dyn Session>, rng: &mut Rng) {
+        let Some(left) = self.0 else { return };
+        let to = left.from + jiff::SignedDuration::from_hours(rng.i64(1..=12));
+        let slice = recompute::Span { from: left.from, to: to.min(left.to) };
+        recompute::span(begun(ours).await, &declaration(), slice).await.unwrap();
+        if end(base, ours, rng).await {
+            self.0 = (slice.to < left.to).then_some(recompute::Span { from: slice.to, ..left });
+        }
+    }
+}
+
+async fn begun(ours: &mut Box<dyn Session>) -> &mut dyn Session {
+    ours.begin().await.unwrap();
+    &mut **ours
+}
+
+/// Commits; or is cut off before, by a roll back or by the end of the session. Says whether it is committed.
+async fn end(base: &Base, ours: &mut Box<dyn Session>, rng: &mut Rng) -> bool {
     match rng.u8(..10) {
         0 => ours.rollback().await.unwrap(),
         1 => {
             *ours = base.session().await;
-            drain::prepare(&mut **ours, &declaration).await.unwrap();
+            drain::prepare(&mut **ours, &declaration()).await.unwrap();
         }
-        _ => ours.commit().await.unwrap(),
+        _ => {
+            ours.commit().await.unwrap();
+            return true;
+        }
     }
+    false
 }
 
 /// One statement of a writer, in a transaction of its own or in one that stays open; says whether one is open.
@@ -139,15 +163,15 @@ fn maybe(rng: &mut Rng, below: i64) -> String {
 
 /// A time by the application's clock, which is at times an hour off; buckets are few, so that cells are shared.
 fn time(rng: &mut Rng) -> String {
-    let second = 1_767_225_600 + rng.i64(..72) * 3600 + rng.i64(..3600) + rng.i64(-1..=1) * 3600;
+    let second = 1_767_225_600 + rng.i64(0..72) * 3600 + rng.i64(0..3600) + rng.i64(-1..=1) * 3600;
     format!("'{}'", jiff::Timestamp::from_second(second).unwrap())
 }
 
 fn usage(rng: &mut Rng, id: i64) -> String {
     let provider = ["NULL", "'anthropic'", "'openai'"][rng.usize(..3)];
     let model = ["'small'", "'large'"][rng.usize(..2)];
-    let cost = if rng.bool() { "NULL".to_owned() } else { format!("{}", rng.i64(..1000) as f64 / 8.0) };
-    format!("({id}, {}, {provider}, {model}, {}, {cost}, {})", rng.i64(1..=TASKS), rng.i64(..1000), time(rng))
+    let cost = if rng.bool() { "NULL".to_owned() } else { format!("{}", rng.i64(0..1000) as f64 / 8.0) };
+    format!("({id}, {}, {provider}, {model}, {}, {cost}, {})", rng.i64(1..=TASKS), rng.i64(0..1000), time(rng))
 }
 
 fn change(dialect: Dialect, rng: &mut Rng) -> String {
@@ -160,7 +184,7 @@ fn change(dialect: Dialect, rng: &mut Rng) -> String {
             };
             format!("{replace} {}", usage(rng, id))
         }
-        6 => format!("UPDATE task_usage SET tokens = {} WHERE id = {id}", rng.i64(..1000)),
+        6 => format!("UPDATE task_usage SET tokens = {} WHERE id = {id}", rng.i64(0..1000)),
         7 => format!("UPDATE task_usage SET created_at = {} WHERE id BETWEEN {id} AND {}", time(rng), id + 3),
         8 => format!("UPDATE task_usage SET task_id = {} WHERE id = {id}", rng.i64(1..=TASKS)),
         9 => format!("UPDATE task_usage SET id = {} WHERE id = {id}", rng.i64(1..=USAGES)),
