@@ -23,7 +23,7 @@ pub use connect::{ApplicationId, Database};
 pub use error::{Cause, Error};
 pub use migration::{Migration, Pending, migrate, pending};
 pub use reader::Reader;
-pub use session::SqliteSession;
 /// The SQLite binding, so that owners of a schema speak the version that the connections here have.
 pub use rusqlite;
+pub use session::SqliteSession;
 pub use writer::{Writer, WriterError};

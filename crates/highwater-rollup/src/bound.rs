@@ -31,6 +31,11 @@ pub enum Bound {
         /// The role.
         role: String,
     },
+    /// A session does not tell when its transaction began: its `track_activities` is off.
+    Hidden {
+        /// Its process.
+        pid: i64,
+    },
 }
 
 /// Reads the bound, outside of any transaction in PostgreSQL, inside the one that is open in SQLite, where it is the only
@@ -57,16 +62,25 @@ async fn postgres(session: &mut dyn Session, lag: Duration, ignores: &[String]) 
     let values = [Value::Int(micros), Value::from(ignores.join("\u{1f}"))];
     let row = session.first(include_str!("bound/postgres.sql"), &values).await?;
     let row = row.expect("invariant: an aggregate yields a row");
-    let (int, text) = (|at: usize| row[at].int().unwrap_or(0), |at: usize| row[at].text().unwrap_or_default().to_owned());
+    let (int, text) =
+        (|at: usize| row[at].int().unwrap_or(0), |at: usize| row[at].text().unwrap_or_default().to_owned());
     if int(0) != 0 {
         return Ok(Bound::Standby);
     }
     if int(1) == 0 {
         return Ok(Bound::Blind { role: text(2) });
     }
-    if int(3) != 0 {
-        return Ok(Bound::Prepared { transactions: int(3) });
+    if let Some(pid) = row[5].int() {
+        return Ok(Bound::Hidden { pid });
     }
-    let at = Timestamp::from_microsecond(int(4)).expect("invariant: the server's clock is within range");
-    Ok(Bound::Until { at, held_by: row[5].int() })
+    let held_by = row[4].int();
+    let micros = int(3);
+    // After the open ones, and by a statement of its own: the other way round, one that is prepared in between is in neither.
+    let row = session.first("SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()", &[]).await?;
+    let prepared = row.and_then(|row| row[0].int()).unwrap_or(0);
+    if prepared != 0 {
+        return Ok(Bound::Prepared { transactions: prepared });
+    }
+    let at = Timestamp::from_microsecond(micros).expect("invariant: the server's clock is within range");
+    Ok(Bound::Until { at, held_by })
 }

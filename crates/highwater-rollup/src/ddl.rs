@@ -15,12 +15,12 @@ use crate::state;
 #[must_use]
 pub fn install(dialect: Dialect, declaration: &Declaration) -> String {
     let shape = Shape::of(dialect, declaration);
-    let mut statements = vec![state::table(dialect, declaration), target(&shape), target_index(&shape), event_index(&shape)];
+    let mut statements = state::install(dialect, declaration).to_vec();
+    statements.extend([target(&shape), target_index(&shape), event_index(&shape)]);
     for table in &shape.tracked {
         statements.extend(queue(&shape, table));
         statements.extend(triggers(&shape, table));
     }
-    statements.push(state::add(dialect, declaration));
     statements.join(";\n\n") + ";\n"
 }
 
@@ -43,7 +43,7 @@ pub fn uninstall(dialect: Dialect, declaration: &Declaration) -> String {
     }
     statements.push(format!("DROP INDEX IF EXISTS {}", event_index_name(&shape)));
     statements.push(format!("DROP TABLE IF EXISTS {}", declaration.target.quoted()));
-    statements.push(state::remove(dialect, declaration));
+    statements.push(format!("DROP TABLE IF EXISTS {}", state::name(declaration).quoted()));
     statements.join(";\n") + ";\n"
 }
 

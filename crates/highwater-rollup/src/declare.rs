@@ -89,9 +89,11 @@ impl Aggregate {
     pub fn column(&self) -> Option<&ColumnRef> {
         match self {
             Self::Count => None,
-            Self::CountDistinct(column) | Self::Sum(column) | Self::Min(column) | Self::Max(column) | Self::Avg(column) => {
-                Some(column)
-            }
+            Self::CountDistinct(column)
+            | Self::Sum(column)
+            | Self::Min(column)
+            | Self::Max(column)
+            | Self::Avg(column) => Some(column),
         }
     }
 }

@@ -88,15 +88,13 @@ fn cells(shape: &Shape<'_>) -> String {
 ///
 /// # Errors
 /// [`Fault`].
-pub async fn drain(
-    session: &mut dyn Session,
-    declaration: &Declaration,
-    due: Due,
-) -> Result<Drained, Fault> {
+pub async fn drain(session: &mut dyn Session, declaration: &Declaration, due: Due) -> Result<Drained, Fault> {
     let shape = Shape::of(session.dialect(), declaration);
     if session.dialect() == Dialect::Sqlite {
         for at in 0..shape.tracked.len() {
-            session.batch(&format!("DELETE FROM {}; DELETE FROM {}", touched(&shape, at), versions(&shape, at))).await?;
+            session
+                .batch(&format!("DELETE FROM {}; DELETE FROM {}", touched(&shape, at), versions(&shape, at)))
+                .await?;
         }
         session.batch(&format!("DELETE FROM {}", cells(&shape))).await?;
     }
@@ -194,7 +192,8 @@ async fn touch(
     let columns = [table.match_names(), table.value_names()].concat().join(", ");
     // An entry without a row is a version of what is joined to: there was none. The source has no such thing.
     let present = if table.parent.is_none() { is_present(shape) } else { "" };
-    let old = format!("INSERT INTO {touched} ({columns}) SELECT DISTINCT {columns} FROM {queue} WHERE {condition}{present}");
+    let old =
+        format!("INSERT INTO {touched} ({columns}) SELECT DISTINCT {columns} FROM {queue} WHERE {condition}{present}");
     session.execute(&old, &values).await?;
     let matches = table.match_names().join(", ");
     let now = current(table, &format!("SELECT {matches} FROM {queue} WHERE {condition}"), &quoted(&table.matches));
@@ -224,11 +223,8 @@ async fn climb(session: &mut dyn Session, shape: &Shape<'_>, at: usize, table: &
     let into = format!("INSERT INTO {} ({columns})", touched(shape, parent.at));
     session.execute(&format!("{into} {}", current(above, &select, &quoted(&parent.columns))), &[]).await?;
     let found: Vec<String> = parent.columns.iter().map(|column| above.value(column)).collect();
-    let queued = format!(
-        "SELECT DISTINCT {columns} FROM {} WHERE {}",
-        shape.queue(above),
-        Shape::within(&found, &select)
-    );
+    let queued =
+        format!("SELECT DISTINCT {columns} FROM {} WHERE {}", shape.queue(above), Shape::within(&found, &select));
     session.execute(&format!("{into} {queued}"), &[]).await?;
     Ok(())
 }

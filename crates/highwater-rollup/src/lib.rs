@@ -13,4 +13,5 @@ pub mod drain;
 pub mod recompute;
 mod sql;
 pub mod state;
+pub mod tick;
 pub mod verify;

@@ -67,10 +67,8 @@ pub(crate) async fn cells(session: &mut dyn Session, shape: &Shape<'_>, cells: &
         format!("EXISTS (SELECT 1 FROM {cells} AS c WHERE c.bucket = {} AND {})", expressions[0], same.join(" AND "))
     };
     let stored: Vec<String> = shape.cell_columns().iter().map(|column| format!("t.{column}")).collect();
-    let drop = format!(
-        "DELETE FROM {target} AS t WHERE t.bucket IN (SELECT bucket FROM {cells}) AND {}",
-        named(&stored)
-    );
+    let drop =
+        format!("DELETE FROM {target} AS t WHERE t.bucket IN (SELECT bucket FROM {cells}) AND {}", named(&stored));
     session.execute(&drop, &[]).await?;
     let at = shape.at(&shape.event_time());
     let within = format!("{at} >= {} AND {at} < {}", shape.edge("b.bucket"), shape.end_of("b.bucket"));

@@ -182,7 +182,9 @@ impl<'d> Shape<'d> {
         match self.dialect {
             Dialect::Postgres => column.to_owned(),
             Dialect::Sqlite => {
-                format!("CASE WHEN typeof({column}) = 'text' THEN unixepoch({column}) ELSE CAST({column} AS INTEGER) END")
+                format!(
+                    "CASE WHEN typeof({column}) = 'text' THEN unixepoch({column}) ELSE CAST({column} AS INTEGER) END"
+                )
             }
         }
     }

@@ -6,9 +6,6 @@ use jiff::Timestamp;
 
 use crate::declare::{Declaration, Ident, TableName};
 
-/// The table of state rows, one a rollup.
-const TABLE: &str = "highwater_rollup";
-
 /// How far a rollup is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
@@ -18,27 +15,25 @@ pub struct State {
     pub seeded_at: Option<Timestamp>,
 }
 
-fn name(declaration: &Declaration) -> TableName {
-    declaration.target.beside(Ident::new(TABLE).expect("invariant: a name"))
+pub(crate) fn name(declaration: &Declaration) -> TableName {
+    let name = format!("{}_state", declaration.target.table());
+    declaration.target.beside(Ident::new(&name).expect("invariant: the declaration was checked"))
 }
 
-pub(crate) fn table(dialect: Dialect, declaration: &Declaration) -> String {
-    let time = match dialect {
-        Dialect::Postgres => "timestamptz",
-        Dialect::Sqlite => "TEXT",
+/// The table of the one row, and the row: nothing is known yet.
+pub(crate) fn install(dialect: Dialect, declaration: &Declaration) -> [String; 2] {
+    let (number, time) = match dialect {
+        Dialect::Postgres => ("smallint", "timestamptz"),
+        Dialect::Sqlite => ("INTEGER", "TEXT"),
     };
-    format!(
-        "CREATE TABLE IF NOT EXISTS {} (\n    target TEXT PRIMARY KEY,\n    watermark {time},\n    seeded_at {time}\n)",
-        name(declaration).quoted()
-    )
-}
-
-pub(crate) fn add(_: Dialect, declaration: &Declaration) -> String {
-    format!("INSERT INTO {} (target) VALUES ('{}')", name(declaration).quoted(), declaration.target)
-}
-
-pub(crate) fn remove(_: Dialect, declaration: &Declaration) -> String {
-    format!("DELETE FROM {} WHERE target = '{}'", name(declaration).quoted(), declaration.target)
+    let name = name(declaration).quoted();
+    [
+        format!(
+            "CREATE TABLE {name} (\n    one {number} PRIMARY KEY DEFAULT 1 CHECK (one = 1),\n    watermark {time},\n    \
+             seeded_at {time}\n)"
+        ),
+        format!("INSERT INTO {name} (one) VALUES (1)"),
+    ]
 }
 
 /// The state of a rollup; `None` where the row is missing.
@@ -50,13 +45,7 @@ pub async fn read(session: &mut dyn Session, declaration: &Declaration) -> Resul
         Dialect::Postgres => format!("to_char({column}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"),
         Dialect::Sqlite => column.to_owned(),
     };
-    let sql = format!(
-        "SELECT {}, {} FROM {} WHERE target = '{}'",
-        text("watermark"),
-        text("seeded_at"),
-        name(declaration).quoted(),
-        declaration.target
-    );
+    let sql = format!("SELECT {}, {} FROM {}", text("watermark"), text("seeded_at"), name(declaration).quoted());
     let Some(row) = session.first(&sql, &[]).await? else { return Ok(None) };
     let time = |value: &Value| value.text().and_then(|text| text.parse().ok());
     Ok(Some(State { watermark: time(&row[0]), seeded_at: time(&row[1]) }))
@@ -84,9 +73,8 @@ async fn set(session: &mut dyn Session, declaration: &Declaration, column: &str,
         Dialect::Sqlite => "?1",
     };
     let sql = format!(
-        "UPDATE {} SET {column} = {place} WHERE target = '{}' AND ({column} IS NULL OR {column} < {place})",
-        name(declaration).quoted(),
-        declaration.target
+        "UPDATE {} SET {column} = {place} WHERE {column} IS NULL OR {column} < {place}",
+        name(declaration).quoted()
     );
     // One form, so that SQLite's comparison of text is one of times.
     session.execute(&sql, &[Value::from(format!("{to:.6}"))]).await?;

@@ -20,7 +20,9 @@ pub struct AdvisoryKey {
 
 /// A key that is neither a number nor a name.
 #[derive(Debug, thiserror::Error)]
-#[error("`{found}` is no key of an advisory lock: expected a whole number or a name of letters, digits, `-`, `_`, `.` and `:`")]
+#[error(
+    "`{found}` is no key of an advisory lock: expected a whole number or a name of letters, digits, `-`, `_`, `.` and `:`"
+)]
 pub struct KeyError {
     found: String,
 }

@@ -36,8 +36,7 @@ impl PostgresSession {
         let doing = || format!("connect to {address}");
         let refused = |message| Fault { kind: FaultKind::Lost, doing: doing(), message };
         let connector = tls::connector(address).map_err(|error| refused(chain(&error)))?;
-        let (client, connection) =
-            address.config.connect(connector).await.map_err(|error| refused(words(&error)))?;
+        let (client, connection) = address.config.connect(connector).await.map_err(|error| refused(words(&error)))?;
         let lost = Arc::new(AtomicBool::new(false));
         tokio::spawn({
             let lost = Arc::clone(&lost);
@@ -87,7 +86,10 @@ impl PostgresSession {
     fn fault(&self, doing: &str, error: &Error) -> Fault {
         let kind = match error.code() {
             Some(code) => kind_of(code),
-            None if error.is_closed() || self.client.is_closed() || error.source().is_some_and(|e| e.is::<std::io::Error>()) => {
+            None if error.is_closed()
+                || self.client.is_closed()
+                || error.source().is_some_and(|e| e.is::<std::io::Error>()) =>
+            {
                 FaultKind::Lost
             }
             None => FaultKind::Other,

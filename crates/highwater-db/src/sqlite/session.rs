@@ -48,14 +48,15 @@ impl SqliteSession {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
         let connection = Arc::clone(&self.connection);
-        let done = tokio::task::spawn_blocking(move || {
-            work(&connection.lock().unwrap_or_else(PoisonError::into_inner))
-        });
+        let done =
+            tokio::task::spawn_blocking(move || work(&connection.lock().unwrap_or_else(PoisonError::into_inner)));
         match done.await {
             Ok(result) => result.map_err(|error| of_sqlite(doing, &error)),
-            Err(error) => {
-                Err(Fault { kind: FaultKind::Other, doing: doing.to_owned(), message: format!("it broke off: {error}") })
-            }
+            Err(error) => Err(Fault {
+                kind: FaultKind::Other,
+                doing: doing.to_owned(),
+                message: format!("it broke off: {error}"),
+            }),
         }
     }
 }
@@ -112,7 +113,7 @@ impl Session for SqliteSession {
     }
 
     async fn rollback(&mut self) -> Result<(), Fault> {
-        self.run("roll back", |db| roll_back(db)).await
+        self.run("roll back", roll_back).await
     }
 }
 

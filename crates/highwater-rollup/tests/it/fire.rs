@@ -127,7 +127,11 @@ async fn end(base: &Base, ours: &mut Box<dyn Session>, rng: &mut Rng) -> bool {
 /// One statement of a writer, in a transaction of its own or in one that stays open; says whether one is open.
 async fn write(session: &mut dyn Session, open: bool, rng: &mut Rng) -> bool {
     if open && rng.u8(..4) == 0 {
-        if rng.u8(..8) == 0 { session.rollback().await.unwrap() } else { session.commit().await.unwrap() }
+        if rng.u8(..8) == 0 {
+            session.rollback().await.unwrap()
+        } else {
+            session.commit().await.unwrap()
+        }
         return false;
     }
     let stays_open = session.dialect() == Dialect::Postgres;
@@ -190,8 +194,12 @@ fn change(dialect: Dialect, rng: &mut Rng) -> String {
         9 => format!("UPDATE task_usage SET id = {} WHERE id = {id}", rng.i64(1..=USAGES)),
         10 | 11 => format!("DELETE FROM task_usage WHERE id = {id}"),
         12 => format!("UPDATE agent_task_queue SET runtime_id = {} WHERE id = {}", maybe(rng, 3), rng.i64(1..=TASKS)),
-        13 => format!("UPDATE agent_task_queue SET issue_id = {} WHERE id = {}", maybe(rng, ISSUES), rng.i64(1..=TASKS)),
-        14 => format!("UPDATE agent_task_queue SET agent_id = {} WHERE id = {}", rng.i64(1..=AGENTS), rng.i64(1..=TASKS)),
+        13 => {
+            format!("UPDATE agent_task_queue SET issue_id = {} WHERE id = {}", maybe(rng, ISSUES), rng.i64(1..=TASKS))
+        }
+        14 => {
+            format!("UPDATE agent_task_queue SET agent_id = {} WHERE id = {}", rng.i64(1..=AGENTS), rng.i64(1..=TASKS))
+        }
         15 => format!("UPDATE issue SET project_id = {} WHERE id = {}", maybe(rng, 3), rng.i64(1..=ISSUES)),
         16 => format!("UPDATE agent SET workspace_id = {} WHERE id = {}", rng.i64(1..=2), rng.i64(1..=AGENTS)),
         17 => format!("DELETE FROM issue WHERE id = {}", rng.i64(1..=ISSUES)),

@@ -1,5 +1,10 @@
 //! Declared rollups on real databases.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod between;
+mod bound;
 mod fire;
+mod tick;
 mod usage;
 mod wrongs;

@@ -9,9 +9,14 @@ use highwater_db::postgres::{Address, PostgresSession};
 use highwater_db::session::{Dialect, Session, Value};
 use highwater_db::sqlite::SqliteSession;
 use highwater_rollup::declare::Declaration;
-use highwater_rollup::{ddl, drain};
+use highwater_rollup::tick::{Reach, Ticked, tick};
+use highwater_rollup::{bound, ddl, drain, recompute, state};
 use highwater_testkit::postgres::Postgres;
+use jiff::Timestamp;
 use tempfile::TempDir;
+
+/// Where the watermark is.
+const STATE: &str = "task_usage_hourly_state";
 
 const DECLARATION: &str = r#"
     source = "task_usage"
@@ -133,6 +138,107 @@ pub(crate) async fn install(session: &mut dyn Session) {
     drain::prepare(session, &declaration).await.unwrap();
 }
 
+/// The database's tables, with a few rows, installed and seeded.
+pub(crate) async fn seeded(dialect: Dialect) -> (Base, Box<dyn Session>) {
+    let base = Base::new(dialect).await;
+    let mut ours = base.session().await;
+    run(&mut *ours, ROWS).await;
+    install(&mut *ours).await;
+    seed(&mut *ours).await;
+    (base, ours)
+}
+
+/// Tasks 1 to 3 of two agents, an issue with a project, and a usage of each task in the hour of noon.
+const ROWS: &str = "INSERT INTO agent VALUES (1, 1), (2, 1);
+    INSERT INTO issue VALUES (1, 7);
+    INSERT INTO agent_task_queue VALUES (1, 1, 1, 1), (2, 1, NULL, 2), (3, 2, 1, NULL);
+    INSERT INTO task_usage VALUES
+        (1, 1, 'anthropic', 'large', 10, 0.5, '2026-01-01T12:00:00Z'),
+        (2, 2, 'anthropic', 'large', 20, NULL, '2026-01-01T12:30:00Z'),
+        (3, 3, NULL, 'small', 40, 1.5, '2026-01-01T12:59:59Z')";
+
+/// The whole walk as one slice.
+pub(crate) async fn seed(ours: &mut dyn Session) {
+    let declaration = declaration();
+    let extent = recompute::extent(ours, &declaration).await.unwrap();
+    ours.begin().await.unwrap();
+    if let Some(extent) = extent {
+        recompute::span(ours, &declaration, extent).await.unwrap();
+    }
+    state::seeded(ours, &declaration, "2026-01-02T00:00:00Z".parse().unwrap()).await.unwrap();
+    ours.commit().await.unwrap();
+}
+
+/// The shortest lag.
+pub(crate) const LAG: Duration = Duration::from_secs(bound::LAG_SECS_MIN);
+
+/// The bound, read as a pass reads it.
+pub(crate) async fn bound(ours: &mut dyn Session) -> Timestamp {
+    let is_sqlite = ours.dialect() == Dialect::Sqlite;
+    if is_sqlite {
+        ours.begin().await.unwrap();
+    }
+    let read = bound::read(ours, LAG, &[]).await.unwrap();
+    if is_sqlite {
+        ours.rollback().await.unwrap();
+    }
+    match read {
+        bound::Bound::Until { at, .. } => at,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A tick up to a bound.
+pub(crate) async fn tick_to(ours: &mut dyn Session, until: Timestamp) -> Ticked {
+    let reach = Reach { until, span_max: None, entries_max: drain::ENTRIES_MAX };
+    let ticked = tick(ours, &declaration(), reach).await.unwrap();
+    assert_eq!(stranded(ours).await, 0, "nothing below the watermark is queued");
+    ticked
+}
+
+/// Waits until all that was queued by now is below the bound, and ticks.
+pub(crate) async fn tick_all(ours: &mut dyn Session) {
+    later(ours).await;
+    let until = bound(ours).await;
+    tick_to(ours, until).await;
+}
+
+/// Lets the database's clock go on by more than the lag.
+#[expect(clippy::disallowed_methods, reason = "the lag is by the database's clock, which is the machine's")]
+pub(crate) async fn later(ours: &mut dyn Session) {
+    match ours.dialect() {
+        Dialect::Postgres => run(ours, "SELECT pg_sleep(1.1)").await,
+        Dialect::Sqlite => {
+            let now = "SELECT unixepoch('subsec') * 1000";
+            let read = async |ours: &mut dyn Session| match ours.first(now, &[]).await.unwrap().unwrap()[0] {
+                Value::Real(ms) => ms,
+                ref other => panic!("{other}"),
+            };
+            let begun = read(ours).await;
+            while read(ours).await < begun + 1_100.0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+/// Entries below the watermark, counted without the crate.
+pub(crate) async fn stranded(ours: &mut dyn Session) -> i64 {
+    let mut stranded = 0;
+    for queue in ["source", "task", "agent", "issue"] {
+        let sql = format!(
+            "SELECT count(*) FROM task_usage_hourly_dirty_{queue} WHERE changed_at < (SELECT watermark FROM {STATE})"
+        );
+        stranded += ours.first(&sql, &[]).await.unwrap().unwrap()[0].int().unwrap();
+    }
+    stranded
+}
+
+/// The watermark.
+pub(crate) async fn watermark(ours: &mut dyn Session) -> Option<Timestamp> {
+    state::read(ours, &declaration()).await.unwrap().unwrap().watermark
+}
+
 /// All that is queued, a transaction each round.
 pub(crate) async fn drain_all(session: &mut dyn Session) {
     let declaration = declaration();
@@ -166,7 +272,8 @@ pub(crate) async fn differences(session: &mut dyn Session) -> Vec<String> {
                   FROM task_usage_hourly";
     let mut found = Vec::new();
     for (word, left, right) in [("missing", fresh.as_str(), stored), ("extra", stored, fresh.as_str())] {
-        let sql = format!("SELECT count(*) FROM (SELECT * FROM ({left}) AS l EXCEPT SELECT * FROM ({right}) AS r) AS d");
+        let sql =
+            format!("SELECT count(*) FROM (SELECT * FROM ({left}) AS l EXCEPT SELECT * FROM ({right}) AS r) AS d");
         let row = session.first(&sql, &[]).await.unwrap().unwrap();
         if row[0] != Value::Int(0) {
             found.push(format!("{} cells {word}", row[0]));
