@@ -17,6 +17,7 @@ pub fn install(dialect: Dialect, declaration: &Declaration) -> String {
     let shape = Shape::of(dialect, declaration);
     let mut statements = state::install(dialect, declaration).to_vec();
     statements.extend([target(&shape), target_index(&shape), event_index(&shape)]);
+    statements.extend(repairs(&shape));
     for table in &shape.tracked {
         statements.extend(queue(&shape, table));
         statements.extend(triggers(&shape, table));
@@ -41,6 +42,7 @@ pub fn uninstall(dialect: Dialect, declaration: &Declaration) -> String {
         }
         statements.push(format!("DROP TABLE IF EXISTS {}", shape.queue(table)));
     }
+    statements.push(format!("DROP TABLE IF EXISTS {}", shape.repairs()));
     statements.push(format!("DROP INDEX IF EXISTS {}", event_index_name(&shape)));
     statements.push(format!("DROP TABLE IF EXISTS {}", declaration.target.quoted()));
     statements.push(format!("DROP TABLE IF EXISTS {}", state::name(declaration).quoted()));
@@ -106,6 +108,26 @@ fn queue(shape: &Shape<'_>, table: &Tracked) -> Vec<String> {
                  present INTEGER NOT NULL,\n    {}\n)",
                 columns.join(",\n    ")
             )]
+        }
+    }
+}
+
+/// The queue of cells that verifying found wrong: a person asked for them, whatever their raw rows did.
+fn repairs(shape: &Shape<'_>) -> Vec<String> {
+    let (repairs, copies) = (shape.repairs(), shape.repair_columns());
+    let select: Vec<String> =
+        shape.cell_columns().iter().zip(&copies).map(|(column, copy)| format!("{column} AS {copy}")).collect();
+    match shape.dialect {
+        Dialect::Postgres => vec![
+            format!(
+                "CREATE TABLE {repairs} AS SELECT {} FROM {} WITH NO DATA",
+                select.join(", "),
+                shape.declaration.target.quoted()
+            ),
+            format!("ALTER TABLE {repairs}\n    ADD id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+        ],
+        Dialect::Sqlite => {
+            vec![format!("CREATE TABLE {repairs} (\n    id INTEGER PRIMARY KEY,\n    {}\n)", copies.join(",\n    "))]
         }
     }
 }

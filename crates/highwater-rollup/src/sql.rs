@@ -109,6 +109,16 @@ impl<'d> Shape<'d> {
         self.own(&format!("dirty_{}", table.alias)).quoted()
     }
 
+    /// The queue of cells that are to be repaired.
+    pub(crate) fn repairs(&self) -> String {
+        self.own("repair").quoted()
+    }
+
+    /// Its copies of the columns of a cell, which may have any name.
+    pub(crate) fn repair_columns(&self) -> Vec<String> {
+        (0..=self.declaration.keys.len()).map(|at| format!("c{at}")).collect()
+    }
+
     /// A table of this session, gone with it.
     pub(crate) fn working(&self, name: &str) -> String {
         let table = Ident::new(&format!("{}_{name}", self.declaration.target.table()));

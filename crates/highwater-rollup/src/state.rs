@@ -59,6 +59,28 @@ pub async fn stamp(session: &mut dyn Session, declaration: &Declaration, to: Tim
     set(session, declaration, "watermark", to).await
 }
 
+/// Moves a watermark that is later than `to` back to it, in the transaction that is open; says whether it was.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn pull_back(session: &mut dyn Session, declaration: &Declaration, to: Timestamp) -> Result<bool, Fault> {
+    let place = place(session.dialect());
+    let sql = format!("UPDATE {} SET watermark = {place} WHERE watermark > {place}", name(declaration).quoted());
+    Ok(session.execute(&sql, &[written(to)]).await? > 0)
+}
+
+/// One form, so that SQLite's comparison of text is one of times.
+fn written(time: Timestamp) -> Value {
+    Value::from(format!("{time:.6}"))
+}
+
+fn place(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => "$1::text::timestamptz",
+        Dialect::Sqlite => "?1",
+    }
+}
+
 /// Remembers that every bucket was computed once, in the transaction that is open.
 ///
 /// # Errors
@@ -68,15 +90,11 @@ pub async fn seeded(session: &mut dyn Session, declaration: &Declaration, at: Ti
 }
 
 async fn set(session: &mut dyn Session, declaration: &Declaration, column: &str, to: Timestamp) -> Result<(), Fault> {
-    let place = match session.dialect() {
-        Dialect::Postgres => "$1::text::timestamptz",
-        Dialect::Sqlite => "?1",
-    };
+    let place = place(session.dialect());
     let sql = format!(
         "UPDATE {} SET {column} = {place} WHERE {column} IS NULL OR {column} < {place}",
         name(declaration).quoted()
     );
-    // One form, so that SQLite's comparison of text is one of times.
-    session.execute(&sql, &[Value::from(format!("{to:.6}"))]).await?;
+    session.execute(&sql, &[written(to)]).await?;
     Ok(())
 }

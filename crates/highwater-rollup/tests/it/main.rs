@@ -7,4 +7,5 @@ mod bound;
 mod fire;
 mod tick;
 mod usage;
+mod verify;
 mod wrongs;

@@ -99,7 +99,12 @@ async fn r07_wrong_2_rows_that_arrive_while_the_last_drain_runs_are_above_the_wa
     let until = bound(&mut *ours).await;
     let late = "INSERT INTO task_usage VALUES (11, 1, 'openai', 'small', 5, 0.25, '2026-01-01T13:30:00Z');
                 SELECT pg_sleep(1.1)";
-    let mut slow = Between::new(&mut *ours, "UPDATE", 0, Act::Elsewhere(&mut *writer, late.to_owned()));
+    let mut slow = Between::new(
+        &mut *ours,
+        "DELETE FROM \"task_usage_hourly_dirty",
+        0,
+        Act::Elsewhere(&mut *writer, late.to_owned()),
+    );
     let reach = Reach { until, span_max: None, entries_max: drain::ENTRIES_MAX };
     tick(&mut slow, &declaration(), reach).await.unwrap();
     assert!(slow.happened());
