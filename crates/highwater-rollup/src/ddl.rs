@@ -5,7 +5,12 @@
 //! later change would be lost with the earlier entry. It holds *what changed*, with its old columns, never which cells that
 //! means: only the drain's own snapshot knows what it joins to.
 
+mod diff;
+mod object;
+
 use highwater_db::session::Dialect;
+
+pub use diff::{InstallError, apply, diff, leftovers};
 
 use crate::declare::Declaration;
 use crate::sql::{Shape, Tracked, quoted};
@@ -15,7 +20,11 @@ use crate::state;
 #[must_use]
 pub fn install(dialect: Dialect, declaration: &Declaration) -> String {
     let shape = Shape::of(dialect, declaration);
-    let mut statements = state::install(dialect, declaration).to_vec();
+    let mut statements = Vec::new();
+    if dialect == Dialect::Postgres {
+        statements.push(TEMPORARY_LAST.to_owned());
+    }
+    statements.extend(state::install(dialect, declaration));
     statements.extend([target(&shape), target_index(&shape), event_index(&shape)]);
     statements.extend(repairs(&shape));
     for table in &shape.tracked {
@@ -24,6 +33,11 @@ pub fn install(dialect: Dialect, declaration: &Declaration) -> String {
     }
     statements.join(";\n\n") + ";\n"
 }
+
+/// The functions of the triggers keep the search path that they are made under. Without this, a temporary table of a queue's
+/// name would be found before the queue, and the changes of its session be lost.
+const TEMPORARY_LAST: &str =
+    "SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp'), true)";
 
 /// Takes away all that [`install`] made, the target too, in order, to be run as one transaction.
 #[must_use]
@@ -78,7 +92,7 @@ fn event_index(shape: &Shape<'_>) -> String {
     let name = shape.own("event").table().quoted();
     let source = shape.declaration.source.quoted();
     let event_time = shape.at(&shape.declaration.event_time.quoted());
-    format!("CREATE INDEX IF NOT EXISTS {name} ON {source} ({event_time})")
+    format!("CREATE INDEX {name} ON {source} ({event_time})")
 }
 
 fn event_index_name(shape: &Shape<'_>) -> String {

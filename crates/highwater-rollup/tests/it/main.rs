@@ -4,6 +4,7 @@
 
 mod between;
 mod bound;
+mod ddl;
 mod fire;
 mod tick;
 mod usage;

@@ -131,10 +131,7 @@ pub(crate) async fn run(session: &mut dyn Session, sql: &str) {
 
 pub(crate) async fn install(session: &mut dyn Session) {
     let declaration = declaration();
-    let sql = ddl::install(session.dialect(), &declaration);
-    session.begin().await.unwrap();
-    run(session, &sql).await;
-    session.commit().await.unwrap();
+    ddl::apply(session, &declaration).await.unwrap();
     drain::prepare(session, &declaration).await.unwrap();
 }
 
