@@ -228,7 +228,9 @@ fn triggers(shape: &Shape<'_>, table: &Tracked) -> Vec<String> {
                 let name = trigger(shape, table, &act.to_ascii_lowercase());
                 format!("CREATE TRIGGER {name} AFTER {act} ON {on} FOR EACH ROW {when}EXECUTE FUNCTION {function}()")
             };
-            vec![body, fires("INSERT", ""), fires("UPDATE", &format!("WHEN ({changed}) ")), fires("DELETE", "")]
+            // It writes as its owner does, so that it is nobody else's to make a trigger of.
+            let ours = format!("REVOKE ALL ON FUNCTION {function}() FROM PUBLIC");
+            vec![body, fires("INSERT", ""), fires("UPDATE", &format!("WHEN ({changed}) ")), fires("DELETE", ""), ours]
         }
         Dialect::Sqlite => {
             let fires = |act: &str, when: &str, body: &str| {

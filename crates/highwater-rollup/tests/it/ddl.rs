@@ -159,3 +159,20 @@ async fn a_temporary_table_of_a_queue_s_name_does_not_swallow_changes() {
     let queued = ours.first("SELECT count(*) FROM task_usage_hourly_dirty_source", &[]).await.unwrap().unwrap();
     assert_eq!(queued[0].int(), Some(3));
 }
+
+#[tokio::test]
+async fn a_writer_needs_no_right_to_the_queues_and_has_none() {
+    let (base, mut ours) = seeded(Dialect::Postgres).await;
+    let role = "DROP ROLE IF EXISTS writer; CREATE ROLE writer";
+    run(&mut *ours, role).await;
+    run(&mut *ours, "GRANT SELECT, INSERT, UPDATE, DELETE ON task_usage, agent_task_queue, agent, issue TO writer")
+        .await;
+    let mut writer = base.session().await;
+    run(&mut *writer, "SET ROLE writer").await;
+    run(&mut *writer, "UPDATE task_usage SET tokens = 77 WHERE id = 1; DELETE FROM agent WHERE id = 2").await;
+    let refused = writer.batch("DELETE FROM task_usage_hourly_dirty_source").await.unwrap_err();
+    assert_eq!(refused.kind, highwater_db::session::FaultKind::Denied);
+    let row = ours.first("SELECT count(*) FROM task_usage_hourly_dirty_source", &[]).await.unwrap().unwrap();
+    assert_eq!(row[0].int(), Some(5), "the update, and the usage that went with its agent");
+    run(&mut *ours, "DROP OWNED BY writer; DROP ROLE writer").await;
+}

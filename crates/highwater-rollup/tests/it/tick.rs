@@ -92,6 +92,16 @@ async fn a_tick_moves_the_watermark_by_no_more_than_its_span_and_never_back() {
 }
 
 #[tokio::test]
+async fn r07_a_watermark_is_stamped_in_the_unit_that_entries_are_dated_in() {
+    for (dialect, expected) in [(Dialect::Postgres, ".123457Z"), (Dialect::Sqlite, ".123Z")] {
+        let (_base, mut ours) = seeded(dialect).await;
+        tick_to(&mut *ours, "2026-01-05T00:00:00.123457999Z".parse().unwrap()).await;
+        let expected: Timestamp = format!("2026-01-05T00:00:00{expected}").parse().unwrap();
+        assert_eq!(watermark(&mut *ours).await, Some(expected), "{dialect:?}: an entry of this instant is not due");
+    }
+}
+
+#[tokio::test]
 async fn r07_what_is_above_the_bound_is_left_for_the_next_tick() {
     for dialect in BOTH {
         let (_base, mut ours) = seeded(dialect).await;
