@@ -3,6 +3,9 @@
 use highwater_db::session::{Dialect, Session};
 use highwater_rollup::bound::{self, Bound};
 
+use highwater_db::postgres::{Address, PostgresSession};
+use highwater_testkit::postgres::Postgres;
+
 use crate::usage::{Base, LAG, later, run};
 
 async fn read(session: &mut dyn Session, ignores: &[&str]) -> Bound {
@@ -41,6 +44,17 @@ async fn r07_a_prepared_transaction_leaves_no_bound_and_one_of_another_database_
     assert_eq!(held_by(&read(&mut *other, &[]).await), None);
     run(&mut *session, "COMMIT PREPARED 'a'").await;
     assert_eq!(held_by(&read(&mut *session, &[]).await), None);
+}
+
+#[tokio::test]
+async fn r07_a_standby_has_no_bound_and_its_primary_has() {
+    let primary = Postgres::start_with(&[("fsync", "off")]).unwrap();
+    let standby = primary.standby().unwrap();
+    let open =
+        async |server: &Postgres| PostgresSession::open(&server.url().parse::<Address>().unwrap()).await.unwrap();
+    assert_eq!(read(&mut open(&standby).await, &[]).await, Bound::Standby);
+    assert_eq!(held_by(&read(&mut open(&primary).await, &[]).await), None);
+    drop(standby);
 }
 
 #[tokio::test]
