@@ -1,8 +1,8 @@
 //! Ticks: how far the watermark goes, and that it stays where a tick was cut off.
 
 use highwater_db::session::{Dialect, Session};
-use highwater_rollup::drain;
 use highwater_rollup::tick::{Reach, TickError, tick};
+use highwater_rollup::{drain, state};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::between::{Act, Between};
@@ -88,6 +88,10 @@ async fn a_tick_moves_the_watermark_by_no_more_than_its_span_and_never_back() {
         let reached = watermark(&mut *ours).await;
         tick_to(&mut *ours, first).await;
         assert_eq!(watermark(&mut *ours).await, reached, "{dialect:?}: an earlier bound moves nothing");
+        ours.begin().await.unwrap();
+        state::stamp(&mut *ours, &declaration(), first).await.unwrap();
+        ours.commit().await.unwrap();
+        assert_eq!(watermark(&mut *ours).await, reached, "{dialect:?}: nor does an earlier stamp");
     }
 }
 
