@@ -14,6 +14,7 @@ mod durable;
 pub mod error;
 pub mod migration;
 pub mod reader;
+pub mod session;
 pub mod writer;
 
 pub use backup::{Backup, Backups};
@@ -24,4 +25,5 @@ pub use migration::{Migration, Pending, migrate, pending};
 pub use reader::Reader;
 /// The SQLite binding, so that owners of a schema speak the version that the connections here have.
 pub use rusqlite;
+pub use session::SqliteSession;
 pub use writer::{Writer, WriterError};

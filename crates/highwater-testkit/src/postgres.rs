@@ -24,14 +24,14 @@ const START_TRIES_MAX: u32 = 5;
 /// How long the server may take to start.
 const START_SECS: u32 = 60;
 
-/// `$1` is the directory of programs, `$2` a private directory, `$3` options of initdb, `$4` options of the server, `$5` the
-/// limit for its start in seconds.
+/// `$1` is the directory of programs, `$2` a private directory, `$3` options of the program `$6` that makes the data, `$4`
+/// options of the server, `$5` the limit for its start in seconds.
 const SCRIPT: &str = r#"
 set -eu
 trap '' HUP INT TERM
 unset PGDATA PGHOST PGPORT PGUSER PGOPTIONS
 trap '"$1/pg_ctl" -D "$2/data" -m immediate -w stop >/dev/null 2>&1 || :; rm -rf "$2"' EXIT
-"$1/initdb" -D "$2/data" $3 >"$2/log" 2>&1 || { tail -n 5 "$2/log" >&2; exit 1; }
+"$1/$6" -D "$2/data" $3 >"$2/log" 2>&1 || { tail -n 5 "$2/log" >&2; exit 1; }
 "$1/pg_ctl" -D "$2/data" -l "$2/log" -o "$4" -w -t "$5" start >/dev/null 2>&1 || { tail -n 5 "$2/log" >&2; exit 1; }
 echo ready
 read -r _ || :
@@ -89,12 +89,25 @@ impl Postgres {
     /// # Errors
     /// See [`PostgresError`].
     pub fn start_with(settings: &[(&str, &str)]) -> Result<Self, PostgresError> {
+        Self::start_from(None, settings)
+    }
+
+    /// Starts a standby of this server, which must outlive it: a copy in recovery, that follows what this one commits.
+    ///
+    /// # Errors
+    /// See [`PostgresError`].
+    pub fn standby(&self) -> Result<Self, PostgresError> {
+        Self::start_from(Some(self.port), &[])
+    }
+
+    /// With the data of the server on that port, or with none.
+    fn start_from(primary: Option<u16>, settings: &[(&str, &str)]) -> Result<Self, PostgresError> {
         let path = env::var_os("PATH").unwrap_or_default();
         let programs = programs(&path, Path::new(VERSIONS)).ok_or(PostgresError::NotInstalled)?;
         let user = server_user()?;
         let mut tried = 1;
         loop {
-            match Self::try_start(&programs, user, settings) {
+            match Self::try_start(&programs, user, primary, settings) {
                 Err(PostgresError::Start { source, .. })
                     if tried < START_TRIES_MAX
                         && source.to_string().contains("could not create any TCP/IP sockets") =>
@@ -106,7 +119,12 @@ impl Postgres {
         }
     }
 
-    fn try_start(programs: &Path, user: Option<(u32, u32)>, settings: &[(&str, &str)]) -> Result<Self, PostgresError> {
+    fn try_start(
+        programs: &Path,
+        user: Option<(u32, u32)>,
+        primary: Option<u16>,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, PostgresError> {
         let directory = tempfile::Builder::new().prefix("postgres-").tempdir().map_err(PostgresError::Directory)?;
         let path = directory.path();
         if let Some((uid, gid)) = user {
@@ -118,6 +136,14 @@ impl Postgres {
         if settings.contains(&("fsync", "off")) {
             init_options.push_str(" --no-sync");
         }
+        let (make, make_options) = match primary {
+            None => ("initdb", init_options),
+            Some(port) => {
+                let from =
+                    format!("-h 127.0.0.1 -p {port} -U {ROLE} --write-recovery-conf --checkpoint=fast --no-sync");
+                ("pg_basebackup", from)
+            }
+        };
         let mut server_options = format!("-c listen_addresses=127.0.0.1 -c port={port} -k {}", path.display());
         for (name, value) in settings {
             server_options.push_str(&format!(" -c {name}={value}"));
@@ -125,9 +151,10 @@ impl Postgres {
         let arguments = [
             &programs.display().to_string(),
             &path.display().to_string(),
-            &init_options,
+            &make_options,
             &server_options,
             &START_SECS.to_string(),
+            &make.to_owned(),
         ];
         let keeper = Keeper::start(SCRIPT, &arguments.map(String::as_str), user)
             .map_err(|source| PostgresError::Start { programs: programs.to_owned(), source })?;

@@ -35,6 +35,7 @@ fn each_crate_knows_only_whom_it_may() {
         ("highwater-store", &["highwater-engine", "highwater-db"]),
         ("highwater-testkit", &["highwater-engine", "highwater-fs"]),
         ("highwater-oai", &["highwater-engine", "highwater-db", "highwater-fs"]),
+        ("highwater-rollup", &["highwater-engine", "highwater-db"]),
         ("highwater", &["highwater-oai", "highwater-engine", "highwater-store", "highwater-db", "highwater-fs"]),
     ]);
     let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();

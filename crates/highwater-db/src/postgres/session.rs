@@ -1,0 +1,227 @@
+//! A [`Session`] on PostgreSQL: one connection that is never pooled, so that what it locked stays locked until it ends. Owns
+//! how its end is noticed.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use bytes::BytesMut;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Client, Error, Statement};
+
+use super::address::Address;
+use super::advisory::AdvisoryKey;
+use super::tls;
+use crate::session::{Dialect, Fault, FaultKind, Row, Session, Value};
+
+/// Statements that a session keeps prepared.
+const STATEMENTS_KEPT: usize = 64;
+
+/// One connection to one PostgreSQL database. Its time zone is UTC.
+pub struct PostgresSession {
+    client: Client,
+    lost: Arc<AtomicBool>,
+    in_transaction: bool,
+    prepared: Vec<(String, Statement)>,
+}
+
+impl PostgresSession {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`FaultKind::Lost`] where nobody answers or the server refuses.
+    pub async fn open(address: &Address) -> Result<Self, Fault> {
+        let doing = || format!("connect to {address}");
+        let refused = |message| Fault { kind: FaultKind::Lost, doing: doing(), message };
+        let connector = tls::connector(address).map_err(|error| refused(chain(&error)))?;
+        let (client, connection) = address.config.connect(connector).await.map_err(|error| refused(words(&error)))?;
+        let lost = Arc::new(AtomicBool::new(false));
+        tokio::spawn({
+            let lost = Arc::clone(&lost);
+            async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "a session with PostgreSQL ended");
+                }
+                lost.store(true, Ordering::SeqCst);
+            }
+        });
+        let mut session = Self { client, lost, in_transaction: false, prepared: Vec::new() };
+        session.batch("SET TIME ZONE 'UTC'").await?;
+        Ok(session)
+    }
+
+    /// What tells, without asking the server, whether the connection was seen to end.
+    #[must_use]
+    pub fn lost(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.lost)
+    }
+
+    /// Takes an advisory lock for as long as this session lives, if it is free.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn try_lock(&mut self, key: &AdvisoryKey) -> Result<bool, Fault> {
+        let sql = "SELECT pg_try_advisory_lock($1)::int4";
+        let row = self.first(sql, &[Value::Int(key.number())]).await?;
+        Ok(row.and_then(|row| row[0].int()) == Some(1))
+    }
+
+    async fn prepared(&mut self, sql: &str) -> Result<Statement, Error> {
+        if let Some(at) = self.prepared.iter().position(|(text, _)| text == sql) {
+            let known = self.prepared.remove(at);
+            let statement = known.1.clone();
+            self.prepared.push(known);
+            return Ok(statement);
+        }
+        let statement = self.client.prepare(sql).await?;
+        if self.prepared.len() == STATEMENTS_KEPT {
+            self.prepared.remove(0);
+        }
+        self.prepared.push((sql.to_owned(), statement.clone()));
+        Ok(statement)
+    }
+
+    fn fault(&self, doing: &str, error: &Error) -> Fault {
+        let kind = match error.code() {
+            Some(code) => kind_of(code),
+            None if error.is_closed()
+                || self.client.is_closed()
+                || error.source().is_some_and(|e| e.is::<std::io::Error>()) =>
+            {
+                FaultKind::Lost
+            }
+            None => FaultKind::Other,
+        };
+        Fault { kind, doing: doing.to_owned(), message: words(error) }
+    }
+}
+
+#[async_trait]
+impl Session for PostgresSession {
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
+    async fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, Fault> {
+        let done = match self.prepared(sql).await {
+            Ok(statement) => self.client.execute_raw(&statement, values).await,
+            Err(error) => Err(error),
+        };
+        done.map_err(|error| self.fault(sql, &error))
+    }
+
+    async fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Fault> {
+        let parameters: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        let rows = match self.prepared(sql).await {
+            Ok(statement) => self.client.query(&statement, &parameters).await,
+            Err(error) => Err(error),
+        };
+        let rows = rows.map_err(|error| self.fault(sql, &error))?;
+        rows.iter()
+            .map(|row| (0..row.len()).map(|at| read(row, at)).collect::<Result<Row, Error>>())
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.fault(sql, &error))
+    }
+
+    async fn batch(&mut self, sql: &str) -> Result<(), Fault> {
+        let done = self.client.batch_execute(sql).await.map_err(|error| self.fault(sql, &error));
+        if matches!(sql, "COMMIT" | "ROLLBACK") {
+            self.in_transaction = false;
+        }
+        done
+    }
+
+    async fn begin(&mut self) -> Result<(), Fault> {
+        self.rollback().await?;
+        // Before the answer: a caller that is dropped while it waits may have begun one.
+        self.in_transaction = true;
+        self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ").await
+    }
+
+    async fn rollback(&mut self) -> Result<(), Fault> {
+        if self.in_transaction { self.batch("ROLLBACK").await } else { Ok(()) }
+    }
+}
+
+fn kind_of(code: &SqlState) -> FaultKind {
+    match *code {
+        SqlState::ADMIN_SHUTDOWN
+        | SqlState::CRASH_SHUTDOWN
+        | SqlState::CANNOT_CONNECT_NOW
+        | SqlState::IDLE_SESSION_TIMEOUT
+        | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+        | SqlState::CONNECTION_FAILURE
+        | SqlState::CONNECTION_EXCEPTION
+        | SqlState::CONNECTION_DOES_NOT_EXIST => FaultKind::Lost,
+        SqlState::QUERY_CANCELED => FaultKind::TimedOut,
+        SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED | SqlState::LOCK_NOT_AVAILABLE => {
+            FaultKind::Contended
+        }
+        SqlState::INSUFFICIENT_PRIVILEGE | SqlState::READ_ONLY_SQL_TRANSACTION => FaultKind::Denied,
+        SqlState::UNDEFINED_TABLE
+        | SqlState::UNDEFINED_COLUMN
+        | SqlState::UNDEFINED_FUNCTION
+        | SqlState::UNDEFINED_OBJECT
+        | SqlState::INVALID_SCHEMA_NAME => FaultKind::Undefined,
+        _ => FaultKind::Other,
+    }
+}
+
+/// The server's own words, without the library's.
+fn words(error: &Error) -> String {
+    match error.as_db_error() {
+        Some(told) => {
+            let detail = told.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+            format!("{}{detail}", told.message())
+        }
+        None => chain(error),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+impl ToSql for Value {
+    fn to_sql(&self, of: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match (self, of) {
+            (Self::Null, _) => Ok(IsNull::Yes),
+            (Self::Int(number), &Type::INT4) => i32::try_from(*number)?.to_sql(of, out),
+            (Self::Int(number), &Type::INT2) => i16::try_from(*number)?.to_sql(of, out),
+            (Self::Int(number), &Type::BOOL) => (*number != 0).to_sql(of, out),
+            (Self::Int(number), &Type::INT8) => number.to_sql(of, out),
+            (Self::Real(number), &Type::FLOAT8) => number.to_sql(of, out),
+            (Self::Text(text), &Type::TEXT | &Type::VARCHAR | &Type::NAME | &Type::UNKNOWN) => {
+                text.as_str().to_sql(of, out)
+            }
+            (value, of) => Err(format!("a value {value:?} where the statement wants {of}: cast it there").into()),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+fn read(row: &tokio_postgres::Row, at: usize) -> Result<Value, Error> {
+    Ok(match *row.columns()[at].type_() {
+        Type::BOOL => row.try_get::<_, Option<bool>>(at)?.map(i64::from).into(),
+        Type::INT2 => row.try_get::<_, Option<i16>>(at)?.map(i64::from).into(),
+        Type::INT4 => row.try_get::<_, Option<i32>>(at)?.map(i64::from).into(),
+        Type::OID => row.try_get::<_, Option<u32>>(at)?.map(i64::from).into(),
+        Type::FLOAT4 => row.try_get::<_, Option<f32>>(at)?.map_or(Value::Null, |number| Value::Real(number.into())),
+        Type::FLOAT8 => row.try_get::<_, Option<f64>>(at)?.map_or(Value::Null, Value::Real),
+        Type::INT8 => row.try_get::<_, Option<i64>>(at)?.into(),
+        _ => row.try_get::<_, Option<String>>(at)?.into(),
+    })
+}

@@ -1,0 +1,275 @@
+//! What a rollup installs: the target, a queue for each tracked table, the triggers that fill the queues, the state row. Owns
+//! their SQL; it is plain, and complete without highwater.
+//!
+//! A queue is append-only and has no unique key: a key that is queued already and changes again must be queued again, or the
+//! later change would be lost with the earlier entry. It holds *what changed*, with its old columns, never which cells that
+//! means: only the drain's own snapshot knows what it joins to.
+
+mod diff;
+mod object;
+
+use highwater_db::session::Dialect;
+
+pub use diff::{InstallError, apply, diff, leftovers};
+
+use crate::declare::Declaration;
+use crate::sql::{Shape, Tracked, quoted};
+use crate::state;
+
+/// Everything that a rollup needs, in order, to be run as one transaction.
+#[must_use]
+pub fn install(dialect: Dialect, declaration: &Declaration) -> String {
+    let shape = Shape::of(dialect, declaration);
+    let mut statements = Vec::new();
+    if dialect == Dialect::Postgres {
+        statements.push(TEMPORARY_LAST.to_owned());
+    }
+    statements.extend(state::install(dialect, declaration));
+    statements.extend([target(&shape), target_index(&shape), event_index(&shape)]);
+    statements.extend(repairs(&shape));
+    for table in &shape.tracked {
+        statements.extend(queue(&shape, table));
+        statements.extend(triggers(&shape, table));
+    }
+    statements.join(";\n\n") + ";\n"
+}
+
+/// The functions of the triggers keep the search path that they are made under. Without this, a temporary table of a queue's
+/// name would be found before the queue, and the changes of its session be lost.
+const TEMPORARY_LAST: &str =
+    "SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp'), true)";
+
+/// Takes away all that [`install`] made, the target too, in order, to be run as one transaction.
+#[must_use]
+pub fn uninstall(dialect: Dialect, declaration: &Declaration) -> String {
+    let shape = Shape::of(dialect, declaration);
+    let mut statements = Vec::new();
+    for table in &shape.tracked {
+        for name in trigger_names(&shape, table) {
+            statements.push(match dialect {
+                Dialect::Postgres => format!("DROP TRIGGER IF EXISTS {name} ON {}", table.table.quoted()),
+                Dialect::Sqlite => format!("DROP TRIGGER IF EXISTS {name}"),
+            });
+        }
+        if dialect == Dialect::Postgres {
+            statements.push(format!("DROP FUNCTION IF EXISTS {}()", function(&shape, table)));
+        }
+        statements.push(format!("DROP TABLE IF EXISTS {}", shape.queue(table)));
+    }
+    statements.push(format!("DROP TABLE IF EXISTS {}", shape.repairs()));
+    statements.push(format!("DROP INDEX IF EXISTS {}", event_index_name(&shape)));
+    statements.push(format!("DROP TABLE IF EXISTS {}", declaration.target.quoted()));
+    statements.push(format!("DROP TABLE IF EXISTS {}", state::name(declaration).quoted()));
+    statements.join(";\n") + ";\n"
+}
+
+/// The target has the types that its own statement yields.
+fn target(shape: &Shape<'_>) -> String {
+    let (target, fresh) = (shape.declaration.target.quoted(), shape.fresh("", "false"));
+    match shape.dialect {
+        Dialect::Postgres => format!("CREATE TABLE {target} AS\n{fresh}\nWITH NO DATA"),
+        Dialect::Sqlite => format!("CREATE TABLE {target} AS\n{fresh}"),
+    }
+}
+
+fn target_index(shape: &Shape<'_>) -> String {
+    let target = &shape.declaration.target;
+    let name = shape.own("cell").table().quoted();
+    let (on, cells) = (target.quoted(), shape.cell_columns());
+    match shape.dialect {
+        Dialect::Postgres => format!("CREATE INDEX {name} ON {on} ({})", cells.join(", ")),
+        // NULL is a value of a key like any other, and equal to itself: a blob is no text and no number.
+        Dialect::Sqlite => {
+            let cells: Vec<String> = cells.iter().map(|column| format!("ifnull({column}, x'')")).collect();
+            let cells = cells[1..].iter().fold(shape.cell_columns()[0].clone(), |all, cell| format!("{all}, {cell}"));
+            format!("CREATE UNIQUE INDEX {name} ON {on} ({cells})")
+        }
+    }
+}
+
+/// A drain reads the source by its event time.
+fn event_index(shape: &Shape<'_>) -> String {
+    let name = shape.own("event").table().quoted();
+    let source = shape.declaration.source.quoted();
+    let event_time = shape.at(&shape.declaration.event_time.quoted());
+    format!("CREATE INDEX {name} ON {source} ({event_time})")
+}
+
+fn event_index_name(shape: &Shape<'_>) -> String {
+    // An index lives in the schema of its table.
+    format!("{}{}", shape.declaration.source.schema_prefix(), shape.own("event").table().quoted())
+}
+
+/// The queue's columns have the types of the columns that they are copies of.
+fn queue(shape: &Shape<'_>, table: &Tracked) -> Vec<String> {
+    let queue = shape.queue(table);
+    let copies = table.matches.iter().zip(table.match_names()).chain(table.values.iter().zip(table.value_names()));
+    let copies: Vec<String> = copies.map(|(column, copy)| format!("{} AS {copy}", column.quoted())).collect();
+    let select = format!("SELECT {} FROM {}", copies.join(", "), table.table.quoted());
+    match shape.dialect {
+        Dialect::Postgres => vec![
+            format!("CREATE TABLE {queue} AS {select} WITH NO DATA"),
+            format!(
+                "ALTER TABLE {queue}\n    ADD id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,\n    \
+                 ADD changed_at timestamptz NOT NULL DEFAULT now(),\n    ADD present boolean NOT NULL"
+            ),
+        ],
+        Dialect::Sqlite => {
+            let columns: Vec<String> = table.match_names().into_iter().chain(table.value_names()).collect();
+            vec![format!(
+                "CREATE TABLE {queue} (\n    id INTEGER PRIMARY KEY,\n    \
+                 changed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),\n    \
+                 present INTEGER NOT NULL,\n    {}\n)",
+                columns.join(",\n    ")
+            )]
+        }
+    }
+}
+
+/// The queue of cells that verifying found wrong: a person asked for them, whatever their raw rows did.
+fn repairs(shape: &Shape<'_>) -> Vec<String> {
+    let (repairs, copies) = (shape.repairs(), shape.repair_columns());
+    let select: Vec<String> =
+        shape.cell_columns().iter().zip(&copies).map(|(column, copy)| format!("{column} AS {copy}")).collect();
+    match shape.dialect {
+        Dialect::Postgres => vec![
+            format!(
+                "CREATE TABLE {repairs} AS SELECT {} FROM {} WITH NO DATA",
+                select.join(", "),
+                shape.declaration.target.quoted()
+            ),
+            format!("ALTER TABLE {repairs}\n    ADD id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+        ],
+        Dialect::Sqlite => {
+            vec![format!("CREATE TABLE {repairs} (\n    id INTEGER PRIMARY KEY,\n    {}\n)", copies.join(",\n    "))]
+        }
+    }
+}
+
+fn function(shape: &Shape<'_>, table: &Tracked) -> String {
+    shape.own(&format!("{}_changed", table.alias)).quoted()
+}
+
+fn trigger(shape: &Shape<'_>, table: &Tracked, act: &str) -> String {
+    let name = shape.own(&format!("{}_{act}", table.alias));
+    match shape.dialect {
+        Dialect::Postgres => name.table().quoted(),
+        Dialect::Sqlite => name.quoted(),
+    }
+}
+
+fn trigger_names(shape: &Shape<'_>, table: &Tracked) -> Vec<String> {
+    let acts: &[&str] = match shape.dialect {
+        Dialect::Postgres => &["insert", "update", "delete"],
+        Dialect::Sqlite => &["insert", "update", "delete", "replace", "displace"],
+    };
+    acts.iter().map(|act| trigger(shape, table, act)).collect()
+}
+
+/// Whether anything changed that a bucket depends on.
+fn changed(shape: &Shape<'_>, table: &Tracked) -> String {
+    let mut columns: Vec<String> = quoted(table.matches.iter().chain(&table.values).chain(&table.aggregated));
+    columns.sort();
+    columns.dedup();
+    let differ = columns.iter().map(|column| shape.differs(&format!("OLD.{column}"), &format!("NEW.{column}")));
+    differ.collect::<Vec<_>>().join(" OR ")
+}
+
+/// Queues the old row: the cells it was counted in.
+fn queue_old(shape: &Shape<'_>, table: &Tracked, row: &str) -> String {
+    let columns: Vec<String> = table.match_names().into_iter().chain(table.value_names()).collect();
+    let values = quoted(table.matches.iter().chain(&table.values)).into_iter().map(|column| format!("{row}.{column}"));
+    let yes = truth(shape, true);
+    format!(
+        "INSERT INTO {} (present, {}) VALUES ({yes}, {});",
+        shape.queue(table),
+        columns.join(", "),
+        values.collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// Queues that the row of this key came or went: of the source, that it is to be looked at; of a joined table, also that
+/// others were, or are, without it.
+fn queue_key(shape: &Shape<'_>, table: &Tracked, row: &str) -> String {
+    let values = quoted(&table.matches).into_iter().map(|column| format!("{row}.{column}"));
+    let no = truth(shape, false);
+    format!(
+        "INSERT INTO {} (present, {}) VALUES ({no}, {});",
+        shape.queue(table),
+        table.match_names().join(", "),
+        values.collect::<Vec<_>>().join(", ")
+    )
+}
+
+fn truth(shape: &Shape<'_>, truth: bool) -> &'static str {
+    match (shape.dialect, truth) {
+        (Dialect::Postgres, true) => "true",
+        (Dialect::Postgres, false) => "false",
+        (Dialect::Sqlite, true) => "1",
+        (Dialect::Sqlite, false) => "0",
+    }
+}
+
+fn triggers(shape: &Shape<'_>, table: &Tracked) -> Vec<String> {
+    let (inserted, went, came) =
+        (queue_key(shape, table, "NEW"), queue_old(shape, table, "OLD"), queue_key(shape, table, "NEW"));
+    let without = queue_key(shape, table, "OLD");
+    let on = table.table.quoted();
+    let changed = changed(shape, table);
+    match shape.dialect {
+        Dialect::Postgres => {
+            let function = function(shape, table);
+            let body = format!(
+                "CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql\n    SECURITY DEFINER SET search_path FROM CURRENT AS $$\nBEGIN\n    \
+                 IF TG_OP <> 'INSERT' THEN\n        {went}\n        {without}\n    END IF;\n    \
+                 IF TG_OP <> 'DELETE' THEN\n        {came}\n    END IF;\n    RETURN NULL;\nEND\n$$"
+            );
+            let fires = |act: &str, when: &str| {
+                let name = trigger(shape, table, &act.to_ascii_lowercase());
+                format!("CREATE TRIGGER {name} AFTER {act} ON {on} FOR EACH ROW {when}EXECUTE FUNCTION {function}()")
+            };
+            // It writes as its owner does, so that it is nobody else's to make a trigger of.
+            let ours = format!("REVOKE ALL ON FUNCTION {function}() FROM PUBLIC");
+            vec![body, fires("INSERT", ""), fires("UPDATE", &format!("WHEN ({changed}) ")), fires("DELETE", ""), ours]
+        }
+        Dialect::Sqlite => {
+            let fires = |act: &str, when: &str, body: &str| {
+                let name = trigger(shape, table, act.rsplit(' ').next().unwrap_or(act).to_ascii_lowercase().as_str());
+                format!("CREATE TRIGGER {name} {act} ON {on}{when} BEGIN\n    {body}\nEND")
+            };
+            let mut triggers = vec![
+                fires("AFTER INSERT", "", &inserted),
+                fires("AFTER UPDATE", &format!(" WHEN {changed}"), &format!("{went}\n    {without}\n    {came}")),
+                fires("AFTER DELETE", "", &format!("{went}\n    {without}")),
+            ];
+            triggers.extend(replaced(shape, table));
+            triggers
+        }
+    }
+}
+
+/// REPLACE deletes the row that is in its way, and SQLite fires no trigger for that unless `recursive_triggers` is on, which
+/// is the writer's to choose. So what is in the way, by the columns that find a row, is queued before.
+fn replaced(shape: &Shape<'_>, table: &Tracked) -> Vec<String> {
+    let on = table.table.quoted();
+    let columns: Vec<String> = table.match_names().into_iter().chain(table.value_names()).collect();
+    let values = quoted(table.matches.iter().chain(&table.values));
+    let same: Vec<String> = quoted(&table.matches).iter().map(|column| format!("{column} = NEW.{column}")).collect();
+    let moved: Vec<String> =
+        quoted(&table.matches).iter().map(|column| format!("OLD.{column} IS NOT NEW.{column}")).collect();
+    let body = format!(
+        "INSERT INTO {} (present, {})\n    SELECT 1, {} FROM {on} WHERE {};",
+        shape.queue(table),
+        columns.join(", "),
+        values.join(", "),
+        same.join(" AND ")
+    );
+    vec![
+        format!("CREATE TRIGGER {} BEFORE INSERT ON {on} BEGIN\n    {body}\nEND", trigger(shape, table, "replace")),
+        format!(
+            "CREATE TRIGGER {} BEFORE UPDATE ON {on} WHEN {} BEGIN\n    {body}\nEND",
+            trigger(shape, table, "displace"),
+            moved.join(" OR ")
+        ),
+    ]
+}

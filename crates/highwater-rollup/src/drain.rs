@@ -1,0 +1,200 @@
+//! The drain: from what changed to which cells are to be computed anew. Owns the derivation, which is done under the drain's
+//! own snapshot and yields too many cells rather than too few: a cell that is computed without need comes out as it was.
+//!
+//! Where a row was counted last depends on how it was then, and on how what it joined to was then. Each of those that changed
+//! since has its old columns in a queue; each that did not is as it is now. So every cell that may be wrong is found by joining
+//! all **versions** of the rows, those that are and those that are queued, as long as one of them is queued.
+
+use highwater_db::session::{Dialect, Fault, Session, Value};
+use jiff::Timestamp;
+
+mod derive;
+
+use crate::declare::Declaration;
+use crate::recompute;
+use crate::sql::Shape;
+use derive::{touched, versions};
+
+/// Entries taken from each queue at a time, unless told.
+pub const ENTRIES_MAX: u32 = 10_000;
+
+/// Which entries a drain takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Only those that were queued before; all where it is `None`.
+    pub before: Option<Timestamp>,
+    /// At most so many of each queue.
+    pub entries_max: u32,
+}
+
+impl Default for Due {
+    fn default() -> Self {
+        Self { before: None, entries_max: ENTRIES_MAX }
+    }
+}
+
+/// What one drain did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Drained {
+    /// Entries that were taken from the queues.
+    pub entries: u64,
+    /// Cells that were computed anew.
+    pub cells: u64,
+    /// Whether entries that are due were left to the next drain.
+    pub more: bool,
+}
+
+/// Makes the working tables of this session.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn prepare(session: &mut dyn Session, declaration: &Declaration) -> Result<(), Fault> {
+    let shape = Shape::of(session.dialect(), declaration);
+    for (at, table) in shape.tracked.iter().enumerate() {
+        let columns = [table.match_names(), table.value_names()].concat().join(", ");
+        let copy = format!("SELECT {columns} FROM {}", shape.queue(table));
+        for name in [touched(&shape, at), versions(&shape, at)] {
+            session.batch(&working(&shape, &name, &copy)).await?;
+        }
+    }
+    let copy = format!("SELECT {} FROM {}", shape.cell_columns().join(", "), declaration.target.quoted());
+    session.batch(&working(&shape, &cells(&shape), &copy)).await
+}
+
+fn working(shape: &Shape<'_>, name: &str, copy: &str) -> String {
+    match shape.dialect {
+        Dialect::Postgres => {
+            // In `pg_temp` without saying so, as PostgreSQL wants it.
+            let name = name.trim_start_matches("pg_temp.");
+            format!("CREATE TEMP TABLE IF NOT EXISTS {name} ON COMMIT DELETE ROWS AS {copy} WITH NO DATA")
+        }
+        Dialect::Sqlite => format!("CREATE TABLE IF NOT EXISTS {name} AS {copy} LIMIT 0"),
+    }
+}
+
+/// The working table of cells to be computed anew.
+pub(crate) fn cells(shape: &Shape<'_>) -> String {
+    shape.working("cells")
+}
+
+/// Takes what is due from the queues, finds its cells and computes them anew, in the transaction that is
+/// open. What came in meanwhile, and what is not due yet, stays queued. Needs [`prepare`].
+///
+/// # Errors
+/// [`Fault`].
+pub async fn drain(session: &mut dyn Session, declaration: &Declaration, due: Due) -> Result<Drained, Fault> {
+    let shape = Shape::of(session.dialect(), declaration);
+    let taken = take_and_derive(session, &shape, due).await?;
+    if taken.is_empty() {
+        return Ok(Drained::default());
+    }
+    let computed = recompute::cells(session, &shape, &cells(&shape)).await?;
+    let mut drained = Drained { cells: computed, ..Drained::default() };
+    for (queue, taken) in queues(&shape).iter().zip(&taken.queues) {
+        drained.more |= taken.more;
+        drained.entries += taken.entries;
+        if taken.entries > 0 {
+            let (condition, values) = taken.condition(&shape);
+            session.execute(&format!("DELETE FROM {queue} WHERE {condition}"), &values).await?;
+        }
+    }
+    Ok(drained)
+}
+
+/// Fills the working table of cells with all that any entry is about, and takes none.
+pub(crate) async fn pending(session: &mut dyn Session, shape: &Shape<'_>) -> Result<(), Fault> {
+    let all = Due { before: None, entries_max: u32::MAX };
+    take_and_derive(session, shape, all).await.map(drop)
+}
+
+/// The queues of what changed, in the order of the tracked tables, and the queue of cells that are to be repaired.
+fn queues(shape: &Shape<'_>) -> Vec<String> {
+    let changed = shape.tracked.iter().map(|table| shape.queue(table));
+    changed.chain([shape.repairs()]).collect()
+}
+
+/// Fills the working table of cells with what the entries that are due are about.
+async fn take_and_derive(session: &mut dyn Session, shape: &Shape<'_>, due: Due) -> Result<AllTaken, Fault> {
+    for at in 0..shape.tracked.len() {
+        session.batch(&format!("DELETE FROM {}; DELETE FROM {}", touched(shape, at), versions(shape, at))).await?;
+    }
+    session.batch(&format!("DELETE FROM {}", cells(shape))).await?;
+    let mut taken = AllTaken { queues: Vec::new() };
+    for table in &shape.tracked {
+        taken.queues.push(take(session, shape, &shape.queue(table), due).await?);
+    }
+    // What is to be repaired says nothing of a time.
+    let repairs = take(session, shape, &shape.repairs(), Due { before: None, ..due }).await?;
+    if repairs.entries > 0 {
+        let (condition, values) = repairs.condition(shape);
+        let copies = shape.repair_columns().join(", ");
+        let copy = format!(
+            "INSERT INTO {} ({}) SELECT DISTINCT {copies} FROM {} WHERE {condition}",
+            cells(shape),
+            shape.cell_columns().join(", "),
+            shape.repairs()
+        );
+        session.execute(&copy, &values).await?;
+    }
+    if !taken.is_empty() {
+        derive::derive(session, shape, &taken.queues).await?;
+    }
+    taken.queues.push(repairs);
+    Ok(taken)
+}
+
+/// What was taken from each queue.
+struct AllTaken {
+    queues: Vec<Taken>,
+}
+
+impl AllTaken {
+    fn is_empty(&self) -> bool {
+        self.queues.iter().all(|taken| taken.entries == 0)
+    }
+}
+
+/// Entries that are taken: those up to an id that are due.
+struct Taken {
+    entries: u64,
+    last: i64,
+    before: Option<Timestamp>,
+    more: bool,
+}
+
+impl Taken {
+    fn condition(&self, shape: &Shape<'_>) -> (String, Vec<Value>) {
+        let mut condition = format!("id <= {}", shape.number(1));
+        let mut values = vec![Value::Int(self.last)];
+        if let Some(before) = self.before {
+            condition.push_str(&format!(" AND changed_at < {}", shape.time(2)));
+            values.push(written(shape, before));
+        }
+        (condition, values)
+    }
+}
+
+/// A time as it is compared with `changed_at`.
+pub(crate) fn written(shape: &Shape<'_>, time: Timestamp) -> Value {
+    match shape.dialect {
+        Dialect::Postgres => Value::from(format!("{time:.6}")),
+        // As the queue's own default writes it, for it is text that is compared.
+        Dialect::Sqlite => Value::from(format!("{time:.3}")),
+    }
+}
+
+async fn take(session: &mut dyn Session, shape: &Shape<'_>, queue: &str, due: Due) -> Result<Taken, Fault> {
+    let Due { before, entries_max } = due;
+    let (condition, mut values) = match before {
+        Some(before) => (format!("WHERE changed_at < {}", shape.time(1)), vec![written(shape, before)]),
+        None => (String::new(), Vec::new()),
+    };
+    let limit = shape.number(values.len() + 1);
+    let sql =
+        format!("SELECT count(*), max(id) FROM (SELECT id FROM {queue} {condition} ORDER BY id LIMIT {limit}) AS due");
+    values.push(Value::Int(entries_max.into()));
+    let row = session.first(&sql, &values).await?;
+    let count = |at: usize| row.as_ref().and_then(|row| row[at].int()).unwrap_or(0);
+    let entries = u64::try_from(count(0)).unwrap_or(0);
+    Ok(Taken { entries, last: count(1), before, more: count(0) == i64::from(entries_max) })
+}

@@ -1,0 +1,17 @@
+//! Rollups: an aggregate table that is seeded from years of events, kept in step with them, and proved against them, on
+//! SQLite and on PostgreSQL.
+//!
+//! A **declared** rollup is built from what [`declare`] says: [`ddl`] writes its tables and triggers, [`recompute`] is the one
+//! place that turns raw rows into buckets, [`drain`] finds what changed and has just that recomputed, [`verify`] compares every
+//! bucket with a fresh grouping. The words: a **bucket** is a span of time of the length of the **grain**; a **cell** is one
+//! bucket with one value of each key, and is one row of the target.
+
+pub mod bound;
+pub mod ddl;
+pub mod declare;
+pub mod drain;
+pub mod recompute;
+mod sql;
+pub mod state;
+pub mod tick;
+pub mod verify;

@@ -1,0 +1,80 @@
+//! From raw rows to buckets. Owns the two ways to replace cells: all of a span, or those that were named; both by the same
+//! statement over the same snapshot, so that no bucket is ever the sum of two states.
+
+use highwater_db::session::{Dialect, Fault, Session, Value};
+use jiff::Timestamp;
+
+use crate::declare::Declaration;
+use crate::sql::Shape;
+
+/// Whole buckets: the beginning of the first and the end of the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The beginning of the first bucket.
+    pub from: Timestamp,
+    /// The end of the last.
+    pub to: Timestamp,
+}
+
+/// The buckets that hold events, as the source is now; `None` where it is empty.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn extent(session: &mut dyn Session, declaration: &Declaration) -> Result<Option<Span>, Fault> {
+    let shape = Shape::of(session.dialect(), declaration);
+    let at = shape.at(&declaration.event_time.quoted());
+    let epoch = |edge: &str| match session.dialect() {
+        Dialect::Postgres => format!("floor(extract(epoch FROM {edge}({at})))::bigint"),
+        Dialect::Sqlite => format!("{edge}({at})"),
+    };
+    let sql = format!("SELECT {}, {} FROM {}", epoch("min"), epoch("max"), declaration.source.quoted());
+    let row = session.first(&sql, &[]).await?;
+    let Some((first, last)) = row.and_then(|row| row[0].int().zip(row[1].int())) else { return Ok(None) };
+    let secs = declaration.grain.secs();
+    let begin = |second: i64| second.div_euclid(secs) * secs;
+    let time = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
+    Ok(Some(Span { from: time(begin(first)), to: time(begin(last) + secs) }))
+}
+
+/// Recomputes every bucket of a span, in the transaction that is open; returns how many cells there are then.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn span(session: &mut dyn Session, declaration: &Declaration, span: Span) -> Result<u64, Fault> {
+    let shape = Shape::of(session.dialect(), declaration);
+    let target = declaration.target.quoted();
+    let values = [Value::from(span.from.to_string()), Value::from(span.to.to_string())];
+    let drop = format!("DELETE FROM {target} WHERE bucket >= {} AND bucket < {}", shape.time(1), shape.time(2));
+    session.execute(&drop, &values).await?;
+    let at = shape.at(&shape.event_time());
+    let (from, to) = (shape.edge(&shape.time(1)), shape.edge(&shape.time(2)));
+    let fresh = shape.fresh("", &format!("{at} >= {from} AND {at} < {to}"));
+    let add = format!("INSERT INTO {target} ({})\n{fresh}", shape.target_columns().join(", "));
+    session.execute(&add, &values).await
+}
+
+/// Recomputes the cells that the working table `cells` names, in the transaction that is open; returns how many of them there
+/// are then.
+pub(crate) async fn cells(session: &mut dyn Session, shape: &Shape<'_>, cells: &str) -> Result<u64, Fault> {
+    let target = shape.declaration.target.quoted();
+    let named = |expressions: &[String]| {
+        let same: Vec<String> = shape
+            .cell_columns()
+            .iter()
+            .zip(expressions)
+            .map(|(column, expression)| shape.same(&format!("c.{column}"), expression))
+            .collect();
+        format!("EXISTS (SELECT 1 FROM {cells} AS c WHERE c.bucket = {} AND {})", expressions[0], same.join(" AND "))
+    };
+    let stored: Vec<String> = shape.cell_columns().iter().map(|column| format!("t.{column}")).collect();
+    let drop =
+        format!("DELETE FROM {target} AS t WHERE t.bucket IN (SELECT bucket FROM {cells}) AND {}", named(&stored));
+    session.execute(&drop, &[]).await?;
+    let at = shape.at(&shape.event_time());
+    let within = format!("{at} >= {} AND {at} < {}", shape.edge("b.bucket"), shape.end_of("b.bucket"));
+    // The buckets first, so that the source is read by its event time.
+    let before = format!("(SELECT DISTINCT bucket FROM {cells}) AS b\nCROSS JOIN ");
+    let fresh = shape.fresh(&before, &format!("{within} AND {}", named(&shape.cell_expressions())));
+    let add = format!("INSERT INTO {target} ({})\n{fresh}", shape.target_columns().join(", "));
+    session.execute(&add, &[]).await
+}

@@ -1,0 +1,124 @@
+//! The tick: from one watermark to the next. Owns the rule that a watermark is stamped by the transaction that took the last
+//! entry below it, and to no later time than a bound that was read before that transaction's snapshot (R7).
+
+use std::time::Duration;
+
+use highwater_db::session::{Dialect, Fault, Session};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
+
+use crate::declare::Declaration;
+use crate::{drain, state};
+
+/// Most transactions of one tick; what is left then is the next one's.
+pub const TRANSACTIONS_MAX: u32 = 10_000;
+
+/// How far a tick may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// The bound, as it was read before.
+    pub until: Timestamp,
+    /// By how much the watermark moves at most; without a limit where it is `None`, and where there is no watermark yet.
+    pub span_max: Option<Duration>,
+    /// How many entries of each queue are taken by one transaction.
+    pub entries_max: u32,
+}
+
+/// What a tick did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ticked {
+    /// Entries that were taken from the queues.
+    pub entries: u64,
+    /// Cells that were computed anew.
+    pub cells: u64,
+    /// Transactions that were committed.
+    pub transactions: u32,
+    /// Where the watermark is now; as it was where [`TRANSACTIONS_MAX`] came first.
+    pub watermark: Option<Timestamp>,
+    /// Whether the watermark is short of the reach.
+    pub more: bool,
+}
+
+/// Why there is no tick.
+#[derive(Debug, thiserror::Error)]
+pub enum TickError {
+    /// The database refused, or is gone. Nothing is stamped that is not true.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The row that holds the watermark is not there.
+    #[error("{target} has no state row, so that nobody knows how far it is: seed it again, or put the row back")]
+    NoState {
+        /// The target.
+        target: String,
+    },
+    /// Buckets are missing yet, and a watermark would deny it.
+    #[error("{target} is not seeded: a watermark comes after the last slice")]
+    NotSeeded {
+        /// The target.
+        target: String,
+    },
+}
+
+/// Drains what was queued before the new watermark, by as many transactions as that takes, and stamps it by the last of them.
+/// No transaction may be open, and [`drain::prepare`] was called. The caller holds the lock, on this very session.
+///
+/// # Errors
+/// [`TickError`]; what was drained before stays drained.
+pub async fn tick(session: &mut dyn Session, declaration: &Declaration, reach: Reach) -> Result<Ticked, TickError> {
+    let target = || declaration.target.to_string();
+    let state = state::read(session, declaration).await?.ok_or_else(|| TickError::NoState { target: target() })?;
+    if state.seeded_at.is_none() {
+        return Err(TickError::NotSeeded { target: target() });
+    }
+    let reach = Reach { until: floor(session.dialect(), reach.until), ..reach };
+    let to = destination(session.dialect(), state.watermark, reach);
+    let due = drain::Due { before: Some(to), entries_max: reach.entries_max };
+    let mut ticked = Ticked { watermark: state.watermark, more: true, ..Ticked::default() };
+    while ticked.transactions < TRANSACTIONS_MAX {
+        let drained = match round(session, declaration, due).await {
+            Ok(drained) => drained,
+            Err(fault) => {
+                // The connection may be gone; then so is the transaction.
+                session.rollback().await.ok();
+                return Err(fault.into());
+            }
+        };
+        ticked.transactions += 1;
+        ticked.entries += drained.entries;
+        ticked.cells += drained.cells;
+        if !drained.more {
+            ticked.watermark = Some(to);
+            ticked.more = to < reach.until;
+            break;
+        }
+    }
+    Ok(ticked)
+}
+
+/// One transaction: some of what is due, and the stamp where that was all.
+async fn round(session: &mut dyn Session, declaration: &Declaration, due: drain::Due) -> Result<drain::Drained, Fault> {
+    session.begin().await?;
+    let drained = drain::drain(session, declaration, due).await?;
+    if let (false, Some(to)) = (drained.more, due.before) {
+        state::stamp(session, declaration, to).await?;
+    }
+    session.commit().await?;
+    Ok(drained)
+}
+
+/// A time in the unit that entries are dated in: a watermark within such a unit would pass entries that are not due.
+fn floor(dialect: Dialect, time: Timestamp) -> Timestamp {
+    let unit = match dialect {
+        Dialect::Postgres => Unit::Microsecond,
+        Dialect::Sqlite => Unit::Millisecond,
+    };
+    let down = TimestampRound::new().smallest(unit).mode(RoundMode::Floor);
+    time.round(down).unwrap_or(time)
+}
+
+/// The new watermark; never before the old one.
+fn destination(dialect: Dialect, from: Option<Timestamp>, reach: Reach) -> Timestamp {
+    let Some(from) = from else { return reach.until };
+    let span = reach.span_max.and_then(|span| SignedDuration::try_from(span).ok());
+    let farthest = span.and_then(|span| from.checked_add(span).ok()).unwrap_or(Timestamp::MAX);
+    floor(dialect, reach.until.min(farthest)).max(from)
+}

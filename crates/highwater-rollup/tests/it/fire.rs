@@ -1,0 +1,307 @@
+//! R7 under fire, by seeds: writers insert, update, delete and re-attribute in transactions that stay open, while slices are
+//! seeded, queues are drained, and transactions of both are cut off. At the end every cell is what a fresh grouping says.
+
+use fastrand::Rng;
+use highwater_db::session::{Dialect, FaultKind, Session};
+use highwater_rollup::tick::{Reach, TickError, tick};
+use highwater_rollup::{drain, recompute, state, verify};
+use jiff::Timestamp;
+
+use crate::between::{Act, Between};
+use crate::usage::{Base, declaration, differences, drain_all, install, run, stranded, watermark};
+
+/// Seeds of every test run; `HIGHWATER_SEEDS=FROM..TO` runs others.
+const SEEDS: std::ops::Range<u64> = 0..20;
+/// Steps of a run.
+const STEPS: usize = 400;
+const WRITERS: usize = 4;
+
+fn seeds() -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("HIGHWATER_SEEDS") else { return SEEDS };
+    let (from, to) = text.split_once("..").expect("HIGHWATER_SEEDS=FROM..TO");
+    from.parse().unwrap()..to.parse().unwrap()
+}
+
+#[tokio::test]
+async fn r07_every_cell_is_a_fresh_grouping_after_any_history_in_sqlite() {
+    let mut stamps = 0;
+    for seed in seeds() {
+        stamps += under_fire(Dialect::Sqlite, seed).await;
+    }
+    assert!(stamps > 0, "a watermark that never moves proves nothing");
+}
+
+#[tokio::test]
+async fn r07_every_cell_is_a_fresh_grouping_after_any_history_in_postgresql() {
+    let mut stamps = 0;
+    for seed in seeds() {
+        stamps += under_fire(Dialect::Postgres, seed).await;
+    }
+    assert!(stamps > 0, "a watermark that never moves proves nothing");
+}
+
+/// Says how often a watermark moved while writers were at it.
+async fn under_fire(dialect: Dialect, seed: u64) -> u32 {
+    let rng = &mut Rng::with_seed(seed);
+    let base = Base::new(dialect).await;
+    let mut ours = base.session().await;
+    populate(&mut *ours, rng).await;
+    install(&mut *ours).await;
+    // Read once, as a pass does: what comes later is in the queues.
+    let mut walk = Walk(recompute::extent(&mut *ours, &declaration()).await.unwrap());
+
+    // SQLite has one writer at a time; its writers commit each step.
+    let writers = if dialect == Dialect::Postgres { WRITERS } else { 1 };
+    let mut sessions = Vec::new();
+    for _ in 0..writers {
+        let mut session = base.session().await;
+        if dialect == Dialect::Postgres {
+            run(&mut *session, "SET lock_timeout = '20ms'").await;
+        }
+        sessions.push((session, false));
+    }
+    let mut stamps = 0;
+    for _ in 0..STEPS {
+        match rng.u8(..100) {
+            0..76 => {
+                let at = rng.usize(..writers);
+                let (session, open) = &mut sessions[at];
+                *open = write(&mut **session, *open, rng).await;
+            }
+            76..86 => {
+                // Few at a time, so that what belongs together is taken apart.
+                let due = drain::Due { entries_max: rng.u32(1..=12), ..drain::Due::default() };
+                drain::drain(begun(&mut ours).await, &declaration(), due).await.unwrap();
+                end(&base, &mut ours, rng).await;
+            }
+            86..93 => stamps += u32::from(tick_under_fire(&base, &mut ours, rng).await),
+            _ => walk.slice(&base, &mut ours, rng).await,
+        }
+    }
+    for (session, open) in &mut sessions {
+        if *open {
+            session.commit().await.unwrap();
+        }
+    }
+    while !walk.is_done() {
+        walk.slice(&base, &mut ours, rng).await;
+    }
+    // What committed since must be above the watermark, wherever that is.
+    assert_eq!(stranded(&mut *ours).await, 0, "{dialect:?}, seed {seed}");
+    while watermark(&mut *ours).await.is_none() {
+        tick_under_fire(&base, &mut ours, rng).await;
+    }
+    drain_all(&mut *ours).await;
+    assert_eq!(differences(&mut *ours).await, Vec::<String>::new(), "{dialect:?}, seed {seed}");
+    let left = verified(&mut *ours, None).await;
+    assert!(left.is_clean() && left.pending == 0, "{dialect:?}, seed {seed}: verify agrees: {left:?}");
+    stamps
+}
+
+async fn verified(ours: &mut dyn Session, bound: Option<Timestamp>) -> verify::Verified {
+    ours.begin().await.unwrap();
+    let verified = verify::verify(ours, &declaration(), bound).await.unwrap();
+    ours.rollback().await.unwrap();
+    verified
+}
+
+/// The bound without a lag, which keeps it from machines that are slow to tell that a transaction began; here one thing is done
+/// after the other.
+async fn bound(ours: &mut dyn Session) -> Timestamp {
+    let sql = match ours.dialect() {
+        Dialect::Postgres => {
+            "SELECT to_char(least(clock_timestamp(), min(xact_start)), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')
+             FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+                 AND backend_type = 'client backend'"
+        }
+        Dialect::Sqlite => "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
+    };
+    let row = ours.first(sql, &[]).await.unwrap().unwrap();
+    row[0].text().unwrap().parse().unwrap()
+}
+
+/// A tick of few entries at a time, that may be cut off at any of its statements. Wherever the watermark is then, no entry is
+/// below it, and what differs is queued if the walk is over. Says whether the watermark moved.
+async fn tick_under_fire(base: &Base, ours: &mut Box<dyn Session>, rng: &mut Rng) -> bool {
+    let (before, is_seeded) = {
+        let state = state::read(&mut **ours, &declaration()).await.unwrap().unwrap();
+        (state.watermark, state.seeded_at.is_some())
+    };
+    let until = bound(&mut **ours).await;
+    let reach = Reach { until, span_max: None, entries_max: rng.u32(1..=30) };
+    let mut stays = true;
+    let ticked = if rng.u8(..3) == 0 {
+        let at = ["BEGIN", "DELETE FROM \"task_usage_hourly", "INSERT INTO", "UPDATE", "COMMIT"][rng.usize(..5)];
+        let mut cut = Between::new(&mut **ours, at, rng.usize(..6), Act::Cut);
+        let ticked = tick(&mut cut, &declaration(), reach).await;
+        stays = !cut.happened();
+        ticked
+    } else {
+        tick(&mut **ours, &declaration(), reach).await
+    };
+    let after = watermark(&mut **ours).await;
+    match ticked {
+        Ok(_) => assert!(stays && after >= before),
+        Err(TickError::NotSeeded { .. }) => assert!(!is_seeded && after.is_none()),
+        Err(fault) => {
+            assert!(!stays, "{fault}");
+            assert_eq!(after, before, "nothing is stamped");
+        }
+    }
+    assert_eq!(stranded(&mut **ours).await, 0);
+    if is_seeded {
+        let found = verified(&mut **ours, Some(until.max(after.unwrap_or(until)))).await;
+        assert!(found.is_clean(), "{found:?}");
+    }
+    if rng.u8(..6) == 0 {
+        *ours = base.session().await;
+        drain::prepare(&mut **ours, &declaration()).await.unwrap();
+    }
+    after > before
+}
+
+/// What is left of the walk through the source.
+struct Walk(Option<recompute::Span>);
+
+impl Walk {
+    fn is_done(&self) -> bool {
+        self.0.is_none()
+    }
+
+    async fn slice(&mut self, base: &Base, ours: &mut Box<dyn Session>, rng: &mut Rng) {
+        let Some(left) = self.0 else { return };
+        let to = left.from + jiff::SignedDuration::from_hours(rng.i64(1..=12));
+        let slice = recompute::Span { from: left.from, to: to.min(left.to) };
+        recompute::span(begun(ours).await, &declaration(), slice).await.unwrap();
+        if slice.to == left.to {
+            state::seeded(&mut **ours, &declaration(), slice.to).await.unwrap();
+        }
+        if end(base, ours, rng).await {
+            self.0 = (slice.to < left.to).then_some(recompute::Span { from: slice.to, ..left });
+        }
+    }
+}
+
+async fn begun(ours: &mut Box<dyn Session>) -> &mut dyn Session {
+    ours.begin().await.unwrap();
+    &mut **ours
+}
+
+/// Commits; or is cut off before, by a roll back or by the end of the session. Says whether it is committed.
+async fn end(base: &Base, ours: &mut Box<dyn Session>, rng: &mut Rng) -> bool {
+    match rng.u8(..10) {
+        0 => ours.rollback().await.unwrap(),
+        1 => {
+            *ours = base.session().await;
+            drain::prepare(&mut **ours, &declaration()).await.unwrap();
+        }
+        _ => {
+            ours.commit().await.unwrap();
+            return true;
+        }
+    }
+    false
+}
+
+/// One statement of a writer, in a transaction of its own or in one that stays open; says whether one is open.
+async fn write(session: &mut dyn Session, open: bool, rng: &mut Rng) -> bool {
+    if open && rng.u8(..4) == 0 {
+        if rng.u8(..8) == 0 {
+            session.rollback().await.unwrap()
+        } else {
+            session.commit().await.unwrap()
+        }
+        return false;
+    }
+    let stays_open = session.dialect() == Dialect::Postgres;
+    if stays_open && !open {
+        // As applications do it, each statement seeing what is committed by then.
+        session.begin().await.unwrap();
+        run(session, "ROLLBACK; BEGIN").await;
+    }
+    let sql = change(session.dialect(), rng);
+    match session.batch(&sql).await {
+        Ok(()) => stays_open,
+        Err(fault) => {
+            let is_expected = fault.kind == FaultKind::Contended
+                || ["foreign key", "FOREIGN KEY", "UNIQUE", "unique"].iter().any(|word| fault.message.contains(word));
+            assert!(is_expected, "{sql}: {fault}");
+            session.rollback().await.unwrap();
+            if stays_open {
+                run(session, "ROLLBACK").await;
+            }
+            false
+        }
+    }
+}
+
+const AGENTS: i64 = 4;
+const ISSUES: i64 = 8;
+const TASKS: i64 = 20;
+const USAGES: i64 = 300;
+
+fn maybe(rng: &mut Rng, below: i64) -> String {
+    if rng.u8(..4) == 0 { "NULL".to_owned() } else { rng.i64(1..=below).to_string() }
+}
+
+/// A time by the application's clock, which is at times an hour off; buckets are few, so that cells are shared.
+fn time(rng: &mut Rng) -> String {
+    let second = 1_767_225_600 + rng.i64(0..72) * 3600 + rng.i64(0..3600) + rng.i64(-1..=1) * 3600;
+    format!("'{}'", jiff::Timestamp::from_second(second).unwrap())
+}
+
+fn usage(rng: &mut Rng, id: i64) -> String {
+    let provider = ["NULL", "'anthropic'", "'openai'"][rng.usize(..3)];
+    let model = ["'small'", "'large'"][rng.usize(..2)];
+    let cost = if rng.bool() { "NULL".to_owned() } else { format!("{}", rng.i64(0..1000) as f64 / 8.0) };
+    format!("({id}, {}, {provider}, {model}, {}, {cost}, {})", rng.i64(1..=TASKS), rng.i64(0..1000), time(rng))
+}
+
+fn change(dialect: Dialect, rng: &mut Rng) -> String {
+    let id = rng.i64(1..=USAGES);
+    match rng.u8(..20) {
+        0..6 => {
+            let replace = match dialect {
+                Dialect::Sqlite if rng.bool() => "INSERT OR REPLACE INTO task_usage VALUES",
+                _ => "INSERT INTO task_usage VALUES",
+            };
+            format!("{replace} {}", usage(rng, id))
+        }
+        6 => format!("UPDATE task_usage SET tokens = {} WHERE id = {id}", rng.i64(0..1000)),
+        7 => format!("UPDATE task_usage SET created_at = {} WHERE id BETWEEN {id} AND {}", time(rng), id + 3),
+        8 => format!("UPDATE task_usage SET task_id = {} WHERE id = {id}", rng.i64(1..=TASKS)),
+        9 => format!("UPDATE task_usage SET id = {} WHERE id = {id}", rng.i64(1..=USAGES)),
+        10 | 11 => format!("DELETE FROM task_usage WHERE id = {id}"),
+        12 => format!("UPDATE agent_task_queue SET runtime_id = {} WHERE id = {}", maybe(rng, 3), rng.i64(1..=TASKS)),
+        13 => {
+            format!("UPDATE agent_task_queue SET issue_id = {} WHERE id = {}", maybe(rng, ISSUES), rng.i64(1..=TASKS))
+        }
+        14 => {
+            format!("UPDATE agent_task_queue SET agent_id = {} WHERE id = {}", rng.i64(1..=AGENTS), rng.i64(1..=TASKS))
+        }
+        15 => format!("UPDATE issue SET project_id = {} WHERE id = {}", maybe(rng, 3), rng.i64(1..=ISSUES)),
+        16 => format!("UPDATE agent SET workspace_id = {} WHERE id = {}", rng.i64(1..=2), rng.i64(1..=AGENTS)),
+        17 => format!("DELETE FROM issue WHERE id = {}", rng.i64(1..=ISSUES)),
+        18 => format!("INSERT INTO issue VALUES ({}, {})", rng.i64(1..=ISSUES), maybe(rng, 3)),
+        _ => format!(
+            "INSERT INTO agent_task_queue VALUES ({}, {}, {}, {})",
+            rng.i64(1..=TASKS),
+            rng.i64(1..=AGENTS),
+            maybe(rng, ISSUES),
+            maybe(rng, 3)
+        ),
+    }
+}
+
+async fn populate(session: &mut dyn Session, rng: &mut Rng) {
+    let rows = |rows: Vec<String>| rows.join(", ");
+    let agents = rows((1..=AGENTS).map(|id| format!("({id}, {})", rng.i64(1..=2))).collect());
+    run(session, &format!("INSERT INTO agent VALUES {agents}")).await;
+    let issues = rows((1..=ISSUES).map(|id| format!("({id}, {})", maybe(rng, 3))).collect());
+    run(session, &format!("INSERT INTO issue VALUES {issues}")).await;
+    let task = |id| format!("({id}, {}, {}, {})", rng.i64(1..=AGENTS), maybe(rng, ISSUES), maybe(rng, 3));
+    let tasks = rows((1..=TASKS).map(task).collect());
+    run(session, &format!("INSERT INTO agent_task_queue VALUES {tasks}")).await;
+    let usages = rows((1..=USAGES).filter(|id| id % 2 == 0).map(|id| usage(rng, id)).collect());
+    run(session, &format!("INSERT INTO task_usage VALUES {usages}")).await;
+}

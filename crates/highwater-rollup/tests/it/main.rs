@@ -1,0 +1,12 @@
+//! Declared rollups on real databases.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod between;
+mod bound;
+mod ddl;
+mod fire;
+mod tick;
+mod usage;
+mod verify;
+mod wrongs;

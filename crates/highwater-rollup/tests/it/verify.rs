@@ -1,0 +1,168 @@
+//! Verifying finds every corruption that is planted and nothing else; repairing mends exactly that.
+
+use highwater_db::session::{Dialect, Session, Value};
+use highwater_rollup::verify::{Gone, Repaired, Verified, Wrong, repair, verify};
+use jiff::Timestamp;
+
+use crate::usage::{
+    bound, declaration, differences, drain_all, later, run, seeded, stranded, tick_all, tick_to, watermark,
+};
+
+const BOTH: [Dialect; 2] = [Dialect::Postgres, Dialect::Sqlite];
+
+async fn verified(ours: &mut dyn Session, until: Option<Timestamp>) -> Verified {
+    ours.begin().await.unwrap();
+    let verified = verify(ours, &declaration(), until).await.unwrap();
+    ours.rollback().await.unwrap();
+    verified
+}
+
+async fn repaired(ours: &mut dyn Session, until: Option<Timestamp>, gone: Gone) -> Repaired {
+    ours.begin().await.unwrap();
+    let repaired = repair(ours, &declaration(), until, gone).await.unwrap();
+    ours.commit().await.unwrap();
+    repaired
+}
+
+fn wrongs(verified: &Verified) -> Vec<Wrong> {
+    verified.findings.iter().map(|finding| finding.wrong).collect()
+}
+
+/// A cell that no raw row yields.
+const EXTRA: &str =
+    "INSERT INTO task_usage_hourly VALUES ('2026-01-01T03:00:00Z', 1, 1, 1, NULL, NULL, 'old', 9, 1, NULL, 0, 1, 9)";
+
+#[tokio::test]
+async fn what_is_as_it_should_be_is_clean() {
+    for dialect in BOTH {
+        let (_base, mut ours) = seeded(dialect).await;
+        let until = bound(&mut *ours).await;
+        tick_to(&mut *ours, until).await;
+        let found = verified(&mut *ours, Some(until)).await;
+        assert_eq!(found, Verified { cells: 3, ..Verified::default() }, "{dialect:?}");
+        assert!(found.is_clean());
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_sum_is_found_with_both_values_and_just_it_is_mended() {
+    for dialect in BOTH {
+        let (_base, mut ours) = seeded(dialect).await;
+        run(&mut *ours, "UPDATE task_usage_hourly SET tokens = 11 WHERE runtime_id = 1").await;
+        let found = verified(&mut *ours, None).await;
+        assert_eq!((found.wrong, found.pending), (1, 0), "{dialect:?}");
+        assert_eq!(wrongs(&found), [Wrong::Different], "{dialect:?}");
+        let tokens = &found.findings[0].values[0];
+        assert_eq!(*tokens, (Value::from("11"), Value::from("10")), "{dialect:?}: stored, fresh");
+        assert_eq!(repaired(&mut *ours, None, Gone::Keep).await, Repaired { cells: 1, pulled_back: false });
+        let queued = verified(&mut *ours, None).await;
+        assert_eq!((queued.wrong, queued.pending), (0, 1), "{dialect:?}: queued is pending");
+        assert_eq!(repaired(&mut *ours, None, Gone::Keep).await.cells, 0, "{dialect:?}: and not queued twice");
+        // Another cell goes wrong unseen: the drain that mends the first leaves it as it is.
+        run(&mut *ours, "UPDATE task_usage_hourly SET calls = 5 WHERE runtime_id = 2").await;
+        drain_all(&mut *ours).await;
+        let left = verified(&mut *ours, None).await;
+        assert_eq!((left.wrong, left.pending), (1, 0), "{dialect:?}");
+        assert_eq!(left.findings[0].cell[2], Value::from("2"), "{dialect:?}: the other one");
+    }
+}
+
+#[tokio::test]
+async fn a_tick_takes_repairs_however_new_they_are() {
+    for dialect in BOTH {
+        let (_base, mut ours) = seeded(dialect).await;
+        let until = bound(&mut *ours).await;
+        run(&mut *ours, "UPDATE task_usage_hourly SET tokens = 11").await;
+        assert_eq!(repaired(&mut *ours, None, Gone::Keep).await.cells, 3, "{dialect:?}");
+        tick_to(&mut *ours, until).await;
+        assert_eq!(differences(&mut *ours).await, Vec::<String>::new(), "{dialect:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_cell_and_one_that_is_there_twice_are_found_and_mended() {
+    for dialect in BOTH {
+        let (_base, mut ours) = seeded(dialect).await;
+        run(&mut *ours, "DELETE FROM task_usage_hourly WHERE runtime_id IS NULL").await;
+        let mut expected = vec![Wrong::Missing];
+        if dialect == Dialect::Postgres {
+            // SQLite's index on cells is unique, NULL or not.
+            let again = "INSERT INTO task_usage_hourly SELECT * FROM task_usage_hourly WHERE runtime_id = 2";
+            run(&mut *ours, again).await;
+            expected.push(Wrong::Different);
+        }
+        let found = verified(&mut *ours, None).await;
+        let mut wrongs = wrongs(&found);
+        wrongs.sort_by_key(|wrong| *wrong == Wrong::Different);
+        assert_eq!(wrongs, expected, "{dialect:?}");
+        repaired(&mut *ours, None, Gone::Keep).await;
+        drain_all(&mut *ours).await;
+        assert!(verified(&mut *ours, None).await.is_clean(), "{dialect:?}");
+        assert_eq!(differences(&mut *ours).await, Vec::<String>::new(), "{dialect:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cell_without_raw_rows_is_found_and_stays_until_one_says_remove() {
+    for dialect in BOTH {
+        let (_base, mut ours) = seeded(dialect).await;
+        run(&mut *ours, EXTRA).await;
+        run(&mut *ours, "UPDATE task_usage_hourly SET tokens = 0 WHERE runtime_id = 2").await;
+        let found = verified(&mut *ours, None).await;
+        assert_eq!(wrongs(&found), [Wrong::Extra, Wrong::Different], "{dialect:?}");
+        assert_eq!(repaired(&mut *ours, None, Gone::Keep).await.cells, 1, "{dialect:?}");
+        drain_all(&mut *ours).await;
+        assert_eq!(wrongs(&verified(&mut *ours, None).await), [Wrong::Extra], "{dialect:?}: it is told, and there");
+        assert_eq!(repaired(&mut *ours, None, Gone::Remove).await.cells, 1, "{dialect:?}");
+        drain_all(&mut *ours).await;
+        assert!(verified(&mut *ours, None).await.is_clean(), "{dialect:?}");
+        assert_eq!(differences(&mut *ours).await, Vec::<String>::new(), "{dialect:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_is_queued_is_pending_and_not_wrong_whatever_changed() {
+    for dialect in BOTH {
+        let changes = [
+            ("UPDATE task_usage SET tokens = 99 WHERE id = 1", 1),
+            ("UPDATE agent_task_queue SET runtime_id = 5 WHERE id = 2", 2),
+            ("UPDATE issue SET project_id = NULL WHERE id = 1", 4),
+            ("DELETE FROM agent WHERE id = 1", 2),
+        ];
+        for (change, pending) in changes {
+            let (_base, mut ours) = seeded(dialect).await;
+            run(&mut *ours, change).await;
+            let found = verified(&mut *ours, None).await;
+            assert_eq!((found.wrong, found.pending), (0, pending), "{dialect:?}: {change}");
+            assert!(found.is_clean());
+            assert_eq!(repaired(&mut *ours, None, Gone::Remove).await.cells, 0, "{dialect:?}: {change}");
+            drain_all(&mut *ours).await;
+            assert_eq!(verified(&mut *ours, None).await.pending, 0, "{dialect:?}: {change}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn r07_a_stranded_entry_and_a_watermark_that_is_ahead_are_found_and_mended() {
+    for dialect in BOTH {
+        let (_base, mut ours) = seeded(dialect).await;
+        run(&mut *ours, "UPDATE task_usage SET tokens = 99 WHERE id = 1").await;
+        later(&mut *ours).await;
+        let until = bound(&mut *ours).await;
+        run(&mut *ours, &format!("UPDATE task_usage_hourly_state SET watermark = '{until:.6}'")).await;
+        let found = verified(&mut *ours, Some(until)).await;
+        assert_eq!((found.stranded, found.ahead, found.wrong), (3, None, 0), "{dialect:?}: old, without and new");
+        assert!(!found.is_clean(), "{dialect:?}");
+
+        run(&mut *ours, "UPDATE task_usage_hourly_state SET watermark = '2999-01-01T00:00:00.000000Z'").await;
+        let found = verified(&mut *ours, Some(until)).await;
+        assert_eq!(found.ahead, Some("2999-01-01T00:00:00Z".parse().unwrap()), "{dialect:?}");
+        let mended = repaired(&mut *ours, Some(until), Gone::Keep).await;
+        assert_eq!(mended, Repaired { cells: 0, pulled_back: true }, "{dialect:?}");
+        assert_eq!(watermark(&mut *ours).await, Some(until), "{dialect:?}");
+        tick_all(&mut *ours).await;
+        assert_eq!(stranded(&mut *ours).await, 0, "{dialect:?}");
+        let until = bound(&mut *ours).await;
+        assert!(verified(&mut *ours, Some(until)).await.is_clean(), "{dialect:?}");
+    }
+}
