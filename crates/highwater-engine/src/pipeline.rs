@@ -13,7 +13,7 @@ use crate::breaker::Foresight;
 use crate::contact::Urgency;
 use crate::diagnosis::Diagnosis;
 use crate::job::{Attempt, CommitCx, Effects, Job, OnUnknown, ReadCx, Stop, WorkItem};
-use crate::ledger::{Intent, Ledger, OpenItem};
+use crate::ledger::{Intent, Ledger, LedgerError, OpenItem};
 use crate::lock::LockWatch;
 use crate::name::{PassId, WorklistId};
 use crate::outcome::{Outcome, OutcomeKind};
@@ -141,7 +141,8 @@ impl<J: Job> Drain<J> {
     async fn feed(&self, shared: &Arc<Shared<J>>, slots: mpsc::Sender<Slot<J>>, ahead: usize) {
         let window = Arc::new(Semaphore::new(ahead));
         let running = Arc::new(Semaphore::new(self.width.concurrency));
-        let mut feed = Feed { drain: self, page: VecDeque::new(), last: None, version: 0, number: 0, left_at: None };
+        let mut feed =
+            Feed { drain: self, page: VecDeque::new(), ahead: None, last: None, version: 0, number: 0, left_at: None };
         loop {
             let room = async {
                 let held = Arc::clone(&window).acquire_owned().await;
@@ -427,10 +428,12 @@ impl<J: Job> Shared<J> {
     }
 }
 
-/// Reads open items in plan order, and reads again when something may have changed.
+/// Reads open items in plan order, a page ahead, and reads again when something may have changed.
 struct Feed<'d, J: Job> {
     drain: &'d Drain<J>,
     page: VecDeque<OpenItem>,
+    /// The page after this one, being read.
+    ahead: Option<AbortOnDrop<Result<Vec<OpenItem>, LedgerError>>>,
     last: Option<(u32, u64)>,
     version: u64,
     /// Items begun so far.
@@ -447,10 +450,18 @@ impl<J: Job> Feed<'_, J> {
         if control.version != self.version {
             // A person may have skipped what was read ahead.
             self.page.clear();
+            self.ahead = None;
             self.version = control.version;
         }
         if self.page.is_empty() {
-            self.fill().await?;
+            match self.ahead.take() {
+                Some(mut ahead) => match (&mut ahead.0).await {
+                    Ok(page) => self.take(page?),
+                    // It broke off: what it says when it is read here is told.
+                    Err(_) => self.fill().await?,
+                },
+                None => self.fill().await?,
+            }
         }
         let next = self.page.pop_front();
         if let Some(item) = &next {
@@ -460,8 +471,20 @@ impl<J: Job> Feed<'_, J> {
     }
 
     async fn fill(&mut self) -> Result<(), Stop> {
+        self.ahead = None;
         let drain = self.drain;
-        self.page = drain.ledger.open_items(drain.worklist, drain.pass, self.last, FEED_ITEMS).await?.into();
+        let page = drain.ledger.open_items(drain.worklist, drain.pass, self.last, FEED_ITEMS).await?;
+        self.take(page);
         Ok(())
+    }
+
+    /// Goes on with a page, and has the next one read meanwhile.
+    fn take(&mut self, page: Vec<OpenItem>) {
+        self.ahead = page.last().map(|last| {
+            let after = Some((last.rank, last.position));
+            let (ledger, worklist, pass) = (Arc::clone(&self.drain.ledger), self.drain.worklist, self.drain.pass);
+            AbortOnDrop(tokio::spawn(async move { ledger.open_items(worklist, pass, after, FEED_ITEMS).await }))
+        });
+        self.page = page.into();
     }
 }
