@@ -13,6 +13,8 @@ use crate::rig::{Rig, dice, pause, wait_until};
 
 const ITEMS: usize = 2_000;
 const CUTS: usize = 7;
+/// The default of `concurrency`.
+const COMMANDS_AT_ONCE: usize = 2;
 /// Of these, cuts while the ledger is made and the list is pinned.
 const EARLY_CUTS: usize = 2;
 
@@ -122,11 +124,15 @@ fn survives(plant: &Plant, file_system: FileSystem, dice: &mut fastrand::Rng) {
             assert_eq!(after.get(key), Some(item), "told before the power went, on {file_system:?}");
         }
         let effects: BTreeSet<String> = plant.effects().into_iter().collect();
-        let without: Vec<_> = after.keys().filter(|key| !effects.contains(*key)).collect();
-        let found = plant.effects();
+        let without = |keys: &BTreeMap<String, Value>| {
+            keys.keys().filter(|key| !effects.contains(*key)).cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(without(&before), [""; 0], "told as done before the power went, on {file_system:?}: {effects:?}");
+        // A sync that the cut itself overtakes may be answered with success: of those commands there are no more than run at once.
+        let overtaken = without(&after);
         assert!(
-            without.is_empty(),
-            "on {file_system:?} outcomes are durable and their effects are not: {without:?} {found:?}"
+            overtaken.len() <= COMMANDS_AT_ONCE,
+            "on {file_system:?} without their effects: {overtaken:?} {effects:?}"
         );
         counts.push((before.len(), after.len(), effects.len()));
     }
