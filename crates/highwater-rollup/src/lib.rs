@@ -5,13 +5,18 @@
 //! place that turns raw rows into buckets, [`drain`] finds what changed and has just that recomputed, [`verify`] compares every
 //! bucket with a fresh grouping. The words: a **bucket** is a span of time of the length of the **grain**; a **cell** is one
 //! bucket with one value of each key, and is one row of the target.
+//!
+//! A [`window`] of somebody's own is driven as it is. [`guard`] tells of either kind whether it is complete, so that what it
+//! replaces may be taken away.
 
 pub mod bound;
 pub mod ddl;
 pub mod declare;
 pub mod drain;
+pub mod guard;
 pub mod recompute;
 mod sql;
 pub mod state;
 pub mod tick;
 pub mod verify;
+pub mod window;
