@@ -41,7 +41,8 @@ pub(crate) fn install(dialect: Dialect, declaration: &Declaration) -> [String; 2
 /// # Errors
 /// [`Fault`], [`highwater_db::session::FaultKind::Undefined`] where it was never installed.
 pub async fn read(session: &mut dyn Session, declaration: &Declaration) -> Result<Option<State>, Fault> {
-    let text = |column: &str| match session.dialect() {
+    let dialect = session.dialect();
+    let text = |column: &str| match dialect {
         Dialect::Postgres => format!("to_char({column}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"),
         Dialect::Sqlite => column.to_owned(),
     };

@@ -8,6 +8,7 @@ use std::fmt;
 use highwater_db::session::{Dialect, Fault, Session, Value};
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 pub use moment::Moment;
@@ -224,6 +225,33 @@ impl WatermarkAt {
         let Some(row) = rows.first() else { return Ok(Mark::NoRow) };
         let at = Moment::read(&format!("{}.{}", self.table, self.column), row)?;
         Ok(at.map_or(Mark::Null, Mark::At))
+    }
+
+    /// Moves the watermark to `to`, in the transaction that is open; never back, and never over a NULL.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn stamp(&self, session: &mut dyn Session, to: Timestamp) -> Result<(), Fault> {
+        let (table, column, condition) = (self.table.quoted(), self.column.quoted(), self.condition());
+        if session.dialect() == Dialect::Postgres {
+            let place = "$1::text::timestamptz";
+            let sql = format!("UPDATE {table} SET {column} = {place} WHERE ({condition}) AND {column} < {place}");
+            return session.execute(&sql, &[Value::from(format!("{to:.6}"))]).await.map(drop);
+        }
+        // Never to a later time than it is: a part of a second that cannot be kept is cut off.
+        let (kept, values) = if self.holds_numbers(session).await? {
+            ("?2".to_owned(), vec![Value::Int(to.as_second())])
+        } else {
+            let at = to.to_zoned(TimeZone::UTC);
+            let texts = ["%Y-%m-%dT%H:%M:%S.%3fZ", "%Y-%m-%d %H:%M:%S.%3f"]
+                .map(|form| Value::from(at.strftime(form).to_string()));
+            // As the row has it: with a `T`, or as SQLite's own functions write it.
+            (format!("CASE WHEN substr({column}, 11, 1) = ' ' THEN ?3 ELSE ?2 END"), texts.to_vec())
+        };
+        let micros = Moment::of(Dialect::Sqlite, &column);
+        let sql = format!("UPDATE {table} SET {column} = {kept} WHERE ({condition}) AND {} < ?1", micros.micros());
+        let values: Vec<Value> = [Value::Int(to.as_microsecond())].into_iter().chain(values).collect();
+        session.execute(&sql, &values).await.map(drop)
     }
 
     /// The condition that finds the row; true of every row where there is no key.

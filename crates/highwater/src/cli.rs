@@ -1,6 +1,7 @@
 //! The command line. Owns what can be typed; what a command does is in `commands/<verb>.rs`.
 
 mod oai;
+mod rollup;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use crate::config::LogFormat;
 pub(crate) use oai::{
     Catalog, CatalogSearch, CatalogVerb, OaiDiscover, OaiServe, OaiSnapshot, OaiVerb, SnapshotExport, SnapshotImport,
 };
+pub(crate) use rollup::RunRollup;
 
 /// Drains backlogs into live systems, safely: prepare in parallel, commit in order, under one lock, and never lie about
 /// what is done.
@@ -168,6 +170,8 @@ pub(crate) struct Run {
     pub(crate) cron: bool,
     #[command(flatten)]
     pub(crate) limits: Limits,
+    #[command(flatten)]
+    pub(crate) rollup: RunRollup,
 }
 
 /// `exec`.
