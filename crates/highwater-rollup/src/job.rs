@@ -121,7 +121,7 @@ impl Job for Rollup {
         let mut said = Vec::new();
         let outcome = match step {
             Step::Slice { from, to, .. } => self.slice(cx, *from, *to).await,
-            Step::Finish { from } => self.finish(cx, *from, &mut said).await,
+            Step::Finish { from, of } => self.finish(cx, *from, *of, &mut said).await,
             Step::Tick => self.tick(cx, &mut said).await,
         };
         cx.notes.append(&mut said);

@@ -20,5 +20,6 @@ pub mod settings;
 mod sql;
 pub mod state;
 pub mod tick;
+pub mod told;
 pub mod verify;
 pub mod window;

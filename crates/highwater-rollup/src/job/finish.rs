@@ -29,11 +29,12 @@ impl Rollup {
         &self,
         cx: &mut CommitCx,
         from: Option<Timestamp>,
+        of: Option<Timestamp>,
         said: &mut Vec<String>,
     ) -> Result<Outcome, Stop> {
         self.refuse_undone(&cx.read).await?;
         match &self.subject {
-            Subject::Declared(declaration) => self.seeded(cx, declaration, said).await,
+            Subject::Declared(declaration) => self.seeded(cx, declaration, of, said).await,
             Subject::Window(window, _) => {
                 let bound = self.bound(cx, said).await?;
                 let rows = match from {
@@ -72,11 +73,16 @@ impl Rollup {
         &self,
         cx: &mut CommitCx,
         declaration: &Declaration,
+        of: Option<Timestamp>,
         said: &mut Vec<String>,
     ) -> Result<Outcome, Stop> {
         {
             let mut lent = self.lent(cx).await?;
             let session = lent.session();
+            let state = state::read(session, declaration).await.map_err(|fault| self.stop("the state", &fault))?;
+            if state.is_none_or(|state| state.installed_at != of) {
+                return Err(self.another_rollup());
+            }
             let done = async {
                 session.begin().await?;
                 let now = now(session).await?;
@@ -90,6 +96,13 @@ impl Rollup {
             }
         }
         self.ticked(cx, declaration, None, said).await
+    }
+
+    fn another_rollup(&self) -> Stop {
+        Stop::Halt {
+            why: "the rollup was installed anew since its slices were computed: they are not in it".to_owned(),
+            evidence: format!("`highwater worklist {0} --replace` plans them anew, and `highwater rearm {0} --why …` lets passes run", self.handle),
+        }
     }
 
     /// From one watermark to the next.

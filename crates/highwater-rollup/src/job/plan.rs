@@ -47,10 +47,10 @@ impl Rollup {
             return Err(self.not_seeded());
         }
         let extent = recompute::extent(session, declaration).await.map_err(|fault| self.stop("the source", &fault))?;
-        let Some(extent) = extent else { return Ok(vec![Step::Finish { from: None }]) };
+        let Some(extent) = extent else { return Ok(vec![Step::Finish { from: None, of: state.installed_at }]) };
         let from = self.since(extent.from, state.seeded_at.is_some())?;
         let mut steps = self.slices(from, extent.to);
-        steps.push(Step::Finish { from: None });
+        steps.push(Step::Finish { from: None, of: state.installed_at });
         Ok(steps)
     }
 
@@ -68,14 +68,14 @@ impl Rollup {
                 });
             }
             _ if self.asked.tick => return Ok(vec![Step::Tick]),
-            Answer::SourceEmpty => return Ok(vec![Step::Finish { from: None }]),
+            Answer::SourceEmpty => return Ok(vec![Step::Finish { from: None, of: None }]),
             ref answer if answer.is_complete() && self.asked.since.is_none() => return Ok(vec![Step::Tick]),
             _ => {}
         }
         let Some(Extent { first, last }) =
             window.extent(session).await.map_err(|error| self.unread("`bounds`", error))?
         else {
-            return Ok(vec![Step::Finish { from: None }]);
+            return Ok(vec![Step::Finish { from: None, of: None }]);
         };
         let mark = window.watermark.read(session).await.map_err(|error| self.unread("the watermark", error))?;
         let watermark = self.known(window, mark)?;
@@ -86,7 +86,7 @@ impl Rollup {
         // What ends after the bound is not over yet: it is the last step's, which reads the bound anew.
         let end = self.settings.slice.begin(bound);
         let mut steps = self.slices(from, end);
-        steps.push(Step::Finish { from: Some(from.max(end)) });
+        steps.push(Step::Finish { from: Some(from.max(end)), of: None });
         Ok(steps)
     }
 

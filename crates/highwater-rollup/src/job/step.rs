@@ -23,6 +23,9 @@ pub enum Step {
     Finish {
         /// Where the slices ended; `None` where there is nothing after them, or nothing at all.
         from: Option<Timestamp>,
+        /// When the rollup was installed whose slices they are; `None` of a window of one's own.
+        #[serde(default)]
+        of: Option<Timestamp>,
     },
     /// From one watermark to the next.
     Tick,
@@ -33,8 +36,8 @@ impl Step {
     fn name(&self) -> String {
         match self {
             Self::Slice { from, to } => format!("{from}/{to}"),
-            Self::Finish { from: Some(from) } => format!("{from}/.."),
-            Self::Finish { from: None } => "finish".to_owned(),
+            Self::Finish { from: Some(from), .. } => format!("{from}/.."),
+            Self::Finish { from: None, .. } => "finish".to_owned(),
             Self::Tick => TICK_KEY.to_owned(),
         }
     }
@@ -66,8 +69,8 @@ mod tests {
                 Step::Slice { from: time("2026-01-01T00:00:00Z"), to: time("2026-02-01T00:00:00Z") },
                 "2026-01-01T00:00:00Z/2026-02-01T00:00:00Z",
             ),
-            (Step::Finish { from: Some(time("2026-02-01T00:00:00Z")) }, "2026-02-01T00:00:00Z/.."),
-            (Step::Finish { from: None }, "finish"),
+            (Step::Finish { from: Some(time("2026-02-01T00:00:00Z")), of: None }, "2026-02-01T00:00:00Z/.."),
+            (Step::Finish { from: None, of: Some(time("2026-02-01T00:00:00.123Z")) }, "finish"),
             (Step::Tick, "tick"),
         ];
         for (step, key) in steps {

@@ -26,7 +26,7 @@ use crate::output::Output;
 use crate::site::Site;
 use crate::wiring::{self, Wiring};
 use crate::{Done, signals, upkeep};
-use highwater_store::Access;
+use highwater_store::{Access, SqliteLedger};
 
 /// First and longest wait between passes that came to nothing, in seconds.
 const WAIT_SECS_MIN: u64 = 1;
@@ -290,6 +290,31 @@ impl Passes<'_> {
             self.output.note(format!("  note: {note}"));
         }
     }
+}
+
+/// One pass of a rollup for another command, told as `run` tells it.
+///
+/// # Errors
+/// As the wiring of a job.
+pub(crate) async fn rollup_pass(
+    site: &Site,
+    ledger: Arc<SqliteLedger>,
+    name: &JobName,
+    asked: Asked,
+) -> Result<PassReport, Diagnosis> {
+    let Some(config) = &site.config else { return Err(super::needs_config("run")) };
+    let engine = site.engine(Arc::clone(&ledger) as Arc<dyn Ledger>, signals::listen());
+    let wiring = Wiring::new(site).asking(asked);
+    let passes = Passes { site, engine: &engine, notifier: wiring::notifier(site), output: site.output, cron: false };
+    let job = config.job(name.as_str())?;
+    wiring::make_dirs(config, job)?;
+    let (runner, spec) = passes.wired(&wiring, name, ChildOutput::Inherit)?;
+    let mut report = runner.run(&engine, &spec, Mode::Run).await;
+    report.notes.extend(passes.notifier.after_pass(&engine, &spec, &report).await);
+    if report.exit != ExitCode::Drained {
+        passes.tell(&report).await;
+    }
+    Ok(report)
 }
 
 /// Waits, unless a signal comes first.
