@@ -26,6 +26,7 @@ const APPLICATION_ID: ApplicationId = ApplicationId(*b"HWOS");
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "spool", sql: include_str!("spool/migrations/0001_spool.sql") },
     Migration { number: 2, name: "listed", sql: include_str!("spool/migrations/0002_listed.sql") },
+    Migration { number: 3, name: "selected", sql: include_str!("spool/migrations/0003_selected.sql") },
 ];
 
 /// A job's spool. Cheap to clone.
@@ -246,7 +247,7 @@ mod tests {
     /// Finishes the crawl, and gives what is live in the order of the list.
     async fn live(spool: &Spool, crawl: &Crawl) -> Vec<String> {
         spool.finish_crawl(crawl.id, None, AT).await.unwrap();
-        spool.compare(crawl.id, DrainOrder::AsGiven).await.unwrap();
+        spool.compare(crawl.id, DrainOrder::AsGiven, "").await.unwrap();
         let missing = spool.missing_page(0, 100).await.unwrap();
         missing.into_iter().map(|(_, local)| local).collect()
     }
@@ -344,7 +345,7 @@ mod tests {
         assert_eq!(level(&spool).await, full, "a list that begins anew");
         let crawl = spool.newest_crawl().await.unwrap().unwrap();
         let crawl = page(&spool, &crawl, &["a/1"]).await;
-        spool.add_filtered("a/7".to_owned(), "a chapter".to_owned()).await.unwrap();
+        spool.add_filtered("a/7".to_owned(), "a chapter".to_owned(), "book").await.unwrap();
         assert_eq!(level(&spool).await, full, "what a fetched record came to");
         let crawl = page(&spool, &crawl, &["a/2"]).await;
         let slice = SliceState { ranges: [].into(), first_response_at: None, fetched: 0, next_no: 0 };

@@ -56,7 +56,7 @@ impl Backfill {
         if misshapen > 0 {
             tracing::warn!(misshapen, "identifiers of the target have no shape that an identifier may have");
         }
-        let difference = spool.compare(crawl.id, self.settings.order).await?;
+        let difference = spool.compare(crawl.id, self.settings.order, &self.types.wanted()).await?;
         tracing::info!(?difference, "compared");
         if cx.pass.is_some() {
             reports::keep(&spool, &crawl, &difference, &self.reports_dir).await?;

@@ -48,6 +48,8 @@ pub struct SlicesBegun {
     pub broken: u64,
     /// Whole or not, of which the repository did not say when it was first asked.
     pub undated: u64,
+    /// Records of all of them.
+    pub fetched: u64,
 }
 
 impl Spool {
@@ -195,7 +197,12 @@ impl Spool {
     pub async fn slices_begun(&self) -> SpoolResult<SlicesBegun> {
         self.read(|db| {
             Ok(db.query_row(include_str!("slice/begun.sql"), [], |row| {
-                Ok(SlicesBegun { whole: count(row.get(0)?), broken: count(row.get(1)?), undated: count(row.get(2)?) })
+                Ok(SlicesBegun {
+                    whole: count(row.get(0)?),
+                    broken: count(row.get(1)?),
+                    undated: count(row.get(2)?),
+                    fetched: count(row.get(3)?),
+                })
             })?)
         })
         .await
@@ -230,15 +237,25 @@ impl Spool {
         .await
     }
 
-    /// Forgets every slice: the round is over.
+    /// Forgets every slice and begins a round of what is `selected`.
     ///
     /// # Errors
     /// [`SpoolError`].
-    pub async fn clear_slices(&self) -> SpoolResult<()> {
-        self.write(|db| {
+    pub async fn begin_round(&self, selected: &str) -> SpoolResult<()> {
+        let selected = selected.to_owned();
+        self.write(move |db| {
             db.execute("DELETE FROM slice", [])?;
+            db.execute("INSERT OR REPLACE INTO round (one, selected) VALUES (1, ?1)", params![selected])?;
             Ok(())
         })
         .await
+    }
+
+    /// What was selected when the round in hand was begun; `None` where that is not known any more.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub async fn round(&self) -> SpoolResult<Option<String>> {
+        self.read(|db| Ok(db.query_row("SELECT selected FROM round", [], |row| row.get(0)).optional()?)).await
     }
 }
