@@ -146,11 +146,14 @@ impl Spool {
     ) -> SpoolResult<T> {
         self.0
             .run(move |connection| {
-                synced.set(connection)?;
-                let transaction = connection.transaction()?;
-                let result = work(&transaction)?;
-                transaction.commit()?;
-                Ok(result)
+                let write = |connection: &mut Connection| {
+                    synced.set(connection)?;
+                    let transaction = connection.transaction()?;
+                    let result = work(&transaction)?;
+                    transaction.commit()?;
+                    Ok(result)
+                };
+                write(connection).map_err(|error| of_the_file(connection, error))
             })
             .await?
     }
@@ -162,13 +165,16 @@ impl Spool {
     ) -> SpoolResult<Result<T, E>> {
         self.0
             .run(move |connection| {
-                Synced::Now.set(connection)?;
-                let transaction = connection.transaction()?;
-                let result = work(&transaction)?;
-                if result.is_ok() {
-                    transaction.commit()?;
-                }
-                Ok(result)
+                let write = |connection: &mut Connection| {
+                    Synced::Now.set(connection)?;
+                    let transaction = connection.transaction()?;
+                    let result = work(&transaction)?;
+                    if result.is_ok() {
+                        transaction.commit()?;
+                    }
+                    Ok(result)
+                };
+                write(connection).map_err(|error| of_the_file(connection, error))
             })
             .await?
     }
@@ -178,7 +184,15 @@ impl Spool {
         &self,
         look: impl FnOnce(&Connection) -> SpoolResult<T> + Send + 'static,
     ) -> SpoolResult<T> {
-        self.0.run(move |connection| look(connection)).await?
+        self.0.run(move |connection| look(connection).map_err(|error| of_the_file(connection, error))).await?
+    }
+}
+
+/// What a statement failed with, by what it means for the file, which it names.
+fn of_the_file(connection: &Connection, error: SpoolError) -> SpoolError {
+    match error {
+        SpoolError::Sqlite(source) => SpoolError::Database(Error::on(connection, source)),
+        other => other,
     }
 }
 
@@ -272,6 +286,16 @@ mod tests {
         assert_eq!(live(&spool, &crawl).await, ["a/2", "a/9", "a/1"]);
         assert_eq!(spool.crawl_counts(crawl.id).await.unwrap(), (3, 2));
         assert_eq!((rows(&spool, "header").await, rows(&spool, "listed").await), (5, 0));
+    }
+
+    #[tokio::test]
+    async fn r15_a_spool_that_is_full_is_told_with_its_path() {
+        let (_dir, path) = place();
+        let spool = Spool::open(&path, AT).unwrap();
+        spool.read(|db| Ok(db.pragma_update(None, "max_page_count", 1)?)).await.unwrap();
+        let ids = (0..100_000).map(|id| id.to_string()).collect();
+        let said = Diagnosis::from(spool.add_have(ids).await.unwrap_err()).message;
+        assert!(said.contains(path.to_str().unwrap()) && said.contains("full"), "{said}");
     }
 
     #[tokio::test]

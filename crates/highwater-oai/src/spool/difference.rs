@@ -58,6 +58,8 @@ pub struct Difference {
     pub orphans: u64,
     /// Live there and not here, but of a type that is not wanted.
     pub filtered: u64,
+    /// There, but of another shape than the prefix and something after it: in none of the above.
+    pub unrecognised: u64,
 }
 
 impl Spool {
@@ -125,6 +127,7 @@ impl Spool {
                 stale: counted(ReportKind::Stale.sql())?,
                 orphans: counted(ReportKind::Orphans.sql())?,
                 filtered: one(include_str!("difference/filtered.sql"))?,
+                unrecognised: one("SELECT unrecognised FROM crawl WHERE id = ?1")?,
             })
         })
         .await
