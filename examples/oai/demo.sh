@@ -106,5 +106,5 @@ What to try     cd $demo
                 highwater oai serve --generated 400 --listen 127.0.0.1:$port &
                 highwater catalog search '"its readers" hist*'
                 highwater catalog export --csv | head
-                highwater oai serve --fault list
+                highwater oai serve --faults
 EOT

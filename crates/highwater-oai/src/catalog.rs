@@ -210,7 +210,8 @@ impl Catalog {
     }
 
     /// The works in whose titles, names and subjects all words of a query are: words, `"phrases"`, and `begin*`. Case and
-    /// diacritics do not count. Whatever else is in a query is taken for words.
+    /// diacritics do not count. Whatever else is in a query is taken for words. Where nothing matches, the works that have the
+    /// query for an ISBN, a DOI or another identifier.
     ///
     /// # Errors
     /// The database cannot be read.
