@@ -135,7 +135,7 @@ impl Harvest {
         let mut after = None;
         loop {
             let page = spool.slice_records(key, after, LOAD_ITEMS, LOAD_BYTES).await?;
-            let Some((last, _)) = page.last() else { return Ok(loading) };
+            let Some((last, _)) = page.last() else { break };
             after = Some(*last);
             let (mut done, mut reviews) = (Vec::new(), Vec::new());
             let (mut numbers, mut records): (Vec<u64>, Vec<Record>) = (Vec::new(), Vec::new());
@@ -165,6 +165,13 @@ impl Harvest {
                 }
             }
             spool.slice_loaded(key, done, reviews).await?;
+        }
+        let mut after = None;
+        loop {
+            let page = spool.slice_unread(key, after, LOAD_ITEMS).await?;
+            let Some((last, ..)) = page.last() else { return Ok(loading) };
+            after = Some(*last);
+            self.target.set_aside(cx, page.into_iter().map(|(_, header, why)| (header, why)).collect()).await?;
         }
     }
 }

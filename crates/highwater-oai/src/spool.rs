@@ -19,7 +19,7 @@ use rusqlite::Connection;
 pub use crawl::{AddHeader, AddedHeader, Crawl, CrawlId, CrawlSource, Identifiers, Listed, NewCrawl};
 pub use difference::{Difference, ReportKind};
 pub use repository::KnownRepository;
-pub use slice::{Range, SliceState, SlicesBegun};
+pub use slice::{Range, SliceState, SlicesBegun, Unread};
 
 /// What the file's header says of whose it is.
 const APPLICATION_ID: ApplicationId = ApplicationId(*b"HWOS");

@@ -11,7 +11,7 @@ use super::{Harvest, Slice, put_off};
 use crate::client::{Entry, Fault, PageEnd, Progress, Unasked, Walk, WalkFault};
 use crate::discover::halt;
 use crate::protocol::{Datestamp, Granularity, ProtocolError, Record, Request, Selection};
-use crate::spool::{KnownRepository, Range, SliceState, Spool};
+use crate::spool::{KnownRepository, Range, SliceState, Spool, Unread};
 
 /// How often the list of one range begins anew before the range is halved, or given up.
 const RESTARTS_MAX: u32 = 1;
@@ -20,7 +20,7 @@ const HALVINGS_MAX: u32 = 64;
 
 /// What one request came to.
 enum Page {
-    Read { records: Vec<Record>, reviews: Vec<(String, String)>, end: PageEnd },
+    Read { records: Vec<Record>, reviews: Vec<Unread>, end: PageEnd },
     Refused { error: ProtocolError, response_date: Option<Timestamp> },
 }
 
@@ -138,7 +138,11 @@ impl Harvest {
         loop {
             match answer.next().await {
                 Ok(Some(Entry::Record(record))) => records.push(record),
-                Ok(Some(Entry::Unreadable { identifier, why })) => reviews.push((identifier.unwrap_or_default(), why)),
+                Ok(Some(Entry::Unreadable { identifier, header, why })) => reviews.push(Unread {
+                    identifier: identifier.unwrap_or_default(),
+                    header: header.map(|header| *header),
+                    why,
+                }),
                 Ok(None) => break,
                 Err(Fault::Protocol(error)) => {
                     return Ok(Page::Refused { error, response_date: answer.response_date() });

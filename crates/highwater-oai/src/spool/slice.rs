@@ -52,6 +52,17 @@ pub struct SlicesBegun {
     pub fetched: u64,
 }
 
+/// A record that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// Its identifier; empty where not even that can be read.
+    pub identifier: String,
+    /// Its header, where that much of it can.
+    pub header: Option<Header>,
+    /// What is wrong with it.
+    pub why: String,
+}
+
 impl Spool {
     /// How far a slice is; `None` when nothing of it was fetched.
     ///
@@ -85,7 +96,7 @@ impl Spool {
         key: &str,
         state: &SliceState,
         page: Vec<Record>,
-        reviews: Vec<(String, String)>,
+        reviews: Vec<Unread>,
         drop_from: Option<u64>,
     ) -> SpoolResult<()> {
         let (key, state) = (key.to_owned(), state.clone());
@@ -118,8 +129,17 @@ impl Spool {
                 no += 1;
             }
             let mut review = db.prepare_cached(include_str!("slice/add_review.sql"))?;
-            for (identifier, why) in &reviews {
-                review.execute(params![key, whole(no), identifier, why])?;
+            for Unread { identifier, header, why } in &reviews {
+                let header = header.as_ref();
+                review.execute(params![
+                    key,
+                    whole(no),
+                    identifier,
+                    why,
+                    header.map(|header| header.datestamp.to_string()),
+                    header.map(|header| to_json(&header.sets)),
+                    header.map(|header| header.deleted),
+                ])?;
                 no += 1;
             }
             Ok(())
@@ -183,9 +203,49 @@ impl Spool {
             }
             let mut review = db.prepare_cached(include_str!("slice/add_review.sql"))?;
             for (no, identifier, why) in &reviews {
-                review.execute(params![key, whole(*no), identifier, why])?;
+                review.execute(params![
+                    key,
+                    whole(*no),
+                    identifier,
+                    why,
+                    None::<String>,
+                    None::<String>,
+                    None::<bool>
+                ])?;
             }
             Ok(())
+        })
+        .await
+    }
+
+    /// The headers of a slice's records that cannot be read, and why not, in order, after number `after`.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub async fn slice_unread(
+        &self,
+        key: &str,
+        after: Option<u64>,
+        rows_max: usize,
+    ) -> SpoolResult<Vec<(u64, Header, String)>> {
+        let key = key.to_owned();
+        self.read(move |db| {
+            let mut page = db.prepare_cached(include_str!("slice/unread.sql"))?;
+            let mut rows = page.query(params![key, after.map_or(-1, whole), whole(rows_max as u64)])?;
+            let mut unread = Vec::new();
+            while let Some(row) = rows.next()? {
+                let datestamp: String = row.get(3)?;
+                let datestamp =
+                    Datestamp::parse(&datestamp).map_err(|e| SpoolError::Unreadable { what: e.to_string() })?;
+                let header = Header {
+                    identifier: row.get(1)?,
+                    datestamp,
+                    sets: from_json(&row.get::<_, String>(4)?)?,
+                    deleted: row.get(5)?,
+                };
+                unread.push((count(row.get(0)?), header, row.get(2)?));
+            }
+            Ok(unread)
         })
         .await
     }
