@@ -12,6 +12,8 @@ use crate::name::{JobName, ResourceName};
 use crate::pace::{Pace, Pacer};
 use crate::recorder::Grouping;
 use crate::settings::JobSettings;
+use crate::signal::far_side::FarSide;
+use crate::throttle::ThrottleSpec;
 
 /// A resource, resolved.
 #[derive(Clone)]
@@ -78,6 +80,10 @@ pub struct JobSpec {
     pub markers: Option<PathBuf>,
     /// Nothing drained for this long is told to people.
     pub silent_after: Option<Duration>,
+    /// The signals that slow it down, and how they are heeded.
+    pub throttle: ThrottleSpec,
+    /// What its contacts show of the far side, from pass to pass of a process.
+    pub far_side: Arc<FarSide>,
 }
 
 impl JobSpec {
@@ -110,6 +116,8 @@ impl JobSpec {
             attempts_max: u32::try_from(settings.attempts_max.get()).unwrap_or(u32::MAX),
             markers: settings.markers.as_ref().map(|path| path.to_path_buf()),
             silent_after: settings.silent_after.map(Duration::from),
+            throttle: ThrottleSpec::default(),
+            far_side: Arc::default(),
         }
     }
 }
