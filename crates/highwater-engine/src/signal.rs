@@ -1,16 +1,25 @@
 //! The signal: a number that says how well a far side is, and the limit from which on it is unwell. Owns what a reading is and
 //! the signals that need no database; what a reading means for the pass is [`crate::throttle`]'s.
 
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::clock::SharedClock;
 use crate::diagnosis::with_causes;
+use crate::settings::{SignalKind, ThrottleSettings};
 
 pub mod command;
 pub mod far_side;
 pub mod file;
 pub mod http;
+
+use command::CommandSignal;
+use far_side::{Aspect, FarSide, FarSideSignal};
+use file::FileSignal;
+use http::HttpSignal;
 
 /// How long a reading may take where nothing else is said, in seconds.
 pub const READ_TIMEOUT_SECS: u64 = 5;
@@ -121,6 +130,52 @@ pub struct Watched {
     pub limit: f64,
     /// How long one reading may take.
     pub timeout: Duration,
+}
+
+impl Watched {
+    /// What settings say of it.
+    #[must_use]
+    pub fn of(settings: &ThrottleSettings) -> Self {
+        Self { name: settings.name().to_owned(), limit: settings.limit.get(), timeout: settings.timeout().get() }
+    }
+}
+
+/// The signal that settings describe; `None` where a database is asked, which the engine cannot do. Commands run in `directory`.
+#[must_use]
+pub fn of_settings(
+    settings: &ThrottleSettings,
+    directory: &Path,
+    clock: &SharedClock,
+    far_side: &Arc<FarSide>,
+) -> Option<Arc<dyn Signal>> {
+    let watched = Watched::of(settings);
+    let seen = |aspect| {
+        let Watched { name, limit, .. } = Watched::of(settings);
+        Arc::new(FarSideSignal { name, limit, aspect, far_side: Arc::clone(far_side) }) as Arc<dyn Signal>
+    };
+    match settings.signal {
+        SignalKind::File => Some(Arc::new(FileSignal {
+            watched,
+            path: settings.path.as_ref()?.to_path_buf(),
+            stale_after: settings.stale_after().get(),
+            clock: Arc::clone(clock),
+        })),
+        SignalKind::Command => Some(Arc::new(CommandSignal {
+            watched,
+            command: settings.command.clone()?,
+            directory: directory.to_owned(),
+            clock: Arc::clone(clock),
+        })),
+        SignalKind::Http => Some(Arc::new(HttpSignal {
+            watched,
+            url: settings.url.clone()?,
+            pointer: settings.pointer.clone(),
+            client: OnceLock::new(),
+        })),
+        SignalKind::Latency => Some(seen(Aspect::Latency)),
+        SignalKind::ServerErrors => Some(seen(Aspect::ServerErrors)),
+        SignalKind::Sql | SignalKind::ReplicationLag | SignalKind::LockWaiters | SignalKind::ActiveBackends => None,
+    }
 }
 
 /// The number that a text is, white space around it aside.

@@ -87,7 +87,8 @@ pub struct JobSpec {
 }
 
 impl JobSpec {
-    /// What a config says of a job, with its resources resolved already; its handle is its name.
+    /// What a config says of a job, with its resources resolved already; its handle is its name, and whoever wires it brings its
+    /// signals.
     #[must_use]
     pub fn new(name: JobName, kind: &str, resources: Vec<ResourceSpec>, settings: &JobSettings) -> Self {
         Self {
@@ -116,7 +117,11 @@ impl JobSpec {
             attempts_max: u32::try_from(settings.attempts_max.get()).unwrap_or(u32::MAX),
             markers: settings.markers.as_ref().map(|path| path.to_path_buf()),
             silent_after: settings.silent_after.map(Duration::from),
-            throttle: ThrottleSpec::default(),
+            throttle: ThrottleSpec {
+                signals: Vec::new(),
+                every: settings.throttle_every.get(),
+                wait: settings.throttle_wait.get(),
+            },
             far_side: Arc::default(),
         }
     }

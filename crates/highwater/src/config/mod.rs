@@ -33,6 +33,7 @@ mod show;
 mod source;
 mod suggest;
 mod tables;
+mod throttle;
 mod top;
 mod unset;
 
@@ -48,6 +49,7 @@ pub(crate) use load::{load, state_dir_unread};
 pub(crate) use schema::schema;
 pub(crate) use show::show;
 pub(crate) use suggest::suggestion;
+pub(crate) use throttle::own_database;
 pub(crate) use top::{LogFormat, TopSettings};
 pub(crate) use unset::NotifyConfig;
 

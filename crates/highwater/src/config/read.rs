@@ -4,7 +4,7 @@
 use highwater_engine::diagnosis::Diagnosis;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
+use toml::de::{DeArray, DeTable, DeValue, Error, ValueDeserializer};
 
 use super::catalog::Catalog;
 use super::codes;
@@ -56,6 +56,10 @@ impl<'f> Reader<'f> {
                     if let (false, DeValue::Table(inner)) = (field.fields.is_empty(), value.get_ref()) {
                         let nested: Vec<_> = field.fields.iter().collect();
                         self.refuse_unknown(inner, &nested, &at.join(key.get_ref()));
+                    }
+                    for (index, element) in elements(field, value) {
+                        let nested: Vec<_> = field.elements.iter().collect();
+                        self.refuse_unknown(element, &nested, &at.join(key.get_ref()).element(index));
                     }
                 }
             }
@@ -134,7 +138,7 @@ impl<'f> Reader<'f> {
         fields: &[Field],
         table: &DeTable<'_>,
         at: &FieldPath,
-        within: &mut Vec<String>,
+        within: &mut Vec<Within>,
     ) {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
@@ -144,13 +148,20 @@ impl<'f> Reader<'f> {
             let at = at.join(name);
             match value.get_ref() {
                 DeValue::Table(inner) if !field.fields.is_empty() => {
-                    within.push(name.to_owned());
+                    within.push(Within::Table(name.to_owned()));
                     self.check_values::<T>(&field.fields, inner, &at, within);
                     within.pop();
                     let line = self.line_of(key);
                     for missing in field.fields.iter().filter(|f| f.required && !inner.contains_key(f.name.as_str())) {
                         self.missing_key(missing, &at, line);
                     }
+                }
+                DeValue::Array(array) if is_list_of_tables(field, value) => {
+                    within.push(Within::List(name.to_owned()));
+                    for ((index, table), element) in elements(field, value).zip(array.iter()) {
+                        self.check_element::<T>(field, table, self.line_of(element), &at.element(index), within);
+                    }
+                    within.pop();
                 }
                 _ => {
                     self.remember(key, value, &at);
@@ -162,16 +173,41 @@ impl<'f> Reader<'f> {
         }
     }
 
+    /// The same of one table of a list.
+    fn check_element<T: DeserializeOwned>(
+        &mut self,
+        list: &Field,
+        table: &DeTable<'_>,
+        line: u64,
+        at: &FieldPath,
+        within: &mut Vec<Within>,
+    ) {
+        self.check_values::<T>(&list.elements, table, at, within);
+        for missing in list.elements.iter().filter(|f| f.required && !table.contains_key(f.name.as_str())) {
+            if !misspelt_in(table, missing, &list.elements) {
+                self.missing_key(missing, at, line);
+            }
+        }
+    }
+
     fn check_value<T: DeserializeOwned>(
         &mut self,
         field: &Field,
         key: &Spanned<impl AsRef<str>>,
         value: &Spanned<DeValue<'_>>,
         at: &FieldPath,
-        within: &[String],
+        within: &[Within],
     ) {
-        let alone = within.iter().rev().fold(single(&field.name, value.clone()), |inner, name| {
-            single(name, Spanned::new(value.span(), DeValue::Table(inner)))
+        let alone = within.iter().rev().fold(single(&field.name, value.clone()), |inner, within| {
+            let table = Spanned::new(value.span(), DeValue::Table(inner));
+            match within {
+                Within::Table(name) => single(name, table),
+                Within::List(name) => {
+                    let mut list = DeArray::new();
+                    list.push(table);
+                    single(name, Spanned::new(value.span(), DeValue::Array(list)))
+                }
+            }
         });
         let Err(error) = deserialize::<T>(alone) else {
             return;
@@ -212,6 +248,26 @@ impl<'f> Reader<'f> {
     }
 }
 
+/// What a value stands in.
+enum Within {
+    /// The table of this name.
+    Table(String),
+    /// A table of the list of this name.
+    List(String),
+}
+
+/// Whether a value is what a list of tables should be: a list, all of tables.
+fn is_list_of_tables(field: &Field, value: &Spanned<DeValue<'_>>) -> bool {
+    !field.elements.is_empty()
+        && value.get_ref().as_array().is_some_and(|array| array.iter().all(|element| element.get_ref().is_table()))
+}
+
+/// The tables of a list of them; none where it is something else, which is told when it is read.
+fn elements<'v, 'i>(field: &Field, value: &'v Spanned<DeValue<'i>>) -> impl Iterator<Item = (usize, &'v DeTable<'i>)> {
+    let list = value.get_ref().as_array().filter(|_| is_list_of_tables(field, value));
+    list.into_iter().flat_map(|array| array.iter()).filter_map(|element| element.get_ref().as_table()).enumerate()
+}
+
 /// Whether a field is probably there under a name that is not known; that name is told.
 fn misspelt_in(table: &DeTable<'_>, field: &Field, fields: &[Field]) -> bool {
     let known = |key: &str| fields.iter().any(|field| field.name == key);
@@ -232,6 +288,17 @@ fn own_keys<'i>(table: DeTable<'i>, fields: &[Field]) -> DeTable<'i> {
         let span = value.span();
         let value = match value.into_inner() {
             DeValue::Table(inner) if !field.fields.is_empty() => DeValue::Table(own_keys(inner, &field.fields)),
+            DeValue::Array(array) if !field.elements.is_empty() => {
+                let mut own = DeArray::new();
+                for element in array {
+                    let span = element.span();
+                    own.push(match element.into_inner() {
+                        DeValue::Table(table) => Spanned::new(span, DeValue::Table(own_keys(table, &field.elements))),
+                        other => Spanned::new(span, other),
+                    });
+                }
+                DeValue::Array(own)
+            }
             other => other,
         };
         owned.insert(key, Spanned::new(span, value));
