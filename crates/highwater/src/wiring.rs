@@ -1,11 +1,13 @@
 //! The wiring: from the configuration to what the engine runs. Owns the registry of kinds: one arm a kind, nowhere else.
 
 pub(crate) mod oai;
+mod throttle;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use highwater_engine::ban::{BanFile, BanRules};
+use highwater_engine::clock::SharedClock;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::exec::ExecJob;
 use highwater_engine::exec::output::Output as ChildOutput;
@@ -29,13 +31,18 @@ pub(crate) struct Wiring {
     pacers: std::sync::Mutex<HashMap<ResourceName, Arc<Pacer>>>,
     /// What tells this ledger's passes from those of any other, in the environment of commands.
     ledger_id: String,
+    clock: SharedClock,
 }
 
 impl Wiring {
     /// The wiring of a site.
     pub(crate) fn new(site: &Site) -> Self {
         let path = std::path::absolute(&site.ledger_path).unwrap_or_else(|_| site.ledger_path.clone());
-        Self { pacers: std::sync::Mutex::default(), ledger_id: path.display().to_string() }
+        Self {
+            pacers: std::sync::Mutex::default(),
+            ledger_id: path.display().to_string(),
+            clock: Arc::clone(&site.clock),
+        }
     }
 
     /// The ledger's identity.
@@ -95,7 +102,9 @@ impl Wiring {
             Ok(self.resource(name.clone(), &resource.settings, &resource.lock))
         });
         let resources = resources.collect::<Result<_, Diagnosis>>()?;
-        Ok(JobSpec::new(job.name.clone(), job.kind.name(), resources, settings))
+        let mut spec = JobSpec::new(job.name.clone(), job.kind.name(), resources, settings);
+        spec.throttle.signals = throttle::signals(config, job, &self.clock, &spec.far_side);
+        Ok(spec)
     }
 
     /// A resource as the engine takes it.
