@@ -187,7 +187,7 @@ pub struct JobSettings {
     pub throttle_every: DurationText,
     /// How long they may keep the throttle closed before the pass ends as a checkpoint (exit 3, `throttled`).
     pub throttle_wait: DurationText,
-    /// Signals that slow the job down, each with its limit; the worst decides.
+    /// Signals that slow the job down, each with its limit; the worst decides, and one that cannot be read is the worst.
     pub throttle: Vec<ThrottleSettings>,
 }
 

@@ -154,8 +154,8 @@ impl Steering {
             |expected: &str| SteeringError::BadValue { key, found: value.to_owned(), expected: expected.to_owned() };
         let text = |error: ValueError| bad(error.expected);
         let duration = || value.parse::<DurationText>().map_err(text);
-        let above_zero = |duration: DurationText| match duration.get().is_zero() {
-            true => Err(bad("a duration of more than 0s, such as \"10m\"")),
+        let a_second = |duration: DurationText| match duration.get() < Duration::from_secs(1) {
+            true => Err(bad("a duration of at least 1s, such as \"10m\"")),
             false => Ok(Some(duration.get())),
         };
         let count = || value.parse().ok().and_then(Count::new).ok_or_else(|| bad("a whole number of at least 1"));
@@ -169,8 +169,8 @@ impl Steering {
             SteeringKey::MaxItems => self.max_items = Some(count()?),
             SteeringKey::MaxContacts => self.max_contacts = Some(count()?),
             SteeringKey::MaxBytes => self.max_bytes = Some(value.parse().map_err(text)?),
-            SteeringKey::MaxTime => self.max_time = above_zero(duration()?)?,
-            SteeringKey::Slice => self.slice = above_zero(duration()?)?,
+            SteeringKey::MaxTime => self.max_time = a_second(duration()?)?,
+            SteeringKey::Slice => self.slice = a_second(duration()?)?,
             SteeringKey::Throttle => {
                 self.throttle = match value {
                     "on" => Some(true),

@@ -163,8 +163,8 @@ impl JsonSchema for Limit {
 pub struct ThrottleSettings {
     /// What is read.
     pub signal: SignalKind,
-    /// The number from which on the far side is unwell: below 40 % of it the job speeds up, above 70 % it slows down, at the limit
-    /// it is halved, and who works in batches waits.
+    /// The number from which on the far side is unwell. Below 40 % of it the job speeds up, above 70 % it slows down; from the
+    /// limit on its speed is halved again and again, and a job that works in batches waits.
     pub limit: Limit,
     /// What `status` calls it. Absent: the signal's word.
     #[serde(default)]

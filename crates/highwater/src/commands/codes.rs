@@ -45,9 +45,18 @@ pub(super) const UNKNOWN_WORK: &str = "HW-CMD-025";
 /// A file that is no saved answer.
 pub(super) const UNREADABLE_RECORDS: &str = "HW-CMD-026";
 
+/// A key that cannot be set, or none at all.
+pub(super) const UNKNOWN_SETTING: &str = "HW-CMD-040";
+/// A value that a key does not take.
+pub(super) const BAD_SETTING: &str = "HW-CMD-041";
+/// `set slice=` of a job that does not work in slices.
+pub(super) const NO_SLICES: &str = "HW-CMD-042";
+/// `unset` of what is not set.
+pub(super) const NOTHING_SET: &str = "HW-CMD-043";
+
 /// Every code, in order.
 #[cfg(test)]
-const ALL: [&str; 22] = [
+const ALL: [&str; 26] = [
     NEEDS_CONFIG,
     NO_WORKLIST,
     UNKNOWN_OUTCOME,
@@ -70,6 +79,10 @@ const ALL: [&str; 22] = [
     UNKNOWN_FAULT,
     UNKNOWN_WORK,
     UNREADABLE_RECORDS,
+    UNKNOWN_SETTING,
+    BAD_SETTING,
+    NO_SLICES,
+    NOTHING_SET,
 ];
 
 #[cfg(test)]

@@ -41,8 +41,10 @@ pub(crate) mod rearm;
 pub(crate) mod resume;
 pub(crate) mod retry;
 pub(crate) mod run;
+pub(crate) mod set;
 pub(crate) mod skip;
 pub(crate) mod status;
+pub(crate) mod unset;
 pub(crate) mod worklist;
 
 /// What a command that drains nothing comes to: done, or its one error.

@@ -98,6 +98,7 @@ impl<'f> Reader<'f> {
     ) -> Option<T> {
         let errors_before = self.errors.len();
         let misspelt: Vec<_> = fields.iter().filter(|field| misspelt_in(&table, field, fields)).collect();
+        let misspelt_within = self.check_elements(&table, fields, at);
         let owned = own_keys(table, fields);
         self.check_values::<T>(fields, &owned, at, &mut Vec::new());
         for field in fields.iter().filter(|field| field.required && !owned.contains_key(field.name.as_str())) {
@@ -105,7 +106,9 @@ impl<'f> Reader<'f> {
                 self.missing_key(field, at, line);
             }
         }
-        let failed = !misspelt.is_empty() || owned.iter().any(|(_, value)| self.interpolated.failed_in(value));
+        let failed = misspelt_within
+            || !misspelt.is_empty()
+            || owned.iter().any(|(_, value)| self.interpolated.failed_in(value));
         if self.errors.len() > errors_before || failed {
             return None;
         }
@@ -125,9 +128,34 @@ impl<'f> Reader<'f> {
         }
     }
 
+    /// Tells the keys that tables of lists must have and lack; gives whether one of them is probably there by another name.
+    fn check_elements(&mut self, table: &DeTable<'_>, fields: &[Field], at: &FieldPath) -> bool {
+        let mut is_misspelt = false;
+        for (key, value) in table {
+            let Some(field) = fields.iter().find(|field| field.name == key.get_ref().as_ref()) else {
+                continue;
+            };
+            let lines = value.get_ref().as_array().into_iter().flat_map(|array| array.iter());
+            let lines: Vec<_> = lines.map(|element| self.line_of(element)).collect();
+            for ((index, element), line) in elements(field, value).zip(lines) {
+                let missing = |f: &&Field| f.required && !element.contains_key(f.name.as_str());
+                for missing in field.elements.iter().filter(missing) {
+                    if misspelt_in(element, missing, &field.elements) {
+                        is_misspelt = true;
+                    } else {
+                        self.missing_key(missing, &at.join(&field.name).element(index), line);
+                    }
+                }
+            }
+        }
+        is_misspelt
+    }
+
     /// Tells a key that must be there.
     fn missing_key(&mut self, field: &Field, at: &FieldPath, line: u64) {
-        let message = format!("found no `{}`, expected {}", field.name, article(&field.type_text()));
+        let wanted = field.type_text();
+        let wanted = if wanted.starts_with("one of ") { wanted } else { article(&wanted) };
+        let message = format!("found no `{}`, expected {wanted}", field.name);
         let next = format!("add `{} = …`. {}", field.name, field.about);
         self.tell(codes::MISSING_KEY, line, &at.join(&field.name), message, next);
     }
@@ -156,10 +184,10 @@ impl<'f> Reader<'f> {
                         self.missing_key(missing, &at, line);
                     }
                 }
-                DeValue::Array(array) if is_list_of_tables(field, value) => {
+                DeValue::Array(_) if is_list_of_tables(field, value) => {
                     within.push(Within::List(name.to_owned()));
-                    for ((index, table), element) in elements(field, value).zip(array.iter()) {
-                        self.check_element::<T>(field, table, self.line_of(element), &at.element(index), within);
+                    for (index, element) in elements(field, value) {
+                        self.check_values::<T>(&field.elements, element, &at.element(index), within);
                     }
                     within.pop();
                 }
@@ -169,23 +197,6 @@ impl<'f> Reader<'f> {
                         self.check_value::<T>(field, key, value, &at, within);
                     }
                 }
-            }
-        }
-    }
-
-    /// The same of one table of a list.
-    fn check_element<T: DeserializeOwned>(
-        &mut self,
-        list: &Field,
-        table: &DeTable<'_>,
-        line: u64,
-        at: &FieldPath,
-        within: &mut Vec<Within>,
-    ) {
-        self.check_values::<T>(&list.elements, table, at, within);
-        for missing in list.elements.iter().filter(|f| f.required && !table.contains_key(f.name.as_str())) {
-            if !misspelt_in(table, missing, &list.elements) {
-                self.missing_key(missing, at, line);
             }
         }
     }
@@ -223,6 +234,9 @@ impl<'f> Reader<'f> {
         let secret = self.interpolated.secret_in(value);
         let message = match (secret, field.fields.is_empty()) {
             (Some(raw), _) => worded_secret(raw, error.message()),
+            (None, true) if !field.elements.is_empty() => {
+                format!("found {}, expected a list of tables", article(value.get_ref().type_str()))
+            }
             (None, true) => worded(error.message()),
             (None, false) => format!("found {}, expected a table", article(value.get_ref().type_str())),
         };
@@ -230,6 +244,9 @@ impl<'f> Reader<'f> {
             Some(known) => format!("did you mean `{known}`?"),
             None if !field.fields.is_empty() => {
                 format!("write its keys below `[{at}]`, or remove `{}`", field.name)
+            }
+            None if !field.elements.is_empty() => {
+                format!("write `[[{at}]]`, with two brackets, above the keys of each")
             }
             None => repair(field),
         };

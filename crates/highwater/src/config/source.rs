@@ -182,6 +182,11 @@ impl FieldPath {
         })
     }
 
+    /// The element of a list that this field is directly in, if it is.
+    pub(super) fn within_element(&self) -> Option<&str> {
+        self.0.rsplit_once('.').map(|(parent, _)| parent).filter(|parent| parent.ends_with(']'))
+    }
+
     /// The element of a list.
     pub(super) fn element(&self, index: usize) -> Self {
         Self(format!("{}[{index}]", self.0))

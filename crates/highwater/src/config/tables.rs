@@ -212,9 +212,12 @@ pub(super) fn read_notify(reader: &mut Reader<'_>, notify: Entry<'_>) -> Vec<Not
 /// Tells what is wrong with a table as a whole; `line` is the table's own.
 fn tell_problems(reader: &mut Reader<'_>, problems: Vec<Problem>, at: &FieldPath, line: u64) {
     for problem in problems {
-        let at = at.below(&problem.field);
+        let (table, at) = (at, at.below(&problem.field));
         let entries = &reader.entries;
-        let line = entries.line(at.as_str()).or_else(|| entries.line_within(at.as_str())).unwrap_or(line);
+        // What a table of a list lacks is told where that table begins.
+        let element = at.within_element().filter(|element| *element != table.as_str());
+        let known = entries.line(at.as_str()).or_else(|| entries.line_within(at.as_str()));
+        let line = known.or_else(|| entries.line_within(element?)).unwrap_or(line);
         reader.tell(codes::CONTRADICTION, line, &at, problem.message, problem.next);
     }
 }
