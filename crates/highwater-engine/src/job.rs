@@ -317,11 +317,11 @@ impl CommitCx {
         self.watermarks.push((name.into(), value));
     }
 
-    /// Before a batch: see [`ReadCx::clear`].
+    /// Before a batch: see [`ReadCx::clear`]. Who has the session of a lock in hand meanwhile asks by a clone of `read`.
     ///
     /// # Errors
     /// As there.
-    pub async fn clear(&self) -> Result<f64, Stop> {
+    pub async fn clear(&mut self) -> Result<f64, Stop> {
         self.read.clear().await
     }
 
