@@ -51,9 +51,12 @@ impl<'r> Waiting<'r> {
     }
 }
 
+/// A signal, what is told of it, and what is arranged for it.
+type Case = (&'static str, &'static str, fn(&Rig));
+
 #[test]
 fn r17_a_signal_without_a_reading_holds_the_job_up_and_is_told() {
-    let cases: [(&str, &str, fn(&Rig)); 11] = [
+    let cases: [Case; 11] = [
         ("signal = \"file\"\npath = \"n\"", "No such file", |_| {}),
         ("signal = \"file\"\npath = \"n\"", "found \"up\", expected a number", |rig| rig.write("n", "up\n")),
         ("signal = \"file\"\npath = \"n\"", "found nothing, expected a number", |rig| rig.write("n", "")),
