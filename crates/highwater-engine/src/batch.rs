@@ -177,6 +177,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn whatever_happens_it_stays_within_its_bounds_and_grows_slowly(
             target_ms in any::<u64>(), min in any::<u64>(), max in any::<u64>(), begin in any::<u64>(), steps in steps()

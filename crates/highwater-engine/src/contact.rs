@@ -2,6 +2,7 @@
 //! budget and pace are consulted (R2); the HTTP client that carries permits is `contact/http.rs`.
 
 mod http;
+mod throttled;
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -17,16 +18,20 @@ use crate::budget::{Budget, Meter};
 use crate::clock::{SharedClock, later, since};
 use crate::diagnosis::Diagnosis;
 use crate::job::Stop;
-use crate::ledger::{Control, Ledger, Who, Word};
+use crate::ledger::{Control, Ledger, Override, Who, Word};
 use crate::name::{JobName, ResourceName};
 use crate::pace::{Pace, Pacer};
 use crate::report::Reason;
+use crate::signal::far_side::FarSide;
+use crate::steering::Steering;
 use crate::stopper::Stopper;
+use crate::throttle::{Throttle, ThrottleSpec};
 use crate::worklist::Tally;
 
 pub(crate) use http::http_client_builder;
 pub use http::{CONNECT_TIMEOUT_SECS, READ_TIMEOUT_SECS};
 use http::{at_next, http_client, may_follow, redirected};
+use throttled::Gait;
 
 /// How old an answer may be that is obeyed between items, in milliseconds: items faster than this share one.
 pub(crate) const CONTROL_AGE_MS: u64 = 1;
@@ -123,6 +128,14 @@ pub struct Unanswered {
     pub source: reqwest::Error,
 }
 
+/// What the contacts of one pass are made of, besides whose they are.
+pub(crate) struct Terms {
+    pub(crate) manners: BTreeMap<ResourceName, Manners>,
+    pub(crate) budget: Budget,
+    pub(crate) throttle: ThrottleSpec,
+    pub(crate) far_side: Arc<FarSide>,
+}
+
 /// The contacts of one pass.
 pub struct Contacts {
     job: JobName,
@@ -134,9 +147,15 @@ pub struct Contacts {
     names: Vec<ResourceName>,
     budget: Budget,
     meter: Meter,
-    /// By [`crate::clock::Clock::elapsed`].
-    deadline: Option<Duration>,
+    /// When the pass began, by [`crate::clock::Clock::elapsed`].
+    begun: Duration,
     stopper: Stopper,
+    throttle: Throttle,
+    far_side: Arc<FarSide>,
+    items: Gait,
+    batches: Gait,
+    /// What a person set, as it was last read, and what it comes to.
+    steering: Mutex<(Arc<[Override]>, Steering)>,
     /// When the ban ends that the pass waits out, once.
     waited_out: OnceLock<Timestamp>,
     /// The last answer, and when it was asked for.
@@ -151,23 +170,26 @@ impl Contacts {
         ledger: Arc<dyn Ledger>,
         clock: SharedClock,
         stop: StopSignal,
-        manners: BTreeMap<ResourceName, Manners>,
-        budget: Budget,
+        terms: Terms,
     ) -> Self {
-        let names = manners.keys().cloned().collect();
-        let deadline = budget.time.map(|time| clock.elapsed() + time);
+        let Terms { manners, budget, throttle, far_side } = terms;
         Self {
             job,
             who,
             ledger,
-            clock,
             stop,
+            names: manners.keys().cloned().collect(),
             manners,
-            names,
             budget,
             meter: Meter::default(),
-            deadline,
+            begun: clock.elapsed(),
             stopper: Stopper::default(),
+            throttle: Throttle::new(throttle, Arc::clone(&clock)),
+            far_side,
+            items: Gait::default(),
+            batches: Gait::default(),
+            steering: Mutex::default(),
+            clock,
             waited_out: OnceLock::new(),
             lately: Mutex::new(None),
             http: OnceLock::new(),
@@ -186,13 +208,19 @@ impl Contacts {
         &self.meter
     }
 
-    pub(crate) fn budget(&self) -> &Budget {
-        &self.budget
+    /// What the pass may spend, as of now: a person may have set it.
+    pub(crate) fn budget(&self) -> Budget {
+        self.steering().budget(&self.budget)
     }
 
     /// When the pass's time is spent, by [`crate::clock::Clock::elapsed`].
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.deadline
+        self.budget().time.map(|time| self.begun + time)
+    }
+
+    /// The signals, and how fast they let the pass go.
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.throttle
     }
 
     /// Why the pass stops.
@@ -202,6 +230,7 @@ impl Contacts {
 
     pub(crate) async fn control(&self) -> Result<Control, Stop> {
         let mut control = self.ledger.control(&self.job, &self.names).await?;
+        self.heed(&control.overrides);
         for (name, manners) in &self.manners {
             let Some(file) = &manners.ban_file else { continue };
             let known = control.bans.iter().position(|(of, _)| of == name);
@@ -290,17 +319,18 @@ impl Contacts {
         let mut control = self.control().await?;
         self.obey(&control)?;
         let spent = |reason| Stop::checkpoint(reason, "the pass's contacts are spent");
-        let contact = self.meter.contact(&self.budget).map_err(spent)?;
+        let contact = self.meter.contact(&self.budget()).map_err(spent)?;
         self.in_time()?;
-        let paced = self.manners.get(resource).filter(|manners| !manners.pace.delay.is_zero());
+        self.throttled()?;
+        let paced = self.manners.get(resource).filter(|manners| !self.pace(manners).delay.is_zero());
         let mut turn = paced;
         loop {
             if let Some((_, ban)) = self.standing_ban(&control) {
                 // The one that the pass waits out; after it, the turn is another.
                 self.unless_stopped(self.clock.sleep(since(ban.until, self.clock.now()))).await?;
                 turn = paced;
-            } else if let Some(Manners { pacer, pace, .. }) = turn.take() {
-                self.unless_stopped(pacer.turn(*pace, &*self.clock)).await?;
+            } else if let Some(manners) = turn.take() {
+                self.unless_stopped(manners.pacer.turn(|| self.pace(manners), &*self.clock)).await?;
             } else {
                 break;
             }
@@ -312,8 +342,9 @@ impl Contacts {
         Ok(Permit { resource: resource.clone() })
     }
 
-    fn in_time(&self) -> Result<(), Stop> {
-        match self.deadline {
+    /// Whether the pass's time is not spent.
+    pub(crate) fn in_time(&self) -> Result<(), Stop> {
+        match self.deadline() {
             Some(deadline) if self.clock.elapsed() >= deadline => {
                 Err(Stop::checkpoint(Reason::BudgetTime, "the pass's time is spent"))
             }
@@ -321,12 +352,12 @@ impl Contacts {
         }
     }
 
-    /// Waits to the end, unless the pass is to stop first: by a signal, a person's word, a ban, its deadline, or because an
-    /// item that is not this one broke it off.
+    /// Waits to the end, unless the pass is to stop first: by a signal, a person's word, a ban, its deadline, a throttle that
+    /// stays closed, or because an item that is not this one broke it off.
     async fn unless_stopped(&self, wait: impl Future<Output = ()>) -> Result<(), Stop> {
         let mut wait = pin!(wait);
         loop {
-            let left = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_sub(self.clock.elapsed()));
+            let left = self.deadline().map_or(Duration::MAX, |deadline| deadline.saturating_sub(self.clock.elapsed()));
             tokio::select! {
                 biased;
                 () = self.stop.raised(Urgency::Soon) => {}
@@ -336,6 +367,7 @@ impl Contacts {
             }
             self.obey(&self.control_lately().await?)?;
             self.in_time()?;
+            self.throttled()?;
         }
     }
 
@@ -371,8 +403,11 @@ impl Contacts {
             let sent = match request(http).build() {
                 Ok(request) => {
                     let request = at_next(request, next.as_ref());
-                    let method = request.method().clone();
-                    http.execute(request).await.map(|response| (response, method))
+                    let (method, asked_at) = (request.method().clone(), self.clock.elapsed());
+                    let answer = http.execute(request).await;
+                    let is_error = answer.as_ref().map_or(true, |answer| answer.status().is_server_error());
+                    self.far_side.answered(self.clock.elapsed().saturating_sub(asked_at), is_error);
+                    answer.map(|response| (response, method))
                 }
                 Err(source) => Err(source),
             };

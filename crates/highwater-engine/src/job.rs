@@ -17,6 +17,7 @@ use crate::lock::{Held, Probe};
 use crate::name::{ItemKey, JobName, PassId, ResourceName};
 use crate::outcome::Outcome;
 use crate::report::{PassReport, Reason};
+use crate::steering::Steering;
 use crate::worklist::{Input, Tally};
 
 /// Why a pass stops. It leaves the item in hand unattempted.
@@ -267,6 +268,23 @@ impl ReadCx {
         self.contacts.stop()
     }
 
+    /// Before a batch of a job whose item is several: waits while the throttle is closed and rests as it says, and gives the
+    /// share of full speed, above 0.0 and up to 1.0, for [`BatchSize::shrink`](crate::batch::BatchSize::shrink). It obeys all
+    /// that a contact obeys, so that an item of many batches is stopped between two of them.
+    ///
+    /// # Errors
+    /// [`Stop`] when a signal, a halt, a pause, a ban, the budget of time, another stop of the pass, or a throttle that stays
+    /// closed forbids it.
+    pub async fn clear(&self) -> Result<f64, Stop> {
+        self.contacts.batch_may_begin().await
+    }
+
+    /// What a person set of the job, as of the last contact, item or [`ReadCx::clear`].
+    #[must_use]
+    pub fn steering(&self) -> Steering {
+        self.contacts.steering()
+    }
+
     /// A watermark of the job, as it was last stamped.
     ///
     /// # Errors
@@ -349,6 +367,20 @@ impl CommitCx {
         for (_, held) in std::mem::take(&mut self.held) {
             held.release().await;
         }
+    }
+
+    /// Before a batch: see [`ReadCx::clear`]. Who has the session of a lock in hand meanwhile asks by a clone of `read`.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn clear(&mut self) -> Result<f64, Stop> {
+        self.read.clear().await
+    }
+
+    /// What a person set of the job: see [`ReadCx::steering`].
+    #[must_use]
+    pub fn steering(&self) -> Steering {
+        self.read.steering()
     }
 
     pub(crate) fn probes(&self) -> Vec<Probe> {

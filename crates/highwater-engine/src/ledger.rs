@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::ban::Ban;
 use crate::name::{ItemKey, JobName, PassId, ResourceName, WorklistId};
+use crate::throttle::ThrottleState;
 use crate::worklist::{Appended, NewItem, WorklistRecord};
 
 mod rows;
@@ -90,6 +91,10 @@ pub trait Ledger: Send + Sync + 'static {
     async fn pause(&self, job: &JobName, word: &Word) -> LedgerResult<bool>;
     /// Ends a pause, with an event; false when there is none.
     async fn resume(&self, job: &JobName, word: &Word) -> LedgerResult<bool>;
+    /// Sets keys of the job, each with an event; a key that is set gets the new value. What keys there are is the caller's to know.
+    async fn set_overrides(&self, job: &JobName, values: &[(String, String)], word: &Word) -> LedgerResult<()>;
+    /// Unsets these keys, or every key where none is named, each with an event. Returns those that were set.
+    async fn unset_overrides(&self, job: &JobName, keys: &[String], word: &Word) -> LedgerResult<Vec<String>>;
     /// Marks the job drained without a worklist, as an older wrapper's `.done` says; with an event.
     async fn mark_drained(&self, job: &JobName, word: &Word) -> LedgerResult<()>;
     /// Opens a drained job again: its worklist is superseded and the next pass pins anew; with an event. A halt stays.
@@ -125,6 +130,8 @@ pub trait Ledger: Send + Sync + 'static {
     async fn end_pass(&self, pass: PassId, end: &End) -> LedgerResult<()>;
     /// The newest passes of a job, newest first.
     async fn passes(&self, job: &JobName, rows_max: usize) -> LedgerResult<Vec<PassRecord>>;
+    /// Writes into a pass's row what its throttle has come to.
+    async fn note_throttle(&self, pass: PassId, throttle: &ThrottleState) -> LedgerResult<()>;
     /// Passes of the job that began before `pass` and have no end: they were killed.
     async fn passes_unended(&self, job: &JobName, before: PassId) -> LedgerResult<Vec<PassRecord>>;
     /// Writes into the rows of those passes that they were killed, so that they are reported once.

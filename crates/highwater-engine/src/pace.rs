@@ -19,23 +19,46 @@ pub struct Pace {
 /// The waiting line of one resource; shared by all passes of a process, so that the pace holds between them too.
 #[derive(Debug, Default)]
 pub struct Pacer {
-    /// When the next contact may be, by [`Clock::elapsed`].
-    next: Mutex<Duration>,
+    last: Mutex<Option<Turn>>,
 }
+
+/// A turn that was taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Turn {
+    /// When, by [`Clock::elapsed`].
+    at: Duration,
+    /// Where in the jitter the wait after it lies, -1.0 to 1.0.
+    swing: f64,
+}
+
+impl Turn {
+    /// When the next contact may be.
+    fn next(self, pace: Pace) -> Duration {
+        self.at + pace.delay.mul_f64((1.0 + pace.jitter * self.swing).clamp(0.0, 2.0))
+    }
+}
+
+/// How often one who waits looks whether the pace has changed, in milliseconds.
+const LOOK_EVERY_MS: u64 = 250;
 
 impl Pacer {
     /// Waits for a turn and takes it. Turns come in the order they are asked for; one that is no longer waited for is left to
-    /// the next in line.
-    pub async fn turn(&self, pace: Pace, clock: &dyn Clock) {
+    /// the next in line. The pace is asked again while it waits: a person or the throttle may change it.
+    pub async fn turn(&self, pace: impl Fn() -> Pace, clock: &dyn Clock) {
         // Whoever is first in line waits with the lock held: the line is the lock's.
-        let mut next = self.next.lock().await;
-        let now = clock.elapsed();
-        let at = now.max(*next);
-        if at > now {
-            clock.sleep(at - now).await;
+        let mut last = self.last.lock().await;
+        let mut at = clock.elapsed();
+        if let Some(turn) = *last {
+            let asked = pace();
+            let (mut now, mut next) = (at, turn.next(asked));
+            while next > now {
+                clock.sleep((next - now).min(Duration::from_millis(LOOK_EVERY_MS))).await;
+                (now, next) = (clock.elapsed(), turn.next(pace()));
+            }
+            // On time it is the time that was due, so that waking late adds up to nothing.
+            at = if pace() == asked { at.max(next) } else { now };
         }
-        let swing = 1.0 + pace.jitter * (fastrand::f64() * 2.0 - 1.0);
-        *next = at + pace.delay.mul_f64(swing.clamp(0.0, 2.0));
+        *last = Some(Turn { at, swing: fastrand::f64() * 2.0 - 1.0 });
     }
 }
 
@@ -48,16 +71,16 @@ mod tests {
     async fn a_turn_that_is_no_longer_waited_for_is_left_to_the_next_in_line() {
         let (pacer, clock) = (Pacer::default(), SystemClock::new());
         let hour = Pace { delay: Duration::from_secs(3600), jitter: 0.0 };
-        pacer.turn(hour, &clock).await;
-        let next = *pacer.next.lock().await;
+        pacer.turn(|| hour, &clock).await;
+        let last = *pacer.last.lock().await;
         for _ in 0..4 {
             let gives_up = tokio::task::yield_now();
             tokio::select! {
                 biased;
-                () = pacer.turn(hour, &clock) => panic!("an hour early"),
+                () = pacer.turn(|| hour, &clock) => panic!("an hour early"),
                 () = gives_up => {}
             }
         }
-        assert_eq!(*pacer.next.lock().await, next, "nobody took it");
+        assert_eq!(*pacer.last.lock().await, last, "nobody took it");
     }
 }

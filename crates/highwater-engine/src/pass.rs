@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::breaker::{self, Foresight};
 use crate::clock::SharedClock;
-use crate::contact::{Contacts, Manners, StopSignal};
+use crate::contact::{Contacts, Manners, StopSignal, Terms};
 use crate::diagnosis::Diagnosis;
 use crate::job::{CommitCx, Job, ReadCx, Stop};
 use crate::ledger::{
@@ -21,7 +21,7 @@ use crate::lock::LockWatch;
 use crate::marker;
 use crate::name::{PassId, ResourceName};
 use crate::pin;
-use crate::pipeline::{Drain, Stages, Width};
+use crate::pipeline::{AbortOnDrop, Drain, Stages, Width};
 use crate::recorder::{self, Failing, Recording};
 use crate::report::{ExitCode, PassCounts, PassReport, Reason, Spent, StageTimes, counted};
 use crate::spec::JobSpec;
@@ -122,14 +122,19 @@ impl<'e> Pass<'e> {
                 Manners { pace: r.pace, ban: r.ban, ban_file: r.ban_file.clone(), pacer: Arc::clone(&r.pacer) },
             )
         });
+        let terms = Terms {
+            manners: manners.collect(),
+            budget: spec.budget,
+            throttle: spec.throttle.clone(),
+            far_side: Arc::clone(&spec.far_side),
+        };
         let contacts = Contacts::new(
             spec.name.clone(),
             engine.who.clone(),
             Arc::clone(&engine.ledger),
             Arc::clone(&engine.clock),
             engine.stop.clone(),
-            manners.collect(),
-            spec.budget,
+            terms,
         );
         Self {
             engine,
@@ -161,6 +166,8 @@ impl<'e> Pass<'e> {
         }
         let held = turnstile::pass_through(self.engine, self.spec).await?;
         self.times.lock_us = micros(self.engine.clock.elapsed().saturating_sub(self.begun));
+        // What a person set is heeded from here on, and told with the pass.
+        self.contacts.control().await?;
         let (pass, fence) = self.begin(held.keys().cloned().collect()).await?;
         let read = self.read_cx(Some(pass));
         let mut cx = CommitCx::new(read, held);
@@ -225,7 +232,7 @@ impl<'e> Pass<'e> {
             host: self.engine.host.clone(),
             pid: self.engine.pid,
             who: self.engine.who.clone(),
-            budget_items: self.spec.budget.items,
+            budget_items: self.contacts.budget().items,
         };
         let pass = self.engine.ledger.begin_pass(&begin).await?;
         self.id = Some(pass);
@@ -262,6 +269,7 @@ impl<'e> Pass<'e> {
         if mode == Mode::Run {
             self.contacts.obey(&self.contacts.control().await?)?;
         }
+        let _watched = self.watch_signals(fence.pass);
         let worklist = match (mode, open) {
             (Mode::Pin(how), open) => {
                 let how = if open.is_none() { PinMode::Begin } else { how };
@@ -329,6 +337,14 @@ impl<'e> Pass<'e> {
         Ok(())
     }
 
+    /// Reads the job's signals, if it has any, for as long as what it gives is kept.
+    fn watch_signals(&self, pass: PassId) -> Option<AbortOnDrop<()>> {
+        self.contacts.throttle().begin();
+        let (contacts, ledger) = (Arc::clone(&self.contacts), Arc::clone(&self.engine.ledger));
+        let watch = async move { contacts.throttle().watch(&*ledger, pass).await };
+        (!self.contacts.throttle().is_idle()).then(|| AbortOnDrop(tokio::spawn(watch)))
+    }
+
     async fn drain<J: Job>(
         &mut self,
         job: &Arc<J>,
@@ -368,7 +384,6 @@ impl<'e> Pass<'e> {
                 width: Width { concurrency: self.spec.concurrency, prefetch_bytes: self.spec.prefetch_bytes },
                 stages: Arc::clone(&stages),
                 foresight,
-                deadline: cx.read.deadline,
             };
             drain.run(cx).await;
         } else {

@@ -1,6 +1,8 @@
 //! The pipeline: items are prepared N at a time and committed one at a time, in plan order (R13). Owns the window of items in
 //! hand and how a stop winds it down; the pass around it is [`crate::pass`]'s.
 
+mod room;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +23,8 @@ use crate::recorder::Recorder;
 use crate::report::Reason;
 use crate::stopper::Stopper;
 
+use room::Room;
+
 /// Items read from the ledger at a time.
 pub(crate) const FEED_ITEMS: usize = 256;
 /// How far preparation whose effects are unordered may run ahead of recording: a slow head holds up this many, not the rest.
@@ -28,7 +32,12 @@ pub(crate) const UNORDERED_AHEAD_ITEMS: usize = 4096;
 /// Unit in which prepared bytes are counted against `prefetch-bytes`.
 const WEIGHT_UNIT_BYTES: u64 = 4096;
 
-/// How much is in hand at once.
+/// Most items in hand at once, whatever is set meanwhile.
+const IN_HAND_ITEMS_MAX: usize = UNORDERED_AHEAD_ITEMS + 1;
+/// How often one who waits for room looks whether a person gave more, in milliseconds.
+const LOOK_EVERY_MS: u64 = 250;
+
+/// How much is in hand at once, as configured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Width {
     pub(crate) concurrency: usize,
@@ -61,8 +70,6 @@ pub(crate) struct Drain<J: Job> {
     pub(crate) width: Width,
     pub(crate) stages: Arc<Stages>,
     pub(crate) foresight: Arc<Foresight>,
-    /// By [`crate::clock::Clock::elapsed`].
-    pub(crate) deadline: Option<Duration>,
 }
 
 /// What a preparation came to.
@@ -90,7 +97,8 @@ enum Work<P> {
     Known(Finished<P>),
 }
 
-struct AbortOnDrop<T>(JoinHandle<T>);
+/// A task that ends with whoever wants it.
+pub(crate) struct AbortOnDrop<T>(pub(crate) JoinHandle<T>);
 
 impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
@@ -115,10 +123,6 @@ struct Shared<J: Job> {
 impl<J: Job> Drain<J> {
     /// Drains until the list or the pass ends; the reason is in the stopper.
     pub(crate) async fn run(self, commit_cx: &mut CommitCx) {
-        let ahead = match self.job.effects() {
-            Effects::InCommit => self.width.concurrency + 1,
-            Effects::InPrepare => self.width.concurrency.max(UNORDERED_AHEAD_ITEMS),
-        };
         let weight_units_max = u32::try_from((self.width.prefetch_bytes / WEIGHT_UNIT_BYTES).max(1))
             .unwrap_or(u32::MAX >> 4)
             .min(u32::MAX >> 4);
@@ -133,22 +137,41 @@ impl<J: Job> Drain<J> {
             weight_units_max,
             head: watch::Sender::new(0),
         });
-        let (slots, in_hand) = mpsc::channel(ahead);
-        tokio::join!(self.feed(&shared, slots, ahead), self.commit(&shared, in_hand, commit_cx));
+        // The window is what bounds it.
+        let (slots, in_hand) = mpsc::channel(IN_HAND_ITEMS_MAX);
+        tokio::join!(self.feed(&shared, slots), self.commit(&shared, in_hand, commit_cx));
+    }
+
+    /// Items prepared at once, as of now: a person may have set it.
+    fn concurrency(&self) -> usize {
+        self.cx.steering().concurrency.map_or(self.width.concurrency, |set| set.as_usize())
+    }
+
+    /// How many items may be in hand, of which so many are prepared at once.
+    fn ahead(&self, concurrency: usize) -> usize {
+        match self.job.effects() {
+            Effects::InCommit => concurrency + 1,
+            Effects::InPrepare => concurrency.max(UNORDERED_AHEAD_ITEMS),
+        }
     }
 
     /// Starts preparations in plan order until the list ends or something stops the pass.
-    async fn feed(&self, shared: &Arc<Shared<J>>, slots: mpsc::Sender<Slot<J>>, ahead: usize) {
-        let window = Arc::new(Semaphore::new(ahead));
-        let running = Arc::new(Semaphore::new(self.width.concurrency));
+    async fn feed(&self, shared: &Arc<Shared<J>>, slots: mpsc::Sender<Slot<J>>) {
+        let mut concurrency = self.concurrency();
+        let (mut window, mut running) = (Room::new(self.ahead(concurrency)), Room::new(concurrency));
         let mut feed =
             Feed { drain: self, page: VecDeque::new(), ahead: None, last: None, version: 0, number: 0, left_at: None };
         loop {
+            if concurrency != self.concurrency() {
+                concurrency = self.concurrency();
+                window.resize(self.ahead(concurrency));
+                running.resize(concurrency);
+            }
             let room = async {
-                let held = Arc::clone(&window).acquire_owned().await;
-                let run = Arc::clone(&running).acquire_owned().await;
+                let held = window.take().await;
+                let run = running.take().await;
                 self.foresight.clear().await;
-                held.ok().zip(run.ok())
+                Some((held, run))
             };
             let permits = tokio::select! {
                 biased;
@@ -159,13 +182,17 @@ impl<J: Job> Drain<J> {
                     None
                 }
                 permits = room => permits,
+                set = self.set_otherwise(concurrency) => match set {
+                    Ok(()) => continue,
+                    Err(stop) => return self.stopper.stop(stop),
+                },
             };
             let Some((held, run)) = permits else { return };
             let next = match feed.next().await {
                 Ok(Some(item)) => item,
                 Ok(None) => {
                     drop((held, run));
-                    match self.look_again(&window, ahead, &mut feed).await {
+                    match self.look_again(&window, &mut feed).await {
                         Ok(true) => continue,
                         Ok(false) => return,
                         Err(stop) => return self.stopper.stop(stop),
@@ -185,12 +212,22 @@ impl<J: Job> Drain<J> {
         }
     }
 
+    /// Ends once a person has set another concurrency: one who waits for a slow item should not have to wait for its end.
+    async fn set_otherwise(&self, concurrency: usize) -> Result<(), Stop> {
+        loop {
+            self.cx.clock.sleep(Duration::from_millis(LOOK_EVERY_MS)).await;
+            self.cx.contacts.control_lately().await?;
+            if self.concurrency() != concurrency {
+                return Ok(());
+            }
+        }
+    }
+
     /// At the end of the list: waits until all in hand is recorded, then looks whether a person put items back.
-    async fn look_again(&self, window: &Semaphore, ahead: usize, feed: &mut Feed<'_, J>) -> Result<bool, Stop> {
-        let all = u32::try_from(ahead).unwrap_or(u32::MAX);
+    async fn look_again(&self, window: &Room, feed: &mut Feed<'_, J>) -> Result<bool, Stop> {
         tokio::select! {
             () = self.stopper.winds_down() => return Ok(false),
-            _ = window.acquire_many(all) => {}
+            () = window.empty() => {}
         }
         if !self.recorder.flushed().await {
             return Ok(false);
@@ -249,6 +286,12 @@ impl<J: Job> Drain<J> {
         let work = match known {
             Some(known) => Work::Known(known),
             None => {
+                tokio::select! {
+                    biased;
+                    // Others end the pass: nothing is begun any more.
+                    () = self.stopper.winds_down() => return Ok(None),
+                    may = self.cx.contacts.item_may_begin() => may?,
+                }
                 self.may_begin()?;
                 if self.job.effects() == Effects::InPrepare
                     && self.job.on_unknown() == OnUnknown::Review
@@ -266,11 +309,9 @@ impl<J: Job> Drain<J> {
 
     /// Before an item is begun: time, items, locks.
     fn may_begin(&self) -> Result<(), Stop> {
-        if self.deadline.is_some_and(|deadline| self.cx.clock.elapsed() >= deadline) {
-            return Err(Stop::checkpoint(Reason::BudgetTime, "the pass's time is spent"));
-        }
+        self.cx.contacts.in_time()?;
         self.locks_held()?;
-        self.cx.contacts.meter().item(self.cx.contacts.budget()).map_err(|reason| {
+        self.cx.contacts.meter().item(&self.cx.contacts.budget()).map_err(|reason| {
             Stop::checkpoint(
                 reason,
                 if reason == Reason::BudgetItems { "the pass's items are spent" } else { "the pass's bytes are spent" },
@@ -350,6 +391,7 @@ impl<J: Job> Drain<J> {
             return Ok(());
         }
         let begun = self.cx.clock.elapsed();
+        cx.read.deadline = self.cx.contacts.deadline();
         let outcome = match self.job.commit(cx, item, ready).await {
             Ok(outcome) => outcome,
             Err(stop) => {
@@ -377,7 +419,8 @@ impl<J: Job> Shared<J> {
         run: OwnedSemaphorePermit,
     ) -> Finished<J::Prepared> {
         let begun = self.cx.clock.elapsed();
-        let attempt = self.job.prepare(ReadCx { tried, ..self.cx.clone() }, item).await;
+        let cx = ReadCx { tried, deadline: self.cx.contacts.deadline(), ..self.cx.clone() };
+        let attempt = self.job.prepare(cx, item).await;
         Stages::add(&self.stages.prepare_us, self.cx.clock.elapsed().saturating_sub(begun));
         if let Err(stop) = &attempt {
             // Before the slot is free, so that no other item begins.

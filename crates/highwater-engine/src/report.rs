@@ -81,6 +81,8 @@ pub enum Reason {
     BudgetTime,
     /// Every open item was tried once; some are to be tried again.
     RetryLeft,
+    /// Signals kept the throttle closed for longer than `throttle-wait`.
+    Throttled,
     /// The far side did not answer.
     Network,
     /// The job asked for another call.
@@ -118,6 +120,7 @@ impl Reason {
             Self::BudgetBytes => "budget_bytes",
             Self::BudgetTime => "budget_time",
             Self::RetryLeft => "retry_left",
+            Self::Throttled => "throttled",
             Self::Network => "network",
             Self::Checkpoint => "checkpoint",
             Self::Stopped => "stopped",

@@ -2,6 +2,7 @@
 //! Owns fields, bounds, defaults and what each field means (the doc comments become `docs/config.md` and the JSON
 //! Schema); does not own reading the file, which is the binary's, nor the fields of a kind, which are the kind's.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -11,12 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::ResourceName;
 use crate::notify::DELIVERY_SECS_MAX;
+use crate::throttle::{THROTTLE_EVERY_SECS, THROTTLE_WAIT_SECS};
 
 mod duration;
 mod percent;
 mod place;
 mod size;
 mod text;
+mod throttle;
 mod whole;
 mod words;
 
@@ -25,14 +28,15 @@ pub use percent::Percent;
 pub use place::{AdvisoryKeyText, DatabaseUrl, FilePath, HttpUrl, LockAddress};
 pub use size::ByteSize;
 pub use text::ValueError;
+pub use throttle::{Limit, SignalKind, ThrottleSettings};
 pub use whole::{COUNT_MAX, Concurrency, Count, Whole};
 pub use words::{CommandLine, SecretText};
 
 /// Something wrong with a settings struct as a whole that no single value shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The field to point at, within its struct.
-    pub field: &'static str,
+    /// The field to point at, within its struct: `repository.set`, `throttle[0].path`.
+    pub field: Cow<'static, str>,
     /// What was found and what was expected.
     pub message: String,
     /// What to do.
@@ -42,8 +46,8 @@ pub struct Problem {
 impl Problem {
     /// A problem with a field.
     #[must_use]
-    pub fn new(field: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { field, message: message.into(), next: next.into() }
+    pub fn new(field: impl Into<Cow<'static, str>>, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into(), next: next.into() }
     }
 }
 
@@ -146,6 +150,9 @@ pub const RECORD_ITEMS_MAX: u64 = 4_096;
 /// Most attempts a setting grants an item.
 pub const ATTEMPTS_MAX: u64 = 1_000;
 
+/// Shortest time between two readings of a signal, in milliseconds.
+pub const THROTTLE_EVERY_MS_MIN: u64 = 100;
+
 /// A named backlog: what every kind of job takes. `kind` itself is read by whoever knows the kinds.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -180,6 +187,12 @@ pub struct JobSettings {
     pub markers: Option<FilePath>,
     /// Notify `silent` when nothing was drained for this long. Absent: never.
     pub silent_after: Option<DurationText>,
+    /// How often the signals of `[[job.NAME.throttle]]` are read.
+    pub throttle_every: DurationText,
+    /// How long they may keep the throttle closed before the pass ends as a checkpoint (exit 3, `throttled`).
+    pub throttle_wait: DurationText,
+    /// Signals that slow the job down, each with its limit; the worst decides, and one that cannot be read is the worst.
+    pub throttle: Vec<ThrottleSettings>,
 }
 
 impl Default for JobSettings {
@@ -198,6 +211,9 @@ impl Default for JobSettings {
             attempts_max: Whole::of(5),
             markers: None,
             silent_after: None,
+            throttle_every: DurationText::secs(THROTTLE_EVERY_SECS),
+            throttle_wait: DurationText::secs(THROTTLE_WAIT_SECS),
+            throttle: Vec::new(),
         }
     }
 }
@@ -208,6 +224,24 @@ impl JobSettings {
         if let Some(markers) = &mut self.markers {
             markers.resolve(base);
         }
+        self.throttle.iter_mut().for_each(|throttle| throttle.resolve(base));
+    }
+
+    /// What is wrong with the settings as a whole.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (index, throttle) in self.throttle.iter().enumerate() {
+            problems.extend(throttle.problems(&format!("throttle[{index}]")));
+        }
+        if self.throttle_every.get() < Duration::from_millis(THROTTLE_EVERY_MS_MIN) {
+            problems.push(Problem::new(
+                "throttle-every",
+                format!("found {}, expected at least {THROTTLE_EVERY_MS_MIN}ms", self.throttle_every),
+                "correct it, or remove it for the default",
+            ));
+        }
+        problems
     }
 }
 

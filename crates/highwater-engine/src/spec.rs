@@ -12,6 +12,8 @@ use crate::name::{JobName, ResourceName};
 use crate::pace::{Pace, Pacer};
 use crate::recorder::Grouping;
 use crate::settings::JobSettings;
+use crate::signal::far_side::FarSide;
+use crate::throttle::ThrottleSpec;
 
 /// A resource, resolved.
 #[derive(Clone)]
@@ -78,10 +80,15 @@ pub struct JobSpec {
     pub markers: Option<PathBuf>,
     /// Nothing drained for this long is told to people.
     pub silent_after: Option<Duration>,
+    /// The signals that slow it down, and how they are heeded.
+    pub throttle: ThrottleSpec,
+    /// What its contacts show of the far side, from pass to pass of a process.
+    pub far_side: Arc<FarSide>,
 }
 
 impl JobSpec {
-    /// What a config says of a job, with its resources resolved already; its handle is its name.
+    /// What a config says of a job, with its resources resolved already; its handle is its name, and whoever wires it brings its
+    /// signals.
     #[must_use]
     pub fn new(name: JobName, kind: &str, resources: Vec<ResourceSpec>, settings: &JobSettings) -> Self {
         Self {
@@ -110,6 +117,12 @@ impl JobSpec {
             attempts_max: u32::try_from(settings.attempts_max.get()).unwrap_or(u32::MAX),
             markers: settings.markers.as_ref().map(|path| path.to_path_buf()),
             silent_after: settings.silent_after.map(Duration::from),
+            throttle: ThrottleSpec {
+                signals: Vec::new(),
+                every: settings.throttle_every.get(),
+                wait: settings.throttle_wait.get(),
+            },
+            far_side: Arc::default(),
         }
     }
 }

@@ -26,9 +26,9 @@ impl Default for Stopper {
 }
 
 impl Stopper {
-    /// What is in hand is broken off, unless it is only the budget that is spent.
+    /// What is in hand is broken off, unless it is only that the budget is spent or the throttle closed.
     pub(crate) fn stop(&self, stop: Stop) {
-        self.say(Known { breaks_off: !is_budget(&stop), stop });
+        self.say(Known { breaks_off: !lets_finish(&stop), stop });
     }
 
     /// What is in hand comes to its end.
@@ -74,9 +74,12 @@ impl Stopper {
     }
 }
 
-fn is_budget(stop: &Stop) -> bool {
+fn lets_finish(stop: &Stop) -> bool {
     let Stop::Checkpoint { reason, .. } = stop else { return false };
-    matches!(reason, Reason::BudgetItems | Reason::BudgetContacts | Reason::BudgetBytes | Reason::BudgetTime)
+    matches!(
+        reason,
+        Reason::BudgetItems | Reason::BudgetContacts | Reason::BudgetBytes | Reason::BudgetTime | Reason::Throttled
+    )
 }
 
 #[cfg(test)]

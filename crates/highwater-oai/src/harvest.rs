@@ -126,7 +126,7 @@ impl Harvest {
         if cx.pass.is_some() {
             spool.begin_round(self.selected.mark()).await?;
         }
-        Ok(slices::of_round(from, cx.clock.now(), first))
+        Ok(slices::of_round(from, cx.clock.now(), first, cx.steering().slice))
     }
 
     /// Loads what of a slice is in the spool. Gives what of it is to be tried again.

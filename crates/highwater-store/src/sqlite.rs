@@ -16,6 +16,7 @@ mod job;
 mod ledger;
 mod mend;
 mod notice;
+mod overrides;
 mod pass;
 mod pin;
 mod plan;
@@ -54,6 +55,7 @@ const APPLICATION_ID: ApplicationId = ApplicationId(*b"HWLG");
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "ledger", sql: include_str!("../migrations/sqlite/0001_ledger.sql") },
     Migration { number: 2, name: "retry_index", sql: include_str!("../migrations/sqlite/0002_retry_index.sql") },
+    Migration { number: 3, name: "overrides", sql: include_str!("../migrations/sqlite/0003_overrides.sql") },
 ];
 /// Where backups are, beside the file.
 const BACKUPS_DIRECTORY: &str = "backups";

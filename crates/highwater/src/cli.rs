@@ -95,6 +95,14 @@ pub(crate) enum Verb {
     Pause(Pause),
     /// Ends a pause.
     Resume(Pause),
+    /// Steers a job, and a pass of it that runs, until `unset`.
+    ///
+    /// Keys: `pace`, `jitter`, `concurrency`, `max-items`, `max-contacts`, `max-bytes`, `max-time`, `slice` (for kinds that work in
+    /// slices of time), `throttle=off|on`. They stand above the configuration and the flags of `run`, in every pass of the job, and
+    /// the throttle changes none of them. A running pass obeys before its next item.
+    Set(Set),
+    /// Ends what `set` began; without a key, all of it.
+    Unset(Unset),
     /// Bans a resource: no contact for a time.
     ///
     /// A ban is only ever extended: where a longer one stands, that stays. It is never longer than the resource's `ban-max`.
@@ -363,6 +371,32 @@ pub(crate) struct Word {
 pub(crate) struct Pause {
     /// The job.
     pub(crate) job: String,
+    /// Why, for the audit trail.
+    #[arg(long, default_value = "")]
+    pub(crate) why: String,
+}
+
+/// `set`.
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// The job.
+    pub(crate) job: String,
+    /// What to set, such as `pace=5s concurrency=2`.
+    #[arg(value_name = "KEY=VALUE", required = true)]
+    pub(crate) values: Vec<String>,
+    /// Why, for the audit trail.
+    #[arg(long, default_value = "")]
+    pub(crate) why: String,
+}
+
+/// `unset`.
+#[derive(Debug, Args)]
+pub(crate) struct Unset {
+    /// The job.
+    pub(crate) job: String,
+    /// Which keys; default: all that are set.
+    #[arg(value_name = "KEY")]
+    pub(crate) keys: Vec<String>,
     /// Why, for the audit trail.
     #[arg(long, default_value = "")]
     pub(crate) why: String,

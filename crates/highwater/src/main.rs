@@ -66,6 +66,8 @@ fn dispatch(cli: Cli) -> Done {
         Verb::Rearm(args) => at(&global, |site| commands::rearm::rearm(args, site)),
         Verb::Pause(args) => at(&global, |site| commands::pause::pause(args, site)),
         Verb::Resume(args) => at(&global, |site| commands::resume::resume(args, site)),
+        Verb::Set(args) => at(&global, |site| commands::set::set(args, site)),
+        Verb::Unset(args) => at(&global, |site| commands::unset::unset(args, site)),
         Verb::Ban(args) => at(&global, |site| commands::ban::ban(args, site)),
         Verb::Bans => at(&global, commands::bans::bans),
         Verb::Lift(args) => at(&global, |site| commands::lift::lift(args, site)),

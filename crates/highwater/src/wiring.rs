@@ -3,11 +3,13 @@
 mod advisory;
 pub(crate) mod oai;
 pub(crate) mod rollup;
+mod throttle;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use highwater_engine::ban::{BanFile, BanRules};
+use highwater_engine::clock::SharedClock;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::exec::ExecJob;
 use highwater_engine::exec::output::Output as ChildOutput;
@@ -34,13 +36,19 @@ pub(crate) struct Wiring {
     ledger_id: String,
     /// What a person asked of rollups for this call.
     asked: Asked,
+    clock: SharedClock,
 }
 
 impl Wiring {
     /// The wiring of a site.
     pub(crate) fn new(site: &Site) -> Self {
         let path = std::path::absolute(&site.ledger_path).unwrap_or_else(|_| site.ledger_path.clone());
-        Self { pacers: std::sync::Mutex::default(), ledger_id: path.display().to_string(), asked: Asked::default() }
+        Self {
+            pacers: std::sync::Mutex::default(),
+            ledger_id: path.display().to_string(),
+            asked: Asked::default(),
+            clock: Arc::clone(&site.clock),
+        }
     }
 
     /// The same for what a person asked of rollups.
@@ -106,7 +114,9 @@ impl Wiring {
             self.resource(name.clone(), resource)
         });
         let resources = resources.collect::<Result<_, Diagnosis>>()?;
-        Ok(JobSpec::new(job.name.clone(), job.kind.name(), resources, settings))
+        let mut spec = JobSpec::new(job.name.clone(), job.kind.name(), resources, settings);
+        spec.throttle.signals = throttle::signals(config, job, &self.clock, &spec.far_side);
+        Ok(spec)
     }
 
     /// A resource as the engine takes it.

@@ -1,4 +1,4 @@
-//! The SQLite half, on real files.
+//! SQLite on real files, PostgreSQL on real servers.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
@@ -6,6 +6,7 @@ mod backup;
 mod connect;
 mod damage;
 mod full_disk;
+mod health;
 mod migration;
 mod power_loss;
 mod reader;

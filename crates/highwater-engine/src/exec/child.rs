@@ -31,33 +31,33 @@ const SIGNAL_LAG_MS: u64 = 200;
 
 /// What is to be started.
 #[derive(Debug, Clone)]
-pub(super) struct Start<'s> {
+pub(crate) struct Start<'s> {
     /// The program as it is written, then its arguments.
-    pub(super) words: Vec<String>,
+    pub(crate) words: Vec<String>,
     /// Its working directory.
-    pub(super) directory: &'s Path,
+    pub(crate) directory: &'s Path,
     /// Variables added to the environment.
-    pub(super) env: Vec<(&'s str, String)>,
+    pub(crate) env: Vec<(&'s str, String)>,
     /// What it reads; nothing when absent.
-    pub(super) stdin: Option<Vec<u8>>,
+    pub(crate) stdin: Option<Vec<u8>>,
 }
 
 /// How long a command may run, and who may end it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds<'b> {
-    pub(super) clock: &'b SharedClock,
-    pub(super) stop: &'b StopSignal,
+pub(crate) struct Bounds<'b> {
+    pub(crate) clock: &'b SharedClock,
+    pub(crate) stop: &'b StopSignal,
     /// When the pass's time is spent, by [`crate::clock::Clock::elapsed`].
-    pub(super) deadline: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
     /// How long the command may take.
-    pub(super) timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
     /// The time between SIGTERM and SIGKILL.
-    pub(super) grace: Duration,
+    pub(crate) grace: Duration,
 }
 
 /// How a command came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// By itself.
     Itself(ExitStatus),
     /// It took longer than its timeout.
@@ -70,14 +70,14 @@ pub(super) enum Ending {
 
 /// A command that has ended.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) ending: Ending,
-    pub(super) stderr: Tail,
+pub(crate) struct Ended {
+    pub(crate) ending: Ending,
+    pub(crate) stderr: Tail,
 }
 
 /// A command that did not run to an end that is known.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ChildError {
+pub(crate) enum ChildError {
     /// It was never started.
     #[error("cannot start {program:?}")]
     CannotStart { program: String, source: io::Error },
@@ -96,7 +96,7 @@ pub(super) enum ChildError {
 }
 
 /// Runs one command to its end. Dropped before, it kills the command's process group at once.
-pub(super) async fn run(start: Start<'_>, bounds: Bounds<'_>, output: &Output) -> Result<Ended, ChildError> {
+pub(crate) async fn run(start: Start<'_>, bounds: Bounds<'_>, output: &Output) -> Result<Ended, ChildError> {
     let (mut running, mut pipes) = Running::start(start, output)?;
     let ending = {
         let mut pumping = pin!(pipes.pump());

@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn fields_that_need_a_worklist_are_refused_without_one() {
         let alone = exec(r#"{"command": ["./load"], "key": "id", "stdin": "json", "on-unknown": "review"}"#);
-        let fields: Vec<_> = alone.problems().iter().map(|problem| problem.field).collect();
+        let fields: Vec<_> = alone.problems().into_iter().map(|problem| problem.field).collect();
         assert_eq!(fields, ["key", "stdin", "on-unknown"]);
     }
 }

@@ -1,5 +1,7 @@
 //! What is read from a ledger and written to it: the rows as the engine and people see them. Owns their shape, no rule.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,7 @@ use crate::ban::Ban;
 use crate::name::{ItemKey, JobName, LockEpoch, PassId, ResourceName};
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::report::{ExitCode, PassCounts, Reason, Spent, StageTimes};
+use crate::throttle::ThrottleState;
 use crate::worklist::{Input, Tally, WorklistRecord};
 
 /// Who did something: `alice@host`, `pass 12`, `marker`, `import`.
@@ -22,6 +25,21 @@ pub struct Word {
     /// Who.
     pub who: Who,
     /// Why.
+    pub why: String,
+}
+
+/// One key that a person set, until it is unset; which there are and what they take is [`crate::steering`]'s.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// The key: `pace`.
+    pub key: String,
+    /// The value as it was typed: `5s`.
+    pub value: String,
+    /// Since when.
+    pub at: Timestamp,
+    /// Who set it.
+    pub who: Who,
+    /// Why; may be empty.
     pub why: String,
 }
 
@@ -75,6 +93,9 @@ pub struct JobRecord {
     pub halt: Option<Halt>,
     /// The pause, while it stands.
     pub paused: Option<Halt>,
+    /// What people set of it, by key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
     /// The newest worklist that is pinned or drained; never one that is being discovered.
     pub worklist: Option<WorklistRecord>,
     /// The newest pass.
@@ -279,7 +300,7 @@ pub struct Event {
     pub job: Option<JobName>,
     /// The resource, if it concerns one.
     pub resource: Option<ResourceName>,
-    /// What was done: `halt`, `rearm`, `pause`, `resume`, `ban`, `lift`, `retry`, `skip`, `pin`, `extend`, `replace`, `drained`, `import`.
+    /// What was done: `halt`, `rearm`, `pause`, `resume`, `set`, `unset`, `ban`, `lift`, `retry`, `skip`, `pin`, `extend`, `replace`, `drained`, `import`.
     pub act: String,
     /// Who.
     pub who: Who,
@@ -329,6 +350,9 @@ pub struct PassRecord {
     pub spent: Spent,
     /// Where its time went.
     pub times: StageTimes,
+    /// Its throttle as of its last round, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throttle: Option<ThrottleState>,
 }
 
 impl PassRecord {
@@ -356,6 +380,7 @@ impl PassRecord {
                 | Reason::BudgetBytes
                 | Reason::BudgetTime
                 | Reason::RetryLeft
+                | Reason::Throttled
                 | Reason::Network
                 | Reason::Checkpoint
                 | Reason::Pinned
@@ -424,6 +449,8 @@ pub struct Control {
     pub paused: bool,
     /// Bans of the job's resources; some may be over.
     pub bans: Vec<(ResourceName, Ban)>,
+    /// What people set of the job.
+    pub overrides: Arc<[Override]>,
     /// Counts what people changed about items (`retry`, `skip`) in this ledger; recording does not move it. A pass that sees
     /// it move reads its page of open items again.
     pub version: u64,

@@ -56,6 +56,7 @@ pub(super) fn got_on(report: &PassReport) -> bool {
         | Reason::Network
         | Reason::Checkpoint => true,
         Reason::LockHeld
+        | Reason::Throttled
         | Reason::Yielded
         | Reason::BannedUntil
         | Reason::Paused

@@ -1,6 +1,8 @@
 //! Slices: the stretches of time that a round is cut into. Owns the cut, and that nothing is outside it: slices meet, and the last
 //! one has no end.
 
+use std::time::Duration;
+
 use highwater_engine::job::WorkItem;
 use highwater_engine::name::ItemKey;
 use jiff::tz::TimeZone;
@@ -51,14 +53,19 @@ impl WorkItem for Slice {
     }
 }
 
-/// The slices of a round from `from` on, about as far as `now`: days, or calendar months where the history is long or unknown.
-pub(super) fn of_round(from: Timestamp, now: Timestamp, first: bool) -> Vec<Slice> {
+/// The slices of a round from `from` on, about as far as `now`: as long as a person `set` them, else days, or calendar months where
+/// the history is long or unknown.
+pub(super) fn of_round(from: Timestamp, now: Timestamp, first: bool, set: Option<Duration>) -> Vec<Slice> {
     let from = Timestamp::from_second(from.as_second()).unwrap_or(from);
     let long = now.duration_since(from) > SignedDuration::from_hours(24 * DAYS_MAX);
     let mut slices = Vec::new();
     let mut begin = from;
     while slices.len() + 1 < SLICES_MAX {
-        let next = if first || long { month_after(from, slices.len() + 1) } else { day_after(begin) };
+        let next = match set {
+            Some(length) => begin.checked_add(Duration::from_secs(length.as_secs().max(1))).ok(),
+            None if first || long => month_after(from, slices.len() + 1),
+            None => day_after(begin),
+        };
         // The last has no end: what changes while the round runs is in it.
         let Some(next) = next.filter(|next| *next < now) else { break };
         slices.push(Slice { from: begin, until: Some(next - SignedDuration::from_secs(1)) });
@@ -89,7 +96,7 @@ mod tests {
     }
 
     fn texts(from: &str, now: &str, first: bool) -> Vec<String> {
-        of_round(at(from), at(now), first).iter().map(Slice::text).collect()
+        of_round(at(from), at(now), first, None).iter().map(Slice::text).collect()
     }
 
     #[test]
@@ -114,13 +121,30 @@ mod tests {
     }
 
     #[test]
+    fn slices_are_as_long_as_a_person_set_them() {
+        let week = Some(Duration::from_secs(7 * 86_400));
+        for first in [false, true] {
+            let slices = of_round(at("2026-11-01T02:00:00Z"), at("2026-11-20T02:00:00Z"), first, week);
+            let texts: Vec<_> = slices.iter().map(Slice::text).collect();
+            assert_eq!(
+                texts,
+                [
+                    "2026-11-01T02:00:00Z..2026-11-08T01:59:59Z",
+                    "2026-11-08T02:00:00Z..2026-11-15T01:59:59Z",
+                    "2026-11-15T02:00:00Z.."
+                ]
+            );
+        }
+    }
+
+    #[test]
     fn nothing_is_between_two_slices_and_each_is_read_back_as_it_was_written() {
         for (from, now, first) in [
             ("1999-12-31T23:59:59Z", "2026-11-20T12:00:00Z", true),
             ("2026-08-01T10:11:12Z", "2026-11-20T12:00:00Z", false),
             ("2026-11-10T10:11:12Z", "2026-11-20T12:00:00Z", false),
         ] {
-            let slices = of_round(at(from), at(now), first);
+            let slices = of_round(at(from), at(now), first, None);
             assert_eq!(slices[0].from, at(from));
             for pair in slices.windows(2) {
                 assert_eq!(pair[0].until.unwrap() + SignedDuration::from_secs(1), pair[1].from);

@@ -131,7 +131,7 @@ impl Rollup {
         let reach = Reach { until, span_max, entries_max: drain::ENTRIES_MAX, transactions_max: TRANSACTIONS_AT_ONCE };
         let mut cells = 0;
         loop {
-            read.obey().await?;
+            read.clear().await?;
             let ticked = tick::tick(session, declaration, reach).await.map_err(|error| self.unticked(error))?;
             cells += ticked.cells;
             if !ticked.drained {

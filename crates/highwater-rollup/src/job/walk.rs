@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use highwater_db::session::{Dialect, Fault, FaultKind, Session, Value};
-use highwater_engine::batch::{BatchBounds, BatchSize, Halved};
+use highwater_engine::batch::{BatchBounds, BatchSize};
 use highwater_engine::job::{CommitCx, ReadCx, Stop};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use jiff::{SignedDuration, Timestamp};
@@ -38,13 +38,15 @@ impl Rollup {
         let mut lent = self.lent(cx).await?;
         let session = lent.session();
         let (mut at, mut rows) = (span.from, 0);
+        // Also where a person set the size: one that a time-out cuts off comes to nothing.
+        let mut timed_out_above = u64::MAX;
         let mut size = self.part();
         while at < span.to {
-            read.obey().await?;
-            let end = at.checked_add(SignedDuration::from_secs(i64::try_from(size.size()).unwrap_or(i64::MAX)));
+            let secs = share_of(&read, size.size()).await?.min(timed_out_above);
+            let end = at.checked_add(SignedDuration::from_secs(i64::try_from(secs).unwrap_or(i64::MAX)));
             // A part ends where a bucket does.
             let end = end.map_or(span.to, |end| begin(self.grain(), end)).min(span.to);
-            let part = Span { from: at, to: if end > at { end } else { span.to } };
+            let part = Span { from: at, to: if end > at { end } else { self.bucket_after(at).min(span.to) } };
             let begun = read.clock.elapsed();
             let is_last = part.to == span.to;
             match self.part_of(session, part, stamp.filter(|_| is_last)).await {
@@ -60,10 +62,13 @@ impl Rollup {
                 }
                 Err(fault) => {
                     session.rollback().await.ok();
-                    if fault.kind != FaultKind::TimedOut || size.timed_out() == Halved::AtMinimum {
+                    let secs = seconds(part);
+                    if fault.kind != FaultKind::TimedOut || secs <= size.bounds().min {
                         let doing = format!("the slice {}/{}", part.from, part.to);
                         return Err(self.stop(&doing, &fault));
                     }
+                    timed_out_above = secs / 2;
+                    size = BatchSize::new(size.bounds(), secs / 2);
                     tracing::info!(part.from = %part.from, part.to = %part.to, "the database's time-out came first: the part is split in two");
                 }
             }
@@ -92,6 +97,11 @@ impl Rollup {
         }
     }
 
+    fn bucket_after(&self, at: Timestamp) -> Timestamp {
+        let end = begin(self.grain(), at).checked_add(SignedDuration::from_secs(self.grain().secs()));
+        end.unwrap_or(Timestamp::MAX)
+    }
+
     fn part(&self) -> BatchSize {
         let known = *self.part_secs.lock().unwrap_or_else(PoisonError::into_inner);
         let first = match self.dialect() {
@@ -118,6 +128,17 @@ impl Window {
         let row = session.first(&self.window_sql, &values).await?;
         Ok(row.and_then(|row| row.first().and_then(Value::int)).and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0))
     }
+}
+
+/// How much of a slice the next transaction takes, in seconds of events: as much as a person set, else as much of `secs` as the
+/// throttle leaves. Waits while the throttle is closed.
+async fn share_of(read: &ReadCx, secs: u64) -> Result<u64, Stop> {
+    let share = read.clear().await?;
+    Ok(match read.steering().slice {
+        Some(slice) => slice.as_secs(),
+        // `as` holds what is too large at the end of the range; a part is never less than a bucket.
+        None => (secs as f64 * share) as u64,
+    })
 }
 
 /// The beginning of the bucket that a time is in.

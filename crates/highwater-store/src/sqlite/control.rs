@@ -1,7 +1,7 @@
 //! What a running pass must obey. Owns the probe that answers from memory while nothing was committed.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use highwater_engine::ledger::Control;
 use highwater_engine::name::{JobName, ResourceName};
@@ -9,8 +9,8 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::column::{Count, Name};
 use super::fault::Step;
-use super::resource;
 use super::sight::{Sight, Version};
+use super::{overrides, resource};
 
 /// Jobs whose answer is kept; more than any process runs.
 const ANSWERS_KEPT: usize = 256;
@@ -63,5 +63,6 @@ fn read(db: &Connection, job: &JobName, resources: &[ResourceName]) -> Step<Cont
     for name in resources {
         bans.extend(resource::get(db, name)?.and_then(|record| record.ban).map(|ban| (name.clone(), ban)));
     }
-    Ok(Control { halted, paused, bans, version })
+    let overrides = Arc::from(overrides::of_job(db, job)?);
+    Ok(Control { halted, paused, bans, overrides, version })
 }

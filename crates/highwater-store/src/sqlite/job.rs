@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::{Micros, Name, Number};
 use super::fault::{Failure, Step, readable};
-use super::{event, pass, quarantine, watermark, worklist};
+use super::{event, overrides, pass, quarantine, watermark, worklist};
 
 /// What a job's own row says.
 pub(super) struct JobRow {
@@ -55,6 +55,7 @@ pub(super) fn get(db: &Connection, job: &JobName) -> Step<Option<JobRecord>> {
         state,
         halt: row.halt,
         paused: row.paused,
+        overrides: overrides::of_job(db, job)?,
         worklist: row.worklist.map(|id| worklist::get(db, id)).transpose()?.flatten(),
         last_pass: pass::newest(db, job, 1)?.pop(),
         last_drained_at: row.last_drained_at,

@@ -10,6 +10,7 @@ use highwater_engine::ledger::{
     Word,
 };
 use highwater_engine::name::{ItemKey, JobName, PassId, ResourceName, WorklistId};
+use highwater_engine::throttle::ThrottleState;
 use highwater_engine::worklist::{Appended, NewItem, WorklistRecord};
 use jiff::Timestamp;
 
@@ -17,8 +18,8 @@ use super::fault::Failure;
 use super::notice::Change;
 use super::record::Group;
 use super::{
-    SqliteLedger, event, fence, item, job, mend, notice, pass, pin, plan, prune, quarantine, record, resource, retry,
-    seen, skip, watermark, worklist,
+    SqliteLedger, event, fence, item, job, mend, notice, overrides, pass, pin, plan, prune, quarantine, record,
+    resource, retry, seen, skip, watermark, worklist,
 };
 
 /// Pages of open items that are read again because damaged rows of them were set aside.
@@ -66,6 +67,18 @@ impl Ledger for SqliteLedger {
         self.told(word.at);
         let (job, word) = (job.clone(), word.clone());
         self.write("resume the job", move |db| job::resume(db, &job, &word)).await
+    }
+
+    async fn set_overrides(&self, job: &JobName, values: &[(String, String)], word: &Word) -> LedgerResult<()> {
+        self.told(word.at);
+        let (job, values, word) = (job.clone(), values.to_vec(), word.clone());
+        self.write("set what was said of the job", move |db| overrides::set(db, &job, &values, &word)).await
+    }
+
+    async fn unset_overrides(&self, job: &JobName, keys: &[String], word: &Word) -> LedgerResult<Vec<String>> {
+        self.told(word.at);
+        let (job, keys, word) = (job.clone(), keys.to_vec(), word.clone());
+        self.write("unset what was said of the job", move |db| overrides::unset(db, &job, &keys, &word)).await
     }
 
     async fn mark_drained(&self, job: &JobName, word: &Word) -> LedgerResult<()> {
@@ -147,6 +160,11 @@ impl Ledger for SqliteLedger {
         self.told(end.at);
         let end = end.clone();
         self.write("end the pass", move |db| pass::end(db, pass, &end)).await
+    }
+
+    async fn note_throttle(&self, pass: PassId, throttle: &ThrottleState) -> LedgerResult<()> {
+        let throttle = throttle.clone();
+        self.write("note the throttle", move |db| pass::note_throttle(db, pass, &throttle)).await
     }
 
     async fn passes(&self, job: &JobName, rows_max: usize) -> LedgerResult<Vec<PassRecord>> {

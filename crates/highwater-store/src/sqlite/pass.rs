@@ -3,10 +3,11 @@
 use highwater_engine::ledger::{Begin, End, Fence, Holder, PassRecord, Who};
 use highwater_engine::name::{JobName, PassId, ResourceName};
 use highwater_engine::report::{PassCounts, Reason, Spent, StageTimes};
+use highwater_engine::throttle::ThrottleState;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::column::{Count, Exit, Keyword, Micros, Name, Number, limit};
+use super::column::{Count, Exit, Json, Keyword, Micros, Name, Number, limit};
 use super::fault::{Failure, Step, lenient, readable};
 use super::{job, resource};
 
@@ -55,6 +56,12 @@ pub(super) fn end(db: &Connection, pass: PassId, end: &End) -> Step<()> {
         return Err(Failure::not_there(format!("there is no pass {pass} in the ledger")));
     }
     resource::let_go(db, pass)
+}
+
+/// Writes what the pass's throttle has come to.
+pub(super) fn note_throttle(db: &Connection, pass: PassId, throttle: &ThrottleState) -> Step<()> {
+    db.prepare_cached(include_str!("pass/throttle.sql"))?.execute(params![Number(pass), Json(throttle)])?;
+    Ok(())
 }
 
 /// Adds to the counts of a pass that runs.
@@ -117,5 +124,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<PassRecord> {
             commit_us: count("commit_us")?,
             seal_us: count("seal_us")?,
         },
+        throttle: lenient(row.get::<_, Option<Json<ThrottleState>>>("throttle"))?.map(|json| json.0),
     })
 }

@@ -36,6 +36,8 @@ macro_rules! conformance_suite {
             jobs: halted_and_drained_are_facts_of_their_own;
             jobs: rearm_starts_the_breaker_afresh;
             jobs: a_pause_stands_until_resume;
+            jobs: what_is_set_stands_until_it_is_unset;
+            jobs: unsetting_all_unsets_what_is_set;
             jobs: a_job_is_drained_without_a_worklist_but_never_beside_an_open_one;
             jobs: a_drained_job_opens_again_without_its_worklist;
             jobs: a_marker_is_remembered;
@@ -49,6 +51,7 @@ macro_rules! conformance_suite {
             resources: a_pass_lets_go_of_what_it_still_holds_and_no_more;
             resources: tickets_are_listed_oldest_first_until_they_lapse;
             passes: a_pass_has_a_row_from_its_begin_to_its_end;
+            passes: a_pass_keeps_what_its_throttle_came_to;
             passes: passes_are_listed_newest_first;
             passes: a_killed_pass_is_reported_once;
             worklists: r06_a_worklist_is_invisible_until_it_is_pinned;

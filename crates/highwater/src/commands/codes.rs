@@ -51,9 +51,18 @@ pub(super) const NOT_DECLARED: &str = "HW-CMD-031";
 /// Rows that would go with what is taken away.
 pub(super) const ROWS_GO: &str = "HW-CMD-032";
 
+/// A key that cannot be set, or none at all.
+pub(super) const UNKNOWN_SETTING: &str = "HW-CMD-040";
+/// A value that a key does not take.
+pub(super) const BAD_SETTING: &str = "HW-CMD-041";
+/// `set slice=` of a job that does not work in slices.
+pub(super) const NO_SLICES: &str = "HW-CMD-042";
+/// `unset` of what is not set.
+pub(super) const NOTHING_SET: &str = "HW-CMD-043";
+
 /// Every code, in order.
 #[cfg(test)]
-const ALL: [&str; 25] = [
+const ALL: [&str; 29] = [
     NEEDS_CONFIG,
     NO_WORKLIST,
     UNKNOWN_OUTCOME,
@@ -79,6 +88,10 @@ const ALL: [&str; 25] = [
     NO_ROLLUP,
     NOT_DECLARED,
     ROWS_GO,
+    UNKNOWN_SETTING,
+    BAD_SETTING,
+    NO_SLICES,
+    NOTHING_SET,
 ];
 
 #[cfg(test)]

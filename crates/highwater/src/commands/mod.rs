@@ -42,8 +42,10 @@ pub(crate) mod resume;
 pub(crate) mod retry;
 pub(crate) mod rollup;
 pub(crate) mod run;
+pub(crate) mod set;
 pub(crate) mod skip;
 pub(crate) mod status;
+pub(crate) mod unset;
 pub(crate) mod verify;
 pub(crate) mod worklist;
 

@@ -266,6 +266,7 @@ impl Passes<'_> {
             Reason::RetryLeft
             | Reason::Network
             | Reason::Checkpoint
+            | Reason::Throttled
             | Reason::LockHeld
             | Reason::Yielded
             | Reason::LockLost

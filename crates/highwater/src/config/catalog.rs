@@ -48,6 +48,10 @@ impl Catalog {
                 homes.push(home);
             }
         }
+        if homes.is_empty() {
+            let lists = self.job.iter().filter(|field| takes(&field.elements));
+            homes.extend(lists.map(|field| format!("`[[job.NAME.{}]]`", field.name)));
+        }
         homes
     }
 

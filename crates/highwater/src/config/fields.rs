@@ -18,6 +18,8 @@ pub(super) struct Field {
     pub(super) default: Option<Json>,
     /// The fields of a table with fields of its own.
     pub(super) fields: Vec<Field>,
+    /// The fields of each table of a list of tables.
+    pub(super) elements: Vec<Field>,
     schema: Json,
 }
 
@@ -49,6 +51,7 @@ fn fields(schema: &Json) -> Vec<Field> {
             required: required(name),
             default: property.get("default").cloned(),
             fields: fields(property),
+            elements: fields(&property["items"]),
             schema: property.clone(),
         })
         .collect()

@@ -39,6 +39,14 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::of::<RollupSettings>("rollup"),
 ];
 
+/// The kinds whose items are slices of time, so that `set slice=…` means something to them.
+const SLICED: &[&str] = &["oai-harvest", "rollup"];
+
+/// Whether jobs of a kind work in slices of time.
+pub(crate) fn works_in_slices(kind: &str) -> bool {
+    SLICED.contains(&kind)
+}
+
 /// How long a harvest waits for its lock, in minutes: a pass of a backfill ends sooner.
 const HARVEST_LOCK_WAIT_MINS: u64 = 45;
 /// What a pass of a backfill may spend, in contacts.

@@ -33,6 +33,7 @@ mod show;
 mod source;
 mod suggest;
 mod tables;
+mod throttle;
 mod top;
 mod unset;
 
@@ -43,11 +44,12 @@ pub(crate) use advise::advise;
 pub(crate) use environment::{Environment, Flags};
 pub(crate) use find::{SYSTEM_FILE, find};
 pub(crate) use init::init;
-pub(crate) use kind::KindSettings;
+pub(crate) use kind::{KindSettings, works_in_slices};
 pub(crate) use load::{load, state_dir_unread};
 pub(crate) use schema::schema;
 pub(crate) use show::show;
 pub(crate) use suggest::suggestion;
+pub(crate) use throttle::own_database;
 pub(crate) use top::{LogFormat, TopSettings};
 pub(crate) use unset::NotifyConfig;
 

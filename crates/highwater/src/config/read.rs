@@ -4,7 +4,7 @@
 use highwater_engine::diagnosis::Diagnosis;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
+use toml::de::{DeArray, DeTable, DeValue, Error, ValueDeserializer};
 
 use super::catalog::Catalog;
 use super::codes;
@@ -57,6 +57,10 @@ impl<'f> Reader<'f> {
                         let nested: Vec<_> = field.fields.iter().collect();
                         self.refuse_unknown(inner, &nested, &at.join(key.get_ref()));
                     }
+                    for (index, element) in elements(field, value) {
+                        let nested: Vec<_> = field.elements.iter().collect();
+                        self.refuse_unknown(element, &nested, &at.join(key.get_ref()).element(index));
+                    }
                 }
             }
         }
@@ -94,6 +98,7 @@ impl<'f> Reader<'f> {
     ) -> Option<T> {
         let errors_before = self.errors.len();
         let misspelt: Vec<_> = fields.iter().filter(|field| misspelt_in(&table, field, fields)).collect();
+        let misspelt_within = self.check_elements(&table, fields, at);
         let owned = own_keys(table, fields);
         self.check_values::<T>(fields, &owned, at, &mut Vec::new());
         for field in fields.iter().filter(|field| field.required && !owned.contains_key(field.name.as_str())) {
@@ -101,7 +106,9 @@ impl<'f> Reader<'f> {
                 self.missing_key(field, at, line);
             }
         }
-        let failed = !misspelt.is_empty() || owned.iter().any(|(_, value)| self.interpolated.failed_in(value));
+        let failed = misspelt_within
+            || !misspelt.is_empty()
+            || owned.iter().any(|(_, value)| self.interpolated.failed_in(value));
         if self.errors.len() > errors_before || failed {
             return None;
         }
@@ -121,9 +128,34 @@ impl<'f> Reader<'f> {
         }
     }
 
+    /// Tells the keys that tables of lists must have and lack; gives whether one of them is probably there by another name.
+    fn check_elements(&mut self, table: &DeTable<'_>, fields: &[Field], at: &FieldPath) -> bool {
+        let mut is_misspelt = false;
+        for (key, value) in table {
+            let Some(field) = fields.iter().find(|field| field.name == key.get_ref().as_ref()) else {
+                continue;
+            };
+            let lines = value.get_ref().as_array().into_iter().flat_map(|array| array.iter());
+            let lines: Vec<_> = lines.map(|element| self.line_of(element)).collect();
+            for ((index, element), line) in elements(field, value).zip(lines) {
+                let missing = |f: &&Field| f.required && !element.contains_key(f.name.as_str());
+                for missing in field.elements.iter().filter(missing) {
+                    if misspelt_in(element, missing, &field.elements) {
+                        is_misspelt = true;
+                    } else {
+                        self.missing_key(missing, &at.join(&field.name).element(index), line);
+                    }
+                }
+            }
+        }
+        is_misspelt
+    }
+
     /// Tells a key that must be there.
     fn missing_key(&mut self, field: &Field, at: &FieldPath, line: u64) {
-        let message = format!("found no `{}`, expected {}", field.name, article(&field.type_text()));
+        let wanted = field.type_text();
+        let wanted = if wanted.starts_with("one of ") { wanted } else { article(&wanted) };
+        let message = format!("found no `{}`, expected {wanted}", field.name);
         let next = format!("add `{} = …`. {}", field.name, field.about);
         self.tell(codes::MISSING_KEY, line, &at.join(&field.name), message, next);
     }
@@ -134,7 +166,7 @@ impl<'f> Reader<'f> {
         fields: &[Field],
         table: &DeTable<'_>,
         at: &FieldPath,
-        within: &mut Vec<String>,
+        within: &mut Vec<Within>,
     ) {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
@@ -144,13 +176,20 @@ impl<'f> Reader<'f> {
             let at = at.join(name);
             match value.get_ref() {
                 DeValue::Table(inner) if !field.fields.is_empty() => {
-                    within.push(name.to_owned());
+                    within.push(Within::Table(name.to_owned()));
                     self.check_values::<T>(&field.fields, inner, &at, within);
                     within.pop();
                     let line = self.line_of(key);
                     for missing in field.fields.iter().filter(|f| f.required && !inner.contains_key(f.name.as_str())) {
                         self.missing_key(missing, &at, line);
                     }
+                }
+                DeValue::Array(_) if is_list_of_tables(field, value) => {
+                    within.push(Within::List(name.to_owned()));
+                    for (index, element) in elements(field, value) {
+                        self.check_values::<T>(&field.elements, element, &at.element(index), within);
+                    }
+                    within.pop();
                 }
                 _ => {
                     self.remember(key, value, &at);
@@ -168,10 +207,18 @@ impl<'f> Reader<'f> {
         key: &Spanned<impl AsRef<str>>,
         value: &Spanned<DeValue<'_>>,
         at: &FieldPath,
-        within: &[String],
+        within: &[Within],
     ) {
-        let alone = within.iter().rev().fold(single(&field.name, value.clone()), |inner, name| {
-            single(name, Spanned::new(value.span(), DeValue::Table(inner)))
+        let alone = within.iter().rev().fold(single(&field.name, value.clone()), |inner, within| {
+            let table = Spanned::new(value.span(), DeValue::Table(inner));
+            match within {
+                Within::Table(name) => single(name, table),
+                Within::List(name) => {
+                    let mut list = DeArray::new();
+                    list.push(table);
+                    single(name, Spanned::new(value.span(), DeValue::Array(list)))
+                }
+            }
         });
         let Err(error) = deserialize::<T>(alone) else {
             return;
@@ -187,6 +234,9 @@ impl<'f> Reader<'f> {
         let secret = self.interpolated.secret_in(value);
         let message = match (secret, field.fields.is_empty()) {
             (Some(raw), _) => worded_secret(raw, error.message()),
+            (None, true) if !field.elements.is_empty() => {
+                format!("found {}, expected a list of tables", article(value.get_ref().type_str()))
+            }
             (None, true) => worded(error.message()),
             (None, false) => format!("found {}, expected a table", article(value.get_ref().type_str())),
         };
@@ -194,6 +244,9 @@ impl<'f> Reader<'f> {
             Some(known) => format!("did you mean `{known}`?"),
             None if !field.fields.is_empty() => {
                 format!("write its keys below `[{at}]`, or remove `{}`", field.name)
+            }
+            None if !field.elements.is_empty() => {
+                format!("write `[[{at}]]`, with two brackets, above the keys of each")
             }
             None => repair(field),
         };
@@ -210,6 +263,26 @@ impl<'f> Reader<'f> {
         };
         self.entries.insert(at.as_str().to_owned(), entry);
     }
+}
+
+/// What a value stands in.
+enum Within {
+    /// The table of this name.
+    Table(String),
+    /// A table of the list of this name.
+    List(String),
+}
+
+/// Whether a value is what a list of tables should be: a list, all of tables.
+fn is_list_of_tables(field: &Field, value: &Spanned<DeValue<'_>>) -> bool {
+    !field.elements.is_empty()
+        && value.get_ref().as_array().is_some_and(|array| array.iter().all(|element| element.get_ref().is_table()))
+}
+
+/// The tables of a list of them; none where it is something else, which is told when it is read.
+fn elements<'v, 'i>(field: &Field, value: &'v Spanned<DeValue<'i>>) -> impl Iterator<Item = (usize, &'v DeTable<'i>)> {
+    let list = value.get_ref().as_array().filter(|_| is_list_of_tables(field, value));
+    list.into_iter().flat_map(|array| array.iter()).filter_map(|element| element.get_ref().as_table()).enumerate()
 }
 
 /// Whether a field is probably there under a name that is not known; that name is told.
@@ -232,6 +305,17 @@ fn own_keys<'i>(table: DeTable<'i>, fields: &[Field]) -> DeTable<'i> {
         let span = value.span();
         let value = match value.into_inner() {
             DeValue::Table(inner) if !field.fields.is_empty() => DeValue::Table(own_keys(inner, &field.fields)),
+            DeValue::Array(array) if !field.elements.is_empty() => {
+                let mut own = DeArray::new();
+                for element in array {
+                    let span = element.span();
+                    own.push(match element.into_inner() {
+                        DeValue::Table(table) => Spanned::new(span, DeValue::Table(own_keys(table, &field.elements))),
+                        other => Spanned::new(span, other),
+                    });
+                }
+                DeValue::Array(own)
+            }
             other => other,
         };
         owned.insert(key, Spanned::new(span, value));

@@ -48,10 +48,12 @@ pub(crate) fn reference_markdown() -> String {
          name is a letter or digit, then up to 127 of letters, digits, `.`, `_`, `-`.",
         &(kind + &table(&catalog.job)),
     );
+    lists(&mut page, &catalog.job);
     for (kind, fields) in &catalog.kinds {
         let schema = (kind.schema)();
         let about = schema["description"].as_str().unwrap_or_default();
         section(&mut page, &format!("`[job.NAME]` with `kind = \"{}\"`", kind.name), about, &table(fields));
+        lists(&mut page, fields);
     }
     section(
         &mut page,
@@ -62,6 +64,13 @@ pub(crate) fn reference_markdown() -> String {
     page
 }
 
+/// A section for each list of tables in a job.
+fn lists(page: &mut String, fields: &[Field]) {
+    for field in fields.iter().filter(|field| !field.elements.is_empty()) {
+        section(page, &format!("`[[job.NAME.{}]]`", field.name), &field.about, &table(&field.elements));
+    }
+}
+
 fn section(page: &mut String, heading: &str, about: &str, rows: &str) {
     page.push_str(&format!(
         "\n## {heading}\n\n{about}\n\n| field | type | default | meaning |\n|---|---|---|---|\n{rows}"
@@ -69,7 +78,7 @@ fn section(page: &mut String, heading: &str, about: &str, rows: &str) {
 }
 
 fn table(fields: &[Field]) -> String {
-    fields.iter().map(|field| rows(field, "")).collect()
+    fields.iter().filter(|field| field.elements.is_empty()).map(|field| rows(field, "")).collect()
 }
 
 fn rows(field: &Field, within: &str) -> String {

@@ -67,8 +67,11 @@ pub(crate) fn show(config: &Config) -> Show {
         let kind = shown(config, &at.join("kind"), "kind".to_owned(), false, job.kind.name().into());
         let mut values = vec![kind];
         values.extend(listed(config, &catalog.job, &at, &json(serde_json::to_value(&job.settings))));
-        values.extend(listed(config, catalog.of_kind(job.kind.name()), &at, &json(job.kind.to_json())));
+        let (settings, of_kind) = (json(serde_json::to_value(&job.settings)), json(job.kind.to_json()));
+        values.extend(listed(config, catalog.of_kind(job.kind.name()), &at, &of_kind));
         tables.push(Table { heading: Some(format!("[{at}]")), values });
+        tables.extend(lists(config, &catalog.job, &at, &settings));
+        tables.extend(lists(config, catalog.of_kind(job.kind.name()), &at, &of_kind));
     }
     let raw = |at: &FieldPath| {
         config
@@ -98,6 +101,19 @@ pub(crate) fn show(config: &Config) -> Show {
     Show { file: config.file.display().to_string(), tables }
 }
 
+/// The tables of lists of them, in their order.
+fn lists(config: &Config, fields: &[Field], at: &FieldPath, settings: &Json) -> Vec<Table> {
+    let mut tables = Vec::new();
+    for field in fields.iter().filter(|field| !field.elements.is_empty()) {
+        let at = at.join(&field.name);
+        for (index, element) in settings[&field.name].as_array().into_iter().flatten().enumerate() {
+            let values = listed(config, &field.elements, &at.element(index), element);
+            tables.push(Table { heading: Some(format!("[[{at}]]")), values });
+        }
+    }
+    tables
+}
+
 fn listed(config: &Config, fields: &[Field], at: &FieldPath, settings: &Json) -> Vec<Shown> {
     listed_within(config, fields, at, "", settings)
 }
@@ -112,7 +128,8 @@ fn listed_within(config: &Config, fields: &[Field], at: &FieldPath, within: &str
             listed_within(config, &field.fields, &at, &format!("{key}."), value)
         }
     };
-    fields.iter().flat_map(one).collect()
+    // Lists of tables have tables of their own.
+    fields.iter().filter(|field| field.elements.is_empty()).flat_map(one).collect()
 }
 
 /// A value of the file is shown as the file has it, except that a path is shown as it resolved.

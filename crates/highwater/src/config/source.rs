@@ -171,6 +171,22 @@ impl FieldPath {
         Self(if self.0.is_empty() { key } else { format!("{}.{key}", self.0) })
     }
 
+    /// The field that `path` names below this one, such as `repository.set` or `throttle[0].path`.
+    pub(super) fn below(&self, path: &str) -> Self {
+        path.split('.').fold(self.clone(), |at, key| match key.split_once('[') {
+            Some((list, index)) => {
+                let index = index.trim_end_matches(']').parse().expect("invariant: an index is a number");
+                at.join(list).element(index)
+            }
+            None => at.join(key),
+        })
+    }
+
+    /// The element of a list that this field is directly in, if it is.
+    pub(super) fn within_element(&self) -> Option<&str> {
+        self.0.rsplit_once('.').map(|(parent, _)| parent).filter(|parent| parent.ends_with(']'))
+    }
+
     /// The element of a list.
     pub(super) fn element(&self, index: usize) -> Self {
         Self(format!("{}[{index}]", self.0))

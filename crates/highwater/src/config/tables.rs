@@ -12,7 +12,7 @@ use super::read::{Reader, article};
 use super::source::FieldPath;
 use super::suggest::{one_of, suggestion};
 use super::unset::{NotifyConfig, UnsetJob};
-use super::{JobConfig, codes};
+use super::{JobConfig, codes, throttle};
 
 /// A key of the file with its value, if the file has it.
 pub(super) type Entry<'i> = Option<(Spanned<DeString<'i>>, Spanned<DeValue<'i>>)>;
@@ -131,6 +131,7 @@ fn read_job(reader: &mut Reader<'_>, job: Named<'_>) -> Option<ReadJob> {
     // What a key that is not known was meant to say may be what else is amiss.
     if all_known {
         tell_problems(reader, kind.problems(), &at, line);
+        tell_problems(reader, throttle::problems(&settings, &kind), &at, line);
     }
     Some(ReadJob::Known(Box::new(JobConfig { name, settings, kind, line })))
 }
@@ -211,9 +212,12 @@ pub(super) fn read_notify(reader: &mut Reader<'_>, notify: Entry<'_>) -> Vec<Not
 /// Tells what is wrong with a table as a whole; `line` is the table's own.
 fn tell_problems(reader: &mut Reader<'_>, problems: Vec<Problem>, at: &FieldPath, line: u64) {
     for problem in problems {
-        let at = problem.field.split('.').fold(at.clone(), |at, field| at.join(field));
+        let (table, at) = (at, at.below(&problem.field));
         let entries = &reader.entries;
-        let line = entries.line(at.as_str()).or_else(|| entries.line_within(at.as_str())).unwrap_or(line);
+        // What a table of a list lacks is told where that table begins.
+        let element = at.within_element().filter(|element| *element != table.as_str());
+        let known = entries.line(at.as_str()).or_else(|| entries.line_within(at.as_str()));
+        let line = known.or_else(|| entries.line_within(element?)).unwrap_or(line);
         reader.tell(codes::CONTRADICTION, line, &at, problem.message, problem.next);
     }
 }

@@ -21,5 +21,7 @@ mod oai_targets;
 mod power_loss;
 mod riders;
 mod rig;
+mod steered;
 mod takeover;
+mod throttled;
 mod unset;

@@ -23,8 +23,8 @@ async fn changes_are_seen_by_the_next_call(world: &World, other: &dyn Ledger) {
     world.record(worklist, vec![entry(0, Review)]).await;
     let resources = [world.resource.clone()];
     let control = async || world.ledger.control(&world.job, &resources).await.unwrap();
-    let Control { halted, paused, bans, version } = control().await;
-    assert_eq!((halted, paused, bans.as_slice()), (false, false, [].as_slice()));
+    let Control { halted, paused, bans, overrides, version } = control().await;
+    assert_eq!((halted, paused, bans.as_slice(), overrides.len()), (false, false, [].as_slice(), 0));
 
     other.halt(&world.job, &word(1, "look"), "").await.unwrap();
     assert!(control().await.halted);
@@ -40,6 +40,11 @@ async fn changes_are_seen_by_the_next_call(world: &World, other: &dyn Ledger) {
     assert_eq!(control().await.bans, [(world.resource.clone(), ban)]);
     other.lift_ban(&world.resource, &word(6, "over")).await.unwrap();
     assert!(control().await.bans.is_empty());
+    other.set_overrides(&world.job, &[("pace".into(), "5s".into())], &word(6, "slower")).await.unwrap();
+    let set = control().await.overrides;
+    assert_eq!(set.iter().map(|o| (o.key.as_str(), o.value.as_str())).collect::<Vec<_>>(), [("pace", "5s")]);
+    other.unset_overrides(&world.job, &[], &word(6, "")).await.unwrap();
+    assert!(control().await.overrides.is_empty());
     assert_eq!(control().await.version, version, "no item was changed");
 
     other.skip_items(&world.job, &keys(["b"]), &word(7, "no")).await.unwrap();

@@ -99,6 +99,48 @@ pub(crate) async fn a_pause_stands_until_resume(home: &dyn Home) {
     assert_eq!(world.acts().await, ["pause", "resume"]);
 }
 
+fn pairs<const N: usize>(values: [(&str, &str); N]) -> Vec<(String, String)> {
+    values.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+pub(crate) async fn what_is_set_stands_until_it_is_unset(home: &dyn Home) {
+    let world = World::new(home).await;
+    let (ledger, name) = (&world.ledger, &world.job);
+    ledger.set_overrides(name, &pairs([("pace", "5s"), ("concurrency", "2")]), &word(1, "gently")).await.unwrap();
+    ledger.set_overrides(name, &pairs([("pace", "9s")]), &word(2, "")).await.unwrap();
+    ledger.set_overrides(&job_name("other"), &pairs([("pace", "1s")]), &word(2, "")).await.unwrap();
+    let overrides = home.open().await.job(name).await.unwrap().unwrap().overrides;
+    let set: Vec<_> = overrides.iter().map(|o| (o.key.as_str(), o.value.as_str(), o.at, o.why.as_str())).collect();
+    assert_eq!(set, [("concurrency", "2", at(1), "gently"), ("pace", "9s", at(2), "")]);
+    assert_eq!(overrides[0].who, Who("alice@desk".into()));
+
+    let keys = ["pace".to_owned(), "slice".to_owned()];
+    assert_eq!(ledger.unset_overrides(name, &keys, &word(3, "done")).await.unwrap(), ["pace"]);
+    assert_eq!(ledger.unset_overrides(name, &keys, &word(4, "again")).await.unwrap(), [""; 0]);
+    assert_eq!(world.job().await.overrides.len(), 1);
+    let filter = EventFilter { job: Some(name.clone()), ..EventFilter::default() };
+    let events = ledger.events(&filter, 10).await.unwrap();
+    let told: Vec<_> = events.iter().map(|event| (event.act.as_str(), event.why.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("set", "pace=5s: gently"),
+            ("set", "concurrency=2: gently"),
+            ("set", "pace=9s"),
+            ("unset", "pace, which was 9s: done")
+        ]
+    );
+}
+
+pub(crate) async fn unsetting_all_unsets_what_is_set(home: &dyn Home) {
+    let world = World::new(home).await;
+    assert_eq!(world.ledger.unset_overrides(&world.job, &[], &word(1, "")).await.unwrap(), [""; 0]);
+    world.ledger.set_overrides(&world.job, &pairs([("pace", "5s"), ("slice", "7d")]), &word(1, "")).await.unwrap();
+    assert_eq!(world.ledger.unset_overrides(&world.job, &[], &word(2, "")).await.unwrap(), ["pace", "slice"]);
+    assert!(world.job().await.overrides.is_empty());
+    assert_eq!(world.acts().await, ["set", "set", "unset", "unset"]);
+}
+
 pub(crate) async fn a_job_is_drained_without_a_worklist_but_never_beside_an_open_one(home: &dyn Home) {
     let world = World::new(home).await;
     world.ledger.mark_drained(&world.job, &word(1, "its wrapper said so")).await.unwrap();

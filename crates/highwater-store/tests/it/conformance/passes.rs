@@ -4,6 +4,7 @@ use highwater_engine::ledger::{End, LedgerFault, Who};
 use highwater_engine::name::PassId;
 use highwater_engine::outcome::OutcomeKind::{Deferred, Done, Failed, Gone, Present, Review};
 use highwater_engine::report::{ExitCode, PassCounts, Reason, Spent, StageTimes};
+use highwater_engine::throttle::{SignalState, ThrottleState};
 
 use super::Home;
 use super::world::{World, an_end, at, fault, job_name};
@@ -37,6 +38,29 @@ pub(crate) async fn a_pass_has_a_row_from_its_begin_to_its_end(home: &dyn Home) 
     assert_eq!((ended.message.as_deref(), ended.counts), (Some("banned"), end.counts));
     assert_eq!((ended.spent, ended.times), (end.spent, end.times));
     assert_eq!(fault(world.ledger.end_pass(PassId(99), &end).await), LedgerFault::NotThere);
+}
+
+pub(crate) async fn a_pass_keeps_what_its_throttle_came_to(home: &dyn Home) {
+    let world = World::new(home).await;
+    assert_eq!(world.job().await.last_pass.unwrap().throttle, None);
+    let signal = |name: &str, value, error: Option<&str>| SignalState {
+        name: name.into(),
+        limit: 5.0,
+        value,
+        error: error.map(str::to_owned),
+    };
+    let mut throttle = ThrottleState {
+        at: at(3),
+        share: 0.25,
+        closed_since: Some(at(2)),
+        signals: vec![signal("lag", Some(7.5), None), signal("load", None, Some("no answer"))],
+    };
+    world.ledger.note_throttle(world.fence.pass, &throttle).await.unwrap();
+    assert_eq!(world.job().await.last_pass.unwrap().throttle, Some(throttle.clone()));
+    (throttle.closed_since, throttle.share) = (None, 1.0);
+    world.ledger.note_throttle(world.fence.pass, &throttle).await.unwrap();
+    world.ledger.end_pass(world.fence.pass, &an_end(4)).await.unwrap();
+    assert_eq!(world.ledger.passes(&world.job, 1).await.unwrap()[0].throttle, Some(throttle));
 }
 
 pub(crate) async fn passes_are_listed_newest_first(home: &dyn Home) {

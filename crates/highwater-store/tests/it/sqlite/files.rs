@@ -321,6 +321,8 @@ async fn a_ledger_of_the_first_version_is_backed_up_and_brought_up_to_date_with_
             "DROP INDEX standing_retry;
              CREATE INDEX standing_retry ON standing (worklist, rank, position, pass)
                  WHERE outcome NOT IN ('done', 'gone', 'present', 'skipped', 'review');
+             DROP TABLE override;
+             ALTER TABLE pass DROP COLUMN throttle;
              DELETE FROM schema_migration WHERE number > 1;",
         )
         .unwrap();

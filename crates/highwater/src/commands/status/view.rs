@@ -8,11 +8,12 @@ use std::time::Duration;
 use highwater_engine::ban::Ban;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{
-    Halt, Holder, JobRecord, JobState, Ledger, LedgerResult, Notice, PassRecord, Quarantined, ResourceRecord,
+    Halt, Holder, JobRecord, JobState, Ledger, LedgerResult, Notice, Override, PassRecord, Quarantined, ResourceRecord,
 };
 use highwater_engine::name::{JobName, LockEpoch, PassId, ResourceName};
 use highwater_engine::progress::figures;
 use highwater_engine::report::Reason;
+use highwater_engine::steering::Steering;
 use highwater_engine::worklist::WorklistRecord;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -50,6 +51,9 @@ pub(super) struct JobView {
     pub(super) state: JobState,
     pub(super) halt: Option<Halt>,
     pub(super) paused: Option<Halt>,
+    /// What people set of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) overrides: Vec<Override>,
     /// Whether it may run on this host.
     pub(super) armed: bool,
     /// Whether the configuration has it; a bare ledger has none to ask.
@@ -182,6 +186,7 @@ impl Looking<'_> {
             state: JobState::Active,
             halt: None,
             paused: None,
+            overrides: Vec::new(),
             armed: known.is_none_or(|job| job.settings.armed),
             configured: config.is_none() || known.is_some() || unset.is_some(),
             progress: None,
@@ -236,6 +241,7 @@ impl Looking<'_> {
         view.kind = record.kind;
         view.halt = record.halt;
         view.paused = record.paused;
+        view.overrides = record.overrides;
         view.worklist = record.worklist;
         view.last_drained_at = record.last_drained_at;
         view.quarantined = record.quarantined;
@@ -260,7 +266,8 @@ impl Looking<'_> {
         let pace = known.and_then(|(config, job)| {
             job.settings.resources.iter().filter_map(|name| Some(config.resources.get(name)?.settings.pace.get())).max()
         });
-        let figures = figures(record, self.now, pace.unwrap_or_default());
+        let set = Steering::of(&record.overrides).pace;
+        let figures = figures(record, self.now, set.or(pace).unwrap_or_default());
         Progress {
             total: figures.total,
             terminal: figures.terminal,

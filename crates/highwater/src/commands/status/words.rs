@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use highwater_engine::clock::since;
-use highwater_engine::ledger::{Halt, JobState, PassRecord};
+use highwater_engine::ledger::{Halt, JobState, Override, PassRecord};
 use highwater_engine::report::{PassCounts, Reason};
+use highwater_engine::steering::Steering;
+use highwater_engine::throttle::ThrottleState;
 use highwater_engine::worklist::Tally;
 use jiff::Timestamp;
 
@@ -99,8 +101,14 @@ impl Said<'_> {
             facts.fact("paused", self.word(pause));
             facts.fact("", format_args!("next: {}", call(self.site, format_args!("resume {}", job.name))));
         }
+        for set in &job.overrides {
+            facts.fact("set", styled(RESTING, self.set(set)));
+        }
         if let Some(pass) = &job.running {
             facts.fact("running", self.running(pass));
+            if let Some(throttle) = &pass.throttle {
+                self.say_throttle(facts, throttle);
+            }
         }
         for pass in &job.killed {
             let where_ = format!("process {} on {}, begun {}", pass.pid, pass.host, moment(pass.begun_at));
@@ -161,6 +169,29 @@ impl Said<'_> {
     fn word(&self, word: &Halt) -> String {
         let why = if word.why.is_empty() { String::new() } else { format!(": {}", line(&word.why)) };
         format!("since {} ({} ago) by {}{why}", moment(word.at), self.ago(word.at), word.who.0)
+    }
+
+    /// What is set, since when, by whom and why.
+    fn set(&self, set: &Override) -> String {
+        let Override { key, value, at, who, why } = set;
+        let why = if why.is_empty() { String::new() } else { format!(": {}", line(why)) };
+        format!("{key}={} since {} ({} ago) by {}{why}", line(value), moment(*at), self.ago(*at), who.0)
+    }
+
+    /// Nothing is said of a throttle that slows nothing down, but to those who ask for one job.
+    fn say_throttle(&self, facts: &mut Facts, throttle: &ThrottleState) {
+        let Some(worst) = throttle.worst() else { return };
+        let worst = line(&worst.sentence());
+        if Steering::of(&self.job.overrides).throttle == Some(false) {
+            facts.fact("throttle", format_args!("not heeded (`throttle=off`); {worst}"));
+        } else if let Some(since) = throttle.closed_since {
+            let closed = format!("closed since {} ({} ago): {worst}", moment(since), self.ago(since));
+            facts.fact("throttle", styled(RESTING, format_args!("{closed}; {}", speed(throttle.share))));
+        } else if throttle.share < 1.0 {
+            facts.fact("throttle", styled(RESTING, format_args!("{}: {worst}", speed(throttle.share))));
+        } else if self.view.in_detail {
+            facts.fact("throttle", format_args!("open: {worst}"));
+        }
     }
 
     fn say_halt(&self, facts: &mut Facts, halt: &Halt) {
@@ -252,6 +283,11 @@ impl Said<'_> {
         // To the second: milliseconds would dance under the eye.
         span(Duration::from_secs(since(self.view.at, at).as_secs().max(1)))
     }
+}
+
+/// `at 25 % of full speed`.
+fn speed(share: f64) -> String {
+    format!("at {:.0} % of full speed", (share * 100.0).max(1.0))
 }
 
 /// `1 pass`, `3 passes`.

@@ -183,6 +183,8 @@ fn every_effective_value_is_listed_with_its_origin() {
     attempts-max = 5 # default
     # markers: not set
     # silent-after: not set
+    throttle-every = "2s" # default
+    throttle-wait = "10m" # default
     command = ["curl", "-H", "Authorization: ${TOKEN}"] # highwater.toml:9
     # worklist: not set
     # format: not set
@@ -201,6 +203,47 @@ fn every_effective_value_is_listed_with_its_origin() {
     on = ["halted", "drained", "review", "failed", "silent"] # default
     timeout = "10s" # default
     headers = {} # default
+    "#);
+}
+
+#[test]
+fn each_signal_of_a_throttle_is_a_table_of_its_own() {
+    let scene = Scene::new(
+        "[job.load]\nkind = \"exec\"\ncommand = [\"./load\"]\nthrottle-wait = \"5m\"\n\n[[job.load.throttle]]\nsignal = \"file\"\n\
+         limit = 5\npath = \"run/load\"\n\n[[job.load.throttle]]\nsignal = \"sql\"\nname = \"queue\"\nlimit = 0.5\n\
+         database = \"${DATABASE}\"\nquery = \"SELECT 1\"\ntimeout = \"1s\"\n",
+    );
+    let mut scene = scene;
+    scene.environment = Environment::from_iter([("DATABASE", "postgres://ann:s3cret@db/usage")]);
+    let shown = shown(&scene);
+    let throttle = shown.split("[[job.load.throttle]]").skip(1).collect::<Vec<_>>().join("[[job.load.throttle]]");
+    assert!(shown.contains("throttle-wait = \"5m\""), "{shown}");
+    assert_snapshot!(throttle, @r#"
+
+    signal = "file" # highwater.toml:7
+    limit = 5 # highwater.toml:8
+    # name: not set
+    path = "/hw/run/load" # highwater.toml:9
+    # stale-after: not set
+    # command: not set
+    # url: not set
+    # pointer: not set
+    # query: not set
+    # database: not set
+    # timeout: not set
+
+    [[job.load.throttle]]
+    signal = "sql" # highwater.toml:12
+    limit = 0.5 # highwater.toml:14
+    name = "queue" # highwater.toml:13
+    # path: not set
+    # stale-after: not set
+    # command: not set
+    # url: not set
+    # pointer: not set
+    query = "SELECT 1" # highwater.toml:16
+    database = "${DATABASE}" # highwater.toml:15
+    timeout = "1s" # highwater.toml:17
     "#);
 }
 

@@ -13,6 +13,26 @@ fn drained() -> Rig {
 }
 
 #[test]
+fn r15_what_cannot_be_set() {
+    let rig = Rig::new("[job.load]\nkind = \"exec\"\ncommand = [\"./load\"]\n");
+    let refused = |case: &str, args: &[&str]| {
+        let args: Vec<&str> = ["set", "load"].iter().chain(args).copied().collect();
+        call(&rig, &args).refused(case);
+    };
+    refused("set_unknown_key", &["concurency=4"]);
+    refused("set_no_value", &["pace"]);
+    refused("set_bad_value", &["pace=5"]);
+    refused("set_bad_value_beside_a_good_one", &["pace=5s", "concurrency=0"]);
+    refused("set_bad_switch", &["throttle=no"]);
+    call(&rig, &["set", "load"]).refused("set_nothing");
+    call(&rig, &["set", "laod", "pace=5s"]).refused("set_of_no_job");
+    refused("set_slice_without_slices", &["slice=7d"]);
+    call(&rig, &["unset", "load", "pase"]).refused("unset_unknown_key");
+    call(&rig, &["unset", "load"]).refused("unset_nothing");
+    call(&rig, &["unset", "load", "pace"]).refused("unset_what_is_not_set");
+}
+
+#[test]
 fn r15_a_job_or_resource_that_there_is_not() {
     let rig = Rig::load(&["a"], OK, "");
     call(&rig, &["run", "laod"]).refused("unknown_job");

@@ -66,6 +66,30 @@ fn r15_a_value_that_does_not_fit() {
 }
 
 #[test]
+fn r15_a_signal_that_is_none() {
+    let throttle = |lines: &str| format!("{JOB}\n[[job.load.throttle]]\n{lines}\n");
+    refused("config_throttle_no_list", &format!("{JOB}\n[job.load.throttle]\nsignal = \"file\"\n"));
+    refused("config_throttle_empty", &throttle(""));
+    refused("config_throttle_unknown_signal", &throttle("signal = \"lock-waters\"\nlimit = 5"));
+    refused("config_throttle_unknown_key", &throttle("signal = \"file\"\nlimti = 5\npath = \"load\""));
+    refused("config_throttle_limit_of_nothing", &throttle("signal = \"file\"\nlimit = 0\npath = \"load\""));
+    refused("config_throttle_without_its_field", &throttle("signal = \"command\"\nlimit = 5\npath = \"load\""));
+    refused("config_throttle_unseen_contacts", &throttle("signal = \"latency\"\nlimit = 2"));
+    refused("config_throttle_no_database", &throttle("signal = \"lock-waiters\"\nlimit = 5"));
+    refused(
+        "config_throttle_database_of_another_kind",
+        &throttle("signal = \"lock-waiters\"\nlimit = 5\ndatabase = \"sqlite:a.db\""),
+    );
+    refused(
+        "config_throttle_no_address",
+        &throttle("signal = \"sql\"\nlimit = 5\nquery = \"SELECT 1\"\ndatabase = \"mysql://a:s3cret@db/x\""),
+    );
+    refused("config_throttle_too_often", &format!("{JOB}throttle-every = \"5ms\"\n"));
+    let second = "signal = \"file\"\nlimit = 5\npath = \"a\"\n\n[[job.load.throttle]]\nsignal = \"file\"\nlimit = \"9\"\npath = \"b\"";
+    refused("config_throttle_the_second_of_two", &throttle(second));
+}
+
+#[test]
 fn r15_a_variable_that_is_not_set_and_a_secret_that_does_not_fit() {
     let rig = Rig::new(&format!("{JOB}env = {{ TOKEN = \"${{HW_TEST_TOKEN}}\" }}\n"));
     call(&rig, &["run", "--all"]).without("HW_TEST_TOKEN").refuses_the_pass("config_variable_not_set");

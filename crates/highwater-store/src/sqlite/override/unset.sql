@@ -1,0 +1,1 @@
+DELETE FROM override WHERE job = ?1 AND key = ?2

@@ -1,0 +1,1 @@
+UPDATE pass SET throttle = ?2 WHERE id = ?1
