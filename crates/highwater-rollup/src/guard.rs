@@ -284,7 +284,8 @@ impl WatermarkAt {
             _ => format!("'{to}'"),
         };
         if mark == Mark::Null {
-            return Ok(format!("UPDATE {table} SET {column} = {to} WHERE {};", self.condition()));
+            let row = if self.key.is_empty() { String::new() } else { format!(" WHERE {}", self.condition("")) };
+            return Ok(format!("UPDATE {table} SET {column} = {to}{row};"));
         }
         let columns: Vec<String> = self.key.keys().map(Ident::quoted).chain([column]).collect();
         let values: Vec<String> = self.key.values().map(ToString::to_string).chain([to]).collect();

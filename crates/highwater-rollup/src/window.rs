@@ -16,6 +16,8 @@ use crate::declare::{Ident, TableName};
 
 /// Longest statement, in bytes.
 pub const SQL_BYTES_MAX: usize = 64 * 1024;
+/// What a query calls the table of a watermark.
+const ROW: &str = "state";
 /// Most columns that find the row of a watermark.
 pub const KEY_COLUMNS_MAX: usize = 8;
 
@@ -214,9 +216,8 @@ impl WatermarkAt {
         if !is_there(session, &self.table).await? {
             return Ok(Mark::NoTable);
         }
-        let moment = Moment::of(session.dialect(), &self.column.quoted());
-        let sql =
-            format!("SELECT {} FROM {} WHERE {} LIMIT 2", moment.columns(), self.table.quoted(), self.condition());
+        let moment = Moment::of(session.dialect(), &self.expression());
+        let sql = format!("SELECT {} FROM {} LIMIT 2", moment.columns(), self.row());
         let rows = session.query(&sql, &[]).await?;
         if rows.len() > 1 {
             return Err(ReadError::ManyRows { table: self.table.to_string() });
@@ -226,12 +227,22 @@ impl WatermarkAt {
         Ok(at.map_or(Mark::Null, Mark::At))
     }
 
-    /// The condition that finds the row; true of every row where there is no key.
-    #[must_use]
-    pub fn condition(&self) -> String {
-        let same: Vec<String> =
-            self.key.iter().map(|(column, value)| format!("{} = {value}", column.quoted())).collect();
-        if same.is_empty() { "1 = 1".to_owned() } else { same.join(" AND ") }
+    /// The watermark, in a query of [`WatermarkAt::row`].
+    pub(crate) fn expression(&self) -> String {
+        format!("{ROW}.{}", self.column.quoted())
+    }
+
+    /// The row, as it stands after FROM.
+    pub(crate) fn row(&self) -> String {
+        // SQLite takes a name in quotes that is no column for text, unless it is a column of something.
+        let table = format!("{} AS {ROW}", self.table.quoted());
+        if self.key.is_empty() { table } else { format!("{table} WHERE {}", self.condition(&format!("{ROW}."))) }
+    }
+
+    /// The condition that finds the row, its columns with a prefix.
+    pub(crate) fn condition(&self, prefix: &str) -> String {
+        let same = self.key.iter().map(|(column, value)| format!("{prefix}{} = {value}", column.quoted()));
+        same.collect::<Vec<_>>().join(" AND ")
     }
 }
 

@@ -6,6 +6,7 @@ mod between;
 mod bound;
 mod ddl;
 mod fire;
+mod guard;
 mod tick;
 mod usage;
 mod verify;

@@ -80,6 +80,11 @@ impl Base {
         self.directory.as_ref().map(|directory| Path::join(directory.path(), "usage.db"))
     }
 
+    /// Where another program finds it, if it is a server's.
+    pub(crate) fn url(&self) -> Option<&str> {
+        self.address.as_deref()
+    }
+
     pub(crate) async fn session(&self) -> Box<dyn Session> {
         match &self.address {
             Some(address) => {
