@@ -22,6 +22,7 @@ use crate::name::{JobName, ResourceName};
 use crate::pace::{Pace, Pacer};
 use crate::report::Reason;
 use crate::stopper::Stopper;
+use crate::worklist::Tally;
 
 pub(crate) use http::http_client_builder;
 pub use http::{CONNECT_TIMEOUT_SECS, READ_TIMEOUT_SECS};
@@ -413,6 +414,11 @@ impl Contacts {
 
     pub(crate) async fn watermark(&self, name: &str) -> Result<Option<Timestamp>, Stop> {
         Ok(self.ledger.watermark(&self.job, name).await?)
+    }
+
+    pub(crate) async fn tally(&self) -> Result<Option<Tally>, Stop> {
+        let record = self.ledger.job(&self.job).await?;
+        Ok(record.and_then(|record| record.worklist).map(|worklist| worklist.tally))
     }
 
     /// Extends the ban of `resource` as a response asks, or by `fallback` where it does not say how long. 429 and 503 are banned by

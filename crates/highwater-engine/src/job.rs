@@ -4,19 +4,20 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::Stream;
 use jiff::Timestamp;
 
 use crate::clock::SharedClock;
-use crate::contact::{Contacts, StopSignal};
+use crate::contact::{CONTROL_EVERY_MS, Contacts, StopSignal, Urgency};
 use crate::diagnosis::{Diagnosis, with_causes};
 use crate::ledger::{LedgerError, LedgerFault, PassRecord};
 use crate::lock::{Held, Probe};
 use crate::name::{ItemKey, JobName, PassId, ResourceName};
 use crate::outcome::Outcome;
 use crate::report::{PassReport, Reason};
-use crate::worklist::Input;
+use crate::worklist::{Input, Tally};
 
 /// Why a pass stops. It leaves the item in hand unattempted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -247,7 +248,7 @@ pub struct ReadCx {
     /// The clock.
     pub clock: SharedClock,
     /// When the pass's time is spent, by [`crate::clock::Clock::elapsed`].
-    pub deadline: Option<std::time::Duration>,
+    pub deadline: Option<Duration>,
     /// Permits to contact, and the HTTP client that carries them.
     pub contacts: Arc<Contacts>,
     /// In `prepare`: this worklist tried the item before, or had it in hand when a pass was killed, so that its effect may have
@@ -268,6 +269,46 @@ impl ReadCx {
     /// [`Stop`] when the ledger cannot be read.
     pub async fn watermark(&self, name: &str) -> Result<Option<Timestamp>, Stop> {
         self.contacts.watermark(name).await
+    }
+
+    /// What a job that commits an item by several transactions asks before each of them: whether a signal, a halt, a pause, a ban
+    /// or the end of the pass's time is in the way.
+    ///
+    /// # Errors
+    /// [`Stop`], which the job gives on.
+    pub async fn obey(&self) -> Result<(), Stop> {
+        if self.deadline.is_some_and(|deadline| self.clock.elapsed() >= deadline) {
+            return Err(Stop::checkpoint(Reason::BudgetTime, "the pass's time is spent"));
+        }
+        self.contacts.obey(&self.contacts.control_lately().await?)
+    }
+
+    /// Rests so long, unless something is in the way of going on.
+    ///
+    /// # Errors
+    /// [`Stop`], as [`ReadCx::obey`].
+    pub async fn rest(&self, pause: Duration) -> Result<(), Stop> {
+        let until = self.clock.elapsed() + pause;
+        loop {
+            self.obey().await?;
+            let left = until.saturating_sub(self.clock.elapsed());
+            if left.is_zero() {
+                return Ok(());
+            }
+            let step = left.min(Duration::from_millis(CONTROL_EVERY_MS));
+            tokio::select! {
+                () = self.clock.sleep(step) => {}
+                () = self.stop().raised(Urgency::Soon) => {}
+            }
+        }
+    }
+
+    /// The figures of the worklist, as the ledger has them now; outcomes that are still being recorded are not in them.
+    ///
+    /// # Errors
+    /// [`Stop`] when the ledger cannot be read.
+    pub async fn tally(&self) -> Result<Option<Tally>, Stop> {
+        self.contacts.tally().await
     }
 }
 
@@ -297,6 +338,13 @@ impl CommitCx {
     /// In `seal`: stamps a watermark by the same transaction that marks the worklist drained.
     pub fn stamp_watermark(&mut self, name: impl Into<String>, value: Timestamp) {
         self.watermarks.push((name.into(), value));
+    }
+
+    /// Lets all locks go, and ends when they are gone.
+    pub(crate) async fn release(mut self) {
+        for (_, held) in std::mem::take(&mut self.held) {
+            held.release().await;
+        }
     }
 
     pub(crate) fn probes(&self) -> Vec<Probe> {

@@ -5,6 +5,7 @@
 //! knows no job but `exec`, no SQL, no command line and no HTTP server.
 
 pub mod ban;
+pub mod batch;
 pub mod breaker;
 pub mod budget;
 pub mod clock;

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use crate::clock::Clock;
 use crate::contact::CONTROL_AGE_MS;
 use crate::diagnosis::Diagnosis;
+use crate::job::Stop;
 
 pub use file::{FileLock, HELD_TRIES_MAX};
 
@@ -45,8 +46,8 @@ pub trait Lock: Send + Sync + 'static {
     /// Takes it if it is free; `None` when someone else holds it.
     ///
     /// # Errors
-    /// [`Diagnosis`] when it can be neither taken nor found held: permissions, a missing directory, a lost connection.
-    async fn try_take(&self) -> Result<Option<Box<dyn Held>>, Diagnosis>;
+    /// [`Stop`] when it can be neither taken nor found held: permissions, a missing directory, a server that does not answer.
+    async fn try_take(&self) -> Result<Option<Box<dyn Held>>, Stop>;
     /// Who holds it, as far as the machine can tell; for messages only.
     fn holder_hint(&self) -> Option<String> {
         None
@@ -57,11 +58,14 @@ pub trait Lock: Send + Sync + 'static {
 pub type Probe = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// A lock that is held; dropping it lets it go.
+#[async_trait]
 pub trait Held: Send + 'static {
     /// Tells whether it is still held.
     fn probe(&self) -> Probe;
     /// What the lock lives in, for work that must be fenced by it: a database session, or nothing.
     fn session(&mut self) -> &mut (dyn Any + Send);
+    /// Lets it go before this ends, where dropping it would only begin to.
+    async fn release(self: Box<Self>) {}
 }
 
 /// The locks of a pass, asked between items. As with the controls, items faster than [`CONTROL_AGE_MS`] share an answer.

@@ -191,7 +191,7 @@ impl<'e> Pass<'e> {
             }
         }
         // Only now are the locks let go: whoever takes them next finds this pass ended and its markers written.
-        drop(cx);
+        cx.release().await;
         Ok(ending)
     }
 

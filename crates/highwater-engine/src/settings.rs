@@ -22,7 +22,7 @@ mod words;
 
 pub use duration::{DURATION_DAYS_MAX, DurationText};
 pub use percent::Percent;
-pub use place::{FilePath, HttpUrl, LockAddress};
+pub use place::{AdvisoryKeyText, DatabaseUrl, FilePath, HttpUrl, LockAddress};
 pub use size::ByteSize;
 pub use text::ValueError;
 pub use whole::{COUNT_MAX, Concurrency, Count, Whole};
@@ -51,9 +51,12 @@ impl Problem {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ResourceSettings {
-    /// The lock, `file:PATH`: flock(2), shared with every program that locks the same path. Absent: a file of the
-    /// resource's own in the state directory.
+    /// The lock. `file:PATH`: flock(2), shared with every program that locks the same path. `postgres:KEY`: an advisory lock by
+    /// number, or by a name that stands for the first eight bytes of its SHA-256. Absent: a file of the resource's own in the
+    /// state directory.
     pub lock: Option<LockAddress>,
+    /// The PostgreSQL database of a `postgres:` lock. Absent: the one of the jobs that name the resource.
+    pub lock_database: Option<DatabaseUrl>,
     /// Takes the lock on a network file system too, where flock(2) may not hold between hosts.
     pub allow_network_fs: bool,
     /// The wait between two contacts.
@@ -75,6 +78,7 @@ impl Default for ResourceSettings {
     fn default() -> Self {
         Self {
             lock: None,
+            lock_database: None,
             allow_network_fs: false,
             pace: DurationText::secs(0),
             jitter: Percent::whole(20),

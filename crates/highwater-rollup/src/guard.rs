@@ -277,15 +277,14 @@ fn now(dialect: Dialect) -> &'static str {
 }
 
 impl WatermarkAt {
-    async fn mend(&self, session: &mut dyn Session, mark: Mark, to: Timestamp) -> Result<String, Fault> {
+    pub(crate) async fn mend(&self, session: &mut dyn Session, mark: Mark, to: Timestamp) -> Result<String, Fault> {
         let (table, column) = (self.table.quoted(), self.column.quoted());
         let to = match session.dialect() {
             Dialect::Sqlite if self.holds_numbers(session).await? => to.as_second().to_string(),
             _ => format!("'{to}'"),
         };
         if mark == Mark::Null {
-            let row = if self.key.is_empty() { String::new() } else { format!(" WHERE {}", self.condition("")) };
-            return Ok(format!("UPDATE {table} SET {column} = {to}{row};"));
+            return Ok(format!("UPDATE {table} SET {column} = {to} WHERE {};", self.condition("")));
         }
         let columns: Vec<String> = self.key.keys().map(Ident::quoted).chain([column]).collect();
         let values: Vec<String> = self.key.values().map(ToString::to_string).chain([to]).collect();
@@ -293,7 +292,7 @@ impl WatermarkAt {
     }
 
     /// Whether SQLite would keep a time there as seconds.
-    async fn holds_numbers(&self, session: &mut dyn Session) -> Result<bool, Fault> {
+    pub(crate) async fn holds_numbers(&self, session: &mut dyn Session) -> Result<bool, Fault> {
         let sql = "SELECT count(*) FROM pragma_table_info(?1) WHERE lower(name) = lower(?2) AND type LIKE '%INT%'";
         let values = [Value::from(self.table.table().as_str()), Value::from(self.column.as_str())];
         Ok(session.first(sql, &values).await?.and_then(|row| row[0].int()) == Some(1))

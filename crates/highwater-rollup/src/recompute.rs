@@ -23,7 +23,8 @@ pub struct Span {
 pub async fn extent(session: &mut dyn Session, declaration: &Declaration) -> Result<Option<Span>, Fault> {
     let shape = Shape::of(session.dialect(), declaration);
     let at = shape.at(&declaration.event_time.quoted());
-    let epoch = |edge: &str| match session.dialect() {
+    let dialect = session.dialect();
+    let epoch = |edge: &str| match dialect {
         Dialect::Postgres => format!("floor(extract(epoch FROM {edge}({at})))::bigint"),
         Dialect::Sqlite => format!("{edge}({at})"),
     };

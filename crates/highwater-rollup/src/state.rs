@@ -13,6 +13,8 @@ pub struct State {
     pub watermark: Option<Timestamp>,
     /// When every bucket had been computed once.
     pub seeded_at: Option<Timestamp>,
+    /// When this state row was made: slices that were computed before are of another rollup.
+    pub installed_at: Option<Timestamp>,
 }
 
 pub(crate) fn name(declaration: &Declaration) -> TableName {
@@ -22,15 +24,15 @@ pub(crate) fn name(declaration: &Declaration) -> TableName {
 
 /// The table of the one row, and the row: nothing is known yet.
 pub(crate) fn install(dialect: Dialect, declaration: &Declaration) -> [String; 2] {
-    let (number, time) = match dialect {
-        Dialect::Postgres => ("smallint", "timestamptz"),
-        Dialect::Sqlite => ("INTEGER", "TEXT"),
+    let (number, time, now) = match dialect {
+        Dialect::Postgres => ("smallint", "timestamptz", "clock_timestamp()"),
+        Dialect::Sqlite => ("INTEGER", "TEXT", "(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"),
     };
     let name = name(declaration).quoted();
     [
         format!(
             "CREATE TABLE {name} (\n    one {number} PRIMARY KEY DEFAULT 1 CHECK (one = 1),\n    watermark {time},\n    \
-             seeded_at {time}\n)"
+             seeded_at {time},\n    installed_at {time} NOT NULL DEFAULT {now}\n)"
         ),
         format!("INSERT INTO {name} (one) VALUES (1)"),
     ]
@@ -41,14 +43,16 @@ pub(crate) fn install(dialect: Dialect, declaration: &Declaration) -> [String; 2
 /// # Errors
 /// [`Fault`], [`highwater_db::session::FaultKind::Undefined`] where it was never installed.
 pub async fn read(session: &mut dyn Session, declaration: &Declaration) -> Result<Option<State>, Fault> {
-    let text = |column: &str| match session.dialect() {
+    let dialect = session.dialect();
+    let text = |column: &str| match dialect {
         Dialect::Postgres => format!("to_char({column}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"),
         Dialect::Sqlite => column.to_owned(),
     };
-    let sql = format!("SELECT {}, {} FROM {}", text("watermark"), text("seeded_at"), name(declaration).quoted());
+    let columns = ["watermark", "seeded_at", "installed_at"].map(text).join(", ");
+    let sql = format!("SELECT {columns} FROM {}", name(declaration).quoted());
     let Some(row) = session.first(&sql, &[]).await? else { return Ok(None) };
     let time = |value: &Value| value.text().and_then(|text| text.parse().ok());
-    Ok(Some(State { watermark: time(&row[0]), seeded_at: time(&row[1]) }))
+    Ok(Some(State { watermark: time(&row[0]), seeded_at: time(&row[1]), installed_at: time(&row[2]) }))
 }
 
 /// Moves the watermark to `to`, in the transaction that is open; never back.

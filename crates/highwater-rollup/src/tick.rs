@@ -9,9 +9,6 @@ use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use crate::declare::Declaration;
 use crate::{drain, state};
 
-/// Most transactions of one tick; what is left then is the next one's.
-pub const TRANSACTIONS_MAX: u32 = 10_000;
-
 /// How far a tick may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
@@ -21,6 +18,8 @@ pub struct Reach {
     pub span_max: Option<Duration>,
     /// How many entries of each queue are taken by one transaction.
     pub entries_max: u32,
+    /// After so many transactions the tick ends, with what is left for the next.
+    pub transactions_max: u32,
 }
 
 /// What a tick did.
@@ -32,8 +31,10 @@ pub struct Ticked {
     pub cells: u64,
     /// Transactions that were committed.
     pub transactions: u32,
-    /// Where the watermark is now; as it was where [`TRANSACTIONS_MAX`] came first.
+    /// Where the watermark is now; as it was where [`Reach::transactions_max`] came first.
     pub watermark: Option<Timestamp>,
+    /// Whether all that is due was drained, and the watermark stamped.
+    pub drained: bool,
     /// Whether the watermark is short of the reach.
     pub more: bool,
 }
@@ -73,7 +74,7 @@ pub async fn tick(session: &mut dyn Session, declaration: &Declaration, reach: R
     let to = destination(session.dialect(), state.watermark, reach);
     let due = drain::Due { before: Some(to), entries_max: reach.entries_max };
     let mut ticked = Ticked { watermark: state.watermark, more: true, ..Ticked::default() };
-    while ticked.transactions < TRANSACTIONS_MAX {
+    while ticked.transactions < reach.transactions_max {
         let drained = match round(session, declaration, due).await {
             Ok(drained) => drained,
             Err(fault) => {
@@ -86,6 +87,7 @@ pub async fn tick(session: &mut dyn Session, declaration: &Declaration, reach: R
         ticked.entries += drained.entries;
         ticked.cells += drained.cells;
         if !drained.more {
+            ticked.drained = true;
             ticked.watermark = Some(to);
             ticked.more = to < reach.until;
             break;

@@ -8,6 +8,7 @@ use std::fmt;
 use highwater_db::session::{Dialect, Fault, Session, Value};
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 pub use moment::Moment;
@@ -227,6 +228,33 @@ impl WatermarkAt {
         Ok(at.map_or(Mark::Null, Mark::At))
     }
 
+    /// Moves the watermark to `to`, in the transaction that is open; never back, and never over a NULL.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn stamp(&self, session: &mut dyn Session, to: Timestamp) -> Result<(), Fault> {
+        let (table, column, condition) = (self.table.quoted(), self.column.quoted(), self.condition(""));
+        if session.dialect() == Dialect::Postgres {
+            let place = "$1::text::timestamptz";
+            let sql = format!("UPDATE {table} SET {column} = {place} WHERE ({condition}) AND {column} < {place}");
+            return session.execute(&sql, &[Value::from(format!("{to:.6}"))]).await.map(drop);
+        }
+        // Never to a later time than it is: a part of a second that cannot be kept is cut off.
+        let (kept, values) = if self.holds_numbers(session).await? {
+            ("?2".to_owned(), vec![Value::Int(to.as_second())])
+        } else {
+            let at = to.to_zoned(TimeZone::UTC);
+            let texts = ["%Y-%m-%dT%H:%M:%S.%3fZ", "%Y-%m-%d %H:%M:%S.%3f"]
+                .map(|form| Value::from(at.strftime(form).to_string()));
+            // As the row has it: with a `T`, or as SQLite's own functions write it.
+            (format!("CASE WHEN substr({column}, 11, 1) = ' ' THEN ?3 ELSE ?2 END"), texts.to_vec())
+        };
+        let micros = Moment::of(Dialect::Sqlite, &column);
+        let sql = format!("UPDATE {table} SET {column} = {kept} WHERE ({condition}) AND {} < ?1", micros.micros());
+        let values: Vec<Value> = [Value::Int(to.as_microsecond())].into_iter().chain(values).collect();
+        session.execute(&sql, &values).await.map(drop)
+    }
+
     /// The watermark, in a query of [`WatermarkAt::row`].
     pub(crate) fn expression(&self) -> String {
         format!("{ROW}.{}", self.column.quoted())
@@ -235,14 +263,14 @@ impl WatermarkAt {
     /// The row, as it stands after FROM.
     pub(crate) fn row(&self) -> String {
         // SQLite takes a name in quotes that is no column for text, unless it is a column of something.
-        let table = format!("{} AS {ROW}", self.table.quoted());
-        if self.key.is_empty() { table } else { format!("{table} WHERE {}", self.condition(&format!("{ROW}."))) }
+        format!("{} AS {ROW} WHERE {}", self.table.quoted(), self.condition(&format!("{ROW}.")))
     }
 
-    /// The condition that finds the row, its columns with a prefix.
+    /// The condition that finds the row, its columns with a prefix; true of every row where there is no key.
     pub(crate) fn condition(&self, prefix: &str) -> String {
         let same = self.key.iter().map(|(column, value)| format!("{prefix}{} = {value}", column.quoted()));
-        same.collect::<Vec<_>>().join(" AND ")
+        let same = same.collect::<Vec<_>>();
+        if same.is_empty() { "1 = 1".to_owned() } else { same.join(" AND ") }
     }
 }
 

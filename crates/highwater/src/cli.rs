@@ -1,6 +1,7 @@
 //! The command line. Owns what can be typed; what a command does is in `commands/<verb>.rs`.
 
 mod oai;
+mod rollup;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use crate::config::LogFormat;
 pub(crate) use oai::{
     Catalog, CatalogSearch, CatalogVerb, OaiDiscover, OaiServe, OaiSnapshot, OaiVerb, SnapshotExport, SnapshotImport,
 };
+pub(crate) use rollup::{Ddl, OfRollup, RollupGuard, RollupVerb, RunRollup, Uninstall, Verify};
 
 /// Drains backlogs into live systems, safely: prepare in parallel, commit in order, under one lock, and never lie about
 /// what is done.
@@ -114,6 +116,13 @@ pub(crate) enum Verb {
     Oai(OaiVerb),
     /// Looks into a catalogue, loads files into it, and exports it.
     Catalog(Catalog),
+    /// Installs a rollup, takes it away, shows how it stands.
+    #[command(subcommand)]
+    Rollup(RollupVerb),
+    /// Proves a job's result against its source: of a rollup, every bucket against a fresh grouping of the raw rows.
+    ///
+    /// Exit 0 where all is right, 4 where something is not.
+    Verify(Verify),
     /// Checks what a pass needs, line by line, with the fix.
     ///
     /// Makes and changes nothing. Exit 0 when all is well, 2 when a line needs a fix.
@@ -168,6 +177,8 @@ pub(crate) struct Run {
     pub(crate) cron: bool,
     #[command(flatten)]
     pub(crate) limits: Limits,
+    #[command(flatten)]
+    pub(crate) rollup: RunRollup,
 }
 
 /// `exec`.

@@ -1,6 +1,8 @@
 //! The wiring: from the configuration to what the engine runs. Owns the registry of kinds: one arm a kind, nowhere else.
 
+mod advisory;
 pub(crate) mod oai;
+pub(crate) mod rollup;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,9 +21,10 @@ use highwater_engine::spec::{JobSpec, ResourceSpec};
 use highwater_oai::backfill::Backfill;
 use highwater_oai::harvest::Harvest;
 use highwater_oai::settings::BackfillSettings;
+use highwater_rollup::job::Asked;
 use std::collections::HashMap;
 
-use crate::config::{Config, JobConfig, KindSettings, NotifyConfig};
+use crate::config::{Config, JobConfig, KindSettings, NotifyConfig, ResourceConfig};
 use crate::site::Site;
 
 /// What turns configured jobs into runners; keeps one waiting line a resource, so that the pace holds from pass to pass.
@@ -29,13 +32,20 @@ pub(crate) struct Wiring {
     pacers: std::sync::Mutex<HashMap<ResourceName, Arc<Pacer>>>,
     /// What tells this ledger's passes from those of any other, in the environment of commands.
     ledger_id: String,
+    /// What a person asked of rollups for this call.
+    asked: Asked,
 }
 
 impl Wiring {
     /// The wiring of a site.
     pub(crate) fn new(site: &Site) -> Self {
         let path = std::path::absolute(&site.ledger_path).unwrap_or_else(|_| site.ledger_path.clone());
-        Self { pacers: std::sync::Mutex::default(), ledger_id: path.display().to_string() }
+        Self { pacers: std::sync::Mutex::default(), ledger_id: path.display().to_string(), asked: Asked::default() }
+    }
+
+    /// The same for what a person asked of rollups.
+    pub(crate) fn asking(self, asked: Asked) -> Self {
+        Self { asked, ..self }
     }
 
     /// The ledger's identity.
@@ -69,6 +79,7 @@ impl Wiring {
                 let (backfill, spec) = self.backfill(config, job, backfill, output)?;
                 return Ok((Box::new(Arc::new(backfill)), spec));
             }
+            KindSettings::Rollup(settings) => Box::new(Arc::new(rollup::job(settings, &spec, self.asked)?)),
         };
         Ok((runner, spec))
     }
@@ -92,17 +103,32 @@ impl Wiring {
         let settings = &job.settings;
         let resources = settings.resources.iter().map(|name| {
             let (name, resource) = config.resource(name.as_str())?;
-            Ok(self.resource(name.clone(), &resource.settings, &resource.lock))
+            self.resource(name.clone(), resource)
         });
         let resources = resources.collect::<Result<_, Diagnosis>>()?;
         Ok(JobSpec::new(job.name.clone(), job.kind.name(), resources, settings))
     }
 
     /// A resource as the engine takes it.
-    pub(crate) fn resource(&self, name: ResourceName, settings: &ResourceSettings, lock: &LockAddress) -> ResourceSpec {
-        let lock: Arc<dyn Lock> = match lock {
+    ///
+    /// # Errors
+    /// A refusal of a lock that cannot be had here.
+    pub(crate) fn resource(&self, name: ResourceName, resource: &ResourceConfig) -> Result<ResourceSpec, Diagnosis> {
+        let settings = &resource.settings;
+        let lock: Arc<dyn Lock> = match &resource.lock {
             LockAddress::File(path) => Arc::new(FileLock::new(path.to_path_buf(), settings.allow_network_fs)),
+            LockAddress::Advisory(key) => Arc::new(advisory::lock(key, &resource.lock_databases)?),
         };
+        Ok(self.resource_with(name, settings, lock))
+    }
+
+    /// The same with a lock that is there.
+    pub(crate) fn resource_with(
+        &self,
+        name: ResourceName,
+        settings: &ResourceSettings,
+        lock: Arc<dyn Lock>,
+    ) -> ResourceSpec {
         let pacer = Arc::clone(
             self.pacers.lock().expect("invariant: no panic while it is held").entry(name.clone()).or_default(),
         );
@@ -158,13 +184,14 @@ pub(crate) fn notifier(site: &Site) -> Notifier {
 /// When the state directory cannot be written.
 pub(crate) fn make_dirs(config: &Config, job: &JobConfig) -> Result<(), Diagnosis> {
     let own = match &job.kind {
-        KindSettings::Exec(_) => None,
+        KindSettings::Exec(_) | KindSettings::Rollup(_) => None,
         KindSettings::OaiHarvest(_) | KindSettings::OaiBackfill(_) => Some(oai::spool(config, job)),
     };
     let mut paths: Vec<PathBuf> = own.into_iter().collect();
     for name in &job.settings.resources {
-        let LockAddress::File(path) = &config.resource(name.as_str())?.1.lock;
-        paths.push(path.to_path_buf());
+        if let LockAddress::File(path) = &config.resource(name.as_str())?.1.lock {
+            paths.push(path.to_path_buf());
+        }
     }
     for path in paths {
         if let Some(directory) = path.parent().filter(|directory| directory.starts_with(config.state_dir())) {

@@ -127,6 +127,16 @@ impl FromStr for Address {
     }
 }
 
+impl Address {
+    /// The server and the database, whoever connects: `host:5432/database`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let shown = self.to_string();
+        let rest = shown.strip_prefix("postgres://").unwrap_or(&shown);
+        rest.rsplit_once('@').map_or(rest, |(_, place)| place).to_owned()
+    }
+}
+
 /// Without its password: `postgres://role@host:5432/database`.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

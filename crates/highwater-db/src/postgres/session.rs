@@ -16,6 +16,8 @@ use super::advisory::AdvisoryKey;
 use super::tls;
 use crate::session::{Dialect, Fault, FaultKind, Row, Session, Value};
 
+/// How often a session is held against another to tell whether they share a process.
+const POOLED_TRIES: u32 = 3;
 /// Statements that a session keeps prepared.
 const STATEMENTS_KEPT: usize = 64;
 
@@ -25,6 +27,8 @@ pub struct PostgresSession {
     lost: Arc<AtomicBool>,
     in_transaction: bool,
     prepared: Vec<(String, Statement)>,
+    /// The advisory lock that every transaction of this session must still find held.
+    held: Option<AdvisoryKey>,
 }
 
 impl PostgresSession {
@@ -36,7 +40,9 @@ impl PostgresSession {
         let doing = || format!("connect to {address}");
         let refused = |message| Fault { kind: FaultKind::Lost, doing: doing(), message };
         let connector = tls::connector(address).map_err(|error| refused(chain(&error)))?;
-        let (client, connection) = address.config.connect(connector).await.map_err(|error| refused(words(&error)))?;
+        let connected = address.config.connect(connector).await;
+        let (client, connection) =
+            connected.map_err(|error| Fault { kind: unconnected(&error), ..refused(words(&error)) })?;
         let lost = Arc::new(AtomicBool::new(false));
         tokio::spawn({
             let lost = Arc::clone(&lost);
@@ -47,7 +53,7 @@ impl PostgresSession {
                 lost.store(true, Ordering::SeqCst);
             }
         });
-        let mut session = Self { client, lost, in_transaction: false, prepared: Vec::new() };
+        let mut session = Self { client, lost, in_transaction: false, prepared: Vec::new(), held: None };
         session.batch("SET TIME ZONE 'UTC'").await?;
         Ok(session)
     }
@@ -58,14 +64,81 @@ impl PostgresSession {
         Arc::clone(&self.lost)
     }
 
-    /// Takes an advisory lock for as long as this session lives, if it is free.
+    /// Takes an advisory lock for as long as this session lives, if it is free. From then on every transaction begins by looking
+    /// whether it is still held.
     ///
     /// # Errors
     /// [`Fault`].
     pub async fn try_lock(&mut self, key: &AdvisoryKey) -> Result<bool, Fault> {
         let sql = "SELECT pg_try_advisory_lock($1)::int4";
         let row = self.first(sql, &[Value::Int(key.number())]).await?;
-        Ok(row.and_then(|row| row[0].int()) == Some(1))
+        let taken = row.and_then(|row| row[0].int()) == Some(1);
+        if taken {
+            self.held = Some(key.clone());
+        }
+        Ok(taken)
+    }
+
+    /// Lets the advisory lock of [`PostgresSession::try_lock`] go.
+    ///
+    /// # Errors
+    /// [`Fault`]; then it goes with the session.
+    pub async fn unlock(&mut self) -> Result<(), Fault> {
+        let Some(key) = self.held.take() else { return Ok(()) };
+        self.rollback().await?;
+        self.first("SELECT pg_advisory_unlock($1)", &[Value::Int(key.number())]).await.map(drop)
+    }
+
+    /// Who holds an advisory lock, in words; `None` where nobody does.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn holder(&mut self, key: &AdvisoryKey) -> Result<Option<String>, Fault> {
+        let row = self.first(include_str!("session/holder.sql"), &[Value::Int(key.number())]).await?;
+        Ok(row.and_then(|row| row[0].text().map(str::to_owned)))
+    }
+
+    /// The process of the server that serves this session.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn backend(&mut self) -> Result<i64, Fault> {
+        let row = self.first("SELECT pg_backend_pid()", &[]).await?;
+        Ok(row.and_then(|row| row[0].int()).unwrap_or(0))
+    }
+
+    /// Whether something between here and the server gives a session's process to others between its transactions. A lock that
+    /// a session takes is then another's too, or stays when the session is gone.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn is_pooled(&mut self, address: &Address) -> Result<bool, Fault> {
+        let mut other = Self::open(address).await?;
+        for _ in 0..POOLED_TRIES {
+            let ours = self.backend().await?;
+            // While it holds a process, a pooler has to serve this session by another.
+            other.begin().await?;
+            let its = other.backend().await?;
+            let again = self.backend().await?;
+            other.rollback().await?;
+            if its == ours || again != ours {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn refuse_unlocked(&mut self) -> Result<(), Fault> {
+        let Some(key) = self.held.clone() else { return Ok(()) };
+        let row = self.first(include_str!("session/held.sql"), &[Value::Int(key.number())]).await?;
+        if row.and_then(|row| row[0].int()) == Some(1) {
+            return Ok(());
+        }
+        Err(Fault {
+            kind: FaultKind::Lost,
+            doing: "begin a transaction".to_owned(),
+            message: format!("the advisory lock {key} is not held by this session any more"),
+        })
     }
 
     async fn prepared(&mut self, sql: &str) -> Result<Statement, Error> {
@@ -137,11 +210,23 @@ impl Session for PostgresSession {
         self.rollback().await?;
         // Before the answer: a caller that is dropped while it waits may have begun one.
         self.in_transaction = true;
-        self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ").await
+        self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+        self.refuse_unlocked().await
     }
 
     async fn rollback(&mut self) -> Result<(), Fault> {
         if self.in_transaction { self.batch("ROLLBACK").await } else { Ok(()) }
+    }
+}
+
+/// Of an attempt to connect: what the server says of the role, the password or the database, and what TLS says of the server,
+/// will be said again.
+fn unconnected(error: &Error) -> FaultKind {
+    let of_tls = error.source().is_some_and(tls::is_refusal);
+    match error.code() {
+        Some(code) if kind_of(code) != FaultKind::Lost && *code != SqlState::TOO_MANY_CONNECTIONS => FaultKind::Denied,
+        None if of_tls => FaultKind::Denied,
+        _ => FaultKind::Lost,
     }
 }
 

@@ -36,6 +36,19 @@ pub(super) enum TlsError {
     Roots(#[from] rustls::client::VerifierBuilderError),
 }
 
+/// Whether an error is TLS's word about the other side, and no broken line.
+pub(super) fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if error.is::<Error>() || within.is_some_and(|inner| inner.is::<Error>()) {
+            return true;
+        }
+        at = error.source();
+    }
+    false
+}
+
 /// What a connection to `address` speaks TLS with.
 pub(super) fn connector(address: &Address) -> Result<MakeRustlsConnect, TlsError> {
     let provider = Arc::new(ring::default_provider());

@@ -12,6 +12,7 @@ use rustix::fs::FlockOperation;
 
 use super::{Held, Lock, LockIdentity, Probe};
 use crate::diagnosis::Diagnosis;
+use crate::job::Stop;
 
 /// How often a lock is taken again because its file was unlinked in between.
 pub const HELD_TRIES_MAX: usize = 16;
@@ -126,14 +127,14 @@ impl Lock for FileLock {
         }
     }
 
-    async fn try_take(&self) -> Result<Option<Box<dyn Held>>, Diagnosis> {
+    async fn try_take(&self) -> Result<Option<Box<dyn Held>>, Stop> {
         for _ in 0..HELD_TRIES_MAX {
             let file = self.open().map_err(|e| self.cannot("HW-LCK-001", "opened", &e))?;
             self.refuse_network(&file)?;
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-                Err(e) => return Err(self.cannot("HW-LCK-001", "locked", &e.into())),
+                Err(e) => return Err(self.cannot("HW-LCK-001", "locked", &e.into()).into()),
             }
             let meta = file.metadata().map_err(|e| self.cannot("HW-LCK-001", "read", &e))?;
             // Someone may have unlinked it between open and flock: then the next one would lock another file.
@@ -146,7 +147,8 @@ impl Lock for FileLock {
             format!("the lock file was replaced {HELD_TRIES_MAX} times while it was being locked"),
             "find the program that unlinks it: a lock file must stay",
         )
-        .in_file(&self.path))
+        .in_file(&self.path)
+        .into())
     }
 
     /// Reads /proc/locks, where the kernel names the process that locked this inode.

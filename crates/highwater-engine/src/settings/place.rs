@@ -1,4 +1,4 @@
-//! Values that name a place: [`FilePath`], [`LockAddress`], [`HttpUrl`]. Owns their shape; whether something is there
+//! Values that name a place: [`FilePath`], [`LockAddress`], [`DatabaseUrl`], [`HttpUrl`]. Owns their shape; whether something is there
 //! is asked by whoever uses it.
 
 use std::fmt;
@@ -65,6 +65,8 @@ text_value!(FilePath, title: "path", schema: {"type": "string", "minLength": 1})
 pub enum LockAddress {
     /// `file:PATH`: flock(2) on that file, shared with every program that locks the same path.
     File(FilePath),
+    /// `postgres:KEY`: an advisory lock, shared with all SQL that takes the same key.
+    Advisory(AdvisoryKeyText),
 }
 
 impl LockAddress {
@@ -72,20 +74,25 @@ impl LockAddress {
     pub fn resolve(&mut self, base: &Path) {
         match self {
             Self::File(path) => path.resolve(base),
+            Self::Advisory(_) => {}
         }
     }
 }
 
 impl TextValue for LockAddress {
-    const EXPECTED: &'static str = "a lock such as \"file:/run/lock/load.lock\"";
+    const EXPECTED: &'static str = "a lock such as \"file:/run/lock/load.lock\" or \"postgres:4246\"";
 }
 
 impl FromStr for LockAddress {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let path = text.strip_prefix("file:").ok_or_else(|| Self::refuse(text))?;
-        path.parse().map(Self::File).map_err(|_| Self::refuse(text))
+        let refuse = || Self::refuse(text);
+        if let Some(key) = text.strip_prefix("postgres:") {
+            return AdvisoryKeyText::new(key).map(Self::Advisory).ok_or_else(refuse);
+        }
+        let path = text.strip_prefix("file:").ok_or_else(refuse)?;
+        path.parse().map(Self::File).map_err(|_| refuse())
     }
 }
 
@@ -93,6 +100,7 @@ impl fmt::Display for LockAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "file:{path}"),
+            Self::Advisory(key) => write!(f, "postgres:{key}"),
         }
     }
 }
@@ -100,8 +108,99 @@ impl fmt::Display for LockAddress {
 serialize_as_text!(LockAddress);
 text_value!(LockAddress, title: "lock", schema: {
     "type": "string",
-    "pattern": r"^file:.|\$\{",
-    "examples": ["file:/run/lock/load.lock"],
+    "pattern": r"^file:.|^postgres:(-?[0-9]+|[A-Za-z][A-Za-z0-9_.:-]*)$|\$\{",
+    "examples": ["file:/run/lock/load.lock", "postgres:4246"],
+});
+
+/// The key of an advisory lock as a person writes it: a whole number of 64 bits, or a name of letters, digits, `-`, `_`, `.` and
+/// `:` that the database's crate hashes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AdvisoryKeyText(String);
+
+/// Longest name of an advisory lock.
+const KEY_BYTES_MAX: usize = 128;
+
+impl AdvisoryKeyText {
+    /// A key, if it is one.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+        let is_name = begins
+            && text.len() <= KEY_BYTES_MAX
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
+        (is_name || text.parse::<i64>().is_ok()).then(|| Self(text.to_owned()))
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AdvisoryKeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A database: `sqlite:PATH` or a `postgres://` URL, as the database's crate reads it. It may hold a password, so `Debug` and
+/// `Display` show what comes before the first `:` alone.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The whole address, to connect with and never to print.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Makes a relative path absolute, counted from `base`.
+    pub fn resolve(&mut self, base: &Path) {
+        if let Some(path) = self.0.strip_prefix("sqlite:") {
+            let path = base.join(path.strip_prefix("//").unwrap_or(path)).components().collect::<PathBuf>();
+            self.0 = format!("sqlite:{}", path.display());
+        }
+    }
+}
+
+impl TextValue for DatabaseUrl {
+    const EXPECTED: &'static str = "\"sqlite:PATH\" or \"postgres://USER@HOST:PORT/DATABASE\"";
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let known = ["sqlite:", "postgres://", "postgresql://"]
+            .iter()
+            .any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty() && !rest.contains('\0')));
+        // What is refused is not shown: it may hold a password.
+        if known { Ok(Self(text.to_owned())) } else { Err(Self::refuse("another text")) }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.strip_prefix("sqlite:") {
+            Some(path) => write!(f, "sqlite:{path}"),
+            None => f.write_str("postgres://…"),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+serialize_as_text!(DatabaseUrl);
+text_value!(DatabaseUrl, title: "database", schema: {
+    "type": "string",
+    "pattern": r"^sqlite:.|^postgres(ql)?://.|\$\{",
+    "examples": ["sqlite:usage.db", "${DATABASE_URL}"],
 });
 
 /// An `http://` or `https://` address. Its path may be a secret, so `Debug` and `Display` show the host alone.
@@ -160,7 +259,10 @@ mod tests {
     #[test]
     fn a_lock_is_named_by_its_scheme() {
         assert_eq!("file:a.lock".parse(), Ok(LockAddress::File(FilePath::new("a.lock"))));
-        for text in ["a.lock", "file:", "postgres:42", ""] {
+        let advisory = |key| Ok(LockAddress::Advisory(AdvisoryKeyText::new(key).expect("a key")));
+        assert_eq!("postgres:4246".parse(), advisory("4246"));
+        assert_eq!("postgres:usage".parse(), advisory("usage"));
+        for text in ["a.lock", "file:", "postgres:", "postgres:4 2", "postgres:42x", "postgres://db/usage", ""] {
             assert!(text.parse::<LockAddress>().is_err(), "{text}");
         }
     }

@@ -34,6 +34,11 @@ impl Moment {
         Self { micros, text: format!("CAST({expression} AS text)") }
     }
 
+    /// Its microseconds since the epoch, as an expression.
+    pub(crate) fn micros(&self) -> &str {
+        &self.micros
+    }
+
     /// Two columns that [`Moment::read`] reads.
     #[must_use]
     pub fn columns(&self) -> String {

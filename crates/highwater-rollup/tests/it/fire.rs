@@ -128,7 +128,7 @@ async fn tick_under_fire(base: &Base, ours: &mut Box<dyn Session>, rng: &mut Rng
         (state.watermark, state.seeded_at.is_some())
     };
     let until = bound(&mut **ours).await;
-    let reach = Reach { until, span_max: None, entries_max: rng.u32(1..=30) };
+    let reach = Reach { until, span_max: None, entries_max: rng.u32(1..=30), transactions_max: 10_000 };
     let mut stays = true;
     let ticked = if rng.u8(..3) == 0 {
         let at = ["BEGIN", "DELETE FROM \"task_usage_hourly", "INSERT INTO", "UPDATE", "COMMIT"][rng.usize(..5)];

@@ -13,7 +13,7 @@ use crate::usage::{
 const BOTH: [Dialect; 2] = [Dialect::Postgres, Dialect::Sqlite];
 
 fn reach(until: Timestamp) -> Reach {
-    Reach { until, span_max: None, entries_max: 1 }
+    Reach { until, span_max: None, entries_max: 1, transactions_max: 10_000 }
 }
 
 /// Three entries and more, in transactions of their own.

@@ -192,7 +192,7 @@ pub(crate) async fn bound(ours: &mut dyn Session) -> Timestamp {
 
 /// A tick up to a bound.
 pub(crate) async fn tick_to(ours: &mut dyn Session, until: Timestamp) -> Ticked {
-    let reach = Reach { until, span_max: None, entries_max: drain::ENTRIES_MAX };
+    let reach = Reach { until, span_max: None, entries_max: drain::ENTRIES_MAX, transactions_max: 10_000 };
     let ticked = tick(ours, &declaration(), reach).await.unwrap();
     assert_eq!(stranded(ours).await, 0, "nothing below the watermark is queued");
     ticked

@@ -50,7 +50,12 @@ async fn r07_wrong_1_an_open_writer_of_sqlite_lets_nobody_read_a_bound() {
     let mut writer = base.session().await;
     run(&mut *writer, &format!("BEGIN; {USAGE_OF_TASK_1}")).await;
     assert_eq!(ours.begin().await.unwrap_err().kind, FaultKind::Contended);
-    let reach = Reach { until: jiff::Timestamp::MAX, span_max: None, entries_max: drain::ENTRIES_MAX };
+    let reach = Reach {
+        until: jiff::Timestamp::MAX,
+        span_max: None,
+        entries_max: drain::ENTRIES_MAX,
+        transactions_max: 10_000,
+    };
     let refused = tick(&mut *ours, &declaration(), reach).await.unwrap_err();
     assert!(refused.to_string().contains("locked"), "{refused}");
     assert_eq!(watermark(&mut *ours).await, None, "nothing is stamped");
@@ -105,7 +110,7 @@ async fn r07_wrong_2_rows_that_arrive_while_the_last_drain_runs_are_above_the_wa
         0,
         Act::Elsewhere(&mut *writer, late.to_owned()),
     );
-    let reach = Reach { until, span_max: None, entries_max: drain::ENTRIES_MAX };
+    let reach = Reach { until, span_max: None, entries_max: drain::ENTRIES_MAX, transactions_max: 10_000 };
     tick(&mut slow, &declaration(), reach).await.unwrap();
     assert!(slow.happened());
     assert_eq!(stranded(&mut *ours).await, 0);

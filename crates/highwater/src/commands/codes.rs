@@ -44,10 +44,16 @@ pub(super) const UNKNOWN_FAULT: &str = "HW-CMD-024";
 pub(super) const UNKNOWN_WORK: &str = "HW-CMD-025";
 /// A file that is no saved answer.
 pub(super) const UNREADABLE_RECORDS: &str = "HW-CMD-026";
+/// The job that was named is no rollup.
+pub(super) const NO_ROLLUP: &str = "HW-CMD-030";
+/// A window of one's own, where a declared rollup is meant.
+pub(super) const NOT_DECLARED: &str = "HW-CMD-031";
+/// Rows that would go with what is taken away.
+pub(super) const ROWS_GO: &str = "HW-CMD-032";
 
 /// Every code, in order.
 #[cfg(test)]
-const ALL: [&str; 22] = [
+const ALL: [&str; 25] = [
     NEEDS_CONFIG,
     NO_WORKLIST,
     UNKNOWN_OUTCOME,
@@ -70,6 +76,9 @@ const ALL: [&str; 22] = [
     UNKNOWN_FAULT,
     UNKNOWN_WORK,
     UNREADABLE_RECORDS,
+    NO_ROLLUP,
+    NOT_DECLARED,
+    ROWS_GO,
 ];
 
 #[cfg(test)]

@@ -40,9 +40,11 @@ pub(crate) mod pause;
 pub(crate) mod rearm;
 pub(crate) mod resume;
 pub(crate) mod retry;
+pub(crate) mod rollup;
 pub(crate) mod run;
 pub(crate) mod skip;
 pub(crate) mod status;
+pub(crate) mod verify;
 pub(crate) mod worklist;
 
 /// What a command that drains nothing comes to: done, or its one error.

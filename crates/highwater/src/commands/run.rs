@@ -13,17 +13,20 @@ use highwater_engine::notify::{Notifier, cron_prints};
 use highwater_engine::pass::{Engine, Mode, Refusal, Runner};
 use highwater_engine::report::{ExitCode, PassReport, Reason};
 use highwater_engine::spec::JobSpec;
+use highwater_engine::worklist::WorklistState;
+use highwater_rollup::job::Asked;
+use jiff::tz::TimeZone;
 
 use super::codes;
 use crate::bar::{Progress, grouped, span};
-use crate::cli::{Limits, Run};
+use crate::cli::{Limits, Run, RunRollup};
 use crate::config::Config;
 use crate::cron::{self, Matter, Said};
 use crate::output::Output;
 use crate::site::Site;
 use crate::wiring::{self, Wiring};
 use crate::{Done, signals, upkeep};
-use highwater_store::Access;
+use highwater_store::{Access, SqliteLedger};
 
 /// First and longest wait between passes that came to nothing, in seconds.
 const WAIT_SECS_MIN: u64 = 1;
@@ -64,7 +67,7 @@ pub(crate) async fn run(args: Run, site: Site) -> Done {
     }
     let stop = signals::listen();
     let engine = site.engine(Arc::clone(&ledger) as Arc<dyn Ledger>, stop);
-    let wiring = Wiring::new(&site);
+    let wiring = Wiring::new(&site).asking(asked(&args.rollup, site.clock.now()));
     let passes = Passes { site: &site, engine: &engine, notifier: wiring::notifier(&site), output, cron: args.cron };
     let mut worst = ExitCode::Drained;
     for name in chosen {
@@ -107,7 +110,44 @@ fn chosen<'c>(args: &Run, config: &'c Config) -> Result<Vec<&'c JobName>, Diagno
         let named = args.jobs.iter().any(|wanted| wanted == name.as_str());
         named || (args.all && config.settings(name).is_some_and(|settings| settings.armed))
     };
-    Ok(declared.into_iter().map(|(name, _)| name).filter(|name| wanted(name)).collect())
+    let chosen: Vec<_> = declared.into_iter().map(|(name, _)| name).filter(|name| wanted(name)).collect();
+    if let Some(flag) = rollup_flag(&args.rollup) {
+        for name in &chosen {
+            let Some(job) = config.jobs.get(*name) else { continue };
+            if job.kind.name() != "rollup" {
+                return Err(Diagnosis::refusal(
+                    codes::NO_ROLLUP,
+                    format!("found {name}, a job of kind `{}`; {flag} is for one of kind `rollup`", job.kind.name()),
+                    "name rollups alone, or leave the flag out",
+                )
+                .in_file(&config.file)
+                .at_line(job.line)
+                .at_field(flag));
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+/// The flag that was given and is for rollups alone.
+fn rollup_flag(asked: &RunRollup) -> Option<&'static str> {
+    let given = [
+        (asked.tick, "--tick"),
+        (asked.since.is_some(), "--since"),
+        (asked.months_back.is_some(), "--months-back"),
+        (asked.force_partial, "--force-partial"),
+    ];
+    given.into_iter().find(|(given, _)| *given).map(|(_, flag)| flag)
+}
+
+/// What a person asked of rollups; months are counted back from the one that is now.
+fn asked(asked: &RunRollup, now: jiff::Timestamp) -> Asked {
+    let months_back = asked.months_back.map(|months| {
+        let day = now.to_zoned(TimeZone::UTC).first_of_month().and_then(|day| day.start_of_day());
+        let day = day.and_then(|day| day.checked_sub(jiff::Span::new().months(months)));
+        day.map_or(jiff::Timestamp::MIN, |day| day.timestamp())
+    });
+    Asked { tick: asked.tick, since: asked.since.or(months_back), force_partial: asked.force_partial }
 }
 
 /// Puts the limits of the command line over those of the configuration.
@@ -147,6 +187,9 @@ impl Passes<'_> {
     async fn of_job(&self, args: &Run, wiring: &Wiring, name: &JobName) -> Result<PassReport, Diagnosis> {
         let Some(config) = &self.site.config else { return Err(super::needs_config("run")) };
         let (_, mut spec) = self.wired(wiring, name, ChildOutput::Inherit)?;
+        if args.rollup.since.is_some() || args.rollup.months_back.is_some() {
+            self.refuse_open(name).await?;
+        }
         limit(&mut spec, &args.limits);
         if let Some(job) = config.jobs.get(name) {
             wiring::make_dirs(config, job)?;
@@ -155,6 +198,20 @@ impl Passes<'_> {
             Progress::follow(Arc::clone(&self.engine.ledger), Arc::clone(&self.site.clock), &spec, self.output);
         let (runner, _) = self.wired(wiring, name, super::child_output(&progress, self.output))?;
         Ok(self.until(&*runner, &spec, args.until_drained, progress).await)
+    }
+
+    /// What is pinned was planned without the flag.
+    async fn refuse_open(&self, name: &JobName) -> Result<(), Diagnosis> {
+        let open = self.engine.ledger.job(name).await?.and_then(|job| job.worklist);
+        if open.is_none_or(|worklist| worklist.state != WorklistState::Pinned) {
+            return Ok(());
+        }
+        Err(Diagnosis::refusal(
+            codes::WORKLIST_OPEN,
+            format!("{name} has an open worklist, which was planned without it"),
+            format!("drain it first: `highwater run {name}`"),
+        )
+        .at_field("--since"))
     }
 
     /// One pass, or passes until one says that another would not help.
@@ -233,6 +290,31 @@ impl Passes<'_> {
             self.output.note(format!("  note: {note}"));
         }
     }
+}
+
+/// One pass of a rollup for another command, told as `run` tells it.
+///
+/// # Errors
+/// As the wiring of a job.
+pub(crate) async fn rollup_pass(
+    site: &Site,
+    ledger: Arc<SqliteLedger>,
+    name: &JobName,
+    asked: Asked,
+) -> Result<PassReport, Diagnosis> {
+    let Some(config) = &site.config else { return Err(super::needs_config("run")) };
+    let engine = site.engine(Arc::clone(&ledger) as Arc<dyn Ledger>, signals::listen());
+    let wiring = Wiring::new(site).asking(asked);
+    let passes = Passes { site, engine: &engine, notifier: wiring::notifier(site), output: site.output, cron: false };
+    let job = config.job(name.as_str())?;
+    wiring::make_dirs(config, job)?;
+    let (runner, spec) = passes.wired(&wiring, name, ChildOutput::Inherit)?;
+    let mut report = runner.run(&engine, &spec, Mode::Run).await;
+    report.notes.extend(passes.notifier.after_pass(&engine, &spec, &report).await);
+    if report.exit != ExitCode::Drained {
+        passes.tell(&report).await;
+    }
+    Ok(report)
 }
 
 /// Waits, unless a signal comes first.

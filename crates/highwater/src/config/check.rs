@@ -7,6 +7,7 @@ use std::hash::Hash;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use highwater_db::postgres::{Address, AdvisoryKey};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::settings::LockAddress;
@@ -99,25 +100,69 @@ fn canonical(path: &Path) -> PathBuf {
 fn check_locks(config: &Config, file: &SourceFile, errors: &mut Vec<Diagnosis>) {
     let mut by_path = Claims::new();
     let mut by_inode = Claims::new();
-    for (name, ResourceConfig { lock, line, .. }) in &config.resources {
-        let LockAddress::File(path) = lock;
-        let identity = fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
-        let same_path = by_path.claim(canonical(path), name);
-        let same_inode = identity.and_then(|identity| by_inode.claim(identity, name));
-        let Some(first) = same_path.or(same_inode) else {
-            continue;
-        };
-        let LockAddress::File(first_path) = &config.resources[first].lock;
-        let how = match (first_path == path, same_path) {
-            (true, _) => String::new(),
-            (false, Some(_)) => format!(" ({first_path} and {path} are one path)"),
-            (false, None) => format!(" ({first_path} and {path} are one file by a hard link)"),
-        };
+    let mut by_key = Claims::new();
+    for (name, resource) in &config.resources {
         let at = FieldPath::default().join("resource").join(name.as_str()).join("lock");
-        let line = config.entries.line(at.as_str()).or(*line).unwrap_or(1);
+        let line = config.entries.line(at.as_str()).or(resource.line).unwrap_or(1);
+        let mut tell = |code, message: String, next: String| {
+            errors.push(file.refusal(code, line, at.as_str(), message, next));
+        };
+        let (first, how) = match &resource.lock {
+            LockAddress::File(path) => {
+                let identity = fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+                let same_path = by_path.claim(canonical(path), (name, path));
+                let same_inode = identity.and_then(|identity| by_inode.claim(identity, (name, path)));
+                let Some((first, first_path)) = same_path.or(same_inode) else { continue };
+                let how = match (first_path == path, same_path) {
+                    (true, _) => String::new(),
+                    (false, Some(_)) => format!(" ({first_path} and {path} are one path)"),
+                    (false, None) => format!(" ({first_path} and {path} are one file by a hard link)"),
+                };
+                (first, how)
+            }
+            LockAddress::Advisory(key) => {
+                let place = match advisory_place(resource) {
+                    Ok(place) => place,
+                    Err((message, next)) => {
+                        tell(codes::CONTRADICTION, message, next);
+                        continue;
+                    }
+                };
+                let number = key.as_str().parse::<AdvisoryKey>().map(|key| key.number()).unwrap_or_default();
+                let Some((first, first_key)) = by_key.claim((place, number), (name, key)) else { continue };
+                let how =
+                    if first_key == key { String::new() } else { format!(" ({first_key} and {key} are one key)") };
+                (first, how)
+            }
+        };
         let message = format!("found the lock that resource `{first}` has too{how}, expected one of its own");
         let next = format!("change one of the two, or name one resource in both jobs: `resources = [\"{first}\"]`");
-        errors.push(file.refusal(codes::SHARED_LOCK, line, at.as_str(), message, next));
+        tell(codes::SHARED_LOCK, message, next);
+    }
+}
+
+/// The server and database of an advisory lock; else what is wrong with it and what to do.
+fn advisory_place(resource: &ResourceConfig) -> Result<String, (String, String)> {
+    let name_one = "add `lock-database = \"postgres://…\"` to the resource";
+    match resource.lock_databases.as_slice() {
+        [database] => match database.expose().parse::<Address>() {
+            Ok(address) => Ok(address.place()),
+            Err(error) => Err((
+                format!("found an advisory lock of PostgreSQL in {database}, expected a PostgreSQL database: {error}"),
+                format!("{name_one}, or lock a file"),
+            )),
+        },
+        [] => Err((
+            "found an advisory lock of PostgreSQL, and no job with a database that names the resource".to_owned(),
+            name_one.to_owned(),
+        )),
+        several => Err((
+            format!(
+                "found an advisory lock for jobs in {} databases, expected one: a lock lives in one",
+                several.len()
+            ),
+            format!("{name_one}, or give each database a resource of its own"),
+        )),
     }
 }
 

@@ -4,8 +4,11 @@
 use std::path::Path;
 
 use highwater_engine::exec::settings::ExecSettings;
-use highwater_engine::settings::{BudgetSettings, CommandLine, Concurrency, Count, DurationText, JobSettings, Problem};
+use highwater_engine::settings::{
+    AdvisoryKeyText, BudgetSettings, CommandLine, Concurrency, Count, DatabaseUrl, DurationText, JobSettings, Problem,
+};
 use highwater_oai::settings::{BackfillSettings, HarvestSettings};
+use highwater_rollup::settings::RollupSettings;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -24,6 +27,8 @@ pub(crate) enum KindSettings {
     OaiHarvest(HarvestSettings),
     /// What a target lacks of a repository.
     OaiBackfill(BackfillSettings),
+    /// An aggregate table, seeded and kept in step.
+    Rollup(Box<RollupSettings>),
 }
 
 /// Every kind, in the order of the reference.
@@ -31,6 +36,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::of::<ExecSettings>("exec"),
     Kind::of::<HarvestSettings>("oai-harvest"),
     Kind::of::<BackfillSettings>("oai-backfill"),
+    Kind::of::<RollupSettings>("rollup"),
 ];
 
 /// How long a harvest waits for its lock, in minutes: a pass of a backfill ends sooner.
@@ -47,6 +53,7 @@ impl KindSettings {
             Self::Exec(_) => "exec",
             Self::OaiHarvest(_) => "oai-harvest",
             Self::OaiBackfill(_) => "oai-backfill",
+            Self::Rollup(_) => "rollup",
         }
     }
 
@@ -55,6 +62,7 @@ impl KindSettings {
             Self::Exec(settings) => settings.resolve(base),
             Self::OaiHarvest(settings) => settings.resolve(base),
             Self::OaiBackfill(settings) => settings.resolve(base),
+            Self::Rollup(settings) => settings.resolve(base),
         }
     }
 
@@ -63,6 +71,7 @@ impl KindSettings {
             Self::Exec(settings) => settings.problems(),
             Self::OaiHarvest(settings) => settings.problems(),
             Self::OaiBackfill(settings) => settings.problems(),
+            Self::Rollup(settings) => settings.problems(),
         }
     }
 
@@ -71,6 +80,7 @@ impl KindSettings {
             Self::Exec(settings) => serde_json::to_value(settings),
             Self::OaiHarvest(settings) => serde_json::to_value(settings),
             Self::OaiBackfill(settings) => serde_json::to_value(settings),
+            Self::Rollup(settings) => serde_json::to_value(settings),
         }
     }
 
@@ -85,6 +95,7 @@ impl KindSettings {
                     .and_then(|target| Some(("target.have-command", target.have_command.as_ref()?, None)));
                 load.into_iter().chain(have).collect()
             }
+            Self::Rollup(_) => Vec::new(),
         }
     }
 
@@ -112,13 +123,42 @@ impl KindSettings {
                     settings.budget = BudgetSettings { max_contacts, ..settings.budget.clone() };
                 }
             }
+            Self::Rollup(_) => {
+                if !is_set("recurring") {
+                    // Seeded, it ticks.
+                    settings.recurring = true;
+                }
+                if !is_set("concurrency") {
+                    // There is one session.
+                    settings.concurrency = Concurrency::new(1).expect("invariant: one is within the bounds");
+                }
+            }
+        }
+    }
+
+    /// The database that the job works in, whose sessions its lock may be.
+    pub(super) fn database(&self) -> Option<&DatabaseUrl> {
+        match self {
+            Self::Rollup(settings) => Some(&settings.database),
+            _ => None,
+        }
+    }
+
+    /// The key of the advisory lock of a job in PostgreSQL that names no resource.
+    pub(super) fn default_lock_key(&self) -> Option<AdvisoryKeyText> {
+        match self {
+            Self::Rollup(settings) if settings.database.expose().starts_with("postgres") => {
+                let table = settings.target.as_ref().or(settings.watermark.as_ref().map(|at| &at.table))?;
+                AdvisoryKeyText::new(&format!("highwater.rollup.{table}"))
+            }
+            _ => None,
         }
     }
 
     /// The delay between contacts of a resource that says none.
     pub(super) fn default_pace(&self) -> Option<DurationText> {
         match self {
-            Self::Exec(_) => None,
+            Self::Exec(_) | Self::Rollup(_) => None,
             Self::OaiHarvest(_) | Self::OaiBackfill(_) => Some(DurationText::secs(OAI_PACE_SECS)),
         }
     }
@@ -133,6 +173,12 @@ impl From<ExecSettings> for KindSettings {
 impl From<HarvestSettings> for KindSettings {
     fn from(settings: HarvestSettings) -> Self {
         Self::OaiHarvest(settings)
+    }
+}
+
+impl From<RollupSettings> for KindSettings {
+    fn from(settings: RollupSettings) -> Self {
+        Self::Rollup(Box::new(settings))
     }
 }
 

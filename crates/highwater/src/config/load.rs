@@ -143,7 +143,8 @@ fn assemble(file: &SourceFile, reader: &Reader<'_>, read: Read) -> Config {
         };
         settings.resolve(&directory);
         let lock = settings.lock.clone().unwrap_or_else(|| default_lock("resource", name.as_str()));
-        by_name.insert(name, ResourceConfig { settings, lock, line: Some(line) });
+        let lock_databases = settings.lock_database.iter().cloned().collect();
+        by_name.insert(name, ResourceConfig { settings, lock, lock_databases, line: Some(line) });
     }
     let mut by_job = IndexMap::new();
     for job in jobs {
@@ -179,8 +180,19 @@ fn assemble(file: &SourceFile, reader: &Reader<'_>, read: Read) -> Config {
             job.settings.resources.push(own.clone());
             let mut settings = ResourceSettings::default();
             settings.pace = pace.unwrap_or(settings.pace);
-            let lock = default_lock("job", job.name.as_str());
-            by_name.insert(own, ResourceConfig { settings, lock, line: None });
+            let lock = match job.kind.default_lock_key() {
+                Some(key) => LockAddress::Advisory(key),
+                None => default_lock("job", job.name.as_str()),
+            };
+            by_name.insert(own, ResourceConfig { settings, lock, lock_databases: Vec::new(), line: None });
+        }
+        for name in &job.settings.resources {
+            if let (Some(resource), Some(database)) = (by_name.get_mut(name), job.kind.database())
+                && resource.settings.lock_database.is_none()
+                && !resource.lock_databases.contains(database)
+            {
+                resource.lock_databases.push(database.clone());
+            }
         }
         by_job.insert(job.name.clone(), job);
     }

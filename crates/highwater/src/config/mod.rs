@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::name::{JobName, ResourceName};
-use highwater_engine::settings::{JobSettings, LockAddress, ResourceSettings, SecretText};
+use highwater_engine::settings::{DatabaseUrl, JobSettings, LockAddress, ResourceSettings, SecretText};
 use indexmap::IndexMap;
 
 mod advise;
@@ -97,6 +97,8 @@ pub(crate) struct ResourceConfig {
     pub(crate) settings: ResourceSettings,
     /// Its lock: as given, or its own file in the state directory.
     pub(crate) lock: LockAddress,
+    /// The databases that an advisory lock may be meant in: the one that is named, else those of the jobs; one, once checked.
+    pub(crate) lock_databases: Vec<DatabaseUrl>,
     /// The line of its table; absent for a job's own.
     pub(crate) line: Option<u64>,
 }

@@ -17,7 +17,7 @@ use crate::config::{Config, ResourceConfig};
 pub(super) fn check(config: &Config, report: &mut Report) {
     let mut seen: HashMap<LockIdentity, &ResourceName> = HashMap::new();
     for (name, resource) in &config.resources {
-        let LockAddress::File(path) = &resource.lock;
+        let LockAddress::File(path) = &resource.lock else { continue };
         let lock = FileLock::new(path.to_path_buf(), true);
         if let Err((found, fix)) = usable(path, config.state_dir()).and_then(|()| local(&lock, resource)) {
             report.fix("lock", format_args!("{name}: {}: {found}", path.display()), fix);

@@ -40,7 +40,7 @@ fn a_job_without_resources_has_one_of_its_own() {
     let (name, resource) = config.resource("job:load").expect("the job's own");
     let named = &config.job("load").expect("the job").settings.resources;
     assert_eq!(named.iter().collect::<Vec<_>>(), [name]);
-    let LockAddress::File(lock) = &resource.lock;
+    let LockAddress::File(lock) = &resource.lock else { panic!("{}", resource.lock) };
     assert_eq!(**lock, scene.path(".highwater-state/locks/job/load.lock"));
 }
 

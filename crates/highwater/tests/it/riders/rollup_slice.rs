@@ -43,7 +43,7 @@ impl Lock for AdvisoryLock {
         Ok(LockIdentity::Key(format!("{} {KEY}", self.url)))
     }
 
-    async fn try_take(&self) -> Result<Option<Box<dyn Held>>, Diagnosis> {
+    async fn try_take(&self) -> Result<Option<Box<dyn Held>>, Stop> {
         let failed = |e: tokio_postgres::Error| Diagnosis::failure("HW-TST-001", e.to_string(), "look at PostgreSQL");
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.map_err(failed)?;
         let lost = Arc::new(AtomicBool::new(false));
@@ -59,6 +59,7 @@ impl Lock for AdvisoryLock {
     }
 }
 
+#[async_trait]
 impl Held for Session {
     fn probe(&self) -> Probe {
         let lost = Arc::clone(&self.lost);

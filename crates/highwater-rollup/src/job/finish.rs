@@ -1,0 +1,264 @@
+//! The end of a seed, and the tick: what moves the watermark. Owns that the bound is read before the snapshot of what it is
+//! stamped with, and that nothing is stamped while a slice is undone.
+
+use std::time::Duration;
+
+use highwater_db::session::{Dialect, Session};
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::job::{CommitCx, ReadCx, Stop};
+use highwater_engine::outcome::{Outcome, OutcomeKind};
+use highwater_engine::report::Reason;
+use jiff::{SignedDuration, Timestamp};
+
+use super::Rollup;
+use super::walk::touched;
+use crate::bound::{self, Bound};
+use crate::declare::Declaration;
+use crate::recompute::Span;
+use crate::settings::Subject;
+use crate::tick::{self, Reach};
+use crate::window::Window;
+use crate::{drain, state};
+
+/// Transactions of a tick between two questions whether the pass is to end.
+const TRANSACTIONS_AT_ONCE: u32 = 1;
+
+impl Rollup {
+    /// What is left of a seed, and the stamp.
+    pub(super) async fn finish(
+        &self,
+        cx: &mut CommitCx,
+        from: Option<Timestamp>,
+        of: Option<Timestamp>,
+        said: &mut Vec<String>,
+    ) -> Result<Outcome, Stop> {
+        self.refuse_undone(&cx.read).await?;
+        match &self.subject {
+            Subject::Declared(declaration) => self.seeded(cx, declaration, of, said).await,
+            Subject::Window(window, _) => {
+                let bound = self.bound(cx, said).await?;
+                let rows = match from {
+                    Some(from) if from < bound => self.walk(cx, Span { from, to: bound }, Some(bound)).await?,
+                    _ => {
+                        if from.is_none() {
+                            said.push("source_empty: there is no event, and the watermark says so".to_owned());
+                        }
+                        self.stamp_only(cx, window, bound).await?;
+                        0
+                    }
+                };
+                *self.stamped() = Some(bound);
+                Ok(touched(rows))
+            }
+        }
+    }
+
+    /// A slice that a person skipped leaves buckets without their events, and no watermark may deny that.
+    async fn refuse_undone(&self, read: &ReadCx) -> Result<(), Stop> {
+        let Some(tally) = read.tally().await? else { return Ok(()) };
+        let undone = tally.skipped + tally.review + tally.gone;
+        if undone == 0 {
+            return Ok(());
+        }
+        Err(Stop::Halt {
+            why: format!("{undone} of the slices were not computed: a watermark would deny it"),
+            evidence: format!(
+                "put them back with `highwater retry {0} --outcome skipped` (or `review`), then `highwater rearm {0} --why …`",
+                self.handle
+            ),
+        })
+    }
+
+    async fn seeded(
+        &self,
+        cx: &mut CommitCx,
+        declaration: &Declaration,
+        of: Option<Timestamp>,
+        said: &mut Vec<String>,
+    ) -> Result<Outcome, Stop> {
+        {
+            let mut lent = self.lent(cx).await?;
+            let session = lent.session();
+            let state = state::read(session, declaration).await.map_err(|fault| self.stop("the state", &fault))?;
+            if state.is_none_or(|state| state.installed_at != of) {
+                return Err(self.another_rollup());
+            }
+            let done = async {
+                session.begin().await?;
+                let now = now(session).await?;
+                state::seeded(session, declaration, now).await?;
+                session.commit().await
+            };
+            let done = done.await;
+            if let Err(fault) = done {
+                session.rollback().await.ok();
+                return Err(self.stop("the end of the seed", &fault));
+            }
+        }
+        self.ticked(cx, declaration, None, said).await
+    }
+
+    fn another_rollup(&self) -> Stop {
+        Stop::Halt {
+            why: "the rollup was installed anew since its slices were computed: they are not in it".to_owned(),
+            evidence: format!("`highwater worklist {0} --replace` plans them anew, and `highwater rearm {0} --why …` lets passes run", self.handle),
+        }
+    }
+
+    /// From one watermark to the next.
+    pub(super) async fn tick(&self, cx: &mut CommitCx, said: &mut Vec<String>) -> Result<Outcome, Stop> {
+        let span_max = Some(self.settings.tick_max.get());
+        match &self.subject {
+            Subject::Declared(declaration) => self.ticked(cx, declaration, span_max, said).await,
+            Subject::Window(window, _) => self.window_ticked(cx, window, span_max, said).await,
+        }
+    }
+
+    async fn ticked(
+        &self,
+        cx: &mut CommitCx,
+        declaration: &Declaration,
+        span_max: Option<Duration>,
+        said: &mut Vec<String>,
+    ) -> Result<Outcome, Stop> {
+        let until = self.bound(cx, said).await?;
+        let read = cx.read.clone();
+        let mut lent = self.lent(cx).await?;
+        let session = lent.session();
+        drain::prepare(session, declaration).await.map_err(|fault| self.stop("the tick", &fault))?;
+        let reach = Reach { until, span_max, entries_max: drain::ENTRIES_MAX, transactions_max: TRANSACTIONS_AT_ONCE };
+        let mut cells = 0;
+        loop {
+            read.obey().await?;
+            let ticked = tick::tick(session, declaration, reach).await.map_err(|error| self.unticked(error))?;
+            cells += ticked.cells;
+            if !ticked.drained {
+                continue;
+            }
+            *self.stamped() = ticked.watermark;
+            return match ticked.watermark {
+                Some(watermark) if ticked.more => Err(self.behind(watermark, until)),
+                _ => Ok(Outcome::because(OutcomeKind::Done, format!("{cells} cells"))),
+            };
+        }
+    }
+
+    async fn window_ticked(
+        &self,
+        cx: &mut CommitCx,
+        window: &Window,
+        span_max: Option<Duration>,
+        said: &mut Vec<String>,
+    ) -> Result<Outcome, Stop> {
+        let until = self.bound(cx, said).await?;
+        let from = {
+            let mut lent = self.lent(cx).await?;
+            let mark = window.watermark.read(lent.session()).await;
+            self.known(window, mark.map_err(|error| self.unread("the watermark", error))?)?
+        };
+        let farthest = span_max.and_then(|span| SignedDuration::try_from(span).ok());
+        let farthest = farthest.and_then(|span| from.checked_add(span).ok()).unwrap_or(Timestamp::MAX);
+        let to = until.min(farthest);
+        if to <= from {
+            return Ok(touched(0));
+        }
+        let rows = self.walk(cx, Span { from, to }, Some(to)).await?;
+        *self.stamped() = Some(to);
+        if to < until { Err(self.behind(to, until)) } else { Ok(touched(rows)) }
+    }
+
+    fn behind(&self, watermark: Timestamp, until: Timestamp) -> Stop {
+        let hours = until.duration_since(watermark).as_hours();
+        Stop::checkpoint(
+            Reason::Checkpoint,
+            format!(
+                "the watermark is at {watermark:.0}, {hours} hours behind: one tick moves it by `tick-max`, {}",
+                self.settings.tick_max
+            ),
+        )
+    }
+
+    async fn stamp_only(&self, cx: &mut CommitCx, window: &Window, to: Timestamp) -> Result<(), Stop> {
+        let mut lent = self.lent(cx).await?;
+        let session = lent.session();
+        let mark = window.watermark.read(session).await.map_err(|error| self.unread("the watermark", error))?;
+        self.known(window, mark)?;
+        let done = async {
+            session.begin().await?;
+            window.watermark.stamp(session, to).await?;
+            session.commit().await
+        };
+        let done = done.await;
+        if let Err(fault) = done {
+            session.rollback().await.ok();
+            return Err(self.stop("the stamp", &fault));
+        }
+        Ok(())
+    }
+
+    /// How far a watermark may go, read now, on the session that holds the lock.
+    pub(super) async fn bound(&self, cx: &mut CommitCx, said: &mut Vec<String>) -> Result<Timestamp, Stop> {
+        let mut lent = self.lent(cx).await?;
+        self.bound_on(lent.session(), said).await
+    }
+
+    pub(super) async fn bound_on(&self, session: &mut dyn Session, said: &mut Vec<String>) -> Result<Timestamp, Stop> {
+        let stop = |fault: &highwater_db::session::Fault| self.stop("the bound", fault);
+        let is_sqlite = session.dialect() == Dialect::Sqlite;
+        if is_sqlite {
+            session.begin().await.map_err(|fault| stop(&fault))?;
+        }
+        let read = bound::read(session, self.settings.lag.get(), &self.settings.bound_ignores).await;
+        if is_sqlite {
+            session.rollback().await.map_err(|fault| stop(&fault))?;
+        }
+        match read.map_err(|fault| stop(&fault))? {
+            Bound::Until { at, held_by } => {
+                if let Some(pid) = held_by {
+                    said.push(format!(
+                        "the watermark goes no further than {at:.0}: the transaction of process {pid} is open since then"
+                    ));
+                }
+                Ok(at)
+            }
+            Bound::Prepared { transactions } => Err(Stop::checkpoint(
+                Reason::Checkpoint,
+                format!(
+                    "{transactions} prepared in this database, and nobody knows since when: COMMIT PREPARED or ROLLBACK PREPARED \
+                     them (pg_prepared_xacts), or wait"
+                ),
+            )),
+            Bound::Standby => Err(Stop::Fail(
+                Diagnosis::refusal(
+                    "HW-ROL-008",
+                    "the server is a standby, expected the primary",
+                    "name the primary in `database`",
+                )
+                .at_field("database"),
+            )),
+            Bound::Blind { role } => Err(Stop::Fail(
+                Diagnosis::refusal(
+                    "HW-ROL-009",
+                    format!("the role {role} does not see when others' transactions began, and could stamp past them"),
+                    format!("GRANT pg_read_all_stats TO \"{role}\";"),
+                )
+                .at_field("database"),
+            )),
+            Bound::Hidden { pid } => Err(Stop::Fail(Diagnosis::refusal(
+                "HW-ROL-010",
+                format!("process {pid} does not tell when its transaction began: its `track_activities` is off"),
+                "turn `track_activities` on for that role, or name it in `bound-ignores` if it only reads",
+            ))),
+        }
+    }
+}
+
+async fn now(session: &mut dyn Session) -> Result<Timestamp, highwater_db::session::Fault> {
+    let sql = match session.dialect() {
+        Dialect::Postgres => "SELECT to_char(now(), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
+        Dialect::Sqlite => "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
+    };
+    let row = session.first(sql, &[]).await?;
+    let now = row.as_ref().and_then(|row| row[0].text()).and_then(|text| text.parse().ok());
+    Ok(now.expect("invariant: a database writes the time as it was told to"))
+}

@@ -1,0 +1,195 @@
+//! The plan: what of a rollup there is to compute. Owns the choice between a seed and a tick, where the slices begin and end, and
+//! what of a seed would leave older buckets behind.
+
+use highwater_db::session::{FaultKind, Session};
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::job::{ReadCx, Stop};
+use jiff::Timestamp;
+
+use super::walk::begin;
+use super::{Rollup, Step};
+use crate::declare::Declaration;
+use crate::guard::{self, Answer, guard};
+use crate::recompute;
+use crate::settings::Subject;
+use crate::window::{Extent, Mark, Window};
+use crate::{ddl, state};
+
+/// Most sentences about drift that a person is told.
+const DRIFT_TOLD_MAX: usize = 5;
+
+impl Rollup {
+    /// The steps of the next worklist. Under the lock, so that what is read here is not of a month that ended while the pass waited.
+    pub(super) async fn planned(&self, _: ReadCx) -> Result<Vec<Step>, Stop> {
+        let mut session = self.beside().await?;
+        match &self.subject {
+            Subject::Declared(declaration) => self.of_declared(&mut *session, declaration).await,
+            Subject::Window(window, _) => self.of_window(&mut *session, window).await,
+        }
+    }
+
+    async fn of_declared(&self, session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<Step>, Stop> {
+        self.refuse_drift(session, declaration).await?;
+        let state = state::read(session, declaration).await.map_err(|fault| self.stop("the state", &fault))?;
+        let Some(state) = state else {
+            return Err(Stop::Halt {
+                why: format!("{}_state has no row, so that nobody knows how far the rollup is", declaration.target),
+                evidence: format!(
+                    "to seed it anew: INSERT INTO {} (one) VALUES (1);",
+                    state::name(declaration).quoted()
+                ),
+            });
+        };
+        if state.seeded_at.is_some() && self.asked.since.is_none() {
+            return Ok(vec![Step::Tick]);
+        }
+        if self.asked.tick {
+            return Err(self.not_seeded());
+        }
+        let extent = recompute::extent(session, declaration).await.map_err(|fault| self.stop("the source", &fault))?;
+        let Some(extent) = extent else { return Ok(vec![Step::Finish { from: None, of: state.installed_at }]) };
+        let from = self.since(extent.from, state.seeded_at.is_some())?;
+        let mut steps = self.slices(from, extent.to);
+        steps.push(Step::Finish { from: None, of: state.installed_at });
+        Ok(steps)
+    }
+
+    async fn of_window(&self, session: &mut dyn Session, window: &Window) -> Result<Vec<Step>, Stop> {
+        let threshold = self.settings.threshold.get();
+        let answer = guard(session, guard::Subject::Window(window), threshold).await;
+        let answer = answer.map_err(|error| self.unread("how far it is", error))?;
+        match answer {
+            Answer::NotInstalled { table, .. } => return Err(no_state(&table)),
+            Answer::StateMissing { table, is_null, mend } => return Err(unknown_watermark(&table, is_null, &mend)),
+            Answer::Ahead(figures) => {
+                return Err(Stop::Halt {
+                    why: format!("the watermark is later than the database's clock, and proves nothing: {figures}"),
+                    evidence: format!("find out what stamped it, and set {} back", window.watermark.table),
+                });
+            }
+            _ if self.asked.tick => return Ok(vec![Step::Tick]),
+            Answer::SourceEmpty => return Ok(vec![Step::Finish { from: None, of: None }]),
+            ref answer if answer.is_complete() && self.asked.since.is_none() => return Ok(vec![Step::Tick]),
+            _ => {}
+        }
+        let Some(Extent { first, last }) =
+            window.extent(session).await.map_err(|error| self.unread("`bounds`", error))?
+        else {
+            return Ok(vec![Step::Finish { from: None, of: None }]);
+        };
+        let mark = window.watermark.read(session).await.map_err(|error| self.unread("the watermark", error))?;
+        let watermark = self.known(window, mark)?;
+        // All that is below a watermark is rolled up: that is what it says.
+        let needed = begin(self.grain(), first.max(watermark));
+        let from = self.since(needed, watermark >= last)?;
+        let bound = self.bound_on(session, &mut Vec::new()).await?;
+        // What ends after the bound is not over yet: it is the last step's, which reads the bound anew.
+        let end = self.settings.slice.begin(bound);
+        let mut steps = self.slices(from, end);
+        steps.push(Step::Finish { from: Some(from.max(end)), of: None });
+        Ok(steps)
+    }
+
+    /// Where a seed begins. One that begins later than it must leaves buckets without their events.
+    fn since(&self, needed: Timestamp, is_seeded: bool) -> Result<Timestamp, Stop> {
+        let Some(since) = self.asked.since else { return Ok(needed) };
+        let since = begin(self.grain(), since);
+        if since > needed && !is_seeded && !self.asked.force_partial {
+            return Err(Stop::Fail(
+                Diagnosis::refusal(
+                    "HW-ROL-011",
+                    format!("a seed from {since:.0} on would leave the buckets from {needed:.0} until then without their events, and stamp a watermark past them"),
+                    "leave `--since` and `--months-back` out, or add `--force-partial` if they are to stay so",
+                )
+                .at_field("--since"),
+            ));
+        }
+        Ok(since)
+    }
+
+    fn slices(&self, from: Timestamp, to: Timestamp) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut at = from;
+        while at < to {
+            let end = self.settings.slice.end(self.settings.slice.begin(at)).min(to);
+            steps.push(Step::Slice { from: at, to: end });
+            at = end;
+        }
+        steps
+    }
+
+    /// A trigger that is missing loses changes, and nobody would see it in the figures.
+    async fn refuse_drift(&self, session: &mut dyn Session, declaration: &Declaration) -> Result<(), Stop> {
+        let drift = match ddl::diff(session, declaration).await {
+            Ok(drift) => drift,
+            Err(fault) if fault.kind == FaultKind::Undefined => vec![fault.message],
+            Err(fault) => return Err(self.stop("what is installed", &fault)),
+        };
+        if drift.is_empty() {
+            return Ok(());
+        }
+        let found =
+            ddl::leftovers(session, declaration).await.map_err(|fault| self.stop("what is installed", &fault))?;
+        if found.is_empty() {
+            return Err(Stop::Fail(Diagnosis::refusal(
+                "HW-ROL-002",
+                format!("{} is not installed in {}", declaration.target, self.address),
+                format!("look at `highwater rollup ddl {0}`, then `highwater rollup install {0}`", self.handle),
+            )));
+        }
+        let more = drift.len().saturating_sub(DRIFT_TOLD_MAX);
+        let mut told = drift.into_iter().take(DRIFT_TOLD_MAX).collect::<Vec<_>>().join("; ");
+        if more > 0 {
+            told.push_str(&format!("; and {more} more"));
+        }
+        Err(Stop::Halt {
+            why: format!("what is installed is not what is declared, so that changes may have been lost: {told}"),
+            evidence: format!(
+                "`highwater rollup diff {0}` lists it. Put it right, then `highwater verify {0} --repair` and `highwater rearm {0} --why …`",
+                self.handle
+            ),
+        })
+    }
+
+    fn not_seeded(&self) -> Stop {
+        Stop::Fail(Diagnosis::refusal(
+            "HW-ROL-012",
+            "the rollup is not seeded, and a tick would stamp past what is missing",
+            format!("seed it first: `highwater run {}`", self.handle),
+        ))
+    }
+}
+
+impl Rollup {
+    /// The watermark that there must be.
+    pub(super) fn known(&self, window: &Window, mark: Mark) -> Result<Timestamp, Stop> {
+        let table = window.watermark.table.to_string();
+        match mark {
+            Mark::At(watermark) => Ok(watermark),
+            Mark::NoTable => Err(no_state(&table)),
+            Mark::NoRow | Mark::Null => {
+                let look = format!("`highwater rollup guard {}` tells the statement", self.handle);
+                Err(unknown_watermark(&table, mark == Mark::Null, &look))
+            }
+        }
+    }
+}
+
+fn no_state(table: &str) -> Stop {
+    Stop::Fail(
+        Diagnosis::refusal(
+            "HW-ROL-007",
+            format!("rollup_state_missing: there is no table {table}, expected the one that holds the watermark"),
+            "run the migrations that make it, or correct `watermark.table`",
+        )
+        .at_field("watermark"),
+    )
+}
+
+fn unknown_watermark(table: &str, is_null: bool, mend: &str) -> Stop {
+    let what = if is_null { "the watermark is NULL" } else { "there is no row for the watermark" };
+    Stop::Halt {
+        why: format!("{table} does not say how far the rollup is ({what}), and nothing is stamped over that"),
+        evidence: format!("if no bucket is to be trusted: {mend}"),
+    }
+}

@@ -1,0 +1,142 @@
+//! The walk: a slice, cut into parts that each take about as long as they should. Owns their size; what is done with a part is
+//! the caller's.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use highwater_db::session::{Dialect, Fault, FaultKind, Session, Value};
+use highwater_engine::batch::{BatchBounds, BatchSize, Halved};
+use highwater_engine::job::{CommitCx, ReadCx, Stop};
+use highwater_engine::outcome::{Outcome, OutcomeKind};
+use jiff::{SignedDuration, Timestamp};
+
+use super::Rollup;
+use crate::declare::Grain;
+use crate::recompute::{self, Span};
+use crate::settings::Subject;
+use crate::window::Window;
+
+/// What the first part of a seed takes, in seconds of events; on SQLite, where nobody knows yet how long it will keep the
+/// application from writing.
+const FIRST_PART_SQLITE_SECS: u64 = 6 * 3600;
+/// The same on PostgreSQL.
+const FIRST_PART_SECS: u64 = 7 * 86_400;
+/// What one part takes at most, in seconds of events.
+const PART_SECS_MAX: u64 = 400 * 86_400;
+
+impl Rollup {
+    /// One slice.
+    pub(super) async fn slice(&self, cx: &mut CommitCx, from: Timestamp, to: Timestamp) -> Result<Outcome, Stop> {
+        let rows = self.walk(cx, Span { from, to }, None).await?;
+        Ok(touched(rows))
+    }
+
+    /// Recomputes everything between two times, part by part, each in a transaction of its own; the last of them stamps, where
+    /// there is something to stamp. Gives how many rows were touched.
+    pub(super) async fn walk(&self, cx: &mut CommitCx, span: Span, stamp: Option<Timestamp>) -> Result<u64, Stop> {
+        let read = cx.read.clone();
+        let mut lent = self.lent(cx).await?;
+        let session = lent.session();
+        let (mut at, mut rows) = (span.from, 0);
+        let mut size = self.part();
+        while at < span.to {
+            read.obey().await?;
+            let end = at.checked_add(SignedDuration::from_secs(i64::try_from(size.size()).unwrap_or(i64::MAX)));
+            // A part ends where a bucket does.
+            let end = end.map_or(span.to, |end| begin(self.grain(), end)).min(span.to);
+            let part = Span { from: at, to: if end > at { end } else { span.to } };
+            let begun = read.clock.elapsed();
+            let is_last = part.to == span.to;
+            match self.part_of(session, part, stamp.filter(|_| is_last)).await {
+                Ok(touched) => {
+                    rows += touched;
+                    at = part.to;
+                    let took = read.clock.elapsed().saturating_sub(begun);
+                    size.took(seconds(part), took);
+                    self.keep_part(&size);
+                    if !is_last {
+                        rest(&read, self.settings.sleep.get()).await?;
+                    }
+                }
+                Err(fault) => {
+                    session.rollback().await.ok();
+                    if fault.kind != FaultKind::TimedOut || size.timed_out() == Halved::AtMinimum {
+                        let doing = format!("the slice {}/{}", part.from, part.to);
+                        return Err(self.stop(&doing, &fault));
+                    }
+                    tracing::info!(part.from = %part.from, part.to = %part.to, "the database's time-out came first: the part is split in two");
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    /// One part, in one transaction.
+    async fn part_of(&self, session: &mut dyn Session, part: Span, stamp: Option<Timestamp>) -> Result<u64, Fault> {
+        session.begin().await?;
+        let rows = match &self.subject {
+            Subject::Declared(declaration) => recompute::span(session, declaration, part).await?,
+            Subject::Window(window, _) => window.run(session, part.from, part.to).await?,
+        };
+        if let (Some(stamp), Subject::Window(window, _)) = (stamp, &self.subject) {
+            window.watermark.stamp(session, stamp).await?;
+        }
+        session.commit().await?;
+        Ok(rows)
+    }
+
+    pub(super) fn grain(&self) -> Grain {
+        match &self.subject {
+            Subject::Declared(declaration) => declaration.grain,
+            Subject::Window(_, grain) => *grain,
+        }
+    }
+
+    fn part(&self) -> BatchSize {
+        let known = *self.part_secs.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = match self.dialect() {
+            Dialect::Sqlite => FIRST_PART_SQLITE_SECS,
+            Dialect::Postgres => FIRST_PART_SECS,
+        };
+        let least = u64::try_from(self.grain().secs()).unwrap_or(1);
+        let target = self.settings.slice_target().get();
+        BatchSize::new(BatchBounds { target, min: least, max: PART_SECS_MAX }, known.unwrap_or(first))
+    }
+
+    fn keep_part(&self, size: &BatchSize) {
+        *self.part_secs.lock().unwrap_or_else(PoisonError::into_inner) = Some(size.size());
+    }
+}
+
+impl Window {
+    /// Recomputes everything between two times, in the transaction that is open; gives how many rows it says it touched.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn run(&self, session: &mut dyn Session, from: Timestamp, to: Timestamp) -> Result<u64, Fault> {
+        let values = [Value::from(from.to_string()), Value::from(to.to_string())];
+        let row = session.first(&self.window_sql, &values).await?;
+        Ok(row.and_then(|row| row.first().and_then(Value::int)).and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0))
+    }
+}
+
+/// The beginning of the bucket that a time is in.
+pub(super) fn begin(grain: Grain, at: Timestamp) -> Timestamp {
+    let secs = grain.secs();
+    Timestamp::from_second(at.as_second().div_euclid(secs) * secs).unwrap_or(at)
+}
+
+fn seconds(part: Span) -> u64 {
+    u64::try_from(part.to.as_second() - part.from.as_second()).unwrap_or(0)
+}
+
+pub(super) fn touched(rows: u64) -> Outcome {
+    Outcome::because(OutcomeKind::Done, format!("{rows} rows"))
+}
+
+async fn rest(read: &ReadCx, pause: Duration) -> Result<(), Stop> {
+    if !pause.is_zero() {
+        read.rest(pause).await?;
+    }
+    Ok(())
+}

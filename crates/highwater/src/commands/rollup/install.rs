@@ -1,0 +1,144 @@
+//! `rollup ddl`, `install`, `uninstall`, `diff`: from a declaration to what is in the database, and back.
+
+use highwater_db::session::{FaultKind, Session};
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::ledger::Ledger;
+use highwater_engine::report::ExitCode;
+use highwater_rollup::guard::{self, block};
+use highwater_rollup::settings::Subject;
+use highwater_rollup::{ddl as sql, told};
+use highwater_store::Access;
+use serde::Serialize;
+
+use super::super::codes;
+use super::Named;
+use crate::bar::{counted, grouped};
+use crate::cli::{Ddl, OfRollup, Uninstall};
+use crate::site::Site;
+
+#[derive(Serialize)]
+struct Statements<'a> {
+    job: &'a str,
+    sql: String,
+}
+
+pub(super) fn ddl(args: &Ddl, site: &Site) -> Result<ExitCode, Diagnosis> {
+    let named = Named::of(site, "rollup ddl", &args.job)?;
+    let text = if args.guard {
+        block(named.dialect(), subject(&named), named.job.name.as_str(), named.settings.threshold.get())
+    } else {
+        sql::install(named.dialect(), named.declared("rollup ddl")?)
+    };
+    site.output.answer(&Statements { job: named.job.name.as_str(), sql: text.clone() }, text.trim_end());
+    Ok(ExitCode::Drained)
+}
+
+pub(super) fn subject<'n>(named: &'n Named<'_>) -> guard::Subject<'n> {
+    match &named.subject {
+        Subject::Declared(declaration) => guard::Subject::Declared(declaration),
+        Subject::Window(window, _) => guard::Subject::Window(window),
+    }
+}
+
+#[derive(Serialize)]
+struct Installed<'a> {
+    job: &'a str,
+    database: String,
+    target: String,
+    objects: Vec<String>,
+}
+
+pub(super) async fn install(args: &OfRollup, site: &Site) -> Result<ExitCode, Diagnosis> {
+    let named = Named::of(site, "rollup install", &args.job)?;
+    let declaration = named.declared("rollup install")?;
+    let ledger = site.ledger(Access::ReadWrite)?;
+    let mut session = named.open().await?;
+    let installed = sql::apply(&mut *session, declaration).await;
+    installed.map_err(|error| told::of_install(&named.place(), named.job.name.as_str(), &error))?;
+    let why = format!("{} in {}", declaration.target, named.place());
+    ledger.register_job(&named.job.name, named.job.kind.name()).await?;
+    ledger.add_event("install", Some(&named.job.name), None, &site.word(&why)).await?;
+    let objects = sql::leftovers(&mut *session, declaration).await;
+    let objects = objects.map_err(|fault| told::of_fault(&named.place(), "what is installed", &fault))?;
+    let text = format!(
+        "{}: installed in {}: {}\n  next: `highwater run {}` seeds it",
+        named.job.name,
+        named.place(),
+        objects.join(", "),
+        named.job.name
+    );
+    let (job, target) = (named.job.name.as_str(), declaration.target.to_string());
+    site.output.answer(&Installed { job, database: named.place(), target, objects }, text);
+    Ok(ExitCode::Drained)
+}
+
+#[derive(Serialize)]
+struct Uninstalled<'a> {
+    job: &'a str,
+    database: String,
+    rows: i64,
+}
+
+pub(super) async fn uninstall(args: &Uninstall, site: &Site) -> Result<ExitCode, Diagnosis> {
+    let named = Named::of(site, "rollup uninstall", &args.job)?;
+    let declaration = named.declared("rollup uninstall")?;
+    let ledger = site.ledger(Access::ReadWrite)?;
+    let mut session = named.open().await?;
+    let failed = |fault| told::of_fault(&named.place(), "taking it away", &fault);
+    let rows = match rows(&mut *session, &declaration.target.quoted()).await {
+        Ok(rows) => rows,
+        Err(fault) if fault.kind == FaultKind::Undefined => 0,
+        Err(fault) => return Err(failed(fault)),
+    };
+    if rows > 0 && !args.drop_rows {
+        return Err(Diagnosis::refusal(
+            codes::ROWS_GO,
+            format!("{} has {} rows, which would go with it", declaration.target, grouped(rows.unsigned_abs())),
+            "add `--drop-rows` if they may go; rows whose raw rows were deleted cannot be computed again",
+        ));
+    }
+    session.begin().await.map_err(failed)?;
+    let statements = sql::uninstall(named.dialect(), declaration);
+    if let Err(fault) = session.batch(&statements).await {
+        session.rollback().await.ok();
+        return Err(failed(fault));
+    }
+    session.commit().await.map_err(failed)?;
+    let why = format!("{} and its {rows} rows, in {}", declaration.target, named.place());
+    ledger.register_job(&named.job.name, named.job.kind.name()).await?;
+    ledger.add_event("uninstall", Some(&named.job.name), None, &site.word(&why)).await?;
+    let text = format!("{}: taken away from {}, with {}", named.job.name, named.place(), counted(rows.unsigned_abs(), "row"));
+    site.output.answer(&Uninstalled { job: named.job.name.as_str(), database: named.place(), rows }, text);
+    Ok(ExitCode::Drained)
+}
+
+async fn rows(session: &mut dyn Session, table: &str) -> Result<i64, highwater_db::session::Fault> {
+    let row = session.first(&format!("SELECT count(*) FROM {table}"), &[]).await?;
+    Ok(row.and_then(|row| row[0].int()).unwrap_or(0))
+}
+
+#[derive(Serialize)]
+struct Drift<'a> {
+    job: &'a str,
+    database: String,
+    /// A sentence each.
+    drift: Vec<String>,
+}
+
+pub(super) async fn diff(args: &OfRollup, site: &Site) -> Result<ExitCode, Diagnosis> {
+    let named = Named::of(site, "rollup diff", &args.job)?;
+    let declaration = named.declared("rollup diff")?;
+    let mut session = named.open().await?;
+    let drift = sql::diff(&mut *session, declaration).await;
+    let drift = drift.map_err(|fault| told::of_fault(&named.place(), "what is installed", &fault))?;
+    let is_there = drift.is_empty();
+    let text = if is_there {
+        format!("{}: what is installed in {} is what is declared", named.job.name, named.place())
+    } else {
+        let mut text = format!("{}: what is installed in {} is not what is declared", named.job.name, named.place());
+        drift.iter().for_each(|sentence| text.push_str(&format!("\n  {sentence}")));
+        text
+    };
+    site.output.answer(&Drift { job: named.job.name.as_str(), database: named.place(), drift }, text);
+    Ok(if is_there { ExitCode::Drained } else { ExitCode::Halted })
+}

@@ -1,0 +1,213 @@
+//! `verify`: a job proves its result against its source. Owns what is told of a proof; the proof is the domain's.
+
+use highwater_db::session::{Dialect, Session, Value};
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::ledger::Ledger;
+use highwater_engine::report::ExitCode;
+use highwater_rollup::bound::{self, Bound};
+use highwater_rollup::declare::Declaration;
+use highwater_rollup::job::Asked;
+use highwater_rollup::verify::{Finding, Gone, Repaired, Verified, Wrong, repair, verify as prove};
+use highwater_rollup::{drain, told};
+use highwater_store::Access;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::rollup::Named;
+use super::run::rollup_pass;
+use crate::Done;
+use crate::bar::grouped;
+use crate::cli::Verify;
+use crate::site::Site;
+use crate::table::line;
+
+/// Wrong cells that are shown; `--json` has up to a hundred.
+const SHOWN_CELLS_MAX: usize = 10;
+
+#[derive(Serialize)]
+struct Proof<'a> {
+    job: &'a str,
+    clean: bool,
+    cells: u64,
+    wrong: u64,
+    pending: u64,
+    stranded: u64,
+    ahead: Option<Timestamp>,
+    findings: Vec<Told>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repaired: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Told {
+    wrong: &'static str,
+    cell: Vec<Option<String>>,
+    stored: Vec<Option<String>>,
+    fresh: Vec<Option<String>>,
+}
+
+pub(crate) async fn verify(args: Verify, site: Site) -> Done {
+    verified(&args, &site).await.map_err(|error| vec![error])
+}
+
+async fn verified(args: &Verify, site: &Site) -> Result<ExitCode, Diagnosis> {
+    let named = Named::of(site, "verify", &args.job)?;
+    let declaration = named.declared("verify")?;
+    let failed = |fault| told::of_fault(&named.place(), "verifying", &fault);
+    let mut session = named.open().await?;
+    drain::prepare(&mut *session, declaration).await.map_err(failed)?;
+    let bound = latest(&mut *session, &named).await?;
+    let before = proof(&mut *session, declaration, bound).await.map_err(failed)?;
+    let mut repaired = None;
+    let mut after = None;
+    if args.repair && !before.is_clean() {
+        let ledger = site.ledger(Access::ReadWrite)?;
+        let gone = if args.remove { Gone::Remove } else { Gone::Keep };
+        let Repaired { cells, pulled_back } = queued(&mut *session, declaration, bound, gone).await.map_err(failed)?;
+        let why = format!("{cells} cells{}", if pulled_back { ", and the watermark moved back to the bound" } else { "" });
+        ledger.register_job(&named.job.name, named.job.kind.name()).await?;
+        ledger.add_event("repair", Some(&named.job.name), None, &site.word(&why)).await?;
+        let report = rollup_pass(site, ledger, &named.job.name, Asked { tick: true, ..Asked::default() }).await?;
+        if report.exit != ExitCode::Drained {
+            return Ok(report.exit);
+        }
+        repaired = Some(cells);
+        let bound = latest(&mut *session, &named).await?;
+        after = Some(proof(&mut *session, declaration, bound).await.map_err(failed)?);
+    }
+    let text = text(&named, declaration, &before, repaired, after.as_ref());
+    let verified = after.as_ref().unwrap_or(&before);
+    let answer = Proof {
+        job: named.job.name.as_str(),
+        clean: verified.is_clean(),
+        cells: verified.cells,
+        wrong: verified.wrong,
+        pending: verified.pending,
+        stranded: verified.stranded,
+        ahead: verified.ahead,
+        findings: before.findings.iter().map(told_of).collect(),
+        repaired,
+    };
+    site.output.answer(&answer, text);
+    Ok(if verified.is_clean() { ExitCode::Drained } else { ExitCode::Halted })
+}
+
+/// The latest time that a watermark may be at, where it can be told.
+async fn latest(session: &mut dyn Session, named: &Named<'_>) -> Result<Option<Timestamp>, Diagnosis> {
+    let failed = |fault| told::of_fault(&named.place(), "the bound", &fault);
+    let is_sqlite = session.dialect() == Dialect::Sqlite;
+    if is_sqlite {
+        session.begin().await.map_err(failed)?;
+    }
+    // The watermark was stamped with the lag of then; later than the clock it never is.
+    let read = bound::read(session, named.settings.lag.get(), &named.settings.bound_ignores).await;
+    if is_sqlite {
+        session.rollback().await.map_err(failed)?;
+    }
+    match read.map_err(failed)? {
+        Bound::Until { at, .. } => Ok(Some(at)),
+        _ => Ok(None),
+    }
+}
+
+async fn proof(
+    session: &mut dyn Session,
+    declaration: &Declaration,
+    bound: Option<Timestamp>,
+) -> Result<Verified, highwater_db::session::Fault> {
+    session.begin_reading().await?;
+    let verified = prove(session, declaration, bound).await;
+    session.rollback().await?;
+    verified
+}
+
+async fn queued(
+    session: &mut dyn Session,
+    declaration: &Declaration,
+    bound: Option<Timestamp>,
+    gone: Gone,
+) -> Result<Repaired, highwater_db::session::Fault> {
+    session.begin().await?;
+    match repair(session, declaration, bound, gone).await {
+        Ok(repaired) => session.commit().await.map(|()| repaired),
+        Err(fault) => {
+            session.rollback().await.ok();
+            Err(fault)
+        }
+    }
+}
+
+fn text(
+    named: &Named<'_>,
+    declaration: &Declaration,
+    before: &Verified,
+    repaired: Option<u64>,
+    after: Option<&Verified>,
+) -> String {
+    let name = &named.job.name;
+    let mut text = format!("{name}: {}", figures(before));
+    for finding in before.findings.iter().take(SHOWN_CELLS_MAX) {
+        text.push_str(&format!("\n  {}", sentence(declaration, finding)));
+    }
+    let more = before.wrong.saturating_sub(before.findings.len().min(SHOWN_CELLS_MAX) as u64);
+    if more > 0 {
+        text.push_str(&format!("\n  and {} more", grouped(more)));
+    }
+    match (repaired, after) {
+        (Some(cells), Some(after)) => {
+            text.push_str(&format!("\n  repaired: {} cells computed anew; now {}", grouped(cells), figures(after)));
+            if after.wrong > 0 {
+                text.push_str(&format!(
+                    "\n  next: cells whose raw rows are all gone stay; `highwater verify {name} --repair --remove` removes them"
+                ));
+            }
+        }
+        _ if !before.is_clean() => text.push_str(&format!("\n  next: `highwater verify {name} --repair` mends exactly these")),
+        _ => {}
+    }
+    text
+}
+
+fn figures(verified: &Verified) -> String {
+    let mut text = format!("{} cells, {} wrong", grouped(verified.cells), grouped(verified.wrong));
+    if verified.pending > 0 {
+        text.push_str(&format!(", {} out of date and queued: the next tick mends them", grouped(verified.pending)));
+    }
+    if verified.stranded > 0 {
+        text.push_str(&format!(", {} queued changes stranded below the watermark", grouped(verified.stranded)));
+    }
+    if let Some(ahead) = verified.ahead {
+        text.push_str(&format!(", the watermark is ahead of what can be known, at {ahead:.0}"));
+    }
+    text
+}
+
+fn sentence(declaration: &Declaration, finding: &Finding) -> String {
+    let cell: Vec<String> = finding.cell.iter().map(|value| line(&value.to_string())).collect();
+    let cell = cell.join(" · ");
+    let columns = declaration.value_columns();
+    match finding.wrong {
+        Wrong::Missing => format!("missing    {cell}"),
+        Wrong::Extra => format!("extra      {cell}: no raw row yields it"),
+        Wrong::Different => {
+            let differ = columns.iter().zip(&finding.values).filter(|(_, (stored, fresh))| stored != fresh);
+            let differ: Vec<String> =
+                differ.map(|(column, (stored, fresh))| format!("{column} is {stored}, expected {fresh}")).collect();
+            format!("different  {cell}: {}", differ.join(", "))
+        }
+    }
+}
+
+fn told_of(finding: &Finding) -> Told {
+    let text = |value: &Value| (!value.is_null()).then(|| value.to_string());
+    Told {
+        wrong: match finding.wrong {
+            Wrong::Missing => "missing",
+            Wrong::Extra => "extra",
+            Wrong::Different => "different",
+        },
+        cell: finding.cell.iter().map(text).collect(),
+        stored: finding.values.iter().map(|(stored, _)| text(stored)).collect(),
+        fresh: finding.values.iter().map(|(_, fresh)| text(fresh)).collect(),
+    }
+}
