@@ -128,6 +128,10 @@ pub trait WorkItem: Send + Sync + Sized + 'static {
     /// # Errors
     /// In words, when the bytes are not what [`WorkItem::encode`] writes; the item then goes to review (R14).
     fn decode(key: &ItemKey, payload: &[u8]) -> Result<Self, String>;
+    /// What a dry run says of it besides its key, such as how large it is.
+    fn estimate(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What preparing an item came to.

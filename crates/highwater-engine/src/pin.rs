@@ -20,6 +20,8 @@ use crate::worklist::{Appended, Input, NewItem, WorklistRecord, repeated};
 pub(crate) const PIN_BATCH_ITEMS: usize = 1000;
 /// Keys that a dry run names.
 const NAMED_ITEMS: usize = 5;
+/// Items of which a dry run says what is known of them.
+const ESTIMATED_ITEMS: usize = 200;
 
 /// Lists what there is to do and pins it.
 pub(crate) async fn pin<J: Job>(
@@ -178,6 +180,8 @@ pub(crate) struct Would {
     retry: u64,
     pinned: bool,
     first: Vec<String>,
+    /// What is known of each before it is drained, a line an item.
+    estimates: Vec<String>,
 }
 
 impl fmt::Display for Would {
@@ -187,7 +191,13 @@ impl fmt::Display for Would {
         if self.retry > 0 {
             write!(f, ", {} of them tried before", self.retry)?;
         }
-        write!(f, "; first: {}", self.first.join(", "))
+        if self.estimates.is_empty() {
+            return write!(f, "; first: {}", self.first.join(", "));
+        }
+        f.write_str(":")?;
+        self.estimates.iter().try_for_each(|line| write!(f, "\n  {line}"))?;
+        let more = self.items.saturating_sub(self.estimates.len() as u64);
+        if more > 0 { write!(f, "\n  and {more} more") } else { Ok(()) }
     }
 }
 
@@ -199,18 +209,24 @@ pub(crate) async fn rehearse_open(engine: &Engine, worklist: &WorklistRecord) ->
         retry: worklist.tally.retry,
         pinned: true,
         first: first.iter().map(|item| item.key.to_string()).collect(),
+        estimates: Vec::new(),
     })
 }
 
 pub(crate) async fn rehearse_plan<J: Job>(job: &J, cx: &ReadCx) -> Result<Would, Stop> {
     let plan = job.plan(cx.clone());
     futures::pin_mut!(plan);
-    let mut would = Would { items: 0, retry: 0, pinned: false, first: Vec::new() };
+    let mut would = Would { items: 0, retry: 0, pinned: false, first: Vec::new(), estimates: Vec::new() };
     while let Some(item) = plan.next().await {
         let item = item?;
         would.items += 1;
         if would.first.len() < NAMED_ITEMS {
             would.first.push(item.key().to_string());
+        }
+        if would.estimates.len() < ESTIMATED_ITEMS
+            && let Some(estimate) = item.estimate()
+        {
+            would.estimates.push(format!("{}  {estimate}", item.key()));
         }
     }
     Ok(would)

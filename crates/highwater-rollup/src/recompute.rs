@@ -37,6 +37,32 @@ pub async fn extent(session: &mut dyn Session, declaration: &Declaration) -> Res
     Ok(Some(Span { from: time(begin(first)), to: time(begin(last) + secs) }))
 }
 
+/// About how many rows of the source a span holds: as the planner of PostgreSQL has it, counted in SQLite, where the index on the
+/// event time is counted alone.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn rows(session: &mut dyn Session, declaration: &Declaration, span: Span) -> Result<Option<u64>, Fault> {
+    let shape = Shape::of(session.dialect(), declaration);
+    let at = shape.at(&declaration.event_time.quoted());
+    let source = declaration.source.quoted();
+    let values = [Value::from(span.from.to_string()), Value::from(span.to.to_string())];
+    let within = |from: &str, to: &str| format!("FROM {source} WHERE {at} >= {from} AND {at} < {to}");
+    let number = |value: &Value| value.int().and_then(|rows| u64::try_from(rows).ok());
+    if shape.dialect == Dialect::Sqlite {
+        let sql = format!("SELECT count(*) {}", within(&shape.edge(&shape.time(1)), &shape.edge(&shape.time(2))));
+        return Ok(session.first(&sql, &values).await?.and_then(|row| number(&row[0])));
+    }
+    // What is planned takes no places; times are their own text.
+    let sql = format!(
+        "EXPLAIN SELECT 1 {}",
+        within(&format!("'{}'::timestamptz", span.from), &format!("'{}'::timestamptz", span.to))
+    );
+    let rows = session.query(&sql, &[]).await?;
+    let line = rows.first().and_then(|row| row[0].text()).unwrap_or_default().to_owned();
+    Ok(line.split("rows=").nth(1).and_then(|rest| rest.split(' ').next()).and_then(|rows| rows.parse().ok()))
+}
+
 /// Recomputes every bucket of a span, in the transaction that is open; returns how many cells there are then.
 ///
 /// # Errors

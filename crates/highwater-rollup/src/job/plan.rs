@@ -10,7 +10,7 @@ use super::walk::begin;
 use super::{Rollup, Step};
 use crate::declare::Declaration;
 use crate::guard::{self, Answer, guard};
-use crate::recompute;
+use crate::recompute::{self, Span};
 use crate::settings::Subject;
 use crate::window::{Extent, Mark, Window};
 use crate::{ddl, state};
@@ -20,12 +20,25 @@ const DRIFT_TOLD_MAX: usize = 5;
 
 impl Rollup {
     /// The steps of the next worklist. Under the lock, so that what is read here is not of a month that ended while the pass waited.
-    pub(super) async fn planned(&self, _: ReadCx) -> Result<Vec<Step>, Stop> {
+    pub(super) async fn planned(&self, cx: ReadCx) -> Result<Vec<Step>, Stop> {
         let mut session = self.beside().await?;
-        match &self.subject {
-            Subject::Declared(declaration) => self.of_declared(&mut *session, declaration).await,
-            Subject::Window(window, _) => self.of_window(&mut *session, window).await,
+        let declaration = match &self.subject {
+            Subject::Declared(declaration) => declaration,
+            Subject::Window(window, _) => return self.of_window(&mut *session, window).await,
+        };
+        let mut steps = self.of_declared(&mut *session, declaration).await?;
+        if cx.pass.is_none() {
+            // A dry run says how large the slices are.
+            for step in &mut steps {
+                if let Step::Slice { from, to, rows } = step {
+                    let span = Span { from: *from, to: *to };
+                    *rows = recompute::rows(&mut *session, declaration, span)
+                        .await
+                        .map_err(|fault| self.stop("the source", &fault))?;
+                }
+            }
         }
+        Ok(steps)
     }
 
     async fn of_declared(&self, session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<Step>, Stop> {
@@ -112,7 +125,7 @@ impl Rollup {
         let mut at = from;
         while at < to {
             let end = self.settings.slice.end(self.settings.slice.begin(at)).min(to);
-            steps.push(Step::Slice { from: at, to: end });
+            steps.push(Step::Slice { from: at, to: end, rows: None });
             at = end;
         }
         steps

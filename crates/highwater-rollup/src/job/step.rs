@@ -18,6 +18,9 @@ pub enum Step {
         from: Timestamp,
         /// The end of the last.
         to: Timestamp,
+        /// How many rows of the source are in it, as far as that was asked.
+        #[serde(default, skip_serializing)]
+        rows: Option<u64>,
     },
     /// The end of a seed: what is left up to the bound, and the stamp.
     Finish {
@@ -35,7 +38,7 @@ impl Step {
     /// The key of a step, as people see it: an ISO 8601 interval, open at its end for the last one.
     fn name(&self) -> String {
         match self {
-            Self::Slice { from, to } => format!("{from}/{to}"),
+            Self::Slice { from, to, .. } => format!("{from}/{to}"),
             Self::Finish { from: Some(from), .. } => format!("{from}/.."),
             Self::Finish { from: None, .. } => "finish".to_owned(),
             Self::Tick => TICK_KEY.to_owned(),
@@ -54,6 +57,14 @@ impl WorkItem for Step {
 
     fn decode(_: &ItemKey, payload: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(payload).map_err(|error| error.to_string())
+    }
+
+    fn estimate(&self) -> Option<String> {
+        match self {
+            Self::Slice { rows, .. } => rows.map(|rows| format!("about {rows} rows")),
+            Self::Finish { .. } => Some("what came meanwhile, and the watermark".to_owned()),
+            Self::Tick => None,
+        }
     }
 }
 

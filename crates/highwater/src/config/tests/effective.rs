@@ -153,6 +153,7 @@ fn every_effective_value_is_listed_with_its_origin() {
 
     [resource.api]
     lock = "file:/hw/api.lock" # highwater.toml:5
+    # lock-database: not set
     allow-network-fs = false # default
     pace = "2s" # highwater.toml:4
     jitter = "20%" # default

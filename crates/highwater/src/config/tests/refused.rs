@@ -183,7 +183,7 @@ fn a_missing_command_is_told_at_its_table() {
 #[test]
 fn a_missing_kind_names_the_kinds() {
     assert_snapshot!(refused("[job.load]\ncommand = [\"true\"]\n"), @r#"
-    error[HW-CFG-006]: /hw/highwater.toml:1: job.load.kind: found no `kind`, expected one of `exec`, `oai-harvest`, `oai-backfill`
+    error[HW-CFG-006]: /hw/highwater.toml:1: job.load.kind: found no `kind`, expected one of `exec`, `oai-harvest`, `oai-backfill`, `rollup`
       next: add `kind = "exec"`
     (an editor marks it)
     "#);
@@ -192,7 +192,7 @@ fn a_missing_kind_names_the_kinds() {
 #[test]
 fn an_unknown_kind_lists_the_known_ones() {
     assert_snapshot!(refused("[job.load]\nkind = \"exce\"\ncommand = [\"true\"]\n"), @r#"
-    error[HW-CFG-007]: /hw/highwater.toml:2: job.load.kind: found the kind "exce", expected one of `exec`, `oai-harvest`, `oai-backfill`
+    error[HW-CFG-007]: /hw/highwater.toml:2: job.load.kind: found the kind "exce", expected one of `exec`, `oai-harvest`, `oai-backfill`, `rollup`
       next: did you mean `exec`?
     (an editor marks it)
     "#);
@@ -402,7 +402,7 @@ fn fields_of_items_need_a_worklist() {
 #[test]
 fn a_lock_of_another_scheme_is_refused() {
     assert_snapshot!(refused("[resource.api]\nlock = \"/run/lock/api.lock\"\n"), @r#"
-    error[HW-CFG-005]: /hw/highwater.toml:2: resource.api.lock: found string "/run/lock/api.lock", expected a lock such as "file:/run/lock/load.lock"
+    error[HW-CFG-005]: /hw/highwater.toml:2: resource.api.lock: found string "/run/lock/api.lock", expected a lock such as "file:/run/lock/load.lock" or "postgres:4246"
       next: correct the value, or remove `lock`
     (an editor marks it)
     "#);
