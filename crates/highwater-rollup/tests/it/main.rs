@@ -7,6 +7,7 @@ mod bound;
 mod ddl;
 mod fire;
 mod guard;
+mod migrate;
 mod tick;
 mod usage;
 mod verify;

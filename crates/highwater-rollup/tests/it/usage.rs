@@ -76,7 +76,8 @@ impl Base {
         base
     }
 
-    fn path(&self) -> Option<std::path::PathBuf> {
+    /// Where its file is, if it is one.
+    pub(crate) fn path(&self) -> Option<std::path::PathBuf> {
         self.directory.as_ref().map(|directory| Path::join(directory.path(), "usage.db"))
     }
 
