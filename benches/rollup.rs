@@ -138,7 +138,9 @@ fn raw(dialect: Dialect, rows: u64) -> Vec<String> {
     let series = |count: u64| match dialect {
         Dialect::Postgres => format!("generate_series(1, {count}) AS s(n)"),
         Dialect::Sqlite => {
-            format!("(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {count}) SELECT n FROM s)")
+            format!(
+                "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {count}) SELECT n FROM s)"
+            )
         }
     };
     let step = MONTHS * 30 * 86_400 * 1000 / rows;
@@ -231,7 +233,8 @@ async fn measured(dialect: Dialect, server: &Postgres, rows: u64) -> Vec<(bool, 
     let within = format!("WHERE u.created_at >= {hour} AND u.created_at < {next}");
     let mut over = Vec::new();
     for _ in 0..TICKS {
-        let changed = format!("UPDATE task_usage SET tokens = tokens + 1 WHERE created_at >= {hour} AND created_at < {next}");
+        let changed =
+            format!("UPDATE task_usage SET tokens = tokens + 1 WHERE created_at >= {hour} AND created_at < {next}");
         session.batch(&changed).await.expect("rows change");
         base.clock.sleep(Duration::from_millis(1_200)).await;
         let by_hand = format!(
@@ -254,7 +257,9 @@ async fn measured(dialect: Dialect, server: &Postgres, rows: u64) -> Vec<(bool, 
 /// Both must have come to the same.
 async fn refuse_other(session: &mut dyn Session) {
     let columns = format!("{KEYS}, tokens, calls");
-    let sql = format!("SELECT count(*) FROM (SELECT {columns} FROM whole EXCEPT SELECT {columns} FROM task_usage_hourly) AS other");
+    let sql = format!(
+        "SELECT count(*) FROM (SELECT {columns} FROM whole EXCEPT SELECT {columns} FROM task_usage_hourly) AS other"
+    );
     let row = session.first(&sql, &[]).await.expect("a count");
     assert_eq!(row.and_then(|row| row[0].int()), Some(0), "the rollup is not what the one statement says");
 }

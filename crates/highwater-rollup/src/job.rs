@@ -58,6 +58,16 @@ pub struct Rollup {
     /// How much of a slice one transaction takes, in seconds of events.
     part_secs: Mutex<Option<u64>>,
     stamped: Mutex<Option<Timestamp>>,
+    walked: Mutex<Walked>,
+}
+
+/// What passes of a rollup computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Walked {
+    /// Slices, the tick's among them.
+    pub slices: u64,
+    /// Rows of the target that were touched.
+    pub rows: u64,
 }
 
 impl Rollup {
@@ -85,7 +95,20 @@ impl Rollup {
             own: tokio::sync::Mutex::default(),
             part_secs: Mutex::default(),
             stamped: Mutex::default(),
+            walked: Mutex::default(),
         })
+    }
+
+    /// What passes of this very job computed so far.
+    #[must_use]
+    pub fn walked(&self) -> Walked {
+        *self.walked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, rows: u64) {
+        let mut walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
+        walked.slices += 1;
+        walked.rows += rows;
     }
 
     fn dialect(&self) -> Dialect {

@@ -18,7 +18,9 @@ mod list;
 pub mod lock;
 mod refused;
 mod script;
+mod settings;
 mod statements;
+mod told;
 
 use std::time::Duration;
 
@@ -30,6 +32,8 @@ pub use baseline::baseline;
 pub use list::{Listed, Standing, list};
 pub use refused::{MigrateError, StateMissing, Stopped};
 pub use script::{REQUIRES_MAX, ScriptError};
+pub use settings::MigrateSettings;
+pub use told::diagnosis;
 
 use crate::declare::TableName;
 use files::{Files, Step};
@@ -78,13 +82,24 @@ pub enum Required {
     },
 }
 
+impl Required {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::SourceEmpty => "source_empty",
+            Self::RollupStateMissing => "rollup_state_missing",
+            Self::WatermarkWithinThreshold => "watermark_within_threshold",
+            Self::Walked { .. } => "walked",
+        }
+    }
+}
+
 impl std::fmt::Display for Required {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::SourceEmpty => f.write_str("source_empty"),
-            Self::RollupStateMissing => f.write_str("rollup_state_missing"),
-            Self::WatermarkWithinThreshold => f.write_str("watermark_within_threshold"),
             Self::Walked { slices, rows } => write!(f, "{slices} slices, {rows} rows touched"),
+            other => f.write_str(other.word()),
         }
     }
 }

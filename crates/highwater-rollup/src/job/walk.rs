@@ -68,6 +68,7 @@ impl Rollup {
                 }
             }
         }
+        self.count(rows);
         Ok(rows)
     }
 

@@ -50,10 +50,16 @@ pub(super) const NO_ROLLUP: &str = "HW-CMD-030";
 pub(super) const NOT_DECLARED: &str = "HW-CMD-031";
 /// Rows that would go with what is taken away.
 pub(super) const ROWS_GO: &str = "HW-CMD-032";
+/// A text that names no table.
+pub(super) const NO_TABLE: &str = "HW-CMD-033";
+/// A signal ended a run of migrations.
+pub(super) const INTERRUPTED: &str = "HW-CMD-034";
+/// A rollup that a migration requires is not complete.
+pub(super) const NOT_COMPLETE: &str = "HW-CMD-035";
 
 /// Every code, in order.
 #[cfg(test)]
-const ALL: [&str; 25] = [
+const ALL: [&str; 28] = [
     NEEDS_CONFIG,
     NO_WORKLIST,
     UNKNOWN_OUTCOME,
@@ -79,6 +85,9 @@ const ALL: [&str; 25] = [
     NO_ROLLUP,
     NOT_DECLARED,
     ROWS_GO,
+    NO_TABLE,
+    INTERRUPTED,
+    NOT_COMPLETE,
 ];
 
 #[cfg(test)]
