@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use highwater_db::session::{Dialect, FaultKind, Session};
+use highwater_db::session::{Dialect, FaultKind, Session, Value};
 use highwater_rollup::guard::{Answer, Subject, block, guard};
 use highwater_rollup::window::{ReadError, Window};
 
@@ -231,6 +231,27 @@ async fn r15_a_misspelt_column_or_a_watermark_that_is_no_time_is_an_error_and_ne
             assert!(matches!(refused, ReadError::Fault(fault) if fault.kind != FaultKind::Lost), "{dialect:?}: {to}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_window_of_one_s_own_takes_times_as_its_function_declares_them() {
+    let base = Base::new(Dialect::Postgres).await;
+    let mut ours = base.session().await;
+    for (of, expected) in [
+        ("timestamptz", "2026-01-02 03:04:05.000006+00|1969-12-31 23:59:59.5+00"),
+        ("timestamp", "2026-01-02 03:04:05.000006|1969-12-31 23:59:59.5"),
+        ("text", "2026-01-02T03:04:05.000006Z|1969-12-31T23:59:59.5Z"),
+    ] {
+        let makes = format!(
+            "CREATE FUNCTION told_{of}({of}, {of}) RETURNS text LANGUAGE sql AS $$ SELECT $1::text || '|' || $2::text $$"
+        );
+        run(&mut *ours, &makes).await;
+        let times = ["2026-01-02T03:04:05.000006Z", "1969-12-31T23:59:59.5Z"].map(Value::from);
+        let row = ours.first(&format!("SELECT told_{of}($1, $2)"), &times).await.unwrap().unwrap();
+        assert_eq!(row[0].text(), Some(expected), "{of}");
+    }
+    let refused = ours.first("SELECT told_timestamptz($1, $2)", &["soon", "later"].map(Value::from)).await;
+    assert!(refused.is_err(), "no time");
 }
 
 #[tokio::test]
