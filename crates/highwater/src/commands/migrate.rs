@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use highwater_db::address::DatabaseAddress;
-use highwater_db::session::Session;
+use highwater_db::session::{Dialect, Session, Value};
 use highwater_engine::contact::{StopSignal, Urgency};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
@@ -58,6 +58,23 @@ impl<'s> Migrations<'s> {
         opened.map_err(|fault| {
             told::of_fault(&self.address.to_string(), "it cannot be opened", &fault).at_field("migrate.database")
         })
+    }
+
+    /// The server's process of a session.
+    async fn process(&self, session: &mut dyn Session) -> Option<i64> {
+        match session.dialect() {
+            Dialect::Sqlite => None,
+            Dialect::Postgres => {
+                session.first("SELECT pg_backend_pid()", &[]).await.ok().flatten().and_then(|row| row[0].int())
+            }
+        }
+    }
+
+    /// Ends a session whose statement nobody waits for any more: the server would go on with it, and keep its locks.
+    async fn end(&self, pid: Option<i64>) {
+        let (Some(pid), Ok(mut session)) = (pid, self.open().await) else { return };
+        // Without it, the locks are let go when the statement ends.
+        session.first("SELECT pg_terminate_backend($1::int)", &[Value::Int(pid)]).await.ok();
     }
 
     fn told(&self, error: &MigrateError) -> Diagnosis {
@@ -113,6 +130,7 @@ async fn up(args: &Up, site: &Site) -> Result<ExitCode, Diagnosis> {
     options.lock_wait = args.lock_wait.map_or(options.lock_wait, |wait| wait.get());
     let stop = signals::listen();
     let mut session = migrations.open().await?;
+    let pid = migrations.process(&mut *session).await;
     let passing = Arc::new(AtomicBool::new(false));
     let mut hook = Rollups::new(site, Arc::clone(&ledger), stop.clone(), options.lock_wait, Arc::clone(&passing));
     let ended = tokio::select! {
@@ -120,7 +138,11 @@ async fn up(args: &Up, site: &Site) -> Result<ExitCode, Diagnosis> {
         ended = migrate::up(&mut *session, &files, &options, &*site.clock, &mut hook) => Some(ended),
         () = stopped(&stop, &passing) => None,
     };
-    let Some(ended) = ended else { return Err(interrupted()) };
+    let Some(ended) = ended else {
+        drop(session);
+        migrations.end(pid).await;
+        return Err(interrupted());
+    };
     let (applied, error) = match ended {
         Ok(applied) => (applied, None),
         Err(stopped) => (stopped.applied, Some(stopped.error)),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use highwater_testkit::postgres::Postgres;
 
-use crate::rig::{Ended, Rig};
+use crate::rig::{Ended, Rig, end, signal, wait_until};
 
 /// One server for all tests here; each takes a database of its own.
 fn server() -> &'static Postgres {
@@ -328,4 +328,22 @@ fn an_existing_history_is_taken_over_and_gone_on_with() {
         assert_eq!((applied.as_array().unwrap().len(), &applied[0]["number"]), (1, &3.into()), "{database}");
         assert_eq!(place.sql("SELECT count(*) FROM schema_migrations"), "2", "{database}");
     }
+}
+
+#[test]
+fn r05_a_signal_ends_a_step_and_the_server_s_work_on_it_and_the_next_run_goes_on() {
+    let place = Place::new("postgres");
+    place.step("1_a.up.sql", "CREATE TABLE a (id int)");
+    place.step("2_b.up.sql", "CREATE TABLE b (id int); SELECT pg_sleep(600)");
+    let up = place.rig.command(&["migrate", "up"]).stderr(Stdio::piped()).spawn().unwrap();
+    let working =
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()";
+    wait_until("the step is run", || place.sql(working) == "1");
+    signal(&up, "TERM");
+    let ended = end(up);
+    assert!(ended.code == 3 && ended.stderr.contains("HW-CMD-034"), "{ended:?}");
+    wait_until("the server gave it up", || place.sql(working) == "0");
+    place.step("2_b.up.sql", "CREATE TABLE b (id int)");
+    let applied = place.up().json()["applied"].clone();
+    assert_eq!((applied.as_array().unwrap().len(), &applied[0]["number"]), (1, &2.into()));
 }
