@@ -3,8 +3,8 @@
 //! - a full seed by `run`, against one `INSERT … SELECT … GROUP BY` of everything into a table with the same index; and its
 //!   memory at a fifth of the rows and at all of them;
 //! - a tick over one changed hour, against deleting and grouping just that hour by hand;
-//! - on PostgreSQL the seed against a window that finds its dirty keys and joins them back to the raw rows by `IS NOT DISTINCT
-//!   FROM`, as pipelines of this kind do: one of its months is measured, and counted for all of them.
+//! - on PostgreSQL the seed against a window that finds its dirty keys and joins them back to the tasks of their agent, and those
+//!   to the raw rows, as pipelines of this kind do: one of its months is measured, and counted for all of them.
 //!
 //! `ROLLUP_ROWS` is how many raw rows (5,000,000).
 
@@ -129,7 +129,7 @@ aggregates = {{ tokens = {{ sum = "tokens" }}, calls = "count" }}
     )
 }
 
-/// Three years of usage: 200 agents of 20 workspaces, 2,000 issues of 50 projects or none, 20,000 tasks.
+/// Three years of usage: 40 agents of 4 workspaces on 3 runtimes, 2,000 issues of 50 projects or none, ten rows to a task.
 fn raw(dialect: Dialect, rows: u64) -> Vec<String> {
     let (id, time) = match dialect {
         Dialect::Postgres => ("bigint", "timestamptz"),
@@ -158,18 +158,20 @@ fn raw(dialect: Dialect, rows: u64) -> Vec<String> {
                  created_at {time} NOT NULL
              )"
         ),
-        format!("INSERT INTO agent SELECT n, n % 20 FROM {}", series(200)),
+        format!("INSERT INTO agent SELECT n, n % 4 FROM {}", series(40)),
         format!("INSERT INTO issue SELECT n, CASE WHEN n % 4 > 0 THEN n % 50 END FROM {}", series(2_000)),
         format!(
-            "INSERT INTO agent_task_queue SELECT n, n % 200 + 1, CASE WHEN n % 3 > 0 THEN n % 2000 + 1 END, n % 7 FROM {}",
-            series(20_000)
+            "INSERT INTO agent_task_queue SELECT n, n % 40 + 1, CASE WHEN n % 3 > 0 THEN n % 2000 + 1 END, n % 3 FROM {}",
+            series(rows / 10 + 1)
         ),
         format!(
-            "INSERT INTO task_usage SELECT n, n / ({rows} / 20000 + 1) % 20000 + 1, CASE n % 3 WHEN 0 THEN 'anthropic' WHEN 1 THEN 'openai' END, \
-             CASE n % 2 WHEN 0 THEN 'large' ELSE 'small' END, n % 5000, {at} FROM {}",
+            "INSERT INTO task_usage SELECT n, n / 10 + 1, CASE n / 10 % 3 WHEN 0 THEN 'anthropic' WHEN 1 THEN 'openai' END, \
+             CASE n / 10 % 2 WHEN 0 THEN 'large' ELSE 'small' END, n % 5000, {at} FROM {}",
             series(rows)
         ),
-        "CREATE INDEX task_usage_task ON task_usage (task_id)".to_owned(),
+        "CREATE INDEX task_usage_task ON task_usage (task_id); CREATE INDEX task_usage_created ON task_usage (created_at);
+         CREATE INDEX task_agent ON agent_task_queue (agent_id); CREATE INDEX task_issue ON agent_task_queue (issue_id)"
+            .to_owned(),
         match dialect {
             Dialect::Postgres => "VACUUM ANALYZE".to_owned(),
             Dialect::Sqlite => "ANALYZE".to_owned(),
@@ -276,12 +278,11 @@ async fn joined_back(server: &Postgres) -> (bool, String) {
          INSERT INTO back
          SELECT d.bucket, d.workspace_id, d.runtime_id, d.agent_id, d.project_id, d.provider, d.model, sum(u.tokens), count(*)
          FROM (SELECT DISTINCT {KEYS} FROM ({}) AS dirty) AS d
-         JOIN task_usage u ON date_trunc('hour', u.created_at) = d.bucket
-             AND u.provider IS NOT DISTINCT FROM d.provider AND u.model IS NOT DISTINCT FROM d.model
-         JOIN agent_task_queue t ON t.id = u.task_id AND t.runtime_id IS NOT DISTINCT FROM d.runtime_id
-             AND t.agent_id IS NOT DISTINCT FROM d.agent_id
-         JOIN agent a ON a.id = t.agent_id AND a.workspace_id IS NOT DISTINCT FROM d.workspace_id
+         JOIN agent_task_queue t ON t.runtime_id = d.runtime_id AND t.agent_id = d.agent_id
+         JOIN agent a ON a.id = t.agent_id AND a.workspace_id = d.workspace_id
          LEFT JOIN issue i ON i.id = t.issue_id
+         JOIN task_usage u ON u.task_id = t.id AND u.model = d.model AND u.provider IS NOT DISTINCT FROM d.provider
+             AND date_trunc('hour', u.created_at) = d.bucket
          WHERE i.project_id IS NOT DISTINCT FROM d.project_id
          GROUP BY 1, 2, 3, 4, 5, 6, 7",
         grouped(Dialect::Postgres, "WHERE false"),

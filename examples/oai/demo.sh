@@ -17,6 +17,11 @@ run() {
 expect() {
     [ "$code" = "$1" ] || { echo "demo: expected exit $1, got $code; make demo-clean begins anew" >&2; exit 1; }
 }
+# requests COUNT EXPECTED
+requests() {
+    echo "requests: $1"
+    [ "$1" = "$2" ] || { echo "demo: expected $2" >&2; exit 1; }
+}
 asked() { wc -l <asked.log | tr -d ' '; }
 
 # serve FAULT…: the far side, until `hush`
@@ -57,7 +62,7 @@ if [ -e drained ]; then
     say "The catalogue is whole already. A harvest asks for one list, and a backfill asks nothing:"
     run run harvest missing
     expect 0
-    echo "requests: $(($(asked) - before))"
+    requests $(($(asked) - before)) 1
     exit 0
 fi
 
@@ -89,7 +94,7 @@ serve
 before=$(asked)
 run --state-dir second-host oai snapshot import missing books
 expect 0
-echo "requests: $(($(asked) - before))"
+requests $(($(asked) - before)) 0
 touch drained
 
 cat <<EOT
@@ -106,5 +111,5 @@ What to try     cd $demo
                 highwater oai serve --generated 400 --listen 127.0.0.1:$port &
                 highwater catalog search '"its readers" hist*'
                 highwater catalog export --csv | head
-                highwater oai serve --fault list
+                highwater oai serve --faults
 EOT

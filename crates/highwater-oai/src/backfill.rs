@@ -215,7 +215,8 @@ impl Job for Backfill {
             Ok(GetRecord::Found(record)) => match self.types.refuses(&record) {
                 None => Ok(Attempt::Ready(Box::new(record))),
                 Some(why) => {
-                    self.spool(&cx).await?.add_filtered(item.local().to_owned(), why.clone()).await?;
+                    let spool = self.spool(&cx).await?;
+                    spool.add_filtered(item.local().to_owned(), why.clone(), &self.types.wanted()).await?;
                     Ok(Attempt::Outcome(Outcome::because(OutcomeKind::Done, format!("not loaded: {why}"))))
                 }
             },

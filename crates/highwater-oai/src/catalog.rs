@@ -53,6 +53,8 @@ const APPLICATION_ID: ApplicationId = ApplicationId(*b"HWCT");
 /// The schema, step by step. A released step never changes.
 const MIGRATIONS: &[Migration] =
     &[Migration { number: 1, name: "catalog", sql: include_str!("catalog/migrations/0001_catalog.sql") }];
+/// What an error says that could not be done.
+const LOADING: &str = "load records";
 /// How often a backup is taken.
 const BACKUP_EVERY_HOURS: i64 = 24;
 /// What the directory of backups is called, after the file.
@@ -166,20 +168,36 @@ impl Catalog {
     /// [`CatalogError::TooMany`] beyond [`LOAD_RECORDS_MAX`], [`CatalogError::ReadOnly`], or what kept the database from
     /// taking any; nothing is loaded then.
     pub async fn load(&self, records: Vec<Record>, at: Timestamp) -> Result<Vec<Loaded>, CatalogError> {
-        const DOING: &str = "load records";
-        let Some(writer) = &self.inner.writer else {
-            return Err(CatalogError::ReadOnly { path: self.path().to_owned() });
-        };
         if records.len() > LOAD_RECORDS_MAX {
             return Err(CatalogError::TooMany { given: records.len(), most: LOAD_RECORDS_MAX });
         }
+        if self.inner.writer.is_none() {
+            return Err(CatalogError::ReadOnly { path: self.path().to_owned() });
+        }
         // Aside, so that one group is read while another is written.
-        let prepared = load::prepare(records, DOING).await?;
+        let prepared = load::prepare(records, LOADING).await?;
+        self.put(prepared, at).await
+    }
+
+    async fn put(&self, prepared: Vec<load::Prepared>, at: Timestamp) -> Result<Vec<Loaded>, CatalogError> {
+        let Some(writer) = &self.inner.writer else {
+            return Err(CatalogError::ReadOnly { path: self.path().to_owned() });
+        };
         writer
             .run(move |connection| load::load(connection, &prepared, at))
             .await
-            .map_err(|source| CatalogError::Work { doing: DOING, source })?
-            .map_err(|error| self.inner.refused(DOING, error))
+            .map_err(|source| CatalogError::Work { doing: LOADING, source })?
+            .map_err(|error| self.inner.refused(LOADING, error))
+    }
+
+    /// Keeps records of which no more than the header could be read, for a person to look at, each with the reason; as with one
+    /// that is loaded and cannot be read, the work that was there is none any more.
+    ///
+    /// # Errors
+    /// As [`Catalog::load`].
+    pub async fn set_aside(&self, unread: Vec<(Header, String)>, at: Timestamp) -> Result<(), CatalogError> {
+        let prepared = unread.into_iter().map(|(header, why)| load::unread(header, why)).collect();
+        self.put(prepared, at).await.map(drop)
     }
 
     /// Whether a record is live.
@@ -210,7 +228,8 @@ impl Catalog {
     }
 
     /// The works in whose titles, names and subjects all words of a query are: words, `"phrases"`, and `begin*`. Case and
-    /// diacritics do not count. Whatever else is in a query is taken for words.
+    /// diacritics do not count. Whatever else is in a query is taken for words. Where nothing matches, the works that have the
+    /// query for an ISBN, a DOI or another identifier.
     ///
     /// # Errors
     /// The database cannot be read.

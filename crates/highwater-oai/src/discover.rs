@@ -159,7 +159,7 @@ impl Crawling {
                         None => unrecognised.push(identifier),
                     }
                 }
-                Entry::Unreadable { identifier, why } => {
+                Entry::Unreadable { identifier, why, .. } => {
                     unrecognised.push(identifier.unwrap_or_else(|| format!("a header that cannot be read: {why}")));
                 }
             }

@@ -11,7 +11,18 @@ impl TypeFilter {
     /// Only these types, whatever their case; all where absent.
     #[must_use]
     pub(crate) fn new(types: Option<&[String]>) -> Self {
-        Self(types.map(|types| types.iter().map(|kind| kind.to_lowercase()).collect()))
+        let mut types = types.map(|types| types.iter().map(|kind| kind.to_lowercase()).collect::<Vec<_>>());
+        types.iter_mut().for_each(|types| {
+            types.sort_unstable();
+            types.dedup();
+        });
+        Self(types)
+    }
+
+    /// The types, a line each; nothing where all are taken. The same for filters that take the same.
+    #[must_use]
+    pub(crate) fn wanted(&self) -> String {
+        self.0.as_ref().map(|types| types.join("\n")).unwrap_or_default()
     }
 
     /// Why the record is not taken. One without metadata, or whose metadata cannot be read, is: what it is must not be guessed.

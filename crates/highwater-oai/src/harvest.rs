@@ -6,6 +6,7 @@
 //! the next one. It moves only when every slice was fetched to its end.
 
 mod fetch;
+mod selected;
 mod slices;
 
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, stream};
-use highwater_engine::diagnosis::with_causes;
+use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::{PassReport, Reason};
@@ -32,8 +33,11 @@ use crate::target::Target;
 
 pub use slices::Slice;
 
-/// The name of the watermark in the ledger.
-pub const WATERMARK: &str = "harvested";
+use selected::Selected;
+
+/// The name of the watermark in the ledger that says that anything was harvested; those that a harvest begins at are each of
+/// what was selected, see [`Harvest::watermark_name`].
+const WATERMARK: &str = "harvested";
 /// Records that are loaded together.
 const LOAD_ITEMS: usize = 256;
 /// Bytes of records that are loaded together, at most and one record more.
@@ -46,6 +50,7 @@ const NAMED_MAX: usize = 3;
 pub struct Harvest {
     settings: HarvestSettings,
     client: Client,
+    selected: Selected,
     namespace: Namespace,
     types: TypeFilter,
     target: Target,
@@ -60,7 +65,15 @@ impl Harvest {
         let Place { client, target, spool, .. } = place;
         let namespace = Namespace::new(settings.repository.identifier_prefix.as_deref());
         let types = TypeFilter::new(settings.types.as_deref());
-        Self { settings, client, namespace, types, target, spool_path: spool, spool: OnceCell::new() }
+        let selected = Selected::of(&settings, &types);
+        Self { settings, client, selected, namespace, types, target, spool_path: spool, spool: OnceCell::new() }
+    }
+
+    /// The name of the watermark of what is selected: up to it everything is in the target that these settings want, and of what
+    /// others want it says nothing.
+    #[must_use]
+    pub fn watermark_name(&self) -> String {
+        format!("{WATERMARK}:{}", self.selected.mark())
     }
 
     async fn spool(&self, cx: &ReadCx) -> Result<&Spool, Stop> {
@@ -88,13 +101,19 @@ impl Harvest {
 
     /// Where the round begins.
     async fn begins(&self, cx: &ReadCx, known: KnownRepository) -> Result<(Timestamp, bool), Stop> {
-        if let Some(watermark) = cx.watermark(WATERMARK).await? {
+        if let Some(watermark) = cx.watermark(&self.watermark_name()).await? {
             let least = match known.granularity {
                 Granularity::Day => Duration::from_secs(86_400),
                 Granularity::Second => Duration::from_secs(1),
             };
             let overlap = SignedDuration::try_from(self.settings.overlap.get().max(least)).unwrap_or_default();
             return Ok((watermark.saturating_sub(overlap).unwrap_or(watermark), false));
+        }
+        if let Some(harvested) = cx.watermark(WATERMARK).await?.filter(|_| cx.pass.is_some()) {
+            tracing::warn!(
+                %harvested,
+                "the repository, the set, the types, `since` or the target are not those of the last harvest: this one begins anew"
+            );
         }
         let since = self.settings.since.as_deref().and_then(|since| Datestamp::parse(since).ok());
         Ok((since.unwrap_or(known.earliest).at(), true))
@@ -105,7 +124,7 @@ impl Harvest {
         let known = self.repository(cx, spool).await?;
         let (from, first) = self.begins(cx, known).await?;
         if cx.pass.is_some() {
-            spool.clear_slices().await?;
+            spool.begin_round(self.selected.mark()).await?;
         }
         Ok(slices::of_round(from, cx.clock.now(), first))
     }
@@ -116,7 +135,7 @@ impl Harvest {
         let mut after = None;
         loop {
             let page = spool.slice_records(key, after, LOAD_ITEMS, LOAD_BYTES).await?;
-            let Some((last, _)) = page.last() else { return Ok(loading) };
+            let Some((last, _)) = page.last() else { break };
             after = Some(*last);
             let (mut done, mut reviews) = (Vec::new(), Vec::new());
             let (mut numbers, mut records): (Vec<u64>, Vec<Record>) = (Vec::new(), Vec::new());
@@ -146,6 +165,13 @@ impl Harvest {
                 }
             }
             spool.slice_loaded(key, done, reviews).await?;
+        }
+        let mut after = None;
+        loop {
+            let page = spool.slice_unread(key, after, LOAD_ITEMS).await?;
+            let Some((last, ..)) = page.last() else { return Ok(loading) };
+            after = Some(*last);
+            self.target.set_aside(cx, page.into_iter().map(|(_, header, why)| (header, why)).collect()).await?;
         }
     }
 }
@@ -194,6 +220,17 @@ impl Job for Harvest {
     }
 
     async fn prepare(&self, cx: ReadCx, item: Arc<Slice>) -> Result<Attempt<()>, Stop> {
+        let spool = self.spool(&cx).await?;
+        if spool.round().await?.is_some_and(|round| round != self.selected.mark()) {
+            return Err(Stop::Fail(Diagnosis::refusal(
+                "HW-OAI-015",
+                format!(
+                    "the round in hand of {} was begun with other settings: expected the repository, the set, the types, `since` and the target of then",
+                    cx.job
+                ),
+                format!("put them back, or begin a round with these: `highwater worklist {} --replace`", cx.job),
+            )));
+        }
         self.fetch(&cx, &item).await
     }
 
@@ -230,7 +267,9 @@ impl Job for Harvest {
         // Whole in the spool alone is not enough: a person may have skipped that one, and another was never begun.
         let whole = begun.whole.min(tally.done);
         let lacking = tally.total.saturating_sub(whole + tally.skipped).max(begun.broken);
-        let stays = if lacking > 0 {
+        let stays = if spool.round().await?.as_deref() != Some(self.selected.mark()) {
+            "the round was begun with other settings".to_owned()
+        } else if lacking > 0 {
             format!("{lacking} slices were not fetched to their ends")
         } else if begun.undated > 0 {
             "the repository does not say what time it has".to_owned()
@@ -242,9 +281,16 @@ impl Job for Harvest {
             return Ok(());
         }
         let Some(first) = spool.first_response().await? else { return Ok(()) };
-        let stands = cx.read.watermark(WATERMARK).await?;
-        if stands.is_none_or(|stands| first > stands) {
-            cx.stamp_watermark(WATERMARK, first);
+        let own = self.watermark_name();
+        if cx.read.watermark(&own).await?.is_none() && begun.fetched == 0 {
+            cx.notes.push(
+                "not one record was found: where there should be some, correct `base-url`, `set` or `since`".to_owned(),
+            );
+        }
+        for name in [own, WATERMARK.to_owned()] {
+            if cx.read.watermark(&name).await?.is_none_or(|stands| first > stands) {
+                cx.stamp_watermark(name, first);
+            }
         }
         Ok(())
     }

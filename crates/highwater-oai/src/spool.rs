@@ -19,13 +19,14 @@ use rusqlite::Connection;
 pub use crawl::{AddHeader, AddedHeader, Crawl, CrawlId, CrawlSource, Identifiers, Listed, NewCrawl};
 pub use difference::{Difference, ReportKind};
 pub use repository::KnownRepository;
-pub use slice::{Range, SliceState, SlicesBegun};
+pub use slice::{Range, SliceState, SlicesBegun, Unread};
 
 /// What the file's header says of whose it is.
 const APPLICATION_ID: ApplicationId = ApplicationId(*b"HWOS");
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "spool", sql: include_str!("spool/migrations/0001_spool.sql") },
     Migration { number: 2, name: "listed", sql: include_str!("spool/migrations/0002_listed.sql") },
+    Migration { number: 3, name: "selected", sql: include_str!("spool/migrations/0003_selected.sql") },
 ];
 
 /// A job's spool. Cheap to clone.
@@ -145,11 +146,14 @@ impl Spool {
     ) -> SpoolResult<T> {
         self.0
             .run(move |connection| {
-                synced.set(connection)?;
-                let transaction = connection.transaction()?;
-                let result = work(&transaction)?;
-                transaction.commit()?;
-                Ok(result)
+                let write = |connection: &mut Connection| {
+                    synced.set(connection)?;
+                    let transaction = connection.transaction()?;
+                    let result = work(&transaction)?;
+                    transaction.commit()?;
+                    Ok(result)
+                };
+                write(connection).map_err(|error| of_the_file(connection, error))
             })
             .await?
     }
@@ -161,13 +165,16 @@ impl Spool {
     ) -> SpoolResult<Result<T, E>> {
         self.0
             .run(move |connection| {
-                Synced::Now.set(connection)?;
-                let transaction = connection.transaction()?;
-                let result = work(&transaction)?;
-                if result.is_ok() {
-                    transaction.commit()?;
-                }
-                Ok(result)
+                let write = |connection: &mut Connection| {
+                    Synced::Now.set(connection)?;
+                    let transaction = connection.transaction()?;
+                    let result = work(&transaction)?;
+                    if result.is_ok() {
+                        transaction.commit()?;
+                    }
+                    Ok(result)
+                };
+                write(connection).map_err(|error| of_the_file(connection, error))
             })
             .await?
     }
@@ -177,7 +184,15 @@ impl Spool {
         &self,
         look: impl FnOnce(&Connection) -> SpoolResult<T> + Send + 'static,
     ) -> SpoolResult<T> {
-        self.0.run(move |connection| look(connection)).await?
+        self.0.run(move |connection| look(connection).map_err(|error| of_the_file(connection, error))).await?
+    }
+}
+
+/// What a statement failed with, by what it means for the file, which it names.
+fn of_the_file(connection: &Connection, error: SpoolError) -> SpoolError {
+    match error {
+        SpoolError::Sqlite(source) => SpoolError::Database(Error::on(connection, source)),
+        other => other,
     }
 }
 
@@ -246,7 +261,7 @@ mod tests {
     /// Finishes the crawl, and gives what is live in the order of the list.
     async fn live(spool: &Spool, crawl: &Crawl) -> Vec<String> {
         spool.finish_crawl(crawl.id, None, AT).await.unwrap();
-        spool.compare(crawl.id, DrainOrder::AsGiven).await.unwrap();
+        spool.compare(crawl.id, DrainOrder::AsGiven, "").await.unwrap();
         let missing = spool.missing_page(0, 100).await.unwrap();
         missing.into_iter().map(|(_, local)| local).collect()
     }
@@ -271,6 +286,16 @@ mod tests {
         assert_eq!(live(&spool, &crawl).await, ["a/2", "a/9", "a/1"]);
         assert_eq!(spool.crawl_counts(crawl.id).await.unwrap(), (3, 2));
         assert_eq!((rows(&spool, "header").await, rows(&spool, "listed").await), (5, 0));
+    }
+
+    #[tokio::test]
+    async fn r15_a_spool_that_is_full_is_told_with_its_path() {
+        let (_dir, path) = place();
+        let spool = Spool::open(&path, AT).unwrap();
+        spool.read(|db| Ok(db.pragma_update(None, "max_page_count", 1)?)).await.unwrap();
+        let ids = (0..100_000).map(|id| id.to_string()).collect();
+        let said = Diagnosis::from(spool.add_have(ids).await.unwrap_err()).message;
+        assert!(said.contains(path.to_str().unwrap()) && said.contains("full"), "{said}");
     }
 
     #[tokio::test]
@@ -344,7 +369,7 @@ mod tests {
         assert_eq!(level(&spool).await, full, "a list that begins anew");
         let crawl = spool.newest_crawl().await.unwrap().unwrap();
         let crawl = page(&spool, &crawl, &["a/1"]).await;
-        spool.add_filtered("a/7".to_owned(), "a chapter".to_owned()).await.unwrap();
+        spool.add_filtered("a/7".to_owned(), "a chapter".to_owned(), "book").await.unwrap();
         assert_eq!(level(&spool).await, full, "what a fetched record came to");
         let crawl = page(&spool, &crawl, &["a/2"]).await;
         let slice = SliceState { ranges: [].into(), first_response_at: None, fetched: 0, next_no: 0 };

@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::catalog::{Access, Catalog, CatalogError, Loaded};
 use crate::identifier::Namespace;
-use crate::protocol::Record;
+use crate::protocol::{Header, Record};
 use crate::spool::{Spool, foreign};
 
 pub use own_system::OwnSystem;
@@ -134,6 +134,20 @@ impl Target {
                 }
                 Ok(outcomes)
             }
+        }
+    }
+
+    /// Keeps records that cannot be read for a person to look at; a system of the users' own takes none. Idempotent.
+    ///
+    /// # Errors
+    /// [`Stop`] when the target is out of order.
+    pub async fn set_aside(&self, cx: &ReadCx, unread: Vec<(Header, String)>) -> Result<(), Stop> {
+        match self {
+            Self::Catalog(catalog) => match catalog.get(cx).await? {
+                Some(catalog) => Ok(catalog.set_aside(unread, cx.clock.now()).await?),
+                None => Ok(()),
+            },
+            Self::Own(_) => Ok(()),
         }
     }
 

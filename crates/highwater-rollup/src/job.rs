@@ -58,6 +58,8 @@ pub struct Rollup {
     /// How much of a slice one transaction takes, in seconds of events.
     part_secs: Mutex<Option<u64>>,
     stamped: Mutex<Option<Timestamp>>,
+    /// What was found under the lock that there is to do, for the plan.
+    surveyed: Mutex<Option<Vec<Step>>>,
     walked: Mutex<Walked>,
 }
 
@@ -95,6 +97,7 @@ impl Rollup {
             own: tokio::sync::Mutex::default(),
             part_secs: Mutex::default(),
             stamped: Mutex::default(),
+            surveyed: Mutex::default(),
             walked: Mutex::default(),
         })
     }
@@ -123,6 +126,17 @@ impl Rollup {
 impl Job for Rollup {
     type Item = Step;
     type Prepared = ();
+
+    /// Looks at the database on the session that holds the lock: at what is installed, also where a worklist is open, and at what
+    /// there is to do.
+    async fn recover(&self, cx: &mut CommitCx) -> Result<(), Stop> {
+        let steps = {
+            let mut lent = self.lent(cx).await?;
+            self.survey(lent.session()).await?
+        };
+        *self.surveyed.lock().unwrap_or_else(PoisonError::into_inner) = Some(steps);
+        Ok(())
+    }
 
     fn plan(&self, cx: ReadCx) -> impl Stream<Item = Result<Step, Stop>> + Send {
         futures::stream::once(self.planned(cx)).flat_map(|planned| match planned {

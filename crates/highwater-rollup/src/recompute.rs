@@ -83,6 +83,12 @@ pub async fn span(session: &mut dyn Session, declaration: &Declaration, span: Sp
 /// Recomputes the cells that the working table `cells` names, in the transaction that is open; returns how many of them there
 /// are then.
 pub(crate) async fn cells(session: &mut dyn Session, shape: &Shape<'_>, cells: &str) -> Result<u64, Fault> {
+    let edges = format!("SELECT {}, {} FROM {cells}", shape.text("min(bucket)"), shape.text("max(bucket)"));
+    let row = session.first(&edges, &[]).await?;
+    let edges: Vec<Value> = row.into_iter().flatten().filter(|edge| !edge.is_null()).collect();
+    if edges.len() < 2 {
+        return Ok(0);
+    }
     let target = shape.declaration.target.quoted();
     let named = |expressions: &[String]| {
         let same: Vec<String> = shape
@@ -94,14 +100,25 @@ pub(crate) async fn cells(session: &mut dyn Session, shape: &Shape<'_>, cells: &
         format!("EXISTS (SELECT 1 FROM {cells} AS c WHERE c.bucket = {} AND {})", expressions[0], same.join(" AND "))
     };
     let stored: Vec<String> = shape.cell_columns().iter().map(|column| format!("t.{column}")).collect();
-    let drop =
-        format!("DELETE FROM {target} AS t WHERE t.bucket IN (SELECT bucket FROM {cells}) AND {}", named(&stored));
-    session.execute(&drop, &[]).await?;
+    // The first and the last bucket besides, as values: by what is joined alone, PostgreSQL takes an hour for a ninth of all rows,
+    // and reads every table whole.
+    let (first, last) = (shape.time(1), shape.time(2));
+    let drop = format!(
+        "DELETE FROM {target} AS t WHERE t.bucket >= {first} AND t.bucket <= {last} AND t.bucket IN (SELECT bucket FROM {cells}) AND {}",
+        named(&stored)
+    );
+    session.execute(&drop, &edges).await?;
     let at = shape.at(&shape.event_time());
-    let within = format!("{at} >= {} AND {at} < {}", shape.edge("b.bucket"), shape.end_of("b.bucket"));
+    let within = format!(
+        "{at} >= {} AND {at} < {} AND {at} >= {} AND {at} < {}",
+        shape.edge(&first),
+        shape.end_of(&last),
+        shape.edge("b.bucket"),
+        shape.end_of("b.bucket")
+    );
     // The buckets first, so that the source is read by its event time.
     let before = format!("(SELECT DISTINCT bucket FROM {cells}) AS b\nCROSS JOIN ");
     let fresh = shape.fresh(&before, &format!("{within} AND {}", named(&shape.cell_expressions())));
     let add = format!("INSERT INTO {target} ({})\n{fresh}", shape.target_columns().join(", "));
-    session.execute(&add, &[]).await
+    session.execute(&add, &edges).await
 }

@@ -5,6 +5,9 @@ use highwater_db::session::Dialect;
 
 use crate::declare::{Aggregate, BUCKET, ColumnRef, Declaration, Ident, SOURCE, TableName};
 
+/// From the beginning of the year 0 to the epoch, in seconds: whole days, and so whole buckets of every grain.
+const YEAR_0_SECS: i64 = 719_528 * 86_400;
+
 /// A table whose changes are noticed: the source, or what it joins to.
 #[derive(Debug)]
 pub(crate) struct Tracked {
@@ -222,9 +225,11 @@ impl<'d> Shape<'d> {
         match self.dialect {
             Dialect::Postgres => format!("to_timestamp(floor(extract(epoch FROM {column}) / {secs}) * {secs})"),
             Dialect::Sqlite => {
-                let at = self.at(column);
-                // The remainder of a time before 1970 is negative.
-                format!("strftime('%Y-%m-%dT%H:%M:%SZ', {at} - (({at}) % {secs} + {secs}) % {secs}, 'unixepoch')")
+                // Counted from the year 0, since the remainder of a negative number is negative: so the time is read once a row.
+                format!(
+                    "strftime('%Y-%m-%dT%H:%M:%SZ', (({}) + {YEAR_0_SECS}) / {secs} * {secs} - {YEAR_0_SECS}, 'unixepoch')",
+                    self.at(column)
+                )
             }
         }
     }

@@ -60,7 +60,7 @@ pub enum TickError {
 }
 
 /// Drains what was queued before the new watermark, by as many transactions as that takes, and stamps it by the last of them.
-/// No transaction may be open, and [`drain::prepare`] was called. The caller holds the lock, on this very session.
+/// No transaction may be open. The caller holds the lock, on this very session.
 ///
 /// # Errors
 /// [`TickError`]; what was drained before stays drained.

@@ -59,7 +59,7 @@ impl Verified {
 }
 
 /// Compares every cell, in the transaction that is open, and the watermark with the queues and, where there is one, with the
-/// bound that was read before. Needs [`drain::prepare`].
+/// bound that was read before.
 ///
 /// # Errors
 /// [`Fault`].
@@ -117,7 +117,7 @@ pub struct Repaired {
 }
 
 /// Queues exactly the cells that are wrong, in the transaction that is open, and moves a watermark that is ahead back to the
-/// bound. Entries that are stranded need nothing: the next drain takes them. Needs [`drain::prepare`].
+/// bound. Entries that are stranded need nothing: the next drain takes them.
 ///
 /// # Errors
 /// [`Fault`].

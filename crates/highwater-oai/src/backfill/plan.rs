@@ -56,7 +56,7 @@ impl Backfill {
         if misshapen > 0 {
             tracing::warn!(misshapen, "identifiers of the target have no shape that an identifier may have");
         }
-        let difference = spool.compare(crawl.id, self.settings.order).await?;
+        let difference = spool.compare(crawl.id, self.settings.order, &self.types.wanted()).await?;
         tracing::info!(?difference, "compared");
         if cx.pass.is_some() {
             reports::keep(&spool, &crawl, &difference, &self.reports_dir).await?;
@@ -80,14 +80,24 @@ impl Backfill {
             return Err(Diagnosis::refusal(
                 "HW-OAI-011",
                 format!(
-                    "{recognised} of {} identifiers of {base_url} begin with {:?}, expected {} of them; the first that do not: {}",
+                    "{recognised} of {} identifiers of {base_url} are of the shape \"{}…\" without white space, expected {} of them; the first that are not: {}",
                     crawl.listed,
                     self.crawling.namespace.prefix(),
                     self.settings.min_recognised,
-                    crawl.unrecognised_named.join(", ")
+                    named(crawl)
                 ),
-                "the namespace moved: correct `repository.identifier-prefix`, and look whether the target's identifiers moved too",
+                "where the namespace moved correct `repository.identifier-prefix`, and look whether the target's identifiers moved too; \
+                 where these few are to be left out lower `min-recognised`",
             ));
+        }
+        if crawl.unrecognised > 0 {
+            tracing::warn!(
+                first = %named(crawl),
+                "{} of {} identifiers are not of the shape \"{}…\" without white space, and are not drained",
+                crawl.unrecognised,
+                crawl.listed,
+                self.crawling.namespace.prefix()
+            );
         }
         if let Some(promised) = crawl.short_of.filter(|_| !self.settings.accept_short_list) {
             return Err(Diagnosis::refusal(
@@ -141,6 +151,13 @@ impl Backfill {
         });
         stream::unfold(read, async |mut read| Some((read.recv().await?, read)))
     }
+}
+
+/// The first identifiers of another shape, each as the text that it is: what is wrong with one may be its white space.
+fn named(crawl: &Crawl) -> String {
+    let named: Vec<_> =
+        crawl.unrecognised_named.iter().map(|identifier| format!("{:?}", beginning(identifier))).collect();
+    named.join(", ")
 }
 
 /// What the spool says is missing, in order.

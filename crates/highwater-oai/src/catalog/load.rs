@@ -114,6 +114,12 @@ fn prepare_one(packer: &mut Packer, record: Record) -> io::Result<Prepared> {
     Ok(Prepared { header, hash, content })
 }
 
+/// A record of which no more than the header could be read, with the reason.
+pub(super) fn unread(header: Header, why: String) -> Prepared {
+    let record = Record { header, metadata: None };
+    Prepared { hash: hash(&record), header: record.header, content: Content::Unreadable { why, raw: None } }
+}
+
 /// Of everything in a record: one that differs in its sets alone is another.
 fn hash(record: &Record) -> [u8; 32] {
     let Header { identifier, datestamp, sets, deleted } = &record.header;

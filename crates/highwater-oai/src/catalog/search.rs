@@ -2,8 +2,9 @@
 
 use highwater_db::sqlite::rusqlite::{self, Connection, params};
 
+use super::identifier;
 use super::shown::contributors;
-use super::text::clean;
+use super::text::{clean, searched};
 use super::work::Contributor;
 
 /// Words and phrases of a query that count; people type fewer.
@@ -12,6 +13,9 @@ pub const QUERY_TERMS_MAX: usize = 32;
 pub const QUERY_CHARS_MAX: usize = 1_000;
 /// Up to so many works are ordered by how well they match. Of more, where a match says little, the newest come first.
 pub const RANKED_WORKS_MAX: u64 = 10_000;
+
+/// Most works that are found by an identifier; one that more have identifies none.
+const CALLED_WORKS_MAX: usize = 1_000;
 
 /// A work that matches.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -37,7 +41,7 @@ pub struct SearchPage {
     pub total: u64,
 }
 
-/// The works in which all words and phrases are.
+/// The works in which all words and phrases are; where there are none, those that are called so.
 pub(super) fn search(db: &Connection, query: &str, limit: usize, offset: u64) -> rusqlite::Result<SearchPage> {
     let Some(expression) = expression(query) else { return Ok(SearchPage { hits: Vec::new(), total: 0 }) };
     let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
@@ -48,10 +52,24 @@ pub(super) fn search(db: &Connection, query: &str, limit: usize, offset: u64) ->
         include_str!("search/newest.sql")
     })?;
     let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+    if total == 0 {
+        return called(db, query.trim(), limit, offset);
+    }
     let found = statement.query_map(params![expression, limit as i64, offset], |row| row.get(0))?;
     let found: Vec<i64> = found.collect::<rusqlite::Result<_>>()?;
     let hits = found.into_iter().map(|work| hit(db, work)).collect::<rusqlite::Result<_>>()?;
     Ok(SearchPage { hits, total })
+}
+
+/// The works with this ISBN, DOI or other identifier, in any spelling.
+fn called(db: &Connection, id: &str, limit: usize, offset: i64) -> rusqlite::Result<SearchPage> {
+    let (as_isbn, as_doi) = (identifier::isbn(id).value, identifier::doi(id).value);
+    let mut statement = db.prepare_cached(include_str!("search/called.sql"))?;
+    let found = statement.query_map(params![id, as_isbn, as_doi, CALLED_WORKS_MAX as i64], |row| row.get(0))?;
+    let found: Vec<i64> = found.collect::<rusqlite::Result<_>>()?;
+    let total = found.len() as u64;
+    let shown = found.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(limit);
+    Ok(SearchPage { hits: shown.map(|work| hit(db, work)).collect::<rusqlite::Result<_>>()?, total })
 }
 
 fn hit(db: &Connection, work: i64) -> rusqlite::Result<Hit> {
@@ -94,7 +112,7 @@ fn expression(query: &str) -> Option<String> {
         rest = after;
         // Without a letter or digit it has no words, and would match nothing.
         if term.contains(char::is_alphanumeric) {
-            terms.push(format!("\"{term}\"{}", if is_prefix { "*" } else { "" }));
+            terms.push(format!("\"{}\"{}", searched(term).trim_ascii(), if is_prefix { "*" } else { "" }));
         }
     }
     (!terms.is_empty()).then(|| terms.join(" "))

@@ -5,6 +5,7 @@ use highwater_db::sqlite::rusqlite::{self, Connection, OptionalExtension as _, p
 
 use super::load::with_ancestors;
 use super::reading::{ListOf, columns};
+use super::text::searched;
 use super::work::{Contributor, Identifier, Licence, Link, Work};
 use crate::protocol::Datestamp;
 
@@ -118,9 +119,9 @@ fn put_text(db: &Connection, id: i64, work: &Work) -> rusqlite::Result<()> {
     let names: Vec<&str> = work.contributors.iter().map(|contributor| contributor.name.as_str()).collect();
     db.prepare_cached(include_str!("shelve/put_text.sql"))?.execute(params![
         id,
-        titles,
-        names.join("\n"),
-        work.subjects.join("\n")
+        searched(&titles),
+        searched(&names.join("\n")),
+        searched(&work.subjects.join("\n")),
     ])?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Text from elsewhere, in the one form that the catalogue keeps: NFC, on one line, single spaces, never empty.
 
+use std::borrow::Cow;
+
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
 /// The text in the catalogue's form; `None` where nothing is left. Control characters are spaces.
@@ -26,6 +28,38 @@ pub(super) fn clean(text: &str) -> Option<String> {
 fn is_space(c: char) -> bool {
     // A byte order mark within text is one that was not at its beginning once.
     c.is_whitespace() || c.is_control() || c == '\u{feff}'
+}
+
+/// The text as words are looked for in it: letters that are no other letter with a mark, so that the index does not know it, as
+/// they are typed without them, and a script without spaces as a word a character. A phrase of those is found anywhere.
+pub(super) fn searched(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let mut searched = String::with_capacity(text.len() + text.len() / 4);
+    for c in text.chars() {
+        match c {
+            'ß' | 'ẞ' => searched.push_str("ss"),
+            'æ' | 'Æ' | 'ǽ' | 'Ǽ' | 'ǣ' | 'Ǣ' => searched.push_str("ae"),
+            'œ' | 'Œ' => searched.push_str("oe"),
+            'þ' | 'Þ' => searched.push_str("th"),
+            'ø' | 'Ø' | 'ǿ' | 'Ǿ' => searched.push('o'),
+            'ł' | 'Ł' => searched.push('l'),
+            'đ' | 'Đ' | 'ð' | 'Ð' => searched.push('d'),
+            'ħ' | 'Ħ' => searched.push('h'),
+            'ŧ' | 'Ŧ' => searched.push('t'),
+            'ı' => searched.push('i'),
+            c if is_word_itself(c) => searched.extend([' ', c, ' ']),
+            c => searched.push(c),
+        }
+    }
+    Cow::Owned(searched)
+}
+
+/// Chinese characters and Japanese syllables.
+fn is_word_itself(c: char) -> bool {
+    matches!(c, '\u{3041}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
+        | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
 /// Without what steers a terminal or makes a line read as what it is not.

@@ -18,7 +18,7 @@ use self::page::{Child, Page};
 use super::Limits;
 use super::fault::Fault;
 use super::filter::Filter;
-use crate::protocol::{ErrorCode, ProtocolError, Record, ResumptionToken, Verb};
+use crate::protocol::{ErrorCode, Header, ProtocolError, Record, ResumptionToken, Verb};
 
 /// One of a list, in the order of the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Entry {
     Unreadable {
         /// Its identifier, if that much could be read.
         identifier: Option<String>,
+        /// All of its header, if that much could be read.
+        header: Option<Box<Header>>,
         /// What is wrong with it.
         why: String,
     },
@@ -206,9 +208,9 @@ impl Parser {
             self.count()?;
             let entry = match child {
                 Child::Whole(range) => record::read(&self.page.text[range], &mut self.page.scope),
-                Child::TooLarge { identifier } => {
+                Child::TooLarge { identifier, header } => {
                     let why = format!("it has more than {} bytes", self.limits.record_bytes_max);
-                    Entry::Unreadable { identifier, why }
+                    Entry::Unreadable { identifier, header, why }
                 }
             };
             self.unreadable += u64::from(matches!(entry, Entry::Unreadable { .. }));

@@ -11,7 +11,7 @@ use super::{Harvest, Slice, put_off};
 use crate::client::{Entry, Fault, PageEnd, Progress, Unasked, Walk, WalkFault};
 use crate::discover::halt;
 use crate::protocol::{Datestamp, Granularity, ProtocolError, Record, Request, Selection};
-use crate::spool::{KnownRepository, Range, SliceState, Spool};
+use crate::spool::{KnownRepository, Range, SliceState, Spool, Unread};
 
 /// How often the list of one range begins anew before the range is halved, or given up.
 const RESTARTS_MAX: u32 = 1;
@@ -20,7 +20,7 @@ const HALVINGS_MAX: u32 = 64;
 
 /// What one request came to.
 enum Page {
-    Read { records: Vec<Record>, reviews: Vec<(String, String)>, end: PageEnd },
+    Read { records: Vec<Record>, reviews: Vec<Unread>, end: PageEnd },
     Refused { error: ProtocolError, response_date: Option<Timestamp> },
 }
 
@@ -50,7 +50,7 @@ impl Harvest {
         let mut state = spool.slice(&key).await?.unwrap_or_else(|| begun(slice));
         let mut halvings = 0;
         while let Some(range) = state.ranges.front() {
-            let mut walk = range.walk.clone().unwrap_or_else(|| self.walk(range, known.granularity));
+            let mut walk = range.walk.clone().unwrap_or_else(|| self.walk(range, known));
             let Some(request) = walk.request() else {
                 state.ranges.pop_front();
                 continue;
@@ -114,12 +114,21 @@ impl Harvest {
         Ok(Attempt::Ready(()))
     }
 
-    fn walk(&self, range: &Range, granularity: Granularity) -> Walk {
+    /// Whether a list from then on is one from the first record on, by what the repository says of itself. It is then asked for
+    /// without a beginning: some have records that are older than they say, and some refuse what is earlier than that.
+    fn is_from_the_first(&self, from: Timestamp, known: KnownRepository) -> bool {
+        self.settings.since.is_none() && from <= known.earliest.at()
+    }
+
+    fn walk(&self, range: &Range, known: KnownRepository) -> Walk {
         Walk::records(&Selection {
             metadata_prefix: self.settings.repository.metadata_prefix.clone(),
             set: self.settings.repository.set.clone(),
-            from: range.from.map(|from| Datestamp::new(from, granularity)),
-            until: range.until.map(|until| Datestamp::new(until, granularity)),
+            from: range
+                .from
+                .filter(|from| !self.is_from_the_first(*from, known))
+                .map(|from| Datestamp::new(from, known.granularity)),
+            until: range.until.map(|until| Datestamp::new(until, known.granularity)),
         })
     }
 
@@ -129,7 +138,11 @@ impl Harvest {
         loop {
             match answer.next().await {
                 Ok(Some(Entry::Record(record))) => records.push(record),
-                Ok(Some(Entry::Unreadable { identifier, why })) => reviews.push((identifier.unwrap_or_default(), why)),
+                Ok(Some(Entry::Unreadable { identifier, header, why })) => reviews.push(Unread {
+                    identifier: identifier.unwrap_or_default(),
+                    header: header.map(|header| *header),
+                    why,
+                }),
                 Ok(None) => break,
                 Err(Fault::Protocol(error)) => {
                     return Ok(Page::Refused { error, response_date: answer.response_date() });

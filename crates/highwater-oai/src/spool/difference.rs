@@ -58,6 +58,8 @@ pub struct Difference {
     pub orphans: u64,
     /// Live there and not here, but of a type that is not wanted.
     pub filtered: u64,
+    /// There, but of another shape than the prefix and something after it: in none of the above.
+    pub unrecognised: u64,
 }
 
 impl Spool {
@@ -99,12 +101,15 @@ impl Spool {
         .await
     }
 
-    /// Computes the difference and keeps what is missing, in order.
+    /// Computes the difference and keeps what is missing, in order. Records that were dropped when other types were `wanted` are
+    /// missing like any.
     ///
     /// # Errors
     /// [`super::SpoolError`].
-    pub async fn compare(&self, crawl: CrawlId, order: DrainOrder) -> SpoolResult<Difference> {
+    pub async fn compare(&self, crawl: CrawlId, order: DrainOrder, wanted: &str) -> SpoolResult<Difference> {
+        let wanted = wanted.to_owned();
         self.write(move |db| {
+            db.execute("DELETE FROM filtered WHERE wanted <> ?1", params![wanted])?;
             db.execute("DELETE FROM missing", [])?;
             let fill = match order {
                 DrainOrder::NewestFirst => include_str!("difference/fill_newest_first.sql"),
@@ -122,6 +127,7 @@ impl Spool {
                 stale: counted(ReportKind::Stale.sql())?,
                 orphans: counted(ReportKind::Orphans.sql())?,
                 filtered: one(include_str!("difference/filtered.sql"))?,
+                unrecognised: one("SELECT unrecognised FROM crawl WHERE id = ?1")?,
             })
         })
         .await
@@ -161,14 +167,15 @@ impl Spool {
         .await
     }
 
-    /// A record that was fetched is of a type that is not wanted.
+    /// A record that was fetched is of a type that is not among the `wanted`.
     ///
     /// # Errors
     /// [`super::SpoolError`].
-    pub async fn add_filtered(&self, local: String, why: String) -> SpoolResult<()> {
+    pub async fn add_filtered(&self, local: String, why: String, wanted: &str) -> SpoolResult<()> {
+        let wanted = wanted.to_owned();
         self.write(move |db| {
-            db.prepare_cached("INSERT OR REPLACE INTO filtered (identifier, why) VALUES (?1, ?2)")?
-                .execute(params![local, why])?;
+            db.prepare_cached("INSERT OR REPLACE INTO filtered (identifier, why, wanted) VALUES (?1, ?2, ?3)")?
+                .execute(params![local, why, wanted])?;
             Ok(())
         })
         .await

@@ -48,6 +48,19 @@ pub struct SlicesBegun {
     pub broken: u64,
     /// Whole or not, of which the repository did not say when it was first asked.
     pub undated: u64,
+    /// Records of all of them.
+    pub fetched: u64,
+}
+
+/// A record that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// Its identifier; empty where not even that can be read.
+    pub identifier: String,
+    /// Its header, where that much of it can.
+    pub header: Option<Header>,
+    /// What is wrong with it.
+    pub why: String,
 }
 
 impl Spool {
@@ -83,7 +96,7 @@ impl Spool {
         key: &str,
         state: &SliceState,
         page: Vec<Record>,
-        reviews: Vec<(String, String)>,
+        reviews: Vec<Unread>,
         drop_from: Option<u64>,
     ) -> SpoolResult<()> {
         let (key, state) = (key.to_owned(), state.clone());
@@ -116,8 +129,17 @@ impl Spool {
                 no += 1;
             }
             let mut review = db.prepare_cached(include_str!("slice/add_review.sql"))?;
-            for (identifier, why) in &reviews {
-                review.execute(params![key, whole(no), identifier, why])?;
+            for Unread { identifier, header, why } in &reviews {
+                let header = header.as_ref();
+                review.execute(params![
+                    key,
+                    whole(no),
+                    identifier,
+                    why,
+                    header.map(|header| header.datestamp.to_string()),
+                    header.map(|header| to_json(&header.sets)),
+                    header.map(|header| header.deleted),
+                ])?;
                 no += 1;
             }
             Ok(())
@@ -181,9 +203,49 @@ impl Spool {
             }
             let mut review = db.prepare_cached(include_str!("slice/add_review.sql"))?;
             for (no, identifier, why) in &reviews {
-                review.execute(params![key, whole(*no), identifier, why])?;
+                review.execute(params![
+                    key,
+                    whole(*no),
+                    identifier,
+                    why,
+                    None::<String>,
+                    None::<String>,
+                    None::<bool>
+                ])?;
             }
             Ok(())
+        })
+        .await
+    }
+
+    /// The headers of a slice's records that cannot be read, and why not, in order, after number `after`.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub async fn slice_unread(
+        &self,
+        key: &str,
+        after: Option<u64>,
+        rows_max: usize,
+    ) -> SpoolResult<Vec<(u64, Header, String)>> {
+        let key = key.to_owned();
+        self.read(move |db| {
+            let mut page = db.prepare_cached(include_str!("slice/unread.sql"))?;
+            let mut rows = page.query(params![key, after.map_or(-1, whole), whole(rows_max as u64)])?;
+            let mut unread = Vec::new();
+            while let Some(row) = rows.next()? {
+                let datestamp: String = row.get(3)?;
+                let datestamp =
+                    Datestamp::parse(&datestamp).map_err(|e| SpoolError::Unreadable { what: e.to_string() })?;
+                let header = Header {
+                    identifier: row.get(1)?,
+                    datestamp,
+                    sets: from_json(&row.get::<_, String>(4)?)?,
+                    deleted: row.get(5)?,
+                };
+                unread.push((count(row.get(0)?), header, row.get(2)?));
+            }
+            Ok(unread)
         })
         .await
     }
@@ -195,7 +257,12 @@ impl Spool {
     pub async fn slices_begun(&self) -> SpoolResult<SlicesBegun> {
         self.read(|db| {
             Ok(db.query_row(include_str!("slice/begun.sql"), [], |row| {
-                Ok(SlicesBegun { whole: count(row.get(0)?), broken: count(row.get(1)?), undated: count(row.get(2)?) })
+                Ok(SlicesBegun {
+                    whole: count(row.get(0)?),
+                    broken: count(row.get(1)?),
+                    undated: count(row.get(2)?),
+                    fetched: count(row.get(3)?),
+                })
             })?)
         })
         .await
@@ -230,15 +297,25 @@ impl Spool {
         .await
     }
 
-    /// Forgets every slice: the round is over.
+    /// Forgets every slice and begins a round of what is `selected`.
     ///
     /// # Errors
     /// [`SpoolError`].
-    pub async fn clear_slices(&self) -> SpoolResult<()> {
-        self.write(|db| {
+    pub async fn begin_round(&self, selected: &str) -> SpoolResult<()> {
+        let selected = selected.to_owned();
+        self.write(move |db| {
             db.execute("DELETE FROM slice", [])?;
+            db.execute("INSERT OR REPLACE INTO round (one, selected) VALUES (1, ?1)", params![selected])?;
             Ok(())
         })
         .await
+    }
+
+    /// What was selected when the round in hand was begun; `None` where that is not known any more.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub async fn round(&self) -> SpoolResult<Option<String>> {
+        self.read(|db| Ok(db.query_row("SELECT selected FROM round", [], |row| row.get(0)).optional()?)).await
     }
 }

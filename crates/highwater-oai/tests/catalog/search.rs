@@ -39,6 +39,68 @@ async fn words_are_found_whatever_their_case_and_diacritics() {
 }
 
 #[tokio::test]
+async fn letters_of_other_alphabets_are_found_by_how_they_are_typed_without_them() {
+    let made = Made::new();
+    made.load([
+        record(
+            "oai:x:1",
+            "2021-01-01",
+            "<dc:title>Straße der Fußgänger</dc:title><dc:creator>Łukasiewicz, Jan</dc:creator>",
+        ),
+        record("oai:x:2", "2021-01-01", "<dc:title>Sønderjylland og Ærø</dc:title><dc:subject>Đặng</dc:subject>"),
+        titled("oai:x:3", "2021-01-01", "Œuvres de Ðorđe Þórðarson, Kadın"),
+        titled("oai:x:4", "2021-01-01", "日本語の本の歴史 History"),
+    ])
+    .await;
+    for (query, found) in [
+        ("strasse", vec!["oai:x:1"]),
+        ("STRASSE fussganger", vec!["oai:x:1"]),
+        ("straße", vec!["oai:x:1"]),
+        ("lukasiewicz", vec!["oai:x:1"]),
+        ("Łukasiewicz", vec!["oai:x:1"]),
+        ("łuk*", vec!["oai:x:1"]),
+        ("sonderjylland aero", vec!["oai:x:2"]),
+        ("dang", vec!["oai:x:2"]),
+        ("oeuvres dorde thordarson kadin", vec!["oai:x:3"]),
+        ("歴史", vec!["oai:x:4"]),
+        ("日本語 history", vec!["oai:x:4"]),
+        ("史歴", vec![]),
+    ] {
+        assert_eq!(made.search(query).await, found, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_work_is_found_by_its_isbn_doi_or_identifier() {
+    let made = Made::new();
+    made.load([
+        record(
+            "oai:x:1",
+            "2021-01-01",
+            "<dc:title>One</dc:title><dc:identifier>978-3-428-53254-4</dc:identifier>\
+             <dc:identifier>https://doi.org/10.3790/A-B</dc:identifier><dc:identifier>hdl:20.5/7</dc:identifier>",
+        ),
+        record("oai:x:2", "2021-01-01", "<dc:title>Two</dc:title><dc:identifier>9783428532544</dc:identifier>"),
+        titled("oai:x:3", "2021-01-01", "Printed as 9783161484100"),
+    ])
+    .await;
+    for (query, found) in [
+        ("9783428532544", vec!["oai:x:1", "oai:x:2"]),
+        (" 978-3-428-53254-4 ", vec!["oai:x:1", "oai:x:2"]),
+        ("3-428-53254-6", vec!["oai:x:1", "oai:x:2"]),
+        ("10.3790/a-b", vec!["oai:x:1"]),
+        ("https://doi.org/10.3790/A-b", vec!["oai:x:1"]),
+        ("20.5/7", vec!["oai:x:1"]),
+        ("9783161484100", vec!["oai:x:3"]),
+        ("9783161484101", vec![]),
+    ] {
+        let mut ids = made.search(query).await;
+        ids.sort();
+        assert_eq!(ids, found, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn a_phrase_is_found_in_its_order_and_a_beginning_by_its_star() {
     let made = some().await;
     assert_eq!(made.search("\"human geography\"").await, ["oai:x:2"]);

@@ -128,7 +128,6 @@ impl Rollup {
         let read = cx.read.clone();
         let mut lent = self.lent(cx).await?;
         let session = lent.session();
-        drain::prepare(session, declaration).await.map_err(|fault| self.stop("the tick", &fault))?;
         let reach = Reach { until, span_max, entries_max: drain::ENTRIES_MAX, transactions_max: TRANSACTIONS_AT_ONCE };
         let mut cells = 0;
         loop {

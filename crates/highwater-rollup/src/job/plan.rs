@@ -1,6 +1,8 @@
 //! The plan: what of a rollup there is to compute. Owns the choice between a seed and a tick, where the slices begin and end, and
 //! what of a seed would leave older buckets behind.
 
+use std::sync::PoisonError;
+
 use highwater_db::session::{FaultKind, Session};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::job::{ReadCx, Stop};
@@ -19,26 +21,32 @@ use crate::{ddl, state};
 const DRIFT_TOLD_MAX: usize = 5;
 
 impl Rollup {
-    /// The steps of the next worklist. Under the lock, so that what is read here is not of a month that ended while the pass waited.
-    pub(super) async fn planned(&self, cx: ReadCx) -> Result<Vec<Step>, Stop> {
+    /// The steps of the next worklist: those that were found under the lock, or without one, in a dry run, what is there now.
+    pub(super) async fn planned(&self, _: ReadCx) -> Result<Vec<Step>, Stop> {
+        let known = self.surveyed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(steps) = known {
+            return Ok(steps);
+        }
         let mut session = self.beside().await?;
-        let declaration = match &self.subject {
-            Subject::Declared(declaration) => declaration,
-            Subject::Window(window, _) => return self.of_window(&mut *session, window).await,
-        };
-        let mut steps = self.of_declared(&mut *session, declaration).await?;
-        if cx.pass.is_none() {
-            // A dry run says how large the slices are.
+        let mut steps = self.survey(&mut *session).await?;
+        if let Subject::Declared(declaration) = &self.subject {
             for step in &mut steps {
                 if let Step::Slice { from, to, rows } = step {
                     let span = Span { from: *from, to: *to };
-                    *rows = recompute::rows(&mut *session, declaration, span)
-                        .await
-                        .map_err(|fault| self.stop("the source", &fault))?;
+                    let counted = recompute::rows(&mut *session, declaration, span).await;
+                    *rows = counted.map_err(|fault| self.stop("the source", &fault))?;
                 }
             }
         }
         Ok(steps)
+    }
+
+    /// What there is to do. Under the lock, so that what is read here is not of a month that ended while the pass waited.
+    pub(super) async fn survey(&self, session: &mut dyn Session) -> Result<Vec<Step>, Stop> {
+        match &self.subject {
+            Subject::Declared(declaration) => self.of_declared(session, declaration).await,
+            Subject::Window(window, _) => self.of_window(session, window).await,
+        }
     }
 
     async fn of_declared(&self, session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<Step>, Stop> {

@@ -155,7 +155,6 @@ async fn tick_under_fire(base: &Base, ours: &mut Box<dyn Session>, rng: &mut Rng
     }
     if rng.u8(..6) == 0 {
         *ours = base.session().await;
-        drain::prepare(&mut **ours, &declaration()).await.unwrap();
     }
     after > before
 }
@@ -193,7 +192,6 @@ async fn end(base: &Base, ours: &mut Box<dyn Session>, rng: &mut Rng) -> bool {
         0 => ours.rollback().await.unwrap(),
         1 => {
             *ours = base.session().await;
-            drain::prepare(&mut **ours, &declaration()).await.unwrap();
         }
         _ => {
             ours.commit().await.unwrap();

@@ -124,7 +124,6 @@ async fn r07_what_is_not_seeded_or_has_no_state_row_gets_no_watermark() {
         let base = Base::new(dialect).await;
         let mut ours = base.session().await;
         install(&mut *ours).await;
-        drain::prepare(&mut *ours, &declaration()).await.unwrap();
         let until = bound(&mut *ours).await;
         let refused = tick(&mut *ours, &declaration(), reach(until)).await.unwrap_err();
         assert!(matches!(refused, TickError::NotSeeded { .. }), "{dialect:?}: {refused}");

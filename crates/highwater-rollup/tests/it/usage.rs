@@ -138,7 +138,6 @@ pub(crate) async fn run(session: &mut dyn Session, sql: &str) {
 pub(crate) async fn install(session: &mut dyn Session) {
     let declaration = declaration();
     ddl::apply(session, &declaration).await.unwrap();
-    drain::prepare(session, &declaration).await.unwrap();
 }
 
 /// The database's tables, with a few rows, installed and seeded.

@@ -67,7 +67,7 @@ pub(crate) struct SnapshotImport {
 
 /// `oai serve`.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["catalog", "generated"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["catalog", "generated", "faults"]))]
 pub(crate) struct OaiServe {
     /// The catalogue to serve.
     #[arg(long, value_name = "FILE")]
@@ -99,9 +99,12 @@ pub(crate) struct OaiServe {
     /// Appends a line a request to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) access_log: Option<PathBuf>,
-    /// Something that goes wrong on purpose, `NAME[=ARGUMENT]@WHEN`; `list` prints all that there is.
+    /// Something that goes wrong on purpose, `NAME[=ARGUMENT]@WHEN`; `--faults` prints all that there is.
     #[arg(long, value_name = "FAULT")]
     pub(crate) fault: Vec<String>,
+    /// Serves nothing: prints what can go wrong on purpose, and when.
+    #[arg(long)]
+    pub(crate) faults: bool,
 }
 
 fn page_size(text: &str) -> Result<usize, String> {
@@ -130,7 +133,7 @@ pub(crate) struct Catalog {
 /// What to do with a catalogue.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CatalogVerb {
-    /// Searches titles, names and subjects; `"a phrase"`, `begin*`.
+    /// Searches titles, names and subjects; `"a phrase"`, `begin*`; where nothing matches, an ISBN, a DOI or another identifier.
     Search(CatalogSearch),
     /// Shows a work by its OAI identifier, what comes after its prefix, an ISBN or a DOI.
     Show {
@@ -149,6 +152,8 @@ pub(crate) enum CatalogVerb {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Lists the records that could not be read, for a person to look at, each with the reason; as JSON with what came.
+    Review,
     /// Prints how much is in it.
     Figures,
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use highwater_engine::clock::SystemClock;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
-use highwater_oai::catalog::{Access, Catalog, Shown, export, view};
+use highwater_oai::catalog::{Access, Catalog, Reviewed, Shown, export, view};
 use serde_json::json;
 
 use super::codes;
@@ -21,6 +21,8 @@ use crate::{Done, in_runtime, logging, owner, site};
 
 /// Works that are read at a time for an export.
 const EXPORT_WORKS: usize = 500;
+/// Records in review that are read at a time, each with what came.
+const REVIEW_RECORDS: usize = 50;
 
 pub(crate) fn catalog(args: Args, global: &Global) -> Done {
     let one = |e| vec![e];
@@ -46,6 +48,7 @@ async fn looked(verb: CatalogVerb, path: PathBuf, output: Output) -> Result<(), 
         CatalogVerb::Show { id } => show(&open(Access::ReadOnly)?, &id, output).await,
         CatalogVerb::Export { csv } => exported(&open(Access::ReadOnly)?, csv).await,
         CatalogVerb::Load { files } => load::load(&open(Access::ReadWrite)?, &files, now, output).await,
+        CatalogVerb::Review => review(&open(Access::ReadOnly)?, output).await,
         CatalogVerb::Figures => {
             let figures = open(Access::ReadOnly)?.figures().await?;
             let text = format!(
@@ -73,6 +76,29 @@ async fn search(catalog: &Catalog, args: &CatalogSearch, output: Output) -> Resu
         (_, all) => format!("{} in all", grouped(all)),
     });
     output.answer(&page, text);
+    Ok(())
+}
+
+async fn review(catalog: &Catalog, output: Output) -> Result<(), Diagnosis> {
+    let (mut after, mut none) = (None, true);
+    loop {
+        let page = catalog.in_review(after, REVIEW_RECORDS).await?;
+        for Reviewed { header, why, metadata } in page.records {
+            none = false;
+            let (id, datestamp) = (&header.identifier, header.datestamp.to_string());
+            output.answer(
+                &json!({ "id": id, "datestamp": datestamp, "why": why, "metadata": metadata }),
+                format_args!("{}: {}", line(id), line(&why)),
+            );
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    if none && !output.json {
+        output.line("no record is for a person to look at");
+    }
     Ok(())
 }
 

@@ -7,8 +7,8 @@ use highwater_engine::report::ExitCode;
 use highwater_rollup::bound::{self, Bound};
 use highwater_rollup::declare::Declaration;
 use highwater_rollup::job::Asked;
+use highwater_rollup::told;
 use highwater_rollup::verify::{Finding, Gone, Repaired, Verified, Wrong, repair, verify as prove};
-use highwater_rollup::{drain, told};
 use highwater_store::Access;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -55,7 +55,6 @@ async fn verified(args: &Verify, site: &Site) -> Result<ExitCode, Diagnosis> {
     let declaration = named.declared("verify")?;
     let failed = |fault| told::of_fault(&named.place(), "verifying", &fault);
     let mut session = named.open().await?;
-    drain::prepare(&mut *session, declaration).await.map_err(failed)?;
     let bound = latest(&mut *session, &named).await?;
     let before = proof(&mut *session, declaration, bound).await.map_err(failed)?;
     let mut repaired = None;

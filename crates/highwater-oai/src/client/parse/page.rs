@@ -15,7 +15,7 @@ use super::mend::mend;
 use super::record;
 use super::scope::Scope;
 use crate::client::fault::{EXCERPT_BYTES_MAX, Fault, Stranger};
-use crate::protocol::{Datestamp, ProtocolError, ResumptionToken, Verb};
+use crate::protocol::{Datestamp, Header, ProtocolError, ResumptionToken, Verb};
 
 /// Longest prolog, in bytes: white space, comments, a DOCTYPE.
 const PROLOG_BYTES_MAX: usize = 256 * 1024;
@@ -49,7 +49,7 @@ struct Framing {
     /// How many of the names of root and verb's element are open in it.
     open_outer: [u32; 2],
     /// It is too large to be kept: the identifier that it had.
-    dropped: Option<Option<String>>,
+    dropped: Option<(Option<String>, Option<Box<Header>>)>,
 }
 
 /// A child of the verb's element, to its end.
@@ -61,6 +61,8 @@ pub(super) enum Child {
     TooLarge {
         /// What its header said.
         identifier: Option<String>,
+        /// All of it, where it came to its end in what was kept.
+        header: Option<Box<Header>>,
     },
 }
 
@@ -350,13 +352,13 @@ impl Page {
 
     fn close_large_child(&mut self, markup: Markup) -> Result<Option<Child>, Fault> {
         self.drop_up_to(markup.end);
-        let identifier = self.framing.take().and_then(|framing| framing.dropped).flatten();
+        let (identifier, header) = self.framing.take().and_then(|framing| framing.dropped).unwrap_or_default();
         match (self.child_name(), self.place) {
             ("resumptionToken" | "error", _) => {
                 let what = format!("`<{}>` has more than {} bytes", self.name, self.child_bytes_max);
                 Err(self.malformed(what))
             }
-            (_, Place::List) => Ok(Some(Child::TooLarge { identifier })),
+            (_, Place::List) => Ok(Some(Child::TooLarge { identifier, header })),
             _ => Ok(None),
         }
     }
@@ -367,7 +369,7 @@ impl Page {
         if framing.dropped.is_none() {
             let most = self.child_bytes_max.min(HEADER_BYTES_MAX as u64) as usize;
             let beginning = &self.text[self.at..self.text.floor_char_boundary(self.at + most)];
-            framing.dropped = Some(record::identifier_in(beginning));
+            framing.dropped = Some(record::identified_in(beginning));
         }
         self.at = end;
     }

@@ -18,17 +18,18 @@ pub(super) fn read(text: &str, scope: &mut Scope) -> Entry {
     scope.forget_since(mark);
     match read.and_then(|()| draft.finish()) {
         Ok(record) => Entry::Record(record),
-        Err(why) => Entry::Unreadable { identifier: draft.identifier, why },
+        Err(why) => Entry::Unreadable { header: draft.header_alone(), identifier: draft.identifier, why },
     }
 }
 
-/// The identifier of a record of which only the beginning is kept.
-pub(super) fn identifier_in(beginning: &str) -> Option<String> {
+/// The identifier and the header of a record of which only the beginning is kept.
+pub(super) fn identified_in(beginning: &str) -> (Option<String>, Option<Box<Header>>) {
     let mended = mend(beginning);
     let mut draft = Draft::default();
     // It breaks off, so it is an error; what was read before counts.
     let _ = draft.read(&mended, &mut Scope::default());
-    draft.identifier
+    let header = draft.header_alone();
+    (draft.identifier, header)
 }
 
 /// What has been read of a record.
@@ -38,6 +39,7 @@ struct Draft {
     datestamp: Option<String>,
     sets: Vec<String>,
     deleted: bool,
+    header_ended: bool,
     metadata: Option<String>,
 }
 
@@ -75,7 +77,13 @@ impl Draft {
                 _ => element.skip()?,
             }
         }
+        self.header_ended = true;
         Ok(())
+    }
+
+    /// The header, where it came to its end and only what follows it cannot be read.
+    fn header_alone(&mut self) -> Option<Box<Header>> {
+        self.header_ended.then(|| self.finish().ok()).flatten().map(|record| Box::new(record.header))
     }
 
     fn finish(&mut self) -> Result<Record, Ill> {
@@ -138,7 +146,8 @@ mod tests {
     fn why(entry: Entry) -> String {
         match entry {
             Entry::Record(record) => panic!("{record:?}"),
-            Entry::Unreadable { identifier, why } => {
+            Entry::Unreadable { identifier, header, why } => {
+                assert_eq!(header.map(|header| header.identifier).as_deref(), Some("oai:a:1"), "{why}");
                 assert_eq!(identifier.as_deref(), Some("oai:a:1"), "{why}");
                 why
             }
@@ -232,7 +241,10 @@ mod tests {
 
     #[test]
     fn the_identifier_of_a_record_that_breaks_off_is_known() {
-        assert_eq!(identifier_in(&format!("<record>{HEADER}<metadata><a>xxx")).as_deref(), Some("oai:a:1"));
-        assert_eq!(identifier_in("<record><header><identifier>oai:a"), None);
+        let (identifier, header) = identified_in(&format!("<record>{HEADER}<metadata><a>xxx"));
+        assert_eq!((identifier.as_deref(), header.is_some()), (Some("oai:a:1"), true));
+        assert_eq!(identified_in("<record><header><identifier>oai:a"), (None, None));
+        let (identifier, header) = identified_in(&HEADER.replace("</header>", ""));
+        assert_eq!((identifier.as_deref(), header), (Some("oai:a:1"), None), "more of it may have followed");
     }
 }

@@ -2,7 +2,7 @@
 
 use highwater_rollup::guard::{Answer, Subject, guard};
 use highwater_rollup::migrate::StateMissing;
-use highwater_rollup::{ddl, drain, recompute, state};
+use highwater_rollup::{ddl, recompute, state};
 
 use super::*;
 use crate::usage::{bound, declaration, tick_to};
@@ -98,7 +98,6 @@ impl Hook for Seeds<'_> {
             Answer::NotInstalled { .. } | Answer::Ahead(_) => return Err("it is not installed".into()),
             Answer::SourceEmpty | Answer::Behind { .. } | Answer::NotSeeded { .. } => {}
         }
-        drain::prepare(&mut *session, &declaration).await?;
         let extent = recompute::extent(&mut *session, &declaration).await?;
         session.begin().await?;
         let rows = match extent {

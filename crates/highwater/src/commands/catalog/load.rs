@@ -67,9 +67,13 @@ async fn load_file(
     while let Some(entry) = saved.next()? {
         match entry {
             Entry::Record(record) => records.push(record),
-            Entry::Unreadable { identifier, why } => {
+            Entry::Unreadable { identifier, header, why } => {
                 answer.review += 1;
                 output.note(format_args!("  {}: {why}", identifier.unwrap_or_default()));
+                if let Some(header) = header {
+                    load_group(catalog, std::mem::take(&mut records), now, answer, output).await?;
+                    catalog.set_aside(vec![(*header, why)], now).await?;
+                }
             }
         }
         if records.len() >= LOAD_RECORDS {

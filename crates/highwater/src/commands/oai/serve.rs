@@ -26,7 +26,7 @@ const DELETED_ONE_IN: u64 = 9;
 pub(super) fn serve(args: &OaiServe, global: &Global) -> Done {
     let one = |e| vec![e];
     let output = Output { json: global.json, quiet: global.quiet };
-    if args.fault.iter().any(|fault| fault == "list") {
+    if args.faults {
         output.line(faults());
         return Ok(ExitCode::Drained);
     }
@@ -78,8 +78,12 @@ async fn served(args: &OaiServe, output: Output) -> Result<(), Diagnosis> {
 fn settings(args: &OaiServe) -> Result<ProviderSettings, Diagnosis> {
     let rules = args.fault.iter().map(|fault| {
         fault.parse::<FaultRule>().map_err(|error| {
-            Diagnosis::refusal(codes::UNKNOWN_FAULT, error.to_string(), "`--fault list` prints all that there is")
-                .at_field("--fault")
+            Diagnosis::refusal(
+                codes::UNKNOWN_FAULT,
+                error.to_string(),
+                "`highwater oai serve --faults` prints all that there is",
+            )
+            .at_field("--fault")
         })
     });
     let log = match &args.access_log {

@@ -6,6 +6,7 @@ mod misbehaviour;
 mod no_loss;
 mod real_records;
 mod scale;
+mod selection;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;

@@ -186,11 +186,11 @@ fn r15_a_spool_that_is_damaged_or_another_programs_is_told_and_left_as_it_is() {
         .execute_batch("INSERT INTO schema_migration VALUES (99, 'later', 'x', 'x')")
         .unwrap();
     insta::assert_snapshot!(refused(&rig, 2, &discover), @"
-    error[HW-OAI-001]: [DIR]/.highwater-state/oai/missing.db is at migration 99, and this program knows migrations up to 2: use the newer program
+    error[HW-OAI-001]: [DIR]/.highwater-state/oai/missing.db is at migration 99, and this program knows migrations up to 3: use the newer program
       next: use the highwater that wrote it, or a newer one; it is left as it is
     ");
     insta::assert_snapshot!(refused(&rig, 2, &["oai", "snapshot", "export", "missing", "doab"]), @"
-    error[HW-OAI-001]: [DIR]/.highwater-state/oai/missing.db is at migration 99, and this program knows migrations up to 2: use the newer program
+    error[HW-OAI-001]: [DIR]/.highwater-state/oai/missing.db is at migration 99, and this program knows migrations up to 3: use the newer program
       next: use the highwater that wrote it, or a newer one; it is left as it is
     ");
     // The way out that the error names.

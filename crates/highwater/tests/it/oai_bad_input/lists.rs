@@ -55,8 +55,8 @@ fn r15_a_crawl_that_is_not_of_the_repository_plans_nothing() {
     let rig = Rig::new(&far.backfill("").replace(PREFIX, "oai:moved.example.org:"));
     let said = refused_crawl(&rig, &far);
     insta::assert_snapshot!(said, @r#"
-    error[HW-OAI-011]: 0 of 5 identifiers of [URL] begin with "oai:moved.example.org:", expected 99% of them; the first that do not: oai:books.example.org:20.500.12854/5, oai:books.example.org:20.500.12854/2, oai:books.example.org:20.500.12854/4
-      next: the namespace moved: correct `repository.identifier-prefix`, and look whether the target's identifiers moved too
+    error[HW-OAI-011]: 0 of 5 identifiers of [URL] are of the shape "oai:moved.example.org:…" without white space, expected 99% of them; the first that are not: "oai:books.example.org:20.500.12854/5", "oai:books.example.org:20.500.12854/2", "oai:books.example.org:20.500.12854/4"
+      next: where the namespace moved correct `repository.identifier-prefix`, and look whether the target's identifiers moved too; where these few are to be left out lower `min-recognised`
     "#);
     let far = FarSide::new(0, 0);
     let rig = Rig::new(&far.backfill(""));

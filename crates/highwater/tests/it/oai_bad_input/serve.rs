@@ -6,6 +6,12 @@ use crate::oai_targets::kept::refused;
 use crate::rig::Rig;
 
 #[test]
+fn what_can_go_wrong_on_purpose_is_listed_without_a_catalogue() {
+    let listed = Rig::new("").ok(&["oai", "serve", "--faults"]).stdout;
+    assert!(listed.starts_with("faults:\n  429[=WAIT]") && listed.contains("verb:VERB"), "{listed}");
+}
+
+#[test]
 fn r15_serving_what_cannot_be_served() {
     let rig = Rig::new("");
     let serve = |more: &[&str]| {
@@ -14,11 +20,11 @@ fn r15_serving_what_cannot_be_served() {
     };
     insta::assert_snapshot!(serve(&["--fault", "teapot@3"]), @r#"
     error[HW-CMD-024]: --fault: the fault "teapot@3" has no name that is known (429, 503, 500, 403, 404, html, redirect, hang, drop, cut, truncate, slow, endless, expired-token, repeat-token, odd-token, repeat-page, overlap, empty-last-page, short-list, no-total, wrong-total, cursor-pages, unordered, finer-datestamps, second-prolog, leading-newline, control-chars, bad-utf8, dtd-entity, wrong-namespace, poison-xml, poison-500); it is written NAME[=ARGUMENT][@WHEN], for instance 429=30@5 or hang@verb:GetRecord,2..4
-      next: `--fault list` prints all that there is
+      next: `highwater oai serve --faults` prints all that there is
     "#);
     insta::assert_snapshot!(serve(&["--fault", "html@soon"]), @r#"
     error[HW-CMD-024]: --fault: the fault "html@soon" strikes at "soon", which is none of N, N..M, *N, verb:VERB, id:SUFFIX and token; it is written NAME[=ARGUMENT][@WHEN], for instance 429=30@5 or hang@verb:GetRecord,2..4
-      next: `--fault list` prints all that there is
+      next: `highwater oai serve --faults` prints all that there is
     "#);
     insta::assert_snapshot!(serve(&["--page-size", "0"]), @"
     error: invalid value '0' for '--page-size <N>': expected 1 to 10000
@@ -32,9 +38,9 @@ fn r15_serving_what_cannot_be_served() {
     ");
     insta::assert_snapshot!(refused(&rig, 2, &["oai", "serve", "--listen", "127.0.0.1:0"]), @"
     error: the following required arguments were not provided:
-      <--catalog <FILE>|--generated <N>>
+      <--catalog <FILE>|--generated <N>|--faults>
 
-    Usage: highwater oai serve --listen <ADDRESS> <--catalog <FILE>|--generated <N>>
+    Usage: highwater oai serve --listen <ADDRESS> <--catalog <FILE>|--generated <N>|--faults>
 
     For more information, try '--help'.
     ");

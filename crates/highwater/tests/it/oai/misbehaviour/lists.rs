@@ -219,6 +219,26 @@ async fn r13_what_is_missing_is_asked_for_by_number_and_not_by_text() {
     }
 }
 
+#[tokio::test]
+async fn r03_an_identifier_of_another_shape_is_told_where_it_is_not_drained() {
+    let story = Story::with(Lines { backfill: "min-recognised = \"95%\"", ..Lines::default() });
+    let now = SystemClock::new().now();
+    let odd = Header { identifier: "oai:books.example.org:with space".to_owned(), ..deleted(1, now).header };
+    story.repository.put(Record { header: odd, metadata: None });
+    let said = story.rig.ok(&["oai", "discover", "backfill"]);
+    insta::assert_snapshot!(story.plain(&said.stderr), @r#"[TIME]  WARN 1 of 28 identifiers are not of the shape "…" without white space, and are not drained first="oai:books.example.org:with space""#);
+    assert_eq!(
+        story.rig.ok(&["--json", "oai", "discover", "backfill", "--replace"]).json()["difference"]["unrecognised"],
+        1
+    );
+    story.rig.write("highwater.toml", &story.rig.read("highwater.toml").replace("95%", "99%"));
+    let refused = story.rig.run(&["oai", "discover", "backfill", "--replace"]);
+    insta::assert_snapshot!(story.plain(&refused.stderr), @r#"
+    error[HW-OAI-011]: 27 of 28 identifiers of [URL] are of the shape "…" without white space, expected 99% of them; the first that are not: "oai:books.example.org:with space"
+      next: where the namespace moved correct `repository.identifier-prefix`, and look whether the target's identifiers moved too; where these few are to be left out lower `min-recognised`
+    "#);
+}
+
 fn deleted(no: u64, at: Timestamp) -> Record {
     let datestamp = Datestamp::new(at, Granularity::Second);
     let identifier = format!("oai:late.example.org:{no}");

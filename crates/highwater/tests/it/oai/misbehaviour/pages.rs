@@ -1,6 +1,8 @@
 //! Pages: what is wrong with the bytes of an answer. A page that cannot be relied on is asked for again; a record that cannot be
 //! read costs only itself.
 
+use highwater_engine::clock::{Clock as _, SystemClock};
+
 use super::{CALM_HARVEST, LENIENT, Lines, Story};
 
 #[tokio::test]
@@ -116,6 +118,19 @@ async fn a_record_that_is_no_xml_costs_only_itself() {
       note: [SLICE]: records for a person to look at: 1; oai:books.example.org:20.500.12854/7: ill-formed document: expected `</dc:title>`, but `</dc:titel>` was found
     ");
     story.has(26).await;
+    // It stays known when the round is forgotten.
+    story.passes("harvest", &["poison-xml=/7"], 1);
+    let known = story.rig.ok(&["catalog", "review"]);
+    insta::assert_snapshot!(known.stdout, @"oai:books.example.org:20.500.12854/7: ill-formed document: expected `</dc:title>`, but `</dc:titel>` was found");
+    assert!(story.rig.ok(&["catalog", "figures"]).stdout.ends_with(", 1 for a person to look at\n"));
+
+    // Of one that was here before, the newest version is what cannot be read, and a backfill asks for it again.
+    let id = "oai:books.example.org:20.500.12854/8";
+    assert!(story.repository.touch(id, SystemClock::new().now()));
+    story.passes("harvest", &["poison-xml=/8"], 1);
+    assert!(story.rig.ok(&["catalog", "show", id]).stdout.contains("for a person to look at"));
+    insta::assert_snapshot!(story.passes("backfill", &[], 1), @"exit 0, contacts 8: backfill: drained; this pass: 2 done; 2 of 2 terminal (pass 4, exit 0)");
+    story.is_whole().await;
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use highwater_engine::pace::Pace;
 use highwater_engine::report::{PassReport, Reason};
 use highwater_oai::backfill::Place;
 use highwater_oai::client::{Client, Endpoint, Limits};
-use highwater_oai::harvest::{Harvest, Slice, WATERMARK};
+use highwater_oai::harvest::{Harvest, Slice};
 use highwater_oai::protocol::{Datestamp, Granularity, Header, MetadataFormat, Record, Selection, SetInfo};
 use highwater_oai::provider::{Identity, Memory, Position, ProviderSettings, Repository, RepositoryError};
 use highwater_oai::settings::HarvestSettings;
@@ -156,7 +156,7 @@ impl World {
     }
 
     pub(super) async fn watermark(&self) -> Option<Timestamp> {
-        self.ride.engine.ledger.watermark(&self.ride.spec.name, WATERMARK).await.unwrap()
+        self.ride.engine.ledger.watermark(&self.ride.spec.name, &self.harvest().watermark_name()).await.unwrap()
     }
 
     /// The slices of the newest round.
