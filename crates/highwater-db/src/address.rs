@@ -15,7 +15,7 @@ pub enum DatabaseAddress {
     /// A SQLite file that is there.
     Sqlite(PathBuf),
     /// A database on a PostgreSQL server.
-    Postgres(Address),
+    Postgres(Box<Address>),
 }
 
 /// What is wrong with an address. Never shows it: it may hold a password.
@@ -78,7 +78,7 @@ impl FromStr for DatabaseAddress {
             return if path.is_empty() { Err(DatabaseAddressError::NoPath) } else { Ok(Self::Sqlite(path.into())) };
         }
         match text.parse() {
-            Ok(address) => Ok(Self::Postgres(address)),
+            Ok(address) => Ok(Self::Postgres(Box::new(address))),
             Err(AddressError::Scheme) => Err(DatabaseAddressError::Scheme),
             Err(error) => Err(error.into()),
         }

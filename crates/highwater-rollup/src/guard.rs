@@ -284,7 +284,7 @@ impl WatermarkAt {
             _ => format!("'{to}'"),
         };
         if mark == Mark::Null {
-            return Ok(format!("UPDATE {table} SET {column} = {to} WHERE {};", self.condition()));
+            return Ok(format!("UPDATE {table} SET {column} = {to} WHERE {};", self.condition("")));
         }
         let columns: Vec<String> = self.key.keys().map(Ident::quoted).chain([column]).collect();
         let values: Vec<String> = self.key.values().map(ToString::to_string).chain([to]).collect();

@@ -60,6 +60,16 @@ pub struct Rollup {
     stamped: Mutex<Option<Timestamp>>,
     /// What was found under the lock that there is to do, for the plan.
     surveyed: Mutex<Option<Vec<Step>>>,
+    walked: Mutex<Walked>,
+}
+
+/// What passes of a rollup computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Walked {
+    /// Slices, the tick's among them.
+    pub slices: u64,
+    /// Rows of the target that were touched.
+    pub rows: u64,
 }
 
 impl Rollup {
@@ -88,7 +98,20 @@ impl Rollup {
             part_secs: Mutex::default(),
             stamped: Mutex::default(),
             surveyed: Mutex::default(),
+            walked: Mutex::default(),
         })
+    }
+
+    /// What passes of this very job computed so far.
+    #[must_use]
+    pub fn walked(&self) -> Walked {
+        *self.walked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, rows: u64) {
+        let mut walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
+        walked.slices += 1;
+        walked.rows += rows;
     }
 
     fn dialect(&self) -> Dialect {

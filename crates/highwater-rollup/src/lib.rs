@@ -7,7 +7,7 @@
 //! bucket with one value of each key, and is one row of the target.
 //!
 //! A [`window`] of somebody's own is driven as it is. [`guard`] tells of either kind whether it is complete, so that what it
-//! replaces may be taken away.
+//! replaces may be taken away; [`migrate`] asks it before a step that does that.
 
 pub mod bound;
 pub mod ddl;
@@ -15,6 +15,7 @@ pub mod declare;
 pub mod drain;
 pub mod guard;
 pub mod job;
+pub mod migrate;
 pub mod recompute;
 pub mod settings;
 mod sql;

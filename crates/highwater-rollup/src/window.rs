@@ -17,6 +17,8 @@ use crate::declare::{Ident, TableName};
 
 /// Longest statement, in bytes.
 pub const SQL_BYTES_MAX: usize = 64 * 1024;
+/// What a query calls the table of a watermark.
+const ROW: &str = "state";
 /// Most columns that find the row of a watermark.
 pub const KEY_COLUMNS_MAX: usize = 8;
 
@@ -215,9 +217,8 @@ impl WatermarkAt {
         if !is_there(session, &self.table).await? {
             return Ok(Mark::NoTable);
         }
-        let moment = Moment::of(session.dialect(), &self.column.quoted());
-        let sql =
-            format!("SELECT {} FROM {} WHERE {} LIMIT 2", moment.columns(), self.table.quoted(), self.condition());
+        let moment = Moment::of(session.dialect(), &self.expression());
+        let sql = format!("SELECT {} FROM {} LIMIT 2", moment.columns(), self.row());
         let rows = session.query(&sql, &[]).await?;
         if rows.len() > 1 {
             return Err(ReadError::ManyRows { table: self.table.to_string() });
@@ -232,7 +233,7 @@ impl WatermarkAt {
     /// # Errors
     /// [`Fault`].
     pub async fn stamp(&self, session: &mut dyn Session, to: Timestamp) -> Result<(), Fault> {
-        let (table, column, condition) = (self.table.quoted(), self.column.quoted(), self.condition());
+        let (table, column, condition) = (self.table.quoted(), self.column.quoted(), self.condition(""));
         if session.dialect() == Dialect::Postgres {
             let place = "$1::text::timestamptz";
             let sql = format!("UPDATE {table} SET {column} = {place} WHERE ({condition}) AND {column} < {place}");
@@ -254,11 +255,21 @@ impl WatermarkAt {
         session.execute(&sql, &values).await.map(drop)
     }
 
-    /// The condition that finds the row; true of every row where there is no key.
-    #[must_use]
-    pub fn condition(&self) -> String {
-        let same: Vec<String> =
-            self.key.iter().map(|(column, value)| format!("{} = {value}", column.quoted())).collect();
+    /// The watermark, in a query of [`WatermarkAt::row`].
+    pub(crate) fn expression(&self) -> String {
+        format!("{ROW}.{}", self.column.quoted())
+    }
+
+    /// The row, as it stands after FROM.
+    pub(crate) fn row(&self) -> String {
+        // SQLite takes a name in quotes that is no column for text, unless it is a column of something.
+        format!("{} AS {ROW} WHERE {}", self.table.quoted(), self.condition(&format!("{ROW}.")))
+    }
+
+    /// The condition that finds the row, its columns with a prefix; true of every row where there is no key.
+    pub(crate) fn condition(&self, prefix: &str) -> String {
+        let same = self.key.iter().map(|(column, value)| format!("{prefix}{} = {value}", column.quoted()));
+        let same = same.collect::<Vec<_>>();
         if same.is_empty() { "1 = 1".to_owned() } else { same.join(" AND ") }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line. Owns what can be typed; what a command does is in `commands/<verb>.rs`.
 
+mod migrate;
 mod oai;
 mod rollup;
 
@@ -10,6 +11,7 @@ use highwater_engine::settings::{ByteSize, DurationText};
 
 use crate::config::LogFormat;
 
+pub(crate) use migrate::{Baseline, MigrateVerb, Up};
 pub(crate) use oai::{
     Catalog, CatalogSearch, CatalogVerb, OaiDiscover, OaiServe, OaiSnapshot, OaiVerb, SnapshotExport, SnapshotImport,
 };
@@ -127,6 +129,9 @@ pub(crate) enum Verb {
     /// Installs a rollup, takes it away, shows how it stands.
     #[command(subcommand)]
     Rollup(RollupVerb),
+    /// Applies numbered SQL migrations, each once and in order, and takes over those of another tool.
+    #[command(subcommand)]
+    Migrate(MigrateVerb),
     /// Proves a job's result against its source: of a rollup, every bucket against a fresh grouping of the raw rows.
     ///
     /// Exit 0 where all is right, 4 where something is not.

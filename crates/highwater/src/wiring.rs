@@ -23,7 +23,8 @@ use highwater_engine::spec::{JobSpec, ResourceSpec};
 use highwater_oai::backfill::Backfill;
 use highwater_oai::harvest::Harvest;
 use highwater_oai::settings::BackfillSettings;
-use highwater_rollup::job::Asked;
+use highwater_rollup::job::{Asked, Rollup};
+use highwater_rollup::settings::RollupSettings;
 use std::collections::HashMap;
 
 use crate::config::{Config, JobConfig, KindSettings, NotifyConfig, ResourceConfig};
@@ -105,6 +106,20 @@ impl Wiring {
     ) -> Result<(Backfill, JobSpec), Diagnosis> {
         let place = oai::place(self, config, job, oai::Wanted::from(settings), output)?;
         Ok((Backfill::new(settings.clone(), place), self.spec(config, job)?))
+    }
+
+    /// The same of a rollup, for those who say how it is run.
+    ///
+    /// # Errors
+    /// As [`Wiring::runner`].
+    pub(crate) fn rollup(
+        &self,
+        config: &Config,
+        job: &JobConfig,
+        settings: &RollupSettings,
+    ) -> Result<(Rollup, JobSpec), Diagnosis> {
+        let spec = self.spec(config, job)?;
+        Ok((rollup::job(settings, &spec, self.asked)?, spec))
     }
 
     fn spec(&self, config: &Config, job: &JobConfig) -> Result<JobSpec, Diagnosis> {

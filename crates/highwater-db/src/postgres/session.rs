@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::BytesMut;
+use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Error, Statement};
@@ -18,6 +19,8 @@ use crate::session::{Dialect, Fault, FaultKind, Row, Session, Value};
 
 /// How often a session is held against another to tell whether they share a process.
 const POOLED_TRIES: u32 = 3;
+/// 2000-01-01, from which PostgreSQL counts, in microseconds since the epoch.
+const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 /// Statements that a session keeps prepared.
 const STATEMENTS_KEPT: usize = 64;
 
@@ -286,6 +289,11 @@ impl ToSql for Value {
             (Self::Real(number), &Type::FLOAT8) => number.to_sql(of, out),
             (Self::Text(text), &Type::TEXT | &Type::VARCHAR | &Type::NAME | &Type::UNKNOWN) => {
                 text.as_str().to_sql(of, out)
+            }
+            // Somebody else's statement takes times as such; one without a zone is of the session's, UTC.
+            (Self::Text(text), &Type::TIMESTAMPTZ | &Type::TIMESTAMP) => {
+                let micros = text.parse::<Timestamp>()?.as_microsecond() - POSTGRES_EPOCH_MICROS;
+                micros.to_sql(&Type::INT8, out)
             }
             (value, of) => Err(format!("a value {value:?} where the statement wants {of}: cast it there").into()),
         }

@@ -93,13 +93,19 @@ fn watermark(dialect: Dialect, subject: Subject<'_>) -> String {
         ),
         Subject::Window(window) => {
             let at = &window.watermark;
-            format!("SELECT {} FROM {} WHERE {}", time(dialect, &at.column.quoted()), at.table.quoted(), at.condition())
+            // Of several rows, which are a mistake, the one that is least complete.
+            format!("SELECT min({}) FROM {}", time(dialect, &at.expression()), at.row())
         }
     }
 }
 
 fn newest(dialect: Dialect, subject: Subject<'_>) -> String {
-    format!("{} SELECT {} FROM b", subject.bounds(dialect), time(dialect, "b.last"))
+    let last = match dialect {
+        Dialect::Postgres => time(dialect, "b.last"),
+        // What cannot be read as a time is later than all times, and asks for a fresh watermark.
+        Dialect::Sqlite => format!("CASE WHEN b.last IS NOT NULL THEN coalesce({}, 9e99) END", time(dialect, "b.last")),
+    };
+    format!("{} SELECT {last} FROM b", subject.bounds(dialect))
 }
 
 fn oldest_queued(dialect: Dialect, subject: Subject<'_>) -> String {

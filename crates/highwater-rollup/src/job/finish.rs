@@ -138,6 +138,9 @@ impl Rollup {
                 continue;
             }
             *self.stamped() = ticked.watermark;
+            if cells > 0 {
+                self.count(cells);
+            }
             return match ticked.watermark {
                 Some(watermark) if ticked.more => Err(self.behind(watermark, until)),
                 _ => Ok(Outcome::because(OutcomeKind::Done, format!("{cells} cells"))),

@@ -73,6 +73,7 @@ impl Rollup {
                 }
             }
         }
+        self.count(rows);
         Ok(rows)
     }
 

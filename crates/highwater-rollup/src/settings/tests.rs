@@ -1,3 +1,5 @@
+//! Both ways to say what to roll up, and what does not go together.
+
 use super::*;
 
 fn read(text: &str) -> RollupSettings {

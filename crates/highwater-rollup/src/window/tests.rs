@@ -24,7 +24,7 @@ fn refused(from: &str, to: &str) -> String {
 fn a_window_reads_as_it_is_written() {
     let window = read(GOOD).unwrap();
     window.check(Dialect::Postgres).unwrap();
-    assert_eq!(window.watermark.condition(), "\"id\" = 1 AND \"name\" = 'it''s' AND \"live\" = true");
+    assert_eq!(window.watermark.condition(""), "\"id\" = 1 AND \"name\" = 'it''s' AND \"live\" = true");
     assert_eq!(read(&toml::to_string(&window).unwrap()).unwrap(), window);
 }
 

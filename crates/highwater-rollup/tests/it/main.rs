@@ -6,6 +6,8 @@ mod between;
 mod bound;
 mod ddl;
 mod fire;
+mod guard;
+mod migrate;
 mod tick;
 mod usage;
 mod verify;

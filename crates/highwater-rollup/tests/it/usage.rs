@@ -76,8 +76,14 @@ impl Base {
         base
     }
 
-    fn path(&self) -> Option<std::path::PathBuf> {
+    /// Where its file is, if it is one.
+    pub(crate) fn path(&self) -> Option<std::path::PathBuf> {
         self.directory.as_ref().map(|directory| Path::join(directory.path(), "usage.db"))
+    }
+
+    /// Where another program finds it, if it is a server's.
+    pub(crate) fn url(&self) -> Option<&str> {
+        self.address.as_deref()
     }
 
     pub(crate) async fn session(&self) -> Box<dyn Session> {

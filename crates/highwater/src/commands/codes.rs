@@ -50,6 +50,12 @@ pub(super) const NO_ROLLUP: &str = "HW-CMD-030";
 pub(super) const NOT_DECLARED: &str = "HW-CMD-031";
 /// Rows that would go with what is taken away.
 pub(super) const ROWS_GO: &str = "HW-CMD-032";
+/// A text that names no table.
+pub(super) const NO_TABLE: &str = "HW-CMD-033";
+/// A signal ended a run of migrations.
+pub(super) const INTERRUPTED: &str = "HW-CMD-034";
+/// A rollup that a migration requires is not complete.
+pub(super) const NOT_COMPLETE: &str = "HW-CMD-035";
 
 /// A key that cannot be set, or none at all.
 pub(super) const UNKNOWN_SETTING: &str = "HW-CMD-040";
@@ -62,7 +68,7 @@ pub(super) const NOTHING_SET: &str = "HW-CMD-043";
 
 /// Every code, in order.
 #[cfg(test)]
-const ALL: [&str; 29] = [
+const ALL: [&str; 32] = [
     NEEDS_CONFIG,
     NO_WORKLIST,
     UNKNOWN_OUTCOME,
@@ -92,6 +98,9 @@ const ALL: [&str; 29] = [
     BAD_SETTING,
     NO_SLICES,
     NOTHING_SET,
+    NO_TABLE,
+    INTERRUPTED,
+    NOT_COMPLETE,
 ];
 
 #[cfg(test)]

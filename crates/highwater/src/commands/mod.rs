@@ -34,6 +34,7 @@ pub(crate) mod init;
 pub(crate) mod items;
 pub(crate) mod lift;
 mod listing;
+pub(crate) mod migrate;
 mod notice;
 pub(crate) mod oai;
 pub(crate) mod pause;

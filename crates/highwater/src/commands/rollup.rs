@@ -11,6 +11,8 @@ use highwater_rollup::settings::{RollupSettings, Subject};
 use highwater_rollup::told;
 
 use super::{codes, needs_config};
+pub(super) use install::subject;
+
 use crate::Done;
 use crate::cli::RollupVerb;
 use crate::config::{Config, JobConfig, KindSettings};

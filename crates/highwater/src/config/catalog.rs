@@ -1,13 +1,14 @@
 //! Every table of the file and its fields, gathered once per reading.
 
 use highwater_engine::settings::{JobSettings, NotifySettings, ResourceSettings};
+use highwater_rollup::migrate::MigrateSettings;
 
 use super::fields::{Field, fields_of};
 use super::kind::{KINDS, Kind};
 use super::top::TopSettings;
 
 /// The tables at the top of the file.
-pub(super) const TABLES: [&str; 3] = ["resource", "job", "notify"];
+pub(super) const TABLES: [&str; 4] = ["resource", "job", "notify", "migrate"];
 
 /// The fields of each table.
 pub(super) struct Catalog {
@@ -15,6 +16,7 @@ pub(super) struct Catalog {
     pub(super) resource: Vec<Field>,
     pub(super) job: Vec<Field>,
     pub(super) notify: Vec<Field>,
+    pub(super) migrate: Vec<Field>,
     pub(super) kinds: Vec<(&'static Kind, Vec<Field>)>,
 }
 
@@ -25,6 +27,7 @@ impl Catalog {
             resource: fields_of::<ResourceSettings>(),
             job: fields_of::<JobSettings>(),
             notify: fields_of::<NotifySettings>(),
+            migrate: fields_of::<MigrateSettings>(),
             kinds: KINDS.iter().map(|kind| (kind, (kind.fields)())).collect(),
         }
     }
@@ -39,6 +42,7 @@ impl Catalog {
         tables
             .extend(self.kinds.iter().map(|(kind, fields)| (format!("`[job.NAME]` of kind `{}`", kind.name), fields)));
         tables.push(("`[[notify]]`".to_owned(), &self.notify));
+        tables.push(("`[migrate]`".to_owned(), &self.migrate));
         let takes = |fields: &[Field]| fields.iter().any(|field| field.name == key);
         let mut homes = Vec::new();
         for (home, fields) in tables {

@@ -38,10 +38,12 @@ pub(crate) const SHARED_MARKERS: &str = "HW-CFG-017";
 pub(crate) const COMMAND_NOT_FOUND: &str = "HW-CFG-018";
 /// A resource that no job names (a warning of `config check`).
 pub(crate) const UNUSED_RESOURCE: &str = "HW-CFG-019";
+/// `migrate` of a configuration without migrations.
+pub(crate) const NO_MIGRATE: &str = "HW-CFG-020";
 
 /// Every code, in order.
 #[cfg(test)]
-pub(crate) const ALL: [&str; 19] = [
+pub(crate) const ALL: [&str; 20] = [
     NOT_FOUND,
     UNREADABLE,
     SYNTAX,
@@ -61,4 +63,5 @@ pub(crate) const ALL: [&str; 19] = [
     SHARED_MARKERS,
     COMMAND_NOT_FOUND,
     UNUSED_RESOURCE,
+    NO_MIGRATE,
 ];

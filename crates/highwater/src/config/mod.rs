@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::settings::{DatabaseUrl, JobSettings, LockAddress, ResourceSettings, SecretText};
+use highwater_rollup::migrate::MigrateSettings;
 use indexmap::IndexMap;
 
 mod advise;
@@ -55,7 +56,7 @@ pub(crate) use unset::NotifyConfig;
 
 use source::Entries;
 use top::Layered;
-use unset::Unset;
+use unset::{MigrateConfig, Unset};
 
 /// A configuration that passed every check; paths are absolute, names resolve.
 #[derive(Clone)]
@@ -72,6 +73,7 @@ pub(crate) struct Config {
     pub(crate) jobs: IndexMap<JobName, JobConfig>,
     /// Who is told about changes.
     pub(crate) notify: Vec<NotifyConfig>,
+    migrate: Option<MigrateConfig>,
     unset: Unset,
     entries: Entries,
     layered: Layered,
@@ -127,6 +129,23 @@ impl Config {
             let known = self.declared_jobs();
             self.no_such("job", name, known.iter().map(|(name, _)| name.as_str()))
         })
+    }
+
+    /// The migrations.
+    ///
+    /// # Errors
+    /// A refusal where the file has none, or where they lack a variable: which.
+    pub(crate) fn migrate(&self) -> Result<&MigrateSettings, Diagnosis> {
+        match &self.migrate {
+            Some(MigrateConfig::Known(settings)) => Ok(settings),
+            Some(MigrateConfig::Unset(faults)) => Err(unset::first(faults)),
+            None => Err(Diagnosis::refusal(
+                codes::NO_MIGRATE,
+                "found no `[migrate]`, which says where the migrations are and of which database",
+                "add it: `[migrate]`, `directory = \"migrations\"`, `database = \"sqlite:app.db\"`",
+            )
+            .in_file(&self.file)),
+        }
     }
 
     /// The resource that a person named.

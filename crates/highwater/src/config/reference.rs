@@ -61,6 +61,13 @@ pub(crate) fn reference_markdown() -> String {
         "Who is told about changes, once per change, from the end of any pass. Each has a `url` or a `command`.",
         &table(&catalog.notify),
     );
+    section(
+        &mut page,
+        "`[migrate]`",
+        "Numbered SQL migrations of one database, which `highwater migrate up` applies, each once and in order. A file that begins \
+         with `-- highwater:requires JOB` runs when that rollup is complete; `highwater migrate list` shows how they stand.",
+        &table(&catalog.migrate),
+    );
     page
 }
 

@@ -10,7 +10,7 @@ use super::Config;
 use super::catalog::Catalog;
 use super::fields::Field;
 use super::source::{FieldPath, Origin};
-use super::unset::NotifyConfig;
+use super::unset::{MigrateConfig, NotifyConfig};
 
 /// Column at which the origins begin, if the value leaves room.
 const ORIGIN_COLUMN: usize = 44;
@@ -97,6 +97,18 @@ pub(crate) fn show(config: &Config) -> Show {
         };
         let values = listed(config, &catalog.notify, &at, &json(serde_json::to_value(notify)));
         tables.push(Table { heading: Some("[[notify]]".to_owned()), values });
+    }
+    let at = FieldPath::default().join("migrate");
+    match &config.migrate {
+        None => {}
+        Some(MigrateConfig::Known(settings)) => {
+            let values = listed(config, &catalog.migrate, &at, &json(serde_json::to_value(settings)));
+            tables.push(Table { heading: Some("[migrate]".to_owned()), values });
+        }
+        Some(MigrateConfig::Unset(_)) => {
+            let heading = Some("[migrate]  # lacks an environment variable".to_owned());
+            tables.push(Table { heading, values: raw(&at) });
+        }
     }
     Show { file: config.file.display().to_string(), tables }
 }

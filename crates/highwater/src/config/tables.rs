@@ -1,9 +1,10 @@
-//! The tables `resource`, `job` and `notify`: their shape, the names in them, and how a job's keys divide between every
+//! The tables `resource`, `job`, `notify` and `migrate`: their shape, the names in them, and how a job's keys divide between every
 //! job's and its kind's. Owns what is said of a table; the values in it are [`super::read`]'s.
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::settings::{JobSettings, NotifySettings, Problem, ResourceSettings};
+use highwater_rollup::migrate::MigrateSettings;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
@@ -11,7 +12,7 @@ use super::kind::{KINDS, Kind};
 use super::read::{Reader, article};
 use super::source::FieldPath;
 use super::suggest::{one_of, suggestion};
-use super::unset::{NotifyConfig, UnsetJob};
+use super::unset::{MigrateConfig, NotifyConfig, UnsetJob};
 use super::{JobConfig, codes, throttle};
 
 /// A key of the file with its value, if the file has it.
@@ -207,6 +208,30 @@ pub(super) fn read_notify(reader: &mut Reader<'_>, notify: Entry<'_>) -> Vec<Not
         }
     }
     all
+}
+
+/// Reads `[migrate]`.
+pub(super) fn read_migrate(reader: &mut Reader<'_>, migrate: Entry<'_>) -> Option<MigrateConfig> {
+    let (key, value) = migrate?;
+    let at = FieldPath::default().join("migrate");
+    let fields = &reader.catalog.migrate;
+    let known: Vec<_> = fields.iter().collect();
+    let line = reader.line_of(&key);
+    let DeValue::Table(table) = value.get_ref() else {
+        let next = "write `[migrate]` on a line of its own, its keys on the lines below";
+        wrong_type(reader, line, &at, &value, "a table", next);
+        return None;
+    };
+    reader.refuse_unknown(table, &known, &at);
+    let faults = reader.interpolated.claim_unset(table);
+    if !faults.is_empty() {
+        // What of it can be read is checked all the same.
+        reader.read::<MigrateSettings>(fields, table.clone(), &at, line);
+        return Some(MigrateConfig::Unset(faults));
+    }
+    let settings = reader.read::<MigrateSettings>(fields, table.clone(), &at, line)?;
+    tell_problems(reader, settings.problems(), &at, line);
+    Some(MigrateConfig::Known(settings))
 }
 
 /// Tells what is wrong with a table as a whole; `line` is the table's own.

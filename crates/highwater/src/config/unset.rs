@@ -4,6 +4,7 @@
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::settings::{JobSettings, NotifyEvent, NotifySettings};
+use highwater_rollup::migrate::MigrateSettings;
 use indexmap::IndexMap;
 
 use super::Config;
@@ -51,6 +52,15 @@ pub(crate) enum NotifyConfig {
     },
 }
 
+/// The migrations.
+#[derive(Debug, Clone)]
+pub(crate) enum MigrateConfig {
+    /// They can be applied.
+    Known(MigrateSettings),
+    /// They cannot be applied here. Why; never empty.
+    Unset(Vec<Diagnosis>),
+}
+
 /// The first of several faults, which says how to see the others.
 pub(super) fn first(faults: &[Diagnosis]) -> Diagnosis {
     let mut fault = faults.first().expect("invariant: what is unset lacks at least one variable").clone();
@@ -65,7 +75,12 @@ impl Config {
     pub(crate) fn unset(&self) -> Vec<Diagnosis> {
         let of_jobs = self.unset.jobs.values().flat_map(|job| &job.faults);
         let of_resources = self.unset.resources.values().flatten();
-        let mut faults: Vec<_> = of_jobs.chain(of_resources).chain(self.unset_notify()).cloned().collect();
+        let of_migrate = match &self.migrate {
+            Some(MigrateConfig::Unset(faults)) => faults.as_slice(),
+            _ => &[],
+        };
+        let of_all = of_jobs.chain(of_resources).chain(self.unset_notify()).chain(of_migrate);
+        let mut faults: Vec<_> = of_all.cloned().collect();
         faults.sort_by_key(|fault| fault.line);
         // A resource's fault is each of its jobs' too.
         let mut seen = Vec::with_capacity(faults.len());

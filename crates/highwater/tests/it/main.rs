@@ -13,6 +13,7 @@ mod exec_at_scale;
 mod house;
 mod inside;
 mod killed;
+mod migrate;
 mod oai;
 mod oai_bad_input;
 mod oai_snapshots;

@@ -33,7 +33,7 @@ pub(super) fn ddl(args: &Ddl, site: &Site) -> Result<ExitCode, Diagnosis> {
     Ok(ExitCode::Drained)
 }
 
-pub(super) fn subject<'n>(named: &'n Named<'_>) -> guard::Subject<'n> {
+pub(in crate::commands) fn subject<'n>(named: &'n Named<'_>) -> guard::Subject<'n> {
     match &named.subject {
         Subject::Declared(declaration) => guard::Subject::Declared(declaration),
         Subject::Window(window, _) => guard::Subject::Window(window),
