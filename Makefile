@@ -16,6 +16,7 @@ demo:
 	$(CARGO) build --locked --quiet -p highwater
 	@examples/demo/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)"
 	@examples/oai/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)/oai"
+	@examples/rollup/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)/rollup"
 
 demo-clean:
 	rm -rf "$(DEMO)"

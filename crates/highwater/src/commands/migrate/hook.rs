@@ -160,6 +160,9 @@ fn ended(job: &str, report: &PassReport) -> Diagnosis {
 fn incomplete(job: &str, exit: ExitCode, message: String) -> Diagnosis {
     let next = match exit {
         ExitCode::Checkpoint => "call `highwater migrate up` again".to_owned(),
+        _ if message.contains("not installed") => {
+            format!("look at `highwater rollup ddl {job}`, then `highwater rollup install {job}`, and call again")
+        }
         _ => format!("`highwater status {job}` says more; `highwater rollup guard {job}` says how far it is"),
     };
     Diagnosis { exit, ..Diagnosis::refusal(codes::NOT_COMPLETE, message, next) }

@@ -60,12 +60,18 @@ pub(super) async fn install(args: &OfRollup, site: &Site) -> Result<ExitCode, Di
     ledger.add_event("install", Some(&named.job.name), None, &site.word(&why)).await?;
     let objects = sql::leftovers(&mut *session, declaration).await;
     let objects = objects.map_err(|fault| told::of_fault(&named.place(), "what is installed", &fault))?;
+    let kinds = ["table", "index", "function", "trigger"].map(|kind| {
+        let count = objects.iter().filter(|object| object.starts_with(kind)).count() as u64;
+        (count > 0).then(|| counted(count, kind).replace("indexs", "indexes"))
+    });
+    let kinds: Vec<String> = kinds.into_iter().flatten().collect();
     let text = format!(
-        "{}: installed in {}: {}\n  next: `highwater run {}` seeds it",
+        "{}: installed in {}: {} for {declaration_target}\n  next: `highwater run {}` seeds it",
         named.job.name,
         named.place(),
-        objects.join(", "),
-        named.job.name
+        kinds.join(", "),
+        named.job.name,
+        declaration_target = declaration.target
     );
     let (job, target) = (named.job.name.as_str(), declaration.target.to_string());
     site.output.answer(&Installed { job, database: named.place(), target, objects }, text);
