@@ -19,6 +19,11 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
     fn elapsed(&self) -> Duration;
     /// Ends after `span`.
     fn sleep(&self, span: Duration) -> Sleep<'_>;
+    /// The same for one who waits for something else and only looks whether to go on waiting: simulated time that passes by being
+    /// slept through does not pass for them.
+    fn glance(&self, span: Duration) -> Sleep<'_> {
+        self.sleep(span)
+    }
 }
 
 /// A clock that many own.

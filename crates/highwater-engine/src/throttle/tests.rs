@@ -1,3 +1,5 @@
+//! The rule, at the rule: a throttle whose rounds the test makes, by a clock that it sets.
+
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::sync::Mutex;
