@@ -32,6 +32,10 @@ impl Clock for Hand {
     fn sleep(&self, _: Duration) -> Sleep<'_> {
         Box::pin(async {})
     }
+
+    fn glance(&self, span: Duration) -> Sleep<'_> {
+        self.sleep(span)
+    }
 }
 
 /// What a scripted signal says.
