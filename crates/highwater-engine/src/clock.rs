@@ -19,6 +19,9 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
     fn elapsed(&self) -> Duration;
     /// Ends after `span`.
     fn sleep(&self, span: Duration) -> Sleep<'_>;
+    /// The same for one who waits for something else and only looks whether to go on waiting: simulated time that passes by being
+    /// slept through does not pass for them.
+    fn glance(&self, span: Duration) -> Sleep<'_>;
 }
 
 /// A clock that many own.
@@ -64,6 +67,10 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that sleeps")]
     fn sleep(&self, span: Duration) -> Sleep<'_> {
         Box::pin(tokio::time::sleep(span))
+    }
+
+    fn glance(&self, span: Duration) -> Sleep<'_> {
+        self.sleep(span)
     }
 }
 

@@ -52,7 +52,10 @@ impl Pacer {
             let asked = pace();
             let (mut now, mut next) = (at, turn.next(asked));
             while next > now {
-                clock.sleep((next - now).min(Duration::from_millis(LOOK_EVERY_MS))).await;
+                tokio::select! {
+                    () = clock.sleep(next - now) => {}
+                    () = clock.glance(Duration::from_millis(LOOK_EVERY_MS)) => {}
+                }
                 (now, next) = (clock.elapsed(), turn.next(pace()));
             }
             // On time it is the time that was due, so that waking late adds up to nothing.

@@ -215,7 +215,7 @@ impl<J: Job> Drain<J> {
     /// Ends once a person has set another concurrency: one who waits for a slow item should not have to wait for its end.
     async fn set_otherwise(&self, concurrency: usize) -> Result<(), Stop> {
         loop {
-            self.cx.clock.sleep(Duration::from_millis(LOOK_EVERY_MS)).await;
+            self.cx.clock.glance(Duration::from_millis(LOOK_EVERY_MS)).await;
             self.cx.contacts.control_lately().await?;
             if self.concurrency() != concurrency {
                 return Ok(());

@@ -150,6 +150,8 @@ pub const RECORD_ITEMS_MAX: u64 = 4_096;
 /// Most attempts a setting grants an item.
 pub const ATTEMPTS_MAX: u64 = 1_000;
 
+/// Shortest time that a pass waits for its signals, in seconds: until they were first read, the throttle is closed.
+pub const THROTTLE_WAIT_SECS_MIN: u64 = 1;
 /// Shortest time between two readings of a signal, in milliseconds.
 pub const THROTTLE_EVERY_MS_MIN: u64 = 100;
 
@@ -238,6 +240,13 @@ impl JobSettings {
             problems.push(Problem::new(
                 "throttle-every",
                 format!("found {}, expected at least {THROTTLE_EVERY_MS_MIN}ms", self.throttle_every),
+                "correct it, or remove it for the default",
+            ));
+        }
+        if self.throttle_wait.get() < Duration::from_secs(THROTTLE_WAIT_SECS_MIN) {
+            problems.push(Problem::new(
+                "throttle-wait",
+                format!("found {}, expected at least {THROTTLE_WAIT_SECS_MIN}s", self.throttle_wait),
                 "correct it, or remove it for the default",
             ));
         }

@@ -79,6 +79,10 @@ impl Clock for SimClock {
             let _ = moved.wait_for(|now| *now >= end).await;
         })
     }
+
+    fn glance(&self, span: Duration) -> Sleep<'_> {
+        if self.moves_itself { Box::pin(std::future::pending()) } else { self.sleep(span) }
+    }
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ impl Contacts {
         while self.closed().is_some() {
             tokio::select! {
                 () = self.throttle.changed() => {}
-                () = self.clock.sleep(look) => {}
+                () = self.clock.glance(look) => {}
             }
         }
     }
@@ -144,11 +144,14 @@ impl Contacts {
         }
         let resting = async {
             loop {
-                let left = left().min(Duration::from_millis(LOOK_EVERY_MS));
+                let left = left();
                 if left.is_zero() {
                     break;
                 }
-                self.clock.sleep(left).await;
+                tokio::select! {
+                    () = self.clock.sleep(left) => {}
+                    () = self.clock.glance(Duration::from_millis(LOOK_EVERY_MS)) => {}
+                }
             }
         };
         self.unless_stopped(resting).await

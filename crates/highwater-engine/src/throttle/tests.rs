@@ -1,3 +1,5 @@
+//! The rule, at the rule: a throttle whose rounds the test makes, by a clock that it sets.
+
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::sync::Mutex;
@@ -29,6 +31,10 @@ impl Clock for Hand {
 
     fn sleep(&self, _: Duration) -> Sleep<'_> {
         Box::pin(async {})
+    }
+
+    fn glance(&self, span: Duration) -> Sleep<'_> {
+        self.sleep(span)
     }
 }
 

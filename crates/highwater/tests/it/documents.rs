@@ -81,7 +81,7 @@ fn what_the_readme_types_runs() {
 fn what_the_page_on_operating_types_runs() {
     let page = page("docs/operate.md");
     let blocks = blocks(&page, "sh");
-    let [look, mend, rearm, list, take_over] = &blocks[..] else {
+    let [look, mend, rearm, steer, list, take_over] = &blocks[..] else {
         panic!("other blocks than this test knows: {blocks:#?}")
     };
     let rig = at_work();
@@ -89,6 +89,8 @@ fn what_the_page_on_operating_types_runs() {
     assert!(typed(&rig, look).stdout.contains("4711"));
     typed(&rig, mend);
     typed(&rig, rearm);
+    typed(&rig, steer);
+    assert!(rig.ok(&["status", "--json"]).json()["jobs"][0]["overrides"].is_null(), "all of it is unset");
     rig.script("load", "");
     assert_eq!(rig.pass(), (0, "drained".into()));
     rig.list(&["4709", "4710", "4711", "4712", "4713", "4714", "4715"]);

@@ -84,7 +84,7 @@ fn r15_a_signal_that_is_none() {
         "config_throttle_no_address",
         &throttle("signal = \"sql\"\nlimit = 5\nquery = \"SELECT 1\"\ndatabase = \"mysql://a:s3cret@db/x\""),
     );
-    refused("config_throttle_too_often", &format!("{JOB}throttle-every = \"5ms\"\n"));
+    refused("config_throttle_too_often", &format!("{JOB}throttle-every = \"5ms\"\nthrottle-wait = \"0s\"\n"));
     let second = "signal = \"file\"\nlimit = 5\npath = \"a\"\n\n[[job.load.throttle]]\nsignal = \"file\"\nlimit = \"9\"\npath = \"b\"";
     refused("config_throttle_the_second_of_two", &throttle(second));
 }

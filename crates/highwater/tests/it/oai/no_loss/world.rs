@@ -205,6 +205,10 @@ impl Clock for Off {
     fn sleep(&self, span: Duration) -> Sleep<'_> {
         self.clock.sleep(span)
     }
+
+    fn glance(&self, span: Duration) -> Sleep<'_> {
+        self.clock.glance(span)
+    }
 }
 
 /// A repository whose records change while they are listed.
