@@ -165,6 +165,15 @@ pub trait Session: Send {
         self.batch("COMMIT").await
     }
 
+    /// Begins a transaction that only reads, and keeps nobody from writing, under one snapshot from its first statement on. One
+    /// that is open is undone first. Working tables of the session may be written in it.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    async fn begin_reading(&mut self) -> Result<(), Fault> {
+        self.begin().await
+    }
+
     /// Undoes what was done since [`Session::begin`]; nothing where no transaction is open.
     ///
     /// # Errors

@@ -112,6 +112,14 @@ impl Session for SqliteSession {
         .await
     }
 
+    async fn begin_reading(&mut self) -> Result<(), Fault> {
+        self.run("begin to read", |db| {
+            roll_back(db)?;
+            db.execute_batch("BEGIN DEFERRED")
+        })
+        .await
+    }
+
     async fn rollback(&mut self) -> Result<(), Fault> {
         self.run("roll back", roll_back).await
     }

@@ -1,0 +1,58 @@
+//! A database's refusal, as a person is told it by a command that ends with it.
+
+use highwater_db::session::{Fault, FaultKind};
+use highwater_engine::diagnosis::{Diagnosis, with_causes};
+
+use crate::ddl::InstallError;
+use crate::window::ReadError;
+
+/// What a fault is to a person who called a command on the database at `place`.
+#[must_use]
+pub fn of_fault(place: &str, doing: &str, fault: &Fault) -> Diagnosis {
+    let message = format!("{place}: {doing}: {}", fault.message);
+    match fault.kind {
+        FaultKind::Lost => Diagnosis::failure(
+            "HW-ROL-014",
+            message,
+            "see that the database runs and can be reached; nothing was changed",
+        ),
+        FaultKind::TimedOut | FaultKind::Contended => Diagnosis::failure(
+            "HW-ROL-015",
+            message,
+            "call again when it is quieter, or raise the role's `statement_timeout` and `lock_timeout`; nothing was changed",
+        ),
+        FaultKind::Denied => {
+            Diagnosis::refusal("HW-ROL-003", message, "grant the role what it lacks, or name another in `database`")
+        }
+        FaultKind::Undefined => {
+            Diagnosis::refusal("HW-ROL-004", message, "correct the name in the configuration, or make what it names")
+        }
+        FaultKind::Other => {
+            Diagnosis::refusal("HW-ROL-013", message, "correct what the database objects to; nothing was changed")
+        }
+    }
+}
+
+/// The same of what reads times.
+#[must_use]
+pub fn of_read(place: &str, doing: &str, error: &ReadError) -> Diagnosis {
+    match error {
+        ReadError::Fault(fault) => of_fault(place, doing, fault),
+        other => Diagnosis::refusal("HW-ROL-005", format!("{place}: {}", with_causes(other)), "correct the field"),
+    }
+}
+
+/// The same of an installation.
+#[must_use]
+pub fn of_install(place: &str, handle: &str, error: &InstallError) -> Diagnosis {
+    match error {
+        InstallError::Fault(fault) => of_fault(place, "the installation", fault),
+        InstallError::There { .. } => Diagnosis::refusal(
+            "HW-ROL-016",
+            format!("{place}: {error}"),
+            format!(
+                "`highwater rollup diff {handle}` says how it differs; `highwater rollup uninstall {handle}` takes it away"
+            ),
+        ),
+    }
+}
