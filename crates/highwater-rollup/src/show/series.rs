@@ -71,7 +71,12 @@ pub async fn series(session: &mut dyn Session, question: &Question<'_>, standing
     let (ranks, keys) = question.largest(session, buckets.since(), buckets.until()).await?;
     let (kind, count) = (question.kind, buckets.count());
     let mut cells = vec![vec![Cell::default(); count]; ranks.len() + 1];
-    for found in question.cells(session, buckets.edges(), Rows::Ranks(&ranks)).await? {
+    // Without a key there is no cell.
+    let found = match ranks.as_slice() {
+        [] => Vec::new(),
+        ranks => question.cells(session, buckets.edges(), Rows::Ranks(ranks)).await?,
+    };
+    for found in found {
         let rank = found.key.and_then(|rank| rank.parse::<usize>().ok()).unwrap_or(ranks.len());
         cells[rank.min(ranks.len())][found.bucket].add(kind, &found.cell);
     }
