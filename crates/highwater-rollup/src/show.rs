@@ -8,6 +8,7 @@
 pub mod buckets;
 mod cells;
 mod heat;
+mod label;
 mod number;
 mod refused;
 mod rows;
@@ -20,6 +21,7 @@ use jiff::tz::TimeZone;
 
 pub use buckets::{Buckets, Span, Step, When};
 pub use heat::{DAYS, HOURS, Heat, heat};
+pub use label::plain;
 pub use number::Number;
 pub use refused::Refused;
 pub use rows::{Row, rows};

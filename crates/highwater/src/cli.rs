@@ -2,6 +2,7 @@
 
 mod oai;
 mod rollup;
+mod rollup_show;
 
 use std::path::PathBuf;
 
@@ -13,7 +14,8 @@ use crate::config::LogFormat;
 pub(crate) use oai::{
     Catalog, CatalogSearch, CatalogVerb, OaiDiscover, OaiServe, OaiSnapshot, OaiVerb, SnapshotExport, SnapshotImport,
 };
-pub(crate) use rollup::RunRollup;
+pub(crate) use rollup::{RollupVerb, RunRollup};
+pub(crate) use rollup_show::RollupShow;
 
 /// Drains backlogs into live systems, safely: prepare in parallel, commit in order, under one lock, and never lie about
 /// what is done.
@@ -116,6 +118,9 @@ pub(crate) enum Verb {
     Oai(OaiVerb),
     /// Looks into a catalogue, loads files into it, and exports it.
     Catalog(Catalog),
+    /// Installs a rollup, takes it away, shows how it stands.
+    #[command(subcommand)]
+    Rollup(RollupVerb),
     /// Checks what a pass needs, line by line, with the fix.
     ///
     /// Makes and changes nothing. Exit 0 when all is well, 2 when a line needs a fix.

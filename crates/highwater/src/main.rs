@@ -76,6 +76,7 @@ fn dispatch(cli: Cli) -> Done {
         }
         Verb::Oai(verb) => commands::oai::oai(verb, &global),
         Verb::Catalog(args) => commands::catalog::catalog(args, &global),
+        Verb::Rollup(verb) => at(&global, |site| commands::rollup::rollup(verb, site)),
     }
 }
 

@@ -136,14 +136,22 @@ impl Buckets {
         Ok(Self { zone: zone.clone(), step, grain, edges, straddle })
     }
 
-    /// The hours of a span, from the first hour of its first day to the last of its last, for a heatmap.
+    /// The hours that begin in the days of a span, and the first and the last of these, for a heatmap.
     ///
     /// # Errors
     /// As [`Buckets::of`].
-    pub fn hours(span: &Span, zone: &TimeZone, grain: Grain, now: Timestamp) -> Result<Self, Refused> {
+    pub fn hours(span: &Span, zone: &TimeZone, grain: Grain, now: Timestamp) -> Result<(Self, (Date, Date)), Refused> {
+        if grain.secs() > HOUR_SECS {
+            return Err(Refused::Shorter { step: Step::Hour, grain });
+        }
         let days = Self::of(span, Some(Step::Day), zone, grain, now, BUCKETS_MAX)?;
         let whole = Span { since: Some(When::At(days.since())), until: Some(When::At(days.until())), last: None };
-        Self::of(&whole, Some(Step::Hour), zone, grain, now, BUCKETS_MAX)
+        let mut hours = Self::of(&whole, Some(Step::Hour), zone, grain, now, BUCKETS_MAX)?;
+        // Hours that are not the zone's own begin a little before the first day.
+        if hours.since() < days.since() {
+            hours.edges.remove(0);
+        }
+        Ok((hours, days.days()))
     }
 
     /// The zone.
@@ -263,12 +271,9 @@ fn back(until: Timestamp, length: std::time::Duration, zone: &TimeZone) -> Times
 /// The step of a window for which nobody says one.
 fn fitting(length: SignedDuration, grain: Grain) -> Step {
     let days = length.as_hours() / 24;
-    match days {
-        ..=BY_HOUR_DAYS_MAX if grain.secs() <= HOUR_SECS => Step::Hour,
-        ..=BY_DAY_DAYS_MAX => Step::Day,
-        ..=BY_WEEK_DAYS_MAX => Step::Week,
-        _ => Step::Month,
-    }
+    let longest = [(BY_HOUR_DAYS_MAX, Step::Hour), (BY_DAY_DAYS_MAX, Step::Day), (BY_WEEK_DAYS_MAX, Step::Week)];
+    let fits = |(most, step): &(i64, Step)| days <= *most && (*step != Step::Hour || grain.secs() <= HOUR_SECS);
+    longest.into_iter().find(fits).map_or(Step::Month, |(_, step)| step)
 }
 
 /// By how much hours begin later than UTC's. Those of a zone that is half an hour off are its own where the grain is fine enough

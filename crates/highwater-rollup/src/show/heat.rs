@@ -2,6 +2,7 @@
 //! hour, one that is set back shows it twice.
 
 use highwater_db::session::Session;
+use jiff::civil::Date;
 
 use super::buckets::Buckets;
 use super::cells::{Cell, Rows};
@@ -21,6 +22,8 @@ const PAGE_HOURS: usize = 2_000;
 pub struct Heat {
     /// The hours that it is made of.
     pub buckets: Buckets,
+    /// The first day and the last.
+    pub days: (Date, Date),
     /// How many of them, from the first on, are complete; the others are left out.
     pub complete: usize,
     /// A figure each, from Monday and midnight on; of what adds up it is the mean of one hour. `None` where nothing is known.
@@ -44,7 +47,7 @@ pub async fn heat(session: &mut dyn Session, question: &Question<'_>, standing: 
             cells: 2,
         });
     }
-    let buckets = Buckets::hours(&question.span, &question.zone, question.declaration.grain, question.now)?;
+    let (buckets, days) = Buckets::hours(&question.span, &question.zone, question.declaration.grain, question.now)?;
     let complete = buckets.complete(standing.complete_until());
     let slots: Vec<(usize, usize)> = buckets.edges()[..complete]
         .iter()
@@ -73,5 +76,5 @@ pub async fn heat(session: &mut dyn Session, question: &Question<'_>, standing: 
     };
     let figures = std::array::from_fn(|day| std::array::from_fn(|hour| figure(day, hour)));
     let straddle = buckets.straddle() || buckets.edges().iter().any(|edge| buckets.local(*edge).minute() != 0);
-    Ok(Heat { buckets, complete, figures, hours, straddle })
+    Ok(Heat { buckets, days, complete, figures, hours, straddle })
 }

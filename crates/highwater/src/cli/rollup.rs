@@ -1,6 +1,8 @@
 //! What can be typed about rollups: `rollup …`, `verify`, and what `run` takes for them.
 
-use clap::Args;
+use clap::{Args, Subcommand};
+
+use super::rollup_show::RollupShow;
 
 /// What `run` takes for jobs of kind `rollup` alone.
 #[derive(Debug, Args)]
@@ -18,6 +20,16 @@ pub(crate) struct RunRollup {
     /// Allows a seed that leaves older buckets without their events.
     #[arg(long)]
     pub(crate) force_partial: bool,
+}
+
+/// `rollup`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RollupVerb {
+    /// Shows one aggregate over time: a table with sparklines, a chart, a heatmap, CSV.
+    ///
+    /// Reads the target and its state alone, never the raw rows. What is later than the watermark is not complete yet, and is
+    /// marked.
+    Show(RollupShow),
 }
 
 /// A day, which begins at midnight UTC, or a time.

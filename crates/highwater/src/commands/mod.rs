@@ -40,6 +40,7 @@ pub(crate) mod pause;
 pub(crate) mod rearm;
 pub(crate) mod resume;
 pub(crate) mod retry;
+pub(crate) mod rollup;
 pub(crate) mod run;
 pub(crate) mod skip;
 pub(crate) mod status;

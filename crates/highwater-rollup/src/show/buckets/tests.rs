@@ -122,7 +122,7 @@ fn a_span_of_so_many_days_has_so_many_and_the_last_is_today() {
         let fitted = Buckets::of(&last(days), None, &TimeZone::UTC, Grain::HOUR, now, POINTS_MAX).unwrap();
         assert_eq!(fitted.step(), step, "{days}");
         let fitted = Buckets::of(&last(days), None, &TimeZone::UTC, Grain::DAY, now, POINTS_MAX).unwrap();
-        assert_eq!(fitted.step() == Step::Hour, false, "{days}");
+        assert_ne!(fitted.step(), Step::Hour, "{days}");
     }
 }
 
