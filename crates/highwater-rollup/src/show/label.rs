@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn text_from_elsewhere_steers_nothing_and_fits() {
         assert_eq!(label("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
-        assert_eq!(label("a\nb\u{202e}"), "a\\nb\\u{202…");
+        assert_eq!(label("ab\nc\u{202e}"), "ab\\nc\\u{202…");
         assert_eq!(label("\u{ffff}"), "\\u{ffff}");
         assert_eq!(label("本本本本本本"), "本本本本本本");
         assert_eq!(label("本本本本本本本"), "本本本本本…");

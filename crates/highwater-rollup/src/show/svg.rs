@@ -1,4 +1,4 @@
-//! A chart and a heatmap as SVG, to be seen by themselves or in a page. Owns what both share: the frame, the classes that are
+//! A chart and a heatmap as SVG, each a file of its own or an image in a page. Owns what both share: the frame, the classes that are
 //! readable by day and by night, and the scale. No script, no font and nothing else is loaded.
 //!
 //! Coordinates are pixels; text is measured by an estimate, since which font is there is the reader's.
@@ -54,7 +54,7 @@ fn known(buckets: &Buckets, standing: &Standing) -> String {
 }
 
 fn moment(buckets: &Buckets, time: Timestamp) -> String {
-    buckets.local(time).strftime("%Y-%m-%d %H:%M (%:z)").to_string()
+    buckets.local(time).strftime("%Y-%m-%d %H:%M (%:z)").to_string().replace("(+00:00)", "UTC")
 }
 
 #[cfg(test)]

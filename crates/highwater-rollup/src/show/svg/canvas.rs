@@ -4,15 +4,16 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
 
 /// Classes that are drawn on white and on black alike: the colours of series keep apart for most who see few colours. `t` and `m`
-/// are text and quieter text, `g` and `a` a grid and an axis, `u` what is not complete, `p` and `n` above zero and below.
+/// are text and quieter text, `g` and `a` a grid and an axis, `u` what is not complete, `p` and `n` above zero and below,
+/// `f` and `d` a bar and a line that are not complete.
 const STYLE: &str = "\
-text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}\
+text{font:12px system-ui,-apple-system,Roboto,sans-serif}\
 .h{font-size:17px;font-weight:600}\
 .e{text-anchor:end}.c{text-anchor:middle}\
 .bg{fill:#fff}.t{fill:#1f2328}.m{fill:#59636e}\
 .g{stroke:#d9dee3}.a{stroke:#818b98}.w{stroke:#818b98;stroke-dasharray:4 3}\
 .u{stroke:#59636e;stroke-opacity:.35}.o{fill:none;stroke:#818b98;stroke-opacity:.5}\
-.p{fill:#1f6fb8}.n{fill:#d1602f}.x{fill-opacity:0}.l{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}\
+.p{fill:#1f6fb8}.n{fill:#d1602f}.x{fill-opacity:0}.f{fill-opacity:.5}.d{stroke-dasharray:2 5}.l{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}\
 .s0{fill:#4e79a7}.s1{fill:#f28e2b}.s2{fill:#59a14f}.s3{fill:#e15759}.s4{fill:#b07aa1}.s5{fill:#edc948}.s6{fill:#76b7b2}\
 .s7{fill:#9c755f}.s8{fill:#a3a9b1}\
 .l0{stroke:#4e79a7}.l1{stroke:#f28e2b}.l2{stroke:#59a14f}.l3{stroke:#e15759}.l4{stroke:#b07aa1}.l5{stroke:#edc948}\

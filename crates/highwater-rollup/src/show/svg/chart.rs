@@ -120,8 +120,9 @@ impl Plot<'_> {
         let count = self.shown.buckets.count();
         let mut ends = vec![(0.0, 0.0); count];
         for (rank, series) in self.shown.series.iter().enumerate() {
-            let mut d = String::new();
+            let mut drawings = [String::new(), String::new()];
             for (at, point) in series.points.iter().enumerate() {
+                let d = &mut drawings[usize::from(at >= self.shown.complete)];
                 let Some(figure) = point.as_ref().and_then(drawn).filter(|figure| *figure != 0.0) else { continue };
                 let (below, above): &mut (f64, f64) = &mut ends[at];
                 let end = if figure < 0.0 { below } else { above };
@@ -138,7 +139,9 @@ impl Plot<'_> {
                     px(left + gap / 2.0)
                 ));
             }
-            canvas.path(&format!("s{}", self.colour(rank)), &d);
+            let colour = self.colour(rank);
+            canvas.path(&format!("s{colour}"), &drawings[0]);
+            canvas.path(&format!("s{colour} f"), &drawings[1]);
         }
         canvas.line("a", (self.left, self.y(0.0)), (self.left + self.width, self.y(0.0)));
     }
@@ -148,22 +151,33 @@ impl Plot<'_> {
         for (rank, series) in self.shown.series.iter().enumerate().rev() {
             let colour = self.colour(rank);
             let point = |at: usize| {
-                let (left, right) = self.bucket(at);
                 let figure = series.points.get(at)?.as_ref().and_then(drawn)?;
+                let (left, right) = self.bucket(at);
                 Some((left.midpoint(right), self.y(figure)))
             };
-            let mut d = String::new();
+            let [mut done, mut not] = [String::new(), String::new()];
             for at in 0..series.points.len() {
                 let Some((x, y)) = point(at) else { continue };
                 let (before, after) = (at.checked_sub(1).and_then(point), point(at + 1));
-                if before.is_none() && after.is_none() {
-                    let [x, y] = [x, y].map(px);
-                    canvas.empty("circle", &[("class", &format!("s{colour}")), ("cx", &x), ("cy", &y), ("r", "3")]);
-                    continue;
+                match before {
+                    None if after.is_none() => {
+                        let [x, y] = [x, y].map(px);
+                        canvas.empty("circle", &[("class", &format!("s{colour}")), ("cx", &x), ("cy", &y), ("r", "3")]);
+                    }
+                    None => {}
+                    // A line is as complete as where it leads to.
+                    Some((from_x, from_y)) => {
+                        let d = if at < self.shown.complete { &mut done } else { &mut not };
+                        let goes_on = !d.is_empty() && at >= 2 && point(at - 2).is_some() && at != self.shown.complete;
+                        if !goes_on {
+                            d.push_str(&format!("M{} {}", px(from_x), px(from_y)));
+                        }
+                        d.push_str(&format!("L{} {}", px(x), px(y)));
+                    }
                 }
-                d.push_str(&format!("{}{} {}", if before.is_none() { "M" } else { "L" }, px(x), px(y)));
             }
-            canvas.path(&format!("l l{colour}"), &d);
+            canvas.path(&format!("l l{colour}"), &done);
+            canvas.path(&format!("l l{colour} d"), &not);
         }
     }
 

@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan, Zoned};
 
+use super::COLUMN_PX;
 use crate::show::{Buckets, Step};
 
 /// What is named.
@@ -39,8 +40,8 @@ const HOUR_PX: f64 = 44.0;
 const DAY_PX: f64 = 21.0;
 const MONTH_PX: f64 = 36.0;
 const YEAR_PX: f64 = 42.0;
-/// The same of the lower row.
-const BELOW_PX: f64 = 66.0;
+/// Space between two names of the lower row.
+const BELOW_GAP_PX: f64 = 10.0;
 /// Days that are looked at for names; longer windows are named by the year.
 const DAYS_MAX: i64 = 4 * 366;
 
@@ -76,10 +77,11 @@ pub(super) fn ticks(buckets: &Buckets, width: f64) -> (Vec<Tick>, bool) {
         let local = buckets.local(time);
         let (name, whole) = names(unit, &local);
         let below = (part.as_ref() != Some(&whole) && !whole.is_empty()).then(|| whole.clone());
-        if below.is_some()
+        if let Some(below) = &below
             && let Some(before) = ticks.iter_mut().rev().find(|tick| tick.below.is_some())
-            && place(time) - place(before.at) < BELOW_PX
+            && place(time) - place(before.at) < below.len() as f64 * COLUMN_PX + BELOW_GAP_PX
         {
+            // The later one says more: it begins there.
             before.below = None;
         }
         part = Some(whole);

@@ -9,7 +9,6 @@ mod terminal;
 mod trend;
 mod words;
 
-use std::time::Duration;
 
 use highwater_db::session::Session;
 use highwater_engine::diagnosis::Diagnosis;
@@ -82,7 +81,7 @@ impl Look<'_> {
     fn ask(&self) -> Result<Ask, Diagnosis> {
         let args = self.args;
         let zone = show::zone(&args.tz).map_err(|refused| self.refused(refused))?;
-        let last = args.last.map(|last| Duration::from(last.get()));
+        let last = args.last.map(|last| last.get());
         let top = if args.svg.is_some() { args.top.min(show::svg::SERIES_MAX as u64) } else { args.top };
         Ok(Ask {
             by: args.by.clone(),
