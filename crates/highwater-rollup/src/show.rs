@@ -146,8 +146,7 @@ impl<'d> Question<'d> {
             let cells = cells.max().unwrap_or(0) / self.declaration.grain.secs();
             return Err(Refused::Distinct {
                 value: self.value.to_string(),
-                what: format!("a {} is", buckets.each()),
-                cells: cells.unsigned_abs().max(2),
+                what: format!("a {} is {} cells of the rollup", buckets.each(), cells.max(2)),
             });
         }
         Ok(buckets)

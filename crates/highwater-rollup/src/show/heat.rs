@@ -43,8 +43,7 @@ pub async fn heat(session: &mut dyn Session, question: &Question<'_>, standing: 
     if kind == Kind::Distinct {
         return Err(Refused::Distinct {
             value: question.value.to_string(),
-            what: "an hour of a weekday is".to_owned(),
-            cells: 2,
+            what: "an hour of a weekday is several cells of the rollup".to_owned(),
         });
     }
     let (buckets, days) = Buckets::hours(&question.span, &question.zone, question.declaration.grain, question.now)?;

@@ -71,16 +71,14 @@ pub enum Refused {
     },
     /// Different values that are counted in several cells may be the same ones.
     #[error(
-        "`{value}` counts different values, which cannot be added up: {what} {cells} cells of the rollup, and a value that is in \
-         two of them would be counted twice"
+        "`{value}` counts different values, which cannot be added up: {what}, and a value that is in two of them would be counted \
+         twice"
     )]
     Distinct {
         /// The aggregate.
         value: String,
-        /// What is made of several cells.
+        /// What is shown, and how many cells of the rollup it is.
         what: String,
-        /// How many they are at most.
-        cells: u64,
     },
     /// What is in the column is no number.
     #[error("`{value}` holds {found:?}, expected numbers: only they can be drawn")]

@@ -122,10 +122,10 @@ impl Question<'_> {
             return Ok(());
         }
         let what = match &self.by {
-            Some(by) => format!("a bucket of one `{by}` is"),
-            None => "a bucket is".to_owned(),
+            Some(by) => format!("a bucket of one `{by}` is {most} cells of the rollup"),
+            None => format!("a bucket is {most} cells of the rollup"),
         };
-        Err(Refused::Distinct { value: self.value.to_string(), what, cells: most })
+        Err(Refused::Distinct { value: self.value.to_string(), what })
     }
 }
 

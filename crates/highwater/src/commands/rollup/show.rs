@@ -9,8 +9,7 @@ mod terminal;
 mod trend;
 mod words;
 
-
-use highwater_db::session::Session;
+use highwater_db::session::{FaultKind, Session};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
 use highwater_rollup::declare::Declaration;
@@ -146,7 +145,14 @@ impl Look<'_> {
         let message = refused.to_string();
         let (code, field, next) = match refused {
             Refused::Fault(fault) => {
-                return told::of_fault(&self.named.place(), "the rollup cannot be read", &fault).at_field("database");
+                let mut told = told::of_fault(&self.named.place(), "the rollup cannot be read", &fault);
+                if fault.kind == FaultKind::Undefined {
+                    let name = &self.named.job.name;
+                    told.next = format!(
+                        "install the rollup and seed it: `highwater rollup install {name}`, `highwater run {name}`"
+                    );
+                }
+                return told.at_field("database");
             }
             Refused::UnknownKey { found, known } => {
                 ("HW-ROL-021", "--by", meant(&found, known.iter().map(String::as_str), "name a key of the job"))
@@ -159,6 +165,9 @@ impl Look<'_> {
             Refused::UnknownZone { found } => {
                 let known = show::zones();
                 ("HW-ROL-023", "--tz", meant(&found, known.iter().map(String::as_str), "correct the name"))
+            }
+            Refused::Shorter { .. } if self.args.heatmap => {
+                ("HW-ROL-024", "--heatmap", "leave `--heatmap` out, or declare a rollup by the hour".to_owned())
             }
             Refused::Shorter { .. } => (
                 "HW-ROL-024",

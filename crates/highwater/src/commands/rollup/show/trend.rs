@@ -30,7 +30,11 @@ pub(super) fn signs(points: &[Point], complete: usize, kind: Kind, each: usize, 
     let most = known().chain(base).fold(f64::NEG_INFINITY, f64::max);
     let sign = |figure: &Option<f64>| match figure {
         Some(figure) if figure.is_finite() => {
-            let share = if most > least { (figure - least) / (most - least) } else { 0.0 };
+            let share = match base {
+                _ if most > least => (figure - least) / (most - least),
+                Some(_) => 0.0,
+                None => 0.5,
+            };
             let signs = if is_utf8 { SIGNS } else { SIGNS_ASCII };
             signs[(share * 7.0).round() as usize % 8]
         }
@@ -78,6 +82,7 @@ mod tests {
         assert_eq!(signs(&points(&[-7, 0, 7]), 3, Kind::Adds, 1, true), "▁▅█");
         assert_eq!(signs(&points(&[0, 0]), 2, Kind::Adds, 1, true), "▁▁");
         assert_eq!(signs(&points(&[-3, -3]), 2, Kind::Adds, 1, true), "▁▁");
+        assert_eq!(signs(&points(&[5, 5]), 2, Kind::Mean, 1, true), "▅▅");
         assert_eq!(signs(&[], 0, Kind::Adds, 1, true), "");
     }
 
