@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::number::Number;
 use super::{Kind, Question, Refused};
+use crate::declare::Ident;
 
 /// A sum of whole numbers that SQLite must not add up at once, since it may be too large for it: they are added in two parts,
 /// above and below this.
@@ -92,7 +93,7 @@ impl Question<'_> {
             self.columns().iter().enumerate().map(|(at, column)| format!("t.{column} AS v{at}")).collect();
         let columns = columns.join(", ");
         let key = match (self.by, rows) {
-            (Some(by), Rows::Ranks(_) | Rows::Each { .. }) => format!("CAST(t.{} AS text)", by.quoted()),
+            (Some(by), Rows::Ranks(_) | Rows::Each { .. }) => key_text(dialect, by),
             _ => "CAST(NULL AS text)".to_owned(),
         };
         let first = |at: usize| edges.get(at).map_or(Value::Null, |edge| Value::from(edge.to_string()));
@@ -140,16 +141,15 @@ impl Question<'_> {
             Rows::Each { limit, after } => {
                 let condition = after.map_or_else(String::new, |after| {
                     let after = place(Value::from(after));
-                    format!("\nWHERE s.n > 0 OR s.k IS NULL OR s.k{} > {after}", bytewise(dialect))
+                    format!("\nWHERE s.n > 0 OR s.k IS NULL OR s.k > {after}")
                 });
                 ("s.k".to_owned(), condition, format!("\nLIMIT {limit}"))
             }
         };
         let sql = format!(
             "SELECT * FROM (\n    SELECT s.n, {shown} AS k, count(*) AS cells, {}\n    FROM (\n    {within}\n) AS s{condition}\n    \
-             GROUP BY 1, 2\n) AS g\nORDER BY g.n, g.k IS NULL, g.k{}{limit}",
-            self.values(dialect).join(", "),
-            bytewise(dialect)
+             GROUP BY 1, 2\n) AS g\nORDER BY g.n, g.k IS NULL, g.k{limit}",
+            self.values(dialect).join(", ")
         );
         (sql, values)
     }
@@ -170,20 +170,22 @@ impl Question<'_> {
         let columns: Vec<String> =
             self.columns().iter().enumerate().map(|(at, column)| format!("t.{column} AS v{at}")).collect();
         let sql = format!(
-            "SELECT s.k, count(*) OVER ()\nFROM (\n    SELECT CAST(t.{} AS text) AS k, {} FROM {} AS t\n    WHERE t.bucket >= {} \
-             AND t.bucket < {}\n) AS s\nGROUP BY s.k\nORDER BY {order} DESC NULLS LAST, s.k IS NULL, s.k{}\nLIMIT {}",
-            by.quoted(),
+            "SELECT s.k, count(*) OVER ()\nFROM (\n    SELECT {} AS k, {} FROM {} AS t\n    WHERE t.bucket >= {} \
+             AND t.bucket < {}\n) AS s\nGROUP BY s.k\nORDER BY {order} DESC NULLS LAST, s.k IS NULL, s.k\nLIMIT {}",
+            key_text(dialect, by),
             columns.join(", "),
             self.declaration.target.quoted(),
             place[0],
             place[1],
-            bytewise(dialect),
             self.top
         );
         let values = [Value::from(since.to_string()), Value::from(until.to_string())];
         let rows = session.query(&sql, &values).await?;
         let count = rows.first().and_then(|row| row[1].int()).unwrap_or(0).unsigned_abs();
-        Ok((rows.into_iter().map(|row| row[0].text().map(str::to_owned)).collect(), count))
+        let keys = rows.into_iter().map(|row| row[0].text().map(str::to_owned));
+        // What SQLite holds may be no text at all; it would not be found again by what is left of it, and is one of the others.
+        let is_text = |key: &Option<String>| key.as_ref().is_none_or(|key| !key.contains(char::REPLACEMENT_CHARACTER));
+        Ok((keys.filter(is_text).collect(), count))
     }
 
     /// The columns of the target that the aggregate is in.
@@ -270,10 +272,11 @@ impl Question<'_> {
     }
 }
 
-/// The order that both databases have, whatever the language of the one.
-fn bytewise(dialect: Dialect) -> &'static str {
+/// A key as text, which both databases tell apart and order by its bytes, whatever the language of the one.
+fn key_text(dialect: Dialect, key: &Ident) -> String {
+    let text = format!("CAST(t.{} AS text)", key.quoted());
     match dialect {
-        Dialect::Postgres => " COLLATE \"C\"",
-        Dialect::Sqlite => "",
+        Dialect::Postgres => format!("{text} COLLATE \"C\""),
+        Dialect::Sqlite => text,
     }
 }

@@ -353,6 +353,17 @@ async fn keys_of_any_text_come_as_they_are() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_no_text_is_one_of_the_others() {
+    let mut target = Target::new(Dialect::Sqlite).await;
+    let one = ["1", "1", "1", "1", "1", "1", "1"];
+    target.put(&[cell("2026-03-01T00:00:00Z", Some("a"), one), cell("2026-03-01T01:00:00Z", Some("b"), one)]).await;
+    run(&mut *target.session, "UPDATE usage_hourly SET tokens = 9, model = CAST(x'ff' AS text) WHERE model = 'b'")
+        .await;
+    let shown = target.series(&ask("tokens", Some("model"), "2026-03-01", "2026-03-02")).await.unwrap();
+    assert_eq!(table(&shown), ["\"a\": 1 1", "1 others: 9 9"]);
+}
+
+#[tokio::test]
 async fn by_weekday_and_hour_it_is_the_mean_of_the_hours_that_there_were() {
     for dialect in BOTH {
         let mut target = Target::new(dialect).await;

@@ -17,13 +17,13 @@ pub(crate) struct RollupShow {
     /// The aggregate. Default: the first that the job declares.
     #[arg(long, value_name = "AGGREGATE")]
     pub(crate) value: Option<String>,
-    /// So long, up to the end of the bucket that `--until` is in. Default: 30 days.
+    /// So long, counted back from the end of the last bucket. Default: 30 days.
     #[arg(long, value_name = "TIME", conflicts_with = "since")]
     pub(crate) last: Option<DurationText>,
-    /// From the bucket on that this day or time is in; a day begins at midnight in the zone.
+    /// From this day or time on, rounded down to a whole bucket; a day begins at midnight in the zone.
     #[arg(long, value_name = "TIME", value_parser = when)]
     pub(crate) since: Option<When>,
-    /// Up to the bucket that this day or time ends or is in. Default: now.
+    /// Up to this day or time, which is not in it, rounded up to a whole bucket. Default: now.
     #[arg(long, value_name = "TIME", value_parser = when)]
     pub(crate) until: Option<When>,
     /// The time zone that days, weeks and months are of, such as `Europe/Berlin`.

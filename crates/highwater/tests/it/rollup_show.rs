@@ -193,7 +193,8 @@ fn hostile_keys_are_shown_and_steer_nothing() {
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
     let mut read: Vec<String> = reader.records().map(|record| record.unwrap()[2].to_owned()).collect();
     let mut expected = hostile.map(str::to_owned);
-    (read.sort(), expected.sort());
+    read.sort();
+    expected.sort();
     assert_eq!(read, expected);
     let svg = place.show(&format!("--by model --svg - {WINDOW}")).stdout;
     assert!(!svg.contains("<script") && !svg.contains('\u{1b}') && svg.contains("&lt;script&gt;"), "{svg}");

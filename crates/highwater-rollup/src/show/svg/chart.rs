@@ -21,6 +21,8 @@ const KEY_COLUMNS: usize = 22;
 const POINTED_COLUMNS: usize = 60;
 /// The widest space between two bars.
 const GAP: f64 = 3.0;
+/// Bars that are narrower have none.
+const BAR_PX_MIN: f64 = 3.0;
 
 /// Where the plot is, and what its pixels mean.
 struct Plot<'p> {
@@ -129,7 +131,7 @@ impl Plot<'_> {
                 let (from, to) = (self.y(*end), self.y(*end + figure));
                 *end += figure;
                 let (left, right) = self.bucket(at);
-                let gap = GAP.min((right - left) * 0.2);
+                let gap = if right - left < BAR_PX_MIN { 0.0 } else { GAP.min((right - left) * 0.2) };
                 d.push_str(&format!(
                     "M{} {}H{}V{}H{}Z",
                     px(left + gap / 2.0),
