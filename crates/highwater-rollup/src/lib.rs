@@ -18,6 +18,7 @@ pub mod job;
 pub mod migrate;
 pub mod recompute;
 pub mod settings;
+pub mod show;
 mod sql;
 pub mod state;
 pub mod tick;

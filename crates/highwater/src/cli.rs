@@ -3,6 +3,7 @@
 mod migrate;
 mod oai;
 mod rollup;
+mod rollup_show;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ pub(crate) use oai::{
     Catalog, CatalogSearch, CatalogVerb, OaiDiscover, OaiServe, OaiSnapshot, OaiVerb, SnapshotExport, SnapshotImport,
 };
 pub(crate) use rollup::{Ddl, OfRollup, RollupGuard, RollupVerb, RunRollup, Uninstall, Verify};
+pub(crate) use rollup_show::RollupShow;
 
 /// Drains backlogs into live systems, safely: prepare in parallel, commit in order, under one lock, and never lie about
 /// what is done.

@@ -8,6 +8,7 @@ mod ddl;
 mod fire;
 mod guard;
 mod migrate;
+mod shown;
 mod tick;
 mod usage;
 mod verify;

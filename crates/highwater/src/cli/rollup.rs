@@ -3,6 +3,8 @@
 use clap::{Args, Subcommand};
 use highwater_engine::settings::DurationText;
 
+use super::rollup_show::RollupShow;
+
 /// What `run` takes for jobs of kind `rollup` alone.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options for rollups")]
@@ -34,6 +36,11 @@ pub(crate) enum RollupVerb {
     Diff(OfRollup),
     /// Says whether the rollup is complete, so that what it replaces may be dropped. Exit 0 where it is, 4 where not.
     Guard(RollupGuard),
+    /// Shows one aggregate over time: a table with sparklines, a chart, a heatmap, CSV.
+    ///
+    /// Reads the target and its state alone, never the raw rows. What is later than the watermark is not complete yet, and is
+    /// marked.
+    Show(RollupShow),
 }
 
 /// A job of kind `rollup`.

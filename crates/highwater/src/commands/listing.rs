@@ -1,7 +1,7 @@
 //! A list that is printed page by page, however long it is. Owns that a reader who went away ends it and that a disk which
 //! is full fails it: a list that is cut off must not end with exit 0.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Seek, Write};
 
 use highwater_engine::diagnosis::Diagnosis;
 use serde::Serialize;
@@ -21,6 +21,13 @@ pub(super) enum Reader {
 pub(super) fn print(page: &[u8]) -> Result<Reader, Diagnosis> {
     let mut stdout = io::stdout().lock();
     reader(stdout.write_all(page).and_then(|()| stdout.flush()))
+}
+
+/// Prints a file from its beginning as it is.
+pub(super) fn copy(mut file: std::fs::File) -> Result<Reader, Diagnosis> {
+    let mut stdout = io::stdout().lock();
+    let copied = file.rewind().and_then(|()| io::copy(&mut file, &mut stdout));
+    reader(copied.and_then(|_| stdout.flush()))
 }
 
 /// What a write says of the one who reads.

@@ -2,6 +2,7 @@
 
 mod guard;
 mod install;
+mod show;
 
 use highwater_db::address::DatabaseAddress;
 use highwater_db::session::{Dialect, Session};
@@ -25,6 +26,7 @@ pub(crate) async fn rollup(verb: RollupVerb, site: Site) -> Done {
         RollupVerb::Uninstall(args) => install::uninstall(&args, &site).await,
         RollupVerb::Diff(args) => install::diff(&args, &site).await,
         RollupVerb::Guard(args) => guard::guard(&args, &site).await,
+        RollupVerb::Show(args) => show::show(&args, &site).await,
     };
     done.map_err(|error| vec![error])
 }
