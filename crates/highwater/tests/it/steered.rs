@@ -73,7 +73,7 @@ fn a_pace_that_is_set_slows_and_speeds_a_pass_that_waits() {
 
 #[test]
 fn what_is_set_stands_above_the_configuration_and_the_flags_in_every_pass() {
-    let rig = Rig::load(&["a", "b", "c", "d"], "echo $1 >>log", "budget = { max-items = 3 }");
+    let rig = Rig::load(&["a", "b", "c", "d"], "echo $1 >>log", "concurrency = 1\nbudget = { max-items = 3 }");
     rig.ok(&["set", "load", "max-items=1"]);
     assert_eq!(rig.pass(), (3, "budget_items".into()));
     assert_eq!(rig.pass_with(&["--max-items", "4"]), (3, "budget_items".into()));
