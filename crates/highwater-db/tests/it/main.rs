@@ -1,4 +1,4 @@
-//! The SQLite half, on real files.
+//! Both halves, on real files and a real server.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
@@ -7,6 +7,7 @@ mod connect;
 mod damage;
 mod full_disk;
 mod migration;
+mod postgres;
 mod power_loss;
 mod reader;
 mod scratch;

@@ -101,7 +101,10 @@ impl Rollup {
     fn another_rollup(&self) -> Stop {
         Stop::Halt {
             why: "the rollup was installed anew since its slices were computed: they are not in it".to_owned(),
-            evidence: format!("`highwater worklist {0} --replace` plans them anew, and `highwater rearm {0} --why …` lets passes run", self.handle),
+            evidence: format!(
+                "`highwater worklist {0} --replace` plans them anew, and `highwater rearm {0} --why …` lets passes run",
+                self.handle
+            ),
         }
     }
 

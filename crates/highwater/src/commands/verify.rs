@@ -64,7 +64,8 @@ async fn verified(args: &Verify, site: &Site) -> Result<ExitCode, Diagnosis> {
         let ledger = site.ledger(Access::ReadWrite)?;
         let gone = if args.remove { Gone::Remove } else { Gone::Keep };
         let Repaired { cells, pulled_back } = queued(&mut *session, declaration, bound, gone).await.map_err(failed)?;
-        let why = format!("{cells} cells{}", if pulled_back { ", and the watermark moved back to the bound" } else { "" });
+        let why =
+            format!("{cells} cells{}", if pulled_back { ", and the watermark moved back to the bound" } else { "" });
         ledger.register_job(&named.job.name, named.job.kind.name()).await?;
         ledger.add_event("repair", Some(&named.job.name), None, &site.word(&why)).await?;
         let report = rollup_pass(site, ledger, &named.job.name, Asked { tick: true, ..Asked::default() }).await?;
@@ -162,7 +163,9 @@ fn text(
                 ));
             }
         }
-        _ if !before.is_clean() => text.push_str(&format!("\n  next: `highwater verify {name} --repair` mends exactly these")),
+        _ if !before.is_clean() => {
+            text.push_str(&format!("\n  next: `highwater verify {name} --repair` mends exactly these"))
+        }
         _ => {}
     }
     text
