@@ -60,7 +60,7 @@ impl Rollup {
                 }
                 Err(fault) => {
                     session.rollback().await.ok();
-                    if fault.kind != FaultKind::TimedOut || size.timed_out() == Halved::AtMinimum {
+                    if fault.kind != FaultKind::TimedOut || size.timed_out(seconds(part)) == Halved::AtMinimum {
                         let doing = format!("the slice {}/{}", part.from, part.to);
                         return Err(self.stop(&doing, &fault));
                     }
