@@ -62,9 +62,7 @@ async fn a_pass_that_waits_has_a_ticket_and_gets_the_key_before_those_that_do_no
         Rig::new(&format!("[job.other]\nkind = \"exec\"\ncommand = [\"true\"]\nresources = [\"hourly\"]\n{of_usage}"));
     base.run("SELECT pg_advisory_lock(4246)").await;
     let mut pass = rig.usage_begun(&[]);
-    let is_waiting =
-        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%Who holds%'";
-    base.wait_for("a pass that waits", is_waiting).await;
+    base.wait_for_a_pass_at_the_lock().await;
     let status = rig.usage_status();
     assert_eq!(status["jobs"][0]["waiting"][0]["pid"], pass.pid(), "{status}");
     let other = rig.run(&["--json", "run", "other"]);

@@ -19,9 +19,7 @@ async fn r07_a_month_that_begins_while_a_pass_waits_for_its_lock_is_seeded_as_an
     let rig = Rig::new(&config(&base.url, WINDOW, Lines { job: "lock-wait = \"2m\"", resource: "" }));
     base.run("SELECT pg_advisory_lock(4246)").await;
     let pass = rig.usage_begun(&[]);
-    let is_waiting =
-        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%Who holds%'";
-    base.wait_for("a pass that waits", is_waiting).await;
+    base.wait_for_a_pass_at_the_lock().await;
     // The month ends. What comes now is of the new one, but for a row of an older history that was imported meanwhile.
     base.run("UPDATE hands SET at = '2025-02-01T00:10:00Z'").await;
     base.usage("'2025-01-31T23:59:00Z'", "'2025-02-01T00:00:00Z'").await;

@@ -167,6 +167,11 @@ impl Database {
         self.wait_for("a slice at the gate", AT_GATE).await;
     }
 
+    /// Waits until a pass waits for the lock.
+    pub(crate) async fn wait_for_a_pass_at_the_lock(&self) {
+        self.wait_for("a pass that waits", WAITS).await;
+    }
+
     /// Waits until a statement yields true.
     pub(crate) async fn wait_for(&self, what: &str, sql: &str) {
         let clock = SystemClock::new();
@@ -176,6 +181,10 @@ impl Database {
         }
     }
 }
+
+/// It asks who holds the lock each time that it could not take it.
+const WAITS: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+     AND application_name = 'highwater' AND query LIKE '-- Who holds%')";
 
 const AT_GATE: &str = "SELECT EXISTS (SELECT FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
      WHERE d.datname = current_database() AND locktype = 'advisory' AND objid = 77 AND NOT granted)";
