@@ -30,7 +30,7 @@ pub enum Trust {
     Any,
     /// Whatever it shows, but encrypted (`require` without `sslrootcert`).
     Encrypted,
-    /// Signed by a root that is known (`verify-ca`, and `require` with `sslrootcert`).
+    /// Signed by a root that is known (`verify-ca`, and every mode but `disable` with `sslrootcert`).
     Authority,
     /// The same, and issued for this host (`verify-full`).
     Host,
@@ -99,9 +99,10 @@ impl FromStr for Address {
             Some(_) => None,
         };
         let (negotiation, trust) = match mode.as_deref() {
-            Some("disable" | "allow") => (Negotiation::Disable, Trust::Any),
-            None | Some("prefer") => (Negotiation::Prefer, Trust::Any),
+            Some("disable") => (Negotiation::Disable, Trust::Any),
             // As libpq does: a root that is named is there to be checked.
+            Some("allow") => (Negotiation::Disable, if root.is_some() { Trust::Authority } else { Trust::Any }),
+            None | Some("prefer") => (Negotiation::Prefer, if root.is_some() { Trust::Authority } else { Trust::Any }),
             Some("require") if root.is_some() => (Negotiation::Require, Trust::Authority),
             Some("require") => (Negotiation::Require, Trust::Encrypted),
             Some("verify-ca") => (Negotiation::Require, Trust::Authority),

@@ -11,4 +11,5 @@ mod postgres;
 mod power_loss;
 mod reader;
 mod scratch;
+mod tls;
 mod writer;
