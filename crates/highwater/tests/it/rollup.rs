@@ -3,6 +3,7 @@
 
 mod rig;
 
+mod doctor;
 mod ended_in_mid_slice;
 mod fence;
 mod locks;

@@ -2,7 +2,7 @@
 
 use highwater_testkit::pgbouncer::{Pgbouncer, PoolMode};
 
-use super::rig::{Database, Lines, WINDOW, config, server};
+use super::rig::{Database, HOLDER, Lines, WINDOW, config, server};
 use crate::rig::Rig;
 
 fn through(pooler: &Pgbouncer, base: &Database) -> Rig {
@@ -22,6 +22,8 @@ async fn a_pooler_in_transaction_mode_is_found_out_and_refused() {
         assert!(pass.is(2, "refused") && pass.error() == "HW-LCK-006", "{pass:?}");
         assert!(pass.next().contains("name the server itself, or a pool in session mode"), "{pass:?}");
     }
+    let doctor = rig.run(&["doctor"]);
+    assert!(doctor.stdout.contains("a pooler in between") && doctor.code == 2, "{doctor:?}");
     assert_eq!((base.cells().await, base.watermark().await.unwrap().as_str()), (0, "1970-01-01T00:00:00Z"));
     assert!(base.is_free().await, "no process of the pool was left with the lock");
 }
@@ -43,8 +45,7 @@ async fn a_pooler_in_session_mode_is_as_good_as_the_server() {
     let pass = rig.usage_pass(&[]);
     assert!(pass.is(0, "drained"), "{pass:?}");
     assert_eq!(base.wrong_cells().await, 0);
-    base.wait_for("the session given back", "SELECT NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory')")
-        .await;
+    base.wait_for("the session given back", &format!("SELECT NOT EXISTS ({HOLDER})")).await;
     base.run("SELECT pg_advisory_lock(4246)").await;
     let pass = rig.usage_pass(&[]);
     assert!(pass.is(3, "lock_held"), "{pass:?}");
