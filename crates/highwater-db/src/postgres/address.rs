@@ -39,7 +39,7 @@ pub enum Trust {
 /// A server, a database and a role on it.
 #[derive(Clone)]
 pub struct Address {
-    pub(super) config: Config,
+    pub(super) config: Box<Config>,
     pub(super) trust: Trust,
     /// How the line is to be, where the server does not let it be as it should.
     otherwise: Option<Negotiation>,
@@ -139,7 +139,7 @@ impl FromStr for Address {
             // As libpq does: a socket of this host needs no TLS, whatever the mode.
             config.ssl_mode(Negotiation::Disable);
         }
-        Ok(Self { config, trust, otherwise: otherwise.filter(|_| !is_local), root, identity })
+        Ok(Self { config: Box::new(config), trust, otherwise: otherwise.filter(|_| !is_local), root, identity })
     }
 }
 
@@ -152,7 +152,7 @@ impl Address {
 
     /// What `prefer` and `allow` fall back on.
     pub(super) fn otherwise(&self) -> Option<Config> {
-        let mut config = self.config.clone();
+        let mut config = (*self.config).clone();
         config.ssl_mode(self.otherwise?);
         Some(config)
     }

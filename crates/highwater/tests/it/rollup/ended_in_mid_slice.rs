@@ -80,6 +80,33 @@ async fn r05_a_pass_that_is_killed_in_mid_slice_leaves_the_key_free_and_the_next
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r07_a_session_that_is_terminated_in_the_part_that_stamps_leaves_the_watermark_where_it_was() {
+    let (base, rig) = driven(GATED, Lines::default()).await;
+    base.two_years().await;
+    let last = "now() - interval '30 minutes'";
+    for (more, watermark) in [(&[][..], None), (&["--tick"], Some("2 hours"))] {
+        if let Some(ago) = watermark {
+            base.run(&format!("UPDATE task_usage_hourly_rollup_state SET watermark_at = now() - interval '{ago}'"))
+                .await;
+        }
+        let before = base.watermark().await;
+        let gate = base.gate(last).await;
+        let pass = rig.usage_begun(more);
+        base.wait_for_a_slice_at_the_gate().await;
+        base.run(&format!("SELECT pg_terminate_backend(({HOLDER}))")).await;
+        let pass: Pass = pass.end().into();
+        assert!(pass.is(3, "lock_lost"), "{more:?}: {pass:?}");
+        assert_eq!(base.watermark().await, before, "{more:?}");
+        gate.open().await;
+        base.run("DELETE FROM gate").await;
+        let pass = rig.usage_pass(more);
+        assert!(pass.is(0, "drained"), "{more:?}: {pass:?}");
+        assert!(base.watermark_age_secs().await < 120.0);
+        assert_eq!(base.wrong_cells().await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pass_that_is_told_to_stop_ends_between_two_parts() {
     let (base, rig) = driven(GATED, Lines { job: "slice-target = \"1ms\"", resource: "" }).await;
     base.usage("now() - interval '12 days'", "now() - interval '1 hour'").await;

@@ -213,5 +213,9 @@ async fn a_wrong_password_a_missing_one_a_database_that_is_not_there_and_a_host_
         assert!(pass.message.contains(told), "{role}: {}", pass.message);
         assert!(!format!("{pass:?}").contains("wr0ng"));
     }
+    for query in ["?sslmode=require", "?sslmode=verify-full&sslrootcert=/nowhere/root.crt"] {
+        let pass = Rig::new(&config(&format!("{}{query}", base.url), WINDOW, Lines::default())).usage_pass(&[]);
+        assert!(pass.is(2, "refused") && pass.error() == "HW-LCK-005", "no checkpoint for ever: {pass:?}");
+    }
     assert!(pass_as("ann:right", "").is(0, "drained"));
 }
