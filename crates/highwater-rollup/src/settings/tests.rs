@@ -1,3 +1,5 @@
+//! Settings that go together, and those that do not.
+
 use super::*;
 
 fn read(text: &str) -> RollupSettings {

@@ -36,7 +36,17 @@ fn each_crate_knows_only_whom_it_may() {
         ("highwater-testkit", &["highwater-engine", "highwater-fs"]),
         ("highwater-oai", &["highwater-engine", "highwater-db", "highwater-fs"]),
         ("highwater-rollup", &["highwater-engine", "highwater-db"]),
-        ("highwater", &["highwater-oai", "highwater-engine", "highwater-store", "highwater-db", "highwater-fs"]),
+        (
+            "highwater",
+            &[
+                "highwater-oai",
+                "highwater-rollup",
+                "highwater-engine",
+                "highwater-store",
+                "highwater-db",
+                "highwater-fs",
+            ],
+        ),
     ]);
     let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
     for package in &metadata.packages {
