@@ -5,6 +5,7 @@ set -eu
 missing=""
 command -v flock >/dev/null 2>&1 || missing="$missing util-linux"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="$missing postgresql"
+command -v pgbouncer >/dev/null 2>&1 || [ -x /usr/sbin/pgbouncer ] || missing="$missing pgbouncer"
 if [ "$(id -u)" = 0 ]; then
     command -v mkfs.ext4 >/dev/null 2>&1 || missing="$missing e2fsprogs"
     command -v mkfs.xfs >/dev/null 2>&1 || missing="$missing xfsprogs"
@@ -20,7 +21,7 @@ if [ "$(id -u)" = 0 ]; then sudo=""; elif command -v sudo >/dev/null 2>&1; then 
     exit 1
 fi
 echo "Installing what the tests need:$missing"
-# PostgreSQL's package would start a cluster of its own; the tests start theirs.
+# PostgreSQL's package, and pgbouncer's, would start one of its own; the tests start theirs.
 export DEBIAN_FRONTEND=noninteractive
 $sudo apt-get update -qq
 # shellcheck disable=SC2086

@@ -72,12 +72,13 @@ impl BatchSize {
         }
     }
 
-    /// A batch hit a timeout: the next one is half as large.
-    pub fn timed_out(&mut self) -> Halved {
-        if self.size == self.bounds.min {
+    /// A batch of `size` hit a timeout: the next one is half as large as that.
+    pub fn timed_out(&mut self, size: u64) -> Halved {
+        let size = size.min(self.size);
+        if size <= self.bounds.min {
             return Halved::AtMinimum;
         }
-        self.reduce(self.size as f64 / 2.0);
+        self.reduce(size as f64 / 2.0);
         Halved::Smaller
     }
 
@@ -145,10 +146,18 @@ mod tests {
     #[test]
     fn a_timeout_halves_until_the_minimum_is_reached() {
         let mut batch = BatchSize::new(BOUNDS, 45);
-        assert_eq!((batch.timed_out(), batch.size()), (Halved::Smaller, 22));
-        assert_eq!((batch.timed_out(), batch.size()), (Halved::Smaller, 11));
-        assert_eq!((batch.timed_out(), batch.size()), (Halved::Smaller, 10));
-        assert_eq!((batch.timed_out(), batch.size()), (Halved::AtMinimum, 10));
+        let mut timed_out = || (batch.timed_out(batch.size()), batch.size());
+        assert_eq!(timed_out(), (Halved::Smaller, 22));
+        assert_eq!(timed_out(), (Halved::Smaller, 11));
+        assert_eq!(timed_out(), (Halved::Smaller, 10));
+        assert_eq!(timed_out(), (Halved::AtMinimum, 10));
+    }
+
+    #[test]
+    fn the_small_rest_of_an_item_that_hits_a_timeout_is_what_is_halved() {
+        let mut batch = BatchSize::new(BOUNDS, 700);
+        assert_eq!((batch.timed_out(100), batch.size()), (Halved::Smaller, 50));
+        assert_eq!((batch.timed_out(5), batch.size()), (Halved::AtMinimum, 50));
     }
 
     #[test]
@@ -191,7 +200,7 @@ mod tests {
                 match step {
                     Step::Took(size, ms) => batch.took(size, Duration::from_millis(ms)),
                     Step::TimedOut => {
-                        let halved = batch.timed_out();
+                        let halved = batch.timed_out(before);
                         prop_assert_eq!(halved == Halved::AtMinimum, before == low);
                     }
                     Step::Shrink(share) => {

@@ -9,6 +9,7 @@ mod keeper;
 mod mount;
 pub mod named;
 pub mod not_here;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod power_loss;
 pub mod program;

@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use nix::unistd::{Uid, User};
@@ -60,6 +62,9 @@ pub enum PostgresError {
         /// The end of its log.
         source: io::Error,
     },
+    /// It did not come back.
+    #[error("PostgreSQL does not start again: {0}")]
+    Restart(String),
     /// It runs, and does not let us in.
     #[error("PostgreSQL does not accept the connection")]
     Connect(#[from] tokio_postgres::Error),
@@ -72,6 +77,8 @@ pub struct Postgres {
     _keeper: Keeper,
     port: u16,
     directory: TempDir,
+    programs: PathBuf,
+    user: Option<(u32, u32)>,
 }
 
 impl Postgres {
@@ -158,7 +165,7 @@ impl Postgres {
         ];
         let keeper = Keeper::start(SCRIPT, &arguments.map(String::as_str), user)
             .map_err(|source| PostgresError::Start { programs: programs.to_owned(), source })?;
-        Ok(Self { _keeper: keeper, port, directory })
+        Ok(Self { _keeper: keeper, port, directory, programs: programs.to_owned(), user })
     }
 
     /// Where it listens: `postgres://postgres@127.0.0.1:PORT/postgres`.
@@ -182,6 +189,44 @@ impl Postgres {
         // What ends the session is told to the client's next call.
         tokio::spawn(connection);
         Ok(client)
+    }
+
+    /// Its port on the loopback.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The directory of its data, with `pg_hba.conf`; what is changed there counts after `pg_reload_conf()`.
+    #[must_use]
+    pub fn data_directory(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// The user that it runs as, where that is not ours: files that it is to read belong to that one.
+    #[must_use]
+    pub fn user(&self) -> Option<(u32, u32)> {
+        self.user
+    }
+
+    /// Breaks off everything that runs in it, as a crash does, and starts it again on the same port.
+    ///
+    /// # Errors
+    /// It does not come back.
+    pub fn restart_at_once(&self) -> Result<(), PostgresError> {
+        let mut command = Command::new(self.programs.join("pg_ctl"));
+        command.arg("-D").arg(self.data_directory()).arg("-l").arg(self.directory.path().join("log"));
+        command.args(["-m", "immediate", "-w", "-t", &START_SECS.to_string(), "restart"]).current_dir("/");
+        // Its output stays open in the server.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        match command.status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(PostgresError::Restart(status.to_string())),
+            Err(error) => Err(PostgresError::Restart(error.to_string())),
+        }
     }
 
     /// Stops it now, as dropping does.
@@ -211,7 +256,7 @@ fn programs(path: &OsStr, versions: &Path) -> Option<PathBuf> {
 }
 
 /// The user to run the server as; `None` is ourselves.
-fn server_user() -> Result<Option<(u32, u32)>, PostgresError> {
+pub(crate) fn server_user() -> Result<Option<(u32, u32)>, PostgresError> {
     if !Uid::effective().is_root() {
         return Ok(None);
     }
@@ -219,7 +264,7 @@ fn server_user() -> Result<Option<(u32, u32)>, PostgresError> {
     Ok(Some((user.uid.as_raw(), user.gid.as_raw())))
 }
 
-fn free_port() -> io::Result<u16> {
+pub(crate) fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 

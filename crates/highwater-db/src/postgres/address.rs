@@ -30,7 +30,7 @@ pub enum Trust {
     Any,
     /// Whatever it shows, but encrypted (`require` without `sslrootcert`).
     Encrypted,
-    /// Signed by a root that is known (`verify-ca`, and `require` with `sslrootcert`).
+    /// Signed by a root that is known (`verify-ca`, and every mode but `disable` with `sslrootcert`).
     Authority,
     /// The same, and issued for this host (`verify-full`).
     Host,
@@ -39,8 +39,10 @@ pub enum Trust {
 /// A server, a database and a role on it.
 #[derive(Clone)]
 pub struct Address {
-    pub(super) config: Config,
+    pub(super) config: Box<Config>,
     pub(super) trust: Trust,
+    /// How the line is to be, where the server does not let it be as it should.
+    otherwise: Option<Negotiation>,
     pub(super) root: Option<PathBuf>,
     pub(super) identity: Option<(PathBuf, PathBuf)>,
 }
@@ -83,16 +85,24 @@ impl FromStr for Address {
             let text = || percent_decoded(value);
             match name {
                 "sslmode" => mode = Some(text()),
+                // The roots that the system trusts, which are also looked at where none is named.
+                "sslrootcert" if value == "system" => {}
                 "sslrootcert" => root = Some(PathBuf::from(text())),
                 "sslcert" => certificate = Some(PathBuf::from(text())),
                 "sslkey" => key = Some(PathBuf::from(text())),
                 _ => rest.push(pair),
             }
         }
+        let otherwise = match mode.as_deref() {
+            None | Some("prefer") => Some(Negotiation::Disable),
+            Some("allow") => Some(Negotiation::Require),
+            Some(_) => None,
+        };
         let (negotiation, trust) = match mode.as_deref() {
             Some("disable") => (Negotiation::Disable, Trust::Any),
-            None | Some("prefer" | "allow") => (Negotiation::Prefer, Trust::Any),
             // As libpq does: a root that is named is there to be checked.
+            Some("allow") => (Negotiation::Disable, if root.is_some() { Trust::Authority } else { Trust::Any }),
+            None | Some("prefer") => (Negotiation::Prefer, if root.is_some() { Trust::Authority } else { Trust::Any }),
             Some("require") if root.is_some() => (Negotiation::Require, Trust::Authority),
             Some("require") => (Negotiation::Require, Trust::Encrypted),
             Some("verify-ca") => (Negotiation::Require, Trust::Authority),
@@ -123,11 +133,30 @@ impl FromStr for Address {
         if config.get_application_name().is_none() {
             config.application_name("highwater");
         }
-        Ok(Self { config, trust, root, identity })
+        let is_local =
+            !config.get_hosts().is_empty() && config.get_hosts().iter().all(|host| !matches!(host, Host::Tcp(_)));
+        if is_local {
+            // As libpq does: a socket of this host needs no TLS, whatever the mode.
+            config.ssl_mode(Negotiation::Disable);
+        }
+        Ok(Self { config: Box::new(config), trust, otherwise: otherwise.filter(|_| !is_local), root, identity })
     }
 }
 
 impl Address {
+    /// How long opening a session may take, however many hosts are tried.
+    pub(super) fn connect_limit(&self) -> Duration {
+        let each = self.config.get_connect_timeout().copied().unwrap_or(Duration::from_secs(CONNECT_TIMEOUT_SECS));
+        each.saturating_mul(u32::try_from(self.config.get_hosts().len().max(1)).unwrap_or(u32::MAX))
+    }
+
+    /// What `prefer` and `allow` fall back on.
+    pub(super) fn otherwise(&self) -> Option<Config> {
+        let mut config = (*self.config).clone();
+        config.ssl_mode(self.otherwise?);
+        Some(config)
+    }
+
     /// The server and the database, whoever connects: `host:5432/database`.
     #[must_use]
     pub fn place(&self) -> String {
@@ -187,6 +216,7 @@ mod tests {
         assert_eq!(trust("?sslmode=require&sslrootcert=/etc/ssl/root.pem"), Ok(Trust::Authority));
         assert_eq!(trust("?sslmode=verify-ca"), Ok(Trust::Authority));
         assert_eq!(trust("?sslmode=verify-full"), Ok(Trust::Host));
+        assert_eq!(trust("?sslmode=verify-full&sslrootcert=system"), Ok(Trust::Host));
         assert!(trust("?sslmode=verify").unwrap_err().contains("verify-full"));
         assert!(trust("?sslcert=/etc/ssl/me.pem").unwrap_err().contains("sslkey"));
     }

@@ -1,16 +1,17 @@
 //! A [`Session`] on PostgreSQL: one connection that is never pooled, so that what it locked stays locked until it ends. Owns
 //! how its end is noticed.
 
+mod value;
+
 use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::BytesMut;
-use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Client, Error, Statement};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, SimpleQueryMessage, Statement};
 
 use super::address::Address;
 use super::advisory::AdvisoryKey;
@@ -19,10 +20,13 @@ use crate::session::{Dialect, Fault, FaultKind, Row, Session, Value};
 
 /// How often a session is held against another to tell whether they share a process.
 const POOLED_TRIES: u32 = 3;
-/// 2000-01-01, from which PostgreSQL counts, in microseconds since the epoch.
-const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
+/// How long a session may be without an answer while another is in a transaction, in seconds. Nothing but a pooler makes one
+/// wait for the other.
+const POOLED_WAIT_SECS: u64 = 3;
 /// Statements that a session keeps prepared.
 const STATEMENTS_KEPT: usize = 64;
+/// What each session begins with.
+const SETTINGS: &str = include_str!("session/settings.sql");
 
 /// One connection to one PostgreSQL database. Its time zone is UTC.
 pub struct PostgresSession {
@@ -32,20 +36,35 @@ pub struct PostgresSession {
     prepared: Vec<(String, Statement)>,
     /// The advisory lock that every transaction of this session must still find held.
     held: Option<AdvisoryKey>,
+    place: String,
 }
 
 impl PostgresSession {
     /// Connects.
     ///
     /// # Errors
-    /// [`FaultKind::Lost`] where nobody answers or the server refuses.
+    /// [`FaultKind::Lost`] where nobody answers, [`FaultKind::Denied`] where the server refuses or cannot be trusted.
     pub async fn open(address: &Address) -> Result<Self, Fault> {
-        let doing = || format!("connect to {address}");
-        let refused = |message| Fault { kind: FaultKind::Lost, doing: doing(), message };
-        let connector = tls::connector(address).map_err(|error| refused(chain(&error)))?;
-        let connected = address.config.connect(connector).await;
-        let (client, connection) =
-            connected.map_err(|error| Fault { kind: unconnected(&error), ..refused(words(&error)) })?;
+        let limit = address.connect_limit();
+        tokio::time::timeout(limit, Self::opened(address)).await.unwrap_or_else(|_| {
+            Err(Fault {
+                kind: FaultKind::Lost,
+                doing: format!("connect to {address}"),
+                message: format!("it takes the connection, and does not answer within {} s", limit.as_secs()),
+            })
+        })
+    }
+
+    async fn opened(address: &Address) -> Result<Self, Fault> {
+        let told = |kind, message| Fault { kind, doing: format!("connect to {address}"), message };
+        let connector = tls::connector(address).map_err(|error| told(FaultKind::Denied, chain(&error)))?;
+        let mut connected = address.config.connect(connector.clone()).await;
+        let is_denied = connected.as_ref().is_err_and(|error| unconnected(error) == FaultKind::Denied);
+        if let (true, Some(otherwise)) = (is_denied, address.otherwise()) {
+            // Of two refusals the first is told.
+            connected = otherwise.connect(connector).await.or(connected);
+        }
+        let (client, connection) = connected.map_err(|error| told(unconnected(&error), words(&error)))?;
         let lost = Arc::new(AtomicBool::new(false));
         tokio::spawn({
             let lost = Arc::clone(&lost);
@@ -56,9 +75,16 @@ impl PostgresSession {
                 lost.store(true, Ordering::SeqCst);
             }
         });
-        let mut session = Self { client, lost, in_transaction: false, prepared: Vec::new(), held: None };
-        session.batch("SET TIME ZONE 'UTC'").await?;
+        let place = address.place();
+        let mut session = Self { client, lost, in_transaction: false, prepared: Vec::new(), held: None, place };
+        session.batch(SETTINGS).await?;
         Ok(session)
+    }
+
+    /// The server and the database, as [`Address::place`] says it.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// What tells, without asking the server, whether the connection was seen to end.
@@ -67,8 +93,8 @@ impl PostgresSession {
         Arc::clone(&self.lost)
     }
 
-    /// Takes an advisory lock for as long as this session lives, if it is free. From then on every transaction begins by looking
-    /// whether it is still held.
+    /// Takes an advisory lock for as long as this session lives, if it is free. From then on every transaction looks whether it is
+    /// still held, when it begins and before it commits.
     ///
     /// # Errors
     /// [`Fault`].
@@ -106,8 +132,14 @@ impl PostgresSession {
     /// # Errors
     /// [`Fault`].
     pub async fn backend(&mut self) -> Result<i64, Fault> {
-        let row = self.first("SELECT pg_backend_pid()", &[]).await?;
-        Ok(row.and_then(|row| row[0].int()).unwrap_or(0))
+        // Without preparing it: a pooler may run it in another process than the one that knows the statement.
+        let sql = "SELECT pg_backend_pid()";
+        let told = self.client.simple_query(sql).await.map_err(|error| self.fault(sql, &error))?;
+        let pid = told.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+            _ => None,
+        });
+        Ok(pid.unwrap_or(0))
     }
 
     /// Whether something between here and the server gives a session's process to others between its transactions. A lock that
@@ -122,9 +154,20 @@ impl PostgresSession {
             // While it holds a process, a pooler has to serve this session by another.
             other.begin().await?;
             let its = other.backend().await?;
-            let again = self.backend().await?;
+            let again = {
+                let mut again = std::pin::pin!(self.backend());
+                match tokio::time::timeout(Duration::from_secs(POOLED_WAIT_SECS), again.as_mut()).await {
+                    Ok(again) => Some(again?),
+                    Err(_) => {
+                        // A server that is slow is so for both; what the end of the other's transaction wakes was kept by it.
+                        other.rollback().await?;
+                        again.await?;
+                        None
+                    }
+                }
+            };
             other.rollback().await?;
-            if its == ours || again != ours {
+            if its == ours || again != Some(ours) {
                 return Ok(true);
             }
         }
@@ -139,7 +182,7 @@ impl PostgresSession {
         }
         Err(Fault {
             kind: FaultKind::Lost,
-            doing: "begin a transaction".to_owned(),
+            doing: "look whether the lock is held".to_owned(),
             message: format!("the advisory lock {key} is not held by this session any more"),
         })
     }
@@ -196,7 +239,7 @@ impl Session for PostgresSession {
         };
         let rows = rows.map_err(|error| self.fault(sql, &error))?;
         rows.iter()
-            .map(|row| (0..row.len()).map(|at| read(row, at)).collect::<Result<Row, Error>>())
+            .map(|row| (0..row.len()).map(|at| value::read(row, at)).collect::<Result<Row, Error>>())
             .collect::<Result<_, _>>()
             .map_err(|error| self.fault(sql, &error))
     }
@@ -217,20 +260,32 @@ impl Session for PostgresSession {
         self.refuse_unlocked().await
     }
 
+    async fn commit(&mut self) -> Result<(), Fault> {
+        if let Err(fault) = self.refuse_unlocked().await {
+            self.rollback().await.ok();
+            return Err(fault);
+        }
+        self.batch("COMMIT").await
+    }
+
     async fn rollback(&mut self) -> Result<(), Fault> {
         if self.in_transaction { self.batch("ROLLBACK").await } else { Ok(()) }
     }
 }
 
 /// Of an attempt to connect: what the server says of the role, the password or the database, and what TLS says of the server,
-/// will be said again.
+/// will be said again. A line that breaks, or on which nothing comes, may not.
 fn unconnected(error: &Error) -> FaultKind {
-    let of_tls = error.source().is_some_and(tls::is_refusal);
-    match error.code() {
-        Some(code) if kind_of(code) != FaultKind::Lost && *code != SqlState::TOO_MANY_CONNECTIONS => FaultKind::Denied,
-        None if of_tls => FaultKind::Denied,
-        _ => FaultKind::Lost,
-    }
+    let is_lost = match (error.code(), error.source()) {
+        (Some(code), _) => kind_of(code) == FaultKind::Lost || *code == SqlState::TOO_MANY_CONNECTIONS,
+        (None, Some(source)) => is_of_the_line(source) && !tls::is_refusal(source),
+        (None, None) => true,
+    };
+    if is_lost { FaultKind::Lost } else { FaultKind::Denied }
+}
+
+fn is_of_the_line(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| (*error).source()).any(|error| error.is::<std::io::Error>())
 }
 
 fn kind_of(code: &SqlState) -> FaultKind {
@@ -276,45 +331,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-impl ToSql for Value {
-    fn to_sql(&self, of: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        match (self, of) {
-            (Self::Null, _) => Ok(IsNull::Yes),
-            (Self::Int(number), &Type::INT4) => i32::try_from(*number)?.to_sql(of, out),
-            (Self::Int(number), &Type::INT2) => i16::try_from(*number)?.to_sql(of, out),
-            (Self::Int(number), &Type::BOOL) => (*number != 0).to_sql(of, out),
-            (Self::Int(number), &Type::INT8) => number.to_sql(of, out),
-            (Self::Real(number), &Type::FLOAT8) => number.to_sql(of, out),
-            (Self::Text(text), &Type::TEXT | &Type::VARCHAR | &Type::NAME | &Type::UNKNOWN) => {
-                text.as_str().to_sql(of, out)
-            }
-            // Somebody else's statement takes times as such; one without a zone is of the session's, UTC.
-            (Self::Text(text), &Type::TIMESTAMPTZ | &Type::TIMESTAMP) => {
-                let micros = text.parse::<Timestamp>()?.as_microsecond() - POSTGRES_EPOCH_MICROS;
-                micros.to_sql(&Type::INT8, out)
-            }
-            (value, of) => Err(format!("a value {value:?} where the statement wants {of}: cast it there").into()),
-        }
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    to_sql_checked!();
-}
-
-fn read(row: &tokio_postgres::Row, at: usize) -> Result<Value, Error> {
-    Ok(match *row.columns()[at].type_() {
-        Type::BOOL => row.try_get::<_, Option<bool>>(at)?.map(i64::from).into(),
-        Type::INT2 => row.try_get::<_, Option<i16>>(at)?.map(i64::from).into(),
-        Type::INT4 => row.try_get::<_, Option<i32>>(at)?.map(i64::from).into(),
-        Type::OID => row.try_get::<_, Option<u32>>(at)?.map(i64::from).into(),
-        Type::FLOAT4 => row.try_get::<_, Option<f32>>(at)?.map_or(Value::Null, |number| Value::Real(number.into())),
-        Type::FLOAT8 => row.try_get::<_, Option<f64>>(at)?.map_or(Value::Null, Value::Real),
-        Type::INT8 => row.try_get::<_, Option<i64>>(at)?.into(),
-        _ => row.try_get::<_, Option<String>>(at)?.into(),
-    })
 }

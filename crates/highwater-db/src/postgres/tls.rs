@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -54,8 +55,8 @@ pub(super) fn connector(address: &Address) -> Result<MakeRustlsConnect, TlsError
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match address.trust {
         Trust::Any | Trust::Encrypted => Arc::new(AnyCertificate(Arc::clone(&provider))),
-        Trust::Authority => Arc::new(AnyName(authority(address, &provider)?)),
-        Trust::Host => authority(address, &provider)?,
+        Trust::Authority => Arc::new(Authority { any_name: true, ..authority(address, &provider)? }),
+        Trust::Host => Arc::new(authority(address, &provider)?),
     };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -71,12 +72,14 @@ pub(super) fn connector(address: &Address) -> Result<MakeRustlsConnect, TlsError
     Ok(MakeRustlsConnect::new(config))
 }
 
-fn authority(address: &Address, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+fn authority(address: &Address, provider: &Arc<CryptoProvider>) -> Result<Authority, TlsError> {
     let mut roots = RootCertStore::empty();
+    let mut named = Vec::new();
     match &address.root {
         Some(path) => {
-            for certificate in certificates(path)? {
-                roots.add(certificate)?;
+            named = certificates(path)?;
+            for certificate in &named {
+                roots.add(certificate.clone())?;
             }
         }
         None => {
@@ -86,7 +89,8 @@ fn authority(address: &Address, provider: &Arc<CryptoProvider>) -> Result<Arc<We
     if roots.is_empty() {
         return Err(TlsError::NoRoots);
     }
-    Ok(WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build()?)
+    let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build()?;
+    Ok(Authority { chains, named, any_name: false })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -138,11 +142,29 @@ impl ServerCertVerifier for AnyCertificate {
     }
 }
 
-/// A certificate of a known authority, whatever host it names, as `verify-ca` means it.
+/// A certificate of a known authority, as `verify-ca` and `verify-full` mean it.
 #[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
+struct Authority {
+    chains: Arc<WebPkiServerVerifier>,
+    /// The certificates of `sslrootcert`.
+    named: Vec<CertificateDer<'static>>,
+    /// Whatever host it names.
+    any_name: bool,
+}
 
-impl ServerCertVerifier for AnyName {
+impl Authority {
+    /// Whether that the certificate may issue others is all that is wrong with it, and it is one of the roots itself, as those are
+    /// that a person made with one command. Its time was looked at before.
+    fn is_root(&self, end_entity: &CertificateDer<'_>, error: &Error) -> bool {
+        let may_issue = matches!(error, Error::InvalidCertificate(CertificateError::Other(other)) if other.0.to_string() == CA_AS_SERVER);
+        may_issue && self.named.iter().any(|root| root == end_entity)
+    }
+}
+
+/// What the library says of such a certificate.
+const CA_AS_SERVER: &str = "CaUsedAsEndEntity";
+
+impl ServerCertVerifier for Authority {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -151,10 +173,16 @@ impl ServerCertVerifier for AnyName {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+        match self.chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
+            )) if self.any_name => Ok(ServerCertVerified::assertion()),
+            Err(error) if self.is_root(end_entity, &error) => {
+                if !self.any_name {
+                    verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                }
+                Ok(ServerCertVerified::assertion())
+            }
             verified => verified,
         }
     }
@@ -165,7 +193,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signed)
+        self.chains.verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -174,10 +202,10 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signed)
+        self.chains.verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.chains.supported_verify_schemes()
     }
 }

@@ -11,7 +11,7 @@ use highwater_engine::report::Reason;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Rollup;
-use super::walk::touched;
+use super::walk::{begin, touched};
 use crate::bound::{self, Bound};
 use crate::declare::Declaration;
 use crate::recompute::Span;
@@ -37,6 +37,11 @@ impl Rollup {
             Subject::Declared(declaration) => self.seeded(cx, declaration, of, said).await,
             Subject::Window(window, _) => {
                 let bound = self.bound(cx, said).await?;
+                let from = match from {
+                    Some(from) => Some(from),
+                    // It was empty when the steps were listed, which may have been long ago.
+                    None => self.first_event(cx, window).await?,
+                };
                 let rows = match from {
                     Some(from) if from < bound => self.walk(cx, Span { from, to: bound }, Some(bound)).await?,
                     _ => {
@@ -51,6 +56,13 @@ impl Rollup {
                 Ok(touched(rows))
             }
         }
+    }
+
+    /// The beginning of the first bucket that has an event, as the source is now.
+    async fn first_event(&self, cx: &mut CommitCx, window: &Window) -> Result<Option<Timestamp>, Stop> {
+        let mut lent = self.lent(cx).await?;
+        let extent = window.extent(lent.session()).await.map_err(|error| self.unread("`bounds`", error))?;
+        Ok(extent.map(|extent| begin(self.grain(), extent.first)))
     }
 
     /// A slice that a person skipped leaves buckets without their events, and no watermark may deny that.
@@ -113,7 +125,7 @@ impl Rollup {
         let span_max = Some(self.settings.tick_max.get());
         match &self.subject {
             Subject::Declared(declaration) => self.ticked(cx, declaration, span_max, said).await,
-            Subject::Window(window, _) => self.window_ticked(cx, window, span_max, said).await,
+            Subject::Window(window, _) => self.window_ticked(cx, window, said).await,
         }
     }
 
@@ -148,28 +160,31 @@ impl Rollup {
         }
     }
 
-    async fn window_ticked(
-        &self,
-        cx: &mut CommitCx,
-        window: &Window,
-        span_max: Option<Duration>,
-        said: &mut Vec<String>,
-    ) -> Result<Outcome, Stop> {
+    /// Of a call for a tick alone by no more than `tick-max`; of any other all the way, a slice at a time, each with its stamp.
+    async fn window_ticked(&self, cx: &mut CommitCx, window: &Window, said: &mut Vec<String>) -> Result<Outcome, Stop> {
         let until = self.bound(cx, said).await?;
-        let from = {
+        let mut from = {
             let mut lent = self.lent(cx).await?;
             let mark = window.watermark.read(lent.session()).await;
             self.known(window, mark.map_err(|error| self.unread("the watermark", error))?)?
         };
-        let farthest = span_max.and_then(|span| SignedDuration::try_from(span).ok());
-        let farthest = farthest.and_then(|span| from.checked_add(span).ok()).unwrap_or(Timestamp::MAX);
-        let to = until.min(farthest);
-        if to <= from {
-            return Ok(touched(0));
+        let mut rows = 0;
+        while from < until {
+            let farthest = if self.asked.tick {
+                let span = SignedDuration::try_from(self.settings.tick_max.get()).unwrap_or(SignedDuration::MAX);
+                from.checked_add(span).unwrap_or(Timestamp::MAX)
+            } else {
+                self.settings.slice.end(self.settings.slice.begin(from))
+            };
+            let to = until.min(farthest);
+            rows += self.walk(cx, Span { from, to }, Some(to)).await?;
+            *self.stamped() = Some(to);
+            if self.asked.tick && to < until {
+                return Err(self.behind(to, until));
+            }
+            from = to;
         }
-        let rows = self.walk(cx, Span { from, to }, Some(to)).await?;
-        *self.stamped() = Some(to);
-        if to < until { Err(self.behind(to, until)) } else { Ok(touched(rows)) }
+        Ok(touched(rows))
     }
 
     fn behind(&self, watermark: Timestamp, until: Timestamp) -> Stop {

@@ -28,11 +28,13 @@ impl Lent<'_> {
 }
 
 impl Rollup {
-    /// The session of this pass's work.
+    /// The session of this pass's work: a lock in another database fences nothing here.
     pub(super) async fn lent<'c>(&'c self, cx: &'c mut CommitCx) -> Result<Lent<'c>, Stop> {
         match &self.address {
-            DatabaseAddress::Postgres(_) => {
-                let held = self.resources.iter().find(|name| cx.session::<PostgresSession>(name).is_some());
+            DatabaseAddress::Postgres(address) => {
+                let place = address.place();
+                let is_there = |session: &mut PostgresSession| session.place() == place;
+                let held = self.resources.iter().find(|name| cx.session(name).is_some_and(is_there));
                 let Some(name) = held else { return Err(Stop::Fail(no_session())) };
                 Ok(Lent::Locked(cx.session(name).expect("invariant: it was just found")))
             }

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use highwater_db::session::{Dialect, Fault, FaultKind, Session, Value};
-use highwater_engine::batch::{BatchBounds, BatchSize};
+use highwater_engine::batch::{BatchBounds, BatchSize, Halved};
 use highwater_engine::job::{CommitCx, ReadCx, Stop};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use jiff::{SignedDuration, Timestamp};
@@ -62,13 +62,11 @@ impl Rollup {
                 }
                 Err(fault) => {
                     session.rollback().await.ok();
-                    let secs = seconds(part);
-                    if fault.kind != FaultKind::TimedOut || secs <= size.bounds().min {
+                    if fault.kind != FaultKind::TimedOut || size.timed_out(seconds(part)) == Halved::AtMinimum {
                         let doing = format!("the slice {}/{}", part.from, part.to);
                         return Err(self.stop(&doing, &fault));
                     }
-                    timed_out_above = secs / 2;
-                    size = BatchSize::new(size.bounds(), secs / 2);
+                    timed_out_above = seconds(part) / 2;
                     tracing::info!(part.from = %part.from, part.to = %part.to, "the database's time-out came first: the part is split in two");
                 }
             }

@@ -4,6 +4,7 @@
 //! ledger: then it says so and checks the rest.
 
 mod catalog;
+mod databases;
 mod host;
 mod jobs;
 mod ledger;
@@ -47,6 +48,7 @@ pub(crate) fn doctor(global: &Global) -> Done {
             ledger::check(&site, &mut report).await;
             catalog::check(&site, &mut report).await;
         }
+        databases::check(&site, &mut report).await;
         host::check(&site, &state, &mut report).await;
         answer(report, output)
     })

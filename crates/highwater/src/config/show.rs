@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use highwater_db::postgres::AdvisoryKey;
+use highwater_engine::settings::LockAddress;
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -57,10 +59,13 @@ pub(crate) fn show(config: &Config) -> Show {
         let at = FieldPath::default().join("resource").join(name.as_str());
         let mut settings = resource.settings.clone();
         settings.lock = Some(resource.lock.clone());
-        tables.push(Table {
-            heading: Some(format!("[{at}]")),
-            values: listed(config, &catalog.resource, &at, &json(serde_json::to_value(settings))),
-        });
+        let mut values = listed(config, &catalog.resource, &at, &json(serde_json::to_value(settings)));
+        if let (Some(lock), Some(key)) =
+            (values.iter_mut().find(|shown| shown.key == "lock"), named_key(&resource.lock))
+        {
+            lock.origin.push_str(&format!("; in SQL the key {key}"));
+        }
+        tables.push(Table { heading: Some(format!("[{at}]")), values });
     }
     for job in config.jobs.values() {
         let at = FieldPath::default().join("job").join(job.name.as_str());
@@ -124,6 +129,13 @@ fn lists(config: &Config, fields: &[Field], at: &FieldPath, settings: &Json) -> 
         }
     }
     tables
+}
+
+/// The number of an advisory lock that has a name, for SQL that takes the same.
+fn named_key(lock: &LockAddress) -> Option<i64> {
+    let LockAddress::Advisory(key) = lock else { return None };
+    let number = key.as_str().parse::<AdvisoryKey>().ok()?.number();
+    (number.to_string() != key.as_str()).then_some(number)
 }
 
 fn listed(config: &Config, fields: &[Field], at: &FieldPath, settings: &Json) -> Vec<Shown> {

@@ -22,6 +22,7 @@ mod oai_targets;
 mod power_loss;
 mod riders;
 mod rig;
+mod rollup;
 mod rollup_show;
 mod steered;
 mod takeover;
