@@ -46,14 +46,20 @@ pub enum Bound {
 pub async fn read(session: &mut dyn Session, lag: Duration, ignores: &[String]) -> Result<Bound, Fault> {
     let lag = lag.max(Duration::from_secs(LAG_SECS_MIN));
     match session.dialect() {
-        Dialect::Sqlite => {
-            let row = session.first("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')", &[]).await?;
-            let now = row.as_ref().and_then(|row| row[0].text()).and_then(|text| text.parse::<Timestamp>().ok());
-            let now = now.expect("invariant: SQLite writes the time as it was told to");
-            Ok(Bound::Until { at: now - lag, held_by: None })
-        }
+        Dialect::Sqlite => Ok(Bound::Until { at: now(session).await? - lag, held_by: None }),
         Dialect::Postgres => postgres(session, lag, ignores).await,
     }
+}
+
+/// The database's clock: when the open transaction began in PostgreSQL, where there is one.
+pub(crate) async fn now(session: &mut dyn Session) -> Result<Timestamp, Fault> {
+    let sql = match session.dialect() {
+        Dialect::Postgres => "SELECT to_char(now(), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
+        Dialect::Sqlite => "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
+    };
+    let row = session.first(sql, &[]).await?;
+    let now = row.as_ref().and_then(|row| row[0].text()).and_then(|text| text.parse().ok());
+    Ok(now.expect("invariant: a database writes the time as it was told to"))
 }
 
 async fn postgres(session: &mut dyn Session, lag: Duration, ignores: &[String]) -> Result<Bound, Fault> {

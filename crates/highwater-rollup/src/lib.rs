@@ -13,6 +13,7 @@ pub mod bound;
 pub mod ddl;
 pub mod declare;
 pub mod drain;
+pub mod freeze;
 pub mod guard;
 pub mod job;
 pub mod recompute;

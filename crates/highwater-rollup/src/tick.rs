@@ -33,6 +33,8 @@ pub struct Ticked {
     pub transactions: u32,
     /// Where the watermark is now; as it was where [`Reach::transactions_max`] came first.
     pub watermark: Option<Timestamp>,
+    /// Rows of frozen buckets that came or changed, and are not in the target.
+    pub late: u64,
     /// Whether all that is due was drained, and the watermark stamped.
     pub drained: bool,
     /// Whether the watermark is short of the reach.
@@ -86,6 +88,7 @@ pub async fn tick(session: &mut dyn Session, declaration: &Declaration, reach: R
         ticked.transactions += 1;
         ticked.entries += drained.entries;
         ticked.cells += drained.cells;
+        ticked.late += drained.late;
         if !drained.more {
             ticked.drained = true;
             ticked.watermark = Some(to);

@@ -11,9 +11,11 @@ use crate::window::ReadError;
 pub fn of_fault(place: &str, doing: &str, fault: &Fault) -> Diagnosis {
     let message = format!("{place}: {doing}: {}", fault.message);
     match fault.kind {
-        FaultKind::Lost => {
-            Diagnosis::failure("HW-ROL-014", message, "see that the database runs and can be reached; nothing was changed")
-        }
+        FaultKind::Lost => Diagnosis::failure(
+            "HW-ROL-014",
+            message,
+            "see that the database runs and can be reached; nothing was changed",
+        ),
         FaultKind::TimedOut | FaultKind::Contended => Diagnosis::failure(
             "HW-ROL-015",
             message,
@@ -25,7 +27,9 @@ pub fn of_fault(place: &str, doing: &str, fault: &Fault) -> Diagnosis {
         FaultKind::Undefined => {
             Diagnosis::refusal("HW-ROL-004", message, "correct the name in the configuration, or make what it names")
         }
-        FaultKind::Other => Diagnosis::refusal("HW-ROL-013", message, "correct what the database objects to; nothing was changed"),
+        FaultKind::Other => {
+            Diagnosis::refusal("HW-ROL-013", message, "correct what the database objects to; nothing was changed")
+        }
     }
 }
 
@@ -46,7 +50,9 @@ pub fn of_install(place: &str, handle: &str, error: &InstallError) -> Diagnosis 
         InstallError::There { .. } => Diagnosis::refusal(
             "HW-ROL-016",
             format!("{place}: {error}"),
-            format!("`highwater rollup diff {handle}` says how it differs; `highwater rollup uninstall {handle}` takes it away"),
+            format!(
+                "`highwater rollup diff {handle}` says how it differs; `highwater rollup uninstall {handle}` takes it away"
+            ),
         ),
     }
 }

@@ -56,6 +56,8 @@ impl Object {
     }
 }
 
+const STATE_COLUMNS: [&str; 5] = ["one", "watermark", "seeded_at", "installed_at", "frozen_before"];
+
 /// All of it, in the order of installing.
 pub(super) fn objects(dialect: Dialect, declaration: &Declaration) -> Vec<Object> {
     let shape = Shape::of(dialect, declaration);
@@ -63,7 +65,7 @@ pub(super) fn objects(dialect: Dialect, declaration: &Declaration) -> Vec<Object
     let index = |name: String| Object { kind: Kind::Index, name };
     let repairs = shape.repair_columns();
     let mut all = vec![
-        table(state::name(declaration).quoted(), ["one", "watermark", "seeded_at", "installed_at"].map(plain).into()),
+        table(state::name(declaration).quoted(), STATE_COLUMNS.map(plain).into()),
         table(declaration.target.quoted(), shape.target_columns().iter().map(|column| plain(column)).collect()),
         index(shape.own("cell").quoted()),
         index(super::event_index_name(&shape)),

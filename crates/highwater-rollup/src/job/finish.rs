@@ -85,7 +85,7 @@ impl Rollup {
             }
             let done = async {
                 session.begin().await?;
-                let now = now(session).await?;
+                let now = bound::now(session).await?;
                 state::seeded(session, declaration, now).await?;
                 session.commit().await
             };
@@ -101,7 +101,10 @@ impl Rollup {
     fn another_rollup(&self) -> Stop {
         Stop::Halt {
             why: "the rollup was installed anew since its slices were computed: they are not in it".to_owned(),
-            evidence: format!("`highwater worklist {0} --replace` plans them anew, and `highwater rearm {0} --why …` lets passes run", self.handle),
+            evidence: format!(
+                "`highwater worklist {0} --replace` plans them anew, and `highwater rearm {0} --why …` lets passes run",
+                self.handle
+            ),
         }
     }
 
@@ -127,15 +130,22 @@ impl Rollup {
         let session = lent.session();
         drain::prepare(session, declaration).await.map_err(|fault| self.stop("the tick", &fault))?;
         let reach = Reach { until, span_max, entries_max: drain::ENTRIES_MAX, transactions_max: TRANSACTIONS_AT_ONCE };
-        let mut cells = 0;
+        let (mut cells, mut late) = (0, 0);
         loop {
             read.obey().await?;
             let ticked = tick::tick(session, declaration, reach).await.map_err(|error| self.unticked(error))?;
             cells += ticked.cells;
+            late += ticked.late;
             if !ticked.drained {
                 continue;
             }
             *self.stamped() = ticked.watermark;
+            if late > 0 {
+                said.push(format!(
+                    "{late} rows came or changed in frozen buckets, which do not tell of that: they ended more than \
+                     `freeze-before` ago, or had been frozen"
+                ));
+            }
             return match ticked.watermark {
                 Some(watermark) if ticked.more => Err(self.behind(watermark, until)),
                 _ => Ok(Outcome::because(OutcomeKind::Done, format!("{cells} cells"))),
@@ -251,14 +261,4 @@ impl Rollup {
             ))),
         }
     }
-}
-
-async fn now(session: &mut dyn Session) -> Result<Timestamp, highwater_db::session::Fault> {
-    let sql = match session.dialect() {
-        Dialect::Postgres => "SELECT to_char(now(), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
-        Dialect::Sqlite => "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
-    };
-    let row = session.first(sql, &[]).await?;
-    let now = row.as_ref().and_then(|row| row[0].text()).and_then(|text| text.parse().ok());
-    Ok(now.expect("invariant: a database writes the time as it was told to"))
 }

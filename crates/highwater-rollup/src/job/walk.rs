@@ -43,7 +43,7 @@ impl Rollup {
             read.obey().await?;
             let end = at.checked_add(SignedDuration::from_secs(i64::try_from(size.size()).unwrap_or(i64::MAX)));
             // A part ends where a bucket does.
-            let end = end.map_or(span.to, |end| begin(self.grain(), end)).min(span.to);
+            let end = end.map_or(span.to, |end| self.grain().begin(end)).min(span.to);
             let part = Span { from: at, to: if end > at { end } else { span.to } };
             let begun = read.clock.elapsed();
             let is_last = part.to == span.to;
@@ -118,12 +118,6 @@ impl Window {
         let row = session.first(&self.window_sql, &values).await?;
         Ok(row.and_then(|row| row.first().and_then(Value::int)).and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0))
     }
-}
-
-/// The beginning of the bucket that a time is in.
-pub(super) fn begin(grain: Grain, at: Timestamp) -> Timestamp {
-    let secs = grain.secs();
-    Timestamp::from_second(at.as_second().div_euclid(secs) * secs).unwrap_or(at)
 }
 
 fn seconds(part: Span) -> u64 {

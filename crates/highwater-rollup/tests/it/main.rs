@@ -6,6 +6,7 @@ mod between;
 mod bound;
 mod ddl;
 mod fire;
+mod freeze;
 mod tick;
 mod usage;
 mod verify;

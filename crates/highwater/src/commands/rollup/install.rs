@@ -107,7 +107,8 @@ pub(super) async fn uninstall(args: &Uninstall, site: &Site) -> Result<ExitCode,
     let why = format!("{} and its {rows} rows, in {}", declaration.target, named.place());
     ledger.register_job(&named.job.name, named.job.kind.name()).await?;
     ledger.add_event("uninstall", Some(&named.job.name), None, &site.word(&why)).await?;
-    let text = format!("{}: taken away from {}, with {}", named.job.name, named.place(), counted(rows.unsigned_abs(), "row"));
+    let text =
+        format!("{}: taken away from {}, with {}", named.job.name, named.place(), counted(rows.unsigned_abs(), "row"));
     site.output.answer(&Uninstalled { job: named.job.name.as_str(), database: named.place(), rows }, text);
     Ok(ExitCode::Drained)
 }
