@@ -16,8 +16,8 @@ pub use refused::Refused;
 pub const SOURCE: &str = "source";
 /// The column of the target that holds a bucket's beginning.
 pub const BUCKET: &str = "bucket";
-/// Longest name of a target and of an alias, in bytes: names of triggers and queues are made of both.
-pub const NAME_BYTES_MAX: usize = 28;
+/// Longest name of a target and of an alias, in bytes: names of triggers and queues are made of both, and a word.
+pub const NAME_BYTES_MAX: usize = 26;
 /// Most tables that a source joins to.
 pub const JOINS_MAX: usize = 8;
 /// Most keys.

@@ -10,6 +10,7 @@
 //! replaces may be taken away.
 
 pub mod bound;
+pub mod bypass;
 pub mod ddl;
 pub mod declare;
 pub mod drain;

@@ -30,11 +30,13 @@ pub(crate) fn install(dialect: Dialect, declaration: &Declaration) -> [String; 2
         Dialect::Postgres => ("smallint", "timestamptz", "clock_timestamp()"),
         Dialect::Sqlite => ("INTEGER", "TEXT", "(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"),
     };
+    // What is told of partitions.
+    let leaves = if dialect == Dialect::Postgres { ",\n    leaves text" } else { "" };
     let name = name(declaration).quoted();
     [
         format!(
             "CREATE TABLE {name} (\n    one {number} PRIMARY KEY DEFAULT 1 CHECK (one = 1),\n    watermark {time},\n    \
-             seeded_at {time},\n    installed_at {time} NOT NULL DEFAULT {now},\n    frozen_before {time}\n)"
+             seeded_at {time},\n    installed_at {time} NOT NULL DEFAULT {now},\n    frozen_before {time}{leaves}\n)"
         ),
         format!("INSERT INTO {name} (one) VALUES (1)"),
     ]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::declare::{Aggregate, Declaration};
 use crate::sql::Shape;
-use crate::{drain, freeze, state};
+use crate::{bypass, drain, freeze, state};
 
 pub use scope::{SAMPLE_BUCKETS_MAX, Scope, sample};
 
@@ -117,6 +117,13 @@ pub async fn verify(
     Ok(verified)
 }
 
+/// How many cells of a scope are wrong and not queued. Needs that the working table of cells holds those that are.
+pub(crate) async fn unqueued(session: &mut dyn Session, shape: &Shape<'_>, scope: &Scope) -> Result<u64, Fault> {
+    let sql = format!("SELECT count(*) FROM ({}) AS d WHERE NOT {}", differing(shape, scope), is_pending(shape));
+    let row = session.first(&sql, &[]).await?;
+    Ok(row.and_then(|row| row[0].int()).and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+}
+
 /// What is done with cells whose raw rows are all gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gone {
@@ -162,6 +169,10 @@ pub async fn repair(
         is_pending(&shape)
     );
     let cells = session.execute(&sql, &[]).await?;
+    if scope.is_all() {
+        // What went past the triggers is in what was found: it was told, and is queued or stays on purpose.
+        bypass::forget(session, declaration).await?;
+    }
     let pulled_back = match bound {
         Some(bound) => state::pull_back(session, declaration, bound).await?,
         None => false,

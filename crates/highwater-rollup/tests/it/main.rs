@@ -4,6 +4,7 @@
 
 mod between;
 mod bound;
+mod bypass;
 mod ddl;
 mod fire;
 mod freeze;
