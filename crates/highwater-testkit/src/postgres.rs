@@ -72,6 +72,7 @@ pub struct Postgres {
     _keeper: Keeper,
     port: u16,
     directory: TempDir,
+    programs: PathBuf,
 }
 
 impl Postgres {
@@ -158,13 +159,19 @@ impl Postgres {
         ];
         let keeper = Keeper::start(SCRIPT, &arguments.map(String::as_str), user)
             .map_err(|source| PostgresError::Start { programs: programs.to_owned(), source })?;
-        Ok(Self { _keeper: keeper, port, directory })
+        Ok(Self { _keeper: keeper, port, directory, programs: programs.to_owned() })
     }
 
     /// Where it listens: `postgres://postgres@127.0.0.1:PORT/postgres`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://{ROLE}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// A program of its installation, such as `pg_dump`.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
     }
 
     /// The directory of its Unix socket.

@@ -224,9 +224,10 @@ impl Rollup {
         }
         match read.map_err(|fault| stop(&fault))? {
             Bound::Until { at, held_by } => {
-                if let Some(pid) = held_by {
+                if let Some(holder) = held_by {
                     said.push(format!(
-                        "the watermark goes no further than {at:.0}: the transaction of process {pid} is open since then"
+                        "the watermark goes no further than {at:.0}: the transaction of {holder} is open since then; if it only \
+                         reads, `bound-ignores` may name it"
                     ));
                 }
                 Ok(at)
