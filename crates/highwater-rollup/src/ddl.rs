@@ -14,7 +14,7 @@ pub use diff::{InstallError, apply, diff, leftovers};
 
 use crate::declare::Declaration;
 use crate::sql::{Shape, Tracked, quoted};
-use crate::state;
+use crate::{bypass, state};
 
 /// Everything that a rollup needs, in order, to be run as one transaction.
 #[must_use]
@@ -27,6 +27,7 @@ pub fn install(dialect: Dialect, declaration: &Declaration) -> String {
     statements.extend(state::install(dialect, declaration));
     statements.extend([target(&shape), target_index(&shape), event_index(&shape)]);
     statements.extend(repairs(&shape));
+    statements.extend(bypass::install(&shape));
     for table in &shape.tracked {
         statements.extend(queue(&shape, table));
         statements.extend(triggers(&shape, table));
@@ -57,6 +58,9 @@ pub fn uninstall(dialect: Dialect, declaration: &Declaration) -> String {
         statements.push(format!("DROP TABLE IF EXISTS {}", shape.queue(table)));
     }
     statements.push(format!("DROP TABLE IF EXISTS {}", shape.repairs()));
+    if dialect == Dialect::Postgres {
+        statements.push(format!("DROP TABLE IF EXISTS {}", bypass::name(&shape).quoted()));
+    }
     statements.push(format!("DROP INDEX IF EXISTS {}", event_index_name(&shape)));
     statements.push(format!("DROP TABLE IF EXISTS {}", declaration.target.quoted()));
     statements.push(format!("DROP TABLE IF EXISTS {}", state::name(declaration).quoted()));
@@ -160,7 +164,7 @@ fn trigger(shape: &Shape<'_>, table: &Tracked, act: &str) -> String {
 
 fn trigger_names(shape: &Shape<'_>, table: &Tracked) -> Vec<String> {
     let acts: &[&str] = match shape.dialect {
-        Dialect::Postgres => &["insert", "update", "delete"],
+        Dialect::Postgres => &["insert", "update", "delete", "truncate"],
         Dialect::Sqlite => &["insert", "update", "delete", "replace", "displace"],
     };
     acts.iter().map(|act| trigger(shape, table, act)).collect()
@@ -219,8 +223,13 @@ fn triggers(shape: &Shape<'_>, table: &Tracked) -> Vec<String> {
     match shape.dialect {
         Dialect::Postgres => {
             let function = function(shape, table);
+            let emptied = format!(
+                "INSERT INTO {} (what) VALUES ('TRUNCATE emptied ' || TG_TABLE_NAME);",
+                bypass::name(shape).quoted()
+            );
             let body = format!(
                 "CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql\n    SECURITY DEFINER SET search_path FROM CURRENT AS $$\nBEGIN\n    \
+                 IF TG_OP = 'TRUNCATE' THEN\n        {emptied}\n        RETURN NULL;\n    END IF;\n    \
                  IF TG_OP <> 'INSERT' THEN\n        {went}\n        {without}\n    END IF;\n    \
                  IF TG_OP <> 'DELETE' THEN\n        {came}\n    END IF;\n    RETURN NULL;\nEND\n$$"
             );
@@ -230,7 +239,12 @@ fn triggers(shape: &Shape<'_>, table: &Tracked) -> Vec<String> {
             };
             // It writes as its owner does, so that it is nobody else's to make a trigger of.
             let ours = format!("REVOKE ALL ON FUNCTION {function}() FROM PUBLIC");
-            vec![body, fires("INSERT", ""), fires("UPDATE", &format!("WHEN ({changed}) ")), fires("DELETE", ""), ours]
+            let truncate = format!(
+                "CREATE TRIGGER {} AFTER TRUNCATE ON {on} FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
+                trigger(shape, table, "truncate")
+            );
+            let update = fires("UPDATE", &format!("WHEN ({changed}) "));
+            vec![body, fires("INSERT", ""), update, fires("DELETE", ""), truncate, ours]
         }
         Dialect::Sqlite => {
             let fires = |act: &str, when: &str, body: &str| {

@@ -4,7 +4,9 @@
 mod column;
 mod refused;
 
+use highwater_engine::settings::DurationText;
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use column::{ColumnRef, Ident, TableName};
@@ -14,8 +16,8 @@ pub use refused::Refused;
 pub const SOURCE: &str = "source";
 /// The column of the target that holds a bucket's beginning.
 pub const BUCKET: &str = "bucket";
-/// Longest name of a target and of an alias, in bytes: names of triggers and queues are made of both.
-pub const NAME_BYTES_MAX: usize = 28;
+/// Longest name of a target and of an alias, in bytes: names of triggers and queues are made of both, and a word.
+pub const NAME_BYTES_MAX: usize = 26;
 /// Most tables that a source joins to.
 pub const JOINS_MAX: usize = 8;
 /// Most keys.
@@ -36,6 +38,9 @@ pub struct Declaration {
     pub event_time: Ident,
     /// How long a bucket is.
     pub grain: Grain,
+    /// How long ago a bucket ended that is computed no more; absent: none is that old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze_before: Option<DurationText>,
     /// The table that highwater writes.
     pub target: TableName,
     /// What the source joins to, by the name that columns call it; each may refer to the source and to those before it.
@@ -120,6 +125,12 @@ impl Grain {
     #[must_use]
     pub fn secs(self) -> i64 {
         self.secs
+    }
+
+    /// The beginning of the bucket that a time is in.
+    #[must_use]
+    pub fn begin(self, at: Timestamp) -> Timestamp {
+        Timestamp::from_second(at.as_second().div_euclid(self.secs) * self.secs).unwrap_or(at)
     }
 }
 

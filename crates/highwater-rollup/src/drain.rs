@@ -11,6 +11,7 @@ use jiff::Timestamp;
 mod derive;
 
 use crate::declare::Declaration;
+use crate::freeze;
 use crate::recompute;
 use crate::sql::Shape;
 use derive::{touched, versions};
@@ -42,6 +43,8 @@ pub struct Drained {
     pub cells: u64,
     /// Whether entries that are due were left to the next drain.
     pub more: bool,
+    /// Rows of frozen buckets that came or changed: the rollup does not tell of that.
+    pub late: u64,
 }
 
 /// A statement over one hour and one over a year are planned each by its own values. And none is compiled: that takes a third of
@@ -85,18 +88,20 @@ pub(crate) fn cells(shape: &Shape<'_>) -> String {
 }
 
 /// Takes what is due from the queues, finds its cells and computes them anew, in the transaction that is
-/// open. What came in meanwhile, and what is not due yet, stays queued.
+/// open. What came in meanwhile, and what is not due yet, stays queued. What is about frozen buckets is taken and has no
+/// effect.
 ///
 /// # Errors
 /// [`Fault`].
 pub async fn drain(session: &mut dyn Session, declaration: &Declaration, due: Due) -> Result<Drained, Fault> {
     let shape = Shape::of(session.dialect(), declaration);
-    let taken = take_and_derive(session, &shape, due, false).await?;
+    let frozen = freeze::advance(session, declaration).await?;
+    let taken = take_and_derive(session, &shape, due, frozen, false).await?;
     if taken.is_empty() {
         return Ok(Drained::default());
     }
     let computed = recompute::cells(session, &shape, &cells(&shape)).await?;
-    let mut drained = Drained { cells: computed, ..Drained::default() };
+    let mut drained = Drained { cells: computed, late: taken.late, ..Drained::default() };
     for (queue, taken) in queues(&shape).iter().zip(&taken.queues) {
         drained.more |= taken.more;
         drained.entries += taken.entries;
@@ -108,10 +113,14 @@ pub async fn drain(session: &mut dyn Session, declaration: &Declaration, due: Du
     Ok(drained)
 }
 
-/// Fills the working table of cells with all that any entry is about, and takes none.
-pub(crate) async fn pending(session: &mut dyn Session, shape: &Shape<'_>) -> Result<(), Fault> {
+/// Fills the working table of cells with all live ones that any entry is about, and takes none.
+pub(crate) async fn pending(
+    session: &mut dyn Session,
+    shape: &Shape<'_>,
+    frozen: Option<Timestamp>,
+) -> Result<(), Fault> {
     let all = Due { before: None, entries_max: u32::MAX };
-    take_and_derive(session, shape, all, true).await.map(drop)
+    take_and_derive(session, shape, all, frozen, true).await.map(drop)
 }
 
 /// The queues of what changed, in the order of the tracked tables, and the queue of cells that are to be repaired.
@@ -120,15 +129,16 @@ fn queues(shape: &Shape<'_>) -> Vec<String> {
     changed.chain([shape.repairs()]).collect()
 }
 
-/// Fills the working table of cells with what the entries that are due are about; where there are none, it is there only if it
-/// `always` has to be.
+/// Fills the working table of cells with what the entries that are due are about, of cells before `frozen` with none; where there
+/// are no entries, the table is there only if it `always` has to be.
 async fn take_and_derive(
     session: &mut dyn Session,
     shape: &Shape<'_>,
     due: Due,
+    frozen: Option<Timestamp>,
     always: bool,
 ) -> Result<AllTaken, Fault> {
-    let mut taken = AllTaken { queues: Vec::new() };
+    let mut taken = AllTaken { queues: Vec::new(), late: 0 };
     for table in &shape.tracked {
         taken.queues.push(take(session, shape, &shape.queue(table), due).await?);
     }
@@ -151,7 +161,12 @@ async fn take_and_derive(
         session.execute(&copy, &values).await?;
     }
     if !taken.is_empty() {
-        derive::derive(session, shape, &taken.queues).await?;
+        derive::derive(session, shape, &taken.queues, frozen).await?;
+    }
+    if let Some(frozen) = frozen {
+        let drop = format!("DELETE FROM {} WHERE bucket < {}", cells(shape), shape.instant(frozen));
+        session.execute(&drop, &[]).await?;
+        taken.late = derive::late(session, shape, &taken.queues[0], frozen).await?;
     }
     taken.queues.push(repairs);
     Ok(taken)
@@ -160,6 +175,8 @@ async fn take_and_derive(
 /// What was taken from each queue.
 struct AllTaken {
     queues: Vec<Taken>,
+    /// Rows of frozen buckets that entries of the source are about.
+    late: u64,
 }
 
 impl AllTaken {

@@ -19,6 +19,7 @@ use highwater_db::session::{Dialect, Fault, FaultKind, Session, Value};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::declare::{Declaration, Ident, TableName};
+use crate::freeze;
 use crate::sql::Shape;
 use crate::state;
 use crate::window::{Mark, Moment, ReadError, WatermarkAt, Window, is_there};
@@ -261,9 +262,7 @@ impl Subject<'_> {
     async fn mend(&self, session: &mut dyn Session, mark: Mark, first: Timestamp) -> Result<String, Fault> {
         match self {
             // Seeding is what gives it a watermark.
-            Self::Declared(declaration) => {
-                Ok(format!("INSERT INTO {} (one) VALUES (1);", state::name(declaration).quoted()))
-            }
+            Self::Declared(declaration) => freeze::state_row(session, declaration).await,
             Self::Window(window) => window.watermark.mend(session, mark, first.min(Timestamp::UNIX_EPOCH)).await,
         }
     }

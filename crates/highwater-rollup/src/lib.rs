@@ -10,9 +10,11 @@
 //! replaces may be taken away; [`migrate`] asks it before a step that does that.
 
 pub mod bound;
+pub mod bypass;
 pub mod ddl;
 pub mod declare;
 pub mod drain;
+pub mod freeze;
 pub mod guard;
 pub mod job;
 pub mod migrate;

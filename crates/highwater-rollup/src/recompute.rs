@@ -5,6 +5,7 @@ use highwater_db::session::{Dialect, Fault, Session, Value};
 use jiff::Timestamp;
 
 use crate::declare::Declaration;
+use crate::freeze;
 use crate::sql::Shape;
 
 /// Whole buckets: the beginning of the first and the end of the last.
@@ -23,11 +24,7 @@ pub struct Span {
 pub async fn extent(session: &mut dyn Session, declaration: &Declaration) -> Result<Option<Span>, Fault> {
     let shape = Shape::of(session.dialect(), declaration);
     let at = shape.at(&declaration.event_time.quoted());
-    let dialect = session.dialect();
-    let epoch = |edge: &str| match dialect {
-        Dialect::Postgres => format!("floor(extract(epoch FROM {edge}({at})))::bigint"),
-        Dialect::Sqlite => format!("{edge}({at})"),
-    };
+    let epoch = |edge: &str| shape.event_seconds(&format!("{edge}({at})"));
     let sql = format!("SELECT {}, {} FROM {}", epoch("min"), epoch("max"), declaration.source.quoted());
     let row = session.first(&sql, &[]).await?;
     let Some((first, last)) = row.and_then(|row| row[0].int().zip(row[1].int())) else { return Ok(None) };
@@ -63,11 +60,16 @@ pub async fn rows(session: &mut dyn Session, declaration: &Declaration, span: Sp
     Ok(line.split("rows=").nth(1).and_then(|rest| rest.split(' ').next()).and_then(|rows| rows.parse().ok()))
 }
 
-/// Recomputes every bucket of a span, in the transaction that is open; returns how many cells there are then.
+/// Recomputes every bucket of a span that is not frozen, in the transaction that is open; returns how many cells there are then.
 ///
 /// # Errors
 /// [`Fault`].
 pub async fn span(session: &mut dyn Session, declaration: &Declaration, span: Span) -> Result<u64, Fault> {
+    let frozen = freeze::advance(session, declaration).await?;
+    let span = Span { from: frozen.map_or(span.from, |frozen| frozen.max(span.from)), ..span };
+    if span.from >= span.to {
+        return Ok(0);
+    }
     let shape = Shape::of(session.dialect(), declaration);
     let target = declaration.target.quoted();
     let values = [Value::from(span.from.to_string()), Value::from(span.to.to_string())];

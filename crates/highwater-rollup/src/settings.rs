@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bound::LAG_SECS_MIN;
 use crate::declare::{Aggregate, ColumnRef, Declaration, Grain, Ident, Join, TableName};
+use crate::freeze::FREEZE_SECS_MIN;
 use crate::window::{WatermarkAt, Window};
 
 mod slice;
@@ -72,6 +73,13 @@ pub struct RollupSettings {
     #[serde(default)]
     #[schemars(schema_with = "watermark")]
     pub watermark: Option<WatermarkAt>,
+    /// Declared: buckets that ended longer ago than this, by the database's clock, are frozen, such as `90 days`: they are never
+    /// computed again, whatever happens to their raw rows, so that retention may delete these. At least a day, and not longer than
+    /// retention keeps raw rows. Freezing begins when the rollup is seeded, and a bucket is frozen for good: where this is raised or
+    /// removed, what is frozen stays frozen and less or nothing is added; where it is lowered or added, the next pass freezes what is
+    /// that old by then. What came late and waits in a queue for a bucket that freezes is not counted: a pass says how many rows.
+    #[serde(default)]
+    pub freeze_before: Option<DurationText>,
     /// The slices of a seed: `month`, or a duration such as `7 days`.
     #[serde(default)]
     #[schemars(schema_with = "slice")]
@@ -151,6 +159,10 @@ impl RollupSettings {
             let found = format!("found {}, expected more than `busy-timeout`, {}", self.lag, self.busy_timeout);
             problems.push(Problem::new("lag", found, "raise `lag`, or lower `busy-timeout`"));
         }
+        if let Some(age) = self.freeze_before.filter(|age| age.get() < Duration::from_secs(FREEZE_SECS_MIN)) {
+            let found = format!("found {age}, expected at least 1 day: what comes late would not be counted");
+            problems.push(Problem::new("freeze-before", found, "raise it, or remove it to freeze nothing"));
+        }
         for (field, value) in [("tick-max", self.tick_max), ("slice-target", self.slice_target())] {
             if value.get().is_zero() {
                 problems.push(Problem::new(field, "found 0s, expected some time: nothing would move", "correct it"));
@@ -193,6 +205,7 @@ impl RollupSettings {
             ("join", !self.join.is_empty()),
             ("keys", !self.keys.is_empty()),
             ("aggregates", !self.aggregates.is_empty()),
+            ("freeze-before", self.freeze_before.is_some()),
         ];
         let own = [
             ("window", self.window.is_some()),
@@ -232,6 +245,7 @@ impl RollupSettings {
             source_key: self.source_key.clone().unwrap_or_else(|| vec![Ident::new("id").expect("invariant: a name")]),
             event_time: self.event_time.clone().ok_or_else(|| missing("event-time", "\"created_at\""))?,
             grain: self.grain.ok_or_else(|| missing("grain", "\"hour\""))?,
+            freeze_before: self.freeze_before,
             target: self.target.clone().ok_or_else(|| missing("target", "\"task_usage_hourly\""))?,
             join: self.join.clone(),
             keys: self.keys.clone(),

@@ -2,6 +2,7 @@
 //! that both the seed and the drain must agree on. Owns every expression that says which bucket a row is in.
 
 use highwater_db::session::Dialect;
+use jiff::Timestamp;
 
 use crate::declare::{Aggregate, BUCKET, ColumnRef, Declaration, Ident, SOURCE, TableName};
 
@@ -143,6 +144,14 @@ impl<'d> Shape<'d> {
         }
     }
 
+    /// A time as it stands in a statement.
+    pub(crate) fn instant(&self, time: Timestamp) -> String {
+        match self.dialect {
+            Dialect::Postgres => format!("timestamptz '{time}'"),
+            Dialect::Sqlite => format!("'{time}'"),
+        }
+    }
+
     /// A place for a whole number.
     pub(crate) fn number(&self, number: usize) -> String {
         match self.dialect {
@@ -207,6 +216,22 @@ impl<'d> Shape<'d> {
         match self.dialect {
             Dialect::Postgres => time.to_owned(),
             Dialect::Sqlite => format!("unixepoch({time})"),
+        }
+    }
+
+    /// A bucket in whole seconds since the epoch.
+    pub(crate) fn seconds(&self, bucket: &str) -> String {
+        match self.dialect {
+            Dialect::Postgres => format!("floor(extract(epoch FROM {bucket}))::bigint"),
+            Dialect::Sqlite => format!("unixepoch({bucket})"),
+        }
+    }
+
+    /// The same of a time as [`Shape::at`] has it.
+    pub(crate) fn event_seconds(&self, at: &str) -> String {
+        match self.dialect {
+            Dialect::Postgres => self.seconds(at),
+            Dialect::Sqlite => at.to_owned(),
         }
     }
 

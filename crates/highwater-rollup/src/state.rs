@@ -15,6 +15,8 @@ pub struct State {
     pub seeded_at: Option<Timestamp>,
     /// When this state row was made: slices that were computed before are of another rollup.
     pub installed_at: Option<Timestamp>,
+    /// Where what is frozen ends: the beginning of the first bucket that is not.
+    pub frozen_before: Option<Timestamp>,
 }
 
 pub(crate) fn name(declaration: &Declaration) -> TableName {
@@ -28,11 +30,13 @@ pub(crate) fn install(dialect: Dialect, declaration: &Declaration) -> [String; 2
         Dialect::Postgres => ("smallint", "timestamptz", "clock_timestamp()"),
         Dialect::Sqlite => ("INTEGER", "TEXT", "(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"),
     };
+    // What is told of partitions.
+    let leaves = if dialect == Dialect::Postgres { ",\n    leaves text" } else { "" };
     let name = name(declaration).quoted();
     [
         format!(
             "CREATE TABLE {name} (\n    one {number} PRIMARY KEY DEFAULT 1 CHECK (one = 1),\n    watermark {time},\n    \
-             seeded_at {time},\n    installed_at {time} NOT NULL DEFAULT {now}\n)"
+             seeded_at {time},\n    installed_at {time} NOT NULL DEFAULT {now},\n    frozen_before {time}{leaves}\n)"
         ),
         format!("INSERT INTO {name} (one) VALUES (1)"),
     ]
@@ -48,11 +52,16 @@ pub async fn read(session: &mut dyn Session, declaration: &Declaration) -> Resul
         Dialect::Postgres => format!("to_char({column}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"),
         Dialect::Sqlite => column.to_owned(),
     };
-    let columns = ["watermark", "seeded_at", "installed_at"].map(text).join(", ");
+    let columns = ["watermark", "seeded_at", "installed_at", "frozen_before"].map(text).join(", ");
     let sql = format!("SELECT {columns} FROM {}", name(declaration).quoted());
     let Some(row) = session.first(&sql, &[]).await? else { return Ok(None) };
     let time = |value: &Value| value.text().and_then(|text| text.parse().ok());
-    Ok(Some(State { watermark: time(&row[0]), seeded_at: time(&row[1]), installed_at: time(&row[2]) }))
+    Ok(Some(State {
+        watermark: time(&row[0]),
+        seeded_at: time(&row[1]),
+        installed_at: time(&row[2]),
+        frozen_before: time(&row[3]),
+    }))
 }
 
 /// Moves the watermark to `to`, in the transaction that is open; never back.
@@ -91,6 +100,14 @@ fn place(dialect: Dialect) -> &'static str {
 /// [`Fault`].
 pub async fn seeded(session: &mut dyn Session, declaration: &Declaration, at: Timestamp) -> Result<(), Fault> {
     set(session, declaration, "seeded_at", at).await
+}
+
+/// Moves the limit of what is frozen to `to`, in the transaction that is open; never back.
+///
+/// # Errors
+/// [`Fault`].
+pub(crate) async fn freeze(session: &mut dyn Session, declaration: &Declaration, to: Timestamp) -> Result<(), Fault> {
+    set(session, declaration, "frozen_before", to).await
 }
 
 async fn set(session: &mut dyn Session, declaration: &Declaration, column: &str, to: Timestamp) -> Result<(), Fault> {

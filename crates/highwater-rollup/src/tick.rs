@@ -6,6 +6,7 @@ use std::time::Duration;
 use highwater_db::session::{Dialect, Fault, Session};
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
+use crate::bypass::{self, Bypassed};
 use crate::declare::Declaration;
 use crate::{drain, state};
 
@@ -33,6 +34,8 @@ pub struct Ticked {
     pub transactions: u32,
     /// Where the watermark is now; as it was where [`Reach::transactions_max`] came first.
     pub watermark: Option<Timestamp>,
+    /// Rows of frozen buckets that came or changed, and are not in the target.
+    pub late: u64,
     /// Whether all that is due was drained, and the watermark stamped.
     pub drained: bool,
     /// Whether the watermark is short of the reach.
@@ -51,12 +54,31 @@ pub enum TickError {
         /// The target.
         target: String,
     },
+    /// Rows came or went past the triggers, and buckets are wrong since.
+    #[error("{}: {}", .bypassed.what.join("; "), wrong(.target, .bypassed))]
+    Bypassed {
+        /// The target.
+        target: String,
+        /// What it was.
+        bypassed: Bypassed,
+    },
     /// Buckets are missing yet, and a watermark would deny it.
     #[error("{target} is not seeded: a watermark comes after the last slice")]
     NotSeeded {
         /// The target.
         target: String,
     },
+}
+
+fn wrong(target: &str, bypassed: &Bypassed) -> String {
+    match bypassed.wrong {
+        Some(wrong) => {
+            format!("no trigger fires for that, and {wrong} live cells of {target} are not what the raw rows yield")
+        }
+        None => {
+            format!("no trigger fires for that, and the time-out came before the live cells of {target} were compared")
+        }
+    }
 }
 
 /// Drains what was queued before the new watermark, by as many transactions as that takes, and stamps it by the last of them.
@@ -76,7 +98,11 @@ pub async fn tick(session: &mut dyn Session, declaration: &Declaration, reach: R
     let mut ticked = Ticked { watermark: state.watermark, more: true, ..Ticked::default() };
     while ticked.transactions < reach.transactions_max {
         let drained = match round(session, declaration, due).await {
-            Ok(drained) => drained,
+            Ok(Ok(drained)) => drained,
+            Ok(Err(bypassed)) => {
+                session.rollback().await?;
+                return Err(TickError::Bypassed { target: target(), bypassed });
+            }
             Err(fault) => {
                 // The connection may be gone; then so is the transaction.
                 session.rollback().await.ok();
@@ -86,6 +112,7 @@ pub async fn tick(session: &mut dyn Session, declaration: &Declaration, reach: R
         ticked.transactions += 1;
         ticked.entries += drained.entries;
         ticked.cells += drained.cells;
+        ticked.late += drained.late;
         if !drained.more {
             ticked.drained = true;
             ticked.watermark = Some(to);
@@ -97,14 +124,21 @@ pub async fn tick(session: &mut dyn Session, declaration: &Declaration, reach: R
 }
 
 /// One transaction: some of what is due, and the stamp where that was all.
-async fn round(session: &mut dyn Session, declaration: &Declaration, due: drain::Due) -> Result<drain::Drained, Fault> {
+async fn round(
+    session: &mut dyn Session,
+    declaration: &Declaration,
+    due: drain::Due,
+) -> Result<Result<drain::Drained, Bypassed>, Fault> {
     session.begin().await?;
+    if let Some(bypassed) = bypass::settle(session, declaration).await? {
+        return Ok(Err(bypassed));
+    }
     let drained = drain::drain(session, declaration, due).await?;
     if let (false, Some(to)) = (drained.more, due.before) {
         state::stamp(session, declaration, to).await?;
     }
     session.commit().await?;
-    Ok(drained)
+    Ok(Ok(drained))
 }
 
 /// A time in the unit that entries are dated in: a watermark within such a unit would pass entries that are not due.

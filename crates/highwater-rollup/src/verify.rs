@@ -1,12 +1,16 @@
-//! Verifying: every cell of the target against a fresh grouping of the raw rows, under one snapshot. Owns what counts as
+//! Verifying: every live cell of the target against a fresh grouping of the raw rows, under one snapshot. Owns what counts as
 //! wrong, a cell that the queues know to be out of date being pending; and that repairing queues just what is wrong.
+
+mod scope;
 
 use highwater_db::session::{Fault, Session, Value};
 use jiff::Timestamp;
 
 use crate::declare::{Aggregate, Declaration};
 use crate::sql::Shape;
-use crate::{drain, state};
+use crate::{bypass, drain, freeze, state};
+
+pub use scope::{SAMPLE_BUCKETS_MAX, Scope, sample};
 
 /// Cells that are told at most; more are counted.
 pub const TOLD_CELLS_MAX: i64 = 100;
@@ -36,8 +40,12 @@ pub struct Finding {
 /// What verifying found.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Verified {
-    /// Cells that the raw rows yield.
+    /// Cells that the raw rows yield, of those that were compared.
     pub cells: u64,
+    /// Cells that are frozen, and were not compared.
+    pub frozen: u64,
+    /// Where what is frozen ends.
+    pub frozen_before: Option<Timestamp>,
     /// Cells that are wrong, and that no queue knows of.
     pub wrong: u64,
     /// Cells that are out of date and queued: the next drain mends them.
@@ -58,7 +66,7 @@ impl Verified {
     }
 }
 
-/// Compares every cell, in the transaction that is open, and the watermark with the queues and, where there is one, with the
+/// Compares every live cell of a scope, in the transaction that is open, and the watermark with the queues and, where there is one, with the
 /// bound that was read before.
 ///
 /// # Errors
@@ -67,21 +75,32 @@ pub async fn verify(
     session: &mut dyn Session,
     declaration: &Declaration,
     bound: Option<Timestamp>,
+    scope: &Scope,
 ) -> Result<Verified, Fault> {
     let shape = Shape::of(session.dialect(), declaration);
-    drain::pending(session, &shape).await?;
+    let frozen = freeze::limit(session, declaration).await?;
+    let scope = scope.live(frozen);
+    drain::pending(session, &shape, frozen).await?;
     let number = |value: &Value| value.int().and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
-    let mut verified = Verified::default();
-    let sql = format!("SELECT count(*) FROM ({}) AS fresh", shape.fresh("", "true"));
+    let mut verified = Verified { frozen_before: frozen, ..Verified::default() };
+    if let Some(frozen) = frozen {
+        let before = Scope { until: Some(frozen), ..Scope::all() }.stored(&shape);
+        let sql = format!("SELECT count(*) FROM {} WHERE {before}", declaration.target.quoted());
+        verified.frozen = session.first(&sql, &[]).await?.map_or(0, |row| number(&row[0]));
+    }
+    let sql = format!("SELECT count(*) FROM ({}) AS fresh", scope.fresh(&shape));
     verified.cells = session.first(&sql, &[]).await?.map_or(0, |row| number(&row[0]));
     let pending = is_pending(&shape);
-    let sql = format!("SELECT count(*), sum(CASE WHEN {pending} THEN 1 ELSE 0 END) FROM ({}) AS d", differing(&shape));
+    let sql = format!(
+        "SELECT count(*), sum(CASE WHEN {pending} THEN 1 ELSE 0 END) FROM ({}) AS d",
+        differing(&shape, &scope)
+    );
     if let Some(row) = session.first(&sql, &[]).await? {
         verified.pending = number(&row[1]);
         verified.wrong = number(&row[0]) - verified.pending;
     }
     if verified.wrong > 0 {
-        let sql = told(&shape);
+        let sql = told(&shape, &scope);
         for row in session.query(&sql, &[Value::Int(TOLD_CELLS_MAX)]).await? {
             verified.findings.push(finding(declaration, row));
         }
@@ -96,6 +115,13 @@ pub async fn verify(
         verified.ahead = bound.filter(|bound| watermark > *bound).map(|_| watermark);
     }
     Ok(verified)
+}
+
+/// How many cells of a scope are wrong and not queued. Needs that the working table of cells holds those that are.
+pub(crate) async fn unqueued(session: &mut dyn Session, shape: &Shape<'_>, scope: &Scope) -> Result<u64, Fault> {
+    let sql = format!("SELECT count(*) FROM ({}) AS d WHERE NOT {}", differing(shape, scope), is_pending(shape));
+    let row = session.first(&sql, &[]).await?;
+    Ok(row.and_then(|row| row[0].int()).and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
 }
 
 /// What is done with cells whose raw rows are all gone.
@@ -116,7 +142,7 @@ pub struct Repaired {
     pub pulled_back: bool,
 }
 
-/// Queues exactly the cells that are wrong, in the transaction that is open, and moves a watermark that is ahead back to the
+/// Queues exactly the live cells of a scope that are wrong, in the transaction that is open, and moves a watermark that is ahead back to the
 /// bound. Entries that are stranded need nothing: the next drain takes them.
 ///
 /// # Errors
@@ -126,9 +152,11 @@ pub async fn repair(
     declaration: &Declaration,
     bound: Option<Timestamp>,
     gone: Gone,
+    scope: &Scope,
 ) -> Result<Repaired, Fault> {
     let shape = Shape::of(session.dialect(), declaration);
-    drain::pending(session, &shape).await?;
+    let frozen = freeze::limit(session, declaration).await?;
+    drain::pending(session, &shape, frozen).await?;
     let copies = shape.repair_columns().join(", ");
     let which = match gone {
         Gone::Keep => " AND fresh > 0",
@@ -137,10 +165,14 @@ pub async fn repair(
     let sql = format!(
         "INSERT INTO {} ({copies})\nSELECT {copies} FROM ({}) AS d WHERE NOT {}{which}",
         shape.repairs(),
-        differing(&shape),
+        differing(&shape, &scope.live(frozen)),
         is_pending(&shape)
     );
     let cells = session.execute(&sql, &[]).await?;
+    if scope.is_all() {
+        // What went past the triggers is in what was found: it was told, and is queued or stays on purpose.
+        bypass::forget(session, declaration).await?;
+    }
     let pulled_back = match bound {
         Some(bound) => state::pull_back(session, declaration, bound).await?,
         None => false,
@@ -168,7 +200,7 @@ fn is_pending(shape: &Shape<'_>) -> String {
 }
 
 /// The first of the wrong cells, for people.
-fn told(shape: &Shape<'_>) -> String {
+fn told(shape: &Shape<'_>, scope: &Scope) -> String {
     let cells = shape.repair_columns().into_iter().map(|column| shape.text(&column));
     let values = (0..shape.declaration.value_columns().len())
         .flat_map(|at| [shape.text(&format!("s{at}")), shape.text(&format!("f{at}"))]);
@@ -176,7 +208,7 @@ fn told(shape: &Shape<'_>) -> String {
     format!(
         "SELECT {}\nFROM ({}) AS d\nWHERE NOT {}\nORDER BY {} LIMIT {}",
         select.join(", "),
-        differing(shape),
+        differing(shape, scope),
         is_pending(shape),
         shape.repair_columns().join(", "),
         shape.number(1)
@@ -186,7 +218,7 @@ fn told(shape: &Shape<'_>) -> String {
 /// Cells in which stored and fresh differ: `c0`… are the cell, `stored` and `fresh` say how often it is on either side, and
 /// `s0`, `f0`… are its values there. Both sides are stacked and grouped, since grouping takes NULL for equal to NULL, and a
 /// full join by IS NOT DISTINCT FROM is none that PostgreSQL has. Columns are numbered, since the target's may have any name.
-fn differing(shape: &Shape<'_>) -> String {
+fn differing(shape: &Shape<'_>, scope: &Scope) -> String {
     let cells = shape.repair_columns();
     let values: Vec<String> = (0..shape.declaration.value_columns().len()).map(|at| format!("v{at}")).collect();
     let numbered: Vec<String> = shape
@@ -205,11 +237,12 @@ fn differing(shape: &Shape<'_>) -> String {
     let counts = ["sum(stored) AS stored", "sum(1 - stored) AS fresh"].map(str::to_owned);
     let select: Vec<String> = cells.iter().cloned().chain(counts).chain(shown).collect();
     format!(
-        "SELECT {}\nFROM (SELECT {numbered}, 1 AS stored FROM {}\n      UNION ALL\n      SELECT {numbered}, 0 FROM ({}) AS f) AS stacked\n\
+        "SELECT {}\nFROM (SELECT {numbered}, 1 AS stored FROM {} WHERE {}\n      UNION ALL\n      SELECT {numbered}, 0 FROM ({}) AS f) AS stacked\n\
          GROUP BY {}\nHAVING sum(stored) <> 1 OR sum(1 - stored) <> 1 OR {}",
         select.join(", "),
         shape.declaration.target.quoted(),
-        shape.fresh("", "true"),
+        scope.stored(shape),
+        scope.fresh(shape),
         cells.join(", "),
         differ.join(" OR ")
     )

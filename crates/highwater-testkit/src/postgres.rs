@@ -174,6 +174,12 @@ impl Postgres {
         format!("postgres://{ROLE}@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// A program of its installation, such as `pg_dump`.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
     /// The directory of its Unix socket.
     #[must_use]
     pub fn socket_directory(&self) -> &Path {

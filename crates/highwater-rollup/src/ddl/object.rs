@@ -4,7 +4,7 @@ use highwater_db::session::Dialect;
 
 use crate::declare::Declaration;
 use crate::sql::Shape;
-use crate::state;
+use crate::{bypass, state};
 
 /// Something that is installed.
 #[derive(Debug)]
@@ -56,6 +56,12 @@ impl Object {
     }
 }
 
+fn state_columns(dialect: Dialect) -> Vec<Column> {
+    let both = ["one", "watermark", "seeded_at", "installed_at", "frozen_before"];
+    let leaves = (dialect == Dialect::Postgres).then_some("leaves");
+    both.into_iter().chain(leaves).map(plain).collect()
+}
+
 /// All of it, in the order of installing.
 pub(super) fn objects(dialect: Dialect, declaration: &Declaration) -> Vec<Object> {
     let shape = Shape::of(dialect, declaration);
@@ -63,12 +69,15 @@ pub(super) fn objects(dialect: Dialect, declaration: &Declaration) -> Vec<Object
     let index = |name: String| Object { kind: Kind::Index, name };
     let repairs = shape.repair_columns();
     let mut all = vec![
-        table(state::name(declaration).quoted(), ["one", "watermark", "seeded_at", "installed_at"].map(plain).into()),
+        table(state::name(declaration).quoted(), state_columns(dialect)),
         table(declaration.target.quoted(), shape.target_columns().iter().map(|column| plain(column)).collect()),
         index(shape.own("cell").quoted()),
         index(super::event_index_name(&shape)),
         table(shape.repairs(), repairs.iter().map(String::as_str).chain(["id"]).map(plain).collect()),
     ];
+    if dialect == Dialect::Postgres {
+        all.push(table(bypass::name(&shape).quoted(), ["id", "happened_at", "what"].map(plain).into()));
+    }
     for tracked in &shape.tracked {
         let copied =
             tracked.matches.iter().zip(tracked.match_names()).chain(tracked.values.iter().zip(tracked.value_names()));

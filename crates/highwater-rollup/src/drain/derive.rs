@@ -1,6 +1,7 @@
 //! From entries to cells. Owns which versions are joined; that they are too many rather than too few.
 
 use highwater_db::session::{Dialect, Fault, Session};
+use jiff::Timestamp;
 
 use super::{Taken, cells};
 use crate::sql::{Shape, Tracked, quoted};
@@ -16,13 +17,24 @@ pub(super) fn versions(shape: &Shape<'_>, at: usize) -> String {
 }
 
 /// Adds to the working table of cells those that the taken entries are about, by the state that the open transaction sees.
-pub(super) async fn derive(session: &mut dyn Session, shape: &Shape<'_>, taken: &[Taken]) -> Result<(), Fault> {
+pub(super) async fn derive(
+    session: &mut dyn Session,
+    shape: &Shape<'_>,
+    taken: &[Taken],
+    frozen: Option<Timestamp>,
+) -> Result<(), Fault> {
     for ((at, table), taken) in shape.tracked.iter().enumerate().zip(taken) {
         touch(session, shape, at, table, taken).await?;
     }
     // What hangs on a touched row, up to the source; then down again to all it joined to.
     for (at, table) in shape.tracked.iter().enumerate().rev() {
         climb(session, shape, at, table).await?;
+    }
+    if let Some(frozen) = frozen {
+        // A version of the source is in the bucket of its own time: years of them need not be joined to be dropped.
+        let time = shape.at(&shape.tracked[0].value(&shape.declaration.event_time));
+        let drop = format!("DELETE FROM {} WHERE {time} < {}", touched(shape, 0), shape.edge(&shape.instant(frozen)));
+        session.execute(&drop, &[]).await?;
     }
     for (at, table) in shape.tracked.iter().enumerate() {
         descend(session, shape, at, table).await?;
@@ -54,6 +66,30 @@ async fn touch(
     let now = current(table, &format!("SELECT {matches} FROM {queue} WHERE {condition}"), &quoted(&table.matches));
     session.execute(&format!("INSERT INTO {touched} ({columns}) {now}"), &values).await?;
     Ok(())
+}
+
+/// How many rows of frozen buckets are there now that the taken entries of the source are about. Retention leaves none.
+pub(super) async fn late(
+    session: &mut dyn Session,
+    shape: &Shape<'_>,
+    taken: &Taken,
+    frozen: Timestamp,
+) -> Result<u64, Fault> {
+    if taken.entries == 0 {
+        return Ok(0);
+    }
+    let (condition, values) = taken.condition(shape);
+    let source = &shape.tracked[0];
+    let select = format!("SELECT {} FROM {} WHERE {condition}", source.match_names().join(", "), shape.queue(source));
+    let sql = format!(
+        "SELECT count(*) FROM {} WHERE {} AND {} < {}",
+        source.table.quoted(),
+        Shape::within(&quoted(&source.matches), &select),
+        shape.at(&shape.declaration.event_time.quoted()),
+        shape.edge(&shape.instant(frozen))
+    );
+    let row = session.first(&sql, &values).await?;
+    Ok(row.and_then(|row| row[0].int()).and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
 }
 
 fn is_present(shape: &Shape<'_>) -> &'static str {

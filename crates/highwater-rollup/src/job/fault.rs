@@ -73,6 +73,14 @@ impl Rollup {
     pub(super) fn unticked(&self, error: TickError) -> Stop {
         match error {
             TickError::Fault(fault) => self.stop("the tick", &fault),
+            bypassed @ TickError::Bypassed { .. } => Stop::Halt {
+                why: bypassed.to_string(),
+                evidence: format!(
+                    "`highwater verify {0}` lists them. `highwater verify {0} --repair` has them computed anew and keeps those whose raw \
+                     rows are all gone, with `--remove` it removes these; then `highwater rearm {0} --why …`",
+                    self.handle
+                ),
+            },
             other => Stop::Halt { why: other.to_string(), evidence: String::new() },
         }
     }

@@ -11,7 +11,7 @@ use highwater_engine::report::Reason;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Rollup;
-use super::walk::{begin, touched};
+use super::walk::touched;
 use crate::bound::{self, Bound};
 use crate::declare::Declaration;
 use crate::recompute::Span;
@@ -62,7 +62,7 @@ impl Rollup {
     async fn first_event(&self, cx: &mut CommitCx, window: &Window) -> Result<Option<Timestamp>, Stop> {
         let mut lent = self.lent(cx).await?;
         let extent = window.extent(lent.session()).await.map_err(|error| self.unread("`bounds`", error))?;
-        Ok(extent.map(|extent| begin(self.grain(), extent.first)))
+        Ok(extent.map(|extent| self.grain().begin(extent.first)))
     }
 
     /// A slice that a person skipped leaves buckets without their events, and no watermark may deny that.
@@ -97,7 +97,7 @@ impl Rollup {
             }
             let done = async {
                 session.begin().await?;
-                let now = now(session).await?;
+                let now = bound::now(session).await?;
                 state::seeded(session, declaration, now).await?;
                 session.commit().await
             };
@@ -141,17 +141,24 @@ impl Rollup {
         let mut lent = self.lent(cx).await?;
         let session = lent.session();
         let reach = Reach { until, span_max, entries_max: drain::ENTRIES_MAX, transactions_max: TRANSACTIONS_AT_ONCE };
-        let mut cells = 0;
+        let (mut cells, mut late) = (0, 0);
         loop {
             read.clear().await?;
             let ticked = tick::tick(session, declaration, reach).await.map_err(|error| self.unticked(error))?;
             cells += ticked.cells;
+            late += ticked.late;
             if !ticked.drained {
                 continue;
             }
             *self.stamped() = ticked.watermark;
             if cells > 0 {
                 self.count(cells);
+            }
+            if late > 0 {
+                said.push(format!(
+                    "{late} rows came or changed in frozen buckets, which do not tell of that: they ended more than \
+                     `freeze-before` ago, or had been frozen"
+                ));
             }
             return match ticked.watermark {
                 Some(watermark) if ticked.more => Err(self.behind(watermark, until)),
@@ -234,9 +241,10 @@ impl Rollup {
         }
         match read.map_err(|fault| stop(&fault))? {
             Bound::Until { at, held_by } => {
-                if let Some(pid) = held_by {
+                if let Some(holder) = held_by {
                     said.push(format!(
-                        "the watermark goes no further than {at:.0}: the transaction of process {pid} is open since then"
+                        "the watermark goes no further than {at:.0}: the transaction of {holder} is open since then; if it only \
+                         reads, `bound-ignores` may name it"
                     ));
                 }
                 Ok(at)
@@ -271,14 +279,4 @@ impl Rollup {
             ))),
         }
     }
-}
-
-async fn now(session: &mut dyn Session) -> Result<Timestamp, highwater_db::session::Fault> {
-    let sql = match session.dialect() {
-        Dialect::Postgres => "SELECT to_char(now(), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
-        Dialect::Sqlite => "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
-    };
-    let row = session.first(sql, &[]).await?;
-    let now = row.as_ref().and_then(|row| row[0].text()).and_then(|text| text.parse().ok());
-    Ok(now.expect("invariant: a database writes the time as it was told to"))
 }

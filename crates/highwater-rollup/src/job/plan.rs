@@ -8,14 +8,13 @@ use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::job::{ReadCx, Stop};
 use jiff::Timestamp;
 
-use super::walk::begin;
 use super::{Rollup, Step};
 use crate::declare::Declaration;
 use crate::guard::{self, Answer, guard};
 use crate::recompute::{self, Span};
 use crate::settings::Subject;
 use crate::window::{Extent, Mark, Window};
-use crate::{ddl, state};
+use crate::{ddl, freeze, state};
 
 /// Most sentences about drift that a person is told.
 const DRIFT_TOLD_MAX: usize = 5;
@@ -53,12 +52,11 @@ impl Rollup {
         self.refuse_drift(session, declaration).await?;
         let state = state::read(session, declaration).await.map_err(|fault| self.stop("the state", &fault))?;
         let Some(state) = state else {
+            let mend = freeze::state_row(session, declaration).await;
+            let mend = mend.map_err(|fault| self.stop("the state", &fault))?;
             return Err(Stop::Halt {
                 why: format!("{}_state has no row, so that nobody knows how far the rollup is", declaration.target),
-                evidence: format!(
-                    "to seed it anew: INSERT INTO {} (one) VALUES (1);",
-                    state::name(declaration).quoted()
-                ),
+                evidence: format!("to seed it anew, but for what is frozen: {mend}"),
             });
         };
         if state.seeded_at.is_some() && self.asked.since.is_none() {
@@ -69,7 +67,9 @@ impl Rollup {
         }
         let extent = recompute::extent(session, declaration).await.map_err(|fault| self.stop("the source", &fault))?;
         let Some(extent) = extent else { return Ok(vec![Step::Finish { from: None, of: state.installed_at }]) };
-        let from = self.since(extent.from, state.seeded_at.is_some())?;
+        // What is frozen was computed once, and its raw rows may be gone.
+        let frozen = state.frozen_before.unwrap_or(extent.from);
+        let from = self.since(extent.from.max(frozen), state.seeded_at.is_some())?.max(frozen);
         let mut steps = self.slices(from, extent.to);
         steps.push(Step::Finish { from: None, of: state.installed_at });
         Ok(steps)
@@ -101,7 +101,7 @@ impl Rollup {
         let mark = window.watermark.read(session).await.map_err(|error| self.unread("the watermark", error))?;
         let watermark = self.known(window, mark)?;
         // All that is below a watermark is rolled up: that is what it says.
-        let needed = begin(self.grain(), first.max(watermark));
+        let needed = self.grain().begin(first.max(watermark));
         let from = self.since(needed, watermark >= last)?;
         let bound = self.bound_on(session, &mut Vec::new()).await?;
         // What ends after the bound is not over yet: it is the last step's, which reads the bound anew.
@@ -114,7 +114,7 @@ impl Rollup {
     /// Where a seed begins. One that begins later than it must leaves buckets without their events.
     fn since(&self, needed: Timestamp, is_seeded: bool) -> Result<Timestamp, Stop> {
         let Some(since) = self.asked.since else { return Ok(needed) };
-        let since = begin(self.grain(), since);
+        let since = self.grain().begin(since);
         if since > needed && !is_seeded && !self.asked.force_partial {
             return Err(Stop::Fail(
                 Diagnosis::refusal(

@@ -45,7 +45,7 @@ impl Rollup {
             let secs = share_of(&read, size.size()).await?.min(timed_out_above);
             let end = at.checked_add(SignedDuration::from_secs(i64::try_from(secs).unwrap_or(i64::MAX)));
             // A part ends where a bucket does.
-            let end = end.map_or(span.to, |end| begin(self.grain(), end)).min(span.to);
+            let end = end.map_or(span.to, |end| self.grain().begin(end)).min(span.to);
             let part = Span { from: at, to: if end > at { end } else { self.bucket_after(at).min(span.to) } };
             let begun = read.clock.elapsed();
             let is_last = part.to == span.to;
@@ -97,7 +97,7 @@ impl Rollup {
     }
 
     fn bucket_after(&self, at: Timestamp) -> Timestamp {
-        let end = begin(self.grain(), at).checked_add(SignedDuration::from_secs(self.grain().secs()));
+        let end = self.grain().begin(at).checked_add(SignedDuration::from_secs(self.grain().secs()));
         end.unwrap_or(Timestamp::MAX)
     }
 
@@ -138,12 +138,6 @@ async fn share_of(read: &ReadCx, secs: u64) -> Result<u64, Stop> {
         // `as` holds what is too large at the end of the range; a part is never less than a bucket.
         None => (secs as f64 * share) as u64,
     })
-}
-
-/// The beginning of the bucket that a time is in.
-pub(super) fn begin(grain: Grain, at: Timestamp) -> Timestamp {
-    let secs = grain.secs();
-    Timestamp::from_second(at.as_second().div_euclid(secs) * secs).unwrap_or(at)
 }
 
 fn seconds(part: Span) -> u64 {

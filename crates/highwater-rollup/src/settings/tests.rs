@@ -43,5 +43,8 @@ fn what_does_not_go_together_is_told_with_its_field() {
     assert_eq!(told(&unknown_mode), ["database"]);
     assert_eq!(told(&format!("{DECLARED}\nlag = \"5s\"\nbusy-timeout = \"5s\"")), ["lag"]);
     assert_eq!(told(&format!("{WINDOW}\nlag = \"0s\"")), ["lag"]);
+    assert_eq!(told(&format!("{WINDOW}\nfreeze-before = \"90 days\"")), ["window"]);
+    assert_eq!(told(&DECLARED.replace("grain", "freeze-before = \"90 min\"\ngrain")), ["freeze-before"]);
+    assert_eq!(told(&DECLARED.replace("grain", "freeze-before = \"1 day\"\ngrain")), Vec::<&str>::new());
     assert_eq!(told(&format!("{WINDOW}\ntick-max = \"0s\"")), ["tick-max"]);
 }

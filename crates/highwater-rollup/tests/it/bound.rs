@@ -15,7 +15,7 @@ async fn read(session: &mut dyn Session, ignores: &[&str]) -> Bound {
 
 fn held_by(bound: &Bound) -> Option<i64> {
     match bound {
-        Bound::Until { held_by, .. } => *held_by,
+        Bound::Until { held_by, .. } => held_by.as_ref().map(|holder| holder.pid),
         other => panic!("{other:?}"),
     }
 }
@@ -75,7 +75,12 @@ async fn what_only_reads_is_ignored_by_its_role_or_its_application_and_others_ar
     let pid = pid(&mut *dump).await;
     later(&mut *session).await;
     assert_eq!(held_by(&read(&mut *session, &[]).await), pid, "even one that only reads");
-    assert_eq!(held_by(&read(&mut *session, &["nobody", "dump"]).await), pid);
+    let Bound::Until { held_by: Some(holder), .. } = read(&mut *session, &["nobody", "dump"]).await else { panic!() };
+    assert_eq!(
+        holder.to_string(),
+        format!("process {} (application pg_dump, role postgres)", pid.unwrap()),
+        "it is named, so that a person knows what to do"
+    );
     assert_eq!(held_by(&read(&mut *session, &["nobody", "pg_dump"]).await), None);
     assert_eq!(held_by(&read(&mut *session, &["postgres"]).await), None, "it is a role too");
 }

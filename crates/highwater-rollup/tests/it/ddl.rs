@@ -18,6 +18,23 @@ fn what_is_installed_and_taken_away_reads_as_it_is_printed() {
     }
 }
 
+#[test]
+fn r15_the_longest_names_make_names_that_are_not_too_long() {
+    let longest = "x".repeat(highwater_rollup::declare::NAME_BYTES_MAX);
+    let declared = format!(
+        "source = 'u'\nevent-time = 'at'\ngrain = 'hour'\ntarget = '{longest}'\njoin.{longest} = {{ table = 't', on = {{ id = 't_id' }} }}
+         aggregates = {{ calls = 'count' }}"
+    );
+    let declaration: Declaration = toml::from_str(&declared).unwrap();
+    declaration.check().unwrap();
+    for dialect in BOTH {
+        assert!(ddl::install(dialect, &declaration).contains(&format!("{longest}_{longest}_insert")));
+        assert!(ddl::uninstall(dialect, &declaration).contains(&longest));
+    }
+    let longer: Declaration = toml::from_str(&declared.replace(&longest, &format!("{longest}x"))).unwrap();
+    assert!(longer.check().unwrap_err().to_string().contains("is too long"));
+}
+
 /// Everything in the database that somebody made.
 async fn catalogue(session: &mut dyn Session) -> BTreeSet<String> {
     let sql = match session.dialect() {
@@ -93,6 +110,11 @@ async fn what_a_hand_took_away_or_changed_is_told_a_sentence_each() {
             "table task_usage_hourly_dirty_task has no column v1",
         ),
         ("DROP TRIGGER task_usage_hourly_issue_delete ON issue", "trigger task_usage_hourly_issue_delete is missing"),
+        (
+            "DROP TRIGGER task_usage_hourly_issue_truncate ON issue",
+            "trigger task_usage_hourly_issue_truncate is missing",
+        ),
+        ("DROP TABLE task_usage_hourly_bypass", "table task_usage_hourly_bypass is missing"),
         (
             "ALTER TABLE task_usage DISABLE TRIGGER task_usage_hourly_source_insert",
             "trigger task_usage_hourly_source_insert is disabled: changes are not noticed",

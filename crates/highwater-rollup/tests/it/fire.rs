@@ -100,7 +100,7 @@ async fn under_fire(dialect: Dialect, seed: u64) -> u32 {
 
 async fn verified(ours: &mut dyn Session, bound: Option<Timestamp>) -> verify::Verified {
     ours.begin().await.unwrap();
-    let verified = verify::verify(ours, &declaration(), bound).await.unwrap();
+    let verified = verify::verify(ours, &declaration(), bound, &verify::Scope::all()).await.unwrap();
     ours.rollback().await.unwrap();
     verified
 }

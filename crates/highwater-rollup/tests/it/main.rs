@@ -4,8 +4,10 @@
 
 mod between;
 mod bound;
+mod bypass;
 mod ddl;
 mod fire;
+mod freeze;
 mod guard;
 mod migrate;
 mod shown;

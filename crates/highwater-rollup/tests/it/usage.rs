@@ -101,6 +101,16 @@ impl Base {
     }
 }
 
+impl Base {
+    /// A session of PostgreSQL that holds a lock, as the one that a pass works on does: it asks for it when it begins.
+    pub(crate) async fn locked(&self) -> Box<dyn Session> {
+        let address: Address = self.address.as_ref().unwrap().parse().unwrap();
+        let mut session = PostgresSession::open(&address).await.unwrap();
+        assert!(session.try_lock(&"4246".parse().unwrap()).await.unwrap());
+        Box::new(session)
+    }
+}
+
 fn schema(dialect: Dialect) -> String {
     let (time, id) = match dialect {
         Dialect::Postgres => ("timestamptz", "bigint"),

@@ -1,7 +1,7 @@
 //! Verifying finds every corruption that is planted and nothing else; repairing mends exactly that.
 
 use highwater_db::session::{Dialect, Session, Value};
-use highwater_rollup::verify::{Gone, Repaired, Verified, Wrong, repair, verify};
+use highwater_rollup::verify::{Gone, Repaired, Scope, Verified, Wrong, repair, verify};
 use jiff::Timestamp;
 
 use crate::usage::{
@@ -12,14 +12,14 @@ const BOTH: [Dialect; 2] = [Dialect::Postgres, Dialect::Sqlite];
 
 async fn verified(ours: &mut dyn Session, until: Option<Timestamp>) -> Verified {
     ours.begin().await.unwrap();
-    let verified = verify(ours, &declaration(), until).await.unwrap();
+    let verified = verify(ours, &declaration(), until, &Scope::all()).await.unwrap();
     ours.rollback().await.unwrap();
     verified
 }
 
 async fn repaired(ours: &mut dyn Session, until: Option<Timestamp>, gone: Gone) -> Repaired {
     ours.begin().await.unwrap();
-    let repaired = repair(ours, &declaration(), until, gone).await.unwrap();
+    let repaired = repair(ours, &declaration(), until, gone, &Scope::all()).await.unwrap();
     ours.commit().await.unwrap();
     repaired
 }

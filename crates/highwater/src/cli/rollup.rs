@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use highwater_engine::settings::DurationText;
+use highwater_rollup::verify::SAMPLE_BUCKETS_MAX;
 
 use super::rollup_show::RollupShow;
 
@@ -85,9 +86,21 @@ pub(crate) struct RollupGuard {
 pub(crate) struct Verify {
     /// The job.
     pub(crate) job: String,
-    /// Mends exactly what is wrong, by a tick.
+    /// Compares only the buckets from this day or time on (UTC).
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) since: Option<jiff::Timestamp>,
+    /// Compares only so many buckets, drawn at random; says the seed that draws them again.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(SAMPLE_BUCKETS_MAX)))]
+    pub(crate) sample: Option<u32>,
+    /// Draws the sample of this seed.
+    #[arg(long, value_name = "SEED", requires = "sample")]
+    pub(crate) seed: Option<u64>,
+    /// Mends exactly what is wrong of what was compared, by a tick.
     #[arg(long)]
     pub(crate) repair: bool,
+    /// Why, for the audit trail.
+    #[arg(long, requires = "repair", default_value = "")]
+    pub(crate) why: String,
     /// Repairs also cells whose raw rows are all gone, by removing them.
     #[arg(long, requires = "repair")]
     pub(crate) remove: bool,

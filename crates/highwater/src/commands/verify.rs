@@ -8,7 +8,7 @@ use highwater_rollup::bound::{self, Bound};
 use highwater_rollup::declare::Declaration;
 use highwater_rollup::job::Asked;
 use highwater_rollup::told;
-use highwater_rollup::verify::{Finding, Gone, Repaired, Verified, Wrong, repair, verify as prove};
+use highwater_rollup::verify::{Finding, Gone, Repaired, Scope, Verified, Wrong, repair, sample, verify as prove};
 use highwater_store::Access;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -29,6 +29,13 @@ struct Proof<'a> {
     job: &'a str,
     clean: bool,
     cells: u64,
+    frozen: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frozen_before: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample: Option<Sample>,
     wrong: u64,
     pending: u64,
     stranded: u64,
@@ -36,6 +43,13 @@ struct Proof<'a> {
     findings: Vec<Told>,
     #[serde(skip_serializing_if = "Option::is_none")]
     repaired: Option<u64>,
+}
+
+/// Buckets that were drawn, and the seed that draws them again.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Sample {
+    buckets: usize,
+    seed: u64,
 }
 
 #[derive(Serialize)]
@@ -55,41 +69,91 @@ async fn verified(args: &Verify, site: &Site) -> Result<ExitCode, Diagnosis> {
     let declaration = named.declared("verify")?;
     let failed = |fault| told::of_fault(&named.place(), "verifying", &fault);
     let mut session = named.open().await?;
+    let (scope, sample) = scope(&mut *session, declaration, args).await.map_err(failed)?;
     let bound = latest(&mut *session, &named).await?;
-    let before = proof(&mut *session, declaration, bound).await.map_err(failed)?;
+    let before = proof(&mut *session, declaration, bound, &scope).await.map_err(failed)?;
     let mut repaired = None;
-    let mut after = None;
     if args.repair && !before.is_clean() {
-        let ledger = site.ledger(Access::ReadWrite)?;
-        let gone = if args.remove { Gone::Remove } else { Gone::Keep };
-        let Repaired { cells, pulled_back } = queued(&mut *session, declaration, bound, gone).await.map_err(failed)?;
-        let why =
-            format!("{cells} cells{}", if pulled_back { ", and the watermark moved back to the bound" } else { "" });
-        ledger.register_job(&named.job.name, named.job.kind.name()).await?;
-        ledger.add_event("repair", Some(&named.job.name), None, &site.word(&why)).await?;
-        let report = rollup_pass(site, ledger, &named.job.name, Asked { tick: true, ..Asked::default() }).await?;
-        if report.exit != ExitCode::Drained {
-            return Ok(report.exit);
-        }
-        repaired = Some(cells);
+        let done = mended(&mut *session, &named, declaration, (bound, &scope), args, site).await?;
         let bound = latest(&mut *session, &named).await?;
-        after = Some(proof(&mut *session, declaration, bound).await.map_err(failed)?);
+        let after = proof(&mut *session, declaration, bound, &scope).await.map_err(failed)?;
+        repaired = Some((done, after));
     }
-    let text = text(&named, declaration, &before, repaired, after.as_ref());
-    let verified = after.as_ref().unwrap_or(&before);
+    let text = text(&named, declaration, &before, sample, repaired.as_ref());
+    let verified = repaired.as_ref().map_or(&before, |(_, after)| after);
     let answer = Proof {
         job: named.job.name.as_str(),
         clean: verified.is_clean(),
         cells: verified.cells,
+        frozen: verified.frozen,
+        frozen_before: verified.frozen_before,
+        since: scope.since.filter(|_| args.since.is_some()),
+        sample,
         wrong: verified.wrong,
         pending: verified.pending,
         stranded: verified.stranded,
         ahead: verified.ahead,
         findings: before.findings.iter().map(told_of).collect(),
-        repaired,
+        repaired: repaired.as_ref().map(|(done, _)| done.cells),
     };
     site.output.answer(&answer, text);
-    Ok(if verified.is_clean() { ExitCode::Drained } else { ExitCode::Halted })
+    Ok(match &repaired {
+        // What is queued is not mended yet.
+        Some((done, after)) if after.is_clean() && after.pending > 0 => done.pass.worst(ExitCode::Checkpoint),
+        _ if verified.is_clean() => ExitCode::Drained,
+        _ => ExitCode::Halted,
+    })
+}
+
+/// Which buckets a person asked for.
+async fn scope(
+    session: &mut dyn Session,
+    declaration: &Declaration,
+    args: &Verify,
+) -> Result<(Scope, Option<Sample>), highwater_db::session::Fault> {
+    let scope = args.since.map_or_else(Scope::all, |since| Scope::since(declaration, since));
+    let Some(buckets_max) = args.sample else { return Ok((scope, None)) };
+    let (drawn, seed) = sample(session, declaration, &scope, buckets_max, args.seed).await?;
+    let buckets = drawn.buckets.as_ref().map_or(0, Vec::len);
+    Ok((drawn, Some(Sample { buckets, seed })))
+}
+
+/// What a repair came to.
+struct Mended {
+    /// Cells that were queued.
+    cells: u64,
+    /// How the tick ended that takes them.
+    pass: ExitCode,
+    /// Whether the job is halted, so that no tick took them.
+    is_halted: bool,
+}
+
+/// Queues what is wrong, tells the ledger, and has a tick take it.
+async fn mended(
+    session: &mut dyn Session,
+    named: &Named<'_>,
+    declaration: &Declaration,
+    (bound, scope): (Option<Timestamp>, &Scope),
+    args: &Verify,
+    site: &Site,
+) -> Result<Mended, Diagnosis> {
+    let ledger = site.ledger(Access::ReadWrite)?;
+    let gone = if args.remove { Gone::Remove } else { Gone::Keep };
+    let queued = queued(session, declaration, bound, gone, scope).await;
+    let Repaired { cells, pulled_back } =
+        queued.map_err(|fault| told::of_fault(&named.place(), "queueing what is wrong", &fault))?;
+    let mut why =
+        format!("{cells} cells{}", if pulled_back { ", and the watermark moved back to the bound" } else { "" });
+    if !args.why.is_empty() {
+        why.push_str(&format!(": {}", args.why));
+    }
+    ledger.register_job(&named.job.name, named.job.kind.name()).await?;
+    ledger.add_event("repair", Some(&named.job.name), None, &site.word(&why)).await?;
+    if ledger.job(&named.job.name).await?.is_some_and(|job| job.halt.is_some()) {
+        return Ok(Mended { cells, pass: ExitCode::Halted, is_halted: true });
+    }
+    let report = rollup_pass(site, ledger, &named.job.name, Asked { tick: true, ..Asked::default() }).await?;
+    Ok(Mended { cells, pass: report.exit, is_halted: false })
 }
 
 /// The latest time that a watermark may be at, where it can be told.
@@ -114,9 +178,10 @@ async fn proof(
     session: &mut dyn Session,
     declaration: &Declaration,
     bound: Option<Timestamp>,
+    scope: &Scope,
 ) -> Result<Verified, highwater_db::session::Fault> {
     session.begin_reading().await?;
-    let verified = prove(session, declaration, bound).await;
+    let verified = prove(session, declaration, bound, scope).await;
     session.rollback().await?;
     verified
 }
@@ -126,9 +191,10 @@ async fn queued(
     declaration: &Declaration,
     bound: Option<Timestamp>,
     gone: Gone,
+    scope: &Scope,
 ) -> Result<Repaired, highwater_db::session::Fault> {
     session.begin().await?;
-    match repair(session, declaration, bound, gone).await {
+    match repair(session, declaration, bound, gone, scope).await {
         Ok(repaired) => session.commit().await.map(|()| repaired),
         Err(fault) => {
             session.rollback().await.ok();
@@ -141,11 +207,14 @@ fn text(
     named: &Named<'_>,
     declaration: &Declaration,
     before: &Verified,
-    repaired: Option<u64>,
-    after: Option<&Verified>,
+    sample: Option<Sample>,
+    repaired: Option<&(Mended, Verified)>,
 ) -> String {
     let name = &named.job.name;
     let mut text = format!("{name}: {}", figures(before));
+    if let Some(Sample { buckets, seed }) = sample {
+        text.push_str(&format!(", in {buckets} buckets drawn by `--seed {seed}`"));
+    }
     for finding in before.findings.iter().take(SHOWN_CELLS_MAX) {
         text.push_str(&format!("\n  {}", sentence(declaration, finding)));
     }
@@ -153,25 +222,39 @@ fn text(
     if more > 0 {
         text.push_str(&format!("\n  and {} more", grouped(more)));
     }
-    match (repaired, after) {
-        (Some(cells), Some(after)) => {
-            text.push_str(&format!("\n  repaired: {} cells computed anew; now {}", grouped(cells), figures(after)));
-            if after.wrong > 0 {
-                text.push_str(&format!(
-                    "\n  next: cells whose raw rows are all gone stay; `highwater verify {name} --repair --remove` removes them"
-                ));
+    match repaired {
+        Some((done, after)) if done.is_halted || after.pending > 0 => {
+            text.push_str(&format!("\n  queued: {} cells; now {}\n  next: ", grouped(done.cells), figures(after)));
+            if done.is_halted {
+                text.push_str(&format!("`highwater rearm {name} --why …`, then "));
             }
+            text.push_str(&format!("`highwater run {name} --tick` mends them"));
         }
-        _ if !before.is_clean() => {
-            text.push_str(&format!("\n  next: `highwater verify {name} --repair` mends exactly these"))
+        Some((done, after)) => {
+            text.push_str(&format!(
+                "\n  repaired: {} cells computed anew; now {}",
+                grouped(done.cells),
+                figures(after)
+            ));
         }
-        _ => {}
+        None if !before.is_clean() => {
+            text.push_str(&format!("\n  next: `highwater verify {name} --repair` mends exactly these"));
+        }
+        None => {}
+    }
+    if repaired.is_some_and(|(_, after)| after.wrong > 0) {
+        text.push_str(&format!(
+            "\n  next: cells whose raw rows are all gone stay; `highwater verify {name} --repair --remove` removes them"
+        ));
     }
     text
 }
 
 fn figures(verified: &Verified) -> String {
     let mut text = format!("{} cells, {} wrong", grouped(verified.cells), grouped(verified.wrong));
+    if let Some(limit) = verified.frozen_before {
+        text.push_str(&format!(", {} frozen before {limit:.0} and not compared", grouped(verified.frozen)));
+    }
     if verified.pending > 0 {
         text.push_str(&format!(", {} out of date and queued: the next tick mends them", grouped(verified.pending)));
     }

@@ -8,7 +8,7 @@ use highwater_db::postgres::{Address, AdvisoryKey, PostgresSession};
 use highwater_db::session::{Dialect, Fault, FaultKind, Session};
 use highwater_engine::clock::since;
 use highwater_engine::settings::LockAddress;
-use highwater_rollup::bound::{self, Bound};
+use highwater_rollup::bound::{self, Bound, Holder};
 use highwater_rollup::settings::RollupSettings;
 use jiff::Timestamp;
 
@@ -110,8 +110,7 @@ async fn database(site: &Site, settings: &RollupSettings) -> Result<String, Wron
         return Err((found, fix.to_owned()));
     }
     let bound = bound::read(&mut *session, settings.lag.get(), &settings.bound_ignores).await.map_err(wrong)?;
-    judged(site, &mut *session, bound)
-        .await
+    judged(site, bound)
         .map(|found| format!("in {address}: {found}"))
         .map_err(|(found, fix)| (format!("in {address}: {found}"), fix))
 }
@@ -137,15 +136,10 @@ async fn server(site: &Site, session: &mut dyn Session) -> Result<(Result<(), Wr
 }
 
 /// How far a watermark could go now.
-async fn judged(site: &Site, session: &mut dyn Session, bound: Bound) -> Result<String, Wrong> {
+fn judged(site: &Site, bound: Bound) -> Result<String, Wrong> {
     match bound {
         Bound::Until { at, held_by: None } => Ok(format!("a watermark may go up to {at:.0} now")),
-        Bound::Until { at, held_by: Some(pid) } => {
-            let sql = "SELECT concat_ws(' ', usename::text, '(' || nullif(application_name, '') || ')') FROM pg_stat_activity WHERE pid = $1";
-            let row = session.first(sql, &[pid.into()]).await.ok().flatten();
-            let who = row.as_ref().and_then(|row| row[0].text()).filter(|who| !who.is_empty());
-            held(at, site.clock.now(), pid, who)
-        }
+        Bound::Until { at, held_by: Some(holder) } => held(at, site.clock.now(), &holder),
         Bound::Prepared { transactions } => Err((
             format!("{transactions} prepared, which hold every watermark"),
             "COMMIT PREPARED or ROLLBACK PREPARED them; pg_prepared_xacts lists them".to_owned(),
@@ -163,15 +157,15 @@ async fn judged(site: &Site, session: &mut dyn Session, bound: Bound) -> Result<
 }
 
 /// What a transaction that holds a watermark back is: a line to fix once it is old.
-fn held(at: Timestamp, now: Timestamp, pid: i64, who: Option<&str>) -> Result<String, Wrong> {
-    let who = who.map(|who| format!(" of {who}")).unwrap_or_default();
-    let found =
-        format!("no watermark may go further than {at:.0}: the transaction of process {pid}{who} is open since then");
+fn held(at: Timestamp, now: Timestamp, holder: &Holder) -> Result<String, Wrong> {
+    let found = format!("no watermark may go further than {at:.0}: the transaction of {holder} is open since then");
     if since(now, at) < Duration::from_secs(HELD_SECS_MAX) {
         return Ok(found);
     }
-    let fix =
-        format!("end it (SELECT pg_terminate_backend({pid});), or name its role in `bound-ignores` if it only reads");
+    let fix = format!(
+        "end it (SELECT pg_terminate_backend({});), or name its role or application in `bound-ignores` if it only reads",
+        holder.pid
+    );
     Err((found, fix))
 }
 
@@ -183,9 +177,13 @@ mod tests {
     fn a_transaction_that_is_open_for_an_hour_is_a_line_to_fix() {
         let time = |text: &str| text.parse::<Timestamp>().expect("a time");
         let at = time("2026-01-01T12:00:00Z");
-        let fresh = held(at, time("2026-01-01T12:59:59Z"), 7, None).expect("well");
-        assert!(fresh.ends_with("the transaction of process 7 is open since then"), "{fresh}");
-        let (found, fix) = held(at, time("2026-01-01T13:00:00Z"), 7, Some("ann (psql)")).expect_err("to fix");
-        assert!(found.contains("process 7 of ann (psql)") && fix.contains("pg_terminate_backend(7)"), "{found}; {fix}");
+        let holder = Holder { pid: 7, role: "ann".to_owned(), application: "psql".to_owned() };
+        let fresh = held(at, time("2026-01-01T12:59:59Z"), &holder).expect("well");
+        assert!(
+            fresh.ends_with("the transaction of process 7 (application psql, role ann) is open since then"),
+            "{fresh}"
+        );
+        let (found, fix) = held(at, time("2026-01-01T13:00:00Z"), &holder).expect_err("to fix");
+        assert!(found.contains("role ann") && fix.contains("pg_terminate_backend(7)"), "{found}; {fix}");
     }
 }
