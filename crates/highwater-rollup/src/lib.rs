@@ -15,6 +15,7 @@ pub mod declare;
 pub mod drain;
 pub mod guard;
 pub mod job;
+pub mod precheck;
 pub mod recompute;
 pub mod settings;
 mod sql;

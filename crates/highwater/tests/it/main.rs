@@ -21,5 +21,6 @@ mod oai_targets;
 mod power_loss;
 mod riders;
 mod rig;
+mod rollup_bad_input;
 mod takeover;
 mod unset;
