@@ -18,6 +18,7 @@ pub mod freeze;
 pub mod guard;
 pub mod job;
 pub mod migrate;
+pub mod precheck;
 pub mod recompute;
 pub mod settings;
 pub mod show;

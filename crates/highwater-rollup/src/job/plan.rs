@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::{Rollup, Step};
 use crate::declare::Declaration;
 use crate::guard::{self, Answer, guard};
+use crate::precheck::{self, Before};
 use crate::recompute::{self, Span};
 use crate::settings::Subject;
 use crate::window::{Extent, Mark, Window};
@@ -65,6 +66,7 @@ impl Rollup {
         if self.asked.tick {
             return Err(self.not_seeded());
         }
+        self.refuse_unfit(session, declaration, Before::Seed).await?;
         let extent = recompute::extent(session, declaration).await.map_err(|fault| self.stop("the source", &fault))?;
         let Some(extent) = extent else { return Ok(vec![Step::Finish { from: None, of: state.installed_at }]) };
         // What is frozen was computed once, and its raw rows may be gone.
@@ -152,6 +154,7 @@ impl Rollup {
         let found =
             ddl::leftovers(session, declaration).await.map_err(|fault| self.stop("what is installed", &fault))?;
         if found.is_empty() {
+            self.refuse_unfit(session, declaration, Before::Install).await?;
             return Err(Stop::Fail(Diagnosis::refusal(
                 "HW-ROL-002",
                 format!("{} is not installed in {}", declaration.target, self.address),
@@ -170,6 +173,24 @@ impl Rollup {
                 self.handle
             ),
         })
+    }
+
+    /// What no seed makes right. The statements may have been run by hand, and then nobody looked before.
+    async fn refuse_unfit(
+        &self,
+        session: &mut dyn Session,
+        declaration: &Declaration,
+        before: Before,
+    ) -> Result<(), Stop> {
+        let checked = precheck::check(session, declaration, before).await;
+        let checked = checked.map_err(|fault| self.stop("what is to be rolled up", &fault))?;
+        if let Some(first) = checked.refused.into_iter().next() {
+            return Err(Stop::Fail(first));
+        }
+        for advice in checked.advice {
+            tracing::warn!(job = self.handle, "{advice}");
+        }
+        Ok(())
     }
 
     fn not_seeded(&self) -> Stop {

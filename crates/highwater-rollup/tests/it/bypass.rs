@@ -5,7 +5,7 @@ use highwater_db::session::{Dialect, FaultKind, Session};
 use highwater_rollup::declare::Declaration;
 use highwater_rollup::tick::{Reach, TickError, Ticked, tick};
 use highwater_rollup::verify::{Gone, Scope, Verified, repair, verify};
-use highwater_rollup::{ddl, drain, recompute, state};
+use highwater_rollup::{ddl, recompute, state};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::between::{Act, Between};

@@ -6,6 +6,7 @@ mod show;
 
 use highwater_db::address::DatabaseAddress;
 use highwater_db::session::{Dialect, Session};
+use highwater_db::sqlite::SqliteSession;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_rollup::declare::Declaration;
 use highwater_rollup::settings::{RollupSettings, Subject};
@@ -21,8 +22,8 @@ use crate::site::Site;
 
 pub(crate) async fn rollup(verb: RollupVerb, site: Site) -> Done {
     let done = match verb {
+        RollupVerb::Install(args) => return install::install(&args, &site).await,
         RollupVerb::Ddl(args) => install::ddl(&args, &site),
-        RollupVerb::Install(args) => install::install(&args, &site).await,
         RollupVerb::Uninstall(args) => install::uninstall(&args, &site).await,
         RollupVerb::Diff(args) => install::diff(&args, &site).await,
         RollupVerb::Guard(args) => guard::guard(&args, &site).await,
@@ -68,8 +69,24 @@ impl<'s> Named<'s> {
     }
 
     pub(super) async fn open(&self) -> Result<Box<dyn Session>, Diagnosis> {
-        let opened = self.address.open(self.settings.busy_timeout.get()).await;
+        let busy = self.settings.busy_timeout.get();
+        if let DatabaseAddress::Sqlite(path) = &self.address {
+            let opened = SqliteSession::open(path, busy).map_err(|error| {
+                let next = "correct the path, or see to the file: highwater makes no database";
+                self.placed(Diagnosis::refusal("HW-ROL-003", error.to_string(), next).at_field("database"))
+            });
+            return Ok(Box::new(opened?));
+        }
+        let opened = self.address.open(busy).await;
         opened.map_err(|fault| told::of_fault(&self.place(), "it cannot be opened", &fault).at_field("database"))
+    }
+
+    /// An error with a field of this job, as it stands in the file.
+    pub(super) fn placed(&self, error: Diagnosis) -> Diagnosis {
+        let Some(field) = &error.field else { return error };
+        let at = format!("job.{}.{field}", self.job.name);
+        let line = self.config.line_of(&at).unwrap_or(self.job.line);
+        error.in_file(&self.config.file).at_line(line).at_field(at)
     }
 
     /// The declaration; there is none of a window of one's own.

@@ -111,6 +111,17 @@ pub(crate) struct ResourceConfig {
 const SECRET_BYTES_MIN: usize = 4;
 
 impl Config {
+    /// The line of a dotted field, or of what holds it; `None` where the file has neither.
+    pub(crate) fn line_of(&self, field: &str) -> Option<u64> {
+        let mut at = field;
+        loop {
+            if let Some(line) = self.entries.line(at).or_else(|| self.entries.line_within(at)) {
+                return Some(line);
+            }
+            at = at.rsplit_once('.')?.0;
+        }
+    }
+
     /// The state directory.
     pub(crate) fn state_dir(&self) -> &Path {
         &self.top.state_dir

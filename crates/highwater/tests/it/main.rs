@@ -23,6 +23,7 @@ mod power_loss;
 mod riders;
 mod rig;
 mod rollup;
+mod rollup_bad_input;
 mod rollup_months;
 mod rollup_show;
 mod steered;

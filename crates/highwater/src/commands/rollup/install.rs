@@ -4,7 +4,9 @@ use highwater_db::session::{FaultKind, Session};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
 use highwater_engine::report::ExitCode;
+use highwater_rollup::declare::Declaration;
 use highwater_rollup::guard::{self, block};
+use highwater_rollup::precheck::{self, Before};
 use highwater_rollup::settings::Subject;
 use highwater_rollup::{ddl as sql, told};
 use highwater_store::Access;
@@ -46,26 +48,46 @@ struct Installed<'a> {
     database: String,
     target: String,
     objects: Vec<String>,
+    /// What works, and would work better otherwise.
+    advice: Vec<String>,
 }
 
-pub(super) async fn install(args: &OfRollup, site: &Site) -> Result<ExitCode, Diagnosis> {
-    let named = Named::of(site, "rollup install", &args.job)?;
-    let declaration = named.declared("rollup install")?;
+/// Looks first, and says everything that is wrong at once.
+pub(super) async fn install(args: &OfRollup, site: &Site) -> Result<ExitCode, Vec<Diagnosis>> {
+    let one = |error| vec![error];
+    let named = Named::of(site, "rollup install", &args.job).map_err(one)?;
+    let declaration = named.declared("rollup install").map_err(one)?;
+    let mut session = named.open().await.map_err(one)?;
+    let checked = precheck::check(&mut *session, declaration, Before::Install).await;
+    let checked = checked
+        .map_err(|fault| one(told::of_fault(&named.place(), "what is to be rolled up", &fault).at_field("database")))?;
+    if !checked.refused.is_empty() {
+        return Err(checked.refused.into_iter().map(|error| named.placed(error)).collect());
+    }
+    installed(&named, declaration, &mut *session, checked.advice, site).await.map_err(one)
+}
+
+async fn installed(
+    named: &Named<'_>,
+    declaration: &Declaration,
+    session: &mut dyn Session,
+    advice: Vec<String>,
+    site: &Site,
+) -> Result<ExitCode, Diagnosis> {
     let ledger = site.ledger(Access::ReadWrite)?;
-    let mut session = named.open().await?;
-    let installed = sql::apply(&mut *session, declaration).await;
+    let installed = sql::apply(session, declaration).await;
     installed.map_err(|error| told::of_install(&named.place(), named.job.name.as_str(), &error))?;
     let why = format!("{} in {}", declaration.target, named.place());
     ledger.register_job(&named.job.name, named.job.kind.name()).await?;
     ledger.add_event("install", Some(&named.job.name), None, &site.word(&why)).await?;
-    let objects = sql::leftovers(&mut *session, declaration).await;
+    let objects = sql::leftovers(session, declaration).await;
     let objects = objects.map_err(|fault| told::of_fault(&named.place(), "what is installed", &fault))?;
     let kinds = ["table", "index", "function", "trigger"].map(|kind| {
         let count = objects.iter().filter(|object| object.starts_with(kind)).count() as u64;
         (count > 0).then(|| counted(count, kind).replace("indexs", "indexes"))
     });
     let kinds: Vec<String> = kinds.into_iter().flatten().collect();
-    let text = format!(
+    let mut text = format!(
         "{}: installed in {}: {} for {declaration_target}\n  next: `highwater run {}` seeds it",
         named.job.name,
         named.place(),
@@ -73,8 +95,9 @@ pub(super) async fn install(args: &OfRollup, site: &Site) -> Result<ExitCode, Di
         named.job.name,
         declaration_target = declaration.target
     );
+    advice.iter().for_each(|advice| text.push_str(&format!("\n  note: {advice}")));
     let (job, target) = (named.job.name.as_str(), declaration.target.to_string());
-    site.output.answer(&Installed { job, database: named.place(), target, objects }, text);
+    site.output.answer(&Installed { job, database: named.place(), target, objects, advice }, text);
     Ok(ExitCode::Drained)
 }
 
@@ -91,6 +114,19 @@ pub(super) async fn uninstall(args: &Uninstall, site: &Site) -> Result<ExitCode,
     let ledger = site.ledger(Access::ReadWrite)?;
     let mut session = named.open().await?;
     let failed = |fault| told::of_fault(&named.place(), "taking it away", &fault);
+    if precheck::is_of_others(&mut *session, declaration).await.map_err(failed)? {
+        return Err(named.placed(
+            Diagnosis::refusal(
+                "HW-ROL-048",
+                format!(
+                    "found {} and nothing else of this rollup: it is somebody else's, and stays",
+                    declaration.target
+                ),
+                "drop it yourself, if it may go",
+            )
+            .at_field("target"),
+        ));
+    }
     let rows = match rows(&mut *session, &declaration.target.quoted()).await {
         Ok(rows) => rows,
         Err(fault) if fault.kind == FaultKind::Undefined => 0,

@@ -1,0 +1,104 @@
+//! The look before: whether the database is one that a declared rollup can be installed in and kept in step. Owns what is
+//! refused before anything is made, each with the field of the configuration that says it; reads only, and changes nothing.
+//!
+//! What a declaration says by itself is checked where it is read, and `config check` opens no database: all here is about the
+//! tables that are there. What a server can judge, such as whether a type can be summed, the server is asked.
+
+mod columns;
+mod near;
+mod place;
+mod sample;
+mod table;
+mod target;
+mod unseen;
+
+use highwater_db::session::{Dialect, Fault, FaultKind, Session};
+use highwater_engine::diagnosis::Diagnosis;
+
+use crate::declare::Declaration;
+use crate::sql::Shape;
+use table::Table;
+pub use target::is_of_others;
+
+/// Why the database is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// The rollup is to be installed: the role must be able to, and its names must be free.
+    Install,
+    /// It is installed, and its buckets are to be computed for the first time.
+    Seed,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Checked {
+    /// What keeps the rollup from being installed or from being right, in the order of the configuration; each with its field,
+    /// counted from the job's table.
+    pub refused: Vec<Diagnosis>,
+    /// What works, and would work better otherwise: a sentence each, with what to do.
+    pub advice: Vec<String>,
+}
+
+impl Checked {
+    fn refuse(&mut self, code: &'static str, field: &str, message: String, next: impl Into<String>) {
+        self.refused.push(Diagnosis::refusal(code, message, next).at_field(field));
+    }
+}
+
+/// Looks at the database before a rollup is installed in it or seeded.
+///
+/// # Errors
+/// [`Fault`] where the database could not be asked; what it may not be asked is a refusal.
+pub async fn check(session: &mut dyn Session, declaration: &Declaration, before: Before) -> Result<Checked, Fault> {
+    let mut checked = Checked::default();
+    if !place::check(session, before, &mut checked).await? {
+        return Ok(checked);
+    }
+    let shape = Shape::of(session.dialect(), declaration);
+    let mut tables = Vec::new();
+    for tracked in &shape.tracked {
+        let field = match &tracked.parent {
+            None => "source".to_owned(),
+            Some(_) => format!("join.{}.table", tracked.alias),
+        };
+        match Table::find(session, &tracked.table, &field, &mut checked).await {
+            Ok(table) => tables.push(table),
+            // The schema is closed to the role.
+            Err(fault) if fault.kind == FaultKind::Denied => {
+                let next = format!("grant it to the role, such as {}", usage(&tracked.table.to_string()));
+                checked.refuse("HW-ROL-047", &field, format!("found {}: {}", tracked.table, fault.message), next);
+                tables.push(None);
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    for (tracked, table) in shape.tracked.iter().zip(&tables) {
+        if let Some(table) = table {
+            unseen::check(table, tracked.parent.is_none(), before, &mut checked);
+        }
+    }
+    let is_readable = |table: &Option<Table>| table.as_ref().is_some_and(|table| table.may_read);
+    if tables.iter().all(is_readable) {
+        let tables: Vec<Table> = tables.into_iter().flatten().collect();
+        columns::check(session, &shape, &tables, &mut checked).await?;
+    }
+    if before == Before::Install {
+        target::check(session, declaration, &mut checked).await?;
+    }
+    Ok(checked)
+}
+
+fn usage(table: &str) -> String {
+    match table.split_once('.') {
+        Some((schema, _)) => format!("GRANT USAGE ON SCHEMA \"{schema}\" TO …;"),
+        None => "GRANT USAGE ON SCHEMA … TO …;".to_owned(),
+    }
+}
+
+/// The name of a kind of database, for people.
+fn called(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => "PostgreSQL",
+        Dialect::Sqlite => "SQLite",
+    }
+}
