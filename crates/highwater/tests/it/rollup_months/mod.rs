@@ -5,6 +5,7 @@ mod dump;
 mod emptied;
 mod frozen;
 mod planted;
+mod steered;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
