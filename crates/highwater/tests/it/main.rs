@@ -22,5 +22,6 @@ mod power_loss;
 mod riders;
 mod rig;
 mod rollup_bad_input;
+mod rollup_real_shape;
 mod takeover;
 mod unset;
