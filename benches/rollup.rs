@@ -20,9 +20,9 @@ use highwater_db::session::{Dialect, Session};
 use highwater_engine::clock::{Clock, SystemClock};
 use highwater_rollup::bound::{self, Bound};
 use highwater_rollup::declare::Declaration;
+use highwater_rollup::drain;
 use highwater_rollup::settings::{RollupSettings, Subject};
 use highwater_rollup::tick::{self, Reach};
-use highwater_rollup::drain;
 use highwater_testkit::postgres::Postgres;
 use nix::sys::resource::{UsageWho, getrusage};
 
@@ -257,7 +257,8 @@ async fn measured(dialect: Dialect, server: &Postgres, rows: u64) -> Vec<(bool, 
     let declaration = base.declaration();
     let mut over = Vec::new();
     for round in 0..TICKS {
-        let changed = format!("UPDATE task_usage SET tokens = tokens + 1 WHERE created_at >= {hour} AND created_at < {next}");
+        let changed =
+            format!("UPDATE task_usage SET tokens = tokens + 1 WHERE created_at >= {hour} AND created_at < {next}");
         session.batch(&changed).await.expect("rows change");
         base.clock.sleep(Duration::from_millis(1_200)).await;
         let by_hand = format!(

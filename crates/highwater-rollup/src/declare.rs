@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use column::IDENT_BYTES_MAX;
 pub use column::{ColumnRef, Ident, TableName};
 pub use refused::Refused;
 
@@ -237,9 +238,17 @@ impl Declaration {
                 return Err(Refused::TooLong { field, name: name.to_string(), max: NAME_BYTES_MAX });
             }
         }
+        // SQLite tells no names apart that differ in case alone.
+        let mut aliases = std::collections::HashSet::from([SOURCE.to_owned()]);
+        if let Some(name) = self.join.keys().find(|name| !aliases.insert(name.as_str().to_ascii_lowercase())) {
+            return Err(Refused::JoinedTwice { name: name.to_string() });
+        }
         let mut seen = std::collections::HashSet::from([BUCKET.to_owned()]);
         for name in self.keys.keys().map(ToString::to_string).chain(self.value_columns()) {
-            if !seen.insert(name.clone()) {
+            if name.len() > IDENT_BYTES_MAX {
+                return Err(Refused::TooLong { field: "aggregates", name, max: IDENT_BYTES_MAX });
+            }
+            if !seen.insert(name.to_ascii_lowercase()) {
                 return Err(Refused::Twice { name });
             }
         }

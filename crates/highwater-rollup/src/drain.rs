@@ -68,6 +68,12 @@ async fn prepare(session: &mut dyn Session, shape: &Shape<'_>) -> Result<(), Fau
     let copy = format!("SELECT {} FROM {}", shape.cell_columns().join(", "), shape.declaration.target.quoted());
     statements.push(working(shape, &cells(shape), &copy));
     statements.push(format!("DELETE FROM {}", cells(shape)));
+    if shape.dialect == Dialect::Sqlite {
+        // Each row of the buckets asks whether its cell is among them; without an index SQLite looks at all of them, each time.
+        let index = shape.working("cells_by_bucket");
+        let on = cells(shape).trim_start_matches("temp.").to_owned();
+        statements.push(format!("CREATE INDEX IF NOT EXISTS {index} ON {on} (bucket)"));
+    }
     session.batch(&statements.join(";\n")).await
 }
 

@@ -15,7 +15,7 @@ mod unseen;
 use highwater_db::session::{Dialect, Fault, FaultKind, Session};
 use highwater_engine::diagnosis::Diagnosis;
 
-use crate::declare::Declaration;
+use crate::declare::{Declaration, TableName};
 use crate::sql::Shape;
 use table::Table;
 pub use target::is_of_others;
@@ -63,13 +63,10 @@ pub async fn check(session: &mut dyn Session, declaration: &Declaration, before:
         };
         match Table::find(session, &tracked.table, &field, &mut checked).await {
             Ok(table) => tables.push(table),
-            // The schema is closed to the role.
-            Err(fault) if fault.kind == FaultKind::Denied => {
-                let next = format!("grant it to the role, such as {}", usage(&tracked.table.to_string()));
-                checked.refuse("HW-ROL-047", &field, format!("found {}: {}", tracked.table, fault.message), next);
+            Err(fault) => {
+                closed(fault, &tracked.table, &field, &mut checked)?;
                 tables.push(None);
             }
-            Err(fault) => return Err(fault),
         }
     }
     for (tracked, table) in shape.tracked.iter().zip(&tables) {
@@ -77,22 +74,36 @@ pub async fn check(session: &mut dyn Session, declaration: &Declaration, before:
             unseen::check(table, tracked.parent.is_none(), before, &mut checked);
         }
     }
-    let is_readable = |table: &Option<Table>| table.as_ref().is_some_and(|table| table.may_read);
-    if tables.iter().all(is_readable) {
+    // Of a table that may not be read, or is none, columns say nothing.
+    if checked.refused.iter().all(|refused| refused.code == "HW-ROL-047") && tables.iter().all(is_readable) {
         let tables: Vec<Table> = tables.into_iter().flatten().collect();
         columns::check(session, &shape, &tables, &mut checked).await?;
     }
     if before == Before::Install {
-        target::check(session, declaration, &mut checked).await?;
+        if let Err(fault) = target::check(session, declaration, &mut checked).await {
+            closed(fault, &declaration.target, "target", &mut checked)?;
+        }
     }
     Ok(checked)
 }
 
-fn usage(table: &str) -> String {
-    match table.split_once('.') {
-        Some((schema, _)) => format!("GRANT USAGE ON SCHEMA \"{schema}\" TO …;"),
-        None => "GRANT USAGE ON SCHEMA … TO …;".to_owned(),
+fn is_readable(table: &Option<Table>) -> bool {
+    table.as_ref().is_some_and(|table| table.may_read)
+}
+
+/// A schema that the role may not look into.
+fn closed(fault: Fault, table: &TableName, field: &str, checked: &mut Checked) -> Result<(), Fault> {
+    if fault.kind != FaultKind::Denied {
+        return Err(fault);
     }
+    let schema = table.schema_prefix();
+    let schema = schema.trim_end_matches('.');
+    let next = match schema.is_empty() {
+        true => "grant the role USAGE on the schema, or take it out of the search path".to_owned(),
+        false => format!("GRANT USAGE ON SCHEMA {schema} TO the role, and CREATE where the target is to be"),
+    };
+    checked.refuse("HW-ROL-047", field, format!("found {table}: {}", fault.message), next);
+    Ok(())
 }
 
 /// The name of a kind of database, for people.

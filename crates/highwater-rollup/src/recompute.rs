@@ -102,22 +102,24 @@ pub(crate) async fn cells(session: &mut dyn Session, shape: &Shape<'_>, cells: &
         format!("EXISTS (SELECT 1 FROM {cells} AS c WHERE c.bucket = {} AND {})", expressions[0], same.join(" AND "))
     };
     let stored: Vec<String> = shape.cell_columns().iter().map(|column| format!("t.{column}")).collect();
-    // The first and the last bucket besides, as values: by what is joined alone, PostgreSQL takes an hour for a ninth of all rows,
-    // and reads every table whole.
+    // On PostgreSQL the first and the last bucket besides, as values: by what is joined alone it takes an hour for a ninth of all
+    // rows, and reads every table whole. SQLite takes one range for an index, and would take that of all buckets, for each.
     let (first, last) = (shape.time(1), shape.time(2));
+    let at = shape.at(&shape.event_time());
+    let (stored_within, within, edges) = match shape.dialect {
+        Dialect::Postgres => (
+            format!("t.bucket >= {first} AND t.bucket <= {last} AND "),
+            format!("{at} >= {} AND {at} < {} AND ", shape.edge(&first), shape.end_of(&last)),
+            edges,
+        ),
+        Dialect::Sqlite => (String::new(), String::new(), Vec::new()),
+    };
     let drop = format!(
-        "DELETE FROM {target} AS t WHERE t.bucket >= {first} AND t.bucket <= {last} AND t.bucket IN (SELECT bucket FROM {cells}) AND {}",
+        "DELETE FROM {target} AS t WHERE {stored_within}t.bucket IN (SELECT bucket FROM {cells}) AND {}",
         named(&stored)
     );
     session.execute(&drop, &edges).await?;
-    let at = shape.at(&shape.event_time());
-    let within = format!(
-        "{at} >= {} AND {at} < {} AND {at} >= {} AND {at} < {}",
-        shape.edge(&first),
-        shape.end_of(&last),
-        shape.edge("b.bucket"),
-        shape.end_of("b.bucket")
-    );
+    let within = format!("{within}{at} >= {} AND {at} < {}", shape.edge("b.bucket"), shape.end_of("b.bucket"));
     // The buckets first, so that the source is read by its event time.
     let before = format!("(SELECT DISTINCT bucket FROM {cells}) AS b\nCROSS JOIN ");
     let fresh = shape.fresh(&before, &format!("{within} AND {}", named(&shape.cell_expressions())));

@@ -146,11 +146,21 @@ async fn columns(session: &mut dyn Session, table: &str) -> Result<BTreeMap<Stri
         }
         // Types say little there, and a copy has none.
         Dialect::Sqlite => {
-            session.query("SELECT name, '' FROM pragma_table_info(?1)", &[Value::from(bare(table))]).await?
+            let sql = "SELECT name, '' FROM pragma_table_xinfo(?1) WHERE hidden <> 1";
+            session.query(sql, &[Value::from(bare(table))]).await?
         }
     };
     let text = |value: &Value| value.text().unwrap_or_default().to_owned();
     Ok(rows.iter().map(|row| (text(&row[0]), text(&row[1]))).collect())
+}
+
+/// A column as the database finds it by a name: SQLite without its case.
+fn named<'c>(dialect: Dialect, columns: &'c BTreeMap<String, String>, name: &str) -> Option<&'c String> {
+    let same = |found: &str| match dialect {
+        Dialect::Postgres => found == name,
+        Dialect::Sqlite => found.eq_ignore_ascii_case(name),
+    };
+    columns.iter().find(|(found, _)| same(found)).map(|(_, of_type)| of_type)
 }
 
 async fn differing_columns(
@@ -170,7 +180,7 @@ async fn differing_columns(
         if copied.as_ref().is_none_or(|(known, _)| known != table) {
             copied = Some((table.clone(), columns(session, table).await?));
         }
-        let theirs = copied.as_ref().and_then(|(_, columns)| columns.get(of));
+        let theirs = copied.as_ref().and_then(|(_, columns)| named(session.dialect(), columns, of));
         let of = format!("{}.{of}", table.replace('"', ""));
         match theirs {
             None => sentences.push(format!("has a column {} for {of}, which is not there", column.name)),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::SOURCE;
 
 /// Longest name, as PostgreSQL has it.
-const IDENT_BYTES_MAX: usize = 63;
+pub(super) const IDENT_BYTES_MAX: usize = 63;
 
 /// A name of a column or an alias: letters, digits and `_`, and no digit first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,7 +25,9 @@ impl Ident {
         if begins && text.len() <= IDENT_BYTES_MAX && text.bytes().all(word) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("`{text}` is no name: expected at most {IDENT_BYTES_MAX} letters, digits and `_`"))
+            Err(format!(
+                "`{text}` is no name: expected at most {IDENT_BYTES_MAX} of the letters a to z and A to Z, digits and `_`, no digit first"
+            ))
         }
     }
 

@@ -60,8 +60,14 @@ pub enum Refused {
         /// How long it may be.
         max: usize,
     },
+    /// Two joins with one name, but for its case.
+    #[error("join: two tables are called `{name}`, expected a name for each, by more than upper and lower case")]
+    JoinedTwice {
+        /// The name.
+        name: String,
+    },
     /// Two columns of the target with one name.
-    #[error("target: two columns are called `{name}`, expected a name for each")]
+    #[error("target: two columns are called `{name}`, expected a name for each, by more than upper and lower case")]
     Twice {
         /// The name.
         name: String,

@@ -248,9 +248,9 @@ async fn aggregated(
     Ok(())
 }
 
-/// What a server has against a statement for its types; it is run on no row.
+/// What a server has against a statement for its types; it is planned, and not run.
 async fn objection(session: &mut dyn Session, sql: &str) -> Result<Option<String>, Fault> {
-    match session.query(sql, &[]).await {
+    match session.query(&format!("EXPLAIN {sql}"), &[]).await {
         Ok(_) => Ok(None),
         Err(fault) if matches!(fault.kind, FaultKind::Undefined | FaultKind::Other) => Ok(Some(fault.message)),
         Err(fault) => Err(fault),

@@ -60,6 +60,7 @@ pub(super) async fn event_time(
          END"
     );
     let Some((storage, value)) = odd(session, one, table, &condition).await? else { return Ok(()) };
+    let found = if storage == "blob" { "a blob".to_owned() } else { format!("{storage} `{value}`") };
     let looks = match storage.as_str() {
         "integer" | "real" => ": it looks like milliseconds",
         _ => "",
@@ -67,7 +68,9 @@ pub(super) async fn event_time(
     checked.refuse(
         "HW-ROL-044",
         &one.field,
-        format!("found {storage} `{value}` in {shown}{looks}; expected times such as `2026-01-31T12:00:00Z`, or seconds since the epoch"),
+        format!(
+            "found {found} in {shown}{looks}; expected times such as `2026-01-31T12:00:00Z`, or seconds since the epoch"
+        ),
         "name the column that says when, or write its values so; a generated column can be one",
     );
     Ok(())

@@ -9,6 +9,8 @@ use crate::declare::{Ident, TableName};
 
 /// Most names of tables that are read to find a near one.
 const NAMES_MAX: i64 = 10_000;
+/// Most tables of the same name that are suggested.
+const ELSEWHERE_MAX: usize = 3;
 /// Between the columns of an index.
 const BETWEEN: char = '\u{1f}';
 
@@ -279,10 +281,12 @@ async fn absent(session: &mut dyn Session, name: &TableName, field: &str, checke
         message.push_str(", but a temporary one of another session, which nobody else sees");
     }
     // The same name in a schema that the search path does not have goes before one that is only near.
-    let elsewhere = lasting.iter().find(|(shown, own)| own == name.table().as_str() && *shown != wanted);
-    let next = match elsewhere {
-        Some((shown, _)) => format!("did you mean `{shown}`? The role's search path does not lead there"),
-        None => instead(&wanted, lasting.iter().map(|(shown, _)| shown.as_str())),
+    let elsewhere = lasting.iter().filter(|(shown, own)| own == name.table().as_str() && *shown != wanted);
+    let elsewhere: Vec<String> = elsewhere.take(ELSEWHERE_MAX).map(|(shown, _)| format!("`{shown}`")).collect();
+    let next = match elsewhere.is_empty() {
+        false => format!("did you mean {}? The role's search path does not lead there", elsewhere.join(" or ")),
+        true if is_temporary => "name a table that lasts".to_owned(),
+        true => instead(&wanted, lasting.iter().map(|(shown, _)| shown.as_str())),
     };
     checked.refuse("HW-ROL-041", field, message, next);
     Ok(())

@@ -65,7 +65,7 @@ fn rights(table: &Table, server: &OnServer, is_source: bool, before: Before, che
                 server.owner
             ),
             format!(
-                "GRANT \"{}\" TO \"{role}\"; or install it as {0}: `highwater rollup ddl JOB` prints the statements",
+                "ALTER TABLE {quoted} OWNER TO \"{role}\"; or let {} run what `highwater rollup ddl JOB` prints",
                 server.owner
             ),
         );

@@ -84,8 +84,9 @@ impl<'s> Named<'s> {
     /// An error with a field of this job, as it stands in the file.
     pub(super) fn placed(&self, error: Diagnosis) -> Diagnosis {
         let Some(field) = &error.field else { return error };
-        let at = format!("job.{}.{field}", self.job.name);
-        let line = self.config.line_of(&at).unwrap_or(self.job.line);
+        let table = format!("job.{}", self.job.name);
+        let line = self.config.line_of(&table, field).unwrap_or(self.job.line);
+        let at = format!("{table}.{field}");
         error.in_file(&self.config.file).at_line(line).at_field(at)
     }
 

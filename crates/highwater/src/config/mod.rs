@@ -111,14 +111,15 @@ pub(crate) struct ResourceConfig {
 const SECRET_BYTES_MIN: usize = 4;
 
 impl Config {
-    /// The line of a dotted field, or of what holds it; `None` where the file has neither.
-    pub(crate) fn line_of(&self, field: &str) -> Option<u64> {
-        let mut at = field;
+    /// The line of a dotted field of a table, or of what holds it there; `None` where the file has neither.
+    pub(crate) fn line_of(&self, table: &str, field: &str) -> Option<u64> {
+        let mut field = field;
         loop {
-            if let Some(line) = self.entries.line(at).or_else(|| self.entries.line_within(at)) {
+            let at = format!("{table}.{field}");
+            if let Some(line) = self.entries.line(&at).or_else(|| self.entries.line_within(&at)) {
                 return Some(line);
             }
-            at = at.rsplit_once('.')?.0;
+            field = field.rsplit_once('.')?.0;
         }
     }
 

@@ -25,6 +25,7 @@ mod rig;
 mod rollup;
 mod rollup_bad_input;
 mod rollup_months;
+mod rollup_real_shape;
 mod rollup_show;
 mod steered;
 mod takeover;

@@ -45,7 +45,7 @@ async fn the_lock_and_the_database_are_well_and_who_is_in_the_way_is_named() {
     base.run("SET application_name = 'report'; BEGIN").await;
     base.run("SELECT 1").await;
     base.another().await.batch_execute("SELECT pg_sleep(1.2)").await.unwrap();
-    let open = format!("the transaction of process {pid} of postgres (report) is open since then");
+    let open = format!("the transaction of process {pid} (application report, role postgres) is open since then");
     assert_says(&rig, "database", true, &["no watermark may go further than", &open]);
 }
 

@@ -8,12 +8,34 @@ const JOINED: (&str, &str) = ("table = \"task\"", "table = \"tasks\"");
 #[test]
 fn r15_a_table_that_is_not_there_comes_with_the_near_one() {
     let [file, server] = Place::both("", "CREATE SCHEMA app; CREATE TABLE app.events (id int)");
-    insta::assert_snapshot!(file.refused(&[TABLE, JOINED]), @"");
-    insta::assert_snapshot!(server.refused(&[TABLE, JOINED]), @"");
-    insta::assert_snapshot!(server.refused(&[("source = \"usage\"", "source = \"events\"")]), @"");
-    insta::assert_snapshot!(server.refused(&[("source = \"usage\"", "source = \"Usage\"")]), @"");
-    insta::assert_snapshot!(file.refused(&[("source = \"usage\"", "source = \"main.usage\"")]), @"");
-    insta::assert_snapshot!(file.refused(&[("target = \"usage_hourly\"", "target = \"main.usage_hourly\"")]), @"");
+    insta::assert_snapshot!(file.refused(&[TABLE, JOINED]), @"
+    error[HW-ROL-041]: [DIR]/highwater.toml:4: job.usage.source: found no table usgae in this SQLite database
+      next: did you mean `usage`?
+    error[HW-ROL-041]: [DIR]/highwater.toml:8: job.usage.join.task.table: found no table tasks in this SQLite database
+      next: did you mean `task`?
+    ");
+    insta::assert_snapshot!(server.refused(&[TABLE, JOINED]), @"
+    error[HW-ROL-041]: [DIR]/highwater.toml:4: job.usage.source: found no table usgae in this PostgreSQL database
+      next: did you mean `usage`?
+    error[HW-ROL-041]: [DIR]/highwater.toml:8: job.usage.join.task.table: found no table tasks in this PostgreSQL database
+      next: did you mean `task`?
+    ");
+    insta::assert_snapshot!(server.refused(&[("source = \"usage\"", "source = \"events\"")]), @"
+    error[HW-ROL-041]: [DIR]/highwater.toml:4: job.usage.source: found no table events in this PostgreSQL database
+      next: did you mean `app.events`? The role's search path does not lead there
+    ");
+    insta::assert_snapshot!(server.refused(&[("source = \"usage\"", "source = \"Usage\"")]), @"
+    error[HW-ROL-041]: [DIR]/highwater.toml:4: job.usage.source: found no table Usage in this PostgreSQL database
+      next: did you mean `usage`?
+    ");
+    insta::assert_snapshot!(file.refused(&[("source = \"usage\"", "source = \"main.usage\"")]), @"
+    error[HW-ROL-041]: [DIR]/highwater.toml:4: job.usage.source: found main.usage, expected a table of the file itself: SQLite's triggers reach into no other
+      next: write `usage`
+    ");
+    insta::assert_snapshot!(file.refused(&[("target = \"usage_hourly\"", "target = \"main.usage_hourly\"")]), @"
+    error[HW-ROL-041]: [DIR]/highwater.toml:7: job.usage.target: found main.usage_hourly, expected a table of the file itself: SQLite's triggers reach into no other
+      next: write `usage_hourly`
+    ");
 }
 
 fn of(table: &str) -> [(&'static str, String); 1] {
@@ -36,16 +58,46 @@ fn r15_what_is_no_table() {
          CREATE FOREIGN TABLE remote (id bigint) SERVER other;
          CREATE SEQUENCE numbers",
     );
-    insta::assert_snapshot!(refused(&file, "recent"), @"");
-    insta::assert_snapshot!(refused(&file, "words"), @"");
-    insta::assert_snapshot!(refused(&file, "words_data"), @"");
-    insta::assert_snapshot!(refused(&file, "sqlite_schema"), @"");
-    insta::assert_snapshot!(refused(&server, "recent"), @"");
-    insta::assert_snapshot!(refused(&server, "frozen"), @"");
-    insta::assert_snapshot!(refused(&server, "remote"), @"");
-    insta::assert_snapshot!(refused(&server, "numbers"), @"");
-    insta::assert_snapshot!(refused(&server, "pg_class"), @"");
-    insta::assert_snapshot!(server.refused(&[("table = \"task\"", "table = \"recent\"")]), @"");
+    insta::assert_snapshot!(refused(&file, "recent"), @"
+    error[HW-ROL-043]: [DIR]/highwater.toml:4: job.usage.source: found recent, a view; expected a table: only on a table triggers notice every change
+      next: name the table that its rows come from, or drive a window of your own: `window`, `bounds` and `watermark`
+    ");
+    insta::assert_snapshot!(refused(&file, "words"), @"
+    error[HW-ROL-043]: [DIR]/highwater.toml:4: job.usage.source: found words, a virtual table; expected a table: only on a table triggers notice every change
+      next: name the table that its rows come from, or drive a window of your own: `window`, `bounds` and `watermark`
+    ");
+    insta::assert_snapshot!(refused(&file, "words_data"), @"
+    error[HW-ROL-043]: [DIR]/highwater.toml:4: job.usage.source: found words_data, a table of a virtual table's own; expected a table: only on a table triggers notice every change
+      next: name the table that its rows come from, or drive a window of your own: `window`, `bounds` and `watermark`
+    ");
+    insta::assert_snapshot!(refused(&file, "sqlite_schema"), @"
+    error[HW-ROL-043]: [DIR]/highwater.toml:4: job.usage.source: found sqlite_schema, a table of the system; expected a table: only on a table triggers notice every change
+      next: name the table that its rows come from, or drive a window of your own: `window`, `bounds` and `watermark`
+    ");
+    insta::assert_snapshot!(refused(&server, "recent"), @"
+    error[HW-ROL-043]: [DIR]/highwater.toml:4: job.usage.source: found recent, a view; expected a table: only on a table triggers notice every change
+      next: name the table that its rows come from, or drive a window of your own: `window`, `bounds` and `watermark`
+    ");
+    insta::assert_snapshot!(refused(&server, "frozen"), @"
+    error[HW-ROL-043]: [DIR]/highwater.toml:4: job.usage.source: found frozen, a materialized view; expected a table: only on a table triggers notice every change
+      next: name the table that its rows come from, or drive a window of your own: `window`, `bounds` and `watermark`
+    ");
+    insta::assert_snapshot!(refused(&server, "remote"), @"
+    error[HW-ROL-043]: [DIR]/highwater.toml:4: job.usage.source: found remote, a foreign table; expected a table: only on a table triggers notice every change
+      next: name the table that its rows come from, or drive a window of your own: `window`, `bounds` and `watermark`
+    ");
+    insta::assert_snapshot!(refused(&server, "numbers"), @"
+    error[HW-ROL-043]: [DIR]/highwater.toml:4: job.usage.source: found numbers, a sequence; expected a table: only on a table triggers notice every change
+      next: name the table that its rows come from, or drive a window of your own: `window`, `bounds` and `watermark`
+    ");
+    insta::assert_snapshot!(refused(&server, "pg_class"), @"
+    error[HW-ROL-043]: [DIR]/highwater.toml:4: job.usage.source: found pg_class, a table of the system; expected a table: only on a table triggers notice every change
+      next: name the table that its rows come from, or drive a window of your own: `window`, `bounds` and `watermark`
+    ");
+    insta::assert_snapshot!(server.refused(&[("table = \"task\"", "table = \"recent\"")]), @"
+    error[HW-ROL-043]: [DIR]/highwater.toml:8: job.usage.join.task.table: found recent, a view; expected a table: only on a table triggers notice every change
+      next: name the table that its rows come from, or drive a window of your own: `window`, `bounds` and `watermark`
+    ");
 }
 
 #[tokio::test]
@@ -55,7 +107,10 @@ async fn r15_a_temporary_table_is_of_another_session() {
     tokio::spawn(connection);
     client.batch_execute("CREATE TEMP TABLE staged (id bigint PRIMARY KEY)").await.unwrap();
     let told = tokio::task::spawn_blocking(move || refused(&place, "staged")).await.unwrap();
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @"
+    error[HW-ROL-041]: [DIR]/highwater.toml:4: job.usage.source: found no table staged in this PostgreSQL database, but a temporary one of another session, which nobody else sees
+      next: name a table that lasts
+    ");
     drop(client);
 }
 
@@ -71,9 +126,18 @@ fn r15_rows_that_no_trigger_of_the_table_sees() {
          SET allow_system_table_mods = on;
          INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate) VALUES (1, 'copied'::regclass, 'r')",
     );
-    insta::assert_snapshot!(refused(&server, "usage"), @"");
-    insta::assert_snapshot!(refused(&server, "parts"), @"");
-    insta::assert_snapshot!(refused(&server, "copied"), @"");
+    insta::assert_snapshot!(refused(&server, "usage"), @"
+    error[HW-ROL-049]: [DIR]/highwater.toml:4: job.usage.source: found tables that inherit from usage: its rows are theirs too, and its triggers do not fire for them
+      next: make them partitions of a partitioned table, or drive a window of your own
+    ");
+    insta::assert_snapshot!(refused(&server, "parts"), @"
+    error[HW-ROL-049]: [DIR]/highwater.toml:4: job.usage.source: found a foreign table among the partitions of parts: what changes on its server fires no trigger here
+      next: take it out of the partitioned table, or drive a window of your own
+    ");
+    insta::assert_snapshot!(refused(&server, "copied"), @"
+    error[HW-ROL-049]: [DIR]/highwater.toml:4: job.usage.source: found copied filled by a subscription: logical replication fires no ordinary trigger
+      next: run the rollup on the publisher, or drive a window of your own here
+    ");
 }
 
 #[test]
