@@ -1,8 +1,8 @@
 //! Ticks: how far the watermark goes, and that it stays where a tick was cut off.
 
 use highwater_db::session::{Dialect, Session};
+use highwater_rollup::state;
 use highwater_rollup::tick::{Reach, TickError, tick};
-use highwater_rollup::{drain, state};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::between::{Act, Between};
