@@ -79,10 +79,10 @@ pub async fn check(session: &mut dyn Session, declaration: &Declaration, before:
         let tables: Vec<Table> = tables.into_iter().flatten().collect();
         columns::check(session, &shape, &tables, before, &mut checked).await?;
     }
-    if before == Before::Install {
-        if let Err(fault) = target::check(session, declaration, &mut checked).await {
-            closed(fault, &declaration.target, "target", &mut checked)?;
-        }
+    if before == Before::Install
+        && let Err(fault) = target::check(session, declaration, &mut checked).await
+    {
+        closed(fault, &declaration.target, "target", &mut checked)?;
     }
     Ok(checked)
 }

@@ -77,7 +77,7 @@ mod tests {
         let time = |text: &str| text.parse::<Timestamp>().unwrap();
         let steps = [
             (
-                Step::Slice { from: time("2026-01-01T00:00:00Z"), to: time("2026-02-01T00:00:00Z") },
+                Step::Slice { from: time("2026-01-01T00:00:00Z"), to: time("2026-02-01T00:00:00Z"), rows: None },
                 "2026-01-01T00:00:00Z/2026-02-01T00:00:00Z",
             ),
             (Step::Finish { from: Some(time("2026-02-01T00:00:00Z")), of: None }, "2026-02-01T00:00:00Z/.."),
