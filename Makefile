@@ -3,6 +3,7 @@
 # make check  what CI runs: test, rustfmt, clippy, generated files
 # make peers  harvests servers, and is harvested, by software that no one here wrote; needs Python and, once, the network
 # make fuzz   mutated OAI-PMH pages against the parser, for FUZZ_SECS (600), from FUZZ_SEED where it is given
+# make soak   random histories of rollups beyond the seeds of the tests: SOAK_SEEDS (20..220), for SOAK_SECS where it is given
 # make bench  the hot paths against their physical limit, as ratios in one run
 
 CARGO ?= cargo
@@ -10,7 +11,7 @@ DEMO ?= $(TARGET)/demo
 NOT_RUN = $(TARGET)/not-run.txt
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: demo demo-clean test check fmt clippy generated peers fuzz bench needs
+.PHONY: demo demo-clean test check fmt clippy generated peers fuzz soak bench needs
 
 demo:
 	$(CARGO) build --locked --quiet -p highwater
@@ -56,6 +57,12 @@ peers:
 fuzz: export HIGHWATER_FUZZ_SECS = $(or $(FUZZ_SECS),600)
 fuzz:
 	$(if $(FUZZ_SEED),HIGHWATER_FUZZ_SEED=$(FUZZ_SEED)) $(CARGO) test --locked --release -p highwater-oai --test fuzz -- --nocapture
+
+# Each seed is printed before it runs; with SOAK_SECS alone there is no last one. A failure is repeated by
+# `make soak SOAK_SEEDS=7..8`: what writers do is then the same, though not when the server does it.
+soak: export HIGHWATER_SEEDS = $(or $(SOAK_SEEDS),$(if $(SOAK_SECS),20..1000000,20..220))
+soak: needs
+	$(if $(SOAK_SECS),HIGHWATER_SOAK_SECS=$(SOAK_SECS)) $(CARGO) test --locked -p highwater-rollup --test it -- --nocapture r07_every_cell
 
 bench:
 	$(CARGO) bench --locked -p highwater --benches --no-fail-fast

@@ -77,12 +77,12 @@ pub async fn check(session: &mut dyn Session, declaration: &Declaration, before:
     // Of a table that may not be read, or is none, columns say nothing.
     if checked.refused.iter().all(|refused| refused.code == "HW-ROL-047") && tables.iter().all(is_readable) {
         let tables: Vec<Table> = tables.into_iter().flatten().collect();
-        columns::check(session, &shape, &tables, &mut checked).await?;
+        columns::check(session, &shape, &tables, before, &mut checked).await?;
     }
-    if before == Before::Install {
-        if let Err(fault) = target::check(session, declaration, &mut checked).await {
-            closed(fault, &declaration.target, "target", &mut checked)?;
-        }
+    if before == Before::Install
+        && let Err(fault) = target::check(session, declaration, &mut checked).await
+    {
+        closed(fault, &declaration.target, "target", &mut checked)?;
     }
     Ok(checked)
 }

@@ -3,10 +3,10 @@
 
 use highwater_db::session::{Dialect, Fault, FaultKind, Session};
 
-use super::Checked;
 use super::near::instead;
 use super::sample;
 use super::table::{Column, Table};
+use super::{Before, Checked};
 use crate::declare::{Aggregate, Declaration, Ident};
 use crate::sql::{Shape, Tracked};
 
@@ -75,6 +75,7 @@ pub(super) async fn check(
     session: &mut dyn Session,
     shape: &Shape<'_>,
     tables: &[Table],
+    before: Before,
     checked: &mut Checked,
 ) -> Result<(), Fault> {
     let declaration = shape.declaration;
@@ -100,6 +101,9 @@ pub(super) async fn check(
     }
     for (one, table, column) in known {
         fits(session, one, table, column, checked).await?;
+        if before == Before::Seed && matches!(one.purpose, Purpose::EventTime) && checked.refused.is_empty() {
+            sample::ends(session, one, table, checked).await?;
+        }
     }
     unique(shape, tables, checked);
     for (tracked, table) in shape.tracked.iter().zip(tables) {

@@ -1,7 +1,7 @@
 //! Values, where declared types say little: in SQLite a column holds what was put into it. Owns what is looked at, which is the
 //! first rows and the last, and what of it is no time and no number.
 
-use highwater_db::session::{Fault, Session, Value};
+use highwater_db::session::{Dialect, Fault, Session, Value};
 
 use super::Checked;
 use super::columns::Use;
@@ -73,6 +73,33 @@ pub(super) async fn event_time(
         ),
         "name the column that says when, or write its values so; a generated column can be one",
     );
+    Ok(())
+}
+
+/// On a server, the earliest and the latest time, which the index on it tells: there is no bucket of `infinity`.
+pub(super) async fn ends(
+    session: &mut dyn Session,
+    one: &Use<'_>,
+    table: &Table,
+    checked: &mut Checked,
+) -> Result<(), Fault> {
+    if session.dialect() == Dialect::Sqlite {
+        return Ok(());
+    }
+    let (column, name) = (one.column.quoted(), table.name.quoted());
+    let sql = format!("SELECT isfinite(min({column})) AND isfinite(max({column})) FROM {name}");
+    let row = session.first(&sql, &[]).await?;
+    if row.and_then(|row| row[0].int()) == Some(0) {
+        checked.refuse(
+            "HW-ROL-044",
+            &one.field,
+            format!(
+                "found `infinity` or `-infinity` in {}.{}, expected times that are in a bucket",
+                table.name, one.column
+            ),
+            "write NULL for a time that is not known: such a row is in no bucket",
+        );
+    }
     Ok(())
 }
 

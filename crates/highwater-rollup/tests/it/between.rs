@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use highwater_db::session::{Dialect, Fault, FaultKind, Row, Session, Value};
+use tokio::sync::oneshot;
 
 /// What happens before the statement.
 pub(crate) enum Act<'s> {
@@ -9,6 +10,17 @@ pub(crate) enum Act<'s> {
     Elsewhere(&'s mut dyn Session, String),
     /// The session ends, and with it its transaction.
     Cut,
+    /// Somebody is told, who drops what waits for the statement while it runs.
+    Tell(oneshot::Sender<()>),
+}
+
+/// Does the work, or drops it as soon as somebody is told.
+pub(crate) async fn unless_told<T>(told: oneshot::Receiver<()>, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        Ok(()) = told => None,
+    }
 }
 
 /// A session with something in between.
@@ -41,6 +53,10 @@ impl<'s> Between<'s> {
         }
         match self.act.take().expect("it was looked at") {
             Act::Elsewhere(session, sql) => session.batch(&sql).await,
+            Act::Tell(told) => {
+                told.send(()).ok();
+                Ok(())
+            }
             Act::Cut => {
                 self.inner.rollback().await.unwrap();
                 Err(Fault { kind: FaultKind::Lost, doing: sql.to_owned(), message: "cut off".to_owned() })

@@ -1,16 +1,20 @@
-//! R7 under fire, by seeds: writers insert, update, delete and re-attribute in transactions that stay open, while slices are
-//! seeded, queues are drained, and transactions of both are cut off. At the end every cell is what a fresh grouping says.
+//! R7 under fire, by seeds: writers insert, update, delete and re-attribute in transactions that stay open, by a clock that jumps,
+//! while slices are seeded, and seeded again, and queues are drained. All of them are cut off in the middle: rolled back, dropped
+//! while a statement runs, their session terminated, their lock lost to another. At the end every cell is what a fresh grouping
+//! says.
 
 use fastrand::Rng;
-use highwater_db::session::{Dialect, FaultKind, Session};
+use highwater_db::session::{Dialect, Fault, FaultKind, Session};
+use highwater_engine::clock::{Clock, SystemClock};
 use highwater_rollup::tick::{Reach, TickError, tick};
 use highwater_rollup::{drain, recompute, state, verify};
 use jiff::Timestamp;
+use tokio::sync::oneshot;
 
-use crate::between::{Act, Between};
+use crate::between::{Act, Between, unless_told};
 use crate::usage::{Base, declaration, differences, drain_all, install, run, stranded, watermark};
 
-/// Seeds of every test run; `HIGHWATER_SEEDS=FROM..TO` runs others.
+/// Seeds of every test run; `HIGHWATER_SEEDS=FROM..TO` runs others, until `HIGHWATER_SOAK_SECS` are over where that is given.
 const SEEDS: std::ops::Range<u64> = 0..20;
 /// Steps of a run.
 const STEPS: usize = 400;
@@ -24,27 +28,35 @@ fn seeds() -> std::ops::Range<u64> {
 
 #[tokio::test]
 async fn r07_every_cell_is_a_fresh_grouping_after_any_history_in_sqlite() {
-    let mut stamps = 0;
-    for seed in seeds() {
-        stamps += under_fire(Dialect::Sqlite, seed).await;
-    }
-    assert!(stamps > 0, "a watermark that never moves proves nothing");
+    all_under_fire(Dialect::Sqlite).await;
 }
 
 #[tokio::test]
 async fn r07_every_cell_is_a_fresh_grouping_after_any_history_in_postgresql() {
-    let mut stamps = 0;
+    all_under_fire(Dialect::Postgres).await;
+}
+
+async fn all_under_fire(dialect: Dialect) {
+    let secs = std::env::var("HIGHWATER_SOAK_SECS").ok().and_then(|secs| secs.parse::<u64>().ok()).unwrap_or(u64::MAX);
+    let clock = SystemClock::new();
+    let (mut stamps, mut ran) = (0, 0);
     for seed in seeds() {
-        stamps += under_fire(Dialect::Postgres, seed).await;
+        if clock.elapsed().as_secs() >= secs {
+            break;
+        }
+        println!("{dialect:?}: HIGHWATER_SEEDS={seed}..{} repeats this one", seed + 1);
+        stamps += under_fire(dialect, seed).await;
+        ran += 1;
     }
-    assert!(stamps > 0, "a watermark that never moves proves nothing");
+    println!("{dialect:?}: {ran} seeds, and the watermark moved {stamps} times meanwhile");
+    assert!(stamps > 0 || ran < 5, "a watermark that never moves proves nothing");
 }
 
 /// Says how often a watermark moved while writers were at it.
 async fn under_fire(dialect: Dialect, seed: u64) -> u32 {
     let rng = &mut Rng::with_seed(seed);
     let base = Base::new(dialect).await;
-    let mut ours = base.session().await;
+    let mut ours = base.pass().await;
     populate(&mut *ours, rng).await;
     install(&mut *ours).await;
     // Read once, as a pass does: what comes later is in the queues.
@@ -54,11 +66,7 @@ async fn under_fire(dialect: Dialect, seed: u64) -> u32 {
     let writers = if dialect == Dialect::Postgres { WRITERS } else { 1 };
     let mut sessions = Vec::new();
     for _ in 0..writers {
-        let mut session = base.session().await;
-        if dialect == Dialect::Postgres {
-            run(&mut *session, "SET lock_timeout = '20ms'").await;
-        }
-        sessions.push((session, false));
+        sessions.push((writer(&base).await, false));
     }
     let mut stamps = 0;
     for _ in 0..STEPS {
@@ -66,6 +74,10 @@ async fn under_fire(dialect: Dialect, seed: u64) -> u32 {
             0..76 => {
                 let at = rng.usize(..writers);
                 let (session, open) = &mut sessions[at];
+                if rng.u8(..100) == 0 {
+                    // The application is killed; the server notices when it does.
+                    (*session, *open) = (writer(&base).await, false);
+                }
                 *open = write(&mut **session, *open, rng).await;
             }
             76..86 => {
@@ -75,6 +87,11 @@ async fn under_fire(dialect: Dialect, seed: u64) -> u32 {
                 end(&base, &mut ours, rng).await;
             }
             86..93 => stamps += u32::from(tick_under_fire(&base, &mut ours, rng).await),
+            93 if dialect == Dialect::Postgres => lose_the_lock(&base, &mut ours).await,
+            94 if walk.is_done() => {
+                // A backfill of what is seeded, while ticks go on.
+                walk = Walk(recompute::extent(&mut *ours, &declaration()).await.unwrap());
+            }
             _ => walk.slice(&base, &mut ours, rng).await,
         }
     }
@@ -95,7 +112,89 @@ async fn under_fire(dialect: Dialect, seed: u64) -> u32 {
     assert_eq!(differences(&mut *ours).await, Vec::<String>::new(), "{dialect:?}, seed {seed}");
     let left = verified(&mut *ours, None).await;
     assert!(left.is_clean() && left.pending == 0, "{dialect:?}, seed {seed}: verify agrees: {left:?}");
+    drop((ours, sessions));
+    base.gone().await;
     stamps
+}
+
+/// A session of the application's.
+async fn writer(base: &Base) -> Box<dyn Session> {
+    let mut session = base.session().await;
+    if session.dialect() == Dialect::Postgres {
+        run(&mut *session, "SET lock_timeout = '20ms'").await;
+    }
+    session
+}
+
+/// The lock goes to another session without a word to the one that had it, which writes nothing from then on.
+async fn lose_the_lock(base: &Base, ours: &mut Box<dyn Session>) {
+    run(&mut **ours, "SELECT pg_advisory_unlock_all()").await;
+    let other = base.pass().await;
+    let begun = ours.begin().await;
+    assert!(begun.is_err_and(|fault| fault.kind == FaultKind::Lost), "it has no lock");
+    *ours = other;
+}
+
+/// How work is cut off.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Off {
+    /// A statement fails, and the transaction is rolled back.
+    RolledBack,
+    /// Whoever waits for a statement is dropped while it runs.
+    Dropped,
+    /// The session is terminated before a statement.
+    Terminated,
+}
+
+/// Statements before which work is cut off.
+const CUTS: [&str; 6] = ["BEGIN", "DELETE FROM \"task_usage_hourly", "INSERT INTO", "UPDATE", "SELECT", "COMMIT"];
+
+/// Does work on the session of a pass, cut off at any of its statements. `None` where it was dropped and nobody knows how far it
+/// came; then, and where it was terminated, the session is another one.
+async fn cut_off<T>(
+    base: &Base,
+    ours: &mut Box<dyn Session>,
+    rng: &mut Rng,
+    work: impl AsyncFnOnce(&mut dyn Session) -> T,
+) -> (Option<T>, bool) {
+    let at = CUTS[rng.usize(..CUTS.len())];
+    let skip = rng.usize(..6);
+    let off = match (rng.u8(..3), ours.dialect()) {
+        (0, Dialect::Postgres) => Off::Terminated,
+        (1, _) => Off::Dropped,
+        _ => Off::RolledBack,
+    };
+    let mut killer = base.session().await;
+    let (tell, told) = oneshot::channel();
+    let act = match off {
+        Off::RolledBack => Act::Cut,
+        Off::Dropped => Act::Tell(tell),
+        Off::Terminated => Act::Elsewhere(&mut *killer, terminate(&mut **ours).await),
+    };
+    let (done, happened) = {
+        let mut between = Between::new(&mut **ours, at, skip, act);
+        let done = unless_told(told, work(&mut between)).await;
+        (done, between.happened())
+    };
+    // The session that was dropped goes on, or another one.
+    if happened && (off == Off::Terminated || (off == Off::Dropped && rng.bool())) {
+        *ours = killer;
+        *ours = base.pass().await;
+    }
+    (done, happened)
+}
+
+/// Ends a session, and waits until it is gone.
+async fn terminate(ours: &mut dyn Session) -> String {
+    let pid = ours.first("SELECT pg_backend_pid()", &[]).await.unwrap().unwrap()[0].int().unwrap();
+    format!(
+        "DO $$ BEGIN PERFORM pg_terminate_backend({pid});
+             FOR i IN 1..1000 LOOP
+                 PERFORM pg_stat_clear_snapshot();
+                 EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {pid});
+                 PERFORM pg_sleep(0.005);
+             END LOOP; END $$"
+    )
 }
 
 async fn verified(ours: &mut dyn Session, bound: Option<Timestamp>) -> verify::Verified {
@@ -129,22 +228,19 @@ async fn tick_under_fire(base: &Base, ours: &mut Box<dyn Session>, rng: &mut Rng
     };
     let until = bound(&mut **ours).await;
     let reach = Reach { until, span_max: None, entries_max: rng.u32(1..=30), transactions_max: 10_000 };
-    let mut stays = true;
-    let ticked = if rng.u8(..3) == 0 {
-        let at = ["BEGIN", "DELETE FROM \"task_usage_hourly", "INSERT INTO", "UPDATE", "COMMIT"][rng.usize(..5)];
-        let mut cut = Between::new(&mut **ours, at, rng.usize(..6), Act::Cut);
-        let ticked = tick(&mut cut, &declaration(), reach).await;
-        stays = !cut.happened();
-        ticked
+    let (ticked, happened) = if rng.u8(..3) == 0 {
+        cut_off(base, ours, rng, async |session| tick(session, &declaration(), reach).await).await
     } else {
-        tick(&mut **ours, &declaration(), reach).await
+        (Some(tick(&mut **ours, &declaration(), reach).await), false)
     };
     let after = watermark(&mut **ours).await;
     match ticked {
-        Ok(_) => assert!(stays && after >= before),
-        Err(TickError::NotSeeded { .. }) => assert!(!is_seeded && after.is_none()),
-        Err(fault) => {
-            assert!(!stays, "{fault}");
+        // It may have been committed, and nobody was told.
+        None => assert!(after >= before),
+        Some(Ok(_)) => assert!(after >= before),
+        Some(Err(TickError::NotSeeded { .. })) => assert!(!is_seeded && after.is_none()),
+        Some(Err(fault)) => {
+            assert!(happened, "{fault}");
             assert_eq!(after, before, "nothing is stamped");
         }
     }
@@ -154,7 +250,7 @@ async fn tick_under_fire(base: &Base, ours: &mut Box<dyn Session>, rng: &mut Rng
         assert!(found.is_clean(), "{found:?}");
     }
     if rng.u8(..6) == 0 {
-        *ours = base.session().await;
+        again(base, ours).await;
     }
     after > before
 }
@@ -169,16 +265,53 @@ impl Walk {
 
     async fn slice(&mut self, base: &Base, ours: &mut Box<dyn Session>, rng: &mut Rng) {
         let Some(left) = self.0 else { return };
-        let to = left.from + jiff::SignedDuration::from_hours(rng.i64(1..=12));
+        let to =
+            left.from + jiff::SignedDuration::from_hours(if rng.bool() { rng.i64(1..=12) } else { rng.i64(1..=400) });
         let slice = recompute::Span { from: left.from, to: to.min(left.to) };
-        recompute::span(begun(ours).await, &declaration(), slice).await.unwrap();
-        if slice.to == left.to {
-            state::seeded(&mut **ours, &declaration(), slice.to).await.unwrap();
-        }
-        if end(base, ours, rng).await {
-            self.0 = (slice.to < left.to).then_some(recompute::Span { from: slice.to, ..left });
+        let is_last = slice.to == left.to;
+        let committed = if rng.u8(..4) == 0 {
+            let work = async |session: &mut dyn Session| {
+                let done = sliced(session, slice, is_last).await;
+                if done.is_err() {
+                    session.rollback().await.ok();
+                }
+                done
+            };
+            let (done, happened) = cut_off(base, ours, rng, work).await;
+            // What nobody knows the end of is done again.
+            match done {
+                None => false,
+                Some(Ok(())) => true,
+                Some(Err(fault)) => {
+                    assert!(happened, "{fault}");
+                    false
+                }
+            }
+        } else {
+            sliced(&mut **ours, slice, is_last).await.unwrap();
+            true
+        };
+        if committed {
+            self.0 = (!is_last).then_some(recompute::Span { from: slice.to, ..left });
         }
     }
+}
+
+/// One slice, in a transaction; the last one says that all are computed.
+async fn sliced(session: &mut dyn Session, slice: recompute::Span, is_last: bool) -> Result<(), Fault> {
+    session.begin().await?;
+    recompute::span(session, &declaration(), slice).await?;
+    if is_last {
+        state::seeded(session, &declaration(), slice.to).await?;
+    }
+    session.commit().await
+}
+
+/// Another pass, in a session of its own.
+async fn again(base: &Base, ours: &mut Box<dyn Session>) {
+    // The lock goes with the session that has it.
+    *ours = base.session().await;
+    *ours = base.pass().await;
 }
 
 async fn begun(ours: &mut Box<dyn Session>) -> &mut dyn Session {
@@ -190,9 +323,7 @@ async fn begun(ours: &mut Box<dyn Session>) -> &mut dyn Session {
 async fn end(base: &Base, ours: &mut Box<dyn Session>, rng: &mut Rng) -> bool {
     match rng.u8(..10) {
         0 => ours.rollback().await.unwrap(),
-        1 => {
-            *ours = base.session().await;
-        }
+        1 => again(base, ours).await,
         _ => {
             ours.commit().await.unwrap();
             return true;
@@ -242,9 +373,11 @@ fn maybe(rng: &mut Rng, below: i64) -> String {
     if rng.u8(..4) == 0 { "NULL".to_owned() } else { rng.i64(1..=below).to_string() }
 }
 
-/// A time by the application's clock, which is at times an hour off; buckets are few, so that cells are shared.
+/// A time by the application's clock, which is at times an hour off, and at times a month; buckets are few, so that cells are
+/// shared.
 fn time(rng: &mut Rng) -> String {
-    let second = 1_767_225_600 + rng.i64(0..72) * 3600 + rng.i64(0..3600) + rng.i64(-1..=1) * 3600;
+    let jump = if rng.u8(..40) == 0 { rng.i64(-1..=1) * 30 * 86_400 } else { 0 };
+    let second = 1_767_225_600 + rng.i64(0..72) * 3600 + rng.i64(0..3600) + rng.i64(-1..=1) * 3600 + jump;
     format!("'{}'", jiff::Timestamp::from_second(second).unwrap())
 }
 

@@ -140,6 +140,35 @@ fn schema(dialect: Dialect) -> String {
     )
 }
 
+/// The key of the lock that passes take.
+const KEY: &str = "4246";
+/// How often a lock is tried that its holder's end is about to free, with a hundredth of a second in between.
+const LOCK_TRIES: u32 = 1_000;
+
+impl Base {
+    /// A session as a pass has it: on a server it holds the lock, and looks for it at the beginning of each transaction.
+    pub(crate) async fn pass(&self) -> Box<dyn Session> {
+        let Some(address) = &self.address else { return self.session().await };
+        let address: Address = address.parse().unwrap();
+        let mut session = PostgresSession::open(&address).await.unwrap();
+        for _ in 0..LOCK_TRIES {
+            if session.try_lock(&KEY.parse().unwrap()).await.unwrap() {
+                return Box::new(session);
+            }
+            session.batch("SELECT pg_sleep(0.01)").await.unwrap();
+        }
+        panic!("the lock is still held");
+    }
+
+    /// Drops the database; a soak makes hundreds.
+    pub(crate) async fn gone(self) {
+        let Some(address) = self.address else { return };
+        let name = address.rsplit_once('/').unwrap().1.split('?').next().unwrap().to_owned();
+        let admin = server().connect().await.unwrap();
+        admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+    }
+}
+
 /// Runs a statement without values.
 pub(crate) async fn run(session: &mut dyn Session, sql: &str) {
     session.batch(sql).await.unwrap_or_else(|fault| panic!("{sql}: {fault}"));

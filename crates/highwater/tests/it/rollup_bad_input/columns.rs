@@ -248,6 +248,16 @@ fn a_replace_by_another_unique_index_is_told_of() {
     ");
 }
 
+/// What fires no trigger is noticed by none; the writer's own setting makes it fire.
+#[test]
+fn a_replace_fires_its_triggers_where_the_writer_wants_it() {
+    let file = Place::sqlite("CREATE UNIQUE INDEX usage_request ON usage (task_id, model)");
+    file.taken(&[]);
+    file.sql("PRAGMA recursive_triggers = ON; INSERT OR REPLACE INTO usage VALUES (7, 1, '2026-01-02T12:00:00Z', 'large', 3)");
+    file.drain();
+    assert_eq!(file.text("SELECT group_concat(bucket || ' ' || tokens) FROM usage_hourly"), "2026-01-02T12:00:00Z 3");
+}
+
 #[test]
 fn a_time_without_a_zone_is_utc_and_a_day_is_one_too() {
     let server = Place::postgres(

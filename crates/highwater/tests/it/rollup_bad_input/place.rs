@@ -113,9 +113,15 @@ fn r15_a_seed_of_what_nobody_looked_at_before() {
         let printed = place.rig.ok(&["rollup", "ddl", "usage"]).stdout;
         place.sql(&format!("BEGIN; {printed} COMMIT;"));
     }
-    server.sql("ALTER TABLE task DROP CONSTRAINT task_pkey");
-    insta::assert_snapshot!(server.refuses(&["run", "usage"]), @r#"
+    server.sql("INSERT INTO usage VALUES (2, 1, '-infinity', 'large', 1)");
+    insta::assert_snapshot!(server.refuses(&["run", "usage"]), @"
     usage: refused (pass 1, exit 2)
+    error[HW-ROL-044]: event-time: found `infinity` or `-infinity` in usage.at, expected times that are in a bucket
+      next: write NULL for a time that is not known: such a row is in no bucket
+    ");
+    server.sql("DELETE FROM usage WHERE id = 2; ALTER TABLE task DROP CONSTRAINT task_pkey");
+    insta::assert_snapshot!(server.refuses(&["run", "usage"]), @r#"
+    usage: refused (pass 2, exit 2)
     error[HW-ROL-046]: join.task.on: found no unique index on task (id): where it finds two rows, everything is counted twice
       next: join by columns that find one row at most, or CREATE UNIQUE INDEX ON "task" ("id");
     "#);
