@@ -13,7 +13,7 @@ use crate::config::LogFormat;
 pub(crate) use oai::{
     Catalog, CatalogSearch, CatalogVerb, OaiDiscover, OaiServe, OaiSnapshot, OaiVerb, SnapshotExport, SnapshotImport,
 };
-pub(crate) use rollup::{Ddl, OfRollup, RollupGuard, RollupVerb, RunRollup, Uninstall, Verify};
+pub(crate) use rollup::{Change, Ddl, OfRollup, RollupGuard, RollupVerb, RunRollup, Uninstall, Verify};
 
 /// Drains backlogs into live systems, safely: prepare in parallel, commit in order, under one lock, and never lie about
 /// what is done.
