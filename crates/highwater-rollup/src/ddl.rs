@@ -7,9 +7,11 @@
 
 mod diff;
 mod object;
+pub(crate) mod swap;
 
 use highwater_db::session::Dialect;
 
+pub(crate) use diff::ANOTHER;
 pub use diff::{InstallError, apply, diff, leftovers};
 
 use crate::declare::Declaration;
@@ -19,6 +21,10 @@ use crate::{bypass, state};
 /// Everything that a rollup needs, in order, to be run as one transaction.
 #[must_use]
 pub fn install(dialect: Dialect, declaration: &Declaration) -> String {
+    statements(dialect, declaration).join(";\n\n") + ";\n"
+}
+
+fn statements(dialect: Dialect, declaration: &Declaration) -> Vec<String> {
     let shape = Shape::of(dialect, declaration);
     let mut statements = Vec::new();
     if dialect == Dialect::Postgres {
@@ -32,7 +38,7 @@ pub fn install(dialect: Dialect, declaration: &Declaration) -> String {
         statements.extend(queue(&shape, table));
         statements.extend(triggers(&shape, table));
     }
-    statements.join(";\n\n") + ";\n"
+    statements
 }
 
 /// The functions of the triggers keep the search path that they are made under. Without this, a temporary table of a queue's

@@ -17,8 +17,8 @@ pub use refused::Refused;
 pub const SOURCE: &str = "source";
 /// The column of the target that holds a bucket's beginning.
 pub const BUCKET: &str = "bucket";
-/// Longest name of a target and of an alias, in bytes: names of triggers and queues are made of both, and a word.
-pub const NAME_BYTES_MAX: usize = 26;
+/// Longest names of a target and of an alias together, in bytes: names of triggers and queues are made of both, and of words.
+pub const NAMES_BYTES_MAX: usize = 48;
 /// Most tables that a source joins to.
 pub const JOINS_MAX: usize = 8;
 /// Most keys.
@@ -27,7 +27,7 @@ pub const KEYS_MAX: usize = 16;
 pub const AGGREGATES_MAX: usize = 64;
 
 /// A declared rollup.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Declaration {
     /// The table of raw rows.
@@ -59,7 +59,7 @@ fn id() -> Vec<Ident> {
 }
 
 /// A table that the source joins to, row by row.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Join {
     /// The table.
@@ -72,7 +72,7 @@ pub struct Join {
 }
 
 /// What is made of the rows of a cell.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Aggregate {
     /// How many rows.
@@ -233,9 +233,13 @@ impl Declaration {
     }
 
     fn check_names(&self) -> Result<(), Refused> {
-        for (field, name) in self.join.keys().map(|alias| ("join", alias)).chain([("target", self.target.table())]) {
-            if name.as_str().len() > NAME_BYTES_MAX {
-                return Err(Refused::TooLong { field, name: name.to_string(), max: NAME_BYTES_MAX });
+        let target = self.target.table().as_str();
+        for alias in self.join.keys().map(Ident::as_str).chain([SOURCE]) {
+            if target.len() + alias.len() > NAMES_BYTES_MAX {
+                let (field, name, other) =
+                    if alias.len() > target.len() { ("join", alias, target) } else { ("target", target, alias) };
+                let max = NAMES_BYTES_MAX.saturating_sub(other.len());
+                return Err(Refused::TooLong { field, name: name.to_owned(), other: other.to_owned(), max });
             }
         }
         // SQLite tells no names apart that differ in case alone.
@@ -246,13 +250,35 @@ impl Declaration {
         let mut seen = std::collections::HashSet::from([BUCKET.to_owned()]);
         for name in self.keys.keys().map(ToString::to_string).chain(self.value_columns()) {
             if name.len() > IDENT_BYTES_MAX {
-                return Err(Refused::TooLong { field: "aggregates", name, max: IDENT_BYTES_MAX });
+                return Err(Refused::ColumnTooLong { name, max: IDENT_BYTES_MAX });
             }
             if !seen.insert(name.to_ascii_lowercase()) {
                 return Err(Refused::Twice { name });
             }
         }
         Ok(())
+    }
+
+    /// Whether both install the same: how old a bucket is that freezes is nothing that is installed.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Self { freeze_before: None, ..self.clone() } == Self { freeze_before: None, ..other.clone() }
+    }
+
+    /// The fields in which they differ, as a configuration calls them.
+    #[must_use]
+    pub fn differing(&self, other: &Self) -> Vec<&'static str> {
+        let fields = [
+            ("source", self.source == other.source),
+            ("source-key", self.source_key == other.source_key),
+            ("event-time", self.event_time == other.event_time),
+            ("grain", self.grain == other.grain),
+            ("target", self.target == other.target),
+            ("join", self.join == other.join),
+            ("keys", self.keys == other.keys),
+            ("aggregates", self.aggregates == other.aggregates),
+        ];
+        fields.into_iter().filter(|(_, is_same)| !is_same).map(|(field, _)| field).collect()
     }
 
     /// The columns of the target that hold values, in order; an average has two.

@@ -4,6 +4,7 @@
 //! A slice that fails stops the pass and stays where it is in the list. So what comes after all slices, the stamp, never runs
 //! while one of them is undone.
 
+mod change;
 mod fault;
 mod finish;
 mod plan;
@@ -40,6 +41,15 @@ pub struct Asked {
     pub since: Option<Timestamp>,
     /// That buckets before `since` may stay without their events.
     pub force_partial: bool,
+    /// That what is declared now takes the place of what is installed.
+    pub change: Option<Change>,
+}
+
+/// How what is installed is to be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Whether frozen buckets may go that the new declaration cannot be made of.
+    pub drop_frozen: bool,
 }
 
 /// Seeds a rollup and keeps it in step.
@@ -160,6 +170,7 @@ impl Job for Rollup {
             Step::Slice { from, to, .. } => self.slice(cx, *from, *to).await,
             Step::Finish { from, of } => self.finish(cx, *from, *of, &mut said).await,
             Step::Tick => self.tick(cx, &mut said).await,
+            Step::Beside | Step::Build { .. } | Step::Swap { .. } => self.changed(cx, step, &mut said).await,
         };
         cx.notes.append(&mut said);
         outcome

@@ -11,6 +11,7 @@
 
 pub mod bound;
 pub mod bypass;
+pub mod change;
 pub mod ddl;
 pub mod declare;
 pub mod drain;

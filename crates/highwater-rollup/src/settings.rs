@@ -138,6 +138,17 @@ pub enum Subject {
     Window(Window, Grain),
 }
 
+impl Subject {
+    /// How long its buckets are.
+    #[must_use]
+    pub fn grain(&self) -> Grain {
+        match self {
+            Self::Declared(declaration) => declaration.grain,
+            Self::Window(_, grain) => *grain,
+        }
+    }
+}
+
 impl RollupSettings {
     /// Makes relative paths absolute, counted from the config file's directory.
     pub fn resolve(&mut self, base: &Path) {

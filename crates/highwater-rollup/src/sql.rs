@@ -108,9 +108,14 @@ impl<'d> Shape<'d> {
         self.declaration.target.beside(Ident::new(&name).expect("invariant: the declaration was checked"))
     }
 
-    /// The queue of what changed in a tracked table.
+    /// The name of the queue of what changed in a tracked table.
+    pub(crate) fn queue_name(&self, table: &Tracked) -> TableName {
+        self.own(&format!("dirty_{}", table.alias))
+    }
+
+    /// The same, as SQL quotes it.
     pub(crate) fn queue(&self, table: &Tracked) -> String {
-        self.own(&format!("dirty_{}", table.alias)).quoted()
+        self.queue_name(table).quoted()
     }
 
     /// The queue of cells that are to be repaired.

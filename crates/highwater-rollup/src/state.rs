@@ -17,6 +17,8 @@ pub struct State {
     pub installed_at: Option<Timestamp>,
     /// Where what is frozen ends: the beginning of the first bucket that is not.
     pub frozen_before: Option<Timestamp>,
+    /// The declaration that it was installed from; `None` where the row was put back by hand.
+    pub declared: Option<Declaration>,
 }
 
 pub(crate) fn name(declaration: &Declaration) -> TableName {
@@ -31,15 +33,25 @@ pub(crate) fn install(dialect: Dialect, declaration: &Declaration) -> [String; 2
         Dialect::Sqlite => ("INTEGER", "TEXT", "(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"),
     };
     // What is told of partitions.
-    let leaves = if dialect == Dialect::Postgres { ",\n    leaves text" } else { "" };
+    let (text, leaves) = if dialect == Dialect::Postgres { ("text", ",\n    leaves text") } else { ("TEXT", "") };
     let name = name(declaration).quoted();
     [
         format!(
             "CREATE TABLE {name} (\n    one {number} PRIMARY KEY DEFAULT 1 CHECK (one = 1),\n    watermark {time},\n    \
-             seeded_at {time},\n    installed_at {time} NOT NULL DEFAULT {now},\n    frozen_before {time}{leaves}\n)"
+             seeded_at {time},\n    installed_at {time} NOT NULL DEFAULT {now},\n    frozen_before {time},\n    declared {text}{leaves}\n)"
         ),
-        format!("INSERT INTO {name} (one) VALUES (1)"),
+        format!("INSERT INTO {name} (one, declared) VALUES (1, '{}')", json(declaration)),
     ]
+}
+
+/// A declaration as it is kept: names have no quotes.
+fn json(declaration: &Declaration) -> String {
+    serde_json::to_string(declaration).expect("invariant: a declaration has nothing but names")
+}
+
+/// The statement that writes down what is installed.
+pub(crate) fn declare(declaration: &Declaration) -> String {
+    format!("UPDATE {} SET declared = '{}'", name(declaration).quoted(), json(declaration))
 }
 
 /// The state of a rollup; `None` where the row is missing.
@@ -53,7 +65,7 @@ pub async fn read(session: &mut dyn Session, declaration: &Declaration) -> Resul
         Dialect::Sqlite => column.to_owned(),
     };
     let columns = ["watermark", "seeded_at", "installed_at", "frozen_before"].map(text).join(", ");
-    let sql = format!("SELECT {columns} FROM {}", name(declaration).quoted());
+    let sql = format!("SELECT {columns}, declared FROM {}", name(declaration).quoted());
     let Some(row) = session.first(&sql, &[]).await? else { return Ok(None) };
     let time = |value: &Value| value.text().and_then(|text| text.parse().ok());
     Ok(Some(State {
@@ -61,6 +73,7 @@ pub async fn read(session: &mut dyn Session, declaration: &Declaration) -> Resul
         seeded_at: time(&row[1]),
         installed_at: time(&row[2]),
         frozen_before: time(&row[3]),
+        declared: row[4].text().and_then(|text| serde_json::from_str(text).ok()),
     }))
 }
 

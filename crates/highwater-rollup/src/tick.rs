@@ -54,6 +54,14 @@ pub enum TickError {
         /// The target.
         target: String,
     },
+    /// Another declaration was installed, and these cells would be mixed with its.
+    #[error("{target} was installed with another {fields}")]
+    Changed {
+        /// The target.
+        target: String,
+        /// What differs.
+        fields: String,
+    },
     /// Rows came or went past the triggers, and buckets are wrong since.
     #[error("{}: {}", .bypassed.what.join("; "), wrong(.target, .bypassed))]
     Bypassed {
@@ -91,6 +99,10 @@ pub async fn tick(session: &mut dyn Session, declaration: &Declaration, reach: R
     let state = state::read(session, declaration).await?.ok_or_else(|| TickError::NoState { target: target() })?;
     if state.seeded_at.is_none() {
         return Err(TickError::NotSeeded { target: target() });
+    }
+    let fields = state.declared.map(|declared| declared.differing(declaration)).unwrap_or_default();
+    if !fields.is_empty() {
+        return Err(TickError::Changed { target: target(), fields: format!("`{}`", fields.join("`, `")) });
     }
     let reach = Reach { until: floor(session.dialect(), reach.until), ..reach };
     let to = destination(session.dialect(), state.watermark, reach);

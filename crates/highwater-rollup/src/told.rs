@@ -3,6 +3,7 @@
 use highwater_db::session::{Fault, FaultKind};
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 
+use crate::change::ChangeRefused;
 use crate::ddl::InstallError;
 use crate::window::ReadError;
 
@@ -55,4 +56,29 @@ pub fn of_install(place: &str, handle: &str, error: &InstallError) -> Diagnosis 
             ),
         ),
     }
+}
+
+/// What a person is told of a change that is refused.
+#[must_use]
+pub fn of_change(place: &str, handle: &str, error: &ChangeRefused) -> Diagnosis {
+    let (code, next) = match error {
+        ChangeRefused::Fault(fault) => return of_fault(place, "the change", fault),
+        ChangeRefused::Dependents { .. } => {
+            ("HW-ROL-030", "drop them, change the rollup, and make them again".to_owned())
+        }
+        ChangeRefused::Frozen { .. } => (
+            "HW-ROL-031",
+            "leave what they cannot tell out of the declaration, roll it up in a job of its own, or add `--drop-frozen` if they may go"
+                .to_owned(),
+        ),
+        ChangeRefused::Unknown { .. } => (
+            "HW-ROL-032",
+            format!("`highwater rollup uninstall {handle} --drop-rows` and `install` begin anew, if its rows may go"),
+        ),
+        ChangeRefused::NotInstalled { .. } | ChangeRefused::NotSeeded { .. } => (
+            "HW-ROL-033",
+            format!("`highwater rollup uninstall {handle}`, where something is there; then `install` and `run`"),
+        ),
+    };
+    Diagnosis::refusal(code, format!("{place}: {error}"), next)
 }

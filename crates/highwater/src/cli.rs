@@ -16,7 +16,7 @@ pub(crate) use migrate::{Baseline, MigrateVerb, Up};
 pub(crate) use oai::{
     Catalog, CatalogSearch, CatalogVerb, OaiDiscover, OaiServe, OaiSnapshot, OaiVerb, SnapshotExport, SnapshotImport,
 };
-pub(crate) use rollup::{Ddl, OfRollup, RollupGuard, RollupVerb, RunRollup, Uninstall, Verify};
+pub(crate) use rollup::{Change, Ddl, OfRollup, RollupGuard, RollupVerb, RunRollup, Uninstall, Verify};
 pub(crate) use rollup_show::RollupShow;
 
 /// Drains backlogs into live systems, safely: prepare in parallel, commit in order, under one lock, and never lie about

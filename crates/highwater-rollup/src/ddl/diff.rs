@@ -6,6 +6,7 @@ use highwater_db::session::{Dialect, Fault, Session, Value};
 
 use super::object::{Column, Kind, Object, objects};
 use crate::declare::Declaration;
+use crate::state;
 
 /// Why nothing was installed.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,8 @@ pub enum InstallError {
     },
 }
 
+/// How the sentence begins that tells of another declaration.
+pub(crate) const ANOTHER: &str = "it was installed with another";
 /// Most objects that an error lists; the others are counted.
 const LISTED_MAX: usize = 3;
 
@@ -77,7 +80,7 @@ pub async fn leftovers(session: &mut dyn Session, declaration: &Declaration) -> 
 /// # Errors
 /// [`Fault`].
 pub async fn diff(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<String>, Fault> {
-    let mut sentences = Vec::new();
+    let mut sentences = changed(session, declaration).await?;
     for object in objects(session.dialect(), declaration) {
         let shown = object.shown();
         let Some(found) = read(session, &object).await? else {
@@ -100,6 +103,25 @@ pub async fn diff(session: &mut dyn Session, declaration: &Declaration) -> Resul
         }
     }
     Ok(sentences)
+}
+
+/// What was declared when it was installed and is not now, in a sentence: objects alone do not tell a grain.
+async fn changed(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<String>, Fault> {
+    let state = state::name(declaration);
+    let columns = columns(session, &state.quoted()).await?;
+    if !["watermark", "seeded_at", "installed_at", "frozen_before", "declared"]
+        .iter()
+        .all(|name| columns.contains_key(*name))
+    {
+        return Ok(Vec::new());
+    }
+    let declared = state::read(session, declaration).await?.and_then(|state| state.declared);
+    Ok(declared
+        .map(|declared| declared.differing(declaration))
+        .filter(|fields| !fields.is_empty())
+        .map(|fields| format!("{ANOTHER} `{}`", fields.join("`, `")))
+        .into_iter()
+        .collect())
 }
 
 /// What the catalogue says of an object; nothing where it is not there.

@@ -51,10 +51,20 @@ pub enum Refused {
         found: String,
     },
     /// A name that others are made of is too long.
-    #[error("{field}: `{name}` is too long, expected at most {max} letters")]
+    #[error("{field}: `{name}` is too long beside `{other}`, expected at most {max} letters")]
     TooLong {
         /// The field.
         field: &'static str,
+        /// The name.
+        name: String,
+        /// What is in the same names.
+        other: String,
+        /// How long it may be.
+        max: usize,
+    },
+    /// A column of the target whose name is too long, as one of an average may be with its suffix.
+    #[error("aggregates: the column `{name}` is too long, expected at most {max} letters")]
+    ColumnTooLong {
         /// The name.
         name: String,
         /// How long it may be.

@@ -73,6 +73,7 @@ impl Rollup {
     pub(super) fn unticked(&self, error: TickError) -> Stop {
         match error {
             TickError::Fault(fault) => self.stop("the tick", &fault),
+            TickError::Changed { fields, .. } => self.declared_anew(fields.trim_matches('`')),
             bypassed @ TickError::Bypassed { .. } => Stop::Halt {
                 why: bypassed.to_string(),
                 evidence: format!(

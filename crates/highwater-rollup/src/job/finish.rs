@@ -33,7 +33,8 @@ impl Rollup {
         said: &mut Vec<String>,
     ) -> Result<Outcome, Stop> {
         self.refuse_undone(&cx.read).await?;
-        match &self.subject {
+        let subject = self.in_hand(cx).await?;
+        match &subject {
             Subject::Declared(declaration) => self.seeded(cx, declaration, of, said).await,
             Subject::Window(window, _) => {
                 let bound = self.bound(cx, said).await?;
@@ -43,7 +44,9 @@ impl Rollup {
                     None => self.first_event(cx, window).await?,
                 };
                 let rows = match from {
-                    Some(from) if from < bound => self.walk(cx, Span { from, to: bound }, Some(bound)).await?,
+                    Some(from) if from < bound => {
+                        self.walk(cx, &subject, Span { from, to: bound }, Some(bound)).await?
+                    }
                     _ => {
                         if from.is_none() {
                             said.push("source_empty: there is no event, and the watermark says so".to_owned());
@@ -66,7 +69,7 @@ impl Rollup {
     }
 
     /// A slice that a person skipped leaves buckets without their events, and no watermark may deny that.
-    async fn refuse_undone(&self, read: &ReadCx) -> Result<(), Stop> {
+    pub(super) async fn refuse_undone(&self, read: &ReadCx) -> Result<(), Stop> {
         let Some(tally) = read.tally().await? else { return Ok(()) };
         let undone = tally.skipped + tally.review + tally.gone;
         if undone == 0 {
@@ -110,6 +113,37 @@ impl Rollup {
         self.ticked(cx, declaration, None, said).await
     }
 
+    /// What this step is about: what is declared; while it is to be changed, what is installed yet.
+    pub(super) async fn in_hand(&self, cx: &mut CommitCx) -> Result<Subject, Stop> {
+        let Subject::Declared(declaration) = &self.subject else { return Ok(self.subject.clone()) };
+        let mut lent = self.lent(cx).await?;
+        let state = state::read(lent.session(), declaration).await.map_err(|fault| self.stop("the state", &fault))?;
+        let installed = state.and_then(|state| state.declared).filter(|installed| !installed.is_same(declaration));
+        match installed {
+            None => Ok(self.subject.clone()),
+            Some(installed) if self.asked.change.is_some() => {
+                Ok(Subject::Declared(Declaration { freeze_before: declaration.freeze_before, ..installed }))
+            }
+            Some(installed) => Err(self.declared_anew(&installed.differing(declaration).join("`, `"))),
+        }
+    }
+
+    /// The stop of a pass that finds another declaration than what is installed was made from.
+    pub(super) fn declared_anew(&self, fields: &str) -> Stop {
+        Stop::Halt {
+            why: format!("the rollup was installed with another `{fields}` than is declared now"),
+            evidence: self.way_to_change(),
+        }
+    }
+
+    pub(super) fn way_to_change(&self) -> String {
+        format!(
+            "`highwater rearm {0} --why …`, then `highwater rollup change {0}` builds what is declared now beside what is installed, and \
+             puts it in its place; or put the declaration back",
+            self.handle
+        )
+    }
+
     fn another_rollup(&self) -> Stop {
         Stop::Halt {
             why: "the rollup was installed anew since its slices were computed: they are not in it".to_owned(),
@@ -123,13 +157,13 @@ impl Rollup {
     /// From one watermark to the next.
     pub(super) async fn tick(&self, cx: &mut CommitCx, said: &mut Vec<String>) -> Result<Outcome, Stop> {
         let span_max = Some(self.settings.tick_max.get());
-        match &self.subject {
+        match &self.in_hand(cx).await? {
             Subject::Declared(declaration) => self.ticked(cx, declaration, span_max, said).await,
             Subject::Window(window, _) => self.window_ticked(cx, window, said).await,
         }
     }
 
-    async fn ticked(
+    pub(super) async fn ticked(
         &self,
         cx: &mut CommitCx,
         declaration: &Declaration,
@@ -184,7 +218,7 @@ impl Rollup {
                 self.settings.slice.end(self.settings.slice.begin(from))
             };
             let to = until.min(farthest);
-            rows += self.walk(cx, Span { from, to }, Some(to)).await?;
+            rows += self.walk(cx, &self.subject, Span { from, to }, Some(to)).await?;
             *self.stamped() = Some(to);
             if self.asked.tick && to < until {
                 return Err(self.behind(to, until));

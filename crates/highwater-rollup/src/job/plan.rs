@@ -8,7 +8,7 @@ use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::job::{ReadCx, Stop};
 use jiff::Timestamp;
 
-use super::{Rollup, Step};
+use super::{Change, Rollup, Step};
 use crate::declare::Declaration;
 use crate::guard::{self, Answer, guard};
 use crate::precheck::{self, Before};
@@ -50,6 +50,9 @@ impl Rollup {
     }
 
     async fn of_declared(&self, session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<Step>, Stop> {
+        if let Some(Change { drop_frozen }) = self.asked.change {
+            return self.of_change(session, declaration, drop_frozen).await;
+        }
         self.refuse_drift(session, declaration).await?;
         let state = state::read(session, declaration).await.map_err(|fault| self.stop("the state", &fault))?;
         let Some(state) = state else {
@@ -131,14 +134,14 @@ impl Rollup {
     }
 
     fn slices(&self, from: Timestamp, to: Timestamp) -> Vec<Step> {
-        let mut steps = Vec::new();
-        let mut at = from;
-        while at < to {
-            let end = self.settings.slice.end(self.settings.slice.begin(at)).min(to);
-            steps.push(Step::Slice { from: at, to: end, rows: None });
-            at = end;
-        }
-        steps
+        self.cut(from, to).map(|(from, to)| Step::Slice { from, to, rows: None }).collect()
+    }
+
+    /// The slices between two times.
+    pub(super) fn cut(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let slice = self.settings.slice;
+        let next = move |at: Timestamp| (at < to).then(|| (at, slice.end(slice.begin(at)).min(to)));
+        std::iter::successors(next(from), move |(_, end)| next(*end))
     }
 
     /// A trigger that is missing loses changes, and nobody would see it in the figures.
@@ -161,6 +164,7 @@ impl Rollup {
                 format!("look at `highwater rollup ddl {0}`, then `highwater rollup install {0}`", self.handle),
             )));
         }
+        let declared_anew = drift.iter().any(|sentence| sentence.starts_with(ddl::ANOTHER));
         let more = drift.len().saturating_sub(DRIFT_TOLD_MAX);
         let mut told = drift.into_iter().take(DRIFT_TOLD_MAX).collect::<Vec<_>>().join("; ");
         if more > 0 {
@@ -168,10 +172,14 @@ impl Rollup {
         }
         Err(Stop::Halt {
             why: format!("what is installed is not what is declared, so that changes may have been lost: {told}"),
-            evidence: format!(
-                "`highwater rollup diff {0}` lists it. Put it right, then `highwater verify {0} --repair` and `highwater rearm {0} --why …`",
-                self.handle
-            ),
+            evidence: if declared_anew {
+                self.way_to_change()
+            } else {
+                format!(
+                    "`highwater rollup diff {0}` lists it. Put it right, then `highwater verify {0} --repair` and `highwater rearm {0} --why …`",
+                    self.handle
+                )
+            },
         })
     }
 

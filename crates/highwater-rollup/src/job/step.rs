@@ -32,6 +32,22 @@ pub enum Step {
     },
     /// From one watermark to the next.
     Tick,
+    /// Of a change: what is declared now is there beside, empty.
+    Beside,
+    /// Of a change: the buckets between two times, beside.
+    Build {
+        /// The beginning of the first.
+        from: Timestamp,
+        /// The end of the last.
+        to: Timestamp,
+    },
+    /// Of a change: what was built beside comes in the place of what is installed.
+    Swap {
+        /// Whether frozen buckets may go.
+        drop_frozen: bool,
+        /// Where the slices begin, and where they end; nothing where there were none.
+        built: Option<(Timestamp, Timestamp)>,
+    },
 }
 
 impl Step {
@@ -42,6 +58,9 @@ impl Step {
             Self::Finish { from: Some(from), .. } => format!("{from}/.."),
             Self::Finish { from: None, .. } => "finish".to_owned(),
             Self::Tick => TICK_KEY.to_owned(),
+            Self::Beside => "change/beside".to_owned(),
+            Self::Build { from, to } => format!("change/{from}/{to}"),
+            Self::Swap { .. } => "change/swap".to_owned(),
         }
     }
 }
@@ -63,7 +82,7 @@ impl WorkItem for Step {
         match self {
             Self::Slice { rows, .. } => rows.map(|rows| format!("about {rows} rows")),
             Self::Finish { .. } => Some("what came meanwhile, and the watermark".to_owned()),
-            Self::Tick => None,
+            Self::Tick | Self::Beside | Self::Build { .. } | Self::Swap { .. } => None,
         }
     }
 }
@@ -83,6 +102,18 @@ mod tests {
             (Step::Finish { from: Some(time("2026-02-01T00:00:00Z")), of: None }, "2026-02-01T00:00:00Z/.."),
             (Step::Finish { from: None, of: Some(time("2026-02-01T00:00:00.123Z")) }, "finish"),
             (Step::Tick, "tick"),
+            (Step::Beside, "change/beside"),
+            (
+                Step::Build { from: time("2026-01-01T00:00:00Z"), to: time("2026-02-01T00:00:00Z") },
+                "change/2026-01-01T00:00:00Z/2026-02-01T00:00:00Z",
+            ),
+            (
+                Step::Swap {
+                    drop_frozen: true,
+                    built: Some((time("2026-01-01T00:00:00Z"), time("2026-02-01T00:00:00Z"))),
+                },
+                "change/swap",
+            ),
         ];
         for (step, key) in steps {
             assert_eq!(step.key().as_str(), key);

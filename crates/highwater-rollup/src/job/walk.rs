@@ -27,29 +27,37 @@ const PART_SECS_MAX: u64 = 400 * 86_400;
 impl Rollup {
     /// One slice.
     pub(super) async fn slice(&self, cx: &mut CommitCx, from: Timestamp, to: Timestamp) -> Result<Outcome, Stop> {
-        let rows = self.walk(cx, Span { from, to }, None).await?;
+        let subject = self.in_hand(cx).await?;
+        let rows = self.walk(cx, &subject, Span { from, to }, None).await?;
         Ok(touched(rows))
     }
 
     /// Recomputes everything between two times, part by part, each in a transaction of its own; the last of them stamps, where
     /// there is something to stamp. Gives how many rows were touched.
-    pub(super) async fn walk(&self, cx: &mut CommitCx, span: Span, stamp: Option<Timestamp>) -> Result<u64, Stop> {
+    pub(super) async fn walk(
+        &self,
+        cx: &mut CommitCx,
+        subject: &Subject,
+        span: Span,
+        stamp: Option<Timestamp>,
+    ) -> Result<u64, Stop> {
         let read = cx.read.clone();
         let mut lent = self.lent(cx).await?;
         let session = lent.session();
         let (mut at, mut rows) = (span.from, 0);
         // Also where a person set the size: one that a time-out cuts off comes to nothing.
         let mut timed_out_above = u64::MAX;
-        let mut size = self.part();
+        let grain = subject.grain();
+        let mut size = self.part(grain);
         while at < span.to {
             let secs = share_of(&read, size.size()).await?.min(timed_out_above);
             let end = at.checked_add(SignedDuration::from_secs(i64::try_from(secs).unwrap_or(i64::MAX)));
             // A part ends where a bucket does.
-            let end = end.map_or(span.to, |end| self.grain().begin(end)).min(span.to);
-            let part = Span { from: at, to: if end > at { end } else { self.bucket_after(at).min(span.to) } };
+            let end = end.map_or(span.to, |end| grain.begin(end)).min(span.to);
+            let part = Span { from: at, to: if end > at { end } else { bucket_after(grain, at).min(span.to) } };
             let begun = read.clock.elapsed();
             let is_last = part.to == span.to;
-            match self.part_of(session, part, stamp.filter(|_| is_last)).await {
+            match self.part_of(session, subject, part, stamp.filter(|_| is_last)).await {
                 Ok(touched) => {
                     rows += touched;
                     at = part.to;
@@ -76,13 +84,19 @@ impl Rollup {
     }
 
     /// One part, in one transaction.
-    async fn part_of(&self, session: &mut dyn Session, part: Span, stamp: Option<Timestamp>) -> Result<u64, Fault> {
+    async fn part_of(
+        &self,
+        session: &mut dyn Session,
+        subject: &Subject,
+        part: Span,
+        stamp: Option<Timestamp>,
+    ) -> Result<u64, Fault> {
         session.begin().await?;
-        let rows = match &self.subject {
+        let rows = match subject {
             Subject::Declared(declaration) => recompute::span(session, declaration, part).await?,
             Subject::Window(window, _) => window.run(session, part.from, part.to).await?,
         };
-        if let (Some(stamp), Subject::Window(window, _)) = (stamp, &self.subject) {
+        if let (Some(stamp), Subject::Window(window, _)) = (stamp, subject) {
             window.watermark.stamp(session, stamp).await?;
         }
         session.commit().await?;
@@ -90,24 +104,16 @@ impl Rollup {
     }
 
     pub(super) fn grain(&self) -> Grain {
-        match &self.subject {
-            Subject::Declared(declaration) => declaration.grain,
-            Subject::Window(_, grain) => *grain,
-        }
+        self.subject.grain()
     }
 
-    fn bucket_after(&self, at: Timestamp) -> Timestamp {
-        let end = self.grain().begin(at).checked_add(SignedDuration::from_secs(self.grain().secs()));
-        end.unwrap_or(Timestamp::MAX)
-    }
-
-    fn part(&self) -> BatchSize {
+    fn part(&self, grain: Grain) -> BatchSize {
         let known = *self.part_secs.lock().unwrap_or_else(PoisonError::into_inner);
         let first = match self.dialect() {
             Dialect::Sqlite => FIRST_PART_SQLITE_SECS,
             Dialect::Postgres => FIRST_PART_SECS,
         };
-        let least = u64::try_from(self.grain().secs()).unwrap_or(1);
+        let least = u64::try_from(grain.secs()).unwrap_or(1);
         let target = self.settings.slice_target().get();
         BatchSize::new(BatchBounds { target, min: least, max: PART_SECS_MAX }, known.unwrap_or(first))
     }
@@ -138,6 +144,11 @@ async fn share_of(read: &ReadCx, secs: u64) -> Result<u64, Stop> {
         // `as` holds what is too large at the end of the range; a part is never less than a bucket.
         None => (secs as f64 * share) as u64,
     })
+}
+
+/// The end of the bucket that a time is in.
+fn bucket_after(grain: Grain, at: Timestamp) -> Timestamp {
+    grain.begin(at).checked_add(SignedDuration::from_secs(grain.secs())).unwrap_or(Timestamp::MAX)
 }
 
 fn seconds(part: Span) -> u64 {

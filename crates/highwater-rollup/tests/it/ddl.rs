@@ -20,7 +20,7 @@ fn what_is_installed_and_taken_away_reads_as_it_is_printed() {
 
 #[test]
 fn r15_the_longest_names_make_names_that_are_not_too_long() {
-    let longest = "x".repeat(highwater_rollup::declare::NAME_BYTES_MAX);
+    let longest = "x".repeat(highwater_rollup::declare::NAMES_BYTES_MAX / 2);
     let declared = format!(
         "source = 'u'\nevent-time = 'at'\ngrain = 'hour'\ntarget = '{longest}'\njoin.{longest} = {{ table = 't', on = {{ id = 't_id' }} }}
          aggregates = {{ calls = 'count' }}"

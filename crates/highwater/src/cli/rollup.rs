@@ -33,6 +33,8 @@ pub(crate) enum RollupVerb {
     Install(OfRollup),
     /// Takes away all that `install` made, the target and its rows too, in one transaction.
     Uninstall(Uninstall),
+    /// Builds what is declared now beside what is installed, proves it, and puts it in its place.
+    Change(Change),
     /// Shows how what is installed differs from what is declared. Exit 0 where it does not, 4 where it does.
     Diff(OfRollup),
     /// Says whether the rollup is complete, so that what it replaces may be dropped. Exit 0 where it is, 4 where not.
@@ -69,6 +71,19 @@ pub(crate) struct Uninstall {
     /// Also where the target has rows: they may be all that is left of raw rows that were deleted.
     #[arg(long)]
     pub(crate) drop_rows: bool,
+}
+
+/// `rollup change`.
+#[derive(Debug, Args)]
+pub(crate) struct Change {
+    /// A job of kind `rollup`.
+    pub(crate) job: String,
+    /// Lets frozen buckets go that what is declared now cannot be made of.
+    #[arg(long)]
+    pub(crate) drop_frozen: bool,
+    /// Why, for the audit trail.
+    #[arg(long, default_value = "")]
+    pub(crate) why: String,
 }
 
 /// `rollup guard`.

@@ -1,5 +1,6 @@
 //! `rollup`: what is installed of a rollup, and how it stands. Owns the choice of the command, and the job that a person named.
 
+mod change;
 mod guard;
 mod install;
 mod show;
@@ -25,6 +26,7 @@ pub(crate) async fn rollup(verb: RollupVerb, site: Site) -> Done {
         RollupVerb::Install(args) => return install::install(&args, &site).await,
         RollupVerb::Ddl(args) => install::ddl(&args, &site),
         RollupVerb::Uninstall(args) => install::uninstall(&args, &site).await,
+        RollupVerb::Change(args) => change::change(&args, &site).await,
         RollupVerb::Diff(args) => install::diff(&args, &site).await,
         RollupVerb::Guard(args) => guard::guard(&args, &site).await,
         RollupVerb::Show(args) => show::show(&args, &site).await,

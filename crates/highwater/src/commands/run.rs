@@ -147,7 +147,7 @@ fn asked(asked: &RunRollup, now: jiff::Timestamp) -> Asked {
         let day = day.and_then(|day| day.checked_sub(jiff::Span::new().months(months)));
         day.map_or(jiff::Timestamp::MIN, |day| day.timestamp())
     });
-    Asked { tick: asked.tick, since: asked.since.or(months_back), force_partial: asked.force_partial }
+    Asked { tick: asked.tick, since: asked.since.or(months_back), force_partial: asked.force_partial, change: None }
 }
 
 /// Puts the limits of the command line over those of the configuration.

@@ -7,8 +7,8 @@ use highwater_engine::report::ExitCode;
 use highwater_rollup::bound::{self, Bound};
 use highwater_rollup::declare::Declaration;
 use highwater_rollup::job::Asked;
-use highwater_rollup::told;
 use highwater_rollup::verify::{Finding, Gone, Repaired, Scope, Verified, Wrong, repair, sample, verify as prove};
+use highwater_rollup::{change, told};
 use highwater_store::Access;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -69,6 +69,9 @@ async fn verified(args: &Verify, site: &Site) -> Result<ExitCode, Diagnosis> {
     let declaration = named.declared("verify")?;
     let failed = |fault| told::of_fault(&named.place(), "verifying", &fault);
     let mut session = named.open().await?;
+    if let Some(found) = change::found(&mut *session, declaration).await.map_err(failed)? {
+        refuse_another(&named, &found.differing(declaration))?;
+    }
     let (scope, sample) = scope(&mut *session, declaration, args).await.map_err(failed)?;
     let bound = latest(&mut *session, &named).await?;
     let before = proof(&mut *session, declaration, bound, &scope).await.map_err(failed)?;
@@ -103,6 +106,22 @@ async fn verified(args: &Verify, site: &Site) -> Result<ExitCode, Diagnosis> {
         _ if verified.is_clean() => ExitCode::Drained,
         _ => ExitCode::Halted,
     })
+}
+
+/// What is installed is not wrong for being something else.
+fn refuse_another(named: &Named<'_>, fields: &[&str]) -> Result<(), Diagnosis> {
+    if fields.is_empty() {
+        return Ok(());
+    }
+    let name = &named.job.name;
+    let fields = fields.join("`, `");
+    Err(Diagnosis::refusal(
+        "HW-ROL-034",
+        format!("{}: the rollup was installed with another `{fields}` than is declared now", named.place()),
+        format!("`highwater rollup change {name}` sees to it; or put the declaration back, and verify then"),
+    )
+    .in_file(&named.config.file)
+    .at_line(named.job.line))
 }
 
 /// Which buckets a person asked for.

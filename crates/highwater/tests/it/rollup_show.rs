@@ -19,7 +19,7 @@ aggregates = { tokens = { sum = "tokens" }, calls = "count", cost = { avg = "cos
 /// The tables that `install` makes, as far as they are read, with TIME and NUMBER for the types.
 const TABLES: &str = "CREATE TABLE usage_hourly (bucket TIME, model text, project text, tokens NUMBER, calls bigint, cost_sum NUMBER,
          cost_count bigint, users bigint, largest NUMBER);
-     CREATE TABLE usage_hourly_state (one int PRIMARY KEY DEFAULT 1, watermark TIME, seeded_at TIME, installed_at TIME NOT NULL);
+     CREATE TABLE usage_hourly_state (one int PRIMARY KEY DEFAULT 1, watermark TIME, seeded_at TIME, installed_at TIME NOT NULL, frozen_before TIME);
      INSERT INTO usage_hourly_state VALUES (1, '2026-10-26T12:30:00Z', '2026-10-26T12:00:00Z', '2026-10-26T11:00:00Z');";
 
 /// The days around the end of summer time in Berlin.
@@ -174,7 +174,7 @@ fn an_svg_is_written_whole_and_only_over_another() {
     assert_eq!(place.rig.read("notes.md"), "# notes");
     let nowhere = place.show(&format!("--svg nowhere/chart.svg {WINDOW}"));
     assert_eq!(nowhere.code, 1, "{nowhere:?}");
-    assert!(nowhere.stderr.starts_with("error[HW-ROL-030]: nowhere/chart.svg: --svg: the chart cannot be written: "));
+    assert!(nowhere.stderr.starts_with("error[HW-ROL-035]: nowhere/chart.svg: --svg: the chart cannot be written: "));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use highwater_rollup::declare::Declaration;
 use highwater_rollup::guard::{self, block};
 use highwater_rollup::precheck::{self, Before};
 use highwater_rollup::settings::Subject;
-use highwater_rollup::{ddl as sql, told};
+use highwater_rollup::{change, ddl as sql, told};
 use highwater_store::Access;
 use serde::Serialize;
 
@@ -140,7 +140,14 @@ pub(super) async fn uninstall(args: &Uninstall, site: &Site) -> Result<ExitCode,
         ));
     }
     session.begin().await.map_err(failed)?;
-    let statements = sql::uninstall(named.dialect(), declaration);
+    // And what a change has built beside.
+    if let Err(error) = change::take_away(&mut *session, declaration).await {
+        session.rollback().await.ok();
+        return Err(told::of_change(&named.place(), named.job.name.as_str(), &error));
+    }
+    // What is there was declared so, whatever is declared now.
+    let found = change::found(&mut *session, declaration).await.map_err(failed)?;
+    let statements = sql::uninstall(named.dialect(), found.as_ref().unwrap_or(declaration));
     if let Err(fault) = session.batch(&statements).await {
         session.rollback().await.ok();
         return Err(failed(fault));

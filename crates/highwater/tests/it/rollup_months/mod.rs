@@ -1,6 +1,7 @@
 //! Rollups months later, through the binary, on both databases: corruptions that are planted, old raw rows that are deleted,
 //! tables that are emptied, a dump that holds a transaction open.
 
+mod changed;
 mod dump;
 mod emptied;
 mod frozen;
@@ -116,7 +117,7 @@ impl Months {
     /// A raw row, so many hours before now.
     fn usage(&self, id: i64, hours_ago: i64, model: &str, tokens: i64) {
         let at = jiff::Timestamp::from_second(self.hour() - hours_ago * 3600).unwrap();
-        self.sql(&format!("INSERT INTO usage VALUES ({id}, '{at}', {model}, {tokens})"));
+        self.sql(&format!("INSERT INTO usage (id, at, model, tokens) VALUES ({id}, '{at}', {model}, {tokens})"));
     }
 
     /// The rollup is installed and seeded.
@@ -131,6 +132,13 @@ impl Months {
         let ended = self.rig.run(&["run", "usage"]);
         assert_eq!(ended.code, code, "{ended:?}");
         ended
+    }
+
+    /// Another text in the configuration.
+    fn configure(&self, from: &str, to: &str) {
+        let config = self.rig.read("highwater.toml");
+        assert!(config.contains(from), "{from}: {config}");
+        self.rig.write("highwater.toml", &config.replace(from, to));
     }
 
     /// The call, its code and its output.

@@ -63,7 +63,7 @@ fn is_svg(head: &[u8]) -> bool {
 
 fn unwritten(path: &Path, error: &dyn std::error::Error) -> Diagnosis {
     Diagnosis::failure(
-        "HW-ROL-030",
+        "HW-ROL-035",
         format!("the chart cannot be written: {}", highwater_engine::diagnosis::with_causes(error)),
         "make the directory, free space or let this user write there",
     )
@@ -91,7 +91,7 @@ mod tests {
         let directory_there = publish(directory.path(), "<svg/>").unwrap_err();
         assert_eq!(directory_there.code, "HW-ROL-029");
         let nowhere = publish(&directory.path().join("nowhere/chart.svg"), "<svg/>").unwrap_err();
-        assert_eq!(nowhere.code, "HW-ROL-030");
+        assert_eq!(nowhere.code, "HW-ROL-035");
     }
 
     #[test]
