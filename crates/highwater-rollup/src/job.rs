@@ -69,7 +69,7 @@ pub struct Rollup {
     part_secs: Mutex<Option<u64>>,
     stamped: Mutex<Option<Timestamp>>,
     /// What was found under the lock that there is to do, for the plan.
-    surveyed: Mutex<Option<Vec<Step>>>,
+    surveyed: Mutex<Option<Result<Vec<Step>, Stop>>>,
     walked: Mutex<Walked>,
 }
 
@@ -137,12 +137,12 @@ impl Job for Rollup {
     type Item = Step;
     type Prepared = ();
 
-    /// Looks at the database on the session that holds the lock: at what is installed, also where a worklist is open, and at what
-    /// there is to do.
+    /// Looks at the database on the session that holds the lock, for the plan.
     async fn recover(&self, cx: &mut CommitCx) -> Result<(), Stop> {
         let steps = {
             let mut lent = self.lent(cx).await?;
-            self.survey(lent.session()).await?
+            // What is in the way of a new list may be just what an open one is about to change.
+            self.survey(lent.session()).await
         };
         *self.surveyed.lock().unwrap_or_else(PoisonError::into_inner) = Some(steps);
         Ok(())

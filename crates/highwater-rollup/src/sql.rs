@@ -204,13 +204,14 @@ impl<'d> Shape<'d> {
     }
 
     /// When an event happened, as it is compared: a time in PostgreSQL, whole seconds since the epoch in SQLite, where times
-    /// are text or such seconds.
+    /// are text or such seconds. It is in an index, so that the application's SQLite must know it too, however old: `unixepoch` came
+    /// with 3.38.
     pub(crate) fn at(&self, column: &str) -> String {
         match self.dialect {
             Dialect::Postgres => column.to_owned(),
             Dialect::Sqlite => {
                 format!(
-                    "CASE WHEN typeof({column}) = 'text' THEN unixepoch({column}) ELSE CAST({column} AS INTEGER) END"
+                    "CAST(CASE WHEN typeof({column}) = 'text' THEN strftime('%s', {column}) ELSE {column} END AS INTEGER)"
                 )
             }
         }

@@ -24,8 +24,8 @@ impl Rollup {
     /// The steps of the next worklist: those that were found under the lock, or without one, in a dry run, what is there now.
     pub(super) async fn planned(&self, _: ReadCx) -> Result<Vec<Step>, Stop> {
         let known = self.surveyed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(steps) = known {
-            return Ok(steps);
+        if let Some(surveyed) = known {
+            return surveyed;
         }
         let mut session = self.beside().await?;
         let mut steps = self.survey(&mut *session).await?;

@@ -19,8 +19,10 @@ aggregates = { tokens = { sum = "tokens" }, calls = "count", cost = { avg = "cos
 /// The tables that `install` makes, as far as they are read, with TIME and NUMBER for the types.
 const TABLES: &str = "CREATE TABLE usage_hourly (bucket TIME, model text, project text, tokens NUMBER, calls bigint, cost_sum NUMBER,
          cost_count bigint, users bigint, largest NUMBER);
-     CREATE TABLE usage_hourly_state (one int PRIMARY KEY DEFAULT 1, watermark TIME, seeded_at TIME, installed_at TIME NOT NULL, frozen_before TIME);
-     INSERT INTO usage_hourly_state VALUES (1, '2026-10-26T12:30:00Z', '2026-10-26T12:00:00Z', '2026-10-26T11:00:00Z');";
+     CREATE TABLE usage_hourly_state (one int PRIMARY KEY DEFAULT 1, watermark TIME, seeded_at TIME, installed_at TIME NOT NULL, frozen_before TIME,
+         declared text, partitions text);
+     INSERT INTO usage_hourly_state (watermark, seeded_at, installed_at)
+         VALUES ('2026-10-26T12:30:00Z', '2026-10-26T12:00:00Z', '2026-10-26T11:00:00Z');";
 
 /// The days around the end of summer time in Berlin.
 const CELLS: &str = "INSERT INTO usage_hourly VALUES

@@ -227,12 +227,12 @@ fn r15_joins_that_find_two_rows_or_do_not_compare() {
 fn what_a_change_would_read_whole_is_told_with_the_index_that_helps() {
     let [file, server] = Place::both("DROP INDEX usage_task", "DROP INDEX usage_task");
     insta::assert_snapshot!(file.taken(&[]), @r#"
-    usage: installed in sqlite:[DIR]/usage.db: table usage_hourly_state, table usage_hourly, index usage_hourly_cell, index usage_hourly_event, table usage_hourly_repair, table usage_hourly_dirty_source, trigger usage_hourly_source_insert, trigger usage_hourly_source_update, trigger usage_hourly_source_delete, trigger usage_hourly_source_replace, trigger usage_hourly_source_displace, table usage_hourly_dirty_task, trigger usage_hourly_task_insert, trigger usage_hourly_task_update, trigger usage_hourly_task_delete, trigger usage_hourly_task_replace, trigger usage_hourly_task_displace
+    usage: installed in sqlite:[DIR]/usage.db: 5 tables, 2 indexes, 10 triggers for usage_hourly
       next: `highwater run usage` seeds it
       note: `join.task.on`: a change of task reads all of usage to find what hangs on it, for want of an index: CREATE INDEX "usage_task_id" ON "usage" ("task_id");
     "#);
     insta::assert_snapshot!(server.taken(&[]), @r#"
-    usage: installed in postgres://postgres@127.0.0.1:[PORT]/[NAME]: table usage_hourly_state, table usage_hourly, index usage_hourly_cell, index usage_hourly_event, table usage_hourly_repair, table usage_hourly_dirty_source, function usage_hourly_source_changed, trigger usage_hourly_source_insert, trigger usage_hourly_source_update, trigger usage_hourly_source_delete, table usage_hourly_dirty_task, function usage_hourly_task_changed, trigger usage_hourly_task_insert, trigger usage_hourly_task_update, trigger usage_hourly_task_delete
+    usage: installed in postgres://postgres@127.0.0.1:[PORT]/[NAME]: 6 tables, 2 indexes, 2 functions, 8 triggers for usage_hourly
       next: `highwater run usage` seeds it
       note: `join.task.on`: a change of task reads all of usage to find what hangs on it, for want of an index: CREATE INDEX CONCURRENTLY ON "usage" ("task_id");
     "#);
@@ -242,7 +242,7 @@ fn what_a_change_would_read_whole_is_told_with_the_index_that_helps() {
 fn a_replace_by_another_unique_index_is_told_of() {
     let file = Place::sqlite("CREATE UNIQUE INDEX usage_request ON usage (task_id, model)");
     insta::assert_snapshot!(file.taken(&[]), @"
-    usage: installed in sqlite:[DIR]/usage.db: table usage_hourly_state, table usage_hourly, index usage_hourly_cell, index usage_hourly_event, table usage_hourly_repair, table usage_hourly_dirty_source, trigger usage_hourly_source_insert, trigger usage_hourly_source_update, trigger usage_hourly_source_delete, trigger usage_hourly_source_replace, trigger usage_hourly_source_displace, table usage_hourly_dirty_task, trigger usage_hourly_task_insert, trigger usage_hourly_task_update, trigger usage_hourly_task_delete, trigger usage_hourly_task_replace, trigger usage_hourly_task_displace
+    usage: installed in sqlite:[DIR]/usage.db: 5 tables, 2 indexes, 10 triggers for usage_hourly
       next: `highwater run usage` seeds it
       note: `source`: a REPLACE that meets a row of usage by its UNIQUE (task_id, model) removes it, and SQLite fires no trigger for that unless the writer sets `PRAGMA recursive_triggers = ON`; INSERT … ON CONFLICT DO UPDATE is noticed
     ");
@@ -266,7 +266,7 @@ fn a_time_without_a_zone_is_utc_and_a_day_is_one_too() {
          DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = ''Asia/Kolkata''', current_database()); END $$",
     );
     insta::assert_snapshot!(server.taken(&[(AT, "event-time = \"local\"")]), @"
-    usage: installed in postgres://postgres@127.0.0.1:[PORT]/[NAME]: table usage_hourly_state, table usage_hourly, index usage_hourly_cell, index usage_hourly_event, table usage_hourly_repair, table usage_hourly_dirty_source, function usage_hourly_source_changed, trigger usage_hourly_source_insert, trigger usage_hourly_source_update, trigger usage_hourly_source_delete, table usage_hourly_dirty_task, function usage_hourly_task_changed, trigger usage_hourly_task_insert, trigger usage_hourly_task_update, trigger usage_hourly_task_delete
+    usage: installed in postgres://postgres@127.0.0.1:[PORT]/[NAME]: 6 tables, 2 indexes, 2 functions, 8 triggers for usage_hourly
       next: `highwater run usage` seeds it
       note: `event-time`: usage.local has no time zone, and its times are taken as UTC; if they are not, make it `timestamptz`
     ");

@@ -21,8 +21,8 @@ fn r15_names_that_the_configuration_cannot_hold() {
     error[HW-CFG-005]: [DIR]/highwater.toml:9: job.usage.keys: `id.x` is no name: expected at most 63 of the letters a to z and A to Z, digits and `_`, no digit first
       next: correct the value, or remove `keys` for the default, `{}`
     ");
-    insta::assert_snapshot!(install(&[(TARGET, "target = \"usage_by_hour_and_model_and_agent\"")]), @"
-    error[HW-CFG-011]: [DIR]/highwater.toml:7: job.usage.target: `usage_by_hour_and_model_and_agent` is too long, expected at most 28 letters
+    insta::assert_snapshot!(install(&[(TARGET, "target = \"usage_by_hour_and_model_and_agent_and_workspace\"")]), @"
+    error[HW-CFG-011]: [DIR]/highwater.toml:7: job.usage.target: `usage_by_hour_and_model_and_agent_and_workspace` is too long beside `task`, expected at most 44 letters
       next: correct the declaration
     ");
     insta::assert_snapshot!(install(&[(KEYS, "keys = { Bucket = \"model\" }")]), @"
@@ -35,7 +35,7 @@ fn r15_names_that_the_configuration_cannot_hold() {
     ");
     let long = format!("{} = {{ avg = \"tokens\" }}", "a".repeat(60));
     insta::assert_snapshot!(install(&[("tokens = { sum = \"tokens\" }", &long)]), @"
-    error[HW-CFG-011]: [DIR]/highwater.toml:10: job.usage.aggregates: `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_sum` is too long, expected at most 63 letters
+    error[HW-CFG-011]: [DIR]/highwater.toml:10: job.usage.aggregates: the column `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_sum` is too long, expected at most 63 letters
       next: correct the declaration
     ");
     insta::assert_snapshot!(install(&[("grain = \"hour\"", "grain = \"7 minutes\"")]), @"
