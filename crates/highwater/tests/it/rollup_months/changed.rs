@@ -59,7 +59,7 @@ fn leftovers(months: &Months) -> String {
 
 #[test]
 fn r05_a_key_more_under_load_and_kills_loses_nothing_and_readers_see_the_old_or_the_new() {
-    for months in Months::both("slice = \"2 days\"\nslice-target = \"50ms\"") {
+    for months in Months::both("slice = \"2 days\"\nslice-target = \"50ms\"\nsleep = \"20ms\"") {
         regions(&months, 3_000);
         months.seed();
         if months.is_postgres() {
@@ -93,7 +93,7 @@ fn r05_a_key_more_under_load_and_kills_loses_nothing_and_readers_see_the_old_or_
                 assert!(tries < 100 && !writer.is_finished() && !reader.is_finished());
                 let mut doomed = months.rig.doom(&["rollup", "change", "usage", "--why", "by region"]);
                 if killed < 6 {
-                    pause(Duration::from_millis(rng.u64(30..600)));
+                    pause(Duration::from_millis(rng.u64(10..250)));
                     if doomed.runs() {
                         doomed.kill_9();
                         killed += 1;
