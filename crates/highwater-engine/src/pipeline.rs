@@ -161,11 +161,14 @@ impl<J: Job> Drain<J> {
         let (mut window, mut running) = (Room::new(self.ahead(concurrency)), Room::new(concurrency));
         let mut feed =
             Feed { drain: self, page: VecDeque::new(), ahead: None, last: None, version: 0, number: 0, left_at: None };
+        // One for many items: a timer for each would cost more than most of them.
+        let mut set = Box::pin(self.set_otherwise(concurrency));
         loop {
             if concurrency != self.concurrency() {
                 concurrency = self.concurrency();
                 window.resize(self.ahead(concurrency));
                 running.resize(concurrency);
+                set = Box::pin(self.set_otherwise(concurrency));
             }
             let room = async {
                 let held = window.take().await;
@@ -182,8 +185,11 @@ impl<J: Job> Drain<J> {
                     None
                 }
                 permits = room => permits,
-                set = self.set_otherwise(concurrency) => match set {
-                    Ok(()) => continue,
+                stopped = &mut set => match stopped {
+                    Ok(()) => {
+                        set = Box::pin(self.set_otherwise(concurrency));
+                        continue;
+                    }
                     Err(stop) => return self.stopper.stop(stop),
                 },
             };
@@ -286,11 +292,13 @@ impl<J: Job> Drain<J> {
         let work = match known {
             Some(known) => Work::Known(known),
             None => {
-                tokio::select! {
-                    biased;
-                    // Others end the pass: nothing is begun any more.
-                    () = self.stopper.winds_down() => return Ok(None),
-                    may = self.cx.contacts.item_may_begin() => may?,
+                if !self.cx.contacts.is_unthrottled() {
+                    tokio::select! {
+                        biased;
+                        // Others end the pass: nothing is begun any more.
+                        () = self.stopper.winds_down() => return Ok(None),
+                        may = self.cx.contacts.item_may_begin() => may?,
+                    }
                 }
                 self.may_begin()?;
                 if self.job.effects() == Effects::InPrepare

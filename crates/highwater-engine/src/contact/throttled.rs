@@ -63,7 +63,8 @@ impl Contacts {
         if self.is_unthrottled() { 1.0 } else { self.throttle.share() }
     }
 
-    fn is_unthrottled(&self) -> bool {
+    /// Whether no signal slows anything.
+    pub(crate) fn is_unthrottled(&self) -> bool {
         self.throttle.is_idle() || self.steering().throttle == Some(false)
     }
 
@@ -83,9 +84,6 @@ impl Contacts {
 
     /// Before an item is begun: rests as the throttle says, unless its contacts are slowed already.
     pub(crate) async fn item_may_begin(&self) -> Result<(), Stop> {
-        if self.is_unthrottled() {
-            return Ok(());
-        }
         self.throttled()?;
         self.unless_stopped(self.throttle.first_round()).await?;
         self.throttled()?;
