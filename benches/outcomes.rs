@@ -115,7 +115,8 @@ async fn pass(dir: &Path) -> f64 {
     };
     let resource = ResourceSpec::new(ResourceName::new("r").expect("a name"), FileLock::new(dir.join("r.lock"), false));
     let spec = JobSpec {
-        concurrency: GROUP_ITEMS,
+        // Two groups, so that one is prepared while the other is written.
+        concurrency: 2 * GROUP_ITEMS,
         grouping: Grouping { items: GROUP_ITEMS, ..Grouping::default() },
         ..JobSpec::new(JobName::new("nothing").expect("a name"), "nothing", vec![resource], &JobSettings::default())
     };

@@ -108,6 +108,9 @@ impl Foresight {
 
     /// Ends once what is known would not trip the breaker; where it would, recording it tells.
     pub(crate) async fn clear(&self) {
+        if !self.trips() {
+            return;
+        }
         let mut figures = self.figures.clone();
         while self.trips() {
             if figures.changed().await.is_err() {

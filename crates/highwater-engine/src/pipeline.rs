@@ -4,6 +4,7 @@
 mod room;
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -161,7 +162,8 @@ impl<J: Job> Drain<J> {
         let (mut window, mut running) = (Room::new(self.ahead(concurrency)), Room::new(concurrency));
         let mut feed =
             Feed { drain: self, page: VecDeque::new(), ahead: None, last: None, version: 0, number: 0, left_at: None };
-        // One for many items: a timer for each would cost more than most of them.
+        // One each for many items: to wait anew for each would cost more than most of them.
+        let mut told_to_end = pin!(self.told_to_end());
         let mut set = Box::pin(self.set_otherwise(concurrency));
         loop {
             if concurrency != self.concurrency() {
@@ -174,17 +176,13 @@ impl<J: Job> Drain<J> {
                 let held = window.take().await;
                 let run = running.take().await;
                 self.foresight.clear().await;
-                Some((held, run))
+                (held, run)
             };
-            let permits = tokio::select! {
+            // Room first: who finds it at once need not be woken by what ends the pass, and looks at that below.
+            let (held, run) = tokio::select! {
                 biased;
-                () = self.stopper.winds_down() => None,
-                // A pass that waits for a slow item is still told to end.
-                () = self.cx.stop().raised(Urgency::Soon) => {
-                    self.stopper.stop(Stop::checkpoint(Reason::Stopped, "stopped by a signal"));
-                    None
-                }
                 permits = room => permits,
+                () = &mut told_to_end => return,
                 stopped = &mut set => match stopped {
                     Ok(()) => {
                         set = Box::pin(self.set_otherwise(concurrency));
@@ -193,7 +191,9 @@ impl<J: Job> Drain<J> {
                     Err(stop) => return self.stopper.stop(stop),
                 },
             };
-            let Some((held, run)) = permits else { return };
+            if self.stopper.is_stopped() || self.cx.stop().urgency() > Urgency::None {
+                return told_to_end.await;
+            }
             let next = match feed.next().await {
                 Ok(Some(item)) => item,
                 Ok(None) => {
@@ -214,6 +214,17 @@ impl<J: Job> Drain<J> {
             feed.number += 1;
             if slots.send(slot).await.is_err() {
                 return;
+            }
+        }
+    }
+
+    /// Ends once no item is to begin any more: a pass that waits for a slow item is told, too.
+    async fn told_to_end(&self) {
+        tokio::select! {
+            biased;
+            () = self.stopper.winds_down() => {}
+            () = self.cx.stop().raised(Urgency::Soon) => {
+                self.stopper.stop(Stop::checkpoint(Reason::Stopped, "stopped by a signal"));
             }
         }
     }
@@ -337,13 +348,15 @@ impl<J: Job> Drain<J> {
 
     /// Commits or records what is in hand, in plan order.
     async fn commit(&self, shared: &Shared<J>, mut in_hand: mpsc::Receiver<Slot<J>>, cx: &mut CommitCx) {
+        let mut must_end_now = pin!(self.must_end_now());
         while let Some(slot) = in_hand.recv().await {
             let Slot { position, number, item, work, _window } = slot;
             let finished = match work {
                 Work::Known(finished) => Some(finished),
                 Work::Task(mut task) => tokio::select! {
+                    biased;
                     joined = &mut task.0 => Some(joined.unwrap_or_else(|e| self.broken(position, &e))),
-                    () = self.must_end_now() => None,
+                    () = &mut must_end_now => None,
                 },
             };
             let Some(finished) = finished else {

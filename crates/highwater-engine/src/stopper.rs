@@ -51,6 +51,11 @@ impl Stopper {
         self.0.borrow().as_ref().map(|known| known.stop.clone())
     }
 
+    /// Whether no item is to begin any more.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
     /// Whether what is in hand may not come to its end.
     pub(crate) fn breaks_off(&self) -> bool {
         self.0.borrow().as_ref().is_some_and(|known| known.breaks_off)

@@ -19,7 +19,10 @@ const JUDGED: &str = "judged";
 pub(super) struct Intents<'c> {
     worklist: WorklistId,
     set: CachedStatement<'c>,
+    set_run: CachedStatement<'c>,
     drop_run: CachedStatement<'c>,
+    /// Intents of a word alone, to be written a run at a time: a group in plan order is one run.
+    plain: [(&'static str, HashSet<u64>); 2],
     /// What is settled, to be dropped a run at a time.
     settled: HashSet<u64>,
 }
@@ -29,34 +32,59 @@ impl<'c> Intents<'c> {
         Ok(Self {
             worklist,
             set: db.prepare_cached(include_str!("intent/set.sql"))?,
+            set_run: db.prepare_cached(include_str!("intent/set_run.sql"))?,
             drop_run: db.prepare_cached(include_str!("intent/drop_run.sql"))?,
+            plain: [STARTED, PREPARED].map(|word| (word, HashSet::new())),
             settled: HashSet::new(),
         })
     }
 
-    /// Writes an item's intent in place of an older one.
+    /// Writes an item's intent in place of an older one; [`Intents::finish`] must follow.
     pub(super) fn set(&mut self, position: u64, intent: Intent) -> Step<()> {
+        self.settle(position);
+        self.settled.remove(&position);
         let (kind, body) = match intent {
-            Intent::Started => (STARTED, None),
-            Intent::Prepared(bytes) => (PREPARED, bytes),
+            Intent::Started => {
+                self.set_plain(STARTED, position);
+                return Ok(());
+            }
+            Intent::Prepared(None) => {
+                self.set_plain(PREPARED, position);
+                return Ok(());
+            }
+            Intent::Prepared(Some(bytes)) => (PREPARED, bytes),
             Intent::Judged(outcome) => {
-                (JUDGED, Some(serde_json::to_vec(&outcome).expect("invariant: an outcome is words and text")))
+                (JUDGED, serde_json::to_vec(&outcome).expect("invariant: an outcome is words and text"))
             }
         };
-        self.settled.remove(&position);
         self.set.execute(params![Number(self.worklist), Count(position), kind, body])?;
         Ok(())
     }
 
-    /// The item's intent, if there is one, is to go; [`Intents::drop_settled`] must follow.
+    fn set_plain(&mut self, word: &str, position: u64) {
+        for (_, set) in self.plain.iter_mut().filter(|(of, _)| *of == word) {
+            set.insert(position);
+        }
+    }
+
+    /// The item's intent, if there is one, is to go; [`Intents::finish`] must follow.
     pub(super) fn settle(&mut self, position: u64) {
+        for (_, set) in &mut self.plain {
+            set.remove(&position);
+        }
         self.settled.insert(position);
     }
 
-    /// Drops what was settled and not set again.
-    pub(super) fn drop_settled(mut self) -> Step<()> {
+    /// Writes what was set and drops what was settled, as the last word on each item says.
+    pub(super) fn finish(mut self) -> Step<()> {
+        let worklist = Number(self.worklist);
+        for (word, set) in self.plain {
+            for run in Runs::of(set) {
+                self.set_run.execute(params![worklist, Count(*run.start()), Count(*run.end()), word])?;
+            }
+        }
         for run in Runs::of(self.settled) {
-            self.drop_run.execute(params![Number(self.worklist), Count(*run.start()), Count(*run.end())])?;
+            self.drop_run.execute(params![worklist, Count(*run.start()), Count(*run.end())])?;
         }
         Ok(())
     }

@@ -61,7 +61,7 @@ pub(super) fn record(db: &Connection, group: Group) -> Step<Recorded> {
         }
     }
 
-    intents.drop_settled()?;
+    intents.finish()?;
     if tally != before {
         worklist::set_tally(db, id, &tally)?;
     }
