@@ -34,6 +34,7 @@ fn each_crate_knows_only_whom_it_may() {
         ("highwater-engine", &["highwater-fs"]),
         ("highwater-store", &["highwater-engine", "highwater-db"]),
         ("highwater-testkit", &["highwater-engine", "highwater-fs"]),
+        ("highwater-episodes", &["highwater-engine", "highwater-fs"]),
         ("highwater-oai", &["highwater-engine", "highwater-db", "highwater-fs"]),
         ("highwater-rollup", &["highwater-engine", "highwater-db"]),
         (

@@ -1,0 +1,212 @@
+//! One row, as one line of JSON with its keys sorted. Owns which fields there are and how old lines without the newer ones are
+//! read; a line that is no row is reported, kept and skipped by whoever reads the file.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Sha256Digest;
+use crate::name::{EpisodeId, EpisodeKey, HostId};
+
+/// The version of rows that are written; others are no rows of ours.
+pub const SCHEMA_VERSION: u32 = 1;
+/// Longest line that is read, in bytes.
+pub const LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// The commit of the code that recorded an episode: 40 or 64 hexadecimal digits, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Commit(Box<str>);
+
+/// A text that is no commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected the 40 or 64 hexadecimal digits of a commit, found {chars} characters that are not")]
+pub struct CommitError {
+    /// How long it is.
+    pub chars: usize,
+}
+
+impl Commit {
+    /// The commit as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Commit {
+    type Err = CommitError;
+
+    /// Reads 40 or 64 hexadecimal digits, of either case.
+    fn from_str(text: &str) -> Result<Self, CommitError> {
+        let fits = matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit());
+        if fits { Ok(Self(text.to_ascii_lowercase().into())) } else { Err(CommitError { chars: text.chars().count() }) }
+    }
+}
+
+impl fmt::Display for Commit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Commit {
+    type Error = CommitError;
+    fn try_from(text: String) -> Result<Self, CommitError> {
+        text.parse()
+    }
+}
+
+impl From<Commit> for String {
+    fn from(commit: Commit) -> Self {
+        commit.0.into()
+    }
+}
+
+/// How an episode passed the gate, where it did not pass by being in the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// The gate was off: nothing was judged.
+    Off,
+    /// An operator let its commit in.
+    Allowed,
+}
+
+/// An episode that is stored, or was and is withdrawn. The fields are in the order of their names, which is that of the line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Made by `reindex`, not at the upload.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub backfilled: bool,
+    /// The commit of the code that recorded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Commit>,
+    /// What the episode holds, whatever packed it; rows of older receivers have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_sha256: Option<Sha256Digest>,
+    /// Which of its host's it is.
+    pub episode_id: EpisodeId,
+    /// How it passed the gate, where it was not in the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+    /// Who recorded it.
+    pub host_id: HostId,
+    /// When the receiver had it, by its clock.
+    pub received_at_wall: Timestamp,
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Of the bytes that are stored.
+    pub sha256: Sha256Digest,
+    /// Of the bytes that are stored.
+    pub size_bytes: u64,
+    /// Why the episode was withdrawn: a tombstone, which takes the place of the rows before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<String>,
+}
+
+/// A line that is no row.
+#[derive(Debug, thiserror::Error)]
+pub enum RowError {
+    /// Longer than a row can be.
+    #[error("it is longer than {LINE_BYTES_MAX} bytes")]
+    TooLong,
+    /// Not the JSON of a row.
+    #[error("it is no row")]
+    Json(#[source] serde_json::Error),
+    /// Of a version that is not known here.
+    #[error("it is of schema version {0}, expected {SCHEMA_VERSION}")]
+    Version(u32),
+}
+
+impl Row {
+    /// Which episode it is of.
+    #[must_use]
+    pub fn key(&self) -> EpisodeKey {
+        EpisodeKey { host: self.host_id.clone(), episode: self.episode_id.clone() }
+    }
+
+    /// The line of the file, with its end.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        let mut line = serde_json::to_string(self).expect("invariant: a row is names, numbers and text");
+        line.push('\n');
+        line
+    }
+
+    /// Reads a line without its end.
+    ///
+    /// # Errors
+    /// When it is too long, not JSON, lacks a field, or is of another version.
+    pub fn from_line(line: &[u8]) -> Result<Self, RowError> {
+        if line.len() > LINE_BYTES_MAX {
+            return Err(RowError::TooLong);
+        }
+        let row: Self = serde_json::from_slice(line).map_err(RowError::Json)?;
+        if row.schema_version == SCHEMA_VERSION { Ok(row) } else { Err(RowError::Version(row.schema_version)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Row {
+        Row {
+            backfilled: true,
+            commit: Some("a".repeat(40).parse().unwrap()),
+            content_sha256: Some(Sha256Digest::new([1; 32])),
+            episode_id: EpisodeId::new("ep-1").unwrap(),
+            gate: Some(Gate::Off),
+            host_id: HostId::new("lab-1").unwrap(),
+            received_at_wall: "2026-08-11T10:15:00.25Z".parse().unwrap(),
+            schema_version: SCHEMA_VERSION,
+            sha256: Sha256Digest::new([2; 32]),
+            size_bytes: 123,
+            withdrawn: Some("recorded with the lens cap on".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_row_is_one_line_with_its_keys_sorted_and_comes_back() {
+        let line = row().to_line();
+        assert_eq!(line.matches('\n').count(), 1);
+        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&line).unwrap();
+        assert!(object.keys().is_sorted(), "{line}");
+        assert_eq!(object.len(), 11);
+        assert_eq!(Row::from_line(line.trim_end().as_bytes()).unwrap(), row());
+    }
+
+    #[test]
+    fn a_line_of_an_older_receiver_is_a_row_without_the_newer_fields() {
+        let line = format!(
+            r#"{{"schema_version":1,"host_id":"lab-1","episode_id":"ep-1","sha256":"{}","size_bytes":5,"received_at_wall":"2024-05-01T00:00:00+00:00","storage":"local"}}"#,
+            "AB".repeat(32)
+        );
+        let old = Row::from_line(line.as_bytes()).unwrap();
+        assert_eq!((old.commit.as_ref(), old.content_sha256, old.backfilled), (None, None, false));
+        assert_eq!(old.sha256.to_string(), "ab".repeat(32), "hashes are in lower case from here on");
+    }
+
+    #[test]
+    fn what_is_no_row_says_why() {
+        let mut other = row();
+        other.schema_version = 2;
+        let said = |line: &str| Row::from_line(line.as_bytes()).unwrap_err().to_string();
+        assert_eq!(said(other.to_line().trim_end()), "it is of schema version 2, expected 1");
+        assert_eq!(said("{\"host_id\""), "it is no row");
+        assert_eq!(said(&row().to_line().replace("lab-1", "../lab")), "it is no row");
+        assert_eq!(said(&" ".repeat(LINE_BYTES_MAX + 1)), "it is longer than 16384 bytes");
+    }
+
+    #[test]
+    fn a_commit_is_forty_or_sixty_four_digits() {
+        assert_eq!("AB".repeat(20).parse::<Commit>().unwrap().as_str(), "ab".repeat(20));
+        assert!("ab".repeat(32).parse::<Commit>().is_ok());
+        for bad in ["", "HEAD", &"a".repeat(39), &"g".repeat(40), &"a".repeat(41)] {
+            assert!(bad.parse::<Commit>().is_err(), "{bad:?}");
+        }
+    }
+}
