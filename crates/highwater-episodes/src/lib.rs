@@ -5,5 +5,6 @@
 //! Knows the engine and the file system; no ledger, no command line, no other domain.
 
 pub mod digest;
+pub mod gate;
 pub mod index;
 pub mod name;

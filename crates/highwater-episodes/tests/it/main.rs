@@ -1,0 +1,3 @@
+//! Episodes, as their users meet them.
+
+mod gate;
