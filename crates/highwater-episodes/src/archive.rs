@@ -6,17 +6,17 @@
 pub mod content;
 mod header;
 pub mod meta;
-//pub mod pack;
+pub mod pack;
 mod pax;
 //pub mod read;
 mod settings;
-//mod tree;
+mod tree;
 
 pub use content::{ContentFile, content_sha256};
-//pub use pack::{PackError, Packed, Packer};
+pub use pack::{Content, PackError, Packed, Packer, content_of};
 //pub use read::{Archive, EntryFault, Limits, ReadError, Reader};
 pub use settings::{CompressionSettings, Level, Threads, WindowLog};
-//pub use tree::TreeLimits;
+pub use tree::TreeLimits;
 
 /// Most files and directories of an episode.
 pub const ENTRIES_MAX: u64 = 100_000;
