@@ -4,6 +4,7 @@
 //! Owns the archive and its identity, the names and digests that go over the wire, the index, and both ends of the transfer.
 //! Knows the engine and the file system; no ledger, no command line, no other domain.
 
+pub mod archive;
 pub mod digest;
 pub mod gate;
 pub mod index;
