@@ -29,7 +29,7 @@ use crate::throttle::{Throttle, ThrottleSpec};
 use crate::worklist::Tally;
 
 pub(crate) use http::http_client_builder;
-pub use http::{CONNECT_TIMEOUT_SECS, READ_TIMEOUT_SECS};
+pub use http::{CONNECT_TIMEOUT_SECS, READ_TIMEOUT_SECS, client_builder};
 use http::{at_next, http_client, may_follow, redirected};
 use throttled::Gait;
 
@@ -395,11 +395,24 @@ impl Contacts {
         fallback: Option<Duration>,
         request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder + Send + Sync,
     ) -> Result<Result<reqwest::Response, Unanswered>, Stop> {
+        self.send_by(self.http()?, resource, fallback, request).await
+    }
+
+    /// The same by a client of the job's own, for a far side that asks who is calling: a [`client_builder`] with a certificate.
+    ///
+    /// # Errors
+    /// As [`Contacts::send`].
+    pub async fn send_by(
+        &self,
+        http: &reqwest::Client,
+        resource: &ResourceName,
+        fallback: Option<Duration>,
+        request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder + Send + Sync,
+    ) -> Result<Result<reqwest::Response, Unanswered>, Stop> {
         let mut permit = self.permit(resource).await?;
         let mut asked_at: Vec<Url> = Vec::new();
         let mut next: Option<Url> = None;
         loop {
-            let http = self.http()?;
             let sent = match request(http).build() {
                 Ok(request) => {
                     let request = at_next(request, next.as_ref());

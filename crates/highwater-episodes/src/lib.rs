@@ -9,3 +9,5 @@ pub mod digest;
 pub mod gate;
 pub mod index;
 pub mod name;
+pub mod ship;
+pub mod wire;

@@ -17,11 +17,13 @@ const REDIRECTS_MAX: usize = 5;
 
 /// The HTTP client of contacts: rustls, time-outs, a name of its own.
 pub(super) fn http_client() -> Result<reqwest::Client, reqwest::Error> {
-    http_client_builder()
-        .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECS))
-        .read_timeout(Duration::from_secs(READ_TIMEOUT_SECS))
-        .redirect(Policy::none())
-        .build()
+    client_builder().read_timeout(Duration::from_secs(READ_TIMEOUT_SECS)).build()
+}
+
+/// A client for [`super::Contacts::send_by`]: without a time-out but that of connecting, since a large body may take long to
+/// send, and without redirects, each of which asks for a permit.
+pub fn client_builder() -> reqwest::ClientBuilder {
+    http_client_builder().connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECS)).redirect(Policy::none())
 }
 
 /// Where an answer sends the same request to; `None` where it does not, or another method would be asked for there.

@@ -1,0 +1,277 @@
+//! The receiver as a shipper sees it. Owns the requests and what each answer means; when to ask, and what becomes of an episode,
+//! is the job's.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use highwater_engine::clock::SharedClock;
+use highwater_engine::contact::{Contacts, Unanswered};
+use highwater_engine::job::Stop;
+use highwater_engine::name::ResourceName;
+use highwater_engine::settings::SecretText;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use reqwest::{Body, Client, RequestBuilder, Url};
+use serde::Deserialize;
+
+use super::outbox::Parcel;
+use super::settings::JudgedCode;
+use crate::index::Commit;
+use crate::name::{EpisodeId, HostId};
+use crate::wire::{
+    CODE_JUDGE_HEADER, CONTENT_SHA256_HEADER, EPISODE_MEDIA_TYPE, RECORDED_COMMIT_HEADER, SHA256_HEADER,
+};
+
+/// Longest time in which no byte of a body moves and no answer comes, in seconds.
+pub const STALL_SECS: u64 = 120;
+/// How often that is looked at, in seconds.
+const STALL_LOOK_SECS: u64 = 5;
+/// Most of an answer that is read, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// How much of a body is read at a time, in bytes.
+const CHUNK_BYTES: usize = 128 * 1024;
+
+/// The receiver, and who asks it.
+#[derive(Debug, Clone)]
+pub struct Receiver {
+    /// Its address, without `/v1`.
+    pub base: Url,
+    /// The resource under which it is contacted.
+    pub resource: ResourceName,
+    /// Whose episodes are sent.
+    pub host: HostId,
+    /// The client, with the certificate of the host.
+    pub http: Client,
+    /// The token of the host.
+    pub token: Option<SecretText>,
+    /// The header of the judged commit.
+    pub commit_header: HeaderName,
+    /// Which commit that is.
+    pub judge: JudgedCode,
+}
+
+/// What is said of the code of an episode.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Code {
+    /// The commit that is judged.
+    pub judged: Option<Commit>,
+    /// The commit that recorded it.
+    pub recorded: Option<Commit>,
+}
+
+/// A refusal, as the receiver put it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status.
+    pub status: u16,
+    /// What it says of it, for a person.
+    pub told: String,
+    /// The commands that mend it.
+    pub remediation: Vec<String>,
+}
+
+/// What an answer means.
+#[derive(Debug)]
+pub enum Answer {
+    /// 2xx.
+    Ok,
+    /// 409: another content is stored under the name.
+    Conflict(Refusal),
+    /// 412, or a 400 of the gate: the code is not accepted.
+    Gate(Refusal),
+    /// Another 4xx: sent again it would be refused again.
+    Refused(Refusal),
+    /// 5xx: sent again it may be taken.
+    Failed(Refusal),
+    /// No answer: DNS, connection, TLS, or the connection broke.
+    Unanswered(String),
+}
+
+/// Problem details (RFC 9457), as far as they are read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    title: Option<String>,
+    detail: Option<String>,
+    code: Option<String>,
+    remediation: Remediation,
+}
+
+/// One command, or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Remediation {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Default for Remediation {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+/// What code a gate's refusal carries; an older receiver's 400 has none.
+const GATE_CODE_PREFIX: &str = "gate-";
+
+impl Receiver {
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+
+    fn signed(&self, request: RequestBuilder, code: &Code) -> RequestBuilder {
+        let mut request = request.header(CODE_JUDGE_HEADER, self.judge.word());
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose());
+        }
+        if let Some(judged) = &code.judged {
+            request = request.header(&self.commit_header, judged.as_str());
+        }
+        if let Some(recorded) = &code.recorded {
+            request = request.header(RECORDED_COMMIT_HEADER, recorded.as_str());
+        }
+        request
+    }
+
+    /// Asks whether an episode of such code would be taken. `None` where the receiver is too old to say.
+    ///
+    /// # Errors
+    /// As [`Contacts::send_by`].
+    pub async fn ping(&self, contacts: &Contacts, code: &Code) -> Result<Option<Answer>, Stop> {
+        let url = self.url(&["v1", "ping"]);
+        let sent = contacts
+            .send_by(&self.http, &self.resource, None, |http| {
+                let request = self.signed(http.post(url.clone()), code);
+                request.header("x-host-id", self.host.as_str()).timeout(Duration::from_secs(STALL_SECS))
+            })
+            .await?;
+        match sent {
+            Ok(response) if matches!(response.status().as_u16(), 404 | 405 | 501) => Ok(None),
+            Ok(response) => Ok(Some(answer(response).await)),
+            Err(unanswered) => Ok(Some(Answer::Unanswered(told(&unanswered)))),
+        }
+    }
+
+    /// Sends an episode.
+    ///
+    /// # Errors
+    /// As [`Contacts::send_by`].
+    pub async fn put(
+        &self,
+        contacts: &Contacts,
+        clock: &SharedClock,
+        episode: &EpisodeId,
+        archive: PathBuf,
+        parcel: &Parcel,
+        code: &Code,
+    ) -> Result<Answer, Stop> {
+        let url = self.url(&["v1", "episodes", self.host.as_str(), episode.as_str()]);
+        let moved = Moved::default();
+        let sending = contacts.send_by(&self.http, &self.resource, None, |http| {
+            self.signed(http.put(url.clone()), code)
+                .header(CONTENT_TYPE, EPISODE_MEDIA_TYPE)
+                .header(CONTENT_LENGTH, parcel.size_bytes)
+                .header("content-digest", parcel.sha256.to_field())
+                .header(SHA256_HEADER, parcel.sha256.to_string())
+                .header(CONTENT_SHA256_HEADER, parcel.content_sha256.to_string())
+                .body(body(archive.clone(), moved.clone()))
+        });
+        let sent = tokio::select! {
+            sent = sending => sent?,
+            () = moved.stalls(clock) => {
+                return Ok(Answer::Unanswered(format!("nothing moved for {STALL_SECS} seconds")));
+            }
+        };
+        match sent {
+            Ok(response) => Ok(answer(response).await),
+            Err(unanswered) => Ok(Answer::Unanswered(told(&unanswered))),
+        }
+    }
+}
+
+fn told(error: &Unanswered) -> String {
+    std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+/// How much of a body moved.
+#[derive(Debug, Clone, Default)]
+struct Moved(Arc<AtomicU64>);
+
+impl Moved {
+    /// Ends once nothing moves for [`STALL_SECS`] after the first byte did.
+    async fn stalls(&self, clock: &SharedClock) {
+        let (mut known, mut since) = (0, clock.elapsed());
+        loop {
+            clock.glance(Duration::from_secs(STALL_LOOK_SECS)).await;
+            let moved = self.0.load(Ordering::Relaxed);
+            if moved != known || moved == 0 {
+                (known, since) = (moved, clock.elapsed());
+            } else if clock.elapsed().saturating_sub(since) >= Duration::from_secs(STALL_SECS) {
+                return;
+            }
+        }
+    }
+}
+
+/// A file as a body, which is opened when it is wanted.
+fn body(archive: PathBuf, moved: Moved) -> Body {
+    let opened = futures::stream::once(tokio::fs::File::open(archive));
+    let chunks = opened.flat_map(move |file| {
+        let moved = moved.clone();
+        futures::stream::try_unfold(Some(file), move |file| {
+            let moved = moved.clone();
+            async move {
+                let Some(file) = file else { return Ok(None) };
+                let mut file = file?;
+                let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+                let mut part = tokio::io::AsyncReadExt::take(&mut file, CHUNK_BYTES as u64);
+                let read = tokio::io::AsyncReadExt::read_to_end(&mut part, &mut chunk).await?;
+                moved.0.fetch_add(read as u64, Ordering::Relaxed);
+                Ok::<_, std::io::Error>((read > 0).then(|| (Bytes::from(chunk), Some(Ok(file)))))
+            }
+        })
+    });
+    Body::wrap_stream(chunks)
+}
+
+async fn answer(mut response: reqwest::Response) -> Answer {
+    let status = response.status().as_u16();
+    let mut text = Vec::new();
+    // An answer that breaks off is still one: the status is what counts.
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = ANSWER_BYTES_MAX - text.len();
+        text.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if text.len() == ANSWER_BYTES_MAX {
+            break;
+        }
+    }
+    if (200..300).contains(&status) {
+        return Answer::Ok;
+    }
+    let problem: Problem = serde_json::from_slice(&text).unwrap_or_default();
+    let said: Vec<String> = [problem.title, problem.detail].into_iter().flatten().collect();
+    let told = if said.is_empty() { format!("{status}") } else { format!("{status}: {}", said.join(": ")) };
+    let remediation = match problem.remediation {
+        Remediation::One(command) => vec![command],
+        Remediation::Several(commands) => commands,
+    };
+    let of_gate = problem.code.is_some_and(|code| code.starts_with(GATE_CODE_PREFIX));
+    let refusal = Refusal { status, told, remediation };
+    match status {
+        409 => Answer::Conflict(refusal),
+        412 => Answer::Gate(refusal),
+        400 if of_gate => Answer::Gate(refusal),
+        500.. => Answer::Failed(refusal),
+        _ => Answer::Refused(refusal),
+    }
+}

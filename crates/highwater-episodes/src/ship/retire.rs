@@ -1,0 +1,245 @@
+//! Retiring an episode that the receiver has: its directory goes from `episodes/` to `shipped/`, also across file systems. Owns
+//! that each step may be killed and made again, and that nothing is removed that is not elsewhere with the same content.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use super::scan::sync_dir;
+use crate::archive::{PackError, TreeLimits, content_of};
+use crate::digest::Sha256Digest;
+use crate::name::EpisodeId;
+
+/// How the name of a copy that is being made ends, and that of what is being removed; both begin with a dot, which no episode's
+/// does.
+const COPYING: &str = ".copying";
+const REMOVING: &str = ".removing";
+/// Most directories below each other that are copied.
+const DEPTH_MAX: usize = 64;
+
+/// Where finished episodes come from and where shipped ones go.
+#[derive(Debug, Clone)]
+pub struct Shelves {
+    /// The directory of what is recorded.
+    pub episodes: PathBuf,
+    /// The directory of what was shipped.
+    pub shipped: PathBuf,
+}
+
+/// What retiring came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retired {
+    /// It is in `shipped/`, and only there.
+    Moved,
+    /// It was there already.
+    Already,
+    /// Another one of that name is there: both are kept.
+    Differs {
+        /// What the one in `episodes/` holds.
+        ours: Sha256Digest,
+        /// What the one in `shipped/` holds.
+        theirs: Sha256Digest,
+    },
+}
+
+/// Why it could not be retired.
+#[derive(Debug, thiserror::Error)]
+pub enum RetireError {
+    /// The disk says no.
+    #[error("{} cannot be retired", path.display())]
+    Io {
+        /// What was read or written.
+        path: PathBuf,
+        /// What failed.
+        source: io::Error,
+    },
+    /// What is to be compared cannot be read.
+    #[error("{} cannot be compared", path.display())]
+    Read {
+        /// The directory.
+        path: PathBuf,
+        /// What failed.
+        source: PackError,
+    },
+    /// The copy is not what was copied.
+    #[error("the copy of {} differs from it", path.display())]
+    Copy {
+        /// What was copied.
+        path: PathBuf,
+    },
+    /// It is in neither place.
+    #[error("{} is gone and was not retired", path.display())]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+    },
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> RetireError {
+    let path = path.to_path_buf();
+    move |source| RetireError::Io { path, source }
+}
+
+fn there(path: &Path) -> Result<bool, RetireError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed(path)(error)),
+    }
+}
+
+impl Shelves {
+    fn from(&self, episode: &EpisodeId) -> PathBuf {
+        self.episodes.join(episode.as_str())
+    }
+
+    fn to(&self, episode: &EpisodeId) -> PathBuf {
+        self.shipped.join(episode.as_str())
+    }
+
+    /// Whether an episode was retired: it is in `shipped/` and no longer in `episodes/`.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn is_retired(&self, episode: &EpisodeId) -> Result<bool, RetireError> {
+        Ok(!there(&self.from(episode))? && there(&self.to(episode))?)
+    }
+
+    /// Retires an episode; called again after a kill, it goes on where it was.
+    ///
+    /// # Errors
+    /// What the disk says. The episode is then in `episodes/`, or in both.
+    pub fn retire(&self, episode: &EpisodeId) -> Result<Retired, RetireError> {
+        let (from, to) = (self.from(episode), self.to(episode));
+        match (there(&from)?, there(&to)?) {
+            (false, true) => {
+                self.tidy(episode)?;
+                // The kill may have come before these.
+                self.sync(&to)?;
+                Ok(Retired::Already)
+            }
+            (false, false) => Err(RetireError::Gone { path: from }),
+            (true, true) => {
+                let (ours, theirs) = (self.content(&from, episode)?, self.content(&to, episode)?);
+                if ours == theirs {
+                    self.remove(&from, episode)?;
+                    Ok(Retired::Moved)
+                } else {
+                    Ok(Retired::Differs { ours, theirs })
+                }
+            }
+            (true, false) => {
+                match renameat_with(rustix::fs::CWD, &from, rustix::fs::CWD, &to, RenameFlags::NOREPLACE) {
+                    Ok(()) => self.sync(&to)?,
+                    Err(Errno::XDEV) => {
+                        self.copy(&from, &to, episode)?;
+                        self.remove(&from, episode)?;
+                    }
+                    Err(errno) => return Err(failed(&from)(errno.into())),
+                }
+                Ok(Retired::Moved)
+            }
+        }
+    }
+
+    fn content(&self, dir: &Path, episode: &EpisodeId) -> Result<Sha256Digest, RetireError> {
+        content_of(dir, episode, TreeLimits::default())
+            .map(|content| content.content_sha256)
+            .map_err(|source| RetireError::Read { path: dir.to_path_buf(), source })
+    }
+
+    fn sync(&self, to: &Path) -> Result<(), RetireError> {
+        sync_dir(&self.shipped).map_err(failed(to))?;
+        sync_dir(&self.episodes).map_err(failed(&self.episodes))
+    }
+
+    /// Copies to another file system, and compares before it gets its name.
+    fn copy(&self, from: &Path, to: &Path, episode: &EpisodeId) -> Result<(), RetireError> {
+        let copying = self.shipped.join(format!(".{episode}{COPYING}"));
+        clear(&copying)?;
+        copy_tree(from, &copying, 0)?;
+        if self.content(from, episode)? != self.content(&copying, episode)? {
+            clear(&copying)?;
+            return Err(RetireError::Copy { path: from.to_path_buf() });
+        }
+        renameat_with(rustix::fs::CWD, &copying, rustix::fs::CWD, to, RenameFlags::NOREPLACE)
+            .map_err(|errno| failed(to)(errno.into()))?;
+        sync_dir(&self.shipped).map_err(failed(to))
+    }
+
+    /// Removes what is elsewhere: under another name first, so that a half removed one is never taken for an episode.
+    fn remove(&self, from: &Path, episode: &EpisodeId) -> Result<(), RetireError> {
+        self.tidy(episode)?;
+        let removing = self.episodes.join(format!(".{episode}{REMOVING}"));
+        fs::rename(from, &removing).map_err(failed(from))?;
+        sync_dir(&self.episodes).map_err(failed(&self.episodes))?;
+        clear(&removing)
+    }
+
+    /// Removes what a kill left of this episode.
+    fn tidy(&self, episode: &EpisodeId) -> Result<(), RetireError> {
+        clear(&self.episodes.join(format!(".{episode}{REMOVING}")))?;
+        clear(&self.shipped.join(format!(".{episode}{COPYING}")))
+    }
+
+    /// Removes what kills left of all episodes.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn tidy_all(&self) -> Result<(), RetireError> {
+        for (dir, ending) in [(&self.episodes, REMOVING), (&self.shipped, COPYING)] {
+            for entry in fs::read_dir(dir).map_err(failed(dir))? {
+                let entry = entry.map_err(failed(dir))?;
+                let name = entry.file_name();
+                let left = name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(ending));
+                if left.is_some_and(|name| EpisodeId::new(name).is_ok()) {
+                    clear(&entry.path())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn clear(path: &Path) -> Result<(), RetireError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Copies files, directories, permissions and times, each synced.
+fn copy_tree(from: &Path, to: &Path, depth: usize) -> Result<(), RetireError> {
+    if depth == DEPTH_MAX {
+        return Err(failed(from)(io::Error::other(format!("more than {DEPTH_MAX} directories below each other"))));
+    }
+    fs::create_dir(to).map_err(failed(to))?;
+    for entry in fs::read_dir(from).map_err(failed(from))? {
+        let entry = entry.map_err(failed(from))?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type().map_err(failed(&source))?;
+        if kind.is_dir() {
+            copy_tree(&source, &target, depth + 1)?;
+        } else if kind.is_file() {
+            copy_file(&source, &target)?;
+        } else {
+            return Err(failed(&source)(io::Error::other("neither a file nor a directory")));
+        }
+    }
+    let metadata = fs::metadata(from).map_err(failed(from))?;
+    fs::set_permissions(to, metadata.permissions()).map_err(failed(to))?;
+    sync_dir(to).map_err(failed(to))
+}
+
+fn copy_file(from: &Path, to: &Path) -> Result<(), RetireError> {
+    let mut source = File::open(from).map_err(failed(from))?;
+    let metadata = source.metadata().map_err(failed(from))?;
+    let mut target = File::create_new(to).map_err(failed(to))?;
+    io::copy(&mut source, &mut target).map_err(failed(to))?;
+    target.set_permissions(metadata.permissions()).map_err(failed(to))?;
+    let modified = metadata.modified().map_err(failed(from))?;
+    target.set_modified(modified).and_then(|()| target.sync_all()).map_err(failed(to))
+}

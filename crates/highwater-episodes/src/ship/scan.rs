@@ -1,0 +1,194 @@
+//! Which episodes are finished: directories that hold the marker, the oldest first. Owns what is passed over and what is told of
+//! it; reads one directory and a file's name in each of its own, so that what was shipped costs nothing.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::name::EpisodeId;
+
+/// The file that says an episode is finished.
+pub const MARKER: &str = "done.marker";
+/// Most directories that one scan looks at.
+const SCAN_ENTRIES_MAX: usize = 1_000_000;
+/// Most names that are told of those passed over.
+const TOLD_NAMES_MAX: usize = 5;
+
+/// A finished episode.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finished {
+    /// When its marker was written.
+    pub finished_at: Timestamp,
+    /// Which.
+    pub episode: EpisodeId,
+}
+
+/// What a scan found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// What is finished, the oldest first.
+    pub finished: Vec<Finished>,
+    /// Directories without the marker: they are still being recorded.
+    pub recording: usize,
+    /// Names that no episode can have, the first few of them, though a marker says that they are finished.
+    pub misnamed: Vec<OsString>,
+    /// Symlinks where an episode's directory would be, the first few of them: they are not followed.
+    pub symlinks: Vec<OsString>,
+}
+
+/// Why there is nothing to scan.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The root is a symlink, or no directory.
+    #[error("{} is {found}, expected a directory", path.display())]
+    NotADirectory {
+        /// The root.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
+    /// More than a scan looks at.
+    #[error("{} holds more than {SCAN_ENTRIES_MAX} entries", path.display())]
+    TooMany {
+        /// The root.
+        path: PathBuf,
+    },
+    /// The disk says no.
+    #[error("{} cannot be read", path.display())]
+    Io {
+        /// What was read.
+        path: PathBuf,
+        /// What failed.
+        source: io::Error,
+    },
+}
+
+/// Checks that a root is a directory itself, not what a symlink leads to.
+///
+/// # Errors
+/// When it is a symlink, something else, or not there.
+pub fn check_root(root: &Path) -> Result<(), ScanError> {
+    let kind =
+        fs::symlink_metadata(root).map_err(|source| ScanError::Io { path: root.to_path_buf(), source })?.file_type();
+    let found = match (kind.is_dir(), kind.is_symlink()) {
+        (true, _) => return Ok(()),
+        (_, true) => "a symlink",
+        _ => "something else",
+    };
+    Err(ScanError::NotADirectory { path: root.to_path_buf(), found })
+}
+
+/// Looks for what is finished.
+///
+/// # Errors
+/// When the root is no directory, cannot be read, or holds too much.
+pub fn scan(root: &Path) -> Result<Scan, ScanError> {
+    check_root(root)?;
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| ScanError::Io { path, source }
+    };
+    let mut scan = Scan::default();
+    for (seen, entry) in fs::read_dir(root).map_err(failed(root))?.enumerate() {
+        if seen == SCAN_ENTRIES_MAX {
+            return Err(ScanError::TooMany { path: root.to_path_buf() });
+        }
+        let entry = entry.map_err(failed(root))?;
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let kind = entry.file_type().map_err(failed(&entry.path()))?;
+        if kind.is_symlink() {
+            tell(&mut scan.symlinks, name);
+            continue;
+        }
+        if !kind.is_dir() {
+            continue;
+        }
+        let marker = entry.path().join(MARKER);
+        let finished_at = match fs::symlink_metadata(&marker) {
+            Ok(marker) if marker.is_file() => marker.modified().map_err(failed(&entry.path()))?,
+            Ok(_) => {
+                scan.recording += 1;
+                continue;
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                scan.recording += 1;
+                continue;
+            }
+            Err(error) => return Err(failed(&marker)(error)),
+        };
+        match name.to_str().and_then(|name| EpisodeId::new(name).ok()) {
+            Some(episode) => {
+                let finished_at = Timestamp::try_from(finished_at).unwrap_or(Timestamp::MIN);
+                scan.finished.push(Finished { finished_at, episode });
+            }
+            None => tell(&mut scan.misnamed, name),
+        }
+    }
+    scan.finished.sort_unstable();
+    Ok(scan)
+}
+
+fn tell(names: &mut Vec<OsString>, name: OsString) {
+    if names.len() < TOLD_NAMES_MAX {
+        names.push(name);
+    }
+}
+
+/// Makes the entries of a directory durable.
+///
+/// # Errors
+/// What the disk says.
+pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn episode(root: &Path, name: &str, finished_secs: Option<u64>) {
+        fs::create_dir_all(root.join(name)).unwrap();
+        let Some(secs) = finished_secs else { return };
+        let marker = File::create(root.join(name).join(MARKER)).unwrap();
+        marker.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(secs)).unwrap();
+    }
+
+    #[test]
+    fn the_oldest_finished_come_first_and_what_is_no_episode_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        episode(root, "b", Some(10));
+        episode(root, "a", Some(20));
+        episode(root, "c", Some(10));
+        episode(root, "recording", None);
+        episode(root, ".retired", Some(1));
+        episode(root, "two words", Some(1));
+        fs::write(root.join("file"), "").unwrap();
+        symlink(root.join("a"), root.join("link")).unwrap();
+        fs::create_dir_all(root.join("odd").join(MARKER)).unwrap();
+        let found = scan(root).unwrap();
+        let names: Vec<_> = found.finished.iter().map(|f| f.episode.as_str()).collect();
+        assert_eq!(names, ["b", "c", "a"]);
+        assert_eq!(
+            (found.recording, found.misnamed, found.symlinks),
+            (2, vec!["two words".into()], vec!["link".into()])
+        );
+    }
+
+    #[test]
+    fn a_root_that_is_a_symlink_or_not_there_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        symlink(dir.path(), dir.path().join("link")).unwrap();
+        let said = |path: &str| scan(&dir.path().join(path)).unwrap_err().to_string();
+        assert!(said("link").ends_with("is a symlink, expected a directory"));
+        assert!(said("none").ends_with("none cannot be read"));
+    }
+}

@@ -1,0 +1,181 @@
+//! The fields of jobs of the kind `ship`. Owns what they mean and which go together.
+
+use std::path::Path;
+
+use highwater_engine::settings::{FilePath, HttpUrl, Problem, SecretText};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::CompressionSettings;
+use crate::name::HostId;
+use crate::wire::CODE_COMMIT_HEADER;
+
+/// How an episode gets from this host to its receiver.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ShipSettings {
+    /// The receiver's address, without `/v1`.
+    pub receiver: HttpUrl,
+    /// The name under which this host's episodes are stored. Absent: the machine's name.
+    #[serde(default)]
+    pub host_id: Option<HostId>,
+    /// The directory of what is recorded: an episode is a directory in it that holds `done.marker`.
+    #[serde(default = "episodes")]
+    pub episodes: FilePath,
+    /// The directory of archives that are on their way.
+    #[serde(default = "outbox")]
+    pub outbox: FilePath,
+    /// The directory of what the receiver has; it may be on another file system.
+    #[serde(default = "shipped")]
+    pub shipped: FilePath,
+    /// How archives are compressed.
+    #[serde(default)]
+    pub compression: CompressionSettings,
+    /// Who the receiver is, and who this host is.
+    #[serde(default)]
+    pub tls: ShipTlsSettings,
+    /// The token that this host shows, beside a certificate or instead of one.
+    #[serde(default)]
+    pub token: Option<SecretText>,
+    /// Which code the receiver judges: that which recorded the episode, or that which sends it.
+    #[serde(default)]
+    pub judge: JudgedCode,
+    /// With `judge = "ships"`: the git repository of the code that sends, or a file that holds its commit.
+    #[serde(default)]
+    pub code_commit: Option<FilePath>,
+    /// The header that carries the judged commit.
+    #[serde(default = "commit_header")]
+    pub commit_header: String,
+}
+
+/// Certificates of a shipper, as PEM files.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ShipTlsSettings {
+    /// The authorities that the receiver's certificate must come from. Absent: those that the machine trusts.
+    pub ca: Option<FilePath>,
+    /// This host's certificate, with those between it and its authority.
+    pub certificate: Option<FilePath>,
+    /// The certificate's private key.
+    pub key: Option<FilePath>,
+}
+
+/// Which code is judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum JudgedCode {
+    /// That which recorded the episode: one that is too old parks the episode, and the rest goes on.
+    #[default]
+    Recorded,
+    /// That which sends it: one that is too old halts the job.
+    Ships,
+}
+
+impl JudgedCode {
+    /// The word in the request.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Recorded => "recorded",
+            Self::Ships => "ships",
+        }
+    }
+}
+
+fn episodes() -> FilePath {
+    FilePath::new("episodes")
+}
+
+fn outbox() -> FilePath {
+    FilePath::new("outbox")
+}
+
+fn shipped() -> FilePath {
+    FilePath::new("shipped")
+}
+
+fn commit_header() -> String {
+    CODE_COMMIT_HEADER.to_owned()
+}
+
+impl ShipSettings {
+    /// Makes relative paths count from the directory of the configuration.
+    pub fn resolve(&mut self, base: &Path) {
+        let Self { episodes, outbox, shipped, tls, code_commit, .. } = self;
+        let ShipTlsSettings { ca, certificate, key } = tls;
+        let optional = [ca, certificate, key, code_commit].into_iter().filter_map(Option::as_mut);
+        [episodes, outbox, shipped].into_iter().chain(optional).for_each(|path| path.resolve(base));
+    }
+
+    /// What no single field shows.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let url = self.receiver.expose();
+        if url.query().is_some() || url.fragment().is_some() {
+            problems.push(Problem::new(
+                "receiver",
+                "found a query or a fragment, expected the address alone",
+                "remove it",
+            ));
+        }
+        match (&self.tls.certificate, &self.tls.key) {
+            (Some(_), None) => problems.push(Problem::new(
+                "tls.key",
+                "found nothing, expected the private key of `tls.certificate`",
+                "name the key's file, or remove the certificate",
+            )),
+            (None, Some(_)) => problems.push(Problem::new(
+                "tls.certificate",
+                "found nothing, expected the certificate of `tls.key`",
+                "name the certificate's file, or remove the key",
+            )),
+            _ => {}
+        }
+        let has_tls = self.tls != ShipTlsSettings::default();
+        if url.scheme() == "http" && has_tls {
+            problems.push(Problem::new(
+                "receiver",
+                "found an http:// address beside `tls`, expected https://: certificates would not be used",
+                "write https://, or remove `tls`",
+            ));
+        }
+        let (judges_ships, has_commit) = (self.judge == JudgedCode::Ships, self.code_commit.is_some());
+        if judges_ships != has_commit {
+            problems.push(if judges_ships {
+                Problem::new(
+                    "code-commit",
+                    "found nothing beside judge = \"ships\", expected the repository of the code that sends, or a file with its commit",
+                    "name it",
+                )
+            } else {
+                Problem::new(
+                    "code-commit",
+                    "found a place for the commit of the code that sends, while the code that recorded is judged",
+                    "remove it, or set judge = \"ships\"",
+                )
+            });
+        }
+        if reqwest::header::HeaderName::from_bytes(self.commit_header.as_bytes()).is_err() {
+            problems.push(Problem::new(
+                "commit-header",
+                format!(
+                    "found {:?}, expected the name of a header such as \"{CODE_COMMIT_HEADER}\"",
+                    self.commit_header
+                ),
+                "correct it, or remove it for the default",
+            ));
+        }
+        let places = [("episodes", &self.episodes), ("outbox", &self.outbox), ("shipped", &self.shipped)];
+        for (at, (field, path)) in places.iter().enumerate() {
+            if let Some((other, _)) = places[..at].iter().find(|(_, other)| other == path) {
+                problems.push(Problem::new(
+                    *field,
+                    format!("found the directory of `{other}`, expected one of its own"),
+                    "name another directory",
+                ));
+            }
+        }
+        problems
+    }
+}

@@ -1,0 +1,16 @@
+//! The names that go over the wire between shipper and receiver. Owns no meaning: each end says what it makes of them.
+
+/// The commit of the code that is judged; other deployments name it otherwise.
+pub const CODE_COMMIT_HEADER: &str = "x-code-commit";
+/// Which commit that is: `recorded` the episode, or `ships` it.
+pub const CODE_JUDGE_HEADER: &str = "x-code-judge";
+/// The commit that recorded the episode, whichever is judged.
+pub const RECORDED_COMMIT_HEADER: &str = "x-recorded-commit";
+/// The SHA-256 of the bytes in hexadecimal, as older shippers and receivers have it.
+pub const SHA256_HEADER: &str = "x-sha256";
+/// The SHA-256 of what the episode holds, in hexadecimal.
+pub const CONTENT_SHA256_HEADER: &str = "x-episode-content-sha256";
+/// The media type of an episode's bytes.
+pub const EPISODE_MEDIA_TYPE: &str = "application/zstd";
+/// The media type of a refusal.
+pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
