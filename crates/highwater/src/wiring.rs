@@ -3,6 +3,7 @@
 mod advisory;
 pub(crate) mod oai;
 pub(crate) mod rollup;
+mod ship;
 mod throttle;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use highwater_engine::pace::{Pace, Pacer};
 use highwater_engine::pass::Runner;
 use highwater_engine::settings::{LockAddress, ResourceSettings};
 use highwater_engine::spec::{JobSpec, ResourceSpec};
+use highwater_episodes::ship::Ship;
 use highwater_oai::backfill::Backfill;
 use highwater_oai::harvest::Harvest;
 use highwater_oai::settings::BackfillSettings;
@@ -89,6 +91,7 @@ impl Wiring {
                 return Ok((Box::new(Arc::new(backfill)), spec));
             }
             KindSettings::Rollup(settings) => Box::new(Arc::new(rollup::job(settings, &spec, self.asked)?)),
+            KindSettings::Ship(settings) => Box::new(Arc::new(Ship::new(ship::place(config, job, settings)?))),
         };
         Ok((runner, spec))
     }
@@ -209,7 +212,7 @@ pub(crate) fn notifier(site: &Site) -> Notifier {
 /// When the state directory cannot be written.
 pub(crate) fn make_dirs(config: &Config, job: &JobConfig) -> Result<(), Diagnosis> {
     let own = match &job.kind {
-        KindSettings::Exec(_) | KindSettings::Rollup(_) => None,
+        KindSettings::Exec(_) | KindSettings::Rollup(_) | KindSettings::Ship(_) => None,
         KindSettings::OaiHarvest(_) | KindSettings::OaiBackfill(_) => Some(oai::spool(config, job)),
     };
     let mut paths: Vec<PathBuf> = own.into_iter().collect();

@@ -1,7 +1,9 @@
 //! The receiver as a shipper sees it. Owns the requests and what each answer means; when to ask, and what becomes of an episode,
 //! is the job's.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,7 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use highwater_engine::clock::SharedClock;
-use highwater_engine::contact::{Contacts, Unanswered};
+use highwater_engine::contact::{Contacts, client_builder};
+use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::job::Stop;
 use highwater_engine::name::ResourceName;
 use highwater_engine::settings::SecretText;
@@ -18,7 +21,7 @@ use reqwest::{Body, Client, RequestBuilder, Url};
 use serde::Deserialize;
 
 use super::outbox::Parcel;
-use super::settings::JudgedCode;
+use super::settings::{JudgedCode, ShipSettings, ShipTlsSettings};
 use crate::index::Commit;
 use crate::name::{EpisodeId, HostId};
 use crate::wire::{
@@ -31,6 +34,8 @@ pub const STALL_SECS: u64 = 120;
 const STALL_LOOK_SECS: u64 = 5;
 /// Most of an answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Most of a PEM file that is read, in bytes.
+const PEM_BYTES_MAX: u64 = 1024 * 1024;
 /// How much of a body is read at a time, in bytes.
 const CHUNK_BYTES: usize = 128 * 1024;
 
@@ -118,6 +123,50 @@ impl Default for Remediation {
 const GATE_CODE_PREFIX: &str = "gate-";
 
 impl Receiver {
+    /// The receiver of these settings.
+    ///
+    /// # Errors
+    /// The field of a certificate that cannot be used, and why.
+    pub fn new(
+        settings: &ShipSettings,
+        host: HostId,
+        resource: ResourceName,
+    ) -> Result<Self, (&'static str, Diagnosis)> {
+        let mut client = client_builder();
+        let ShipTlsSettings { ca, certificate, key } = &settings.tls;
+        if let Some(path) = ca {
+            let authorities = reqwest::Certificate::from_pem_bundle(&pem(path, "tls.ca")?)
+                .map_err(|error| unusable(path, "tls.ca", "certificates", &error))?;
+            if authorities.is_empty() {
+                return Err(unusable(path, "tls.ca", "certificates", &io::Error::other("there is none in it")));
+            }
+            client = client.tls_certs_only(authorities);
+        }
+        if let (Some(certificate), Some(key)) = (certificate, key) {
+            let mut chain = pem(certificate, "tls.certificate")?;
+            chain.push(b'\n');
+            chain.extend(pem(key, "tls.key")?);
+            let identity = reqwest::Identity::from_pem(&chain)
+                .map_err(|error| unusable(certificate, "tls.certificate", "a certificate and its key", &error))?;
+            client = client.identity(identity);
+        }
+        let http = client.build().map_err(|error| {
+            let message = format!("the HTTP client cannot start: {}", with_causes(&error));
+            let next = "check that `tls.key` is the key of `tls.certificate`, and the machine's TLS certificates";
+            ("tls", Diagnosis::refusal("HW-EPI-104", message, next))
+        })?;
+        Ok(Self {
+            base: settings.receiver.expose().clone(),
+            resource,
+            host,
+            http,
+            token: settings.token.clone(),
+            commit_header: HeaderName::from_bytes(settings.commit_header.as_bytes())
+                .expect("invariant: the settings were checked"),
+            judge: settings.judge,
+        })
+    }
+
     fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -155,7 +204,7 @@ impl Receiver {
         match sent {
             Ok(response) if matches!(response.status().as_u16(), 404 | 405 | 501) => Ok(None),
             Ok(response) => Ok(Some(answer(response).await)),
-            Err(unanswered) => Ok(Some(Answer::Unanswered(told(&unanswered)))),
+            Err(unanswered) => Ok(Some(Answer::Unanswered(with_causes(&unanswered)))),
         }
     }
 
@@ -191,16 +240,26 @@ impl Receiver {
         };
         match sent {
             Ok(response) => Ok(answer(response).await),
-            Err(unanswered) => Ok(Answer::Unanswered(told(&unanswered))),
+            Err(unanswered) => Ok(Answer::Unanswered(with_causes(&unanswered))),
         }
     }
 }
 
-fn told(error: &Unanswered) -> String {
-    std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+fn pem(path: &Path, field: &'static str) -> Result<Vec<u8>, (&'static str, Diagnosis)> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(PEM_BYTES_MAX).read_to_end(&mut bytes));
+    read.map_err(|error| unusable(path, field, "a PEM file", &error)).map(|_| bytes)
+}
+
+fn unusable(
+    path: &Path,
+    field: &'static str,
+    expected: &str,
+    error: &(dyn std::error::Error + 'static),
+) -> (&'static str, Diagnosis) {
+    let message =
+        format!("found {} with which nothing can be done, expected {expected}: {}", path.display(), with_causes(error));
+    (field, Diagnosis::refusal("HW-EPI-104", message, "name a PEM file that this user can read"))
 }
 
 /// How much of a body moved.

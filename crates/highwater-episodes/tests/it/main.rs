@@ -3,3 +3,4 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod gate;
+mod retire;

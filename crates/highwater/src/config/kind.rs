@@ -7,6 +7,7 @@ use highwater_engine::exec::settings::ExecSettings;
 use highwater_engine::settings::{
     AdvisoryKeyText, BudgetSettings, CommandLine, Concurrency, Count, DatabaseUrl, DurationText, JobSettings, Problem,
 };
+use highwater_episodes::ship::ShipSettings;
 use highwater_oai::settings::{BackfillSettings, HarvestSettings};
 use highwater_rollup::settings::RollupSettings;
 use schemars::JsonSchema;
@@ -29,6 +30,8 @@ pub(crate) enum KindSettings {
     OaiBackfill(BackfillSettings),
     /// An aggregate table, seeded and kept in step.
     Rollup(Box<RollupSettings>),
+    /// A host's episodes to their receiver.
+    Ship(Box<ShipSettings>),
 }
 
 /// Every kind, in the order of the reference.
@@ -37,6 +40,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::of::<HarvestSettings>("oai-harvest"),
     Kind::of::<BackfillSettings>("oai-backfill"),
     Kind::of::<RollupSettings>("rollup"),
+    Kind::of::<ShipSettings>("ship"),
 ];
 
 /// The kinds whose items are slices of time, so that `set slice=…` means something to them.
@@ -62,6 +66,7 @@ impl KindSettings {
             Self::OaiHarvest(_) => "oai-harvest",
             Self::OaiBackfill(_) => "oai-backfill",
             Self::Rollup(_) => "rollup",
+            Self::Ship(_) => "ship",
         }
     }
 
@@ -71,6 +76,7 @@ impl KindSettings {
             Self::OaiHarvest(settings) => settings.resolve(base),
             Self::OaiBackfill(settings) => settings.resolve(base),
             Self::Rollup(settings) => settings.resolve(base),
+            Self::Ship(settings) => settings.resolve(base),
         }
     }
 
@@ -80,6 +86,7 @@ impl KindSettings {
             Self::OaiHarvest(settings) => settings.problems(),
             Self::OaiBackfill(settings) => settings.problems(),
             Self::Rollup(settings) => settings.problems(),
+            Self::Ship(settings) => settings.problems(),
         }
     }
 
@@ -89,6 +96,7 @@ impl KindSettings {
             Self::OaiHarvest(settings) => serde_json::to_value(settings),
             Self::OaiBackfill(settings) => serde_json::to_value(settings),
             Self::Rollup(settings) => serde_json::to_value(settings),
+            Self::Ship(settings) => serde_json::to_value(settings),
         }
     }
 
@@ -103,7 +111,7 @@ impl KindSettings {
                     .and_then(|target| Some(("target.have-command", target.have_command.as_ref()?, None)));
                 load.into_iter().chain(have).collect()
             }
-            Self::Rollup(_) => Vec::new(),
+            Self::Rollup(_) | Self::Ship(_) => Vec::new(),
         }
     }
 
@@ -129,6 +137,12 @@ impl KindSettings {
                 if !is_set("budget.max-contacts") {
                     let max_contacts = Count::new(BACKFILL_CONTACTS);
                     settings.budget = BudgetSettings { max_contacts, ..settings.budget.clone() };
+                }
+            }
+            Self::Ship(_) => {
+                if !is_set("recurring") {
+                    // There is always another episode to come.
+                    settings.recurring = true;
                 }
             }
             Self::Rollup(_) => {
@@ -166,7 +180,7 @@ impl KindSettings {
     /// The delay between contacts of a resource that says none.
     pub(super) fn default_pace(&self) -> Option<DurationText> {
         match self {
-            Self::Exec(_) | Self::Rollup(_) => None,
+            Self::Exec(_) | Self::Rollup(_) | Self::Ship(_) => None,
             Self::OaiHarvest(_) | Self::OaiBackfill(_) => Some(DurationText::secs(OAI_PACE_SECS)),
         }
     }
@@ -181,6 +195,12 @@ impl From<ExecSettings> for KindSettings {
 impl From<HarvestSettings> for KindSettings {
     fn from(settings: HarvestSettings) -> Self {
         Self::OaiHarvest(settings)
+    }
+}
+
+impl From<ShipSettings> for KindSettings {
+    fn from(settings: ShipSettings) -> Self {
+        Self::Ship(Box::new(settings))
     }
 }
 

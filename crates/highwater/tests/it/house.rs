@@ -40,6 +40,7 @@ fn each_crate_knows_only_whom_it_may() {
         (
             "highwater",
             &[
+                "highwater-episodes",
                 "highwater-oai",
                 "highwater-rollup",
                 "highwater-engine",

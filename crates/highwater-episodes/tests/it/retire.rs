@@ -1,0 +1,118 @@
+//! Retiring: whatever a kill left is finished by the next call, and nothing is removed that is not elsewhere.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use highwater_episodes::archive::{TreeLimits, content_of};
+use highwater_episodes::name::EpisodeId;
+use highwater_episodes::ship::{MARKER, RetireError, Retired, Shelves};
+use highwater_testkit::not_here::NotHere;
+
+fn id() -> EpisodeId {
+    EpisodeId::new("ep-1").unwrap()
+}
+
+fn shelves(root: &Path) -> Shelves {
+    let shelves = Shelves { episodes: root.join("episodes"), shipped: root.join("shipped") };
+    fs::create_dir_all(&shelves.episodes).unwrap();
+    fs::create_dir_all(&shelves.shipped).unwrap();
+    shelves
+}
+
+fn episode(dir: &Path, text: &str) {
+    fs::create_dir_all(dir.join("sub/empty")).unwrap();
+    fs::write(dir.join("sub/telemetry.csv"), text).unwrap();
+    let file = fs::File::create(dir.join(MARKER)).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000)).unwrap();
+    fs::File::options()
+        .append(true)
+        .open(dir.join("sub/telemetry.csv"))
+        .unwrap()
+        .set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_001))
+        .unwrap();
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_episode_is_moved_once_and_another_call_finds_it_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelves = shelves(dir.path());
+    episode(&shelves.episodes.join("ep-1"), "1");
+    assert!(!shelves.is_retired(&id()).unwrap());
+    assert_eq!(shelves.retire(&id()).unwrap(), Retired::Moved);
+    assert_eq!(shelves.retire(&id()).unwrap(), Retired::Already);
+    assert!(shelves.is_retired(&id()).unwrap());
+    assert_eq!((names(&shelves.episodes), names(&shelves.shipped)), (vec![], vec!["ep-1".to_owned()]));
+    let none = EpisodeId::new("none").unwrap();
+    assert!(matches!(shelves.retire(&none), Err(RetireError::Gone { .. })));
+}
+
+#[test]
+fn one_that_is_there_with_the_same_content_goes_and_one_with_another_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelves = shelves(dir.path());
+    episode(&shelves.episodes.join("ep-1"), "1");
+    episode(&shelves.shipped.join("ep-1"), "2");
+    let Retired::Differs { ours, theirs } = shelves.retire(&id()).unwrap() else { panic!("they differ") };
+    assert_ne!(ours, theirs);
+    assert_eq!((names(&shelves.episodes).len(), names(&shelves.shipped).len()), (1, 1), "both are kept");
+    episode(&shelves.shipped.join("ep-1"), "1");
+    assert_eq!(shelves.retire(&id()).unwrap(), Retired::Moved);
+    assert_eq!(names(&shelves.episodes), Vec::<String>::new());
+}
+
+#[test]
+fn r05_what_a_kill_left_half_removed_or_half_copied_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelves = shelves(dir.path());
+    // Killed while the original was removed, after its copy had its name.
+    episode(&shelves.shipped.join("ep-1"), "1");
+    fs::create_dir_all(shelves.episodes.join(".ep-1.removing/sub")).unwrap();
+    // And another while it was copied.
+    fs::create_dir_all(shelves.shipped.join(".ep-2.copying/sub")).unwrap();
+    episode(&shelves.episodes.join("ep-2"), "2");
+    // What only looks like one of ours stays.
+    fs::create_dir_all(shelves.episodes.join(".two words.removing")).unwrap();
+    assert_eq!(shelves.retire(&id()).unwrap(), Retired::Already);
+    shelves.tidy_all().unwrap();
+    assert_eq!(names(&shelves.episodes), [".two words.removing", "ep-2"]);
+    assert_eq!(names(&shelves.shipped), ["ep-1"]);
+}
+
+#[test]
+fn an_episode_is_retired_to_another_file_system_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = fs::metadata(dir.path()).unwrap().dev();
+    let other = Path::new("/dev/shm");
+    if fs::metadata(other).map_or(here, |there| there.dev()) == here {
+        return NotHere("there is no second file system".to_owned()).say("retiring across file systems");
+    }
+    let there = tempfile::tempdir_in(other).unwrap();
+    let mut shelves = shelves(dir.path());
+    shelves.shipped = there.path().to_path_buf();
+    let from = shelves.episodes.join("ep-1");
+    episode(&from, "1");
+    let before = content_of(&from, &id(), TreeLimits::default()).unwrap();
+    // A copy that was killed half way is made anew.
+    fs::create_dir_all(shelves.shipped.join(".ep-1.copying/old")).unwrap();
+    assert_eq!(shelves.retire(&id()).unwrap(), Retired::Moved);
+    assert_eq!(names(&shelves.episodes), Vec::<String>::new());
+    assert_eq!(names(&shelves.shipped), ["ep-1"]);
+    let after = content_of(&shelves.shipped.join("ep-1"), &id(), TreeLimits::default()).unwrap();
+    assert_eq!(after, before);
+    assert!(shelves.shipped.join("ep-1/sub/empty").is_dir());
+
+    // What cannot be copied as it is stays where it is.
+    let odd = EpisodeId::new("odd").unwrap();
+    episode(&shelves.episodes.join("odd"), "1");
+    std::os::unix::fs::symlink("/etc/hostname", shelves.episodes.join("odd/link")).unwrap();
+    assert!(shelves.retire(&odd).is_err());
+    assert!(shelves.episodes.join("odd").is_dir() && !shelves.shipped.join("odd").exists());
+}

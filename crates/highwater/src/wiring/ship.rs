@@ -1,0 +1,44 @@
+//! Shippers: where they work, and under which name.
+
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_episodes::name::HostId;
+use highwater_episodes::ship::{Place, Receiver, Shelves, ShipSettings};
+
+use crate::config::{Config, JobConfig};
+
+/// Where a job works.
+///
+/// # Errors
+/// A certificate that cannot be used, or a machine whose name cannot be a host's.
+pub(super) fn place(config: &Config, job: &JobConfig, settings: &ShipSettings) -> Result<Place, Diagnosis> {
+    let host = match &settings.host_id {
+        Some(host) => host.clone(),
+        None => machine_name().map_err(|diagnosis| diagnosis.in_file(&config.file).at_field(field(job, "host-id")))?,
+    };
+    let resource = job.settings.resources.first().expect("invariant: every job has a resource").clone();
+    let receiver = Receiver::new(settings, host, resource)
+        .map_err(|(of, diagnosis)| diagnosis.in_file(&config.file).at_field(field(job, of)))?;
+    Ok(Place {
+        receiver,
+        shelves: Shelves { episodes: settings.episodes.to_path_buf(), shipped: settings.shipped.to_path_buf() },
+        outbox: settings.outbox.to_path_buf(),
+        compression: settings.compression.clone(),
+        code_commit: settings.code_commit.as_ref().map(|path| path.to_path_buf()),
+    })
+}
+
+fn field(job: &JobConfig, of: &str) -> String {
+    format!("job.{}.{of}", job.name)
+}
+
+fn machine_name() -> Result<HostId, Diagnosis> {
+    let uname = rustix::system::uname();
+    let name = uname.nodename().to_string_lossy();
+    HostId::new(&name).map_err(|error| {
+        Diagnosis::refusal(
+            "HW-EPI-105",
+            format!("the machine's name cannot be the host's: {error}"),
+            "name the host in `host-id`",
+        )
+    })
+}
