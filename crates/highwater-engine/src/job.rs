@@ -43,6 +43,8 @@ pub enum Stop {
         why: String,
         /// What a person needs to judge it.
         evidence: String,
+        /// What would mend it, in the job's own words, for its [`Job::mended`]; most halts wait for a person alone.
+        until: Option<String>,
     },
     /// The job is halted already, by a person or another pass.
     Halted,
@@ -183,6 +185,13 @@ pub trait Job: Send + Sync + 'static {
     /// same, the bytes need not be hashed again.
     fn input(&self, cx: &ReadCx, known: Option<&Input>) -> impl Future<Output = Result<Option<Input>, Stop>> + Send {
         let _ = (cx, known);
+        async { Ok(None) }
+    }
+
+    /// Whether what a halt of this job waits for has come true: the event that re-arms it, in words. Asked under the lock, before
+    /// anything else, and without contact.
+    fn mended(&self, cx: &ReadCx, until: &str) -> impl Future<Output = Result<Option<String>, Stop>> + Send {
+        let _ = (cx, until);
         async { Ok(None) }
     }
 

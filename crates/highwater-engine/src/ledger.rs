@@ -83,7 +83,11 @@ pub trait Ledger: Send + Sync + 'static {
     /// All jobs, by name.
     async fn jobs(&self) -> LedgerResult<Vec<JobRecord>>;
     /// Halts the job, with an event. A job that is halted keeps its first evidence and returns false.
-    async fn halt(&self, job: &JobName, word: &Word, evidence: &str) -> LedgerResult<bool>;
+    async fn halt(&self, job: &JobName, word: &Word, evidence: &str) -> LedgerResult<bool> {
+        self.halt_until(job, word, evidence, None).await
+    }
+    /// The same, with what would mend it in the job's own words.
+    async fn halt_until(&self, job: &JobName, word: &Word, evidence: &str, until: Option<&str>) -> LedgerResult<bool>;
     /// Clears a halt, starts the breaker's count afresh, with an event. Returns false, without an event, when it is not halted.
     /// The job is then active, or drained if its worklist is.
     async fn rearm(&self, job: &JobName, word: &Word) -> LedgerResult<bool>;

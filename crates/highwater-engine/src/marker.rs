@@ -200,7 +200,7 @@ pub(crate) async fn write(engine: &Engine, spec: &JobSpec) -> Result<Option<Stri
 fn text(record: &JobRecord, word: &str) -> String {
     match (&record.halt, word) {
         (Some(halt), HALTED) => {
-            let Halt { at, who, why, evidence } = halt;
+            let Halt { at, who, why, evidence, .. } = halt;
             let evidence = if evidence.is_empty() { String::new() } else { format!("{evidence}\n") };
             format!("{at} by {}: {why}\n{evidence}to go on, delete this file\n", who.0)
         }

@@ -15,7 +15,7 @@ use crate::contact::{Contacts, Manners, StopSignal, Terms};
 use crate::diagnosis::Diagnosis;
 use crate::job::{CommitCx, Job, ReadCx, Stop};
 use crate::ledger::{
-    Begin, End, Fence, Holder, JobRecord, JobState, Ledger, LedgerError, LedgerFault, PinMode, Who, Word,
+    Begin, End, Fence, Halt, Holder, JobRecord, JobState, Ledger, LedgerError, LedgerFault, PinMode, Who, Word,
 };
 use crate::lock::LockWatch;
 use crate::marker;
@@ -291,7 +291,10 @@ impl<'e> Pass<'e> {
 
     /// halted → 4 · paused → 3 · finite and drained → 0. Gives the worklist that is still open.
     async fn state<J: Job>(&mut self, job: &Arc<J>, cx: &ReadCx, mode: Mode) -> Result<State, Stop> {
-        let Some(record) = self.engine.ledger.job(&self.spec.name).await? else { return Ok(State::Go(None)) };
+        let Some(mut record) = self.engine.ledger.job(&self.spec.name).await? else { return Ok(State::Go(None)) };
+        if mode == Mode::Run && self.rearm_mended(job, cx, record.halt.as_ref()).await? {
+            record = self.engine.ledger.job(&self.spec.name).await?.unwrap_or(record);
+        }
         let JobRecord { state, halt, paused, worklist, .. } = record;
         self.tally = worklist.as_ref().map(|w| w.tally);
         if mode != Mode::Run {
@@ -317,6 +320,19 @@ impl<'e> Pass<'e> {
         let every = pin::at_every_call(&self.spec.handle, worklist.as_ref());
         let message = format!("nothing to do: it was drained before ({way}, or `retry`, opens it{every})");
         Ok(State::End(Ending::new(Reason::AlreadyDrained, message)))
+    }
+
+    /// Re-arms a job whose halt waits for something that has come true.
+    async fn rearm_mended<J: Job>(&self, job: &Arc<J>, cx: &ReadCx, halt: Option<&Halt>) -> Result<bool, Stop> {
+        let Some(until) = halt.and_then(|halt| halt.until.as_deref()) else { return Ok(false) };
+        let Some(why) = job.mended(cx, until).await? else { return Ok(false) };
+        let word = Word { at: self.engine.clock.now(), who: self.who(), why };
+        Ok(self.engine.ledger.rearm(&self.spec.name, &word).await?)
+    }
+
+    /// The pass, as one who does something.
+    fn who(&self) -> Who {
+        Who(self.id.map_or_else(|| self.engine.who.0.clone(), |id| format!("pass {id}")))
     }
 
     /// Finishes what a crash left, without contact.
@@ -428,9 +444,16 @@ impl<'e> Pass<'e> {
         {
             let who = Who(format!("pass {}", fence.pass));
             let engine = self.engine;
-            return Err(
-                recorder::halt(&*engine.ledger, &self.spec.name, &who, &engine.clock, why, failing.evidence()).await
-            );
+            return Err(recorder::halt(
+                &*engine.ledger,
+                &self.spec.name,
+                &who,
+                &engine.clock,
+                why,
+                failing.evidence(),
+                None,
+            )
+            .await);
         }
         let mut ending = match stop {
             Some(stop) => self.stopped(stop).await,

@@ -289,7 +289,7 @@ impl Recording {
         });
         if let Some(why) = breaker::tripped(&self.breaker, &recorded.tally, false) {
             let evidence = self.failing.evidence();
-            self.stopper.stop(halt(&*self.ledger, &self.job, &self.who, &self.clock, why, evidence).await);
+            self.stopper.stop(halt(&*self.ledger, &self.job, &self.who, &self.clock, why, evidence, None).await);
         }
     }
 }
@@ -302,11 +302,12 @@ pub(crate) async fn halt(
     clock: &SharedClock,
     why: String,
     evidence: String,
+    until: Option<String>,
 ) -> Stop {
-    let halt = Halt { at: clock.now(), who: who.clone(), why, evidence };
+    let halt = Halt { at: clock.now(), who: who.clone(), why, evidence, until };
     let word = Word { at: halt.at, who: halt.who, why: halt.why.clone() };
-    match ledger.halt(job, &word, &halt.evidence).await {
-        Ok(_) => Stop::Halt { why: halt.why, evidence: halt.evidence },
+    match ledger.halt_until(job, &word, &halt.evidence, halt.until.as_deref()).await {
+        Ok(_) => Stop::Halt { why: halt.why, evidence: halt.evidence, until: halt.until },
         Err(error) => Stop::from(error),
     }
 }

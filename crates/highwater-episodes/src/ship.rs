@@ -36,6 +36,9 @@ pub use settings::{JudgedCode, ShipSettings, ShipTlsSettings};
 /// How many different episodes must get the same refusal before it is taken for one that all would get.
 pub const SAME_REFUSAL_EPISODES: usize = 3;
 
+/// What a halt for the code that sends waits for, before the commit that was refused.
+const OTHER_CODE: &str = "code-commit is other than ";
+
 /// Where a shipper works, besides its settings.
 #[derive(Debug)]
 pub struct Place {
@@ -184,6 +187,8 @@ impl Ship {
                     return Err(Stop::Halt {
                         why: format!("the receiver does not accept the code that sends: {}", refusal.told),
                         evidence: format!("commit {commit}\n{mend}"),
+                        // Other code may be accepted.
+                        until: code.judged.as_ref().map(|commit| format!("{OTHER_CODE}{commit}")),
                     });
                 }
                 self.park(episode, Parking::Gate, code, &refusal.told, now).await?;
@@ -204,6 +209,7 @@ impl Ship {
                     return Err(Stop::Halt {
                         why: format!("{episodes} different episodes got the same refusal: {}", refusal.told),
                         evidence: format!("the last: {episode}\n{}", refusal.remediation.join("\n")),
+                        until: None,
                     });
                 }
                 review(format!("the receiver refuses it: {}", refusal.told))
@@ -313,6 +319,14 @@ fn sending_commit(path: &std::path::Path) -> Result<Commit, Stop> {
 impl Job for Ship {
     type Item = Episode;
     type Prepared = Ready;
+
+    /// A halt waits for other code than the commit that was refused.
+    async fn mended(&self, _: &ReadCx, until: &str) -> Result<Option<String>, Stop> {
+        let Some(path) = self.place.code_commit.clone() else { return Ok(None) };
+        let now = Self::on_disk(move || sending_commit(&path)).await?;
+        let refused = until.strip_prefix(OTHER_CODE).unwrap_or(until);
+        Ok((now.as_str() != refused).then(|| format!("the code that sends is no longer {refused} but {now}")))
+    }
 
     async fn recover(&self, _: &mut CommitCx) -> Result<(), Stop> {
         self.accepted.lock().await.clear();

@@ -160,6 +160,7 @@ impl Backfill {
                 return Err(Stop::Halt {
                     why: format!("{said}, where {} was asked for", item.local()),
                     evidence: fault.evidence(),
+                    until: None,
                 });
             }
         };

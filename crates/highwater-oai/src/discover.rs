@@ -201,7 +201,7 @@ pub(crate) fn stop_of(fault: &Fault) -> Stop {
 }
 
 pub(crate) fn halt(fault: &(dyn std::error::Error + 'static), evidence: String) -> Stop {
-    Stop::Halt { why: format!("the repository's list cannot be read: {}", with_causes(fault)), evidence }
+    Stop::Halt { why: format!("the repository's list cannot be read: {}", with_causes(fault)), evidence, until: None }
 }
 
 fn lost() -> Stop {

@@ -56,6 +56,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "ledger", sql: include_str!("../migrations/sqlite/0001_ledger.sql") },
     Migration { number: 2, name: "retry_index", sql: include_str!("../migrations/sqlite/0002_retry_index.sql") },
     Migration { number: 3, name: "overrides", sql: include_str!("../migrations/sqlite/0003_overrides.sql") },
+    Migration { number: 4, name: "mended", sql: include_str!("../migrations/sqlite/0004_mended.sql") },
 ];
 /// Where backups are, beside the file.
 const BACKUPS_DIRECTORY: &str = "backups";

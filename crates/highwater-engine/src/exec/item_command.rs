@@ -152,7 +152,11 @@ impl Job for ItemCommand {
 /// What an exit code makes of the item.
 pub(super) fn judged(status: ExitStatus, key: &ItemKey, stderr: &Tail) -> Result<Outcome, Stop> {
     let halt = |why: &str| {
-        Err(Stop::Halt { why: why.to_owned(), evidence: launch::evidence(key, &described(status), stderr) })
+        Err(Stop::Halt {
+            why: why.to_owned(),
+            evidence: launch::evidence(key, &described(status), stderr),
+            until: None,
+        })
     };
     let plain = |kind| Ok(Outcome { kind, detail: None });
     match status.code() {

@@ -136,7 +136,7 @@ pub(super) fn not_run(error: ChildError, item: &ItemKey) -> Stop {
     }
     match error {
         ChildError::CannotStart { .. } | ChildError::NoDirectory { .. } | ChildError::NoInterpreter { .. } => {
-            Stop::Halt { why: message, evidence: format!("at item {item}; nothing was started") }
+            Stop::Halt { why: message, evidence: format!("at item {item}; nothing was started"), until: None }
         }
         ChildError::CannotWait { .. } => Stop::Fail(Diagnosis::failure(
             "HW-EXE-003",

@@ -86,10 +86,12 @@ fn verdict(status: ExitStatus, key: &ItemKey, stderr: &Tail) -> Result<Outcome, 
         Some(HALT_CODE) => Err(Stop::Halt {
             why: "the command asked for it (exit 4)".to_owned(),
             evidence: launch::evidence(key, &how, stderr),
+            until: None,
         }),
         _ => Err(Stop::Halt {
             why: format!("the command failed ({how})"),
             evidence: launch::evidence(key, &how, stderr),
+            until: None,
         }),
     }
 }

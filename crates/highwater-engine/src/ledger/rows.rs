@@ -54,6 +54,9 @@ pub struct Halt {
     pub why: String,
     /// What a person needs to judge it: the last failing items, the end of stderr.
     pub evidence: String,
+    /// What would mend it, in the job's own words; absent where only a person re-arms it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 /// A job's state, which outlives passes.

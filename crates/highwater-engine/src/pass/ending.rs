@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::Pass;
 use crate::diagnosis::Diagnosis;
 use crate::job::Stop;
-use crate::ledger::{Halt, Who};
+use crate::ledger::Halt;
 use crate::recorder;
 use crate::report::{ExitCode, Reason};
 
@@ -41,11 +41,12 @@ impl Pass<'_> {
                 Ending::new(Reason::Paused, record.and_then(|r| r.paused).map_or(message, |pause| paused(&pause)))
             }
             Stop::Checkpoint { reason, message } => Ending::new(reason, message),
-            Stop::Halt { why, evidence } => {
-                let who = Who(self.id.map_or_else(|| self.engine.who.0.clone(), |id| format!("pass {id}")));
+            Stop::Halt { why, evidence, until } => {
+                let who = self.who();
                 let engine = self.engine;
                 let written =
-                    recorder::halt(&*engine.ledger, &self.spec.name, &who, &engine.clock, why.clone(), evidence).await;
+                    recorder::halt(&*engine.ledger, &self.spec.name, &who, &engine.clock, why.clone(), evidence, until)
+                        .await;
                 match written {
                     Stop::Fail(diagnosis) => Ending::failed(diagnosis),
                     _ => halted(&self.spec.handle, &why),

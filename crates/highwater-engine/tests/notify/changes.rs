@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::house::{DAY, HOUR, House, MINUTE, Script, changes, items, notifier, only, stops, to, told, webhook};
 
 fn halts(why: &str) -> Script {
-    stops(Stop::Halt { why: why.to_owned(), evidence: "the end of stderr".to_owned() })
+    stops(Stop::Halt { why: why.to_owned(), evidence: "the end of stderr".to_owned(), until: None })
 }
 
 fn fails(message: &str) -> Script {

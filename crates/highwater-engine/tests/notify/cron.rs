@@ -23,7 +23,7 @@ async fn cron_prints_once_per_change_to_halted_1_or_2() {
     let house = House::new();
     let good = items(["retry-1", "done-1"]);
     let held = stops(Stop::checkpoint(Reason::LockHeld, "the lock is held"));
-    let halts = stops(Stop::Halt { why: "too many failed".to_owned(), evidence: String::new() });
+    let halts = stops(Stop::Halt { why: "too many failed".to_owned(), evidence: String::new(), until: None });
     assert!(!prints(&house, &held).await);
     assert!(prints(&house, &fails()).await);
     assert!(!prints(&house, &fails()).await);

@@ -8,7 +8,7 @@ use futures::Stream;
 use highwater_engine::clock::SystemClock;
 use highwater_engine::contact::StopSignal;
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
-use highwater_engine::ledger::{Who, Word};
+use highwater_engine::ledger::{EventFilter, JobState, Who, Word};
 use highwater_engine::name::JobName;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::pass::{Engine, Mode, Runner as _};
@@ -161,4 +161,61 @@ async fn r03_items_out_of_scope_stay_open_and_the_pass_is_a_checkpoint() {
         assert_eq!(report.message, "every open item in scope was tried; 0 to be tried again, 1 outside it stay open");
         assert_eq!(std::mem::take(&mut *job.0.0.lock().unwrap()), asked);
     }
+}
+
+/// A job that halts until its code is other code.
+struct Outdated {
+    asked: Asked,
+    code: Mutex<&'static str>,
+}
+
+impl Job for Outdated {
+    type Item = Named;
+    type Prepared = ();
+
+    async fn mended(&self, _: &ReadCx, until: &str) -> Result<Option<String>, Stop> {
+        let code = *self.code.lock().unwrap();
+        Ok((code != until).then(|| format!("the code is {code} now")))
+    }
+
+    fn plan(&self, cx: ReadCx) -> impl Stream<Item = Result<Named, Stop>> + Send {
+        self.asked.plan(cx)
+    }
+
+    async fn prepare(&self, _: ReadCx, _: Arc<Named>) -> Result<Attempt<()>, Stop> {
+        Ok(Attempt::Ready(()))
+    }
+
+    async fn commit(&self, cx: &mut CommitCx, item: &Named, (): ()) -> Result<Outcome, Stop> {
+        let code = *self.code.lock().unwrap();
+        if code == "old" {
+            let why = "the code is too old".to_owned();
+            return Err(Stop::Halt { why, evidence: String::new(), until: Some(code.to_owned()) });
+        }
+        self.asked.commit(cx, item, ()).await
+    }
+}
+
+#[tokio::test]
+async fn r04_a_halt_holds_until_what_was_recorded_with_it_comes_true_and_that_is_an_event() {
+    let house = House::new();
+    let job = Arc::new(Outdated { asked: Asked::default(), code: Mutex::new("old") });
+    let pass = || job.run(&house.engine, &house.spec, Mode::Run);
+    for _ in 0..3 {
+        assert_eq!(pass().await.exit, ExitCode::Halted);
+    }
+    assert_eq!(std::mem::take(&mut *job.asked.0.lock().unwrap()), ["plan"], "nothing was tried while it was halted");
+    *job.code.lock().unwrap() = "new";
+    assert_eq!(pass().await.exit, ExitCode::Drained);
+    let record = house.engine.ledger.job(&house.spec.name).await.unwrap().unwrap();
+    assert_eq!((record.state, record.halt), (JobState::Drained, None));
+    let events = house.engine.ledger.events(&EventFilter::default(), 10).await.unwrap();
+    let rearm = events.iter().find(|event| event.act == "rearm").unwrap();
+    assert_eq!((rearm.why.as_str(), rearm.who.0.as_str()), ("the code is new now", "pass 4"));
+
+    // A person's halt waits for a person, whatever the code is.
+    let word = Word { at: house.engine.clock.now(), who: Who("alice@a".to_owned()), why: "wrong data".to_owned() };
+    house.engine.ledger.halt(&house.spec.name, &word, "").await.unwrap();
+    *job.code.lock().unwrap() = "newer";
+    assert_eq!(pass().await.exit, ExitCode::Halted);
 }

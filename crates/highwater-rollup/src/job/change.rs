@@ -64,6 +64,7 @@ impl Rollup {
             return Err(Stop::Halt {
                 why: "a change of a declaration was planned, and there is none any more".to_owned(),
                 evidence: format!("`highwater worklist {0} --replace` and `highwater rearm {0} --why …`", self.handle),
+                until: None,
             });
         };
         match step {
@@ -129,6 +130,7 @@ impl Rollup {
                 "what is built beside is not what is declared now: the declaration changed again, or it was taken away"
                     .to_owned(),
             evidence: self.way_to_change(),
+            until: None,
         })
     }
 
@@ -238,6 +240,7 @@ impl Rollup {
                 found.wrong, found.cells
             ),
             evidence: format!("{}; {}", first.join("; "), self.way_to_change()),
+            until: None,
         })
     }
 

@@ -39,7 +39,7 @@ impl Rollup {
                 format!("correct the name, or install the rollup: `highwater rollup install {}`", self.handle),
             )),
             FaultKind::Other => {
-                Stop::Halt { why: message, evidence: format!("while it ran: {}", shortened(&fault.doing)) }
+                Stop::Halt { why: message, evidence: format!("while it ran: {}", shortened(&fault.doing)), until: None }
             }
         }
     }
@@ -81,8 +81,9 @@ impl Rollup {
                      rows are all gone, with `--remove` it removes these; then `highwater rearm {0} --why …`",
                     self.handle
                 ),
+                until: None,
             },
-            other => Stop::Halt { why: other.to_string(), evidence: String::new() },
+            other => Stop::Halt { why: other.to_string(), evidence: String::new(), until: None },
         }
     }
 }

@@ -81,6 +81,7 @@ impl Rollup {
                 "put them back with `highwater retry {0} --outcome skipped` (or `review`), then `highwater rearm {0} --why …`",
                 self.handle
             ),
+            until: None,
         })
     }
 
@@ -133,6 +134,7 @@ impl Rollup {
         Stop::Halt {
             why: format!("the rollup was installed with another `{fields}` than is declared now"),
             evidence: self.way_to_change(),
+            until: None,
         }
     }
 
@@ -151,6 +153,7 @@ impl Rollup {
                 "`highwater worklist {0} --replace` plans them anew, and `highwater rearm {0} --why …` lets passes run",
                 self.handle
             ),
+            until: None,
         }
     }
 

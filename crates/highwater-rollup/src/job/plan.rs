@@ -61,6 +61,7 @@ impl Rollup {
             return Err(Stop::Halt {
                 why: format!("{}_state has no row, so that nobody knows how far the rollup is", declaration.target),
                 evidence: format!("to seed it anew, but for what is frozen: {mend}"),
+                until: None,
             });
         };
         if state.seeded_at.is_some() && self.asked.since.is_none() {
@@ -91,6 +92,7 @@ impl Rollup {
                 return Err(Stop::Halt {
                     why: format!("the watermark is later than the database's clock, and proves nothing: {figures}"),
                     evidence: format!("find out what stamped it, and set {} back", window.watermark.table),
+                    until: None,
                 });
             }
             _ if self.asked.tick => return Ok(vec![Step::Tick]),
@@ -180,6 +182,7 @@ impl Rollup {
                     self.handle
                 )
             },
+            until: None,
         })
     }
 
@@ -241,5 +244,6 @@ fn unknown_watermark(table: &str, is_null: bool, mend: &str) -> Stop {
     Stop::Halt {
         why: format!("{table} does not say how far the rollup is ({what}), and nothing is stamped over that"),
         evidence: format!("if no bucket is to be trusted: {mend}"),
+        until: None,
     }
 }

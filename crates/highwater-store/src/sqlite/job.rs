@@ -74,9 +74,9 @@ pub(super) fn all(db: &Connection) -> Step<Vec<JobRecord>> {
     Ok(jobs)
 }
 
-pub(super) fn halt(db: &Connection, job: &JobName, word: &Word, evidence: &str) -> Step<bool> {
+pub(super) fn halt(db: &Connection, job: &JobName, word: &Word, evidence: &str, until: Option<&str>) -> Step<bool> {
     ensure(db, job)?;
-    let values = params![Name(job), Micros(word.at), word.who.0, word.why, evidence];
+    let values = params![Name(job), Micros(word.at), word.who.0, word.why, evidence, until];
     let halted = db.prepare_cached(include_str!("job/halt.sql"))?.execute(values)? > 0;
     note(db, halted, "halt", job, word)
 }
@@ -194,19 +194,19 @@ fn read(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         drained: row.get("drained")?,
         last_drained_at: row.get::<_, Option<Micros>>("last_drained_at")?.map(|at| at.0),
         marker: row.get("marker")?,
-        halt: read_halt(row, ["halted_at", "halted_by", "halted_why", "halted_evidence"])?,
-        paused: read_halt(row, ["paused_at", "paused_by", "paused_why", ""])?,
+        halt: read_halt(row, ["halted_at", "halted_by", "halted_why", "halted_evidence", "halted_until"])?,
+        paused: read_halt(row, ["paused_at", "paused_by", "paused_why", "", ""])?,
     })
 }
 
-fn read_halt(row: &Row<'_>, [at, by, why, evidence]: [&str; 4]) -> rusqlite::Result<Option<Halt>> {
+fn read_halt(row: &Row<'_>, [at, by, why, evidence, until]: [&str; 5]) -> rusqlite::Result<Option<Halt>> {
     let Some(at) = row.get::<_, Option<Micros>>(at)? else { return Ok(None) };
-    let text = |column: &str| {
-        if column.is_empty() {
-            Ok(String::new())
-        } else {
-            row.get::<_, Option<String>>(column).map(Option::unwrap_or_default)
-        }
-    };
-    Ok(Some(Halt { at: at.0, who: Who(text(by)?), why: text(why)?, evidence: text(evidence)? }))
+    let text = |column: &str| if column.is_empty() { Ok(None) } else { row.get::<_, Option<String>>(column) };
+    Ok(Some(Halt {
+        at: at.0,
+        who: Who(text(by)?.unwrap_or_default()),
+        why: text(why)?.unwrap_or_default(),
+        evidence: text(evidence)?.unwrap_or_default(),
+        until: text(until)?,
+    }))
 }

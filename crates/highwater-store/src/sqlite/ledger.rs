@@ -45,10 +45,11 @@ impl Ledger for SqliteLedger {
         self.read("read the jobs", job::all)
     }
 
-    async fn halt(&self, job: &JobName, word: &Word, evidence: &str) -> LedgerResult<bool> {
+    async fn halt_until(&self, job: &JobName, word: &Word, evidence: &str, until: Option<&str>) -> LedgerResult<bool> {
         self.told(word.at);
-        let (job, word, evidence) = (job.clone(), word.clone(), evidence.to_owned());
-        self.write("halt the job", move |db| job::halt(db, &job, &word, &evidence)).await
+        let (job, word) = (job.clone(), word.clone());
+        let (evidence, until) = (evidence.to_owned(), until.map(str::to_owned));
+        self.write("halt the job", move |db| job::halt(db, &job, &word, &evidence, until.as_deref())).await
     }
 
     async fn rearm(&self, job: &JobName, word: &Word) -> LedgerResult<bool> {

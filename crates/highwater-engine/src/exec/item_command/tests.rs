@@ -111,7 +111,7 @@ async fn codes_that_mean_that_no_item_will_fare_better_halt_at_once() {
         ("127", "the command was not found (exit 127)"),
     ] {
         let evidence = format!("item {code}: exit {code}, stderr ends with:\nsaid");
-        assert_eq!(place.key(code).await, Err(Stop::Halt { why: why.to_owned(), evidence }));
+        assert_eq!(place.key(code).await, Err(Stop::Halt { why: why.to_owned(), evidence, until: None }));
     }
 }
 
@@ -120,7 +120,10 @@ async fn a_command_that_cannot_start_halts_at_once() {
     let mut place = place("");
     place.settings.command = CommandLine::new(["./none"]).unwrap();
     let why = r#"cannot start "./none": No such file or directory (os error 2)"#.to_owned();
-    assert_eq!(place.key("a").await, Err(Stop::Halt { why, evidence: "at item a; nothing was started".to_owned() }));
+    assert_eq!(
+        place.key("a").await,
+        Err(Stop::Halt { why, evidence: "at item a; nothing was started".to_owned(), until: None })
+    );
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ fn sh(script: &str) -> ExecSettings {
 
 fn halt(result: Result<Outcome, Stop>) -> (String, String) {
     match result {
-        Err(Stop::Halt { why, evidence }) => (why, evidence),
+        Err(Stop::Halt { why, evidence, .. }) => (why, evidence),
         other => panic!("no halt: {other:?}"),
     }
 }

@@ -45,6 +45,14 @@ pub(crate) async fn r04_a_halt_stands_until_rearm_and_keeps_its_first_evidence(h
     assert!(job.halt.is_none());
     assert_eq!(job.state, JobState::Active);
     assert_eq!(world.acts().await, ["halt", "rearm"]);
+    // What would mend it stands with the first evidence, and goes with the halt.
+    let until = async || world.job().await.halt.and_then(|halt| halt.until);
+    ledger.halt_until(name, &word(6, "old code"), "", Some("other than c0ffee")).await.unwrap();
+    ledger.halt_until(name, &word(7, "again"), "", None).await.unwrap();
+    assert_eq!(until().await.as_deref(), Some("other than c0ffee"));
+    ledger.rearm(name, &word(8, "mended")).await.unwrap();
+    ledger.halt(name, &word(9, "look"), "").await.unwrap();
+    assert_eq!(until().await, None);
 }
 
 pub(crate) async fn r04_a_halt_is_seen_by_whoever_opens_the_ledger_next(home: &dyn Home) {

@@ -199,6 +199,9 @@ impl Said<'_> {
         if self.view.in_detail && halt.evidence != halt.why && !halt.evidence.trim().is_empty() {
             facts.fact("evidence", lines(halt.evidence.trim_end()));
         }
+        if let Some(until) = &halt.until {
+            facts.fact("until", format_args!("{until}: then it re-arms itself"));
+        }
         let name = &self.job.name;
         let tally = self.job.worklist.as_ref().map(|worklist| worklist.tally).unwrap_or_default();
         let look = match (self.view.in_detail, tally.review, tally.retry) {
