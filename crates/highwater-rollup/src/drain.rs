@@ -233,7 +233,7 @@ async fn take(session: &mut dyn Session, shape: &Shape<'_>, due: Due) -> Result<
     let each = queues.iter().enumerate().map(|(at, queue)| {
         let condition = if at == of_repairs { "" } else { condition.as_str() };
         format!(
-            "SELECT {at} AS at, count(*), max(id), EXISTS (SELECT 1 FROM {queue})\n\
+            "SELECT count(*), max(id), EXISTS (SELECT 1 FROM {queue}), {at} AS at\n\
              FROM (SELECT id FROM {queue} {condition} ORDER BY id LIMIT {limit}) AS due"
         )
     });
@@ -243,13 +243,13 @@ async fn take(session: &mut dyn Session, shape: &Shape<'_>, due: Due) -> Result<
         .iter()
         .enumerate()
         .map(|(at, row)| {
-            let entries = row[1].int().and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+            let entries = row[0].int().and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
             Taken {
                 entries,
-                last: row[2].int().unwrap_or(0),
+                last: row[1].int().unwrap_or(0),
                 before: before.filter(|_| at != of_repairs),
                 more: entries == u64::from(entries_max),
-                holds_any: row[3].int() != Some(0),
+                holds_any: row[2].int() != Some(0),
             }
         })
         .collect();
