@@ -14,7 +14,7 @@ use crate::declare::Declaration;
 use crate::freeze;
 use crate::recompute;
 use crate::sql::Shape;
-use derive::{touched, versions};
+use derive::{reached, touched, versions};
 
 /// Entries taken from each queue at a time, unless told.
 pub const ENTRIES_MAX: u32 = 10_000;
@@ -51,16 +51,18 @@ pub struct Drained {
 /// a second, many times what a drain takes.
 const PLANNED_BY_VALUES: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off";
 
-/// Makes the working tables of this session, in the transaction that is open: a session that finds nothing due makes none.
-async fn prepare(session: &mut dyn Session, shape: &Shape<'_>) -> Result<(), Fault> {
+/// Makes the working tables of this session, in the transaction that is open, as far as what was taken needs them: a session that
+/// finds nothing due makes none.
+async fn prepare(session: &mut dyn Session, shape: &Shape<'_>, queues: &[Taken]) -> Result<(), Fault> {
     let mut statements = Vec::new();
     if shape.dialect == Dialect::Postgres {
         statements.push(PLANNED_BY_VALUES.to_owned());
     }
+    let reached = reached(shape, queues);
     for (at, table) in shape.tracked.iter().enumerate() {
         let columns = [table.match_names(), table.value_names()].concat().join(", ");
         let copy = format!("SELECT {columns} FROM {}", shape.queue(table));
-        for name in [touched(shape, at), versions(shape, at)] {
+        for name in reached[at].then(|| touched(shape, at)).into_iter().chain([versions(shape, at)]) {
             statements.push(working(shape, &name, &copy));
             statements.push(format!("DELETE FROM {name}"));
         }
@@ -144,17 +146,13 @@ async fn take_and_derive(
     frozen: Option<Timestamp>,
     always: bool,
 ) -> Result<AllTaken, Fault> {
-    let mut taken = AllTaken { queues: Vec::new(), late: 0 };
-    for table in &shape.tracked {
-        taken.queues.push(take(session, shape, &shape.queue(table), due).await?);
-    }
-    // What is to be repaired says nothing of a time.
-    let repairs = take(session, shape, &shape.repairs(), Due { before: None, ..due }).await?;
+    let (queues, repairs) = take(session, shape, due).await?;
+    let mut taken = AllTaken { queues, late: 0 };
     if taken.is_empty() && repairs.entries == 0 && !always {
         taken.queues.push(repairs);
         return Ok(taken);
     }
-    prepare(session, shape).await?;
+    prepare(session, shape, &taken.queues).await?;
     if repairs.entries > 0 {
         let (condition, values) = repairs.condition(shape);
         let copies = shape.repair_columns().join(", ");
@@ -197,6 +195,8 @@ struct Taken {
     last: i64,
     before: Option<Timestamp>,
     more: bool,
+    /// Whether the queue holds anything at all, due or not.
+    holds_any: bool,
 }
 
 impl Taken {
@@ -220,18 +220,39 @@ pub(crate) fn written(shape: &Shape<'_>, time: Timestamp) -> Value {
     }
 }
 
-async fn take(session: &mut dyn Session, shape: &Shape<'_>, queue: &str, due: Due) -> Result<Taken, Fault> {
+/// What is due of all queues of what changed, in their order, and of the cells that are to be repaired, which say nothing of a
+/// time; by one statement.
+async fn take(session: &mut dyn Session, shape: &Shape<'_>, due: Due) -> Result<(Vec<Taken>, Taken), Fault> {
     let Due { before, entries_max } = due;
-    let (condition, mut values) = match before {
-        Some(before) => (format!("WHERE changed_at < {}", shape.time(1)), vec![written(shape, before)]),
-        None => (String::new(), Vec::new()),
-    };
-    let limit = shape.number(values.len() + 1);
-    let sql =
-        format!("SELECT count(*), max(id) FROM (SELECT id FROM {queue} {condition} ORDER BY id LIMIT {limit}) AS due");
+    let mut values: Vec<Value> = before.iter().map(|before| written(shape, *before)).collect();
+    let condition = before.map(|_| format!("WHERE changed_at < {}", shape.time(1))).unwrap_or_default();
     values.push(Value::Int(entries_max.into()));
-    let row = session.first(&sql, &values).await?;
-    let count = |at: usize| row.as_ref().and_then(|row| row[at].int()).unwrap_or(0);
-    let entries = u64::try_from(count(0)).unwrap_or(0);
-    Ok(Taken { entries, last: count(1), before, more: count(0) == i64::from(entries_max) })
+    let limit = shape.number(values.len());
+    let queues = queues(shape);
+    let of_repairs = queues.len() - 1;
+    let each = queues.iter().enumerate().map(|(at, queue)| {
+        let condition = if at == of_repairs { "" } else { condition.as_str() };
+        format!(
+            "SELECT count(*), max(id), EXISTS (SELECT 1 FROM {queue}), {at} AS at\n\
+             FROM (SELECT id FROM {queue} {condition} ORDER BY id LIMIT {limit}) AS due"
+        )
+    });
+    let sql = format!("{}\nORDER BY at", each.collect::<Vec<_>>().join("\nUNION ALL\n"));
+    let rows = session.query(&sql, &values).await?;
+    let mut all: Vec<Taken> = rows
+        .iter()
+        .enumerate()
+        .map(|(at, row)| {
+            let entries = row[0].int().and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+            Taken {
+                entries,
+                last: row[1].int().unwrap_or(0),
+                before: before.filter(|_| at != of_repairs),
+                more: entries == u64::from(entries_max),
+                holds_any: row[2].int() != Some(0),
+            }
+        })
+        .collect();
+    let repairs = all.pop().expect("invariant: an aggregate yields a row, of every queue");
+    Ok((all, repairs))
 }

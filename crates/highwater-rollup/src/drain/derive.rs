@@ -16,6 +16,19 @@ pub(super) fn versions(shape: &Shape<'_>, at: usize) -> String {
     shape.working(&format!("versions_{at}"))
 }
 
+/// Which tables may have touched versions: those of which entries were taken, those that lead from them to the source, and the
+/// source.
+pub(super) fn reached(shape: &Shape<'_>, taken: &[Taken]) -> Vec<bool> {
+    let mut reached: Vec<bool> = taken.iter().map(|taken| taken.entries > 0).collect();
+    reached[0] = true;
+    for (at, table) in shape.tracked.iter().enumerate().rev() {
+        if let Some(parent) = &table.parent {
+            reached[parent.at] |= reached[at];
+        }
+    }
+    reached
+}
+
 /// Adds to the working table of cells those that the taken entries are about, by the state that the open transaction sees.
 pub(super) async fn derive(
     session: &mut dyn Session,
@@ -23,12 +36,16 @@ pub(super) async fn derive(
     taken: &[Taken],
     frozen: Option<Timestamp>,
 ) -> Result<(), Fault> {
+    let mut touched_rows = vec![0; shape.tracked.len()];
     for ((at, table), taken) in shape.tracked.iter().enumerate().zip(taken) {
-        touch(session, shape, at, table, taken).await?;
+        touched_rows[at] = touch(session, shape, at, table, taken).await?;
     }
     // What hangs on a touched row, up to the source; then down again to all it joined to.
     for (at, table) in shape.tracked.iter().enumerate().rev() {
-        climb(session, shape, at, table).await?;
+        // Nothing hangs on no row; and of an empty list SQLite would look for each row of a table, that may have millions.
+        if let (Some(parent), true) = (&table.parent, touched_rows[at] > 0) {
+            touched_rows[parent.at] += climb(session, shape, at, table, taken[parent.at].holds_any).await?;
+        }
     }
     if let Some(frozen) = frozen {
         // A version of the source is in the bucket of its own time: years of them need not be joined to be dropped.
@@ -36,23 +53,23 @@ pub(super) async fn derive(
         let drop = format!("DELETE FROM {} WHERE {time} < {}", touched(shape, 0), shape.edge(&shape.instant(frozen)));
         session.execute(&drop, &[]).await?;
     }
-    for (at, table) in shape.tracked.iter().enumerate() {
-        descend(session, shape, at, table).await?;
+    for ((at, table), taken) in shape.tracked.iter().enumerate().zip(taken) {
+        descend(session, shape, at, table, taken.holds_any).await?;
     }
     session.execute(&found(shape), &[]).await?;
     Ok(())
 }
 
-/// The versions of one table that the taken entries are about.
+/// The versions of one table that the taken entries are about; gives how many.
 async fn touch(
     session: &mut dyn Session,
     shape: &Shape<'_>,
     at: usize,
     table: &Tracked,
     taken: &Taken,
-) -> Result<(), Fault> {
+) -> Result<u64, Fault> {
     if taken.entries == 0 {
-        return Ok(());
+        return Ok(0);
     }
     let (condition, values) = taken.condition(shape);
     let (queue, touched) = (shape.queue(table), touched(shape, at));
@@ -61,11 +78,10 @@ async fn touch(
     let present = if table.parent.is_none() { is_present(shape) } else { "" };
     let old =
         format!("INSERT INTO {touched} ({columns}) SELECT DISTINCT {columns} FROM {queue} WHERE {condition}{present}");
-    session.execute(&old, &values).await?;
+    let old = session.execute(&old, &values).await?;
     let matches = table.match_names().join(", ");
     let now = current(table, &format!("SELECT {matches} FROM {queue} WHERE {condition}"), &quoted(&table.matches));
-    session.execute(&format!("INSERT INTO {touched} ({columns}) {now}"), &values).await?;
-    Ok(())
+    Ok(old + session.execute(&format!("INSERT INTO {touched} ({columns}) {now}"), &values).await?)
 }
 
 /// How many rows of frozen buckets are there now that the taken entries of the source are about. Retention leaves none.
@@ -105,23 +121,38 @@ fn current(table: &Tracked, select: &str, columns: &[String]) -> String {
     format!("SELECT {all} FROM {} WHERE {}", table.table.quoted(), Shape::within(columns, select))
 }
 
-/// Touches what a touched table is found from.
-async fn climb(session: &mut dyn Session, shape: &Shape<'_>, at: usize, table: &Tracked) -> Result<(), Fault> {
-    let Some(parent) = &table.parent else { return Ok(()) };
+/// Touches what a touched table is found from; gives how many versions. The queue of that is read only if it holds any.
+async fn climb(
+    session: &mut dyn Session,
+    shape: &Shape<'_>,
+    at: usize,
+    table: &Tracked,
+    queue_holds_any: bool,
+) -> Result<u64, Fault> {
+    let Some(parent) = &table.parent else { return Ok(0) };
     let above = &shape.tracked[parent.at];
     let select = format!("SELECT {} FROM {}", table.match_names().join(", "), touched(shape, at));
     let columns = [above.match_names(), above.value_names()].concat().join(", ");
     let into = format!("INSERT INTO {} ({columns})", touched(shape, parent.at));
-    session.execute(&format!("{into} {}", current(above, &select, &quoted(&parent.columns))), &[]).await?;
+    let now = format!("{into} {}", current(above, &select, &quoted(&parent.columns)));
+    let now = session.execute(&now, &[]).await?;
+    if !queue_holds_any {
+        return Ok(now);
+    }
     let found: Vec<String> = parent.columns.iter().map(|column| above.value(column)).collect();
     let queued =
         format!("SELECT DISTINCT {columns} FROM {} WHERE {}", shape.queue(above), Shape::within(&found, &select));
-    session.execute(&format!("{into} {queued}"), &[]).await?;
-    Ok(())
+    Ok(now + session.execute(&format!("{into} {queued}"), &[]).await?)
 }
 
-/// All versions of what the touched versions of the source join to.
-async fn descend(session: &mut dyn Session, shape: &Shape<'_>, at: usize, table: &Tracked) -> Result<(), Fault> {
+/// All versions of what the touched versions of the source join to. The queue of that is read only if it holds any.
+async fn descend(
+    session: &mut dyn Session,
+    shape: &Shape<'_>,
+    at: usize,
+    table: &Tracked,
+    queue_holds_any: bool,
+) -> Result<(), Fault> {
     let columns = [table.match_names(), table.value_names()].concat().join(", ");
     let into = format!("INSERT INTO {} ({columns})", versions(shape, at));
     let Some(parent) = &table.parent else {
@@ -132,6 +163,9 @@ async fn descend(session: &mut dyn Session, shape: &Shape<'_>, at: usize, table:
     let found: Vec<String> = parent.columns.iter().map(|column| above.value(column)).collect();
     let select = format!("SELECT {} FROM {}", found.join(", "), versions(shape, parent.at));
     session.execute(&format!("{into} {}", current(table, &select, &quoted(&table.matches))), &[]).await?;
+    if !queue_holds_any {
+        return Ok(());
+    }
     let queued = format!(
         "SELECT DISTINCT {columns} FROM {} WHERE {}",
         shape.queue(table),
