@@ -291,8 +291,11 @@ async fn what_was_emptied_and_is_not_settled_is_not_complete() {
     let declaration = declaration();
     let subject = Subject::Declared(&declaration);
     assert!(guard(&mut *ours, subject, Duration::ZERO).await.unwrap().is_complete());
-    run(&mut *ours, "TRUNCATE task_usage; INSERT INTO task_usage VALUES (9, 1, NULL, 'large', 1, NULL, '2026-01-01T12:00:00Z')")
-        .await;
+    run(
+        &mut *ours,
+        "TRUNCATE task_usage; INSERT INTO task_usage VALUES (9, 1, NULL, 'large', 1, NULL, '2026-01-01T12:00:00Z')",
+    )
+    .await;
     run(&mut *ours, "DELETE FROM task_usage_hourly_dirty_source").await;
     let answer = guard(&mut *ours, subject, Duration::ZERO).await.unwrap();
     assert!(matches!(answer, Answer::Behind { .. }), "{answer}");
