@@ -18,6 +18,7 @@ pub use block::block;
 use highwater_db::session::{Dialect, Fault, FaultKind, Session, Value};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::bypass;
 use crate::declare::{Declaration, Ident, TableName};
 use crate::freeze;
 use crate::sql::Shape;
@@ -250,11 +251,15 @@ impl Subject<'_> {
     fn oldest_queued(&self, dialect: Dialect) -> Option<String> {
         let Self::Declared(declaration) = self else { return None };
         let shape = Shape::of(dialect, declaration);
-        let queues: Vec<String> = shape
+        let mut queues: Vec<String> = shape
             .tracked
             .iter()
             .map(|table| format!("SELECT min(changed_at) AS at FROM {}", shape.queue(table)))
             .collect();
+        // A table that was emptied is a change like any other, which waits until a tick or a person settles it.
+        if dialect == Dialect::Postgres {
+            queues.push(format!("SELECT min(happened_at) FROM {}", bypass::name(&shape).quoted()));
+        }
         Some(format!("SELECT min(at) AS at FROM ({}) AS each", queues.join(" UNION ALL ")))
     }
 

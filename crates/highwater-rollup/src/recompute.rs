@@ -25,7 +25,10 @@ pub async fn extent(session: &mut dyn Session, declaration: &Declaration) -> Res
     let shape = Shape::of(session.dialect(), declaration);
     let at = shape.at(&declaration.event_time.quoted());
     let epoch = |edge: &str| shape.event_seconds(&format!("{edge}({at})"));
-    let sql = format!("SELECT {}, {} FROM {}", epoch("min"), epoch("max"), declaration.source.quoted());
+    let mut sql = format!("SELECT {}, {} FROM {}", epoch("min"), epoch("max"), declaration.source.quoted());
+    if shape.dialect == Dialect::Postgres {
+        sql.push_str(&format!(" WHERE {}", shape.is_in_a_bucket(&at)));
+    }
     let row = session.first(&sql, &[]).await?;
     let Some((first, last)) = row.and_then(|row| row[0].int().zip(row[1].int())) else { return Ok(None) };
     let secs = declaration.grain.secs();

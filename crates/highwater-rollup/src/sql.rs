@@ -193,13 +193,17 @@ impl<'d> Shape<'d> {
         if is_exact {
             return differs;
         }
-        let (is_inexact, larger) = match self.dialect {
-            Dialect::Postgres => (format!("pg_typeof({left})::text IN ('real', 'double precision')"), "greatest"),
-            Dialect::Sqlite => (format!("'real' IN (typeof({left}), typeof({right}))"), "max"),
+        let (is_inexact, larger, infinity) = match self.dialect {
+            Dialect::Postgres => {
+                (format!("pg_typeof({left})::text IN ('real', 'double precision')"), "greatest", "float8 'Infinity'")
+            }
+            Dialect::Sqlite => (format!("'real' IN (typeof({left}), typeof({right}))"), "max", "9e999"),
         };
+        // What is not finite is near to nothing but itself; PostgreSQL's NaN is above infinity.
+        let larger = format!("{larger}(abs({left}), abs({right}))");
         format!(
-            "CASE WHEN {left} IS NOT NULL AND {right} IS NOT NULL AND {is_inexact} \
-             THEN abs({left} - {right}) > 1e-9 * {larger}(abs({left}), abs({right})) ELSE {differs} END"
+            "({differs} AND NOT CASE WHEN {left} IS NOT NULL AND {right} IS NOT NULL AND {is_inexact} \
+             THEN {larger} < {infinity} AND abs({left} - {right}) <= 1e-9 * {larger} ELSE false END)"
         )
     }
 
@@ -214,6 +218,14 @@ impl<'d> Shape<'d> {
                     "CAST(CASE WHEN typeof({column}) = 'text' THEN strftime('%s', {column}) ELSE {column} END AS INTEGER)"
                 )
             }
+        }
+    }
+
+    /// Whether a time, as [`Shape::at`] has it, is in a bucket: none that is not known is, and none that is infinite.
+    pub(crate) fn is_in_a_bucket(&self, at: &str) -> String {
+        match self.dialect {
+            Dialect::Postgres => format!("isfinite({at})"),
+            Dialect::Sqlite => format!("{at} IS NOT NULL"),
         }
     }
 
@@ -341,10 +353,10 @@ impl<'d> Shape<'d> {
         let expressions = cells.into_iter().chain(self.value_expressions()).zip(columns);
         let select: Vec<String> = expressions.map(|(expression, column)| format!("{expression} AS {column}")).collect();
         format!(
-            "SELECT {}\nFROM {before}{}\nWHERE {} IS NOT NULL AND {condition}\nGROUP BY {}",
+            "SELECT {}\nFROM {before}{}\nWHERE {} AND {condition}\nGROUP BY {}",
             select.join(",\n       "),
             self.joined(),
-            self.at(&self.event_time()),
+            self.is_in_a_bucket(&self.at(&self.event_time())),
             groups.join(", ")
         )
     }

@@ -31,6 +31,8 @@ pub enum Wrong {
 pub struct Finding {
     /// What is wrong.
     pub wrong: Wrong,
+    /// How often the target has it.
+    pub times: u64,
     /// Its bucket and its keys, as text.
     pub cell: Vec<Value>,
     /// What the target holds and what it should, of each column that holds values, as text.
@@ -56,13 +58,15 @@ pub struct Verified {
     pub stranded: u64,
     /// The watermark, where it is later than the bound.
     pub ahead: Option<Timestamp>,
+    /// Whether the row that holds the watermark is missing.
+    pub stateless: bool,
 }
 
 impl Verified {
     /// Whether there is nothing to mend.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.wrong == 0 && self.stranded == 0 && self.ahead.is_none()
+        self.wrong == 0 && self.stranded == 0 && self.ahead.is_none() && !self.stateless
     }
 }
 
@@ -105,8 +109,9 @@ pub async fn verify(
             verified.findings.push(finding(declaration, row));
         }
     }
-    let watermark = state::read(session, declaration).await?.and_then(|state| state.watermark);
-    if let Some(watermark) = watermark {
+    let state = state::read(session, declaration).await?;
+    verified.stateless = state.is_none();
+    if let Some(watermark) = state.and_then(|state| state.watermark) {
         for table in &shape.tracked {
             let sql = format!("SELECT count(*) FROM {} WHERE changed_at < {}", shape.queue(table), shape.time(1));
             let row = session.first(&sql, &[drain::written(&shape, watermark)]).await?;
@@ -188,7 +193,8 @@ fn finding(declaration: &Declaration, row: Vec<Value>) -> Finding {
         _ => Wrong::Different,
     };
     let values = row[keys + 2..].chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
-    Finding { wrong, cell: row[..keys].to_vec(), values }
+    let times = row[keys].int().and_then(|times| u64::try_from(times).ok()).unwrap_or(0);
+    Finding { wrong, times, cell: row[..keys].to_vec(), values }
 }
 
 /// Whether a differing cell is queued.

@@ -199,10 +199,10 @@ fn found(shape: &Shape<'_>) -> String {
         from.push_str(&format!("\n{join} {} AS r{at} ON {}", versions(shape, at), on.join(" AND ")));
     }
     format!(
-        "INSERT INTO {} ({})\nSELECT DISTINCT {}\nFROM {from}\nWHERE {} IS NOT NULL",
+        "INSERT INTO {} ({})\nSELECT DISTINCT {}\nFROM {from}\nWHERE {}",
         cells(shape),
         shape.cell_columns().join(", "),
         select.join(", "),
-        shape.bucket(&event_time)
+        shape.is_in_a_bucket(&shape.at(&event_time))
     )
 }

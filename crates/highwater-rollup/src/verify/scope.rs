@@ -156,12 +156,13 @@ async fn next(
     let at = shape.at(&declaration.event_time.quoted());
     let instant = shape.instant(from);
     let sql = format!(
-        "SELECT (SELECT {} FROM {} WHERE bucket >= {instant}), (SELECT {} FROM {} WHERE {at} >= {})",
+        "SELECT (SELECT {} FROM {} WHERE bucket >= {instant}), (SELECT {} FROM {} WHERE {at} >= {} AND {})",
         shape.seconds("min(bucket)"),
         declaration.target.quoted(),
         shape.event_seconds(&format!("min({at})")),
         declaration.source.quoted(),
-        shape.edge(&instant)
+        shape.edge(&instant),
+        shape.is_in_a_bucket(&at)
     );
     let Some(row) = session.first(&sql, &[]).await? else { return Ok(None) };
     let first = row[0].int().into_iter().chain(row[1].int()).min();

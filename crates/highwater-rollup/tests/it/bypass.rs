@@ -1,8 +1,11 @@
 //! What no row trigger fires for: TRUNCATE, and partitions that come and go with their rows. A tick stops at it where live cells
 //! are wrong since, and goes on where none is.
 
+use std::time::Duration;
+
 use highwater_db::session::{Dialect, FaultKind, Session};
 use highwater_rollup::declare::Declaration;
+use highwater_rollup::guard::{Answer, Subject, block, guard};
 use highwater_rollup::tick::{Reach, TickError, Ticked, tick};
 use highwater_rollup::verify::{Gone, Scope, Verified, repair, verify};
 use highwater_rollup::{ddl, recompute, state};
@@ -279,4 +282,26 @@ async fn a_truncate_between_a_tick_s_snapshot_and_its_look_leaves_all_to_the_nex
     assert!(first.happened());
     assert_eq!(count(&mut *ours, "task_usage_hourly").await, 3, "no cell is computed from what is gone");
     said(ticked(&mut *locked, &declaration()).await);
+}
+
+#[tokio::test]
+async fn what_was_emptied_and_is_not_settled_is_not_complete() {
+    let (_base, mut ours) = seeded(Dialect::Postgres).await;
+    tick_all(&mut *ours).await;
+    let declaration = declaration();
+    let subject = Subject::Declared(&declaration);
+    assert!(guard(&mut *ours, subject, Duration::ZERO).await.unwrap().is_complete());
+    run(
+        &mut *ours,
+        "TRUNCATE task_usage; INSERT INTO task_usage VALUES (9, 1, NULL, 'large', 1, NULL, '2026-01-01T12:00:00Z')",
+    )
+    .await;
+    run(&mut *ours, "DELETE FROM task_usage_hourly_dirty_source").await;
+    let answer = guard(&mut *ours, subject, Duration::ZERO).await.unwrap();
+    assert!(matches!(answer, Answer::Behind { .. }), "{answer}");
+    let block = block(Dialect::Postgres, subject, "usage", Duration::ZERO);
+    assert!(ours.batch(&block).await.is_err(), "and so says the SQL");
+    repaired(&mut *ours, &declaration, Gone::Remove).await;
+    tick_all(&mut *ours).await;
+    assert!(guard(&mut *ours, subject, Duration::ZERO).await.unwrap().is_complete());
 }

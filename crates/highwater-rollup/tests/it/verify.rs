@@ -1,7 +1,7 @@
 //! Verifying finds every corruption that is planted and nothing else; repairing mends exactly that.
 
 use highwater_db::session::{Dialect, Session, Value};
-use highwater_rollup::verify::{Gone, Repaired, Scope, Verified, Wrong, repair, verify};
+use highwater_rollup::verify::{Gone, Repaired, Scope, Verified, Wrong, repair, sample, verify};
 use jiff::Timestamp;
 
 use crate::usage::{
@@ -92,6 +92,8 @@ async fn a_missing_cell_and_one_that_is_there_twice_are_found_and_mended() {
             expected.push(Wrong::Different);
         }
         let found = verified(&mut *ours, None).await;
+        let twice: Vec<u64> = found.findings.iter().map(|finding| finding.times).collect();
+        assert_eq!(twice.iter().max(), Some(&if dialect == Dialect::Postgres { 2 } else { 0 }), "{dialect:?}");
         let mut wrongs = wrongs(&found);
         wrongs.sort_by_key(|wrong| *wrong == Wrong::Different);
         assert_eq!(wrongs, expected, "{dialect:?}");
@@ -164,5 +166,65 @@ async fn r07_a_stranded_entry_and_a_watermark_that_is_ahead_are_found_and_mended
         assert_eq!(stranded(&mut *ours).await, 0, "{dialect:?}");
         let until = bound(&mut *ours).await;
         assert!(verified(&mut *ours, Some(until)).await.is_clean(), "{dialect:?}");
+    }
+}
+
+#[tokio::test]
+async fn sums_that_are_not_finite_are_compared_like_any_other() {
+    for dialect in BOTH {
+        let (_base, mut ours) = seeded(dialect).await;
+        let (infinite, negative) = match dialect {
+            Dialect::Postgres => ("'Infinity'", "'-Infinity'"),
+            Dialect::Sqlite => ("9e999", "-9e999"),
+        };
+        let mut values = vec![infinite, negative];
+        // SQLite keeps NULL in its place.
+        values.extend((dialect == Dialect::Postgres).then_some("'NaN'"));
+        for value in values {
+            run(&mut *ours, &format!("UPDATE task_usage SET cost = {value} WHERE id = 1")).await;
+            drain_all(&mut *ours).await;
+            assert_eq!(verified(&mut *ours, None).await.wrong, 0, "{dialect:?}: {value} is {value}");
+            for wrong in [infinite, negative, "5", "NULL"].into_iter().filter(|wrong| *wrong != value) {
+                run(&mut *ours, &format!("UPDATE task_usage_hourly SET cost_sum = {wrong} WHERE runtime_id = 1")).await;
+                let found = verified(&mut *ours, None).await;
+                assert_eq!(wrongs(&found), [Wrong::Different], "{dialect:?}: {wrong}, and should be {value}");
+                repaired(&mut *ours, None, Gone::Keep).await;
+                drain_all(&mut *ours).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_dated_to_infinity_is_in_no_bucket() {
+    let (_base, mut ours) = seeded(Dialect::Postgres).await;
+    run(
+        &mut *ours,
+        "INSERT INTO task_usage VALUES (10, 1, 'openai', 'small', 5, 0.25, 'infinity'),
+             (11, 2, 'openai', 'small', 5, 0.25, '-infinity')",
+    )
+    .await;
+    drain_all(&mut *ours).await;
+    let found = verified(&mut *ours, None).await;
+    assert_eq!((found.cells, found.wrong, found.pending), (3, 0, 0), "{:?}", found.findings);
+    ours.begin().await.unwrap();
+    let (drawn, _) = sample(&mut *ours, &declaration(), &Scope::all(), 10, None).await.unwrap();
+    ours.rollback().await.unwrap();
+    assert_eq!(drawn.buckets.map(|buckets| buckets.len()), Some(1));
+    // It gets a time, and is counted.
+    run(&mut *ours, "UPDATE task_usage SET created_at = '2026-01-01T13:00:00Z' WHERE id IN (10, 11)").await;
+    drain_all(&mut *ours).await;
+    assert_eq!(verified(&mut *ours, None).await.cells, 5);
+    assert_eq!(differences(&mut *ours).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_rollup_without_its_state_row_is_not_clean() {
+    for dialect in BOTH {
+        let (_base, mut ours) = seeded(dialect).await;
+        run(&mut *ours, "DELETE FROM task_usage_hourly_state").await;
+        let found = verified(&mut *ours, None).await;
+        assert_eq!(found, Verified { cells: 3, stateless: true, ..Verified::default() }, "{dialect:?}");
+        assert!(!found.is_clean(), "{dialect:?}: nobody knows how far it is");
     }
 }

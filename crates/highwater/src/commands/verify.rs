@@ -40,6 +40,8 @@ struct Proof<'a> {
     pending: u64,
     stranded: u64,
     ahead: Option<Timestamp>,
+    /// Whether the row that holds the watermark is missing.
+    stateless: bool,
     findings: Vec<Told>,
     #[serde(skip_serializing_if = "Option::is_none")]
     repaired: Option<u64>,
@@ -96,6 +98,7 @@ async fn verified(args: &Verify, site: &Site) -> Result<ExitCode, Diagnosis> {
         pending: verified.pending,
         stranded: verified.stranded,
         ahead: verified.ahead,
+        stateless: verified.stateless,
         findings: before.findings.iter().map(told_of).collect(),
         repaired: repaired.as_ref().map(|(done, _)| done.cells),
     };
@@ -256,8 +259,14 @@ fn text(
                 figures(after)
             ));
         }
+        None if before.stateless => {
+            text.push_str(&format!("\n  next: `highwater rollup guard {name}` tells the statement that puts it back"));
+        }
         None if !before.is_clean() => {
             text.push_str(&format!("\n  next: `highwater verify {name} --repair` mends exactly these"));
+            if before.findings.iter().any(|finding| finding.wrong == Wrong::Extra) {
+                text.push_str("; what no raw row yields stays, unless `--remove`");
+            }
         }
         None => {}
     }
@@ -283,6 +292,9 @@ fn figures(verified: &Verified) -> String {
     if let Some(ahead) = verified.ahead {
         text.push_str(&format!(", the watermark is ahead of what can be known, at {ahead:.0}"));
     }
+    if verified.stateless {
+        text.push_str(", and the state row is missing: nobody knows how far it is");
+    }
     text
 }
 
@@ -297,7 +309,10 @@ fn sentence(declaration: &Declaration, finding: &Finding) -> String {
             let differ = columns.iter().zip(&finding.values).filter(|(_, (stored, fresh))| stored != fresh);
             let differ: Vec<String> =
                 differ.map(|(column, (stored, fresh))| format!("{column} is {stored}, expected {fresh}")).collect();
-            format!("different  {cell}: {}", differ.join(", "))
+            match finding.times {
+                0 | 1 => format!("different  {cell}: {}", differ.join(", ")),
+                times => format!("different  {cell}: it is there {times} times"),
+            }
         }
     }
 }

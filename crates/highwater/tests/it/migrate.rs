@@ -173,6 +173,26 @@ fn r07_a_run_straight_through_seeds_what_a_step_requires_and_the_next_finds_it_c
 }
 
 #[test]
+fn r04_a_rollup_that_is_halted_lets_no_step_pass_however_current_it_is() {
+    for database in BOTH {
+        let place = Place::new(database);
+        place.tables();
+        place.events();
+        place.guarded("events");
+        assert_eq!(place.up().code, 0);
+        assert_eq!(place.rig.run(&["halt", "events", "--why", "cells look wrong"]).code, 0);
+        place.step("5_again.up.sql", "-- highwater:requires events\nCREATE TABLE again (id int)");
+        let ended = place.up();
+        assert_eq!(ended.code, 4, "{ended:?}");
+        assert!(ended.stdout.contains("cells look wrong"), "{ended:?}");
+        assert!(place.rig.run(&["migrate", "list"]).stdout.contains("5 pending"), "{database}");
+        assert_eq!(place.rig.run(&["rearm", "events", "--why", "they are not"]).code, 0);
+        let ended = place.up();
+        assert_eq!(ended.json()["applied"][0]["required"][0]["why"], "watermark_within_threshold", "{ended:?}");
+    }
+}
+
+#[test]
 fn an_empty_source_is_stamped_and_missing_tables_are_nothing_to_do() {
     for database in BOTH {
         let place = Place::new(database);

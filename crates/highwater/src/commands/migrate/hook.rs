@@ -49,11 +49,15 @@ impl<'s> Rollups<'s> {
 
     async fn bring_up(&self, job: &str) -> Result<Required, Unmet> {
         let named = Named::of(self.site, "migrate up", job)?;
+        // A person is to look at it first: the pass says why, and ends the run there.
+        let known = self.ledger.job(&named.job.name).await.map_err(Diagnosis::from)?;
+        let is_halted = known.is_some_and(|job| job.halt.is_some());
         let mut walked = Walked::default();
         let mut last: Option<Passed> = None;
         for _ in 0..PASSES_MAX {
             let answer = self.ask(&named).await?;
             match &answer {
+                Answer::Complete(_) if last.is_none() && is_halted => {}
                 Answer::Complete(_) if last.is_none() => return Ok(Required::WatermarkWithinThreshold),
                 Answer::Complete(_) => return Ok(Required::Walked { slices: walked.slices, rows: walked.rows }),
                 Answer::SourceEmpty if last.is_some() => return Ok(Required::SourceEmpty),

@@ -82,6 +82,7 @@ fn an_extra_bucket_is_found_and_stays_until_a_person_says_remove() {
         let before = months.target();
         let text = months.call(&["verify", "usage"], 4);
         assert!(text.contains("extra      2020-01-01") && text.contains("no raw row yields it"), "{text}");
+        assert!(text.contains("mends exactly these; what no raw row yields stays, unless `--remove`"), "{text}");
         let text = months.call(&["verify", "usage", "--repair"], 4);
         assert!(text.contains("`highwater verify usage --repair --remove` removes them"), "{text}");
         assert_eq!(months.target(), before);
@@ -116,6 +117,23 @@ fn r07_a_stranded_change_and_a_watermark_that_is_ahead_are_found_and_mended() {
         assert!(months.one("SELECT watermark FROM hourly_state").as_str() < "2999");
         assert_eq!(months.target(), before);
         months.call(&["verify", "usage"], 0);
+    }
+}
+
+#[test]
+fn a_cell_that_is_there_twice_and_a_state_row_that_is_not_are_told() {
+    for months in Months::both("") {
+        seeded(&months);
+        if months.is_postgres() {
+            months.sql(&format!("INSERT INTO hourly SELECT * FROM hourly WHERE model = 'large' AND bucket = {MIDDLE}"));
+            let text = months.call(&["verify", "usage"], 4);
+            assert!(text.contains("large: it is there 2 times"), "{text}");
+            months.call(&["verify", "usage", "--repair"], 0);
+        }
+        months.sql("DELETE FROM hourly_state");
+        let text = months.call(&["verify", "usage"], 4);
+        assert!(text.contains("0 wrong, and the state row is missing: nobody knows how far it is"), "{text}");
+        assert!(text.contains("next: `highwater rollup guard usage` tells the statement that puts it back"), "{text}");
     }
 }
 
