@@ -8,13 +8,13 @@ mod header;
 pub mod meta;
 pub mod pack;
 mod pax;
-//pub mod read;
+pub mod read;
 mod settings;
 mod tree;
 
 pub use content::{ContentFile, content_sha256};
 pub use pack::{Content, PackError, Packed, Packer, content_of};
-//pub use read::{Archive, EntryFault, Limits, ReadError, Reader};
+pub use read::{Archive, EntryFault, Limits, ReadError, Reader};
 pub use settings::{CompressionSettings, Level, Threads, WindowLog};
 pub use tree::TreeLimits;
 

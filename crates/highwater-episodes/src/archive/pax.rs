@@ -21,8 +21,11 @@ fn digits(number: usize) -> usize {
     number.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
-/// Takes the first record off: its key and value, `None` at the end; an error where there is none.
-pub(super) fn take<'r>(records: &mut &'r [u8]) -> Result<Option<(&'r [u8], &'r [u8])>, ()> {
+/// A key and its value.
+pub(super) type Record<'r> = (&'r [u8], &'r [u8]);
+
+/// Takes the first record off, `None` at the end; an error where what is there is no record.
+pub(super) fn take<'r>(records: &mut &'r [u8]) -> Result<Option<Record<'r>>, ()> {
     if records.is_empty() {
         return Ok(None);
     }

@@ -149,8 +149,7 @@ impl Tree {
             },
         };
         let again = open_dir(&tree.dir, OsStr::new(".")).map_err(|errno| tree.failed(b"", errno))?;
-        tree.add(b"", episode.as_str().as_bytes(), true)?;
-        tree.enter(again, 0, 1)?;
+        tree.enter(again, b"", episode.as_str().as_bytes(), 1)?;
         let paths = &tree.paths;
         tree.items.sort_unstable_by(|a, b| path(paths, a).cmp(path(paths, b)));
         Ok(tree)
@@ -196,36 +195,42 @@ impl Tree {
         PackError::Read { path: self.locate(path), source: errno.into() }
     }
 
-    fn add(&mut self, parent: &[u8], name: &[u8], dir: bool) -> Result<usize, PackError> {
+    /// Adds a file, or a directory that was like that before it is listed.
+    fn add(&mut self, parent: &[u8], name: &[u8], dir: Option<Stamp>) -> Result<(), PackError> {
         let at = self.paths.len();
         self.paths.extend_from_slice(parent);
         self.paths.extend_from_slice(name);
         let len = self.paths.len() - at;
-        let path_bytes = len + usize::from(dir);
+        if dir.is_some() {
+            self.paths.push(b'/');
+        }
         let over = [
-            (path_bytes > self.limits.path_bytes, "bytes in a path", self.limits.path_bytes as u64),
-            (self.paths.len() >= self.limits.paths_bytes, "bytes in all paths", self.limits.paths_bytes as u64),
+            (self.paths.len() - at > self.limits.path_bytes, "bytes in a path", self.limits.path_bytes as u64),
+            (self.paths.len() > self.limits.paths_bytes, "bytes in all paths", self.limits.paths_bytes as u64),
             (self.items.len() as u64 >= self.limits.entries, "files and directories", self.limits.entries),
         ];
         if let Some((_, what, limit)) = over.into_iter().find(|(over, ..)| *over) {
             return Err(PackError::TooMuch { path: self.locate(&self.paths[at..]), what, limit });
         }
-        if dir {
-            self.paths.push(b'/');
-        }
         let small = |number: usize| u32::try_from(number).expect("invariant: all paths together are bounded");
-        let stamp = dir.then(|| small(self.stamps.len()));
+        let stamp = dir.map(|stamp| {
+            self.stamps.push(stamp);
+            small(self.stamps.len() - 1)
+        });
         self.items.push(Item { at: small(at), len: small(len), dir: stamp });
-        Ok(self.items.len() - 1)
+        Ok(())
     }
 
-    /// Lists the directory that was added as `item`, and those in it.
-    fn enter(&mut self, dir: OwnedFd, item: usize, depth: usize) -> Result<(), PackError> {
-        let found = self.found(item).expect("invariant: it was just added");
-        let path = found.path.to_vec();
+    /// Adds a directory and lists it, and those in it.
+    fn enter(&mut self, dir: OwnedFd, parent: &[u8], name: &[u8], depth: usize) -> Result<(), PackError> {
+        let path = [parent, name, b"/"].concat();
+        if depth > self.limits.depth {
+            let limit = self.limits.depth as u64;
+            return Err(PackError::TooMuch { path: self.locate(&path), what: "directories below each other", limit });
+        }
         // The stamp first: whatever comes or goes while it is listed makes it another.
         let stamp = Stamp::open(&dir).map_err(|errno| self.failed(&path, errno))?;
-        self.stamps.push(stamp);
+        self.add(parent, name, Some(stamp))?;
         let listing = Dir::read_from(&dir).map_err(|errno| self.failed(&path, errno))?;
         let mut dirs = Vec::new();
         for found in listing {
@@ -242,9 +247,8 @@ impl Tree {
                 known => known,
             };
             match kind {
-                FileType::RegularFile => _ = self.add(&path, name, false)?,
+                FileType::RegularFile => self.add(&path, name, None)?,
                 FileType::Directory => {
-                    // Its stamp is pushed when it is entered, so only one may wait.
                     dirs.push(name.to_vec());
                     if self.items.len() + dirs.len() > usize::try_from(self.limits.entries).unwrap_or(usize::MAX) {
                         let (what, limit) = ("files and directories", self.limits.entries);
@@ -258,14 +262,9 @@ impl Tree {
             }
         }
         for name in dirs {
-            let item = self.add(&path, &name, true)?;
-            if depth >= self.limits.depth {
-                let path = self.locate(self.found(item).map_or(&path, |found| found.path));
-                return Err(PackError::TooMuch { path, what: "directories below each other", limit: depth as u64 });
-            }
             let inner = open_dir(&dir, OsStr::from_bytes(&name));
             let inner = inner.map_err(|errno| self.failed(&[&path, name.as_slice()].concat(), errno))?;
-            self.enter(inner, item, depth + 1)?;
+            self.enter(inner, &path, &name, depth + 1)?;
         }
         Ok(())
     }

@@ -1,0 +1,11 @@
+//! Episodes packed and read back, here and by others.
+
+mod bombs;
+mod changing;
+mod memory;
+mod others;
+mod random;
+mod refused;
+mod rig;
+mod same_content;
+mod shapes;
