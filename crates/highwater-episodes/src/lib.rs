@@ -7,3 +7,5 @@
 pub mod digest;
 pub mod index;
 pub mod name;
+pub mod receive;
+pub mod store;

@@ -53,8 +53,11 @@ pub trait Fs: Send + Sync + fmt::Debug {
     /// As [`Fs::reader`].
     fn reader_from(&self, path: &RelPath, offset: u64) -> Result<Box<dyn Read + Send>, FsError> {
         let mut reader = self.reader(path)?;
-        io::copy(&mut (&mut reader).take(offset), &mut io::sink())
-            .map_err(|source| FsError::Io { op: Op::Read, path: self.locate(path), source })?;
+        io::copy(&mut (&mut reader).take(offset), &mut io::sink()).map_err(|source| FsError::Io {
+            op: Op::Read,
+            path: self.locate(path),
+            source,
+        })?;
         Ok(reader)
     }
 

@@ -126,11 +126,10 @@ impl Fs for RealFs {
 
     fn reader_from(&self, path: &RelPath, offset: u64) -> Result<Box<dyn Read + Send>, FsError> {
         let mut file = self.open_file(Op::Read, path, OFlags::RDONLY)?;
-        file.seek(SeekFrom::Start(offset)).map_err(|source| FsError::Io {
-            op: Op::Read,
-            path: self.locate(path),
-            source,
-        })?;
+        let failed = |source| FsError::Io { op: Op::Read, path: self.locate(path), source };
+        // Not every file system takes a place that no file of its own can have.
+        let len = file.metadata().map_err(failed)?.len();
+        file.seek(SeekFrom::Start(offset.min(len))).map_err(failed)?;
         Ok(Box::new(file))
     }
 
