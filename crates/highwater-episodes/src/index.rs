@@ -1,5 +1,135 @@
-//! The index: what was stored, a row an episode. Owns the rows; where they are kept is another room's.
+//! The index: what was stored, a row an episode. Owns the rows and what an index promises; where its rows lie is told by those
+//! that keep the promise: [`JsonlIndex`] in a file.
 
+mod jsonl;
+mod lock;
 mod row;
 
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use highwater_fs::FsError;
+use jiff::Timestamp;
+
+use crate::name::{EpisodeKey, HostId};
+
+pub use jsonl::{JsonlIndex, Recovered, Rows, TORN_BYTES_MAX, UNREADABLE_NAMED_MAX, UnreadableLine};
+pub use lock::IndexLock;
 pub use row::{Commit, CommitError, Gate, LINE_BYTES_MAX, Row, RowError, SCHEMA_VERSION};
+
+/// Most rows of one page.
+pub const PAGE_ROWS_MAX: usize = 1_000;
+/// Most bytes of the index that are looked through for one page.
+pub const PAGE_SCAN_BYTES_MAX: u64 = 16 << 20;
+
+/// What was stored, for whoever receives, indexes anew and lists. Its calls wait for a disk or a server, so they belong on a
+/// thread that may.
+///
+/// Of one key the newest row counts. Any number of processes may append beside each other.
+pub trait Index: Send + Sync + fmt::Debug {
+    /// The row that counts for a key, also one that another process appended; it would survive a power cut.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    fn find(&self, key: &EpisodeKey) -> Result<Option<Row>, IndexError>;
+
+    /// Appends rows, all of them durable when it returns; one that says what the row in force says already is left out. What
+    /// became of each is told in their order.
+    ///
+    /// # Errors
+    /// The index cannot be written. None of these rows counts then, and all may be appended again.
+    fn append(&self, rows: &[Row]) -> Result<Vec<Appended>, IndexError>;
+
+    /// The rows in force in the order in which they came, from a place on.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    fn page(&self, ask: &PageAsk) -> Result<Page, IndexError>;
+
+    /// How much there is.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    fn figures(&self) -> Result<Figures, IndexError>;
+}
+
+/// What became of a row that was to be appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It is there now.
+    New,
+    /// The row in force says the same.
+    Present,
+}
+
+/// A place between two rows, from which a list goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Cursor(pub u64);
+
+/// Which rows are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct PageAsk {
+    /// Of these hosts; of all where it is absent.
+    pub hosts: Option<Vec<HostId>>,
+    /// Received then or later.
+    pub since: Option<Timestamp>,
+    /// From where on.
+    pub cursor: Cursor,
+    /// How many, at most [`PAGE_ROWS_MAX`].
+    pub rows_max: usize,
+}
+
+/// Some rows, and where the next ones are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// Where to go on, also for what is yet to come.
+    pub next: Cursor,
+    /// Nothing lies beyond it now.
+    pub complete: bool,
+}
+
+/// How much an index holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Keys with a row.
+    pub keys: u64,
+    /// Lines that are no row.
+    pub unreadable: u64,
+    /// Its size.
+    pub size_bytes: u64,
+}
+
+/// An index that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The disk refused.
+    #[error("the index cannot be used")]
+    Disk(#[from] FsError),
+    /// Its lock cannot be taken.
+    #[error("the lock of the index, {}, cannot be taken", .path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A row is not where it was found before.
+    #[error("the index changed while it was read: the row of {0} is not where it was")]
+    Moved(EpisodeKey),
+}
+
+impl IndexError {
+    /// Whether the disk is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Disk(error) if is_full(error))
+    }
+}
+
+/// Whether a disk refused because it is full, or because this user's share of it is.
+pub(crate) fn is_full(error: &FsError) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

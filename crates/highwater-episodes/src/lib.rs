@@ -9,5 +9,7 @@ pub mod digest;
 pub mod gate;
 pub mod index;
 pub mod name;
+pub mod receive;
 pub mod ship;
+pub mod store;
 pub mod wire;

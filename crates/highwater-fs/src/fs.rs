@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::{FsError, Op, RelPath};
 
@@ -45,6 +46,28 @@ pub trait Fs: Send + Sync + fmt::Debug {
     /// # Errors
     /// `NotFound` when it is not there; else what the disk says.
     fn reader(&self, path: &RelPath) -> Result<Box<dyn Read + Send>, FsError>;
+
+    /// The same from a byte of it on; beyond its end there is nothing to read.
+    ///
+    /// # Errors
+    /// As [`Fs::reader`].
+    fn reader_from(&self, path: &RelPath, offset: u64) -> Result<Box<dyn Read + Send>, FsError> {
+        let mut reader = self.reader(path)?;
+        io::copy(&mut (&mut reader).take(offset), &mut io::sink()).map_err(|source| FsError::Io {
+            op: Op::Read,
+            path: self.locate(path),
+            source,
+        })?;
+        Ok(reader)
+    }
+
+    /// How many bytes can still be written here; [`u64::MAX`] on a disk that does not say.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn room_bytes(&self) -> Result<u64, FsError> {
+        Ok(u64::MAX)
+    }
 
     /// Makes one directory.
     ///
@@ -115,6 +138,61 @@ pub trait Fs: Send + Sync + fmt::Debug {
         Ok(bytes)
     }
 }
+
+/// A disk that is lent or shared is a disk.
+macro_rules! the_same_disk {
+    ($($disk:ty),*) => {$(
+        impl<F: Fs + ?Sized> Fs for $disk {
+            fn locate(&self, path: &RelPath) -> PathBuf {
+                (**self).locate(path)
+            }
+            fn create(&self, path: &RelPath, mode: Mode) -> Result<FsFile, FsError> {
+                (**self).create(path, mode)
+            }
+            fn append(&self, path: &RelPath) -> Result<FsFile, FsError> {
+                (**self).append(path)
+            }
+            fn reader(&self, path: &RelPath) -> Result<Box<dyn Read + Send>, FsError> {
+                (**self).reader(path)
+            }
+            fn reader_from(&self, path: &RelPath, offset: u64) -> Result<Box<dyn Read + Send>, FsError> {
+                (**self).reader_from(path, offset)
+            }
+            fn room_bytes(&self) -> Result<u64, FsError> {
+                (**self).room_bytes()
+            }
+            fn mkdir(&self, path: &RelPath, mode: Mode) -> Result<(), FsError> {
+                (**self).mkdir(path, mode)
+            }
+            fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
+                (**self).rename(from, to)
+            }
+            fn exchange(&self, a: &RelPath, b: &RelPath) -> Result<(), FsError> {
+                (**self).exchange(a, b)
+            }
+            fn link(&self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
+                (**self).link(from, to)
+            }
+            fn unlink(&self, path: &RelPath) -> Result<(), FsError> {
+                (**self).unlink(path)
+            }
+            fn sync_dir(&self, dir: &RelPath) -> Result<(), FsError> {
+                (**self).sync_dir(dir)
+            }
+            fn list(&self, dir: &RelPath) -> Result<Vec<Entry>, FsError> {
+                (**self).list(dir)
+            }
+            fn stat(&self, path: &RelPath) -> Result<Option<Stat>, FsError> {
+                (**self).stat(path)
+            }
+            fn read(&self, path: &RelPath, bytes_max: u64) -> Result<Vec<u8>, FsError> {
+                (**self).read(path, bytes_max)
+            }
+        }
+    )*};
+}
+
+the_same_disk!(&F, Arc<F>);
 
 /// An open file that bytes are appended to.
 ///

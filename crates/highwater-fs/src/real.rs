@@ -6,7 +6,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -122,6 +122,20 @@ impl Fs for RealFs {
 
     fn reader(&self, path: &RelPath) -> Result<Box<dyn Read + Send>, FsError> {
         Ok(Box::new(self.open_file(Op::Read, path, OFlags::RDONLY)?))
+    }
+
+    fn reader_from(&self, path: &RelPath, offset: u64) -> Result<Box<dyn Read + Send>, FsError> {
+        let mut file = self.open_file(Op::Read, path, OFlags::RDONLY)?;
+        let failed = |source| FsError::Io { op: Op::Read, path: self.locate(path), source };
+        // Not every file system takes a place that no file of its own can have.
+        let len = file.metadata().map_err(failed)?.len();
+        file.seek(SeekFrom::Start(offset.min(len))).map_err(failed)?;
+        Ok(Box::new(file))
+    }
+
+    fn room_bytes(&self) -> Result<u64, FsError> {
+        let stat = retry_on_intr(|| fs::fstatvfs(&self.dir)).map_err(|errno| refused(Op::Stat, &self.root, errno))?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
     fn mkdir(&self, path: &RelPath, mode: Mode) -> Result<(), FsError> {

@@ -235,3 +235,17 @@ fn a_stale_partial_does_not_stop_its_successor() {
 fn mode_of(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
 }
+
+#[test]
+fn a_file_is_read_from_the_middle_and_not_beyond_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let fs = std::sync::Arc::new(RealFs::open(dir.path()).unwrap());
+    publish(&fs, &path("rows"), b"one\ntwo\n", Mode::Umask).unwrap();
+    let from = |offset| {
+        let mut text = String::new();
+        fs.reader_from(&path("rows"), offset).unwrap().read_to_string(&mut text).unwrap();
+        text
+    };
+    assert_eq!((from(4).as_str(), from(8).as_str(), from(99).as_str()), ("two\n", "", ""));
+    assert!((1..u64::MAX).contains(&fs.room_bytes().unwrap()));
+}

@@ -1,7 +1,11 @@
-//! Episodes, as their users meet them.
+//! Episodes, as their users meet them: on real and simulated disks, over real sockets and real TLS.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod archive;
 mod gate;
+mod index;
+mod receive;
 mod retire;
+mod rows;
+mod store;

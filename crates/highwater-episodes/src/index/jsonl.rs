@@ -1,0 +1,432 @@
+//! The index as a file, `index.jsonl`: one row a line, appended and never changed. Owns how it is appended to beside other
+//! processes, what becomes of a torn end and of lines that cannot be read, and where the row of a key is.
+//!
+//! In memory is the place of each key's row and no more: 24 bytes a key. The row itself is read when it is asked for.
+//!
+//! What is here of a process that died may not have been synced by it, so the file is synced once after what others wrote was
+//! read. After a sync of ours that failed, the rows of that append are cut off again before anything else is done, for the
+//! kernel calls their bytes clean without having saved them; until that succeeds the lock is kept.
+
+mod lines;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::io::{self, BufReader, Read};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use highwater_fs::{FileId, Fs, FsError, FsFile, Mode, Op, Quarantine, Quarantined, RelPath};
+use sha2::Digest as _;
+
+use self::lines::{Line, next_line};
+use super::lock::{HeldLock, IndexLock};
+use super::row::{LINE_BYTES_MAX, Row, RowError};
+use super::{Appended, Cursor, Figures, Index, IndexError, PAGE_ROWS_MAX, PAGE_SCAN_BYTES_MAX, Page, PageAsk};
+use crate::name::EpisodeKey;
+
+/// Longest torn end that is moved to quarantine; a longer one stays, as a line that cannot be read.
+pub const TORN_BYTES_MAX: u64 = 16 << 20;
+/// Most lines that cannot be read which are named; all are counted.
+pub const UNREADABLE_NAMED_MAX: usize = 100;
+/// What is read of the file at a time.
+const READ_BYTES: usize = 256 * 1024;
+/// What is read at a time where one row is wanted.
+const ROW_READ_BYTES: usize = 1024;
+
+/// An index in a file.
+pub struct JsonlIndex<F> {
+    fs: F,
+    path: RelPath,
+    quarantine: RelPath,
+    lock: IndexLock,
+    state: Mutex<State>,
+}
+
+/// What was found when the index was opened.
+#[derive(Debug, Clone, Default)]
+pub struct Recovered {
+    /// Keys with a row.
+    pub keys: u64,
+    /// How many lines are no row: all of them are kept and skipped.
+    pub unreadable: u64,
+    /// The first [`UNREADABLE_NAMED_MAX`] of these.
+    pub named: Vec<UnreadableLine>,
+    /// Where the torn end lies that was cut off.
+    pub torn: Option<Quarantined>,
+}
+
+/// A line that is no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableLine {
+    /// Which, counted from 1.
+    pub line: u64,
+    /// Why.
+    pub why: String,
+}
+
+#[derive(Default)]
+struct State {
+    file: Option<FsFile>,
+    id: Option<FileId>,
+    /// How much of the file is known and durable.
+    known_bytes: u64,
+    lines: u64,
+    unreadable: u64,
+    places: HashMap<Print, u64, BuildHasherDefault<PrintHasher>>,
+    /// An append of ours failed, and what it left beyond `known_bytes` is not cut off yet.
+    doubtful: Option<HeldLock>,
+}
+
+/// The first half of a key's SHA-256: as good as the key, and short.
+type Print = [u64; 2];
+
+fn print_of(key: &EpisodeKey) -> Print {
+    let mut hash = sha2::Sha256::new();
+    hash.update(key.host.as_str());
+    hash.update(b"/");
+    hash.update(key.episode.as_str());
+    let digest: [u8; 32] = hash.finalize().into();
+    let half = |at: usize| u64::from_le_bytes(digest[at..at + 8].try_into().expect("invariant: eight bytes"));
+    [half(0), half(8)]
+}
+
+/// A print is a hash already.
+#[derive(Default)]
+struct PrintHasher(u64);
+
+impl Hasher for PrintHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for (at, byte) in bytes.iter().enumerate() {
+            self.0 ^= u64::from(*byte) << (at % 8 * 8);
+        }
+    }
+    fn write_u64(&mut self, half: u64) {
+        self.0 ^= half;
+    }
+}
+
+impl<F: Fs> JsonlIndex<F> {
+    /// Opens the index at `path`, which is made when it is not there; a torn end is moved to the directory `quarantine`.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn open(fs: F, path: RelPath, quarantine: RelPath, lock: IndexLock) -> Result<(Self, Recovered), IndexError> {
+        let index = Self { fs, path, quarantine, lock, state: Mutex::default() };
+        let mut found = Recovered::default();
+        {
+            let mut state = index.state();
+            let held = index.lock.hold()?;
+            index.follow(&mut state, &held, &mut found)?;
+            found.keys = state.places.len() as u64;
+            found.unreadable = state.unreadable;
+        }
+        Ok((index, found))
+    }
+
+    /// Every line from a place on, as it is now, also those that a newer row took the place of.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn rows(&self, from: Cursor) -> Result<Rows, IndexError> {
+        let known = self.current()?.known_bytes;
+        let from = from.0.min(known);
+        let reader = self.fs.reader_from(&self.path, from)?;
+        let reader = BufReader::with_capacity(READ_BYTES, reader.take(known - from));
+        Ok(Rows { reader, at: from, kept: Vec::new(), path: self.fs.locate(&self.path) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, with what others appended.
+    fn current(&self) -> Result<MutexGuard<'_, State>, IndexError> {
+        let mut state = self.state();
+        let stat = self.fs.stat(&self.path)?;
+        let unchanged = stat.is_some_and(|stat| stat.len == state.known_bytes && Some(stat.id) == state.id);
+        if !unchanged || state.doubtful.is_some() {
+            let held = match state.doubtful.take() {
+                Some(held) => self.cut_back(&mut state, held)?,
+                None => self.lock.hold()?,
+            };
+            self.follow(&mut state, &held, &mut Recovered::default())?;
+        }
+        Ok(state)
+    }
+
+    /// Takes up what is in the file and not known yet. Under the lock, so nobody is writing.
+    fn follow(&self, state: &mut State, _held: &HeldLock, found: &mut Recovered) -> Result<(), IndexError> {
+        let stat = match self.fs.stat(&self.path)? {
+            Some(stat) => stat,
+            None => {
+                self.fs.create(&self.path, Mode::Umask)?;
+                self.fs.sync_dir(&self.path.parent().unwrap_or_default())?;
+                self.fs.stat(&self.path)?.ok_or_else(|| self.vanished())?
+            }
+        };
+        if state.id != Some(stat.id) || stat.len < state.known_bytes {
+            // Another file, or a shorter one: whoever made it has reasons, and what was known is not.
+            *state = State { id: Some(stat.id), ..State::default() };
+        }
+        if stat.len == state.known_bytes {
+            return Ok(());
+        }
+        let reader = self.fs.reader_from(&self.path, state.known_bytes)?;
+        let mut reader = BufReader::with_capacity(READ_BYTES, reader);
+        let mut kept = Vec::new();
+        let failed = |source| FsError::Io { op: Op::Read, path: self.fs.locate(&self.path), source };
+        let mut at = state.known_bytes;
+        let mut torn = None;
+        while let Some(line) = next_line(&mut reader, at, &mut kept).map_err(failed)? {
+            at = line.end;
+            let row = if line.too_long { Err(RowError::TooLong) } else { Row::from_line(&kept) };
+            if !line.whole {
+                torn = Some((line, row));
+                break;
+            }
+            state.take(&line, row, found);
+        }
+        drop(reader);
+        let mut file = self.fs.append(&self.path)?;
+        if let Some((line, row)) = torn {
+            at = self.mend(state, &mut file, line, row, found)?;
+        }
+        // Whoever wrote this may have died before its sync.
+        file.sync()?;
+        state.file = Some(file);
+        state.known_bytes = at;
+        Ok(())
+    }
+
+    /// Ends the last line, or cuts it off; says where the file ends then.
+    fn mend(
+        &self,
+        state: &mut State,
+        file: &mut FsFile,
+        line: Line,
+        row: Result<Row, RowError>,
+        found: &mut Recovered,
+    ) -> Result<u64, IndexError> {
+        let torn_bytes = line.end - line.offset;
+        if row.is_ok() || torn_bytes > TORN_BYTES_MAX {
+            // A row that lacks nothing but its end, or more than is moved about: it stays, and has its end from here on.
+            file.append(b"\n")?;
+            let whole = Line { end: line.end + 1, whole: true, ..line };
+            state.take(&whole, row, found);
+            return Ok(whole.end);
+        }
+        let mut bytes = Vec::new();
+        let mut reader = self.fs.reader_from(&self.path, line.offset)?.take(TORN_BYTES_MAX);
+        reader.read_to_end(&mut bytes).map_err(|source| FsError::Io {
+            op: Op::Read,
+            path: self.fs.locate(&self.path),
+            source,
+        })?;
+        let name = self.path.split().map(|(_, name)| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let why = format!("the torn end of {name}, {torn_bytes} bytes from byte {}", line.offset);
+        found.torn = Some(Quarantine::new(&self.fs, self.quarantine.clone()).keep(&name, &bytes, &why)?);
+        file.truncate(line.offset)?;
+        Ok(line.offset)
+    }
+
+    /// Cuts off what a failed append left; the lock is kept where that fails too.
+    fn cut_back(&self, state: &mut State, held: HeldLock) -> Result<HeldLock, IndexError> {
+        state.file = None;
+        let cut = self.fs.append(&self.path).and_then(|mut file| {
+            file.truncate(state.known_bytes)?;
+            file.sync()?;
+            Ok(file)
+        });
+        match cut {
+            Ok(file) => {
+                state.file = Some(file);
+                Ok(held)
+            }
+            Err(error) => {
+                state.doubtful = Some(held);
+                Err(error.into())
+            }
+        }
+    }
+
+    fn write(&self, state: &mut State, lines: &[u8]) -> Result<(), FsError> {
+        let file = match &mut state.file {
+            Some(file) => file,
+            empty => empty.insert(self.fs.append(&self.path)?),
+        };
+        file.append(lines)?;
+        file.sync()
+    }
+
+    /// The row at a place, if it is this key's.
+    fn row_at(&self, key: &EpisodeKey, place: u64) -> Result<Option<Row>, IndexError> {
+        let reader = self.fs.reader_from(&self.path, place)?;
+        let mut reader = BufReader::with_capacity(ROW_READ_BYTES, reader.take(LINE_BYTES_MAX as u64 + 1));
+        let mut kept = Vec::new();
+        let failed = |source| FsError::Io { op: Op::Read, path: self.fs.locate(&self.path), source };
+        let line = next_line(&mut reader, place, &mut kept).map_err(failed)?;
+        let row = line.and_then(|line| (line.whole && !line.too_long).then(|| Row::from_line(&kept).ok()).flatten());
+        Ok(row.filter(|row| row.key() == *key))
+    }
+
+    fn in_force(&self, state: &State, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
+        let Some(place) = state.places.get(&print_of(key)) else { return Ok(None) };
+        self.row_at(key, *place)?.map(Some).ok_or_else(|| IndexError::Moved(key.clone()))
+    }
+
+    fn vanished(&self) -> FsError {
+        FsError::Io { op: Op::Stat, path: self.fs.locate(&self.path), source: io::ErrorKind::NotFound.into() }
+    }
+}
+
+impl State {
+    /// Takes a line up.
+    fn take(&mut self, line: &Line, row: Result<Row, RowError>, found: &mut Recovered) {
+        self.lines += 1;
+        match row {
+            Ok(row) => {
+                self.places.insert(print_of(&row.key()), line.offset);
+            }
+            Err(error) => {
+                self.unreadable += 1;
+                if found.named.len() < UNREADABLE_NAMED_MAX {
+                    let why = highwater_engine::diagnosis::with_causes(&error);
+                    found.named.push(UnreadableLine { line: self.lines, why });
+                }
+            }
+        }
+    }
+}
+
+impl<F: Fs> Index for JsonlIndex<F> {
+    fn find(&self, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
+        let mut state = self.current()?;
+        match self.in_force(&state, key) {
+            // Somebody wrote another file in the place of this one, as long and with the same number: read it all.
+            Err(IndexError::Moved(_)) => {
+                let held = self.lock.hold()?;
+                *state = State::default();
+                self.follow(&mut state, &held, &mut Recovered::default())?;
+                self.in_force(&state, key)
+            }
+            found => found,
+        }
+    }
+
+    fn append(&self, rows: &[Row]) -> Result<Vec<Appended>, IndexError> {
+        let mut state = self.state();
+        let held = match state.doubtful.take() {
+            Some(held) => self.cut_back(&mut state, held)?,
+            None => self.lock.hold()?,
+        };
+        self.follow(&mut state, &held, &mut Recovered::default())?;
+        let mut lines = Vec::new();
+        let mut places: HashMap<Print, (u64, &Row)> = HashMap::new();
+        let mut became = Vec::with_capacity(rows.len());
+        for row in rows {
+            let print = print_of(&row.key());
+            let present = match places.get(&print) {
+                Some((_, before)) => says_the_same(before, row),
+                None => self.in_force(&state, &row.key())?.is_some_and(|before| says_the_same(&before, row)),
+            };
+            if present {
+                became.push(Appended::Present);
+                continue;
+            }
+            places.insert(print, (state.known_bytes + lines.len() as u64, row));
+            lines.extend_from_slice(row.to_line().as_bytes());
+            became.push(Appended::New);
+        }
+        if lines.is_empty() {
+            return Ok(became);
+        }
+        if let Err(error) = self.write(&mut state, &lines) {
+            // At once: nobody may see these rows before the lock is let go.
+            let _ = self.cut_back(&mut state, held);
+            return Err(error.into());
+        }
+        state.known_bytes += lines.len() as u64;
+        state.lines += became.iter().filter(|became| **became == Appended::New).count() as u64;
+        state.places.extend(places.into_iter().map(|(print, (place, _))| (print, place)));
+        Ok(became)
+    }
+
+    fn page(&self, ask: &PageAsk) -> Result<Page, IndexError> {
+        let mut rows = self.rows(ask.cursor)?;
+        let rows_max = ask.rows_max.clamp(1, PAGE_ROWS_MAX);
+        let from = rows.cursor();
+        let mut page = Page { next: from, ..Page::default() };
+        while page.rows.len() < rows_max && page.next.0 - from.0 < PAGE_SCAN_BYTES_MAX {
+            let place = rows.cursor();
+            let Some(row) = rows.next() else {
+                page.complete = true;
+                break;
+            };
+            page.next = rows.cursor();
+            let Ok(row) = row? else { continue };
+            let asked = ask.hosts.as_ref().is_none_or(|hosts| hosts.contains(&row.host_id))
+                && ask.since.is_none_or(|since| row.received_at_wall >= since);
+            if asked && self.state().places.get(&print_of(&row.key())) == Some(&place.0) {
+                page.rows.push(row);
+            }
+        }
+        Ok(page)
+    }
+
+    fn figures(&self) -> Result<Figures, IndexError> {
+        let state = self.current()?;
+        Ok(Figures { keys: state.places.len() as u64, unreadable: state.unreadable, size_bytes: state.known_bytes })
+    }
+}
+
+/// Whether a row adds nothing to the one in force.
+fn says_the_same(before: &Row, row: &Row) -> bool {
+    let known = |of: &Row| (of.sha256, of.size_bytes, of.withdrawn.is_some());
+    known(before) == known(row)
+}
+
+impl<F> fmt::Debug for JsonlIndex<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JsonlIndex").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// The lines of an index, one at a time: each is a row, or why it is none.
+pub struct Rows {
+    reader: BufReader<io::Take<Box<dyn Read + Send>>>,
+    at: u64,
+    kept: Vec<u8>,
+    path: std::path::PathBuf,
+}
+
+impl Rows {
+    /// Where the next line begins.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        Cursor(self.at)
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Result<Row, RowError>, IndexError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match next_line(&mut self.reader, self.at, &mut self.kept) {
+            Ok(line) => {
+                let line = line.filter(|line| line.whole)?;
+                self.at = line.end;
+                Some(Ok(if line.too_long { Err(RowError::TooLong) } else { Row::from_line(&self.kept) }))
+            }
+            Err(source) => Some(Err(FsError::Io { op: Op::Read, path: self.path.clone(), source }.into())),
+        }
+    }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows").field("at", &self.at).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,263 @@
+//! Group commit: many uploads share a sync, and none is answered before it (R9). Owns the round: name, directory, row, answer.
+//!
+//! A copy comes here synced. Whoever waits for a round waits while the one before it is written, and all that came meanwhile share
+//! the next.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::index::{Appended, Index, IndexError, Row};
+use crate::name::{EpisodeKey, HostId};
+use crate::store::{Placement, Staging, Store, StoreError};
+
+/// Most uploads of one round.
+pub const ROUND_UPLOADS_MAX: usize = 1_024;
+/// Most uploads that wait for a round; beyond it they wait for a place.
+pub const QUEUE_UPLOADS_MAX: usize = 1_024;
+
+/// What an upload wants of a round.
+#[derive(Debug)]
+pub enum Wish {
+    /// A synced copy is to be the episode of its row's key.
+    Place {
+        /// The copy.
+        staging: Box<dyn Staging>,
+        /// Its row.
+        row: Row,
+    },
+    /// An episode that is there is to stay there, with a row.
+    Keep {
+        /// Its row, which is left out where the row in force says the same.
+        row: Row,
+    },
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Became {
+    /// The copy is the episode, durably, and has its row.
+    Stored,
+    /// The episode was there already, and is durable.
+    Present {
+        /// It had no row, and has one now.
+        repaired: bool,
+    },
+    /// An episode of other bytes, or one without a row, has the name.
+    Occupied {
+        /// The copy.
+        staging: Box<dyn Staging>,
+        /// The row in force.
+        row: Option<Box<Row>>,
+    },
+    /// The episode was withdrawn.
+    Withdrawn {
+        /// Why.
+        why: String,
+    },
+}
+
+/// An upload that could not be made durable. It may be there or not; sending it again mends either.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// The store refused.
+    #[error("the episode cannot be stored")]
+    Store(#[source] Arc<StoreError>),
+    /// The index refused.
+    #[error("the episode cannot be indexed")]
+    Index(#[source] Arc<IndexError>),
+    /// Nobody commits any more.
+    #[error("the receiver is ending")]
+    Ended,
+}
+
+impl CommitError {
+    /// Whether the disk is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_full(),
+            Self::Index(error) => error.is_full(),
+            Self::Ended => false,
+        }
+    }
+}
+
+impl From<StoreError> for CommitError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl From<IndexError> for CommitError {
+    fn from(error: IndexError) -> Self {
+        Self::Index(Arc::new(error))
+    }
+}
+
+/// What a round came to: each wish's end in their order, and the copies that nobody needs any more.
+#[derive(Debug)]
+pub struct Round {
+    /// The ends.
+    pub ends: Vec<Result<Became, CommitError>>,
+    /// To be discarded, after the answers.
+    pub spent: Vec<Box<dyn Staging>>,
+}
+
+/// What is left to do for a wish once its name is taken.
+enum Half {
+    Ended(Result<Became, CommitError>),
+    Named { row: Row, stored: bool },
+}
+
+/// One round. When it returns, whatever it says was stored or is present would survive a power cut.
+pub fn round(store: &dyn Store, index: &dyn Index, wishes: Vec<Wish>) -> Round {
+    let mut spent = Vec::new();
+    // Rows of this round that are not in the index yet.
+    let mut named: HashMap<EpisodeKey, Row> = HashMap::new();
+    let mut halves = Vec::with_capacity(wishes.len());
+    for wish in wishes {
+        let half = take_name(store, index, &mut named, &mut spent, wish);
+        halves.push(half.unwrap_or_else(|error| Half::Ended(Err(error))));
+    }
+    let hosts: BTreeSet<HostId> = halves
+        .iter()
+        .filter_map(|half| match half {
+            Half::Named { row, .. } => Some(row.host_id.clone()),
+            Half::Ended(_) => None,
+        })
+        .collect();
+    let unsettled: HashMap<HostId, CommitError> =
+        hosts.into_iter().filter_map(|host| Some((host.clone(), store.settle(&host).err()?.into()))).collect();
+    for half in &mut halves {
+        if let Half::Named { row, .. } = half
+            && let Some(error) = unsettled.get(&row.host_id)
+        {
+            *half = Half::Ended(Err(error.clone()));
+        }
+    }
+    let rows: Vec<Row> = halves
+        .iter()
+        .filter_map(|half| match half {
+            Half::Named { row, .. } => Some(row.clone()),
+            Half::Ended(_) => None,
+        })
+        .collect();
+    let appended = if rows.is_empty() { Ok(Vec::new()) } else { index.append(&rows).map_err(CommitError::from) };
+    let mut appended = appended.map(Vec::into_iter);
+    let end = |half| match half {
+        Half::Ended(end) => end,
+        Half::Named { stored, .. } => match &mut appended {
+            Err(error) => Err(error.clone()),
+            Ok(appended) => {
+                let new = appended.next() == Some(Appended::New);
+                Ok(if stored { Became::Stored } else { Became::Present { repaired: new } })
+            }
+        },
+    };
+    Round { ends: halves.into_iter().map(end).collect(), spent }
+}
+
+fn take_name(
+    store: &dyn Store,
+    index: &dyn Index,
+    named: &mut HashMap<EpisodeKey, Row>,
+    spent: &mut Vec<Box<dyn Staging>>,
+    wish: Wish,
+) -> Result<Half, CommitError> {
+    let (staging, row) = match wish {
+        Wish::Place { staging, row } => (Some(staging), row),
+        Wish::Keep { row } => (None, row),
+    };
+    let key = row.key();
+    let known = match named.get(&key) {
+        Some(row) => Ok(Some(row.clone())),
+        None => index.find(&key),
+    };
+    let known = match known {
+        Ok(known) => known,
+        Err(error) => {
+            spent.extend(staging);
+            return Err(error.into());
+        }
+    };
+    if let Some(why) = known.as_ref().and_then(|known| known.withdrawn.clone()) {
+        spent.extend(staging);
+        return Ok(Half::Ended(Ok(Became::Withdrawn { why })));
+    }
+    let Some(staging) = staging else { return Ok(Half::Named { row, stored: false }) };
+    match store.place(&*staging, &key) {
+        Ok(Placement::New) => {
+            spent.push(staging);
+            named.insert(key, row.clone());
+            Ok(Half::Named { row, stored: true })
+        }
+        Ok(Placement::AlreadyThere) => match known {
+            Some(known) if (known.sha256, known.size_bytes) == (row.sha256, row.size_bytes) => {
+                spent.push(staging);
+                Ok(Half::Named { row, stored: false })
+            }
+            known => Ok(Half::Ended(Ok(Became::Occupied { staging, row: known.map(Box::new) }))),
+        },
+        Err(error) => {
+            spent.push(staging);
+            Err(error.into())
+        }
+    }
+}
+
+struct Order {
+    wish: Wish,
+    answer: oneshot::Sender<Result<Became, CommitError>>,
+}
+
+/// The one who writes rounds, on a thread of its own.
+#[derive(Debug, Clone)]
+pub struct Committer {
+    orders: mpsc::Sender<Order>,
+}
+
+impl Committer {
+    /// Starts it; it ends when the last of its handles is dropped.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn start(store: Arc<dyn Store>, index: Arc<dyn Index>) -> io::Result<Self> {
+        let (orders, waiting) = mpsc::channel(QUEUE_UPLOADS_MAX);
+        let thread = std::thread::Builder::new().name("committer".to_owned());
+        thread.spawn(move || work(&*store, &*index, waiting))?;
+        Ok(Self { orders })
+    }
+
+    /// Waits for the round that the wish is in.
+    ///
+    /// # Errors
+    /// It could not be made durable.
+    pub async fn commit(&self, wish: Wish) -> Result<Became, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        self.orders.send(Order { wish, answer }).await.map_err(|_| CommitError::Ended)?;
+        answered.await.unwrap_or(Err(CommitError::Ended))
+    }
+}
+
+fn work(store: &dyn Store, index: &dyn Index, mut waiting: mpsc::Receiver<Order>) {
+    while let Some(first) = waiting.blocking_recv() {
+        let mut orders = vec![first];
+        while orders.len() < ROUND_UPLOADS_MAX
+            && let Ok(next) = waiting.try_recv()
+        {
+            orders.push(next);
+        }
+        let (wishes, answers): (Vec<_>, Vec<_>) = orders.into_iter().map(|order| (order.wish, order.answer)).unzip();
+        let Round { ends, spent } = round(store, index, wishes);
+        for (answer, end) in answers.into_iter().zip(ends) {
+            // One who went away sends the same again, and is told then. A copy that comes back with the answer is theirs to discard.
+            if let Err(Ok(Became::Occupied { staging, .. })) = answer.send(end) {
+                store.discard(staging);
+            }
+        }
+        spent.into_iter().for_each(|copy| store.discard(copy));
+    }
+}

@@ -1,0 +1,147 @@
+//! Where episodes lie, as archives by host and episode. Owns what a store promises; [`FileStore`] keeps the promise in a directory.
+//!
+//! Storing is three steps, so that many uploads can share the last: [`Store::stage`] a copy that nobody sees, [`Store::place`] it
+//! without replacing anything, [`Store::settle`] so that its name would survive a power cut. An answer comes after the third.
+
+mod file;
+
+use std::fmt;
+use std::io::{self, Read};
+
+use highwater_fs::FsError;
+
+use crate::digest::Sha256Digest;
+use crate::name::{EpisodeId, EpisodeKey, HostId};
+
+pub use file::{ARCHIVE_SUFFIX, EPISODES_DIR, FileStore, STAGING_DIR};
+
+/// Where episodes lie. Its calls wait for a disk or a server, so they belong on a thread that may.
+pub trait Store: Send + Sync + fmt::Debug {
+    /// Begins a copy that nobody sees.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    fn stage(&self) -> Result<Box<dyn Staging>, StoreError>;
+
+    /// Gives a synced copy its name, unless the name is taken. Not yet durable: see [`Store::settle`].
+    ///
+    /// # Errors
+    /// The store cannot be written; the copy is as it was.
+    fn place(&self, staging: &dyn Staging, key: &EpisodeKey) -> Result<Placement, StoreError>;
+
+    /// Forgets a copy, which has been placed or is not wanted. What cannot be removed is, when the store is opened again.
+    fn discard(&self, staging: Box<dyn Staging>);
+
+    /// Makes the names of a host's episodes durable, whoever placed them.
+    ///
+    /// # Errors
+    /// The store cannot be written; whether they are durable is unknown.
+    fn settle(&self, host: &HostId) -> Result<(), StoreError>;
+
+    /// How large an episode is; `None` where there is none.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn stat(&self, key: &EpisodeKey) -> Result<Option<u64>, StoreError>;
+
+    /// An episode's bytes from one on; `None` where there is none.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn read(&self, key: &EpisodeKey, from_byte: u64) -> Result<Option<Box<dyn Read + Send>>, StoreError>;
+
+    /// A copy's bytes, to be looked at before it is placed.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn read_staged(&self, staging: &dyn Staging) -> Result<Box<dyn Read + Send>, StoreError>;
+
+    /// The hosts that have a place here, sorted.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn hosts(&self) -> Result<Vec<HostId>, StoreError>;
+
+    /// The episodes of a host, sorted.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn episodes(&self, host: &HostId) -> Result<Box<dyn Iterator<Item = EpisodeId> + Send>, StoreError>;
+
+    /// Sets an episode aside, and says where it lies then.
+    ///
+    /// # Errors
+    /// The store cannot be written; the episode is in its place, aside, or in both.
+    fn quarantine(&self, key: &EpisodeKey, why: &str) -> Result<String, StoreError>;
+
+    /// How many bytes can still be stored.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    fn room_bytes(&self) -> Result<u64, StoreError>;
+}
+
+/// A copy on its way into a store.
+pub trait Staging: Send + fmt::Debug {
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Makes the bytes durable; nothing is appended after it.
+    ///
+    /// # Errors
+    /// The store cannot be written; the copy is of no use then.
+    fn sync(&mut self) -> Result<(), StoreError>;
+
+    /// What the store calls it.
+    fn name(&self) -> &str;
+}
+
+/// What was found at the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// Nothing: the copy is there now.
+    New,
+    /// An episode, which is as it was.
+    AlreadyThere,
+}
+
+/// What an archive holds, whatever packed it. `None` of a receiver's means that only equal bytes are equal.
+pub trait ContentHash: Send + Sync + fmt::Debug {
+    /// Reads an archive to its end.
+    ///
+    /// # Errors
+    /// It is no archive of an episode, or cannot be read.
+    fn of(&self, archive: &mut (dyn Read + Send)) -> Result<Sha256Digest, ContentHashError>;
+}
+
+/// An archive whose content cannot be told.
+#[derive(Debug, thiserror::Error)]
+#[error("the archive cannot be read")]
+pub struct ContentHashError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// A store that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk refused.
+    #[error("the store cannot be used")]
+    Disk(#[from] FsError),
+    /// An episode's bytes cannot be read.
+    #[error("{key} cannot be read")]
+    Unread {
+        /// Which.
+        key: EpisodeKey,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    /// Whether the disk is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Disk(error) if crate::index::is_full(error))
+    }
+}

@@ -1,0 +1,212 @@
+//! The store in a directory: `episodes/HOST/EPISODE.tar.zst`. Owns these names, and the order in which a copy becomes one of them.
+//!
+//! Copies are made in `episodes/.staging`, in the same file system, and linked into place. What a crash left there is removed when
+//! the store is opened to be written, so one process at a time may do that. A name that begins with a dot is never an episode's.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use highwater_fs::{Fs, FsError, FsFile, Kind, Mode, Op, Quarantine, RelPath, ensure_dir};
+
+use super::{Placement, Staging, Store, StoreError};
+use crate::name::{EpisodeId, EpisodeKey, HostId};
+
+/// The directory of episodes in the receiver's root.
+pub const EPISODES_DIR: &str = "episodes";
+/// The directory of copies that are being made, in [`EPISODES_DIR`].
+pub const STAGING_DIR: &str = ".staging";
+/// How an episode's file ends.
+pub const ARCHIVE_SUFFIX: &str = ".tar.zst";
+/// How a copy's file ends.
+const COPY_SUFFIX: &str = ".partial";
+
+/// A store in a directory.
+pub struct FileStore<F> {
+    fs: F,
+    episodes: RelPath,
+    staging: RelPath,
+    quarantine: RelPath,
+    next_copy: AtomicU64,
+    /// Hosts whose directory's own name is durable.
+    settled: Mutex<HashSet<HostId>>,
+}
+
+impl<F: Fs> FileStore<F> {
+    /// Opens the store to read: makes and removes nothing.
+    ///
+    /// # Errors
+    /// Never where `root` can hold the names of a store.
+    pub fn open(fs: F, root: &RelPath, quarantine: RelPath) -> Result<Self, StoreError> {
+        let below = |dir: &RelPath, name: &str| {
+            dir.join(name).map_err(|error| FsError::Io {
+                op: Op::Enter,
+                path: fs.locate(dir).join(name),
+                source: std::io::Error::other(error),
+            })
+        };
+        let episodes = below(root, EPISODES_DIR)?;
+        let staging = below(&episodes, STAGING_DIR)?;
+        Ok(Self { fs, episodes, staging, quarantine, next_copy: AtomicU64::new(0), settled: Mutex::default() })
+    }
+
+    /// Opens the store to write: makes its directories, and removes the copies that a crash left. The caller is the only one.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn open_to_write(fs: F, root: &RelPath, quarantine: RelPath) -> Result<Self, StoreError> {
+        let store = Self::open(fs, root, quarantine)?;
+        ensure_dir(&store.fs, &store.staging, Mode::Umask)?;
+        for entry in store.fs.list(&store.staging)? {
+            let ours = entry.name.to_str().filter(|name| name.ends_with(COPY_SUFFIX) && entry.kind == Kind::File);
+            if let Some(name) = ours {
+                store.fs.unlink(&store.copy(name)?)?;
+            }
+        }
+        Ok(store)
+    }
+
+    /// Where a person finds an episode.
+    ///
+    /// # Errors
+    /// Never: a key's names are plain.
+    pub fn path_of(&self, key: &EpisodeKey) -> Result<RelPath, StoreError> {
+        self.below(&self.host_dir(&key.host)?, &format!("{}{ARCHIVE_SUFFIX}", key.episode))
+    }
+
+    fn host_dir(&self, host: &HostId) -> Result<RelPath, StoreError> {
+        self.below(&self.episodes, host.as_str())
+    }
+
+    fn copy(&self, name: &str) -> Result<RelPath, StoreError> {
+        self.below(&self.staging, name)
+    }
+
+    fn below(&self, dir: &RelPath, name: &str) -> Result<RelPath, StoreError> {
+        let refused = |error| FsError::Io {
+            op: Op::Enter,
+            path: self.fs.locate(dir).join(name),
+            source: std::io::Error::other(error),
+        };
+        Ok(dir.join(name).map_err(refused)?)
+    }
+}
+
+impl<F: Fs> Store for FileStore<F> {
+    fn stage(&self) -> Result<Box<dyn Staging>, StoreError> {
+        let name = format!("{}{COPY_SUFFIX}", self.next_copy.fetch_add(1, Ordering::Relaxed));
+        let file = self.fs.create(&self.copy(&name)?, Mode::Umask)?;
+        Ok(Box::new(Copy { file, name }))
+    }
+
+    fn place(&self, staging: &dyn Staging, key: &EpisodeKey) -> Result<Placement, StoreError> {
+        let (copy, target) = (self.copy(staging.name())?, self.path_of(key)?);
+        let link = || match self.fs.link(&copy, &target) {
+            Ok(()) => Ok(Placement::New),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(Placement::AlreadyThere),
+            Err(error) => Err(error),
+        };
+        match link() {
+            // The first of its host, or somebody took the directory away.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let dir = self.host_dir(&key.host)?;
+                match self.fs.mkdir(&dir, Mode::Umask) {
+                    Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.into()),
+                    _ => {}
+                }
+                self.settled.lock().unwrap_or_else(PoisonError::into_inner).remove(&key.host);
+                Ok(link()?)
+            }
+            placed => Ok(placed?),
+        }
+    }
+
+    fn discard(&self, staging: Box<dyn Staging>) {
+        if let Ok(copy) = self.copy(staging.name()) {
+            // At worst a copy to remove when the store is opened again.
+            let _ = self.fs.unlink(&copy);
+        }
+    }
+
+    fn settle(&self, host: &HostId) -> Result<(), StoreError> {
+        self.fs.sync_dir(&self.host_dir(host)?)?;
+        let known = || self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known().contains(host) {
+            self.fs.sync_dir(&self.episodes)?;
+            known().insert(host.clone());
+        }
+        Ok(())
+    }
+
+    fn stat(&self, key: &EpisodeKey) -> Result<Option<u64>, StoreError> {
+        let stat = self.fs.stat(&self.path_of(key)?)?;
+        Ok(stat.filter(|stat| stat.kind == Kind::File).map(|stat| stat.len))
+    }
+
+    fn read(&self, key: &EpisodeKey, from_byte: u64) -> Result<Option<Box<dyn Read + Send>>, StoreError> {
+        match self.fs.reader_from(&self.path_of(key)?, from_byte) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            opened => Ok(Some(opened?)),
+        }
+    }
+
+    fn read_staged(&self, staging: &dyn Staging) -> Result<Box<dyn Read + Send>, StoreError> {
+        Ok(self.fs.reader(&self.copy(staging.name())?)?)
+    }
+
+    fn hosts(&self) -> Result<Vec<HostId>, StoreError> {
+        let entries = match self.fs.list(&self.episodes) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            listed => listed?,
+        };
+        let hosts = entries.into_iter().filter(|entry| entry.kind == Kind::Dir);
+        Ok(hosts.filter_map(|entry| HostId::new(entry.name.to_str()?).ok()).collect())
+    }
+
+    fn episodes(&self, host: &HostId) -> Result<Box<dyn Iterator<Item = EpisodeId> + Send>, StoreError> {
+        let entries = match self.fs.list(&self.host_dir(host)?) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            listed => listed?,
+        };
+        let files = entries.into_iter().filter(|entry| entry.kind == Kind::File);
+        Ok(Box::new(files.filter_map(|entry| EpisodeId::new(entry.name.to_str()?.strip_suffix(ARCHIVE_SUFFIX)?).ok())))
+    }
+
+    fn quarantine(&self, key: &EpisodeKey, why: &str) -> Result<String, StoreError> {
+        let aside = Quarantine::new(&self.fs, self.quarantine.clone()).set_aside(&self.path_of(key)?, why)?;
+        Ok(self.fs.locate(&aside.path).display().to_string())
+    }
+
+    fn room_bytes(&self) -> Result<u64, StoreError> {
+        Ok(self.fs.room_bytes()?)
+    }
+}
+
+impl<F> fmt::Debug for FileStore<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore").field("episodes", &self.episodes).finish_non_exhaustive()
+    }
+}
+
+/// A copy in the directory of copies.
+#[derive(Debug)]
+struct Copy {
+    file: FsFile,
+    name: String,
+}
+
+impl Staging for Copy {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        Ok(self.file.append(bytes)?)
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        Ok(self.file.sync()?)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}

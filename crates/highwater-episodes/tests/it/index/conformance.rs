@@ -1,0 +1,91 @@
+//! What every index promises; each kind of index is put through it.
+
+use highwater_episodes::index::{Appended, Cursor, Index, IndexLock, JsonlIndex, PageAsk};
+use highwater_fs::RealFs;
+use highwater_testkit::sim_fs::SimFs;
+
+use crate::rows::{key, path, row};
+
+/// Puts an index through everything; `again` opens the same one as another process would.
+fn conforms(index: &dyn Index, again: &dyn Fn() -> Box<dyn Index>) {
+    // Nothing is there at first.
+    assert_eq!(index.find(&key("lab/a")).unwrap(), None);
+    assert_eq!(index.append(&[]).unwrap(), []);
+
+    // What is appended is found, by others too.
+    let [a, b, other] = [row("lab/a", b"a"), row("lab/b", b"b"), row("lab2/a", b"other")];
+    let became = index.append(&[a.clone(), b.clone(), other.clone()]).unwrap();
+    assert_eq!(became, [Appended::New; 3]);
+    assert_eq!(index.find(&key("lab/a")).unwrap().as_ref(), Some(&a));
+    assert_eq!(
+        again().find(&key("lab2/a")).unwrap().as_ref(),
+        Some(&other),
+        "the same id of two hosts is two episodes"
+    );
+
+    // The same again is left out, in one call and across calls; what differs counts from here on.
+    let mut later = a.clone();
+    later.received_at_wall = "2026-11-20T11:00:00Z".parse().unwrap();
+    let became = index.append(&[later, row("lab/c", b"c"), row("lab/c", b"c")]).unwrap();
+    assert_eq!(became, [Appended::Present, Appended::New, Appended::Present]);
+    let changed = row("lab/b", b"bb");
+    assert_eq!(index.append(std::slice::from_ref(&changed)).unwrap(), [Appended::New]);
+    assert_eq!(index.find(&key("lab/b")).unwrap().as_ref(), Some(&changed));
+
+    // What another appended meanwhile is seen, and not appended twice.
+    let beside = again();
+    beside.append(&[row("lab/d", b"d")]).unwrap();
+    assert_eq!(index.append(&[row("lab/d", b"d")]).unwrap(), [Appended::Present]);
+    beside.append(&[row("lab/e", b"e")]).unwrap();
+    assert!(index.find(&key("lab/e")).unwrap().is_some());
+
+    // A tombstone takes the place of the row.
+    let mut gone = row("lab/c", b"c");
+    gone.withdrawn = Some("lens cap".to_owned());
+    assert_eq!(index.append(std::slice::from_ref(&gone)).unwrap(), [Appended::New]);
+    assert_eq!(beside.find(&key("lab/c")).unwrap().as_ref(), Some(&gone));
+
+    // Pages: in the order in which they came, each key once, and going on from a cursor shows what came since.
+    let mut ask = PageAsk { rows_max: 2, ..PageAsk::default() };
+    let mut keys = Vec::new();
+    loop {
+        let page = index.page(&ask).unwrap();
+        assert!(page.rows.len() <= 2);
+        keys.extend(page.rows.iter().map(|row| row.key().to_string()));
+        ask.cursor = page.next;
+        if page.complete {
+            break;
+        }
+    }
+    assert_eq!(keys, ["lab/a", "lab2/a", "lab/b", "lab/d", "lab/e", "lab/c"]);
+    beside.append(&[row("lab/f", b"f")]).unwrap();
+    let page = index.page(&ask).unwrap();
+    assert_eq!(page.rows.len(), 1);
+    assert_eq!(page.rows[0].key(), key("lab/f"));
+    let of_lab2 = PageAsk { hosts: Some(vec![key("lab2/x").host]), rows_max: 10, ..PageAsk::default() };
+    assert_eq!(index.page(&of_lab2).unwrap().rows, [other]);
+    let since = Some("2026-11-20T10:00:01Z".parse().unwrap());
+    assert_eq!(index.page(&PageAsk { since, rows_max: 10, ..PageAsk::default() }).unwrap().rows, []);
+    assert_eq!(index.page(&PageAsk { cursor: Cursor(u64::MAX), ..ask }).unwrap().rows, []);
+
+    assert_eq!(index.figures().unwrap().keys, 7);
+    assert_eq!(again().figures().unwrap().keys, 7);
+}
+
+#[test]
+fn an_index_in_a_file_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || {
+        let fs = RealFs::open(dir.path()).unwrap();
+        let lock = IndexLock::at(dir.path().join("index.jsonl.lock"));
+        JsonlIndex::open(fs, path("index.jsonl"), path("quarantine"), lock).unwrap().0
+    };
+    conforms(&open(), &|| Box::new(open()));
+}
+
+#[test]
+fn an_index_in_a_file_of_a_simulated_disk_conforms() {
+    let fs = SimFs::new();
+    let open = || JsonlIndex::open(fs.clone(), path("index.jsonl"), path("quarantine"), IndexLock::alone()).unwrap().0;
+    conforms(&open(), &|| Box::new(open()));
+}

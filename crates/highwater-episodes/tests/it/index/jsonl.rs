@@ -1,0 +1,228 @@
+//! The index in a file: damage, others beside it, crashes, and how much of it there can be.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+
+use highwater_episodes::index::{Appended, Cursor, Index, IndexLock, JsonlIndex, Recovered};
+use highwater_fs::{Fs, RealFs};
+use highwater_testkit::sim_fs::{
+    Fault, FaultKind, Scenario, SimFs, Survival, crash_everywhere, forget_each_sync, tree,
+};
+use tempfile::TempDir;
+
+use crate::rows::{key, path, row};
+
+fn open(dir: &TempDir) -> (JsonlIndex<RealFs>, Recovered) {
+    let fs = RealFs::open(dir.path()).unwrap();
+    let lock = IndexLock::at(dir.path().join("index.jsonl.lock"));
+    JsonlIndex::open(fs, path("index.jsonl"), path("quarantine"), lock).unwrap()
+}
+
+fn with(bytes: &[u8]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("index.jsonl"), bytes).unwrap();
+    dir
+}
+
+fn bytes(dir: &TempDir) -> Vec<u8> {
+    fs::read(dir.path().join("index.jsonl")).unwrap()
+}
+
+#[test]
+fn r14_a_torn_end_is_cut_off_into_quarantine_and_the_rest_goes_on() {
+    let whole = row("lab/a", b"a").to_line();
+    let dir = with(format!("{whole}{}", &row("lab/b", b"b").to_line()[..40]).as_bytes());
+    let (index, found) = open(&dir);
+    let torn = found.torn.unwrap();
+    assert_eq!(found.keys, 1);
+    assert_eq!(fs::read(dir.path().join(torn.path.as_path())).unwrap().len(), 40);
+    let why = fs::read_to_string(dir.path().join(torn.reason.as_path())).unwrap();
+    assert_eq!(why, format!("the torn end of index.jsonl, 40 bytes from byte {}\n", whole.len()));
+    assert_eq!(bytes(&dir), whole.as_bytes());
+    index.append(&[row("lab/b", b"b")]).unwrap();
+    let again = open(&dir).1;
+    assert_eq!((again.keys, again.torn.is_none(), again.unreadable), (2, true, 0));
+}
+
+#[test]
+fn r14_lines_that_cannot_be_read_are_named_kept_and_skipped() {
+    let (a, b) = (row("lab/a", b"a").to_line(), row("lab/b", b"b").to_line());
+    let file = [a.as_bytes(), b"{\"torn\n", &[0; 600], b"\n", &[b'x'; 20_000], b"\n", b.as_bytes()].concat();
+    let dir = with(&file);
+    let (index, found) = open(&dir);
+    assert_eq!((found.keys, found.unreadable), (2, 3));
+    let named: Vec<_> = found.named.iter().map(|line| line.line).collect();
+    assert_eq!(named, [2, 3, 4]);
+    assert_eq!(found.named[2].why, "it is longer than 16384 bytes");
+    assert!(index.find(&key("lab/b")).unwrap().is_some());
+    assert_eq!(bytes(&dir), file, "nothing of it is changed");
+    let lines = index.rows(Cursor::default()).unwrap();
+    assert_eq!(lines.map(|line| line.unwrap().is_ok()).collect::<Vec<_>>(), [true, false, false, false, true]);
+}
+
+#[test]
+fn a_last_row_that_lacks_nothing_but_its_end_is_a_row() {
+    let line = row("lab/a", b"a").to_line();
+    let dir = with(line.trim_end().as_bytes());
+    let (index, found) = open(&dir);
+    assert_eq!((found.keys, found.torn.is_none()), (1, true));
+    assert!(index.find(&key("lab/a")).unwrap().is_some());
+    assert_eq!(bytes(&dir), line.as_bytes());
+}
+
+#[test]
+fn a_torn_end_of_another_process_does_not_spoil_what_comes_after_it() {
+    let dir = with(b"");
+    let (index, _) = open(&dir);
+    index.append(&[row("lab/a", b"a")]).unwrap();
+    let mut other = File::options().append(true).open(dir.path().join("index.jsonl")).unwrap();
+    other.write_all(b"{\"half").unwrap();
+    index.append(&[row("lab/b", b"b")]).unwrap();
+    let found = open(&dir).1;
+    assert_eq!((found.keys, found.unreadable), (2, 0));
+    assert!(dir.path().join("quarantine/index.jsonl.0").exists());
+}
+
+#[test]
+fn a_file_that_took_the_place_of_the_index_is_read_anew() {
+    let dir = with(b"");
+    let (index, _) = open(&dir);
+    index.append(&[row("lab/a", b"a"), row("lab/b", b"b")]).unwrap();
+    fs::write(dir.path().join("new"), row("lab/b", b"b").to_line()).unwrap();
+    fs::rename(dir.path().join("new"), dir.path().join("index.jsonl")).unwrap();
+    assert_eq!(index.find(&key("lab/a")).unwrap(), None);
+    assert!(index.find(&key("lab/b")).unwrap().is_some());
+    // Also where it is as long and has the same number.
+    let swapped = [row("lab/c", b"c").to_line()].concat();
+    fs::write(dir.path().join("index.jsonl"), &swapped).unwrap();
+    assert_eq!(index.find(&key("lab/b")).unwrap(), None);
+    assert!(index.find(&key("lab/c")).unwrap().is_some());
+}
+
+#[test]
+fn two_who_append_at_once_write_each_row_once_and_tear_none() {
+    let dir = with(b"");
+    let count = 40;
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let (index, _) = open(&dir);
+                for n in 0..count {
+                    let name = format!("lab/{n}");
+                    index.append(&[row(&name, name.as_bytes())]).unwrap();
+                }
+            });
+        }
+    });
+    let (index, found) = open(&dir);
+    assert_eq!((found.keys, found.unreadable), (count, 0));
+    assert_eq!(index.rows(Cursor::default()).unwrap().count() as u64, count, "no row is there twice");
+}
+
+#[test]
+fn a_hundred_thousand_rows_are_opened_and_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut file = std::io::BufWriter::new(File::create(dir.path().join("index.jsonl")).unwrap());
+    for n in 0..100_000_u32 {
+        file.write_all(row(&format!("lab-{}/ep-{n}", n % 7), &n.to_le_bytes()).to_line().as_bytes()).unwrap();
+    }
+    file.into_inner().unwrap().sync_all().unwrap();
+    let (index, found) = open(&dir);
+    assert_eq!((found.keys, found.unreadable), (100_000, 0));
+    let last = index.find(&key("lab-4/ep-99999")).unwrap().unwrap();
+    assert_eq!(last, row("lab-4/ep-99999", &99_999_u32.to_le_bytes()));
+}
+
+fn sim(fs: &dyn Fs) -> Result<JsonlIndex<&dyn Fs>, String> {
+    let opened = JsonlIndex::open(fs, path("index.jsonl"), path("quarantine"), IndexLock::alone());
+    opened.map(|(index, _)| index).map_err(|error| error.to_string())
+}
+
+const STEPS: [&str; 3] = ["lab/a", "lab/b", "lab2/a"];
+
+/// Three rows are appended, one after another.
+struct Appends;
+
+impl Scenario for Appends {
+    fn before(&self) -> SimFs {
+        SimFs::new()
+    }
+
+    fn steps(&self) -> usize {
+        STEPS.len()
+    }
+
+    fn work(&self, fs: &dyn Fs) -> usize {
+        let Ok(index) = sim(fs) else { return 0 };
+        STEPS.iter().take_while(|step| index.append(&[row(step, step.as_bytes())]).is_ok()).count()
+    }
+
+    fn recover(&self, fs: &dyn Fs) -> Result<(), String> {
+        sim(fs).map(drop)
+    }
+
+    fn check(&self, fs: &dyn Fs, acknowledged: usize) -> Result<(), String> {
+        let index = sim(fs)?;
+        let there = |step: &str| index.find(&key(step)).unwrap().is_some();
+        match STEPS[..acknowledged].iter().find(|step| !there(step)) {
+            Some(lost) => Err(format!("{lost} was acknowledged and is lost")),
+            None => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn r09_a_row_that_was_acknowledged_survives_a_crash_at_any_operation() {
+    let tally = crash_everywhere(&Appends).unwrap_or_else(|found| panic!("{found}"));
+    assert!(tally.disks > 20, "{tally:?}");
+}
+
+#[test]
+fn r09_every_sync_of_an_append_is_needed() {
+    let omissions = forget_each_sync(&Appends).unwrap_or_else(|found| panic!("{found}"));
+    let in_work = omissions.iter().filter(|omission| !omission.in_recovery);
+    let unneeded: Vec<_> = in_work.filter(|o| o.noticed.is_none()).map(|o| o.step.to_string()).collect();
+    assert_eq!(unneeded, Vec::<String>::new());
+}
+
+#[test]
+fn r09_a_row_that_another_process_died_over_is_made_durable_before_it_counts() {
+    let fs = SimFs::new();
+    let index = sim(&fs).unwrap();
+    index.append(&[row("lab/a", b"a")]).unwrap();
+    // Written and not synced: what a kill between the two leaves.
+    fs.append(&path("index.jsonl")).unwrap().append(row("lab/b", b"b").to_line().as_bytes()).unwrap();
+    assert!(sim(&fs.reboot(Survival::Nothing)).unwrap().find(&key("lab/b")).unwrap().is_none());
+    assert!(index.find(&key("lab/b")).unwrap().is_some());
+    let after = fs.reboot(Survival::Nothing);
+    assert!(sim(&after).unwrap().find(&key("lab/b")).unwrap().is_some());
+}
+
+#[test]
+fn r09_a_row_whose_sync_failed_is_written_anew_and_not_taken_for_saved() {
+    // The kernel calls the bytes of a failed sync clean: a second sync of them saves nothing.
+    for kind in [FaultKind::Eio, FaultKind::LostAnswer, FaultKind::Enospc, FaultKind::ShortWrite] {
+        let rehearsal = SimFs::new();
+        assert_eq!(Appends.work(&rehearsal), STEPS.len());
+        for at in 0..rehearsal.trace().len() {
+            let fs = SimFs::new();
+            fs.inject(Fault::once(at, kind));
+            let Ok(index) = sim(&fs) else { continue };
+            let mut acknowledged = Vec::new();
+            for step in STEPS {
+                // As a sender does: again, until it is told that it is there.
+                let appended = (0..3).any(|_| index.append(&[row(step, step.as_bytes())]).is_ok());
+                assert!(appended, "{step}, {kind:?} at {at}");
+                acknowledged.push(step);
+                let after = fs.reboot(Survival::Nothing);
+                let after = sim(&after).unwrap();
+                for step in &acknowledged {
+                    assert!(after.find(&key(step)).unwrap().is_some(), "{step} is lost, {kind:?} at {at}");
+                }
+            }
+            assert_eq!(index.append(&[row(STEPS[0], STEPS[0].as_bytes())]).unwrap(), [Appended::Present]);
+            let rows = tree(&fs).unwrap().remove(&path("index.jsonl")).flatten().unwrap();
+            assert_eq!(rows.iter().filter(|byte| **byte == b'\n').count(), STEPS.len(), "{kind:?} at {at}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The receiver.
+
+mod durable;
