@@ -21,6 +21,7 @@ use highwater_engine::pace::{Pace, Pacer};
 use highwater_engine::pass::Runner;
 use highwater_engine::settings::{LockAddress, ResourceSettings};
 use highwater_engine::spec::{JobSpec, ResourceSpec};
+use highwater_episodes::reindex::{self, Reindex};
 use highwater_episodes::ship::Ship;
 use highwater_oai::backfill::Backfill;
 use highwater_oai::harvest::Harvest;
@@ -30,6 +31,7 @@ use highwater_rollup::settings::RollupSettings;
 use std::collections::HashMap;
 
 use crate::config::{Config, JobConfig, KindSettings, NotifyConfig, ResourceConfig};
+use crate::owner::become_owner;
 use crate::site::Site;
 
 /// What turns configured jobs into runners; keeps one waiting line a resource, so that the pace holds from pass to pass.
@@ -91,6 +93,10 @@ impl Wiring {
                 return Ok((Box::new(Arc::new(backfill)), spec));
             }
             KindSettings::Rollup(settings) => Box::new(Arc::new(rollup::job(settings, &spec, self.asked)?)),
+            KindSettings::Reindex(settings) => {
+                become_owner(&[&settings.root])?;
+                Box::new(Arc::new(Reindex::new(reindex::Place::open(settings)?)))
+            }
             KindSettings::Ship(settings) => Box::new(Arc::new(Ship::new(ship::place(config, job, settings)?))),
         };
         Ok((runner, spec))
@@ -212,7 +218,7 @@ pub(crate) fn notifier(site: &Site) -> Notifier {
 /// When the state directory cannot be written.
 pub(crate) fn make_dirs(config: &Config, job: &JobConfig) -> Result<(), Diagnosis> {
     let own = match &job.kind {
-        KindSettings::Exec(_) | KindSettings::Rollup(_) | KindSettings::Ship(_) => None,
+        KindSettings::Exec(_) | KindSettings::Rollup(_) | KindSettings::Ship(_) | KindSettings::Reindex(_) => None,
         KindSettings::OaiHarvest(_) | KindSettings::OaiBackfill(_) => Some(oai::spool(config, job)),
     };
     let mut paths: Vec<PathBuf> = own.into_iter().collect();

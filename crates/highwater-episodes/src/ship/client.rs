@@ -120,7 +120,7 @@ impl Default for Remediation {
 }
 
 /// What code a gate's refusal carries; an older receiver's 400 has none.
-const GATE_CODE_PREFIX: &str = "gate-";
+const GATE_CODE_PREFIX: &str = "code-";
 
 impl Receiver {
     /// The receiver of these settings.
@@ -197,8 +197,7 @@ impl Receiver {
         let url = self.url(&["v1", "ping"]);
         let sent = contacts
             .send_by(&self.http, &self.resource, None, |http| {
-                let request = self.signed(http.post(url.clone()), code);
-                request.header("x-host-id", self.host.as_str()).timeout(Duration::from_secs(STALL_SECS))
+                self.signed(http.post(url.clone()), code).timeout(Duration::from_secs(STALL_SECS))
             })
             .await?;
         match sent {

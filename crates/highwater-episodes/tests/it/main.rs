@@ -6,6 +6,7 @@ mod archive;
 mod gate;
 mod index;
 mod receive;
+mod reindex;
 mod retire;
 mod rows;
 mod store;

@@ -7,6 +7,7 @@ use highwater_engine::exec::settings::ExecSettings;
 use highwater_engine::settings::{
     AdvisoryKeyText, BudgetSettings, CommandLine, Concurrency, Count, DatabaseUrl, DurationText, JobSettings, Problem,
 };
+use highwater_episodes::reindex::ReindexSettings;
 use highwater_episodes::ship::ShipSettings;
 use highwater_oai::settings::{BackfillSettings, HarvestSettings};
 use highwater_rollup::settings::RollupSettings;
@@ -32,6 +33,8 @@ pub(crate) enum KindSettings {
     Rollup(Box<RollupSettings>),
     /// A host's episodes to their receiver.
     Ship(Box<ShipSettings>),
+    /// Rows for stored episodes that have none.
+    Reindex(ReindexSettings),
 }
 
 /// Every kind, in the order of the reference.
@@ -41,6 +44,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::of::<BackfillSettings>("oai-backfill"),
     Kind::of::<RollupSettings>("rollup"),
     Kind::of::<ShipSettings>("ship"),
+    Kind::of::<ReindexSettings>("reindex"),
 ];
 
 /// The kinds whose items are slices of time, so that `set slice=…` means something to them.
@@ -67,6 +71,7 @@ impl KindSettings {
             Self::OaiBackfill(_) => "oai-backfill",
             Self::Rollup(_) => "rollup",
             Self::Ship(_) => "ship",
+            Self::Reindex(_) => "reindex",
         }
     }
 
@@ -77,6 +82,7 @@ impl KindSettings {
             Self::OaiBackfill(settings) => settings.resolve(base),
             Self::Rollup(settings) => settings.resolve(base),
             Self::Ship(settings) => settings.resolve(base),
+            Self::Reindex(settings) => settings.resolve(base),
         }
     }
 
@@ -87,6 +93,7 @@ impl KindSettings {
             Self::OaiBackfill(settings) => settings.problems(),
             Self::Rollup(settings) => settings.problems(),
             Self::Ship(settings) => settings.problems(),
+            Self::Reindex(settings) => settings.problems(),
         }
     }
 
@@ -97,6 +104,7 @@ impl KindSettings {
             Self::OaiBackfill(settings) => serde_json::to_value(settings),
             Self::Rollup(settings) => serde_json::to_value(settings),
             Self::Ship(settings) => serde_json::to_value(settings),
+            Self::Reindex(settings) => serde_json::to_value(settings),
         }
     }
 
@@ -111,7 +119,7 @@ impl KindSettings {
                     .and_then(|target| Some(("target.have-command", target.have_command.as_ref()?, None)));
                 load.into_iter().chain(have).collect()
             }
-            Self::Rollup(_) | Self::Ship(_) => Vec::new(),
+            Self::Rollup(_) | Self::Ship(_) | Self::Reindex(_) => Vec::new(),
         }
     }
 
@@ -124,7 +132,7 @@ impl KindSettings {
             settings.concurrency = Concurrency::new(1).expect("invariant: one is within the bounds");
         }
         match self {
-            Self::Exec(_) => {}
+            Self::Exec(_) | Self::Reindex(_) => {}
             Self::OaiHarvest(_) => {
                 if !is_set("recurring") {
                     settings.recurring = true;
@@ -180,7 +188,7 @@ impl KindSettings {
     /// The delay between contacts of a resource that says none.
     pub(super) fn default_pace(&self) -> Option<DurationText> {
         match self {
-            Self::Exec(_) | Self::Rollup(_) | Self::Ship(_) => None,
+            Self::Exec(_) | Self::Rollup(_) | Self::Ship(_) | Self::Reindex(_) => None,
             Self::OaiHarvest(_) | Self::OaiBackfill(_) => Some(DurationText::secs(OAI_PACE_SECS)),
         }
     }
@@ -195,6 +203,12 @@ impl From<ExecSettings> for KindSettings {
 impl From<HarvestSettings> for KindSettings {
     fn from(settings: HarvestSettings) -> Self {
         Self::OaiHarvest(settings)
+    }
+}
+
+impl From<ReindexSettings> for KindSettings {
+    fn from(settings: ReindexSettings) -> Self {
+        Self::Reindex(settings)
     }
 }
 

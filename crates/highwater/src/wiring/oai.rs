@@ -62,7 +62,9 @@ pub(crate) fn reports(config: &Config, job: &JobConfig) -> PathBuf {
 pub(crate) fn catalogs(config: &Config) -> BTreeSet<PathBuf> {
     let of_job = |job: &JobConfig| {
         let wanted = match &job.kind {
-            KindSettings::Exec(_) | KindSettings::Rollup(_) | KindSettings::Ship(_) => return None,
+            KindSettings::Exec(_) | KindSettings::Rollup(_) | KindSettings::Ship(_) | KindSettings::Reindex(_) => {
+                return None;
+            }
             KindSettings::OaiHarvest(settings) => Wanted::from(settings),
             KindSettings::OaiBackfill(settings) => Wanted::from(settings),
         };

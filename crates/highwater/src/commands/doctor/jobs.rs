@@ -11,7 +11,10 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         let list = match &job.kind {
             KindSettings::Exec(exec) => &exec.worklist,
             KindSettings::OaiBackfill(backfill) => &backfill.ids,
-            KindSettings::OaiHarvest(_) | KindSettings::Rollup(_) | KindSettings::Ship(_) => &None,
+            KindSettings::OaiHarvest(_)
+            | KindSettings::Rollup(_)
+            | KindSettings::Ship(_)
+            | KindSettings::Reindex(_) => &None,
         };
         let Some(worklist) = list else { continue };
         // A directory opens, and only then cannot be read.

@@ -1,0 +1,316 @@
+//! `reindex`: rows for stored episodes that have none, beside a live receiver and as often as one likes (R10). Owns which episodes
+//! are read, what is made of what is found in them, and what is told of rows that have lost their episode.
+//!
+//! An episode is read once, from its archive alone. What is no archive is set aside and never indexed; what exceeds a limit that a
+//! newer setting may lift is left where it is, for a person.
+
+mod settings;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::Stream;
+use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
+use highwater_engine::name::ItemKey;
+use highwater_engine::outcome::{Outcome, OutcomeKind};
+use highwater_engine::report::PassReport;
+use highwater_fs::{Fs, Kind, RealFs, RelPath};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::archive::meta::recorded_commit;
+use crate::archive::{Archive, Limits, ReadError, Reader};
+use crate::index::{Cursor, Index, IndexError, IndexLock, JsonlIndex, PAGE_ROWS_MAX, PageAsk, Row, SCHEMA_VERSION};
+use crate::name::{EpisodeKey, HostId};
+use crate::store::{EPISODES_DIR, FileStore, Store, StoreError};
+
+pub use settings::ReindexSettings;
+
+/// Where a receiver has its index, the index's lock, and what was set aside.
+const INDEX_FILE: &str = "index.jsonl";
+const INDEX_LOCK_FILE: &str = "index.jsonl.lock";
+const QUARANTINE_DIR: &str = "quarantine";
+/// Items that wait between the reading of directories and the ledger.
+const PLANNED_ITEMS_MAX: usize = 256;
+/// Most names that are told of rows without their episode.
+const TOLD_ROWS_MAX: usize = 5;
+
+/// What is indexed, and where.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The episodes.
+    pub store: Arc<dyn Store>,
+    /// Their rows.
+    pub index: Arc<dyn Index>,
+    /// Only episodes of these hosts; of all where it is absent.
+    pub hosts: Option<BTreeSet<HostId>>,
+    /// Episodes that have a row are read too, and compared with it.
+    pub verify: bool,
+    /// How much an archive may hold.
+    pub limits: Limits,
+}
+
+/// Indexes anew.
+#[derive(Debug)]
+pub struct Reindex {
+    place: Place,
+    /// Readers that rest: each has a window of its own.
+    readers: Arc<Mutex<Vec<Reader>>>,
+}
+
+/// A stored episode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    key: EpisodeKey,
+}
+
+impl WorkItem for Stored {
+    fn key(&self) -> ItemKey {
+        ItemKey::new(self.key.to_string()).expect("invariant: two names are shorter than a key may be")
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn decode(key: &ItemKey, _: &[u8]) -> Result<Self, String> {
+        key.as_str().parse().map(|key| Self { key }).map_err(|error: crate::name::NameError| error.to_string())
+    }
+}
+
+/// What reading an episode came to.
+#[derive(Debug)]
+pub enum Found {
+    /// It is an archive of this episode.
+    Archive(Box<Archive>),
+    /// It is none, and never will be.
+    Junk(String),
+}
+
+fn store_failed(error: &StoreError) -> Stop {
+    let next = "check the disk and its permissions, and call again: what was indexed stays";
+    Stop::Fail(Diagnosis::failure("HW-EPI-201", with_causes(error), next))
+}
+
+fn index_failed(error: &IndexError) -> Stop {
+    let next = "check the disk, its space and its permissions, and call again: what was indexed stays";
+    Stop::Fail(Diagnosis::failure("HW-EPI-202", with_causes(error), next))
+}
+
+impl Reindex {
+    /// A job of this place.
+    #[must_use]
+    pub fn new(place: Place) -> Self {
+        Self { place, readers: Arc::default() }
+    }
+
+    async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> Result<T, Stop> + Send + 'static) -> Result<T, Stop> {
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+            Err(Stop::Fail(Diagnosis::failure("HW-BUG-001", error.to_string(), "report it with this message")))
+        })
+    }
+
+    fn row(key: &EpisodeKey, archive: &Archive, at: Timestamp) -> Row {
+        Row {
+            backfilled: true,
+            // What cannot be read as one is none: it says nothing about the episode's bytes.
+            commit: archive.meta.as_deref().and_then(|meta| recorded_commit(meta).ok().flatten()),
+            content_sha256: Some(archive.content_sha256),
+            episode_id: key.episode.clone(),
+            gate: None,
+            host_id: key.host.clone(),
+            received_at_wall: at,
+            schema_version: SCHEMA_VERSION,
+            sha256: archive.sha256,
+            size_bytes: archive.size_bytes,
+            withdrawn: None,
+        }
+    }
+}
+
+impl Place {
+    /// The place of these settings; makes an index where there is none.
+    ///
+    /// # Errors
+    /// When the receiver's directory cannot be opened, or holds no `episodes`.
+    pub fn open(settings: &ReindexSettings) -> Result<Self, Diagnosis> {
+        let root: &Path = &settings.root;
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            let next = "name the receiver's directory, which holds `episodes`, and let this user write in it";
+            Diagnosis::refusal("HW-EPI-203", with_causes(error), next).in_file(root)
+        };
+        let name = |name: &str| RelPath::new(name).expect("invariant: a plain name");
+        let fs: Arc<dyn Fs> = Arc::new(RealFs::open(root).map_err(|error| failed(&error))?);
+        let is_there = fs.stat(&name(EPISODES_DIR)).map_err(|error| failed(&error))?;
+        if !is_there.is_some_and(|stat| stat.kind == Kind::Dir) {
+            return Err(failed(&io::Error::other(format!("there is no directory `{EPISODES_DIR}` in it"))));
+        }
+        let store =
+            FileStore::open(Arc::clone(&fs), &RelPath::root(), name(QUARANTINE_DIR)).map_err(|error| failed(&error))?;
+        let lock = IndexLock::at(root.join(INDEX_LOCK_FILE));
+        let (index, found) =
+            JsonlIndex::open(fs, name(INDEX_FILE), name(QUARANTINE_DIR), lock).map_err(|error| failed(&error))?;
+        if found.unreadable > 0 {
+            tracing::warn!(
+                index.unreadable = found.unreadable,
+                "lines of the index are no rows; they are kept and passed over"
+            );
+        }
+        Ok(Self {
+            store: Arc::new(store),
+            index: Arc::new(index),
+            hosts: settings.hosts.as_ref().map(|hosts| hosts.iter().cloned().collect()),
+            verify: settings.verify,
+            limits: Limits::default(),
+        })
+    }
+
+    fn wants(&self, host: &HostId) -> bool {
+        self.hosts.as_ref().is_none_or(|hosts| hosts.contains(host))
+    }
+
+    /// Sends what is to be read, by host and episode; ends early where nobody wants more.
+    fn list(&self, to: &mpsc::Sender<Result<Stored, Stop>>) -> Result<(), Stop> {
+        for host in
+            self.store.hosts().map_err(|error| store_failed(&error))?.into_iter().filter(|host| self.wants(host))
+        {
+            for episode in self.store.episodes(&host).map_err(|error| store_failed(&error))? {
+                let key = EpisodeKey { host: host.clone(), episode };
+                let known = self.index.find(&key).map_err(|error| index_failed(&error))?;
+                if (known.is_none() || self.verify) && to.blocking_send(Ok(Stored { key })).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows whose episode is not there: how many, and the first few.
+    fn orphans(&self) -> Result<(u64, Vec<EpisodeKey>), Stop> {
+        let (mut count, mut told, mut cursor) = (0, Vec::new(), Cursor::default());
+        loop {
+            let hosts = self.hosts.as_ref().map(|hosts| hosts.iter().cloned().collect());
+            let ask = PageAsk { hosts, since: None, cursor, rows_max: PAGE_ROWS_MAX };
+            let page = self.index.page(&ask).map_err(|error| index_failed(&error))?;
+            for row in page.rows.into_iter().filter(|row| row.withdrawn.is_none()) {
+                let key = row.key();
+                if self.store.stat(&key).map_err(|error| store_failed(&error))?.is_none() {
+                    count += 1;
+                    if told.len() < TOLD_ROWS_MAX {
+                        told.push(key);
+                    }
+                }
+            }
+            if page.complete {
+                return Ok((count, told));
+            }
+            cursor = page.next;
+        }
+    }
+}
+
+impl Job for Reindex {
+    type Item = Stored;
+    type Prepared = Found;
+
+    fn plan(&self, _: ReadCx) -> impl Stream<Item = Result<Stored, Stop>> + Send {
+        let (to, planned) = mpsc::channel(PLANNED_ITEMS_MAX);
+        let place = self.place.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(stop) = place.list(&to) {
+                // Nobody may want to know any more.
+                let _ = to.blocking_send(Err(stop));
+            }
+        });
+        futures::stream::unfold(planned, async |mut planned| planned.recv().await.map(|item| (item, planned)))
+    }
+
+    async fn prepare(&self, _: ReadCx, item: Arc<Stored>) -> Result<Attempt<Found>, Stop> {
+        let (place, readers, key) = (self.place.clone(), Arc::clone(&self.readers), item.key.clone());
+        let read = Self::on_disk(move || {
+            let size = place.store.stat(&key).map_err(|error| store_failed(&error))?;
+            let Some(source) = place.store.read(&key, 0).map_err(|error| store_failed(&error))? else {
+                return Ok(None);
+            };
+            let resting = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut reader = match resting.map_or_else(|| Reader::new(place.limits), Ok) {
+                Ok(reader) => reader,
+                Err(error) => return Ok(Some(Err(error))),
+            };
+            let read = reader.read(source, size, &key.episode);
+            readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+            Ok(Some(read))
+        });
+        let because = |kind, why: String| Ok(Attempt::Outcome(Outcome::because(kind, why)));
+        match read.await? {
+            None => because(OutcomeKind::Gone, "it is no longer stored".to_owned()),
+            Some(Ok(archive)) => Ok(Attempt::Ready(Found::Archive(Box::new(archive)))),
+            Some(Err(error)) => {
+                let why = with_causes(&error);
+                match error {
+                    ReadError::Io(_) | ReadError::Memory(_) => because(OutcomeKind::Failed, why),
+                    // A person may let it in.
+                    ReadError::Window { .. } => because(OutcomeKind::Review, why),
+                    _ => Ok(Attempt::Ready(Found::Junk(why))),
+                }
+            }
+        }
+    }
+
+    async fn commit(&self, cx: &mut CommitCx, item: &Stored, found: Found) -> Result<Outcome, Stop> {
+        let (place, key, now) = (self.place.clone(), item.key.clone(), cx.read.clock.now());
+        Self::on_disk(move || {
+            let known = place.index.find(&key).map_err(|error| index_failed(&error))?;
+            let outcome = match (found, known) {
+                (Found::Archive(archive), None) => {
+                    let row = Self::row(&key, &archive, now);
+                    place.index.append(&[row]).map_err(|error| index_failed(&error))?;
+                    Outcome::done()
+                }
+                (Found::Archive(archive), Some(row)) => match &row.withdrawn {
+                    Some(why) => {
+                        let told = format!("it was withdrawn ({why}), and is stored all the same");
+                        Outcome::because(OutcomeKind::Review, told)
+                    }
+                    None if (row.sha256, row.size_bytes) == (archive.sha256, archive.size_bytes) => {
+                        Outcome { kind: OutcomeKind::Present, detail: None }
+                    }
+                    None => Outcome::because(
+                        OutcomeKind::Review,
+                        format!(
+                            "its row says sha256 {} and {} bytes, but stored are sha256 {} and {} bytes; both are kept",
+                            row.sha256, row.size_bytes, archive.sha256, archive.size_bytes
+                        ),
+                    ),
+                },
+                (Found::Junk(why), None) => {
+                    let aside = place.store.quarantine(&key, &why).map_err(|error| store_failed(&error))?;
+                    Outcome::because(OutcomeKind::Review, format!("it is no episode: {why}; it lies in {aside}"))
+                }
+                // It was an episode once: its row stays, and so does what is left of it.
+                (Found::Junk(why), Some(_)) => {
+                    Outcome::because(OutcomeKind::Review, format!("it has a row, and can no longer be read: {why}"))
+                }
+            };
+            Ok(outcome)
+        })
+        .await
+    }
+
+    async fn seal(&self, cx: &mut CommitCx, report: &PassReport) -> Result<(), Stop> {
+        if !report.drained() {
+            return Ok(());
+        }
+        let place = self.place.clone();
+        let (count, first) = Self::on_disk(move || place.orphans()).await?;
+        if count > 0 {
+            let first: Vec<String> = first.iter().map(ToString::to_string).collect();
+            let more = if count > first.len() as u64 { ", …" } else { "" };
+            cx.notes.push(format!("{count} rows have no stored episode: {}{more}", first.join(", ")));
+        }
+        Ok(())
+    }
+}
