@@ -145,7 +145,7 @@ impl Place {
         let name = |name: &str| RelPath::new(name).expect("invariant: a plain name");
         let fs: Arc<dyn Fs> = Arc::new(RealFs::open(root).map_err(|error| failed(&error))?);
         let is_there = fs.stat(&name(EPISODES_DIR)).map_err(|error| failed(&error))?;
-        if !is_there.is_some_and(|stat| stat.kind == Kind::Dir) {
+        if is_there.is_none_or(|stat| stat.kind != Kind::Dir) {
             return Err(failed(&io::Error::other(format!("there is no directory `{EPISODES_DIR}` in it"))));
         }
         let store =
