@@ -265,9 +265,9 @@ async fn measured(dialect: Dialect, server: &Postgres, rows: u64) -> Vec<(bool, 
             "BEGIN; DELETE FROM whole WHERE bucket = {hour}; INSERT INTO whole {}; COMMIT",
             grouped(dialect, &within)
         );
-        let by_hand = base.timed(&mut *session, &by_hand).await;
+        // Both on a session that was just opened, as that of a pass is: it reads the catalogue and plans everything for the first time.
+        let by_hand = base.timed(&mut *base.session().await, &by_hand).await;
         if round == 0 {
-            // A session that was just opened plans everything for the first time, as that of a pass does.
             let whole = base.call(&["run", "usage", "--tick", "-q"]);
             println!("{named}: a call of `run --tick` over one changed hour {:.1} ms", whole * 1000.0);
             continue;

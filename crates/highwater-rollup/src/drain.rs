@@ -55,17 +55,9 @@ const PLANNED_BY_VALUES: &str = "SET LOCAL plan_cache_mode = force_custom_plan; 
 /// finds nothing due makes none.
 async fn prepare(session: &mut dyn Session, shape: &Shape<'_>, queues: &[Taken]) -> Result<(), Fault> {
     let mut statements = Vec::new();
-    if shape.dialect == Dialect::Postgres {
-        statements.push(PLANNED_BY_VALUES.to_owned());
-    }
-    let reached = reached(shape, queues);
-    for (at, table) in shape.tracked.iter().enumerate() {
-        let columns = [table.match_names(), table.value_names()].concat().join(", ");
-        let copy = format!("SELECT {columns} FROM {}", shape.queue(table));
-        for name in reached[at].then(|| touched(shape, at)).into_iter().chain([versions(shape, at)]) {
-            statements.push(working(shape, &name, &copy));
-            statements.push(format!("DELETE FROM {name}"));
-        }
+    match shape.dialect {
+        Dialect::Postgres => statements.push(PLANNED_BY_VALUES.to_owned()),
+        Dialect::Sqlite => statements.extend(of_versions(shape, queues)),
     }
     let copy = format!("SELECT {} FROM {}", shape.cell_columns().join(", "), shape.declaration.target.quoted());
     statements.push(working(shape, &cells(shape), &copy));
@@ -77,6 +69,21 @@ async fn prepare(session: &mut dyn Session, shape: &Shape<'_>, queues: &[Taken])
         statements.push(format!("CREATE INDEX IF NOT EXISTS {index} ON {on} (bucket)"));
     }
     session.batch(&statements.join(";\n")).await
+}
+
+/// Those of versions, which PostgreSQL derives within one statement.
+fn of_versions(shape: &Shape<'_>, queues: &[Taken]) -> Vec<String> {
+    let mut statements = Vec::new();
+    let reached = reached(shape, queues);
+    for (at, table) in shape.tracked.iter().enumerate() {
+        let columns = [table.match_names(), table.value_names()].concat().join(", ");
+        let copy = format!("SELECT {columns} FROM {}", shape.queue(table));
+        for name in reached[at].then(|| touched(shape, at)).into_iter().chain([versions(shape, at)]) {
+            statements.push(working(shape, &name, &copy));
+            statements.push(format!("DELETE FROM {name}"));
+        }
+    }
+    statements
 }
 
 fn working(shape: &Shape<'_>, name: &str, copy: &str) -> String {
@@ -201,10 +208,15 @@ struct Taken {
 
 impl Taken {
     fn condition(&self, shape: &Shape<'_>) -> (String, Vec<Value>) {
-        let mut condition = format!("id <= {}", shape.number(1));
+        self.condition_from(shape, 0)
+    }
+
+    /// The same, after so many other places.
+    fn condition_from(&self, shape: &Shape<'_>, places: usize) -> (String, Vec<Value>) {
+        let mut condition = format!("id <= {}", shape.number(places + 1));
         let mut values = vec![Value::Int(self.last)];
         if let Some(before) = self.before {
-            condition.push_str(&format!(" AND changed_at < {}", shape.time(2)));
+            condition.push_str(&format!(" AND changed_at < {}", shape.time(places + 2)));
             values.push(written(shape, before));
         }
         (condition, values)

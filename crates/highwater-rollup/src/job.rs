@@ -25,6 +25,7 @@ use highwater_engine::outcome::Outcome;
 use highwater_engine::report::PassReport;
 use jiff::Timestamp;
 
+use crate::recompute::Span;
 use crate::settings::{RollupSettings, Subject};
 
 pub use step::{Step, TICK_KEY};
@@ -67,6 +68,8 @@ pub struct Rollup {
     own: tokio::sync::Mutex<Option<SqliteSession>>,
     /// How much of a slice one transaction takes, in seconds of events.
     part_secs: Mutex<Option<u64>>,
+    /// What the last transaction of a slice computed besides, of those after it.
+    ahead: Mutex<Option<Span>>,
     stamped: Mutex<Option<Timestamp>>,
     /// What was found under the lock that there is to do, for the plan.
     surveyed: Mutex<Option<Result<Vec<Step>, Stop>>>,
@@ -106,6 +109,7 @@ impl Rollup {
             asked,
             own: tokio::sync::Mutex::default(),
             part_secs: Mutex::default(),
+            ahead: Mutex::default(),
             stamped: Mutex::default(),
             surveyed: Mutex::default(),
             walked: Mutex::default(),
@@ -139,6 +143,8 @@ impl Job for Rollup {
 
     /// Looks at the database on the session that holds the lock, for the plan.
     async fn recover(&self, cx: &mut CommitCx) -> Result<(), Stop> {
+        // Of another pass, which may be long ago.
+        self.take_ahead();
         let steps = {
             let mut lent = self.lent(cx).await?;
             // What is in the way of a new list may be just what an open one is about to change.

@@ -1,5 +1,10 @@
 //! The walk: a slice, cut into parts that each take about as long as they should. Owns their size; what is done with a part is
 //! the caller's.
+//!
+//! A slice that is quicker than one part should be leaves room: then its last part goes on into the slices **ahead**, by the same
+//! transaction: each reads the tables that are joined anew, and of many short ones that is most of what they do. What was computed
+//! ahead is known to this pass alone, which holds the lock; a slice that begins with it is computed from its end on. What changes
+//! meanwhile is in the queues, as it is of a slice that is done.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -28,8 +33,27 @@ impl Rollup {
     /// One slice.
     pub(super) async fn slice(&self, cx: &mut CommitCx, from: Timestamp, to: Timestamp) -> Result<Outcome, Stop> {
         let subject = self.in_hand(cx).await?;
-        let rows = self.walk(cx, &subject, Span { from, to }, None).await?;
+        let ahead = self.take_ahead().filter(|ahead| ahead.from == from);
+        if let Some(ahead) = ahead.filter(|ahead| ahead.to >= to) {
+            self.keep_ahead(Span { from: to, to: ahead.to });
+            self.count(0);
+            return Ok(Outcome::because(OutcomeKind::Done, "by the transaction of a slice before it"));
+        }
+        let from = ahead.map_or(from, |ahead| ahead.to);
+        // A window of somebody's own is told of no time after its slice.
+        let farthest = if matches!(subject, Subject::Declared(_)) { Timestamp::MAX } else { to };
+        let (rows, end) = self.walk_on(cx, &subject, Span { from, to }, farthest, None).await?;
+        self.keep_ahead(Span { from: to, to: end });
         Ok(touched(rows))
+    }
+
+    /// What was computed of the slices that come next, which is then forgotten.
+    pub(super) fn take_ahead(&self) -> Option<Span> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn keep_ahead(&self, span: Span) {
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = (span.from < span.to).then_some(span);
     }
 
     /// Recomputes everything between two times, part by part, each in a transaction of its own; the last of them stamps, where
@@ -41,6 +65,18 @@ impl Rollup {
         span: Span,
         stamp: Option<Timestamp>,
     ) -> Result<u64, Stop> {
+        Ok(self.walk_on(cx, subject, span, span.to, stamp).await?.0)
+    }
+
+    /// The same, where the last part may go on as far as `farthest`. Gives also where it ended.
+    async fn walk_on(
+        &self,
+        cx: &mut CommitCx,
+        subject: &Subject,
+        span: Span,
+        farthest: Timestamp,
+        stamp: Option<Timestamp>,
+    ) -> Result<(u64, Timestamp), Stop> {
         let read = cx.read.clone();
         let mut lent = self.lent(cx).await?;
         let session = lent.session();
@@ -53,10 +89,10 @@ impl Rollup {
             let secs = share_of(&read, size.size()).await?.min(timed_out_above);
             let end = at.checked_add(SignedDuration::from_secs(i64::try_from(secs).unwrap_or(i64::MAX)));
             // A part ends where a bucket does.
-            let end = end.map_or(span.to, |end| grain.begin(end)).min(span.to);
+            let end = end.map_or(span.to, |end| grain.begin(end)).min(farthest);
             let part = Span { from: at, to: if end > at { end } else { bucket_after(grain, at).min(span.to) } };
             let begun = read.clock.elapsed();
-            let is_last = part.to == span.to;
+            let is_last = part.to >= span.to;
             match self.part_of(session, subject, part, stamp.filter(|_| is_last)).await {
                 Ok(touched) => {
                     rows += touched;
@@ -80,7 +116,7 @@ impl Rollup {
             }
         }
         self.count(rows);
-        Ok(rows)
+        Ok((rows, at))
     }
 
     /// One part, in one transaction.
