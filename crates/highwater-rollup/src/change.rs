@@ -157,6 +157,7 @@ pub(crate) async fn install(
     if is_built(session, declaration).await? {
         return Ok(());
     }
+    ddl::wait_briefly(session).await?;
     take_away(session, declaration).await?;
     let next = beside(declaration);
     session.batch(&ddl::swap::install_beside(session.dialect(), installed, declaration)).await?;

@@ -9,7 +9,7 @@ mod diff;
 mod object;
 pub(crate) mod swap;
 
-use highwater_db::session::Dialect;
+use highwater_db::session::{Dialect, Fault, Session};
 
 pub(crate) use diff::ANOTHER;
 pub use diff::{InstallError, apply, diff, leftovers};
@@ -17,6 +17,23 @@ pub use diff::{InstallError, apply, diff, leftovers};
 use crate::declare::Declaration;
 use crate::sql::{Shape, Tracked, quoted};
 use crate::{bypass, state};
+
+/// How long installing and taking away wait for whoever uses the tables, in milliseconds, unless the role has a `lock_timeout` of
+/// its own. Every writer that comes meanwhile waits behind, so that one long transaction would stop the application.
+const LOCK_MILLIS: u32 = 500;
+
+/// Keeps what follows in the transaction that is open from waiting for locks for long.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn wait_briefly(session: &mut dyn Session) -> Result<(), Fault> {
+    if session.dialect() == Dialect::Sqlite {
+        return Ok(());
+    }
+    let sql =
+        format!("SELECT set_config('lock_timeout', '{LOCK_MILLIS}', true) WHERE current_setting('lock_timeout') = '0'");
+    session.batch(&sql).await
+}
 
 /// Everything that a rollup needs, in order, to be run as one transaction.
 #[must_use]

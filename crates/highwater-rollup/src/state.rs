@@ -6,6 +6,9 @@ use jiff::Timestamp;
 
 use crate::declare::{Declaration, Ident, TableName};
 
+/// A time after all that a watermark can be.
+const LATEST: &str = "9999-12-30T00:00:00Z";
+
 /// How far a rollup is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
@@ -61,7 +64,14 @@ pub(crate) fn declare(declaration: &Declaration) -> String {
 pub async fn read(session: &mut dyn Session, declaration: &Declaration) -> Result<Option<State>, Fault> {
     let dialect = session.dialect();
     let text = |column: &str| match dialect {
-        Dialect::Postgres => format!("to_char({column}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"),
+        // A hand may have written `infinity`, which has no digits: the latest of all times, and not none.
+        Dialect::Postgres => {
+            let latest = format!("timestamptz '{LATEST}'");
+            format!(
+                "to_char(CASE WHEN {column} > {latest} THEN {latest} ELSE {column} END, \
+                 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+            )
+        }
         Dialect::Sqlite => column.to_owned(),
     };
     let columns = ["watermark", "seeded_at", "installed_at", "frozen_before"].map(text).join(", ");

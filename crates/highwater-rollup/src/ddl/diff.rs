@@ -58,6 +58,7 @@ async fn within(session: &mut dyn Session, declaration: &Declaration) -> Result<
     if !found.is_empty() {
         return Err(InstallError::There { found });
     }
+    super::wait_briefly(session).await?;
     Ok(session.batch(&super::install(session.dialect(), declaration)).await?)
 }
 

@@ -1,8 +1,9 @@
 //! What is installed, as a person reads it; that nothing is installed over a leftover, that nothing stays, and drift.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use highwater_db::session::{Dialect, Session};
+use highwater_db::session::{Dialect, FaultKind, Session};
 use highwater_rollup::ddl::{self, InstallError};
 use highwater_rollup::declare::Declaration;
 
@@ -34,6 +35,23 @@ fn r15_the_longest_names_make_names_that_are_not_too_long() {
     let longer: Declaration = toml::from_str(&declared.replace(&longest, &format!("{longest}x"))).unwrap();
     assert!(longer.check().unwrap_err().to_string().contains("is too long"));
 }
+
+#[tokio::test]
+async fn installing_beside_a_long_transaction_gives_way_and_keeps_no_writer_waiting() {
+    let base = Base::new(Dialect::Postgres).await;
+    let (mut ours, mut writer, mut other) = (base.session().await, base.session().await, base.session().await);
+    run(&mut *writer, "BEGIN; INSERT INTO agent VALUES (1, 1)").await;
+    let tried = tokio::time::timeout(LIMIT, ddl::apply(&mut *ours, &declaration())).await.expect("it waits for ever");
+    let Err(InstallError::Fault(fault)) = tried else { panic!("{tried:?}") };
+    assert_eq!(fault.kind, FaultKind::Contended, "{fault}");
+    run(&mut *other, "SET statement_timeout = '5s'; INSERT INTO agent VALUES (2, 1)").await;
+    assert_eq!(ddl::leftovers(&mut *ours, &declaration()).await.unwrap(), Vec::<String>::new());
+    run(&mut *writer, "COMMIT").await;
+    ddl::apply(&mut *ours, &declaration()).await.unwrap();
+}
+
+/// Longer than any lock is waited for here.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// Everything in the database that somebody made.
 async fn catalogue(session: &mut dyn Session) -> BTreeSet<String> {

@@ -159,6 +159,11 @@ async fn r07_a_stranded_entry_and_a_watermark_that_is_ahead_are_found_and_mended
         run(&mut *ours, "UPDATE task_usage_hourly_state SET watermark = '2999-01-01T00:00:00.000000Z'").await;
         let found = verified(&mut *ours, Some(until)).await;
         assert_eq!(found.ahead, Some("2999-01-01T00:00:00Z".parse().unwrap()), "{dialect:?}");
+        if dialect == Dialect::Postgres {
+            run(&mut *ours, "UPDATE task_usage_hourly_state SET watermark = 'infinity'").await;
+            let found = verified(&mut *ours, Some(until)).await;
+            assert!(found.ahead.is_some() && !found.is_clean(), "{found:?}");
+        }
         let mended = repaired(&mut *ours, Some(until), Gone::Keep).await;
         assert_eq!(mended, Repaired { cells: 0, pulled_back: true }, "{dialect:?}");
         assert_eq!(watermark(&mut *ours).await, Some(until), "{dialect:?}");

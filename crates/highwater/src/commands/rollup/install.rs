@@ -140,6 +140,10 @@ pub(super) async fn uninstall(args: &Uninstall, site: &Site) -> Result<ExitCode,
         ));
     }
     session.begin().await.map_err(failed)?;
+    if let Err(fault) = sql::wait_briefly(&mut *session).await {
+        session.rollback().await.ok();
+        return Err(failed(fault));
+    }
     // And what a change has built beside.
     if let Err(error) = change::take_away(&mut *session, declaration).await {
         session.rollback().await.ok();

@@ -1,7 +1,7 @@
 //! A window of somebody's own, driven as it is (must-show 3).
 
 use super::month::CLOCK;
-use super::rig::{Database, Lines, WINDOW, config, driven};
+use super::rig::{Database, GATED, Lines, Pass, WINDOW, config, driven};
 use crate::rig::Rig;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -28,6 +28,34 @@ async fn a_pipeline_is_seeded_in_monthly_slices_and_then_ticks() {
     assert!(pass.is(0, "drained"), "{pass:?}");
     assert_eq!(rig.usage_items(), [("tick".to_owned(), "done".to_owned())]);
     assert_eq!(base.wrong_cells().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r07_wrong_2_rows_that_arrive_while_the_last_part_runs_for_longer_than_the_lag_are_above_the_watermark() {
+    let (base, rig) = driven(GATED, Lines::default()).await;
+    base.two_years().await;
+    for (more, watermark) in [(&[][..], None), (&["--tick"], Some("2 hours"))] {
+        if let Some(ago) = watermark {
+            base.run(&format!("UPDATE task_usage_hourly_rollup_state SET watermark_at = now() - interval '{ago}'"))
+                .await;
+        }
+        let gate = base.gate("now() - interval '30 minutes'").await;
+        let pass = rig.usage_begun(more);
+        base.wait_for_a_slice_at_the_gate().await;
+        // The part has its snapshot. What comes now is older than the lag when it ends.
+        base.run("INSERT INTO task_usage (task_id, provider, model, tokens) VALUES (1, 'openai', 'model-1', 5)").await;
+        base.run("SELECT pg_sleep(1.5)").await;
+        gate.open().await;
+        let pass: Pass = pass.end().into();
+        assert!(pass.is(0, "drained"), "{more:?}: {pass:?}");
+        assert_eq!(base.wrong_cells().await, 1, "{more:?}: it is not in yet");
+        let above =
+            "SELECT (SELECT max(updated_at) FROM task_usage) > watermark_at FROM task_usage_hourly_rollup_state";
+        assert!(base.one::<bool>(above).await, "{more:?}: and the watermark does not deny it");
+        base.run("DELETE FROM gate").await;
+        assert!(rig.usage_pass(&[]).is(0, "drained"));
+        assert_eq!(base.wrong_cells().await, 0, "{more:?}");
+    }
 }
 
 /// A pipeline that was seeded up to noon of 10 January 2025; it is ten days later now.
