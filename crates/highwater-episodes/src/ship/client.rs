@@ -102,7 +102,7 @@ struct Problem {
     title: Option<String>,
     detail: Option<String>,
     code: Option<String>,
-    remediation: Remediation,
+    remediation: Option<Remediation>,
 }
 
 /// One command, or several.
@@ -113,9 +113,12 @@ enum Remediation {
     Several(Vec<String>),
 }
 
-impl Default for Remediation {
-    fn default() -> Self {
-        Self::Several(Vec::new())
+impl Remediation {
+    fn commands(self) -> Vec<String> {
+        match self {
+            Self::One(command) => vec![command],
+            Self::Several(commands) => commands,
+        }
     }
 }
 
@@ -202,6 +205,10 @@ impl Receiver {
             .await?;
         match sent {
             Ok(response) if matches!(response.status().as_u16(), 404 | 405 | 501) => Ok(None),
+            Ok(response) if response.status().is_success() => {
+                let pong: Pong = serde_json::from_slice(&text_of(response).await).unwrap_or_default();
+                Ok(Some(pong.answer(&self.host)))
+            }
             Ok(response) => Ok(Some(answer(response).await)),
             Err(unanswered) => Ok(Some(Answer::Unanswered(with_causes(&unanswered)))),
         }
@@ -302,10 +309,67 @@ fn body(archive: PathBuf, moved: Moved) -> Body {
     Body::wrap_stream(chunks)
 }
 
-async fn answer(mut response: reqwest::Response) -> Answer {
-    let status = response.status().as_u16();
+/// What a ping is answered with, as far as it is read; a receiver that says nothing of a part has nothing against it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Pong {
+    /// The hosts that this one may write to: a list, or `"*"`.
+    hosts: Option<Hosts>,
+    gate: PongGate,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Hosts {
+    Listed(Vec<String>),
+    #[expect(dead_code, reason = "whatever the word is, it is no list")]
+    All(String),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PongGate {
+    verdict: Option<String>,
+    detail: Option<String>,
+    your_commit: Option<String>,
+    head_commit: Option<String>,
+    remediation: Option<Remediation>,
+}
+
+impl Pong {
+    fn answer(self, host: &HostId) -> Answer {
+        let Self { hosts, gate } = self;
+        if let Some(Hosts::Listed(hosts)) = &hosts
+            && !hosts.iter().any(|listed| listed == host.as_str())
+        {
+            let told = format!("403: this host may write to {}, not to {host}", hosts.join(", "));
+            return Answer::Refused(Refusal { status: 403, told, remediation: Vec::new() });
+        }
+        let remediation = gate.remediation.map(Remediation::commands).unwrap_or_default();
+        let refused = |status: u16, told: String| Refusal { status, told, remediation };
+        match gate.verdict.as_deref() {
+            Some("outdated") => {
+                let unsaid = || "not said".to_owned();
+                let (yours, head) = (gate.your_commit.unwrap_or_else(unsaid), gate.head_commit.unwrap_or_else(unsaid));
+                let told =
+                    format!("412: the code is out of date: commit {yours}; the newest that is accepted is {head}");
+                Answer::Gate(refused(412, told))
+            }
+            Some(verdict @ ("missing" | "malformed")) => {
+                let detail = gate.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+                Answer::Gate(refused(400, format!("400: the commit of the code is {verdict}{detail}")))
+            }
+            Some("unready") => {
+                Answer::Failed(refused(503, "503: the receiver's gate has read no commits yet".to_owned()))
+            }
+            _ => Answer::Ok,
+        }
+    }
+}
+
+/// The body of an answer. One that breaks off is still an answer: its status is what counts.
+async fn text_of(mut response: reqwest::Response) -> Vec<u8> {
     let mut text = Vec::new();
-    // An answer that breaks off is still one: the status is what counts.
     while let Ok(Some(chunk)) = response.chunk().await {
         let room = ANSWER_BYTES_MAX - text.len();
         text.extend_from_slice(&chunk[..chunk.len().min(room)]);
@@ -313,17 +377,20 @@ async fn answer(mut response: reqwest::Response) -> Answer {
             break;
         }
     }
+    text
+}
+
+async fn answer(response: reqwest::Response) -> Answer {
+    let status = response.status().as_u16();
+    let text = text_of(response).await;
     if (200..300).contains(&status) {
         return Answer::Ok;
     }
     let problem: Problem = serde_json::from_slice(&text).unwrap_or_default();
     let said: Vec<String> = [problem.title, problem.detail].into_iter().flatten().collect();
     let told = if said.is_empty() { format!("{status}") } else { format!("{status}: {}", said.join(": ")) };
-    let remediation = match problem.remediation {
-        Remediation::One(command) => vec![command],
-        Remediation::Several(commands) => commands,
-    };
     let of_gate = problem.code.is_some_and(|code| code.starts_with(GATE_CODE_PREFIX));
+    let remediation = problem.remediation.map(Remediation::commands).unwrap_or_default();
     let refusal = Refusal { status, told, remediation };
     match status {
         409 => Answer::Conflict(refusal),
