@@ -1,3 +1,188 @@
 //! The receiver: takes episodes over HTTP, stores and indexes them, and answers only when both would survive a power cut.
+//!
+//! Owns the order of checks (auth, names, gate, size, disk, body), the answers, and who may write where. [`Receiver`] is mounted as a
+//! [`router`]; [`serve()`] is the server under it. Where episodes lie and what is indexed is the [`Store`]'s and the [`Index`]'s, which code
+//! may record is a [`gate::Gate`]'s.
 
+mod admit;
+mod body;
 pub mod commit;
+mod counters;
+mod download;
+pub mod gate;
+pub mod identity;
+mod listing;
+mod network;
+mod opened;
+mod ping;
+mod problem;
+mod serve;
+pub mod settings;
+pub mod tls;
+mod upload;
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post, put};
+use highwater_engine::clock::SharedClock;
+use tokio::sync::Semaphore;
+
+use crate::index::Index;
+use crate::store::{ContentHash, Store};
+
+use self::commit::Committer;
+use self::counters::Counters;
+use self::gate::Gate;
+use self::identity::Identities;
+use self::problem::Problem;
+use self::settings::ReceiverSettings;
+
+pub use network::Network;
+pub use opened::{OpenError, Opened, open_files};
+pub use problem::DRAIN_BYTES_MAX;
+pub use serve::{Doors, LINGER_SECS, STOP_SECS, serve};
+
+/// The claim of what an episode holds, whatever packed it: 64 hexadecimal digits.
+pub const CONTENT_HEADER: &str = "x-episode-content-sha256";
+/// Which code the commit is of: `recorded` or `ships`.
+pub const JUDGE_HEADER: &str = "x-code-judge";
+/// The commit that recorded the episode, where the one that is judged is another.
+pub const RECORDED_HEADER: &str = "x-recorded-commit";
+
+/// What a receiver stands on.
+#[derive(Debug, Clone)]
+pub struct Foundation {
+    /// Where episodes lie.
+    pub store: Arc<dyn Store>,
+    /// What was stored.
+    pub index: Arc<dyn Index>,
+    /// What an archive holds; without it only equal bytes are the same episode.
+    pub content: Option<Arc<dyn ContentHash>>,
+    /// Which code may record.
+    pub gate: Arc<dyn Gate>,
+    /// Time.
+    pub clock: SharedClock,
+}
+
+/// A receiver; many connections share one.
+pub struct Receiver {
+    on: Foundation,
+    settings: ReceiverSettings,
+    identities: RwLock<Arc<Identities>>,
+    committer: Committer,
+    counters: Counters,
+    slots: Arc<Semaphore>,
+    /// Bytes that uploads in hand have announced and not written.
+    announced_bytes: Arc<AtomicU64>,
+    ending: AtomicBool,
+}
+
+impl Receiver {
+    /// A receiver of these settings.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn new(on: Foundation, settings: ReceiverSettings) -> io::Result<Self> {
+        let committer = Committer::start(Arc::clone(&on.store), Arc::clone(&on.index))?;
+        Ok(Self {
+            identities: RwLock::new(Arc::new(Identities::of(&settings))),
+            slots: Arc::new(Semaphore::new(settings.limits.uploads.as_usize())),
+            announced_bytes: Arc::default(),
+            counters: Counters::default(),
+            ending: AtomicBool::new(false),
+            committer,
+            on,
+            settings,
+        })
+    }
+
+    /// Takes over who may write where from other settings; everything else stays as it is.
+    pub fn admit_by(&self, settings: &ReceiverSettings) {
+        *self.identities.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Identities::of(settings));
+    }
+
+    /// Says to whoever asks whether it is ready that it will not be: it is about to end.
+    pub fn begin_to_end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    fn identities(&self) -> Arc<Identities> {
+        Arc::clone(&self.identities.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("on", &self.on).finish_non_exhaustive()
+    }
+}
+
+/// The receiver's addresses. Each request carries an [`identity::Peer`] as its extension; one that does not has no identity but a token's.
+pub fn router(receiver: Arc<Receiver>) -> Router {
+    Router::new()
+        .route("/v1/episodes/{host}/{episode}", put(upload::put).get(download::get).head(download::head))
+        .route("/v1/episodes", get(listing::list))
+        .route("/v1/ping", post(ping::ping))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no-such-address", "There is nothing at this address"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", "This address takes another method")
+        })
+        .with_state(receiver)
+}
+
+/// Does what waits for a disk where waiting holds nobody up.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(error = %error, "a request ends because its work did");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "bug", "The receiver has failed at this request")
+    })
+}
+
+async fn ready(State(receiver): State<Arc<Receiver>>) -> Response {
+    let problem = if receiver.ending.load(Ordering::Relaxed) {
+        Some("it is ending".to_owned())
+    } else if let gate::Verdict::Unready { .. } = receiver.on.gate.judge(&gate::Claim::default()) {
+        Some("its gate has no commits yet".to_owned())
+    } else {
+        let on = receiver.on.clone();
+        let looked = blocking(move || {
+            on.index.figures().map_err(|error| highwater_engine::diagnosis::with_causes(&error))?;
+            on.store.room_bytes().map_err(|error| highwater_engine::diagnosis::with_causes(&error))
+        });
+        match looked.await {
+            Ok(Ok(room)) if room < receiver.settings.limits.free.bytes() => {
+                Some("its disk is as full as it may be".to_owned())
+            }
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error),
+            Err(problem) => return problem.into_response(),
+        }
+    };
+    match problem {
+        None => "ready\n".into_response(),
+        Some(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "The receiver is not ready")
+            .detail(why)
+            .retry_after(admit::BUSY_SECS)
+            .into_response(),
+    }
+}
+
+async fn metrics(State(receiver): State<Arc<Receiver>>) -> Response {
+    let on = receiver.on.clone();
+    let looked = blocking(move || (on.index.figures().ok(), on.store.room_bytes().ok())).await;
+    let (figures, room_bytes) = looked.unwrap_or_default();
+    let uploads = receiver.settings.limits.uploads.as_usize().saturating_sub(receiver.slots.available_permits());
+    let text = receiver.counters.text(uploads, figures, room_bytes);
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}

@@ -1,3 +1,10 @@
-//! The receiver.
+//! The receiver, over real sockets.
 
+mod attacks;
 mod durable;
+mod gate;
+mod limits;
+mod look;
+mod rig;
+mod storm;
+mod upload;

@@ -1,0 +1,247 @@
+//! Whether an upload may begin. Owns the order of the checks: who calls, what it is called, the gate, its size, the disk, a free slot.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::gate::{Claim, Judge, Verdict};
+use super::identity::{Caller, Peer};
+use super::problem::Problem;
+use super::{CONTENT_HEADER, JUDGE_HEADER, RECORDED_HEADER, Receiver};
+use crate::digest::Sha256Digest;
+use crate::index::{Commit, Gate};
+use crate::name::{EpisodeId, EpisodeKey, HostId};
+
+/// When one who was turned away for want of room comes again.
+pub(super) const BUSY_SECS: u64 = 10;
+/// When one comes again whom a full disk turned away: a person has to make room.
+const FULL_SECS: u64 = 300;
+
+/// An upload that may begin.
+#[derive(Debug)]
+pub(super) struct Admission {
+    pub(super) key: EpisodeKey,
+    pub(super) gate: Option<Gate>,
+    /// The commit that recorded it.
+    pub(super) commit: Option<Commit>,
+    /// The SHA-256 that its body is said to have.
+    pub(super) declared: Option<Sha256Digest>,
+    /// The content that it is said to have.
+    pub(super) content: Option<Sha256Digest>,
+    /// How long its body is said to be.
+    pub(super) size_bytes: Option<u64>,
+    pub(super) slot: Slot,
+}
+
+/// A place among the uploads, with the bytes that it has announced.
+#[derive(Debug)]
+pub(super) struct Slot {
+    _permit: OwnedSemaphorePermit,
+    announced: Arc<AtomicU64>,
+    left_bytes: u64,
+}
+
+impl Slot {
+    /// These bytes are on the disk now: nothing more needs to be kept free for them.
+    pub(super) fn written(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.left_bytes);
+        self.left_bytes -= bytes;
+        self.announced.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.announced.fetch_sub(self.left_bytes, Ordering::Relaxed);
+    }
+}
+
+impl Receiver {
+    /// Who calls.
+    pub(super) fn caller(&self, head: &Parts) -> Result<Caller, Problem> {
+        self.identities().caller(head.extensions.get::<Peer>(), &head.headers)
+    }
+
+    /// An episode that the caller may touch.
+    pub(super) fn key_for(&self, caller: &Caller, host: &str, episode: &str) -> Result<EpisodeKey, Problem> {
+        if !caller.may(host) {
+            let problem = Problem::new(StatusCode::FORBIDDEN, "foreign-host", "This host is not yours");
+            return Err(problem.detail(format!("{} may not touch the episodes of {:?}", caller.name, shown(host))).remediation(
+                "correct the host's name, or let the receiver's operator add it to `hosts` of your token or certificate",
+            ));
+        }
+        let named = |error: crate::name::NameError| {
+            Problem::new(StatusCode::BAD_REQUEST, "bad-name", "This is no name").detail(error.to_string())
+        };
+        Ok(EpisodeKey { host: HostId::new(host).map_err(named)?, episode: EpisodeId::new(episode).map_err(named)? })
+    }
+
+    /// Goes through the checks of an upload, in their order.
+    pub(super) async fn admit(&self, head: &Parts, host: &str, episode: &str) -> Result<Admission, Problem> {
+        let caller = self.caller(head)?;
+        let key = self.key_for(&caller, host, episode)?;
+        let (claim, recorded) = self.claim(&head.headers)?;
+        let gate = pass(self.on.gate.judge(&claim))?;
+        let declared = self.declared(&head.headers)?;
+        let content = digits(&head.headers, CONTENT_HEADER)?;
+        refuse_encodings(&head.headers)?;
+        let size_bytes = length(&head.headers)?;
+        let limit = self.settings.limits.size.bytes();
+        if let Some(bytes) = size_bytes.filter(|bytes| *bytes > limit) {
+            return Err(too_large(bytes, limit));
+        }
+        let store = Arc::clone(&self.on.store);
+        let room = super::blocking(move || store.room_bytes()).await?;
+        let room = room.map_err(|error| cannot(&error, error.is_full()))?;
+        let announced = self.announced_bytes.load(Ordering::Relaxed);
+        let wanted = size_bytes.unwrap_or(0).saturating_add(announced);
+        if room.saturating_sub(wanted) < self.settings.limits.free.bytes() {
+            return Err(disk_full());
+        }
+        let permit =
+            Arc::clone(&self.slots).try_acquire_owned().map_err(|_| busy("as many uploads as it takes are in hand"))?;
+        let left_bytes = size_bytes.unwrap_or(0);
+        self.announced_bytes.fetch_add(left_bytes, Ordering::Relaxed);
+        let slot = Slot { _permit: permit, announced: Arc::clone(&self.announced_bytes), left_bytes };
+        Ok(Admission { key, gate, commit: recorded, declared, content, size_bytes, slot })
+    }
+
+    /// What is said of the code: what the gate judges, and what recorded the episode.
+    pub(super) fn claim(&self, headers: &HeaderMap) -> Result<(Claim, Option<Commit>), Problem> {
+        let text =
+            |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
+        let judge = match text(JUDGE_HEADER) {
+            None => Judge::default(),
+            Some(word) => Judge::read(&word).ok_or_else(|| {
+                Problem::new(StatusCode::BAD_REQUEST, "bad-judge", "It is not said whose commit this is")
+                    .detail(format!("found {JUDGE_HEADER}: {:?}, expected `recorded` or `ships`", shown(&word)))
+            })?,
+        };
+        let commit = text(self.settings.commit_header.as_str());
+        let recorded = match judge {
+            Judge::Recorded => commit.clone(),
+            Judge::Ships => text(RECORDED_HEADER),
+        };
+        Ok((Claim { commit, judge }, recorded.and_then(|commit| commit.parse().ok())))
+    }
+
+    /// The SHA-256 that a body is said to have, in whichever headers say it; they agree.
+    fn declared(&self, headers: &HeaderMap) -> Result<Option<Sha256Digest>, Problem> {
+        let mut declared: Option<Sha256Digest> = None;
+        let mut agree = |found: Sha256Digest| match declared.replace(found) {
+            Some(before) if before != found => Err(bad_digest("the headers give different SHA-256 digests".to_owned())),
+            _ => Ok(()),
+        };
+        for name in ["content-digest", "repr-digest"] {
+            let lines: Vec<_> =
+                headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("\u{fffd}")).collect();
+            if lines.is_empty() {
+                continue;
+            }
+            // Lines of one field are one list.
+            let found = Sha256Digest::from_field(&lines.join(", ")).map_err(|e| bad_digest(format!("{name}: {e}")))?;
+            found.map_or(Ok(()), &mut agree)?;
+        }
+        digits(headers, self.settings.digest_header.as_str())?.map_or(Ok(()), &mut agree)?;
+        Ok(declared)
+    }
+}
+
+/// A digest in a header of its own.
+fn digits(headers: &HeaderMap, name: &str) -> Result<Option<Sha256Digest>, Problem> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    text.parse().map(Some).map_err(|error| bad_digest(format!("{name}: {error}")))
+}
+
+fn bad_digest(detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "bad-digest-field", "A digest cannot be read").detail(detail)
+}
+
+/// How long a body is said to be.
+fn length(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get(header::CONTENT_LENGTH) else { return Ok(None) };
+    let bytes = value.to_str().ok().and_then(|text| text.parse().ok());
+    bytes.map(Some).ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "bad-length", "Content-Length is no number"))
+}
+
+/// What is stored is what was sent, so it has no other form on the way.
+fn refuse_encodings(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(header::CONTENT_RANGE) {
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "partial-put", "A PUT brings the whole episode");
+        return Err(problem.detail("found a Content-Range"));
+    }
+    match headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes()) {
+        None | Some(b"identity") => Ok(()),
+        Some(_) => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "content-encoding",
+            "An archive is compressed already, and is stored as it is sent",
+        )
+        .detail("found a Content-Encoding")),
+    }
+}
+
+/// What the gate says, as an answer.
+pub(super) fn pass(verdict: Verdict) -> Result<Option<Gate>, Problem> {
+    let mended = |problem: Problem, remediation: Option<String>| match remediation {
+        Some(remediation) => problem.remediation(remediation),
+        None => problem,
+    };
+    match verdict {
+        Verdict::Accepted { gate } => Ok(gate),
+        Verdict::Missing { remediation } => {
+            let problem =
+                Problem::new(StatusCode::BAD_REQUEST, "code-missing", "It is not said which code recorded this");
+            Err(mended(problem, remediation))
+        }
+        Verdict::Malformed { detail, remediation } => {
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "code-malformed", "This is no commit of code");
+            Err(mended(problem.detail(detail), remediation))
+        }
+        Verdict::Outdated { your_commit, head_commit, remediation } => {
+            let problem = Problem::new(StatusCode::PRECONDITION_FAILED, "code-outdated", "The code is out of date");
+            Err(mended(problem.commits(&your_commit, &head_commit), remediation))
+        }
+        Verdict::Unready { retry_after } => Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "gate-unready",
+            "The receiver does not know yet which code is accepted",
+        )
+        .retry_after(retry_after.as_secs().max(1))),
+    }
+}
+
+pub(super) fn too_large(bytes: u64, limit: u64) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The episode is too large")
+        .detail(format!("found {bytes} bytes or more, expected at most {limit}"))
+        .remediation("let the receiver's operator raise `size` in `[receiver.limits]`, or record less in one episode")
+}
+
+pub(super) fn disk_full() -> Problem {
+    Problem::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The receiver's disk is as full as it may be")
+        .remediation("let the receiver's operator free space, or lower `free` in `[receiver.limits]`")
+        .retry_after(FULL_SECS)
+}
+
+pub(super) fn busy(detail: &str) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The receiver is busy").detail(detail).retry_after(BUSY_SECS)
+}
+
+/// A store or an index that refused: told here, logged here, and the client comes again.
+pub(super) fn cannot(error: &(dyn std::error::Error + 'static), is_full: bool) -> Problem {
+    tracing::error!(error = %highwater_engine::diagnosis::with_causes(error), "an episode cannot be received");
+    if is_full {
+        return disk_full();
+    }
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "storage", "The receiver cannot store")
+        .remediation("look into the receiver's log; what was sent may be sent again")
+}
+
+/// A text of a client's, for a message.
+fn shown(text: &str) -> String {
+    text.chars().take(crate::name::NAME_BYTES_MAX).collect()
+}

@@ -1,0 +1,137 @@
+//! `GET` and `HEAD` of an episode: what is stored, as it is stored, whole or from a byte on. Owns the headers that describe it.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+
+use super::admit::cannot;
+use super::problem::Problem;
+use super::upload::Names;
+use super::{Receiver, blocking};
+use crate::index::Row;
+
+/// What is read of an episode at a time.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+type Bytewise = Box<dyn Read + Send>;
+
+pub(super) async fn get(State(receiver): State<Arc<Receiver>>, names: Names, request: Request) -> Response {
+    let head = request.into_parts().0;
+    receiver.show(&head, names, true).await.unwrap_or_else(Problem::into_response)
+}
+
+pub(super) async fn head(State(receiver): State<Arc<Receiver>>, names: Names, request: Request) -> Response {
+    let head = request.into_parts().0;
+    receiver.show(&head, names, false).await.unwrap_or_else(Problem::into_response)
+}
+
+impl Receiver {
+    async fn show(&self, head: &Parts, names: Names, body: bool) -> Result<Response, Problem> {
+        let caller = self.caller(head)?;
+        let Path((host, episode)) = names.map_err(|rejected| {
+            Problem::new(StatusCode::BAD_REQUEST, "bad-name", "This is no name").detail(rejected.body_text())
+        })?;
+        let key = self.key_for(&caller, &host, &episode)?;
+        let on = self.on.clone();
+        let found = blocking(move || {
+            let row = on.index.find(&key).map_err(|error| cannot(&error, error.is_full()))?;
+            let size = on.store.stat(&key).map_err(|error| cannot(&error, error.is_full()))?;
+            Ok::<_, Problem>((key, row, size))
+        });
+        let (key, row, size) = found.await??;
+        let Some(size) = size else {
+            return Err(match row.and_then(|row| row.withdrawn) {
+                Some(why) => Problem::new(StatusCode::GONE, "withdrawn", "This episode was withdrawn").detail(why),
+                None => Problem::new(StatusCode::NOT_FOUND, "no-such-episode", "There is no such episode"),
+            });
+        };
+        let range = wanted(&head.headers, size)?;
+        let (from, to) = range.unwrap_or((0, size));
+        let content = if body {
+            let store = Arc::clone(&self.on.store);
+            let opened = blocking(move || store.read(&key, from)).await?;
+            let opened = opened.map_err(|error| cannot(&error, error.is_full()))?;
+            let gone = || Problem::new(StatusCode::NOT_FOUND, "no-such-episode", "There is no such episode");
+            flow(Box::new(opened.ok_or_else(gone)?.take(to - from)))
+        } else {
+            Body::empty()
+        };
+        let mut response = Response::new(content);
+        if range.is_some() {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
+        describe(response.headers_mut(), size, range, row.as_ref());
+        Ok(response)
+    }
+}
+
+fn describe(headers: &mut HeaderMap, size: u64, range: Option<(u64, u64)>, row: Option<&Row>) {
+    let text = |text: String| HeaderValue::try_from(text).expect("invariant: digits and names are printable");
+    let (from, to) = range.unwrap_or((0, size));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(to - from));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zstd"));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if range.is_some() {
+        headers.insert(header::CONTENT_RANGE, text(format!("bytes {from}-{}/{size}", to - 1)));
+    }
+    if let Some(row) = row.filter(|row| row.size_bytes == size) {
+        headers.insert(header::ETAG, text(format!("\"{}\"", row.sha256)));
+        headers.insert("repr-digest", text(row.sha256.to_field()));
+        if let Some(content) = row.content_sha256 {
+            headers.insert(super::CONTENT_HEADER, text(content.to_string()));
+        }
+    }
+}
+
+/// The one range that is asked for: its first byte, and the one behind its last. What is no single range of bytes is not obeyed.
+fn wanted(headers: &HeaderMap, size: u64) -> Result<Option<(u64, u64)>, Problem> {
+    let Some(range) = headers.get(header::RANGE).and_then(|range| range.to_str().ok()) else { return Ok(None) };
+    let Some((first, last)) = range.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
+        return Ok(None);
+    };
+    let read = |text: &str| text.trim().parse::<u64>();
+    let (from, to) = match (read(first), read(last)) {
+        (Ok(from), Ok(last)) if from <= last => (from, last.saturating_add(1).min(size)),
+        (Ok(from), Err(_)) if last.trim().is_empty() => (from, size),
+        (Err(_), Ok(most)) if first.trim().is_empty() => (size.saturating_sub(most), size),
+        _ => return Ok(None),
+    };
+    if from < to {
+        return Ok(Some((from, to)));
+    }
+    let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "no-such-range", "The episode has no such bytes");
+    Err(problem.detail(format!("it has {size} bytes")))
+}
+
+/// A body that is read as its reader takes it.
+fn flow(reader: Bytewise) -> Body {
+    let next = |reader: Option<Bytewise>| async move {
+        let mut reader = reader?;
+        let read = tokio::task::spawn_blocking(move || {
+            let mut buffer = vec![0; BUFFER_BYTES];
+            let read = loop {
+                match reader.read(&mut buffer) {
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    read => break read,
+                }
+            };
+            (reader, buffer, read)
+        });
+        match read.await {
+            Ok((_, _, Ok(0))) => None,
+            Ok((reader, mut buffer, Ok(read))) => {
+                buffer.truncate(read);
+                Some((Ok(Bytes::from(buffer)), Some(reader)))
+            }
+            // Cut short, so that nobody takes it for whole.
+            Ok((_, _, Err(error))) => Some((Err(error), None)),
+            Err(error) => Some((Err(std::io::Error::other(error)), None)),
+        }
+    };
+    Body::from_stream(futures::stream::unfold(Some(reader), next))
+}

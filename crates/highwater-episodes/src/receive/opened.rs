@@ -1,0 +1,85 @@
+//! A receiver's directory: `episodes/`, `index.jsonl`, `quarantine/`, and the lock that keeps a second receiver out. Owns where these
+//! lie and the order in which they are opened.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use highwater_engine::job::Stop;
+use highwater_engine::lock::{FileLock, Held, Lock as _};
+use highwater_fs::{Fs, FsError, RealFs, RelPath};
+
+use crate::index::{IndexError, IndexLock, JsonlIndex, Recovered};
+use crate::store::{FileStore, StoreError};
+
+/// The index in the receiver's directory.
+const INDEX_FILE: &str = "index.jsonl";
+/// The lock of the index, beside it.
+const INDEX_LOCK_FILE: &str = "index.jsonl.lock";
+/// What was set aside.
+const QUARANTINE_DIR: &str = "quarantine";
+/// The lock of the receiver.
+const RECEIVER_LOCK_FILE: &str = ".receiver.lock";
+
+/// A disk that several own.
+type SharedFs = Arc<dyn Fs>;
+
+/// A receiver's directory, opened to write.
+pub struct Opened {
+    /// The episodes.
+    pub store: FileStore<SharedFs>,
+    /// The index.
+    pub index: JsonlIndex<SharedFs>,
+    /// What was found there.
+    pub found: Recovered,
+    /// Nobody else receives here while it is held.
+    pub held: Box<dyn Held>,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("store", &self.store).field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
+/// A directory that cannot be received into.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It is not there, or cannot be entered.
+    #[error("the receiver's directory cannot be opened")]
+    Root(#[source] FsError),
+    /// Another receives into it.
+    #[error("another receiver has the directory, {}", .lock.display())]
+    Taken {
+        /// The lock that it holds.
+        lock: PathBuf,
+    },
+    /// Whether another does cannot be told.
+    #[error("the lock of the receiver's directory cannot be taken: {0}")]
+    Lock(String),
+    /// Its episodes cannot be opened.
+    #[error("the receiver's episodes cannot be opened")]
+    Store(#[from] StoreError),
+    /// Its index cannot be opened.
+    #[error("the receiver's index cannot be opened")]
+    Index(#[from] IndexError),
+}
+
+/// Opens a receiver's directory.
+///
+/// # Errors
+/// It is not there, another receives into it, or the disk refuses.
+pub async fn open_files(root: &Path) -> Result<Opened, OpenError> {
+    let fs: SharedFs = Arc::new(RealFs::open(root).map_err(OpenError::Root)?);
+    let lock = root.join(RECEIVER_LOCK_FILE);
+    let held = match FileLock::new(&lock, false).try_take().await {
+        Ok(Some(held)) => held,
+        Ok(None) => return Err(OpenError::Taken { lock }),
+        Err(Stop::Fail(error)) => return Err(OpenError::Lock(error.told())),
+        Err(_) => return Err(OpenError::Lock("it was stopped".to_owned())),
+    };
+    let named = |name: &str| RelPath::new(name).expect("invariant: these names are plain");
+    let store = FileStore::open_to_write(Arc::clone(&fs), &RelPath::root(), named(QUARANTINE_DIR))?;
+    let index_lock = IndexLock::at(root.join(INDEX_LOCK_FILE));
+    let (index, found) = JsonlIndex::open(fs, named(INDEX_FILE), named(QUARANTINE_DIR), index_lock)?;
+    Ok(Opened { store, index, found, held })
+}

@@ -1,0 +1,72 @@
+//! `POST /v1/ping`: everything that an upload would meet, without one. Owns what is told; writes nothing.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use super::Receiver;
+use super::gate::{Judge, Verdict};
+use super::problem::Problem;
+
+pub(super) async fn ping(State(receiver): State<Arc<Receiver>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    match receiver.ping(&head) {
+        Ok(told) => {
+            let mut response = format!("{told}\n").into_response();
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(problem) => problem.refuse(&head, body).await,
+    }
+}
+
+impl Receiver {
+    fn ping(&self, head: &Parts) -> Result<Value, Problem> {
+        let caller = self.caller(head)?;
+        let (claim, _) = self.claim(&head.headers)?;
+        let limits = &self.settings.limits;
+        let judges: Vec<_> = self.on.gate.judges().into_iter().map(Judge::as_str).collect();
+        let mut gate = told(self.on.gate.judge(&claim));
+        gate["judges"] = json!(judges);
+        Ok(json!({
+            "receiver": "highwater",
+            "version": env!("CARGO_PKG_VERSION"),
+            "you": caller.name,
+            "hosts": caller.hosts().map_or(json!("*"), |hosts| json!(hosts)),
+            "clock": self.on.clock.now().to_string(),
+            "gate": gate,
+            "headers": {
+                "commit": self.settings.commit_header.as_str(),
+                "digest": self.settings.digest_header.as_str(),
+                "content": super::CONTENT_HEADER,
+            },
+            "limits": {
+                "size_bytes": limits.size.bytes(),
+                "idle_secs": limits.idle_time.get().as_secs(),
+                "upload_secs": limits.upload_time.get().as_secs(),
+            },
+        }))
+    }
+}
+
+/// What the gate would say.
+fn told(verdict: Verdict) -> Value {
+    match verdict {
+        Verdict::Accepted { gate } => json!({"verdict": "accepted", "gate": gate}),
+        Verdict::Missing { remediation } => json!({"verdict": "missing", "remediation": remediation}),
+        Verdict::Malformed { detail, remediation } => {
+            json!({"verdict": "malformed", "detail": detail, "remediation": remediation})
+        }
+        Verdict::Outdated { your_commit, head_commit, remediation } => json!({
+            "verdict": "outdated",
+            "your_commit": your_commit,
+            "head_commit": head_commit,
+            "remediation": remediation,
+        }),
+        Verdict::Unready { retry_after } => json!({"verdict": "unready", "retry_after_secs": retry_after.as_secs()}),
+    }
+}

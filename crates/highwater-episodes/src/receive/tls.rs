@@ -1,0 +1,193 @@
+//! TLS of the receiver: its certificate, who signs those of clients, which of these are revoked. Owns reading these files, and reading
+//! them again when they change: the next connection meets the new ones, those that are open stay as they are.
+
+use std::fmt;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use highwater_engine::clock::SharedClock;
+use highwater_engine::diagnosis::with_causes;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
+
+use super::settings::{ClientCerts, TlsSettings};
+
+/// How often the files are looked at.
+pub const RELOAD_SECS: u64 = 5;
+
+/// TLS that cannot be served with.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read as what it should be.
+    #[error("{} cannot be read as {what}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+        /// What the reader said.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// A file holds nothing of what it should.
+    #[error("{} holds no {what}", .path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+    },
+    /// Certificate and key do not fit, or one of them is not understood.
+    #[error("{} cannot be served with", .path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What the library said.
+        source: rustls::Error,
+    },
+    /// Who signs, or what is revoked, is not understood.
+    #[error("{} cannot be used to check the certificates of clients", .path.display())]
+    Clients {
+        /// The file.
+        path: PathBuf,
+        /// What the library said.
+        source: VerifierBuilderError,
+    },
+}
+
+/// What a file looked like when it was read.
+type Stamp = Option<(u64, u64, i64, i64)>;
+
+/// The TLS that is served with now.
+pub struct TlsKeeper {
+    settings: TlsSettings,
+    current: RwLock<Arc<ServerConfig>>,
+    read: Mutex<Vec<Stamp>>,
+}
+
+impl TlsKeeper {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// One of them is missing, or is not what it should be.
+    pub fn open(settings: TlsSettings) -> Result<Self, TlsError> {
+        let stamps = stamps(&settings);
+        let current = RwLock::new(Arc::new(config(&settings)?));
+        Ok(Self { settings, current, read: Mutex::new(stamps) })
+    }
+
+    /// What the next connection meets.
+    #[must_use]
+    pub fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the files again if one of them changed; says whether the next connection meets something new.
+    ///
+    /// # Errors
+    /// As [`TlsKeeper::open`]; what was served with before still is.
+    pub fn reload(&self) -> Result<bool, TlsError> {
+        let now = stamps(&self.settings);
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if *read == now {
+            return Ok(false);
+        }
+        let fresh = config(&self.settings);
+        // Also after a failure, so that it is told once; files that are being replaced one by one change again.
+        *read = now;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh?);
+        Ok(true)
+    }
+
+    /// Looks at the files every [`RELOAD_SECS`], for ever.
+    pub async fn watch(self: Arc<Self>, clock: SharedClock) {
+        loop {
+            clock.sleep(Duration::from_secs(RELOAD_SECS)).await;
+            let keeper = Arc::clone(&self);
+            match tokio::task::spawn_blocking(move || keeper.reload()).await {
+                Ok(Ok(true)) => tracing::info!("the files of TLS changed; the next connection meets the new ones"),
+                Ok(Ok(false)) | Err(_) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(error = %with_causes(&error), "the files of TLS changed and cannot be used; the old ones stay");
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for TlsKeeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsKeeper").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+fn files(settings: &TlsSettings) -> impl Iterator<Item = &Path> {
+    let optional = [settings.client_ca.as_deref(), settings.crl.as_deref()].into_iter().flatten();
+    [&*settings.cert, &*settings.key].into_iter().chain(optional)
+}
+
+fn stamps(settings: &TlsSettings) -> Vec<Stamp> {
+    let stamp = |meta: Metadata| (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
+    files(settings).map(|path| std::fs::metadata(path).ok().map(stamp)).collect()
+}
+
+fn config(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let chain = certificates(&settings.cert, "a certificate chain")?;
+    let key = PrivateKeyDer::from_pem_file(&settings.key).map_err(|source| TlsError::File {
+        path: settings.key.to_path_buf(),
+        what: "a private key",
+        source,
+    })?;
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|source| TlsError::Unfit { path: settings.cert.to_path_buf(), source })?;
+    let builder = match &settings.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(ca) => builder.with_client_cert_verifier(verifier(settings, ca, provider)?),
+    };
+    let config = builder.with_single_cert(chain, key);
+    let mut config = config.map_err(|source| TlsError::Unfit { path: settings.cert.to_path_buf(), source })?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn verifier(
+    settings: &TlsSettings,
+    ca: &Path,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for root in certificates(ca, "certificates of who signs")? {
+        roots.add(root).map_err(|source| TlsError::Unfit { path: ca.to_path_buf(), source })?;
+    }
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let mut told = ca;
+    if let Some(crl) = &settings.crl {
+        let read = |source| TlsError::File { path: crl.to_path_buf(), what: "lists of revoked certificates", source };
+        let lists: Result<Vec<_>, _> =
+            CertificateRevocationListDer::pem_file_iter(crl).and_then(|lists| lists.collect());
+        let lists = lists.map_err(read)?;
+        if lists.is_empty() {
+            return Err(TlsError::Empty { path: crl.to_path_buf(), what: "list of revoked certificates" });
+        }
+        // The root is ours to take away; it is those below it that are revoked.
+        builder = builder.with_crls(lists).only_check_end_entity_revocation();
+        told = crl;
+    }
+    if settings.client_certs == ClientCerts::Optional {
+        builder = builder.allow_unauthenticated();
+    }
+    builder.build().map_err(|source| TlsError::Clients { path: told.to_path_buf(), source })
+}
+
+fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(|certificates| certificates.collect());
+    let read = read.map_err(|source| TlsError::File { path: path.to_path_buf(), what, source })?;
+    if read.is_empty() { Err(TlsError::Empty { path: path.to_path_buf(), what }) } else { Ok(read) }
+}
