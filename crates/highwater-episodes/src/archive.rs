@@ -5,6 +5,7 @@
 
 pub mod content;
 mod header;
+mod held;
 pub mod meta;
 pub mod pack;
 mod pax;
@@ -13,6 +14,7 @@ mod settings;
 mod tree;
 
 pub use content::{ContentFile, content_sha256};
+pub use held::ArchiveContent;
 pub use pack::{Content, PackError, Packed, Packer, content_of};
 pub use read::{Archive, EntryFault, Limits, ReadError, Reader};
 pub use settings::{CompressionSettings, Level, Threads, WindowLog};

@@ -11,6 +11,7 @@ mod counters;
 mod download;
 pub mod gate;
 pub mod identity;
+mod judged;
 mod listing;
 mod network;
 mod opened;
@@ -44,6 +45,7 @@ use self::identity::Identities;
 use self::problem::Problem;
 use self::settings::ReceiverSettings;
 
+pub use judged::ByVersion;
 pub use network::Network;
 pub use opened::{OpenError, Opened, open_files};
 pub use problem::DRAIN_BYTES_MAX;

@@ -110,11 +110,11 @@ pub enum Placement {
 
 /// What an archive holds, whatever packed it. `None` of a receiver's means that only equal bytes are equal.
 pub trait ContentHash: Send + Sync + fmt::Debug {
-    /// Reads an archive to its end.
+    /// Reads the archive of an episode to its end.
     ///
     /// # Errors
-    /// It is no archive of an episode, or cannot be read.
-    fn of(&self, archive: &mut (dyn Read + Send)) -> Result<Sha256Digest, ContentHashError>;
+    /// It is no archive of that episode, or cannot be read.
+    fn of(&self, episode: &EpisodeId, archive: &mut (dyn Read + Send)) -> Result<Sha256Digest, ContentHashError>;
 }
 
 /// An archive whose content cannot be told.

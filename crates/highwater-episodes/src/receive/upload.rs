@@ -213,14 +213,14 @@ fn compare(
     }
     let problem = Problem::new(StatusCode::CONFLICT, "conflict", "Another episode has this name")
         .digests(("sha256", row.sha256), ("stored_sha256", stored_sha256))
-        .remediation("compare the two; `highwater episodes resolve` keeps one of them");
+        .remediation("compare the two: both are kept, one here and one where it was recorded");
     let Some(content) = content else { return Ok(Compared::Other(Box::new(problem))) };
     let mut stored = match store.read(&key, 0)? {
         Some(stored) => stored,
         None => return Ok(Compared::Gone),
     };
     let mut sent = store.read_staged(staging)?;
-    Ok(match (content.of(&mut *sent), content.of(&mut *stored)) {
+    Ok(match (content.of(&key.episode, &mut *sent), content.of(&key.episode, &mut *stored)) {
         (Ok(sent), Ok(stored)) if sent == stored => {
             let known = in_force.unwrap_or(Row { sha256: stored_sha256, size_bytes, ..row });
             Compared::Same(Box::new(Row { content_sha256: known.content_sha256.or(Some(stored)), ..known }))

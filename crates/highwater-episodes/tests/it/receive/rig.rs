@@ -9,6 +9,7 @@ use std::time::Duration;
 use highwater_engine::clock::SystemClock;
 use highwater_engine::settings::{ByteSize, FilePath};
 use highwater_episodes::digest::Sha256Digest;
+use highwater_episodes::name::EpisodeId;
 use highwater_episodes::receive::gate::{Gate, Off};
 use highwater_episodes::receive::settings::{HostRule, ReceiverSettings, TokenSettings};
 use highwater_episodes::receive::tls::TlsKeeper;
@@ -33,7 +34,7 @@ pub(crate) const MASTER: &str = "battery staple";
 pub(crate) struct Halves;
 
 impl ContentHash for Halves {
-    fn of(&self, archive: &mut (dyn io::Read + Send)) -> Result<Sha256Digest, ContentHashError> {
+    fn of(&self, _: &EpisodeId, archive: &mut (dyn io::Read + Send)) -> Result<Sha256Digest, ContentHashError> {
         let mut bytes = Vec::new();
         archive.read_to_end(&mut bytes).map_err(|error| ContentHashError(Box::new(error)))?;
         match bytes.split(|byte| *byte == b'|').next() {
