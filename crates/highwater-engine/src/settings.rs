@@ -112,7 +112,8 @@ impl ResourceSettings {
 pub struct BreakerSettings {
     /// The share of judged items that may fail (`review`, and `retry` that counted an attempt).
     pub failed: Percent,
-    /// Judge failures from this many items on; at the end of a shorter worklist more than half must fail.
+    /// Judge failures from this many items on; at the end of a shorter worklist more than half must fail, or more than `failed`
+    /// where that is more.
     pub failed_after: Count,
     /// The share of judged items that may be `gone`.
     pub gone: Percent,

@@ -5,6 +5,7 @@
 mod archive;
 mod gate;
 mod index;
+mod life;
 mod receive;
 mod reindex;
 mod retire;

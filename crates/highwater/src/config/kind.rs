@@ -5,7 +5,8 @@ use std::path::Path;
 
 use highwater_engine::exec::settings::ExecSettings;
 use highwater_engine::settings::{
-    AdvisoryKeyText, BudgetSettings, CommandLine, Concurrency, Count, DatabaseUrl, DurationText, JobSettings, Problem,
+    AdvisoryKeyText, BudgetSettings, CommandLine, Concurrency, Count, DatabaseUrl, DurationText, JobSettings, Percent,
+    Problem,
 };
 use highwater_episodes::reindex::ReindexSettings;
 use highwater_episodes::ship::ShipSettings;
@@ -151,6 +152,11 @@ impl KindSettings {
                 if !is_set("recurring") {
                     // There is always another episode to come.
                     settings.recurring = true;
+                }
+                if !is_set("breaker.failed") {
+                    // A round is often one episode, and one that is parked holds up no other. What would befall all of them is
+                    // the shipper's to notice.
+                    settings.breaker.failed = Percent::whole(100);
                 }
             }
             Self::Rollup(_) => {

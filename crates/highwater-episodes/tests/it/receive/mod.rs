@@ -5,6 +5,6 @@ mod durable;
 mod gate;
 mod limits;
 mod look;
-mod rig;
+pub(crate) mod rig;
 mod storm;
 mod upload;

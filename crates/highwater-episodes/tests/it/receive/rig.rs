@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use highwater_engine::clock::SystemClock;
 use highwater_engine::settings::{ByteSize, FilePath};
+use highwater_episodes::archive::ArchiveContent;
 use highwater_episodes::digest::Sha256Digest;
 use highwater_episodes::name::EpisodeId;
 use highwater_episodes::receive::gate::{Gate, Off};
@@ -73,8 +74,26 @@ impl Rig {
         Self::start(tempfile::tempdir().unwrap(), gate, set).await
     }
 
+    /// One that knows what archives hold.
+    pub(crate) async fn real(gate: Arc<dyn Gate>, set: impl FnOnce(&mut ReceiverSettings)) -> Self {
+        Self::real_in(tempfile::tempdir().unwrap(), gate, set).await
+    }
+
+    pub(crate) async fn real_in(dir: TempDir, gate: Arc<dyn Gate>, set: impl FnOnce(&mut ReceiverSettings)) -> Self {
+        Self::start_with(dir, gate, Arc::new(ArchiveContent::default()), set).await
+    }
+
     /// In a directory that may hold something already.
     pub(crate) async fn start(dir: TempDir, gate: Arc<dyn Gate>, set: impl FnOnce(&mut ReceiverSettings)) -> Self {
+        Self::start_with(dir, gate, Arc::new(Halves), set).await
+    }
+
+    async fn start_with(
+        dir: TempDir,
+        gate: Arc<dyn Gate>,
+        content: Arc<dyn ContentHash>,
+        set: impl FnOnce(&mut ReceiverSettings),
+    ) -> Self {
         let mut settings = ReceiverSettings {
             root: FilePath::new(dir.path()),
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -89,7 +108,7 @@ impl Rig {
         let on = Foundation {
             store: Arc::new(opened.store),
             index: Arc::new(opened.index),
-            content: Some(Arc::new(Halves)),
+            content: Some(content),
             gate,
             clock: clock.clone(),
         };
