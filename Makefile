@@ -2,7 +2,7 @@
 # make test   installs what the tests need where it is missing, then runs every test
 # make check  what CI runs: test, rustfmt, clippy, generated files
 # make peers  harvests servers, and is harvested, by software that no one here wrote; needs Python and, once, the network
-# make fuzz   mutated OAI-PMH pages against the parser, for FUZZ_SECS (600), from FUZZ_SEED where it is given
+# make fuzz   mutated OAI-PMH pages, archives and small texts against their readers, each for FUZZ_SECS (600), from FUZZ_SEED where it is given
 # make soak   random histories of rollups beyond the seeds of the tests: SOAK_SEEDS (20..220), for SOAK_SECS where it is given
 # make bench  the hot paths against their physical limit, as ratios in one run
 
@@ -57,6 +57,7 @@ peers:
 fuzz: export HIGHWATER_FUZZ_SECS = $(or $(FUZZ_SECS),600)
 fuzz:
 	$(if $(FUZZ_SEED),HIGHWATER_FUZZ_SEED=$(FUZZ_SEED)) $(CARGO) test --locked --release -p highwater-oai --test fuzz -- --nocapture
+	$(if $(FUZZ_SEED),HIGHWATER_FUZZ_SEED=$(FUZZ_SEED)) $(CARGO) test --locked --release -p highwater-episodes --test fuzz_tar --test fuzz_texts -- --nocapture
 
 # Each seed is printed before it runs; with SOAK_SECS alone there is no last one. A failure is repeated by
 # `make soak SOAK_SEEDS=7..8`: what writers do is then the same, though not when the server does it.
