@@ -138,12 +138,25 @@ pub(crate) enum Verb {
     ///
     /// Exit 0 where all is right, 4 where something is not.
     Verify(Verify),
+    /// Receives episodes over HTTP, as `[receiver]` says, until SIGTERM.
+    ///
+    /// An upload is answered when its bytes and its row in the index would survive a power cut. SIGTERM lets uploads in hand end;
+    /// SIGHUP reads the files of TLS, the tokens and the certificates again.
+    Receive(Receive),
     /// Checks what a pass needs, line by line, with the fix.
     ///
     /// Makes and changes nothing. Exit 0 when all is well, 2 when a line needs a fix.
     Doctor,
     /// Prints the completions of a shell.
     Completions(Completions),
+}
+
+/// `receive`.
+#[derive(Debug, Args)]
+pub(crate) struct Receive {
+    /// Where to listen, in place of `listen`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
 }
 
 /// `init`.

@@ -80,6 +80,10 @@ fn dispatch(cli: Cli) -> Done {
         Verb::Catalog(args) => commands::catalog::catalog(args, &global),
         Verb::Rollup(verb) => at(&global, |site| commands::rollup::rollup(verb, site)),
         Verb::Migrate(verb) => at(&global, |site| commands::migrate::migrate(verb, site)),
+        Verb::Receive(args) => {
+            let flags = global.clone();
+            at(&global, |site| commands::receive::receive(args, site, flags))
+        }
         Verb::Verify(args) => at(&global, |site| commands::verify::verify(args, site)),
     }
 }

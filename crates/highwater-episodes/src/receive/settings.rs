@@ -261,7 +261,7 @@ impl JsonSchema for HostRule {
         true
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "title": "host or `*`", "pattern": format!(r"^\*$|{NAME_PATTERN}") })
+        json_schema!({ "type": "string", "title": "host", "pattern": format!(r"^\*$|{NAME_PATTERN}") })
     }
 }
 

@@ -25,7 +25,7 @@ pub const RELOAD_SECS: u64 = 5;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read as what it should be.
-    #[error("{} cannot be read as {what}", .path.display())]
+    #[error("{} cannot be read as a {what}", .path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -138,10 +138,10 @@ fn stamps(settings: &TlsSettings) -> Vec<Stamp> {
 
 fn config(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let chain = certificates(&settings.cert, "a certificate chain")?;
+    let chain = certificates(&settings.cert, "certificate chain")?;
     let key = PrivateKeyDer::from_pem_file(&settings.key).map_err(|source| TlsError::File {
         path: settings.key.to_path_buf(),
-        what: "a private key",
+        what: "private key",
         source,
     })?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -163,13 +163,13 @@ fn verifier(
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
-    for root in certificates(ca, "certificates of who signs")? {
+    for root in certificates(ca, "list of those who sign")? {
         roots.add(root).map_err(|source| TlsError::Unfit { path: ca.to_path_buf(), source })?;
     }
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     let mut told = ca;
     if let Some(crl) = &settings.crl {
-        let read = |source| TlsError::File { path: crl.to_path_buf(), what: "lists of revoked certificates", source };
+        let read = |source| TlsError::File { path: crl.to_path_buf(), what: "list of revoked certificates", source };
         let lists: Result<Vec<_>, _> =
             CertificateRevocationListDer::pem_file_iter(crl).and_then(|lists| lists.collect());
         let lists = lists.map_err(read)?;

@@ -39,6 +39,7 @@ mod notice;
 pub(crate) mod oai;
 pub(crate) mod pause;
 pub(crate) mod rearm;
+pub(crate) mod receive;
 pub(crate) mod resume;
 pub(crate) mod retry;
 pub(crate) mod rollup;

@@ -1,6 +1,7 @@
 //! Every table of the file and its fields, gathered once per reading.
 
 use highwater_engine::settings::{JobSettings, NotifySettings, ResourceSettings};
+use highwater_episodes::receive::settings::ReceiverSettings;
 use highwater_rollup::migrate::MigrateSettings;
 
 use super::fields::{Field, fields_of};
@@ -8,7 +9,7 @@ use super::kind::{KINDS, Kind};
 use super::top::TopSettings;
 
 /// The tables at the top of the file.
-pub(super) const TABLES: [&str; 4] = ["resource", "job", "notify", "migrate"];
+pub(super) const TABLES: [&str; 5] = ["resource", "job", "notify", "migrate", "receiver"];
 
 /// The fields of each table.
 pub(super) struct Catalog {
@@ -17,6 +18,7 @@ pub(super) struct Catalog {
     pub(super) job: Vec<Field>,
     pub(super) notify: Vec<Field>,
     pub(super) migrate: Vec<Field>,
+    pub(super) receiver: Vec<Field>,
     pub(super) kinds: Vec<(&'static Kind, Vec<Field>)>,
 }
 
@@ -28,6 +30,7 @@ impl Catalog {
             job: fields_of::<JobSettings>(),
             notify: fields_of::<NotifySettings>(),
             migrate: fields_of::<MigrateSettings>(),
+            receiver: fields_of::<ReceiverSettings>(),
             kinds: KINDS.iter().map(|kind| (kind, (kind.fields)())).collect(),
         }
     }
@@ -43,6 +46,7 @@ impl Catalog {
             .extend(self.kinds.iter().map(|(kind, fields)| (format!("`[job.NAME]` of kind `{}`", kind.name), fields)));
         tables.push(("`[[notify]]`".to_owned(), &self.notify));
         tables.push(("`[migrate]`".to_owned(), &self.migrate));
+        tables.push(("`[receiver]`".to_owned(), &self.receiver));
         let takes = |fields: &[Field]| fields.iter().any(|field| field.name == key);
         let mut homes = Vec::new();
         for (home, fields) in tables {
@@ -55,6 +59,8 @@ impl Catalog {
         if homes.is_empty() {
             let lists = self.job.iter().filter(|field| takes(&field.elements));
             homes.extend(lists.map(|field| format!("`[[job.NAME.{}]]`", field.name)));
+            let lists = self.receiver.iter().filter(|field| takes(&field.elements));
+            homes.extend(lists.map(|field| format!("`[[receiver.{}]]`", field.name)));
         }
         homes
     }

@@ -40,10 +40,12 @@ pub(crate) const COMMAND_NOT_FOUND: &str = "HW-CFG-018";
 pub(crate) const UNUSED_RESOURCE: &str = "HW-CFG-019";
 /// `migrate` of a configuration without migrations.
 pub(crate) const NO_MIGRATE: &str = "HW-CFG-020";
+/// `receive` of a configuration without a receiver.
+pub(crate) const NO_RECEIVER: &str = "HW-CFG-021";
 
 /// Every code, in order.
 #[cfg(test)]
-pub(crate) const ALL: [&str; 20] = [
+pub(crate) const ALL: [&str; 21] = [
     NOT_FOUND,
     UNREADABLE,
     SYNTAX,
@@ -64,4 +66,5 @@ pub(crate) const ALL: [&str; 20] = [
     COMMAND_NOT_FOUND,
     UNUSED_RESOURCE,
     NO_MIGRATE,
+    NO_RECEIVER,
 ];

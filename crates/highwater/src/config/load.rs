@@ -14,9 +14,9 @@ use super::environment::{Environment, Flags};
 use super::interpolate::interpolate;
 use super::read::Reader;
 use super::source::{FieldPath, SourceFile};
-use super::tables::{ReadJob, ReadResource, read_jobs, read_migrate, read_notify, read_resources};
+use super::tables::{ReadJob, ReadResource, read_jobs, read_migrate, read_notify, read_receiver, read_resources};
 use super::top::{Layered, TopSettings};
-use super::unset::{MigrateConfig, NotifyConfig, Unset, UnsetJob};
+use super::unset::{MigrateConfig, NotifyConfig, ReceiverConfig, Unset, UnsetJob};
 use super::{Config, ResourceConfig, check, codes};
 
 /// Most errors that one reading tells.
@@ -85,11 +85,12 @@ fn read(
     }
     let layered = Layered::of(flags, environment, errors);
 
-    let [resources, jobs, notify, migrate] = TABLES.map(|name| root.remove_entry(name));
+    let [resources, jobs, notify, migrate, receiver] = TABLES.map(|name| root.remove_entry(name));
     let resources = read_resources(&mut reader, resources);
     let jobs = read_jobs(&mut reader, jobs);
     let notify = read_notify(&mut reader, notify);
     let migrate = read_migrate(&mut reader, migrate);
+    let receiver = read_receiver(&mut reader, receiver);
     refuse_unknown_at_top(&mut reader, &root);
     let top = reader.read::<TopSettings>(&catalog.top, root, &FieldPath::default(), 1);
     let unclaimed = reader.interpolated.unclaimed();
@@ -98,7 +99,7 @@ fn read(
     let Some(top) = top.filter(|_| reader.errors.is_empty()) else {
         return Err(reader.errors);
     };
-    let config = assemble(file, &reader, Read { top, resources, jobs, notify, migrate, layered });
+    let config = assemble(file, &reader, Read { top, resources, jobs, notify, migrate, receiver, layered });
     let errors = check::check(&config, file);
     if errors.is_empty() { Ok(config) } else { Err(errors) }
 }
@@ -119,16 +120,20 @@ struct Read {
     jobs: Vec<ReadJob>,
     notify: Vec<NotifyConfig>,
     migrate: Option<MigrateConfig>,
+    receiver: Option<ReceiverConfig>,
     layered: Layered,
 }
 
 /// Makes paths absolute and gives every resource its lock and every job its resources.
 fn assemble(file: &SourceFile, reader: &Reader<'_>, read: Read) -> Config {
-    let Read { mut top, resources, jobs, notify, mut migrate, layered } = read;
+    let Read { mut top, resources, jobs, notify, mut migrate, mut receiver, layered } = read;
     let directory: PathBuf = file.path.parent().unwrap_or(Path::new("/")).to_owned();
     layered.lay_over(&mut top);
     top.resolve(&directory);
     if let Some(MigrateConfig::Known(settings)) = &mut migrate {
+        settings.resolve(&directory);
+    }
+    if let Some(ReceiverConfig::Known(settings)) = &mut receiver {
         settings.resolve(&directory);
     }
 
@@ -209,6 +214,7 @@ fn assemble(file: &SourceFile, reader: &Reader<'_>, read: Read) -> Config {
         jobs: by_job,
         notify,
         migrate,
+        receiver,
         unset,
         entries: reader.entries.clone(),
         layered,

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::settings::{DatabaseUrl, JobSettings, LockAddress, ResourceSettings, SecretText};
+use highwater_episodes::receive::settings::ReceiverSettings;
 use highwater_rollup::migrate::MigrateSettings;
 use indexmap::IndexMap;
 
@@ -56,7 +57,7 @@ pub(crate) use unset::NotifyConfig;
 
 use source::Entries;
 use top::Layered;
-use unset::{MigrateConfig, Unset};
+use unset::{MigrateConfig, ReceiverConfig, Unset};
 
 /// A configuration that passed every check; paths are absolute, names resolve.
 #[derive(Clone)]
@@ -74,6 +75,7 @@ pub(crate) struct Config {
     /// Who is told about changes.
     pub(crate) notify: Vec<NotifyConfig>,
     migrate: Option<MigrateConfig>,
+    receiver: Option<ReceiverConfig>,
     unset: Unset,
     entries: Entries,
     layered: Layered,
@@ -155,6 +157,23 @@ impl Config {
                 codes::NO_MIGRATE,
                 "found no `[migrate]`, which says where the migrations are and of which database",
                 "add it: `[migrate]`, `directory = \"migrations\"`, `database = \"sqlite:app.db\"`",
+            )
+            .in_file(&self.file)),
+        }
+    }
+
+    /// The receiver.
+    ///
+    /// # Errors
+    /// A refusal where the file has none, or where it lacks a variable: which.
+    pub(crate) fn receiver(&self) -> Result<&ReceiverSettings, Diagnosis> {
+        match &self.receiver {
+            Some(ReceiverConfig::Known(settings)) => Ok(settings),
+            Some(ReceiverConfig::Unset(faults)) => Err(unset::first(faults)),
+            None => Err(Diagnosis::refusal(
+                codes::NO_RECEIVER,
+                "found no `[receiver]`, which says where to listen, where to store and who may write",
+                "add it: `[receiver]`, `root = \"received\"`, and a `[[receiver.tokens]]` or `[receiver.tls]`",
             )
             .in_file(&self.file)),
         }

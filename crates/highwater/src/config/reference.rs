@@ -48,12 +48,12 @@ pub(crate) fn reference_markdown() -> String {
          name is a letter or digit, then up to 127 of letters, digits, `.`, `_`, `-`.",
         &(kind + &table(&catalog.job)),
     );
-    lists(&mut page, &catalog.job);
+    lists(&mut page, "job.NAME", &catalog.job);
     for (kind, fields) in &catalog.kinds {
         let schema = (kind.schema)();
         let about = schema["description"].as_str().unwrap_or_default();
         section(&mut page, &format!("`[job.NAME]` with `kind = \"{}\"`", kind.name), about, &table(fields));
-        lists(&mut page, fields);
+        lists(&mut page, "job.NAME", fields);
     }
     section(
         &mut page,
@@ -68,13 +68,20 @@ pub(crate) fn reference_markdown() -> String {
          with `-- highwater:requires JOB` runs when that rollup is complete; `highwater migrate list` shows how they stand.",
         &table(&catalog.migrate),
     );
+    section(
+        &mut page,
+        "`[receiver]`",
+        "A receiver of episodes, which `highwater receive` runs. `[receiver.tls]` and `[receiver.limits]` are tables of their own.",
+        &table(&catalog.receiver),
+    );
+    lists(&mut page, "receiver", &catalog.receiver);
     page
 }
 
-/// A section for each list of tables in a job.
-fn lists(page: &mut String, fields: &[Field]) {
+/// A section for each list of tables in a table.
+fn lists(page: &mut String, within: &str, fields: &[Field]) {
     for field in fields.iter().filter(|field| !field.elements.is_empty()) {
-        section(page, &format!("`[[job.NAME.{}]]`", field.name), &field.about, &table(&field.elements));
+        section(page, &format!("`[[{within}.{}]]`", field.name), &field.about, &table(&field.elements));
     }
 }
 

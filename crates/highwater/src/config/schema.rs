@@ -2,6 +2,7 @@
 //! fields come from the settings structs.
 
 use highwater_engine::settings::{JobSettings, NotifySettings, ResourceSettings};
+use highwater_episodes::receive::settings::ReceiverSettings;
 use highwater_rollup::migrate::MigrateSettings;
 use serde_json::{Map, Value as Json, json};
 
@@ -26,6 +27,7 @@ pub(crate) fn schema() -> Json {
         "items": notify(),
     });
     root["properties"]["migrate"] = schema_of::<MigrateSettings>();
+    root["properties"]["receiver"] = schema_of::<ReceiverSettings>();
     let first = ["$schema", "title", "description"];
     let object = root.as_object().cloned().unwrap_or_default();
     let (head, tail): (Map<_, _>, Map<_, _>) = object.into_iter().partition(|(key, _)| first.contains(&key.as_str()));

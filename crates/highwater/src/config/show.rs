@@ -12,7 +12,7 @@ use super::Config;
 use super::catalog::Catalog;
 use super::fields::Field;
 use super::source::{FieldPath, Origin};
-use super::unset::{MigrateConfig, NotifyConfig};
+use super::unset::{MigrateConfig, NotifyConfig, ReceiverConfig};
 
 /// Column at which the origins begin, if the value leaves room.
 const ORIGIN_COLUMN: usize = 44;
@@ -112,6 +112,20 @@ pub(crate) fn show(config: &Config) -> Show {
         }
         Some(MigrateConfig::Unset(_)) => {
             let heading = Some("[migrate]  # lacks an environment variable".to_owned());
+            tables.push(Table { heading, values: raw(&at) });
+        }
+    }
+    let at = FieldPath::default().join("receiver");
+    match &config.receiver {
+        None => {}
+        Some(ReceiverConfig::Known(settings)) => {
+            let settings = json(serde_json::to_value(settings));
+            let values = listed(config, &catalog.receiver, &at, &settings);
+            tables.push(Table { heading: Some("[receiver]".to_owned()), values });
+            tables.extend(lists(config, &catalog.receiver, &at, &settings));
+        }
+        Some(ReceiverConfig::Unset(_)) => {
+            let heading = Some("[receiver]  # lacks an environment variable".to_owned());
             tables.push(Table { heading, values: raw(&at) });
         }
     }

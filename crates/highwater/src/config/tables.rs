@@ -1,18 +1,21 @@
-//! The tables `resource`, `job`, `notify` and `migrate`: their shape, the names in them, and how a job's keys divide between every
+//! The tables `resource`, `job`, `notify`, `migrate` and `receiver`: their shape, the names in them, and how a job's keys divide between every
 //! job's and its kind's. Owns what is said of a table; the values in it are [`super::read`]'s.
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::settings::{JobSettings, NotifySettings, Problem, ResourceSettings};
+use highwater_episodes::receive::settings::ReceiverSettings;
 use highwater_rollup::migrate::MigrateSettings;
+use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::fields::Field;
 use super::kind::{KINDS, Kind};
 use super::read::{Reader, article};
 use super::source::FieldPath;
 use super::suggest::{one_of, suggestion};
-use super::unset::{MigrateConfig, NotifyConfig, UnsetJob};
+use super::unset::{MigrateConfig, NotifyConfig, ReceiverConfig, Single, UnsetJob};
 use super::{JobConfig, codes, throttle};
 
 /// A key of the file with its value, if the file has it.
@@ -212,26 +215,42 @@ pub(super) fn read_notify(reader: &mut Reader<'_>, notify: Entry<'_>) -> Vec<Not
 
 /// Reads `[migrate]`.
 pub(super) fn read_migrate(reader: &mut Reader<'_>, migrate: Entry<'_>) -> Option<MigrateConfig> {
-    let (key, value) = migrate?;
-    let at = FieldPath::default().join("migrate");
     let fields = &reader.catalog.migrate;
+    read_single(reader, migrate, "migrate", fields, MigrateSettings::problems)
+}
+
+/// Reads `[receiver]`.
+pub(super) fn read_receiver(reader: &mut Reader<'_>, receiver: Entry<'_>) -> Option<ReceiverConfig> {
+    let fields = &reader.catalog.receiver;
+    read_single(reader, receiver, "receiver", fields, ReceiverSettings::problems)
+}
+
+fn read_single<S: DeserializeOwned>(
+    reader: &mut Reader<'_>,
+    entry: Entry<'_>,
+    name: &str,
+    fields: &[Field],
+    problems: impl Fn(&S) -> Vec<Problem>,
+) -> Option<Single<S>> {
+    let (key, value) = entry?;
+    let at = FieldPath::default().join(name);
     let known: Vec<_> = fields.iter().collect();
     let line = reader.line_of(&key);
     let DeValue::Table(table) = value.get_ref() else {
-        let next = "write `[migrate]` on a line of its own, its keys on the lines below";
-        wrong_type(reader, line, &at, &value, "a table", next);
+        let next = format!("write `[{name}]` on a line of its own, its keys on the lines below");
+        wrong_type(reader, line, &at, &value, "a table", &next);
         return None;
     };
     reader.refuse_unknown(table, &known, &at);
     let faults = reader.interpolated.claim_unset(table);
     if !faults.is_empty() {
         // What of it can be read is checked all the same.
-        reader.read::<MigrateSettings>(fields, table.clone(), &at, line);
-        return Some(MigrateConfig::Unset(faults));
+        reader.read::<S>(fields, table.clone(), &at, line);
+        return Some(Single::Unset(faults));
     }
-    let settings = reader.read::<MigrateSettings>(fields, table.clone(), &at, line)?;
-    tell_problems(reader, settings.problems(), &at, line);
-    Some(MigrateConfig::Known(settings))
+    let settings = reader.read::<S>(fields, table.clone(), &at, line)?;
+    tell_problems(reader, problems(&settings), &at, line);
+    Some(Single::Known(settings))
 }
 
 /// Tells what is wrong with a table as a whole; `line` is the table's own.

@@ -4,6 +4,7 @@
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::settings::{JobSettings, NotifyEvent, NotifySettings};
+use highwater_episodes::receive::settings::ReceiverSettings;
 use highwater_rollup::migrate::MigrateSettings;
 use indexmap::IndexMap;
 
@@ -52,13 +53,27 @@ pub(crate) enum NotifyConfig {
     },
 }
 
-/// The migrations.
+/// A table that there is once.
 #[derive(Debug, Clone)]
-pub(crate) enum MigrateConfig {
-    /// They can be applied.
-    Known(MigrateSettings),
-    /// They cannot be applied here. Why; never empty.
+pub(crate) enum Single<S> {
+    /// It can be used.
+    Known(S),
+    /// It cannot be used here. Why; never empty.
     Unset(Vec<Diagnosis>),
+}
+
+/// The migrations.
+pub(crate) type MigrateConfig = Single<MigrateSettings>;
+/// The receiver.
+pub(crate) type ReceiverConfig = Single<ReceiverSettings>;
+
+impl<S> Single<S> {
+    fn faults(of: Option<&Self>) -> &[Diagnosis] {
+        match of {
+            Some(Self::Unset(faults)) => faults,
+            _ => &[],
+        }
+    }
 }
 
 /// The first of several faults, which says how to see the others.
@@ -75,11 +90,8 @@ impl Config {
     pub(crate) fn unset(&self) -> Vec<Diagnosis> {
         let of_jobs = self.unset.jobs.values().flat_map(|job| &job.faults);
         let of_resources = self.unset.resources.values().flatten();
-        let of_migrate = match &self.migrate {
-            Some(MigrateConfig::Unset(faults)) => faults.as_slice(),
-            _ => &[],
-        };
-        let of_all = of_jobs.chain(of_resources).chain(self.unset_notify()).chain(of_migrate);
+        let of_singles = Single::faults(self.migrate.as_ref()).iter().chain(Single::faults(self.receiver.as_ref()));
+        let of_all = of_jobs.chain(of_resources).chain(self.unset_notify()).chain(of_singles);
         let mut faults: Vec<_> = of_all.cloned().collect();
         faults.sort_by_key(|fault| fault.line);
         // A resource's fault is each of its jobs' too.

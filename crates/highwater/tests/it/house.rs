@@ -42,6 +42,7 @@ fn each_crate_knows_only_whom_it_may() {
             &[
                 "highwater-episodes",
                 "highwater-oai",
+                "highwater-episodes",
                 "highwater-rollup",
                 "highwater-engine",
                 "highwater-store",

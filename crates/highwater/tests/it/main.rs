@@ -20,6 +20,7 @@ mod oai_snapshots;
 mod oai_take_over;
 mod oai_targets;
 mod power_loss;
+mod receive;
 mod riders;
 mod rig;
 mod rollup;

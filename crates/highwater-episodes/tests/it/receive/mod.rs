@@ -5,6 +5,8 @@ mod durable;
 mod gate;
 mod limits;
 mod look;
+mod proxy;
 pub(crate) mod rig;
 mod storm;
+mod tls;
 mod upload;

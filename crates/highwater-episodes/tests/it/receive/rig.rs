@@ -231,6 +231,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     pub(crate) async fn ask(&mut self, method: &str, path: &str, headers: &[(&str, String)], body: &[u8]) -> Answer {
+        self.ask_if_let(method, path, headers, body).await.expect("an answer")
+    }
+
+    /// The same where the other side may end the connection instead.
+    pub(crate) async fn ask_if_let(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, String)],
+        body: &[u8],
+    ) -> Option<Answer> {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: receiver\r\n");
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
@@ -242,7 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         head.push_str("\r\n");
         // An answer may come while this is still being sent, and sending may fail because of it.
         let _ = self.stream.write_all(&[head.as_bytes(), body].concat()).await;
-        self.answer(method == "HEAD").await
+        tokio::time::timeout(WAIT, self.read_answer(method == "HEAD")).await.expect("an answer in time")
     }
 
     pub(crate) async fn say(&mut self, bytes: impl AsRef<[u8]>) {

@@ -1,0 +1,290 @@
+//! Mutual TLS: who a certificate is, which are refused, and that files are read again without dropping a connection.
+
+use std::sync::Arc;
+
+use highwater_engine::settings::FilePath;
+use highwater_episodes::receive::settings::{
+    CertificateSettings, ClientCerts, HostRule, ReceiverSettings, TlsSettings,
+};
+use highwater_episodes::receive::tls::TlsKeeper;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa, KeyIdMethod,
+    KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::rig::{Answer, Client, Rig, TOKEN, WAIT, token};
+
+/// Someone who signs.
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key, as PEM.
+#[derive(Clone)]
+pub(crate) struct Paper {
+    pub(crate) certificate: String,
+    pub(crate) der: Vec<u8>,
+    key: String,
+}
+
+impl Authority {
+    pub(crate) fn new(name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Paper {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        Paper { certificate: certificate.pem(), der: certificate.der().to_vec(), key: key.serialize_pem() }
+    }
+
+    /// With these DNS names and this serial number.
+    pub(crate) fn host(&self, names: &[&str], serial: u8) -> Paper {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "lab3");
+        params.serial_number = Some(SerialNumber::from_slice(&[serial]));
+        self.sign(&params)
+    }
+
+    /// A list that revokes these.
+    fn revoke(&self, serials: &[u8]) -> String {
+        let revoked = |serial: &u8| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&[*serial]),
+            revocation_time: date_time_ymd(2026, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2026, 1, 1),
+            next_update: date_time_ymd(4000, 1, 1),
+            crl_number: SerialNumber::from_slice(&[1]),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.0).unwrap().pem().unwrap()
+    }
+}
+
+/// The files of a receiver and who signs what.
+struct World {
+    dir: TempDir,
+    ours: Authority,
+    clients: Authority,
+}
+
+impl World {
+    fn new() -> Self {
+        let world = Self {
+            dir: tempfile::tempdir().unwrap(),
+            ours: Authority::new("servers"),
+            clients: Authority::new("clients"),
+        };
+        world.serve_as(1);
+        world.write("ca.pem", &world.clients.pem());
+        world.write("crl.pem", &world.clients.revoke(&[]));
+        world
+    }
+
+    fn serve_as(&self, serial: u8) {
+        let paper = self.ours.host(&["localhost"], serial);
+        self.write("key.pem", &paper.key);
+        self.write("cert.pem", &paper.certificate);
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.dir.path().join(name), text).unwrap();
+    }
+
+    fn file(&self, name: &str) -> FilePath {
+        FilePath::new(self.dir.path().join(name))
+    }
+
+    fn settings(&self) -> TlsSettings {
+        TlsSettings {
+            cert: self.file("cert.pem"),
+            key: self.file("key.pem"),
+            client_ca: Some(self.file("ca.pem")),
+            crl: Some(self.file("crl.pem")),
+            client_certs: ClientCerts::Required,
+        }
+    }
+
+    async fn rig(&self, set: impl FnOnce(&mut ReceiverSettings)) -> Rig {
+        Rig::with(|settings| {
+            settings.tls = Some(self.settings());
+            set(settings);
+        })
+        .await
+    }
+
+    async fn connect(&self, rig: &Rig, paper: Option<&Paper>) -> std::io::Result<Client<TlsStream<TcpStream>>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.ours.pem().as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let builder = builder.with_root_certificates(roots);
+        let config = match paper {
+            None => builder.with_no_client_auth(),
+            Some(paper) => {
+                let chain = vec![CertificateDer::from_pem_slice(paper.certificate.as_bytes()).unwrap()];
+                let key = PrivateKeyDer::from_pem_slice(paper.key.as_bytes()).unwrap();
+                builder.with_client_auth_cert(chain, key).unwrap()
+            }
+        };
+        let stream = TcpStream::connect(rig.address).await?;
+        let name = ServerName::try_from("localhost").unwrap();
+        let shaken = TlsConnector::from(Arc::new(config)).connect(name, stream);
+        Ok(Client::new(tokio::time::timeout(WAIT, shaken).await.expect("a handshake in time")?))
+    }
+
+    /// A PUT; `None` where there is no connection to put on.
+    async fn put(&self, rig: &Rig, paper: Option<&Paper>, path: &str, token: Option<&str>) -> Option<Answer> {
+        let mut client = self.connect(rig, paper).await.ok()?;
+        let head = token.map(|token| ("Authorization", format!("Bearer {token}")));
+        let head: Vec<_> = head.into_iter().collect();
+        let path = format!("/v1/episodes/{path}");
+        let asked = client.ask_if_let("PUT", &path, &head, b"bytes");
+        asked.await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_writes_to_the_host_of_its_name_and_where_it_was_let() {
+    let world = World::new();
+    let rig = world
+        .rig(|settings| {
+            let hosts = ["a", "b"].map(|host| HostRule::try_from(host.to_owned()).unwrap()).to_vec();
+            settings.certificates = vec![CertificateSettings { name: "Gateway.example".to_owned(), hosts }];
+        })
+        .await;
+    let lab1 = world.clients.host(&["lab1"], 2);
+    let put = async |paper, path, token| world.put(&rig, Some(paper), path, token).await.unwrap();
+    assert_eq!(put(&lab1, "lab1/a", None).await.status, 201);
+    assert_eq!(put(&lab1, "lab2/a", None).await.code(), "foreign-host");
+    assert_eq!(put(&lab1, "lab3/a", None).await.code(), "foreign-host", "its common name is not one of its names");
+    let gateway = world.clients.host(&["gateway.example"], 3);
+    assert_eq!(put(&gateway, "b/a", None).await.status, 201);
+    assert_eq!(put(&gateway, "gateway.example/a", None).await.code(), "foreign-host");
+    // One without DNS names is called by its common name.
+    let old = world.clients.host(&[], 4);
+    assert_eq!(put(&old, "lab3/a", None).await.status, 201);
+    // A token beside it may only narrow, and must be right.
+    assert_eq!(put(&old, "lab3/b", Some(TOKEN)).await.code(), "foreign-host");
+    assert_eq!(put(&old, "lab/b", Some(TOKEN)).await.code(), "foreign-host");
+    assert_eq!(put(&old, "lab3/b", Some("nope")).await.code(), "no-identity");
+    assert_eq!(rig.rows().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_is_not_good_gets_no_connection() {
+    let world = World::new();
+    world.write("crl.pem", &world.clients.revoke(&[9]));
+    let rig = world.rig(|_| {}).await;
+    let mut expired = CertificateParams::new(vec!["lab1".to_owned()]).unwrap();
+    expired.not_after = date_time_ymd(2020, 1, 1);
+    let mut early = CertificateParams::new(vec!["lab1".to_owned()]).unwrap();
+    early.not_before = date_time_ymd(3000, 1, 1);
+    let own_key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(vec!["lab1".to_owned()]).unwrap().self_signed(&own_key).unwrap();
+    let own = Paper { certificate: own.pem(), der: own.der().to_vec(), key: own_key.serialize_pem() };
+    for (what, paper) in [
+        ("none", None),
+        ("expired", Some(world.clients.sign(&expired))),
+        ("not yet", Some(world.clients.sign(&early))),
+        ("revoked", Some(world.clients.host(&["lab1"], 9))),
+        ("of another", Some(Authority::new("clients").host(&["lab1"], 2))),
+        ("of the servers'", Some(world.ours.host(&["lab1"], 2))),
+        ("its own", Some(own)),
+    ] {
+        let answer = world.put(&rig, paper.as_ref(), "lab1/a", Some(TOKEN)).await;
+        assert!(answer.is_none(), "{what}: {answer:?}");
+    }
+    rig.assert_nothing_written();
+    let mut plain = rig.connect().await;
+    plain.say("PUT /v1/episodes/lab/a HTTP/1.1\r\nHost: r\r\nContent-Length: 0\r\n\r\n").await;
+    assert!(!plain.until_closed().await.contains("HTTP/1.1"), "there is no plain HTTP beside it");
+    assert_eq!(world.put(&rig, Some(&world.clients.host(&["lab1"], 2)), "lab1/a", None).await.unwrap().status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_certificates_are_optional_a_token_does() {
+    let world = World::new();
+    let rig = world
+        .rig(|settings| {
+            settings.tls.as_mut().unwrap().client_certs = ClientCerts::Optional;
+            settings.tokens.push(token("lab1", "third", &["lab1"]));
+        })
+        .await;
+    assert_eq!(world.put(&rig, None, "lab/a", Some(TOKEN)).await.unwrap().status, 201);
+    assert_eq!(world.put(&rig, None, "lab/b", None).await.unwrap().code(), "no-identity");
+    let lab1 = world.clients.host(&["lab1"], 2);
+    assert_eq!(world.put(&rig, Some(&lab1), "lab1/a", None).await.unwrap().status, 201);
+    assert_eq!(world.put(&rig, Some(&lab1), "lab1/b", Some("third")).await.unwrap().status, 201);
+    let foreign = Authority::new("clients").host(&["lab1"], 2);
+    assert!(world.put(&rig, Some(&foreign), "lab1/c", Some("third")).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_files_are_met_by_the_next_connection_and_those_that_are_open_go_on() {
+    let world = World::new();
+    let rig = world.rig(|_| {}).await;
+    let keeper = rig.tls.clone().unwrap();
+    let lab1 = world.clients.host(&["lab1"], 7);
+    let served =
+        |client: &Client<TlsStream<TcpStream>>| client.stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
+    let mut open = world.connect(&rig, Some(&lab1)).await.unwrap();
+    assert_eq!(open.ask("PUT", "/v1/episodes/lab1/a", &[], b"bytes").await.status, 201);
+    assert!(!keeper.reload().unwrap(), "nothing changed");
+    // A certificate and its key that do not fit: the old ones stay, and that is told once.
+    let other = world.ours.host(&["localhost"], 50);
+    world.write("cert.pem", &other.certificate);
+    assert!(keeper.reload().unwrap_err().to_string().contains("cert.pem"));
+    assert!(!keeper.reload().unwrap());
+    assert_eq!(served(&world.connect(&rig, Some(&lab1)).await.unwrap()), served(&open));
+    world.write("key.pem", &other.key);
+    assert!(keeper.reload().unwrap());
+    let fresh = world.connect(&rig, Some(&lab1)).await.unwrap();
+    assert_eq!(served(&fresh), other.der);
+    // Revoked meanwhile: nobody new by this certificate; the open connection goes on.
+    world.write("crl.pem", &world.clients.revoke(&[7]));
+    assert!(keeper.reload().unwrap());
+    assert!(world.put(&rig, Some(&lab1), "lab1/b", None).await.is_none());
+    assert_eq!(open.ask("PUT", "/v1/episodes/lab1/c", &[], b"bytes").await.status, 201);
+    assert_eq!(rig.rows().len(), 2);
+}
+
+#[test]
+fn files_that_are_no_tls_say_which_and_what_was_expected() {
+    let world = World::new();
+    let open = |settings: TlsSettings| TlsKeeper::open(settings).map(drop).unwrap_err().to_string();
+    world.write("empty.pem", "");
+    let empty = world.file("empty.pem");
+    let said = open(TlsSettings { cert: empty.clone(), ..world.settings() });
+    assert!(said.ends_with("empty.pem holds no certificate chain"), "{said}");
+    let said = open(TlsSettings { key: empty.clone(), ..world.settings() });
+    assert!(said.ends_with("empty.pem cannot be read as a private key"), "{said}");
+    for settings in [
+        TlsSettings { client_ca: Some(empty.clone()), ..world.settings() },
+        TlsSettings { crl: Some(empty.clone()), ..world.settings() },
+        TlsSettings { crl: Some(world.file("nowhere.pem")), ..world.settings() },
+        TlsSettings { cert: world.file("ca.pem"), ..world.settings() },
+    ] {
+        let said = open(settings);
+        assert!(said.contains(".pem"), "{said}");
+    }
+}

@@ -1,0 +1,159 @@
+//! `receive`: the receiver of the configuration, listening. Owns what is told at its start, and what signals do; receiving is the
+//! domain's.
+
+use std::sync::Arc;
+
+use highwater_engine::contact::Urgency;
+use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::report::ExitCode;
+use highwater_engine::settings::Problem;
+use highwater_episodes::index::Recovered;
+use highwater_episodes::receive::gate::Off;
+use highwater_episodes::receive::settings::ReceiverSettings;
+use highwater_episodes::receive::tls::TlsKeeper;
+use highwater_episodes::receive::{Doors, Foundation, OpenError, Opened, Receiver, open_files, router, serve};
+use tokio::net::TcpListener;
+
+use super::codes;
+use crate::cli::{Global, Receive};
+use crate::site::{Site, configuration};
+use crate::{Done, signals};
+
+/// Most lines of a damaged index that are told at the start; all are counted.
+const UNREADABLE_TOLD_MAX: usize = 5;
+
+pub(crate) async fn receive(args: Receive, site: Site, flags: Global) -> Done {
+    received(&args, &site, &flags).await.map(|()| ExitCode::Drained).map_err(|error| vec![error])
+}
+
+async fn received(args: &Receive, site: &Site, flags: &Global) -> Result<(), Diagnosis> {
+    let Some(config) = &site.config else { return Err(super::needs_config("receive")) };
+    let mut settings = config.receiver()?.clone();
+    if let Some(listen) = args.listen {
+        settings.listen = listen;
+        // What the file was checked for holds for the flag too.
+        if let Some(Problem { message, next, .. }) =
+            settings.problems().into_iter().find(|problem| problem.field == "listen")
+        {
+            return Err(Diagnosis::refusal(codes::CANNOT_LISTEN, message, next).at_field("--listen"));
+        }
+    }
+    let tls = match settings.tls.clone() {
+        None => None,
+        Some(tls) => Some(Arc::new(TlsKeeper::open(tls).map_err(|error| {
+            Diagnosis::refusal(
+                "HW-EPI-003",
+                with_causes(&error),
+                "correct the path, or let this user read the file; `openssl x509 -in FILE -text` shows a certificate",
+            )
+            .in_file(&config.file)
+            .at_field("receiver.tls")
+        })?)),
+    };
+    let Opened { store, index, found, held } =
+        open_files(&settings.root).await.map_err(|error| not_opened(&error, &settings))?;
+    tell(&found, site);
+    let on = Foundation {
+        store: Arc::new(store),
+        index: Arc::new(index),
+        content: None,
+        gate: Arc::new(Off),
+        clock: Arc::clone(&site.clock),
+    };
+    let cannot = |error: std::io::Error| {
+        Diagnosis::failure(
+            codes::CANNOT_LISTEN,
+            format!("{} cannot be listened at: {error}", settings.listen),
+            "name a free port and an address of this machine, or port 0",
+        )
+        .at_field("receiver.listen")
+    };
+    let listener = TcpListener::bind(settings.listen).await.map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    let receiver = Arc::new(Receiver::new(on, settings.clone()).map_err(|error| {
+        Diagnosis::failure("HW-ENV-002", format!("no thread can be started: {error}"), "raise the limits of this user")
+    })?);
+    let stop = signals::listen_as_server();
+    let mut hangups = signals::hangups();
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    site.output.answer(
+        &serde_json::json!({ "listens": format!("{scheme}://{address}"), "episodes": found.keys }),
+        format_args!("receiving at {scheme}://{address} into {} until SIGTERM", settings.root),
+    );
+    let doors = Doors::of(listener, tls.clone(), &settings, Arc::clone(&site.clock));
+    let ending = {
+        let (stop, receiver) = (stop.clone(), Arc::clone(&receiver));
+        async move {
+            stop.raised(Urgency::Soon).await;
+            receiver.begin_to_end();
+        }
+    };
+    let mut watching = tls.clone().map(|tls| tokio::spawn(tls.watch(Arc::clone(&site.clock))));
+    let served = async {
+        let mut serving = std::pin::pin!(serve(doors, router(Arc::clone(&receiver)), ending));
+        loop {
+            tokio::select! {
+                served = &mut serving => break served,
+                // A second signal: at once.
+                () = stop.raised(Urgency::Now) => break Ok(()),
+                () = signals::next_hangup(&mut hangups) => reload(&receiver, tls.as_deref(), flags),
+            }
+        }
+    };
+    let served = served.await;
+    if let Some(watching) = watching.take() {
+        watching.abort();
+    }
+    drop(held);
+    served.map_err(cannot)
+}
+
+/// SIGHUP: who may write where, from the file; and the files of TLS.
+fn reload(receiver: &Receiver, tls: Option<&TlsKeeper>, flags: &Global) {
+    match configuration(flags).and_then(|config| config.receiver().cloned().map_err(|error| vec![error])) {
+        Ok(settings) => {
+            receiver.admit_by(&settings);
+            tracing::info!("tokens and certificates are read again; other settings wait for a restart");
+        }
+        Err(errors) => {
+            let told = errors.first().map(Diagnosis::told).unwrap_or_default();
+            tracing::error!(error = %told, "the configuration cannot be read again; the old one stays");
+        }
+    }
+    match tls.map(TlsKeeper::reload) {
+        Some(Err(error)) => {
+            tracing::error!(error = %with_causes(&error), "the files of TLS cannot be used; the old ones stay");
+        }
+        Some(Ok(true)) => tracing::info!("the files of TLS are read again"),
+        Some(Ok(false)) | None => {}
+    }
+}
+
+fn tell(found: &Recovered, site: &Site) {
+    if let Some(torn) = &found.torn {
+        site.output.note(format!("the index had a torn end, which is in {} now", torn.path));
+    }
+    for line in found.named.iter().take(UNREADABLE_TOLD_MAX) {
+        site.output.note(format!("line {} of the index is kept and skipped: {}", line.line, line.why));
+    }
+    let more = found.unreadable.saturating_sub(UNREADABLE_TOLD_MAX as u64);
+    if more > 0 {
+        site.output.note(format!("{more} more lines of the index are kept and skipped"));
+    }
+}
+
+fn not_opened(error: &OpenError, settings: &ReceiverSettings) -> Diagnosis {
+    let told = with_causes(error);
+    let root = &settings.root;
+    let diagnosis = match error {
+        OpenError::Taken { .. } => {
+            Diagnosis::refusal("HW-EPI-002", told, "stop the other receiver, or name another `root`")
+        }
+        OpenError::Root(_) | OpenError::Lock(_) | OpenError::Store(_) | OpenError::Index(_) => Diagnosis::failure(
+            "HW-EPI-001",
+            told,
+            format!("make the directory (`mkdir -p {root}`) and let this user write in it"),
+        ),
+    };
+    diagnosis.in_file(&**root).at_field("receiver.root")
+}

@@ -1,0 +1,159 @@
+//! `highwater receive`: the command, its configuration and its signals, as processes.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Child;
+
+use sha2::Digest as _;
+
+use crate::rig::{Rig, end, signal, wait_until};
+
+fn sha256(text: &str) -> String {
+    hex::encode(sha2::Sha256::digest(text))
+}
+
+fn config(tokens: &[(&str, &str)]) -> String {
+    let tables = tokens.iter().map(|(token, host)| {
+        format!("[[receiver.tokens]]\nname = \"{host}\"\nsha256 = \"{}\"\nhosts = [\"{host}\"]\n", sha256(token))
+    });
+    let head = "[receiver]\nlisten = \"127.0.0.1:0\"\nroot = \"received\"\nlimits.free = \"1 MB\"\n";
+    tables.fold(head.to_owned(), |all, table| all + &table)
+}
+
+/// A receiver that runs, and where.
+struct Running {
+    child: Option<Child>,
+    address: String,
+}
+
+impl Running {
+    fn start(rig: &Rig) -> Self {
+        let mut child = rig.start(&["receive", "--json"]);
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let Ok(told) = serde_json::from_str::<serde_json::Value>(&line) else { panic!("{line}: {:?}", end(child)) };
+        let address = told["listens"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
+        Self { child: Some(child), address }
+    }
+
+    fn child(&self) -> &Child {
+        self.child.as_ref().unwrap()
+    }
+
+    /// The status of a PUT.
+    fn put(&self, path: &str, token: &str, body: &str) -> u16 {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "PUT /v1/episodes/{path} HTTP/1.1\r\nHost: r\r\nConnection: close\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        said.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{said}"))
+    }
+
+    fn stop(mut self) -> crate::rig::Ended {
+        let child = self.child.take().unwrap();
+        signal(&child, "TERM");
+        end(child)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[test]
+fn a_receiver_runs_until_sigterm_and_reads_its_tokens_again_on_sighup() {
+    let rig = Rig::new(&config(&[("first", "lab")]));
+    std::fs::create_dir(rig.path("received")).unwrap();
+    let receiver = Running::start(&rig);
+    assert_eq!(receiver.put("lab/a", "first", "bytes"), 201);
+    assert_eq!(receiver.put("lab/a", "first", "bytes"), 200);
+    assert_eq!(receiver.put("lab/a", "second", "bytes"), 401);
+    // A second receiver does not come near the directory.
+    let second = rig.run(&["receive"]);
+    assert_eq!(second.code, 2, "{second:?}");
+    assert!(second.stderr.contains("error[HW-EPI-002]"), "{second:?}");
+
+    rig.write("highwater.toml", &config(&[("second", "lab")]));
+    signal(receiver.child(), "HUP");
+    wait_until("the second token", || receiver.put("lab/a", "second", "bytes") == 200);
+    assert_eq!(receiver.put("lab/a", "first", "bytes"), 401);
+    // One that cannot be read changes nothing.
+    rig.write("highwater.toml", "[receiver]\nrot = 1\n");
+    signal(receiver.child(), "HUP");
+    assert_eq!(receiver.put("lab/b", "second", "bytes"), 201);
+    let ended = receiver.stop();
+    assert_eq!(ended.code, 0, "{ended:?}");
+
+    rig.write("highwater.toml", &config(&[("second", "lab")]));
+    let again = Running::start(&rig);
+    assert_eq!(again.put("lab/b", "second", "bytes"), 200);
+    assert_eq!(again.stop().code, 0);
+    assert_eq!(rig.read("received/index.jsonl").lines().count(), 2);
+}
+
+#[test]
+fn r09_whatever_was_answered_before_kill_9_is_there() {
+    let rig = Rig::new(&config(&[("t", "lab")]));
+    std::fs::create_dir(rig.path("received")).unwrap();
+    for round in 0..5 {
+        let mut receiver = Running::start(&rig);
+        for n in 0..5 {
+            assert_eq!(receiver.put(&format!("lab/ep-{round}-{n}"), "t", "bytes"), 201);
+        }
+        receiver.child.as_mut().unwrap().kill().unwrap();
+        drop(receiver);
+    }
+    assert_eq!(rig.read("received/index.jsonl").lines().count(), 25);
+    assert_eq!(std::fs::read_dir(rig.path("received/episodes/lab")).unwrap().count(), 25);
+}
+
+#[test]
+fn what_cannot_be_received_with_is_refused_with_the_way_out() {
+    let token = |more: &str| format!("{}{more}", config(&[("t", "lab")]));
+    let refused = |rig: &Rig, code: &str, exit: i32, said: &str| {
+        let ended = rig.run(&["receive"]);
+        assert_eq!(ended.code, exit, "{ended:?}");
+        assert!(ended.stderr.contains(&format!("error[{code}]")) && ended.stderr.contains(said), "{ended:?}");
+    };
+    refused(&Rig::new(""), "HW-CFG-021", 2, "[receiver]");
+    refused(&Rig::new(&token("")), "HW-EPI-001", 1, "mkdir -p");
+    let rig = Rig::new(&token("[receiver.tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n"));
+    std::fs::create_dir(rig.path("received")).unwrap();
+    refused(&rig, "HW-EPI-003", 2, "cert.pem");
+    assert!(!rig.path("received/episodes").exists(), "nothing was made");
+    for (more, said) in [
+        ("[receiver]\n", "nobody who may write"),
+        (
+            "[receiver]\nlisten = \"0.0.0.0:80\"\n[[receiver.tokens]]\nname = \"a\"\nsha256 = \"SHA\"\nhosts = [\"*\"]\n",
+            "without `tls`",
+        ),
+        ("[receiver]\nidentity-header = \"X-Name\"\n", "no proxy that is trusted"),
+        ("[receiver]\ntrusted-proxies = [\"localhost\"]\n", "such as \"127.0.0.1\""),
+        ("[receiver]\nlimits.uploads = 0\n", "from 1 to 4096"),
+        ("[receiver]\ntokns = []\n", "tokens"),
+        ("[[receiver.tokens]]\nname = \"a\"\nsha256 = \"abc\"\nhosts = [\"*\"]\n", "64 hexadecimal digits"),
+        ("[[receiver.tokens]]\nname = \"a\"\nsha256 = \"SHA\"\nhosts = [\"../x\"]\n", "the first a letter or a digit"),
+        ("[receiver]\nidentity-header = \"a b\"\n", "the name of a header"),
+    ] {
+        let rig = Rig::new(&more.replace("SHA", &sha256("t")));
+        let ended = rig.run(&["config", "check"]);
+        assert_eq!(ended.code, 2, "{more}: {ended:?}");
+        assert!(format!("{}{}", ended.stdout, ended.stderr).contains(said), "{more}: {ended:?}");
+    }
+    let rig = Rig::new(&token(""));
+    std::fs::create_dir(rig.path("received")).unwrap();
+    let ended = rig.run(&["receive", "--listen", "0.0.0.0:0"]);
+    assert!(ended.code == 2 && ended.stderr.contains("without `tls`"), "{ended:?}");
+    let shown = rig.ok(&["config", "show"]);
+    assert!(shown.stdout.contains("[receiver]") && shown.stdout.contains("[[receiver.tokens]]"), "{shown:?}");
+}
