@@ -61,7 +61,7 @@ async fn what_must_stay_free_on_the_disk_stays_free() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_uploads_in_hand_have_announced_is_not_free_any_more() {
-    let free = rustix::fs::statvfs(&std::env::temp_dir()).map(|stat| stat.f_bavail * stat.f_frsize).unwrap();
+    let free = rustix::fs::statvfs(std::env::temp_dir()).map(|stat| stat.f_bavail * stat.f_frsize).unwrap();
     let size = ByteSize::mib(1 << 30);
     let rig = Rig::with(|settings| settings.limits.size = size).await;
     // Two that fit each by itself and not together; what others write to this disk meanwhile is far less than the difference.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use highwater_engine::clock::SystemClock;
 use highwater_engine::settings::{ByteSize, FilePath};
 use highwater_episodes::digest::Sha256Digest;
+use highwater_episodes::index::Index;
 use highwater_episodes::receive::gate::{Gate, Off};
 use highwater_episodes::receive::settings::{HostRule, ReceiverSettings, TokenSettings};
 use highwater_episodes::receive::tls::TlsKeeper;
@@ -74,6 +75,16 @@ impl Rig {
 
     /// In a directory that may hold something already.
     pub(crate) async fn start(dir: TempDir, gate: Arc<dyn Gate>, set: impl FnOnce(&mut ReceiverSettings)) -> Self {
+        Self::start_on(dir, gate, set, |index| index).await
+    }
+
+    /// With something between the receiver and its index.
+    pub(crate) async fn start_on(
+        dir: TempDir,
+        gate: Arc<dyn Gate>,
+        set: impl FnOnce(&mut ReceiverSettings),
+        wrap: impl FnOnce(Arc<dyn Index>) -> Arc<dyn Index>,
+    ) -> Self {
         let mut settings = ReceiverSettings {
             root: FilePath::new(dir.path()),
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -87,7 +98,7 @@ impl Rig {
         let clock = SystemClock::shared();
         let on = Foundation {
             store: Arc::new(opened.store),
-            index: Arc::new(opened.index),
+            index: wrap(Arc::new(opened.index)),
             content: Some(Arc::new(Halves)),
             gate,
             clock: clock.clone(),
