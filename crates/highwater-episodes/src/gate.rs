@@ -20,6 +20,8 @@ pub use allowed::{ALLOWED_BYTES_MAX, ALLOWED_LINES_MAX, Allowed, AllowedError, a
 pub use settings::{GateSettings, Judge, WINDOW_COMMITS, WINDOW_COMMITS_MAX, WindowCommits};
 pub use window::{Source, Window, WindowError};
 
+/// The file of what operators let in, in the receiver's directory.
+pub const ALLOWED_FILE: &str = "gate-allowed.jsonl";
 /// How often the repository is read again, in seconds.
 pub const REFRESH_SECS: u64 = 5;
 

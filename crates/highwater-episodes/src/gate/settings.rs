@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
+use std::path::Path;
 
-use highwater_engine::settings::FilePath;
+use highwater_engine::settings::{FilePath, Problem};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,34 @@ pub struct GateSettings {
     /// Accept an episode by the commit that recorded it (`recorded`), by the commit of the code that sends it (`ships`), or by
     /// whichever its sender names.
     pub judges: Vec<Judge>,
+}
+
+impl GateSettings {
+    /// Makes relative paths count from the directory of the configuration.
+    pub fn resolve(&mut self, base: &Path) {
+        self.repository.iter_mut().for_each(|repository| repository.resolve(base));
+    }
+
+    /// What no single field shows; fields are named from the receiver's.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.enabled && self.repository.is_none() {
+            problems.push(Problem::new(
+                "gate.repository",
+                "found no repository, expected the git repository whose newest commits are accepted",
+                "name it, or set `enabled = false` to collect without judging",
+            ));
+        }
+        if self.judges.is_empty() {
+            problems.push(Problem::new(
+                "gate.judges",
+                "found an empty list, expected \"recorded\", \"ships\" or both: nothing would be let in",
+                "name one, or remove `judges` for both",
+            ));
+        }
+        problems
+    }
 }
 
 /// Which commit of a sender is judged.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::network::Network;
 use crate::digest::Sha256Digest;
+use crate::gate::GateSettings;
 use crate::name::{HostId, NAME_PATTERN, NameError};
 
 /// Most uploads that are received at once.
@@ -41,6 +42,8 @@ pub struct ReceiverSettings {
     pub commit_header: HeaderText,
     /// The header in which older shippers give the SHA-256 of the body, in hexadecimal digits.
     pub digest_header: HeaderText,
+    /// Which code's episodes are let in. Absent: all, and their rows say that nothing was judged.
+    pub gate: Option<GateSettings>,
     /// How much is taken from clients, and for how long they are waited for.
     pub limits: LimitSettings,
 }
@@ -58,6 +61,7 @@ impl Default for ReceiverSettings {
             identity_header: None,
             commit_header: HeaderText("x-code-commit".to_owned()),
             digest_header: HeaderText("x-sha256".to_owned()),
+            gate: None,
             limits: LimitSettings::default(),
         }
     }
@@ -158,6 +162,7 @@ impl ReceiverSettings {
             let optional = [&mut tls.client_ca, &mut tls.crl].into_iter().flatten();
             [&mut tls.cert, &mut tls.key].into_iter().chain(optional).for_each(|path| path.resolve(base));
         }
+        self.gate.iter_mut().for_each(|gate| gate.resolve(base));
     }
 
     /// What is wrong with the settings as a whole.
@@ -212,6 +217,7 @@ impl ReceiverSettings {
                 ));
             }
         }
+        problems.extend(self.gate.iter().flat_map(GateSettings::problems));
         problems
     }
 }

@@ -164,8 +164,8 @@ impl Receiver {
             host,
             http,
             token: settings.token.clone(),
-            commit_header: HeaderName::from_bytes(settings.commit_header.as_bytes())
-                .expect("invariant: the settings were checked"),
+            commit_header: HeaderName::from_bytes(settings.commit_header.as_str().as_bytes())
+                .expect("invariant: it is the name of a header"),
             judge: settings.judge,
         })
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::CompressionSettings;
 use crate::name::HostId;
+use crate::receive::settings::HeaderText;
 use crate::wire::CODE_COMMIT_HEADER;
 
 /// How an episode gets from this host to its receiver.
@@ -45,7 +46,7 @@ pub struct ShipSettings {
     pub code_commit: Option<FilePath>,
     /// The header that carries the judged commit.
     #[serde(default = "commit_header")]
-    pub commit_header: String,
+    pub commit_header: HeaderText,
 }
 
 /// Certificates of a shipper, as PEM files.
@@ -94,8 +95,8 @@ fn shipped() -> FilePath {
     FilePath::new("shipped")
 }
 
-fn commit_header() -> String {
-    CODE_COMMIT_HEADER.to_owned()
+fn commit_header() -> HeaderText {
+    HeaderText::try_from(CODE_COMMIT_HEADER.to_owned()).expect("invariant: it is the name of a header")
 }
 
 impl ShipSettings {
@@ -155,16 +156,6 @@ impl ShipSettings {
                     "remove it, or set judge = \"ships\"",
                 )
             });
-        }
-        if reqwest::header::HeaderName::from_bytes(self.commit_header.as_bytes()).is_err() {
-            problems.push(Problem::new(
-                "commit-header",
-                format!(
-                    "found {:?}, expected the name of a header such as \"{CODE_COMMIT_HEADER}\"",
-                    self.commit_header
-                ),
-                "correct it, or remove it for the default",
-            ));
         }
         let places = [("episodes", &self.episodes), ("outbox", &self.outbox), ("shipped", &self.shipped)];
         for (at, (field, path)) in places.iter().enumerate() {

@@ -7,12 +7,17 @@ use highwater_engine::contact::Urgency;
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::report::ExitCode;
 use highwater_engine::settings::Problem;
+use highwater_episodes::archive::ArchiveContent;
+use highwater_episodes::gate::{ALLOWED_FILE, Source, VersionGate};
 use highwater_episodes::index::Recovered;
-use highwater_episodes::receive::gate::Off;
+use highwater_episodes::receive::gate::{Gate, Off};
 use highwater_episodes::receive::settings::ReceiverSettings;
 use highwater_episodes::receive::tls::TlsKeeper;
-use highwater_episodes::receive::{Doors, Foundation, OpenError, Opened, Receiver, open_files, router, serve};
+use highwater_episodes::receive::{
+    ByVersion, Doors, Foundation, OpenError, Opened, Receiver, open_files, router, serve,
+};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use super::codes;
 use crate::cli::{Global, Receive};
@@ -53,11 +58,12 @@ async fn received(args: &Receive, site: &Site, flags: &Global) -> Result<(), Dia
     let Opened { store, index, found, held } =
         open_files(&settings.root).await.map_err(|error| not_opened(&error, &settings))?;
     tell(&found, site);
+    let (gate, fresh) = gate_of(&settings, site).await;
     let on = Foundation {
         store: Arc::new(store),
         index: Arc::new(index),
-        content: None,
-        gate: Arc::new(Off),
+        content: Some(Arc::new(ArchiveContent::default())),
+        gate: Arc::clone(&gate),
         clock: Arc::clone(&site.clock),
     };
     let cannot = |error: std::io::Error| {
@@ -101,11 +107,25 @@ async fn received(args: &Receive, site: &Site, flags: &Global) -> Result<(), Dia
         }
     };
     let served = served.await;
-    if let Some(watching) = watching.take() {
-        watching.abort();
+    for task in [watching.take(), fresh].into_iter().flatten() {
+        task.abort();
     }
     drop(held);
     served.map_err(cannot)
+}
+
+/// The gate of the settings, and what keeps it fresh.
+async fn gate_of(settings: &ReceiverSettings, site: &Site) -> (Arc<dyn Gate>, Option<JoinHandle<()>>) {
+    let judging = settings.gate.as_ref().filter(|gate| gate.enabled);
+    let Some((gate, repository)) = judging.and_then(|gate| Some((gate, gate.repository.as_ref()?))) else {
+        return (Arc::new(Off), None);
+    };
+    let source =
+        Source { repository: repository.to_path_buf(), reference: gate.reference.clone(), commits: gate.window.get() };
+    let version = VersionGate::new(source, settings.root.join(ALLOWED_FILE), Arc::clone(&site.clock));
+    // Before the first upload, which would else be put off.
+    version.refresh().await;
+    (Arc::new(ByVersion::new(version.clone(), gate)), Some(tokio::spawn(version.keep_fresh())))
 }
 
 /// SIGHUP: who may write where, from the file; and the files of TLS.

@@ -10,6 +10,7 @@ use highwater_engine::clock::SystemClock;
 use highwater_engine::settings::{ByteSize, FilePath};
 use highwater_episodes::archive::ArchiveContent;
 use highwater_episodes::digest::Sha256Digest;
+use highwater_episodes::index::Index;
 use highwater_episodes::name::EpisodeId;
 use highwater_episodes::receive::gate::{Gate, Off};
 use highwater_episodes::receive::settings::{HostRule, ReceiverSettings, TokenSettings};
@@ -80,12 +81,22 @@ impl Rig {
     }
 
     pub(crate) async fn real_in(dir: TempDir, gate: Arc<dyn Gate>, set: impl FnOnce(&mut ReceiverSettings)) -> Self {
-        Self::start_with(dir, gate, Arc::new(ArchiveContent::default()), set).await
+        Self::start_with(dir, gate, Arc::new(ArchiveContent::default()), set, |index| index).await
     }
 
     /// In a directory that may hold something already.
     pub(crate) async fn start(dir: TempDir, gate: Arc<dyn Gate>, set: impl FnOnce(&mut ReceiverSettings)) -> Self {
-        Self::start_with(dir, gate, Arc::new(Halves), set).await
+        Self::start_on(dir, gate, set, |index| index).await
+    }
+
+    /// With something between the receiver and its index.
+    pub(crate) async fn start_on(
+        dir: TempDir,
+        gate: Arc<dyn Gate>,
+        set: impl FnOnce(&mut ReceiverSettings),
+        wrap: impl FnOnce(Arc<dyn Index>) -> Arc<dyn Index>,
+    ) -> Self {
+        Self::start_with(dir, gate, Arc::new(Halves), set, wrap).await
     }
 
     async fn start_with(
@@ -93,6 +104,7 @@ impl Rig {
         gate: Arc<dyn Gate>,
         content: Arc<dyn ContentHash>,
         set: impl FnOnce(&mut ReceiverSettings),
+        wrap: impl FnOnce(Arc<dyn Index>) -> Arc<dyn Index>,
     ) -> Self {
         let mut settings = ReceiverSettings {
             root: FilePath::new(dir.path()),
@@ -107,7 +119,7 @@ impl Rig {
         let clock = SystemClock::shared();
         let on = Foundation {
             store: Arc::new(opened.store),
-            index: Arc::new(opened.index),
+            index: wrap(Arc::new(opened.index)),
             content: Some(content),
             gate,
             clock: clock.clone(),

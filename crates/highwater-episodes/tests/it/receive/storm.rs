@@ -1,10 +1,92 @@
 //! Many at once.
 
-use highwater_episodes::index::{Index, IndexLock, JsonlIndex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use highwater_episodes::index::{Appended, Figures, Index, IndexError, IndexLock, JsonlIndex, Page, PageAsk, Row};
+use highwater_episodes::name::EpisodeKey;
+use highwater_episodes::receive::gate::Off;
 use highwater_fs::RealFs;
 
-use super::rig::Rig;
+use super::rig::{Rig, WAIT};
 use crate::rows::{path, row};
+
+/// An index whose appends wait until the test lets each of them go.
+#[derive(Debug)]
+struct Slow {
+    index: Arc<dyn Index>,
+    begun: Sender<usize>,
+    let_go: Mutex<Receiver<()>>,
+    appends: Arc<AtomicUsize>,
+}
+
+impl Index for Slow {
+    fn find(&self, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
+        self.index.find(key)
+    }
+    fn append(&self, rows: &[Row]) -> Result<Vec<Appended>, IndexError> {
+        self.appends.fetch_add(1, Ordering::Relaxed);
+        let _ = self.begun.send(rows.len());
+        self.let_go.lock().unwrap().recv_timeout(WAIT).unwrap();
+        self.index.append(rows)
+    }
+    fn page(&self, ask: &PageAsk) -> Result<Page, IndexError> {
+        self.index.page(ask)
+    }
+    fn figures(&self) -> Result<Figures, IndexError> {
+        self.index.figures()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r09_no_answer_comes_before_its_round_and_all_that_wait_share_the_next() {
+    let (begun, has_begun) = channel();
+    let (let_go, may_go) = channel();
+    let appends = Arc::new(AtomicUsize::new(0));
+    let slow = |index| Slow { index, begun, let_go: Mutex::new(may_go), appends: Arc::clone(&appends) };
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Arc::new(Rig::start_on(dir, Arc::new(Off), |_| {}, |index| Arc::new(slow(index))).await);
+    let put = |n: usize| {
+        let rig = Arc::clone(&rig);
+        tokio::spawn(async move { rig.put(&format!("lab/ep-{n}"), &[], &body(n)).await.status })
+    };
+    let first = put(0);
+    let (has_begun, rows) = tokio::task::spawn_blocking(move || {
+        let rows = has_begun.recv_timeout(WAIT).unwrap();
+        (has_begun, rows)
+    })
+    .await
+    .unwrap();
+    assert_eq!(rows, 1);
+    let others: Vec<_> = (1..=20).map(put).collect();
+    // All of them are in the store's staging, or wait; none is placed while the first round is being written.
+    let staged = async {
+        while std::fs::read_dir(rig.path("episodes/.staging")).unwrap().count() < 21 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(WAIT, staged).await.unwrap();
+    assert!(!first.is_finished() && others.iter().all(|other| !other.is_finished()));
+    assert_eq!(rig.rows().len(), 0);
+    let_go.send(()).unwrap();
+    assert_eq!(first.await.unwrap(), 201);
+    // However many rounds the others come in: each is let go once it has begun.
+    let rounds = tokio::task::spawn_blocking(move || {
+        let (mut rows, mut rounds) = (0, 0);
+        while rows < 20 {
+            rows += has_begun.recv_timeout(WAIT).unwrap();
+            rounds += 1;
+            let_go.send(()).unwrap();
+        }
+        rounds
+    });
+    for other in others {
+        assert_eq!(other.await.unwrap(), 201);
+    }
+    assert!(rounds.await.unwrap() <= 10, "twenty that wait share their syncs");
+    assert_eq!(rig.rows().len(), 21);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_one_episode_stores_it_once() {
