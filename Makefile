@@ -18,6 +18,8 @@ demo:
 	@examples/demo/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)"
 	@examples/oai/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)/oai"
 	@examples/rollup/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)/rollup"
+	$(CARGO) build --locked --quiet -p highwater-testkit --example certificates
+	@examples/episodes/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)/episodes" "$(TARGET)/debug/examples/certificates"
 
 demo-clean:
 	rm -rf "$(DEMO)"
