@@ -1,6 +1,7 @@
 //! Rollups months later, through the binary, on both databases: corruptions that are planted, old raw rows that are deleted,
 //! tables that are emptied, a dump that holds a transaction open.
 
+mod ahead;
 mod changed;
 mod dump;
 mod emptied;
