@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::WINDOW_LOG_MAX;
 
 /// Most threads that compress one episode.
-const THREADS_MAX: u64 = 16;
+const THREADS_MAX: u64 = 8;
 /// Smallest window of `long`: below it, zstd's own are larger.
 const WINDOW_LOG_MIN: u64 = 20;
 const LEVEL_DEFAULT: u64 = 3;
@@ -25,7 +25,7 @@ pub type WindowLog = Whole<WINDOW_LOG_MIN, { WINDOW_LOG_MAX as u64 }>;
 pub struct CompressionSettings {
     /// The level of zstd: 3 is fast; 19 costs a hundred times the time for about a sixth less size, and some 100 MB of memory.
     pub level: Level,
-    /// How many threads compress one episode, each with about 12 MB of memory at level 3; 0: none of their own.
+    /// How many threads compress one episode; 0: none of their own. At level 3, eight of them keep to 64 MiB of memory.
     pub threads: Threads,
     /// Looks for repetitions this far back, as a power of two: 24 is 16 MiB. Absent: as far as the level says, at most 24.
     pub long: Option<WindowLog>,
@@ -48,7 +48,7 @@ mod tests {
         assert_eq!(read("{}").unwrap(), CompressionSettings::default());
         let set = read(r#"{"level": 19, "threads": 4, "long": 24}"#).unwrap();
         assert_eq!((set.level.get(), set.threads.get(), set.long.map(WindowLog::get)), (19, 4, Some(24)));
-        for bad in [r#"{"level": 0}"#, r#"{"level": 23}"#, r#"{"threads": 17}"#, r#"{"long": 25}"#, r#"{"lvl": 3}"#] {
+        for bad in [r#"{"level": 0}"#, r#"{"level": 23}"#, r#"{"threads": 9}"#, r#"{"long": 25}"#, r#"{"lvl": 3}"#] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

@@ -10,8 +10,10 @@ use crate::archive::{CompressionSettings, WINDOW_LOG_MAX};
 
 /// From this level on zstd's own windows may be larger than ours.
 const WIDE_LEVEL: u64 = 20;
-/// What a thread compresses at a time, in bytes: it holds that twice, and the largest of its jobs hold up the others' memory.
-const JOB_BYTES: u32 = 4 << 20;
+/// What all threads compress at a time, in bytes; zstd holds that twice.
+const JOBS_BYTES: u32 = 16 << 20;
+/// What one thread compresses at a time, at most, in bytes.
+const JOB_BYTES_MAX: u32 = 4 << 20;
 
 /// Compresses one stream after the other.
 pub(super) struct Compressor(Encoder<'static>);
@@ -25,7 +27,7 @@ impl Compressor {
         if threads > 0 {
             encoder.set_parameter(CParameter::NbWorkers(threads))?;
             if settings.long.is_none() && settings.level.get() < WIDE_LEVEL {
-                encoder.set_parameter(CParameter::JobSize(JOB_BYTES))?;
+                encoder.set_parameter(CParameter::JobSize((JOBS_BYTES / threads).min(JOB_BYTES_MAX)))?;
             }
         }
         if let Some(long) = settings.long {

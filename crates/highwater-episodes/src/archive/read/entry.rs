@@ -77,7 +77,7 @@ impl<'r, R: Read> Entries<'r, R> {
             let block = self.block()?;
             if block == [0; BLOCK_BYTES] {
                 if extension.headers > 0 {
-                    return self.fault(None, EntryFault::Missing);
+                    return self.fault(EntryFault::Missing);
                 }
                 self.end()?;
                 return Ok(None);
@@ -85,17 +85,17 @@ impl<'r, R: Read> Entries<'r, R> {
             if self.entry > self.limits.entries {
                 return Err(ReadError::Entries { limit: self.limits.entries });
             }
-            let seen = Seen::new(block).or_else(|error| self.fault(None, EntryFault::Header(error)))?;
-            let size = seen.size().or_else(|error| self.fault(None, EntryFault::Header(error)))?;
+            let seen = Seen::new(block).or_else(|error| self.fault(EntryFault::Header(error)))?;
+            let size = seen.size().or_else(|error| self.fault(EntryFault::Header(error)))?;
             match seen.kind() {
                 kind @ (b'x' | b'g' | b'L') => {
                     extension.headers += 1;
                     if extension.headers > EXTENSIONS_MAX {
-                        return self.fault(None, EntryFault::Extensions { limit: EXTENSIONS_MAX });
+                        return self.fault(EntryFault::Extensions { limit: EXTENSIONS_MAX });
                     }
                     let most = if kind == b'L' { self.limits.path_bytes + 1 } else { EXTENSION_BYTES_MAX };
                     let Some(size) = usize::try_from(size).ok().filter(|size| *size <= most) else {
-                        return self.fault(None, EntryFault::ExtensionBytes { limit: most });
+                        return self.fault(EntryFault::ExtensionBytes { limit: most });
                     };
                     let mut bytes = Vec::with_capacity(size);
                     self.body(size as u64, |part| bytes.extend_from_slice(part))?;
@@ -104,7 +104,7 @@ impl<'r, R: Read> Entries<'r, R> {
                         b'g' => extension.of_all(&bytes),
                         _ => extension.of_next(&bytes),
                     };
-                    taken.or_else(|fault| self.fault(None, fault))?;
+                    taken.or_else(|fault| self.fault(fault))?;
                 }
                 _ => return self.entry(&seen, extension).map(Some),
             }
@@ -232,8 +232,9 @@ impl<'r, R: Read> Entries<'r, R> {
         if bytes.is_empty() { Err(ReadError::Truncated { at, entry }) } else { Ok(bytes) }
     }
 
-    fn fault<T>(&self, path: Option<&[u8]>, fault: EntryFault) -> Result<T, ReadError> {
-        Err(ReadError::Entry { entry: self.entry, path: path.map(shown), fault })
+    /// What is wrong with an entry whose path is not known yet.
+    fn fault<T>(&self, fault: EntryFault) -> Result<T, ReadError> {
+        Err(ReadError::Entry { entry: self.entry, path: None, fault })
     }
 }
 

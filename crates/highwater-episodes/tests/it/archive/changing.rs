@@ -98,6 +98,15 @@ fn r11_a_file_that_comes_or_goes_while_others_are_packed_is_noticed() {
     changed(|episode| fs::remove_file(episode.path("dir/c.bin")).unwrap());
     changed(|episode| fs::rename(episode.path("dir"), episode.path("other")).unwrap());
     changed(|episode| fs::create_dir(episode.path("dir/new")).unwrap());
+    changed(|episode| {
+        // Another directory with the same file in it.
+        fs::rename(episode.path("dir"), episode.outside().join("dir")).unwrap();
+        fs::create_dir(episode.path("dir")).unwrap();
+        fs::hard_link(episode.outside().join("dir/c.bin"), episode.path("dir/c.bin")).unwrap();
+        for dir in ["", "dir"] {
+            set_mtime(&episode.path(dir), MTIME_SECS, 0);
+        }
+    });
 }
 
 #[test]
