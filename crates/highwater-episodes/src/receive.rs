@@ -153,6 +153,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 async fn ready(State(receiver): State<Arc<Receiver>>) -> Response {
     let problem = if receiver.ending.load(Ordering::Relaxed) {
         Some("it is ending".to_owned())
+    } else if !receiver.committer.is_at_work() {
+        Some("what writes its rounds has failed: see its log, and start it again".to_owned())
     } else if let gate::Verdict::Unready { .. } = receiver.on.gate.judge(&gate::Claim::default()) {
         Some("its gate has no commits yet".to_owned())
     } else {

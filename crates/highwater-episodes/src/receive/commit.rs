@@ -194,13 +194,23 @@ fn take_name(
             named.insert(key, row.clone());
             Ok(Half::Named { row, stored: true })
         }
-        Ok(Placement::AlreadyThere) => match known {
-            Some(known) if (known.sha256, known.size_bytes) == (row.sha256, row.size_bytes) => {
+        Ok(Placement::AlreadyThere) => {
+            let there = match store.stat(&key) {
+                Ok(there) => there,
+                Err(error) => {
+                    spent.push(staging);
+                    return Err(error.into());
+                }
+            };
+            let same = |known: &Row| (known.sha256, known.size_bytes) == (row.sha256, row.size_bytes);
+            // What is there is as long as its row says: else it is damaged, and whoever sends it must not take theirs for spare.
+            if known.as_ref().is_some_and(same) && there == Some(row.size_bytes) {
                 spent.push(staging);
                 Ok(Half::Named { row, stored: false })
+            } else {
+                Ok(Half::Ended(Ok(Became::Occupied { staging, row: known.map(Box::new) })))
             }
-            known => Ok(Half::Ended(Ok(Became::Occupied { staging, row: known.map(Box::new) }))),
-        },
+        }
         Err(error) => {
             spent.push(staging);
             Err(error.into())
@@ -229,6 +239,12 @@ impl Committer {
         let thread = std::thread::Builder::new().name("committer".to_owned());
         thread.spawn(move || work(&*store, &*index, waiting))?;
         Ok(Self { orders })
+    }
+
+    /// Whether there is still someone who writes rounds.
+    #[must_use]
+    pub fn is_at_work(&self) -> bool {
+        !self.orders.is_closed()
     }
 
     /// Waits for the round that the wish is in.

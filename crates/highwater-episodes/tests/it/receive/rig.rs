@@ -54,7 +54,8 @@ pub(crate) struct Rig {
     pub(crate) tls: Option<Arc<TlsKeeper>>,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<io::Result<()>>,
-    _held: Box<dyn highwater_engine::lock::Held>,
+    // Behind a mutex only so that tasks can share the rig.
+    _held: std::sync::Mutex<Box<dyn highwater_engine::lock::Held>>,
 }
 
 pub(crate) fn token(name: &str, text: &str, hosts: &[&str]) -> TokenSettings {
@@ -133,7 +134,7 @@ impl Rig {
         let server = tokio::spawn(serve(doors, router, async {
             let _ = stopped.await;
         }));
-        Self { dir, address, receiver, tls, stop: Some(stop), server, _held: opened.held }
+        Self { dir, address, receiver, tls, stop: Some(stop), server, _held: std::sync::Mutex::new(opened.held) }
     }
 
     /// Ends it as SIGTERM does, and gives the directory back.

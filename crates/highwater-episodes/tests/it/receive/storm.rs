@@ -1,6 +1,5 @@
 //! Many at once.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +17,6 @@ struct Slow {
     index: Arc<dyn Index>,
     begun: Sender<usize>,
     let_go: Mutex<Receiver<()>>,
-    appends: Arc<AtomicUsize>,
 }
 
 impl Index for Slow {
@@ -26,7 +24,6 @@ impl Index for Slow {
         self.index.find(key)
     }
     fn append(&self, rows: &[Row]) -> Result<Vec<Appended>, IndexError> {
-        self.appends.fetch_add(1, Ordering::Relaxed);
         let _ = self.begun.send(rows.len());
         self.let_go.lock().unwrap().recv_timeout(WAIT).unwrap();
         self.index.append(rows)
@@ -43,8 +40,7 @@ impl Index for Slow {
 async fn r09_no_answer_comes_before_its_round_and_all_that_wait_share_the_next() {
     let (begun, has_begun) = channel();
     let (let_go, may_go) = channel();
-    let appends = Arc::new(AtomicUsize::new(0));
-    let slow = |index| Slow { index, begun, let_go: Mutex::new(may_go), appends: Arc::clone(&appends) };
+    let slow = |index| Slow { index, begun, let_go: Mutex::new(may_go) };
     let dir = tempfile::tempdir().unwrap();
     let rig = Arc::new(Rig::start_on(dir, Arc::new(Off), |_| {}, |index| Arc::new(slow(index))).await);
     let put = |n: usize| {
