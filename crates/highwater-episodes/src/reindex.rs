@@ -251,10 +251,10 @@ impl Job for Reindex {
             Some(Err(error)) => {
                 let why = with_causes(&error);
                 match error {
-                    ReadError::Io(_) | ReadError::Memory(_) => because(OutcomeKind::Failed, why),
                     // A person may let it in.
                     ReadError::Window { .. } => because(OutcomeKind::Review, why),
-                    _ => Ok(Attempt::Ready(Found::Junk(why))),
+                    error if error.is_of_archive() => Ok(Attempt::Ready(Found::Junk(why))),
+                    _ => because(OutcomeKind::Failed, why),
                 }
             }
         }
