@@ -25,7 +25,8 @@ mod upload;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -83,6 +84,8 @@ pub struct Receiver {
     slots: Arc<Semaphore>,
     /// Bytes that uploads in hand have announced and not written.
     announced_bytes: Arc<AtomicU64>,
+    /// How much room there was when the store was last asked, and when that was.
+    room: Mutex<Option<(Duration, u64)>>,
     ending: AtomicBool,
 }
 
@@ -98,6 +101,7 @@ impl Receiver {
             slots: Arc::new(Semaphore::new(settings.limits.uploads.as_usize())),
             announced_bytes: Arc::default(),
             counters: Counters::default(),
+            room: Mutex::default(),
             ending: AtomicBool::new(false),
             committer,
             on,

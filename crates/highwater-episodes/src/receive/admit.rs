@@ -1,7 +1,8 @@
 //! Whether an upload may begin. Owns the order of the checks: who calls, what it is called, the gate, its size, the disk, a free slot.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -17,6 +18,8 @@ use crate::name::{EpisodeId, EpisodeKey, HostId};
 
 /// When one who was turned away for want of room comes again.
 pub(super) const BUSY_SECS: u64 = 10;
+/// How long it is believed how much room there is.
+const ROOM_AGE_MILLIS: u64 = 250;
 /// When one comes again whom a full disk turned away: a person has to make room.
 const FULL_SECS: u64 = 300;
 
@@ -93,9 +96,7 @@ impl Receiver {
         if let Some(bytes) = size_bytes.filter(|bytes| *bytes > limit) {
             return Err(too_large(bytes, limit));
         }
-        let store = Arc::clone(&self.on.store);
-        let room = super::blocking(move || store.room_bytes()).await?;
-        let room = room.map_err(|error| cannot(&error, error.is_full()))?;
+        let room = self.room_bytes().await?;
         let announced = self.announced_bytes.load(Ordering::Relaxed);
         let wanted = size_bytes.unwrap_or(0).saturating_add(announced);
         if room.saturating_sub(wanted) < self.settings.limits.free.bytes() {
@@ -107,6 +108,22 @@ impl Receiver {
         self.announced_bytes.fetch_add(left_bytes, Ordering::Relaxed);
         let slot = Slot { _permit: permit, announced: Arc::clone(&self.announced_bytes), left_bytes };
         Ok(Admission { key, gate, commit: recorded, declared, content, size_bytes, slot })
+    }
+
+    /// How much can be stored, as it was asked a moment ago: what stays free is a margin that a moment does not use up.
+    async fn room_bytes(&self) -> Result<u64, Problem> {
+        let now = self.on.clock.elapsed();
+        let known = *self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((asked, bytes)) = known
+            && now.saturating_sub(asked) < Duration::from_millis(ROOM_AGE_MILLIS)
+        {
+            return Ok(bytes);
+        }
+        let store = Arc::clone(&self.on.store);
+        let room = super::blocking(move || store.room_bytes()).await?;
+        let bytes = room.map_err(|error| cannot(&error, error.is_full()))?;
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, bytes));
+        Ok(bytes)
     }
 
     /// What is said of the code: what the gate judges, and what recorded the episode.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,6 +18,8 @@ use crate::store::{Placement, Staging, Store, StoreError};
 pub const ROUND_UPLOADS_MAX: usize = 1_024;
 /// Most uploads that wait for a round; beyond it they wait for a place.
 pub const QUEUE_UPLOADS_MAX: usize = 1_024;
+/// Most rounds whose copies wait to be discarded.
+const SPENT_ROUNDS_MAX: usize = 16;
 
 /// What an upload wants of a round.
 #[derive(Debug)]
@@ -237,7 +240,11 @@ impl Committer {
     pub fn start(store: Arc<dyn Store>, index: Arc<dyn Index>) -> io::Result<Self> {
         let (orders, waiting) = mpsc::channel(QUEUE_UPLOADS_MAX);
         let thread = std::thread::Builder::new().name("committer".to_owned());
-        thread.spawn(move || work(&*store, &*index, waiting))?;
+        let (spent, to_sweep) = sync_channel(SPENT_ROUNDS_MAX);
+        let sweeper = std::thread::Builder::new().name("sweeper".to_owned());
+        let swept = Arc::clone(&store);
+        sweeper.spawn(move || sweep(&*swept, &to_sweep))?;
+        thread.spawn(move || work(&*store, &*index, waiting, &spent))?;
         Ok(Self { orders })
     }
 
@@ -258,7 +265,17 @@ impl Committer {
     }
 }
 
-fn work(store: &dyn Store, index: &dyn Index, mut waiting: mpsc::Receiver<Order>) {
+/// Discards what rounds have left over, beside the next round.
+fn sweep(store: &dyn Store, spent: &Receiver<Vec<Box<dyn Staging>>>) {
+    spent.iter().flatten().for_each(|copy| store.discard(copy));
+}
+
+fn work(
+    store: &dyn Store,
+    index: &dyn Index,
+    mut waiting: mpsc::Receiver<Order>,
+    sweeper: &SyncSender<Vec<Box<dyn Staging>>>,
+) {
     while let Some(first) = waiting.blocking_recv() {
         let mut orders = vec![first];
         while orders.len() < ROUND_UPLOADS_MAX
@@ -274,6 +291,7 @@ fn work(store: &dyn Store, index: &dyn Index, mut waiting: mpsc::Receiver<Order>
                 store.discard(staging);
             }
         }
-        spent.into_iter().for_each(|copy| store.discard(copy));
+        // The sweeper ends after this does.
+        let _ = sweeper.send(spent);
     }
 }
