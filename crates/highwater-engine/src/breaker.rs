@@ -10,8 +10,8 @@ use crate::outcome::OutcomeKind;
 use crate::report::counted;
 use crate::worklist::Tally;
 
-/// Below the minimum count, at the end of the worklist, more than this share of failures halts, or than the limit where that is
-/// more.
+/// Below the minimum count, at the end of the worklist, more than this share halts; of failures more than their limit, where that
+/// is more.
 pub const SHARE_AT_END_MAX: f64 = 0.5;
 
 /// When a job halts by itself.
@@ -37,11 +37,10 @@ impl Default for BreakerRules {
 #[must_use]
 pub fn tripped(rules: &BreakerRules, tally: &Tally, at_end: bool) -> Option<String> {
     let judged = tally.judged;
-    let check = |what: &str, count: u64, share_max: f64, after: u64| {
+    let check = |what: &str, count: u64, share_max: f64, after: u64, at_end_max: f64| {
         let share_max = match (judged >= after, at_end) {
             (true, _) => share_max,
-            // Who allows more of many allows as much of a few.
-            (false, true) => share_max.max(SHARE_AT_END_MAX),
+            (false, true) => at_end_max,
             (false, false) => return None,
         };
         let share = count as f64 / judged.max(1) as f64;
@@ -54,8 +53,10 @@ pub fn tripped(rules: &BreakerRules, tally: &Tally, at_end: bool) -> Option<Stri
             )
         })
     };
-    check("failed or need review", tally.failed, rules.failed, rules.failed_after)
-        .or_else(|| check("are gone", tally.judged_gone, rules.gone, rules.gone_after))
+    // Who lets more of many fail lets as much of a few fail.
+    let failed_at_end_max = rules.failed.max(SHARE_AT_END_MAX);
+    check("failed or need review", tally.failed, rules.failed, rules.failed_after, failed_at_end_max)
+        .or_else(|| check("are gone", tally.judged_gone, rules.gone, rules.gone_after, SHARE_AT_END_MAX))
 }
 
 /// What the breaker will see once the outcomes that are known are recorded. Recording is in plan order and in groups, so it

@@ -323,6 +323,7 @@ async fn a_ledger_of_the_first_version_is_backed_up_and_brought_up_to_date_with_
                  WHERE outcome NOT IN ('done', 'gone', 'present', 'skipped', 'review');
              DROP TABLE override;
              ALTER TABLE pass DROP COLUMN throttle;
+             ALTER TABLE job DROP COLUMN halted_until;
              DELETE FROM schema_migration WHERE number > 1;",
         )
         .unwrap();
