@@ -1,9 +1,9 @@
 //! The pipeline: items are prepared N at a time and committed one at a time, in plan order (R13). Owns the window of items in
 //! hand and how a stop winds it down; the pass around it is [`crate::pass`]'s.
 
+mod feed;
 mod room;
 
-use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use crate::breaker::Foresight;
 use crate::contact::Urgency;
 use crate::diagnosis::Diagnosis;
 use crate::job::{Attempt, CommitCx, Effects, Job, OnUnknown, ReadCx, Stop, WorkItem};
-use crate::ledger::{Intent, Ledger, LedgerError, OpenItem};
+use crate::ledger::{Intent, Ledger, OpenItem};
 use crate::lock::LockWatch;
 use crate::name::{PassId, WorklistId};
 use crate::outcome::{Outcome, OutcomeKind};
@@ -24,10 +24,9 @@ use crate::recorder::Recorder;
 use crate::report::Reason;
 use crate::stopper::Stopper;
 
+use feed::Feed;
 use room::Room;
 
-/// Items read from the ledger at a time.
-pub(crate) const FEED_ITEMS: usize = 256;
 /// How far preparation whose effects are unordered may run ahead of recording: a slow head holds up this many, not the rest.
 pub(crate) const UNORDERED_AHEAD_ITEMS: usize = 4096;
 /// Unit in which prepared bytes are counted against `prefetch-bytes`.
@@ -160,8 +159,7 @@ impl<J: Job> Drain<J> {
     async fn feed(&self, shared: &Arc<Shared<J>>, slots: mpsc::Sender<Slot<J>>) {
         let mut concurrency = self.concurrency();
         let (mut window, mut running) = (Room::new(self.ahead(concurrency)), Room::new(concurrency));
-        let mut feed =
-            Feed { drain: self, page: VecDeque::new(), ahead: None, last: None, version: 0, number: 0, left_at: None };
+        let mut feed = Feed::new(self);
         // One each for many items: to wait anew for each would cost more than most of them.
         let mut told_to_end = pin!(self.told_to_end());
         let mut set = Box::pin(self.set_otherwise(concurrency));
@@ -254,9 +252,8 @@ impl<J: Job> Drain<J> {
             // What is still open is out of scope, and nobody changed anything since it was left.
             return Ok(false);
         }
-        feed.last = None;
-        feed.fill().await?;
-        Ok(!feed.page.is_empty())
+        feed.begin_anew().await?;
+        Ok(!feed.is_empty())
     }
 
     async fn begin(
@@ -489,66 +486,5 @@ impl<J: Job> Shared<J> {
                 Finished::Stopped
             }
         }
-    }
-}
-
-/// Reads open items in plan order, a page ahead, and reads again when something may have changed.
-struct Feed<'d, J: Job> {
-    drain: &'d Drain<J>,
-    page: VecDeque<OpenItem>,
-    /// The page after this one, being read.
-    ahead: Option<AbortOnDrop<Result<Vec<OpenItem>, LedgerError>>>,
-    last: Option<(u32, u64)>,
-    version: u64,
-    /// Items begun so far.
-    number: u64,
-    /// The version at which the list was last gone through to its end.
-    left_at: Option<u64>,
-}
-
-impl<J: Job> Feed<'_, J> {
-    async fn next(&mut self) -> Result<Option<OpenItem>, Stop> {
-        let contacts = &self.drain.cx.contacts;
-        let control = contacts.control_lately().await?;
-        contacts.obey(&control)?;
-        if control.version != self.version {
-            // A person may have skipped what was read ahead.
-            self.page.clear();
-            self.ahead = None;
-            self.version = control.version;
-        }
-        if self.page.is_empty() {
-            match self.ahead.take() {
-                Some(mut ahead) => match (&mut ahead.0).await {
-                    Ok(page) => self.take(page?),
-                    // It broke off: what it says when it is read here is told.
-                    Err(_) => self.fill().await?,
-                },
-                None => self.fill().await?,
-            }
-        }
-        let next = self.page.pop_front();
-        if let Some(item) = &next {
-            self.last = Some((item.rank, item.position));
-        }
-        Ok(next)
-    }
-
-    async fn fill(&mut self) -> Result<(), Stop> {
-        self.ahead = None;
-        let drain = self.drain;
-        let page = drain.ledger.open_items(drain.worklist, drain.pass, self.last, FEED_ITEMS).await?;
-        self.take(page);
-        Ok(())
-    }
-
-    /// Goes on with a page, and has the next one read meanwhile.
-    fn take(&mut self, page: Vec<OpenItem>) {
-        self.ahead = page.last().map(|last| {
-            let after = Some((last.rank, last.position));
-            let (ledger, worklist, pass) = (Arc::clone(&self.drain.ledger), self.drain.worklist, self.drain.pass);
-            AbortOnDrop(tokio::spawn(async move { ledger.open_items(worklist, pass, after, FEED_ITEMS).await }))
-        });
-        self.page = page.into();
     }
 }
