@@ -46,18 +46,16 @@ use self::identity::Identities;
 use self::problem::Problem;
 use self::settings::ReceiverSettings;
 
+pub use crate::wire::{
+    CODE_JUDGE_HEADER as JUDGE_HEADER, CONTENT_SHA256_HEADER as CONTENT_HEADER,
+    RECORDED_COMMIT_HEADER as RECORDED_HEADER,
+};
 pub use judged::ByVersion;
 pub use network::Network;
+pub(crate) use opened::{INDEX_FILE, INDEX_LOCK_FILE, QUARANTINE_DIR};
 pub use opened::{OpenError, Opened, open_files};
 pub use problem::DRAIN_BYTES_MAX;
 pub use serve::{Doors, LINGER_SECS, STOP_SECS, serve};
-
-/// The claim of what an episode holds, whatever packed it: 64 hexadecimal digits.
-pub const CONTENT_HEADER: &str = "x-episode-content-sha256";
-/// Which code the commit is of: `recorded` or `ships`.
-pub const JUDGE_HEADER: &str = "x-code-judge";
-/// The commit that recorded the episode, where the one that is judged is another.
-pub const RECORDED_HEADER: &str = "x-recorded-commit";
 
 /// What a receiver stands on.
 #[derive(Debug, Clone)]

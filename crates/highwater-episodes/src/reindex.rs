@@ -25,14 +25,11 @@ use crate::archive::meta::recorded_commit;
 use crate::archive::{Archive, Limits, ReadError, Reader};
 use crate::index::{Cursor, Index, IndexError, IndexLock, JsonlIndex, PAGE_ROWS_MAX, PageAsk, Row, SCHEMA_VERSION};
 use crate::name::{EpisodeKey, HostId};
+use crate::receive::{INDEX_FILE, INDEX_LOCK_FILE, QUARANTINE_DIR};
 use crate::store::{EPISODES_DIR, FileStore, Store, StoreError};
 
 pub use settings::ReindexSettings;
 
-/// Where a receiver has its index, the index's lock, and what was set aside.
-const INDEX_FILE: &str = "index.jsonl";
-const INDEX_LOCK_FILE: &str = "index.jsonl.lock";
-const QUARANTINE_DIR: &str = "quarantine";
 /// Items that wait between the reading of directories and the ledger.
 const PLANNED_ITEMS_MAX: usize = 256;
 /// Most names that are told of rows without their episode.

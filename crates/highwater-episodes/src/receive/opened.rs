@@ -12,11 +12,11 @@ use crate::index::{IndexError, IndexLock, JsonlIndex, Recovered};
 use crate::store::{FileStore, StoreError};
 
 /// The index in the receiver's directory.
-const INDEX_FILE: &str = "index.jsonl";
+pub(crate) const INDEX_FILE: &str = "index.jsonl";
 /// The lock of the index, beside it.
-const INDEX_LOCK_FILE: &str = "index.jsonl.lock";
+pub(crate) const INDEX_LOCK_FILE: &str = "index.jsonl.lock";
 /// What was set aside.
-const QUARANTINE_DIR: &str = "quarantine";
+pub(crate) const QUARANTINE_DIR: &str = "quarantine";
 /// The lock of the receiver.
 const RECEIVER_LOCK_FILE: &str = ".receiver.lock";
 
