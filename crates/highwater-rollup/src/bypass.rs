@@ -145,13 +145,31 @@ async fn notice(session: &mut dyn Session, shape: &Shape<'_>) -> Result<Noticed,
     Ok(Noticed { what, emptied: !emptied.is_empty(), moved })
 }
 
+/// A query of one text: what went past the triggers and is not settled, or NULL. It changes nothing and locks nothing.
+pub(crate) fn unsettled(shape: &Shape<'_>) -> Option<String> {
+    if shape.dialect == Dialect::Sqlite {
+        return None;
+    }
+    let names = shape.tracked.iter().map(|table| format!("to_regclass('{}')", table.table.quoted()));
+    let places = [
+        ("{bypass}", name(shape).quoted()),
+        ("{state}", state::name(shape.declaration).quoted()),
+        ("{tables}", names.collect::<Vec<_>>().join(", ")),
+        ("{leaves}", leaves(shape)),
+    ];
+    let sql = include_str!("bypass/unsettled.sql").trim_end().to_owned();
+    Some(places.iter().fold(sql, |sql, (place, with)| sql.replace(place, with)))
+}
+
 /// How many live cells that it may be about are wrong, and not queued.
 async fn wrong(session: &mut dyn Session, shape: &Shape<'_>, noticed: &Noticed) -> Result<u64, Fault> {
     let frozen = freeze::limit(session, shape.declaration).await?;
+    // Nor is anything wrong with buckets that no seed has reached yet.
+    let unseeded = state::read(session, shape.declaration).await?.and_then(|state| state.seeded_from);
     let scopes: Vec<Scope> = scopes(session, shape, noticed)
         .await?
         .into_iter()
-        .map(|scope| scope.live(frozen))
+        .map(|scope| scope.live(frozen.max(unseeded)))
         .filter(|scope| scope.until.is_none_or(|until| scope.since.is_none_or(|since| since < until)))
         .collect();
     if scopes.is_empty() {

@@ -206,8 +206,11 @@ pub(crate) async fn carry(
     drop_frozen: bool,
 ) -> Result<u64, Fault> {
     let next = beside(declaration);
-    let Some(frozen) = freeze::advance(session, installed).await? else { return Ok(0) };
+    let (frozen, seeded_from) = freeze::advance_beside(session, installed).await?;
+    let Some(frozen) = frozen else { return Ok(0) };
     let limit = whole(declaration, frozen);
+    // Buckets that are as old as the frozen ones and were never computed are not frozen here either.
+    state::seed_began(session, &next, seeded_from.map(|begin| whole(declaration, begin))).await?;
     // The new one may have frozen what the old one has not yet: it was computed.
     state::freeze(session, &next, limit).await?;
     let shape = Shape::of(session.dialect(), &next);

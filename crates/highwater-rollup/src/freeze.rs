@@ -39,6 +39,19 @@ pub async fn advance(session: &mut dyn Session, declaration: &Declaration) -> Re
     Ok(state.frozen_before.max(due))
 }
 
+/// Where the limit is, moved as [`advance`] moves it, and where the first seed began, if that was later than it had to be: what is before
+/// was never computed, and is not frozen for a seed that reaches further back.
+///
+/// # Errors
+/// [`Fault`].
+pub(crate) async fn advance_beside(
+    session: &mut dyn Session,
+    declaration: &Declaration,
+) -> Result<(Option<Timestamp>, Option<Timestamp>), Fault> {
+    let seeded_from = state::read(session, declaration).await?.and_then(|state| state.seeded_from);
+    Ok((advance(session, declaration).await?, seeded_from))
+}
+
 /// Where the limit is to be by the database's clock; `None` where nothing is to be frozen.
 async fn due(session: &mut dyn Session, declaration: &Declaration, state: &State) -> Result<Option<Timestamp>, Fault> {
     // Before the last slice of the first seed there are buckets that were never computed.

@@ -6,8 +6,10 @@
 //! single event of the year 2099 asks for a watermark that is fresh, not for one of that year. For the same reason a watermark
 //! that is itself later than the clock proves nothing.
 //!
-//! Of a declared rollup it is known what changed, too: entries that wait in its queues for longer than the threshold are changes
-//! that are not in the target, however old the events are that they are about.
+//! Of a declared rollup more is known. Entries that wait in its queues for longer than the threshold are changes that are not in the
+//! target, however old the events are that they are about, and whether any event is left. What went past the triggers, such as
+//! TRUNCATE, is proved by nothing until a tick has settled it, however new it is. And a seed that a person let begin later than the
+//! first event leaves buckets without their events, whatever its watermark says.
 
 mod block;
 
@@ -42,8 +44,8 @@ pub enum Subject<'s> {
 pub struct Figures {
     /// The watermark.
     pub watermark: Timestamp,
-    /// The newest event that a watermark could have covered: no later than the database's clock.
-    pub newest: Timestamp,
+    /// The newest event that a watermark could have covered: no later than the database's clock; `None` where there is no event.
+    pub newest: Option<Timestamp>,
     /// The newest event, where it is dated later than the database's clock.
     pub ahead: Option<Timestamp>,
     /// When the oldest change was queued that is still to be taken; always `None` of a window.
@@ -68,10 +70,27 @@ pub enum Answer {
     },
     /// Its watermark is later than the database's clock by more than the threshold, and proves nothing.
     Ahead(Figures),
-    /// A declared rollup whose buckets were not all computed once, or that has no watermark yet.
+    /// A declared rollup whose buckets were not all computed once.
     NotSeeded {
-        /// The newest event.
-        newest: Timestamp,
+        /// The newest event; `None` where there is none, but changes that wait.
+        newest: Option<Timestamp>,
+    },
+    /// A declared rollup that was seeded, and has no watermark: no tick has stamped one, or somebody took it away.
+    NotStamped {
+        /// When it was seeded.
+        seeded_at: Timestamp,
+    },
+    /// A declared rollup whose seed began later than its first event: the buckets before that were never computed.
+    Partial {
+        /// The beginning of the first bucket that was.
+        from: Timestamp,
+        /// The earliest event.
+        first: Timestamp,
+    },
+    /// Something went past the triggers of a declared rollup, and no tick has settled it.
+    Unsettled {
+        /// What it was.
+        what: String,
     },
     /// The row that holds the watermark is missing, or of a window it is NULL: nobody knows how far it is.
     StateMissing {
@@ -108,7 +127,16 @@ impl fmt::Display for Answer {
             Self::Ahead(figures) => {
                 write!(f, "not proved: the watermark is later than the database's clock: {figures}")
             }
-            Self::NotSeeded { newest } => write!(f, "not seeded: the newest event is of {newest}"),
+            Self::NotSeeded { newest: Some(newest) } => write!(f, "not seeded: the newest event is of {newest}"),
+            Self::NotSeeded { newest: None } => f.write_str("not seeded: there is no event, and changes wait"),
+            Self::NotStamped { seeded_at } => {
+                write!(f, "not proved: it was seeded at {seeded_at:.0}, and has no watermark")
+            }
+            Self::Partial { from, first } => write!(
+                f,
+                "seeded in part: from {from} on, and the earliest event is of {first}; the buckets before that were never computed"
+            ),
+            Self::Unsettled { what } => write!(f, "not proved: {}; no trigger fires for that, and no tick has settled it", what),
             Self::StateMissing { table, is_null: true, .. } => write!(f, "not known: the watermark in {table} is NULL"),
             Self::StateMissing { table, is_null: false, .. } => {
                 write!(f, "not known: {table} has no row for the watermark")
@@ -125,7 +153,11 @@ impl fmt::Display for Answer {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "watermark {}, newest event {}", self.watermark, self.newest)?;
+        write!(f, "watermark {}, ", self.watermark)?;
+        match self.newest {
+            Some(newest) => write!(f, "newest event {newest}")?,
+            None => f.write_str("no event")?,
+        }
         if let Some(ahead) = self.ahead {
             write!(f, " (events are dated up to {ahead}, later than the database's clock, and count as of now)")?;
         }
@@ -154,27 +186,48 @@ pub async fn guard(session: &mut dyn Session, subject: Subject<'_>, threshold: D
         return Ok(Answer::NotInstalled { table: subject.table().to_string(), has_events });
     }
     let events = events?;
-    let Some((first, last)) = events.extent else { return Ok(Answer::SourceEmpty) };
-    let newest = last.min(events.now);
+    if let Some(what) = subject.unsettled(session).await? {
+        return Ok(Answer::Unsettled { what });
+    }
+    let queued = subject.queued(session).await?;
+    let is_due = queued.is_some_and(|queued| events.now.duration_since(queued) > signed(threshold));
+    if events.extent.is_none() && !is_due {
+        return Ok(Answer::SourceEmpty);
+    }
+    let (first, last) = events.extent.unzip();
+    let newest = last.map(|last| last.min(events.now));
     let watermark = match (mark, subject) {
         (Mark::At(watermark), _) => watermark,
-        (Mark::Null, Subject::Declared(_)) => return Ok(Answer::NotSeeded { newest }),
+        (Mark::Null, Subject::Declared(declaration)) => {
+            let state = state::read(session, declaration).await?;
+            let seeded_at = state.and_then(|state| state.seeded_at);
+            return Ok(seeded_at.map_or(Answer::NotSeeded { newest }, |seeded_at| Answer::NotStamped { seeded_at }));
+        }
         (mark, _) => {
-            let (is_null, mend) = (mark == Mark::Null, subject.mend(session, mark, first).await?);
+            let is_null = mark == Mark::Null;
+            let mend = subject.mend(session, mark, first.unwrap_or(events.now)).await?;
             return Ok(Answer::StateMissing { table: subject.table().to_string(), is_null, mend });
         }
     };
-    let ahead = Some(last).filter(|last| *last > events.now);
-    let queued = subject.queued(session).await?;
+    if let (Some(from), Some(first)) = (subject.seeded_from(session).await?, first)
+        && first < from
+    {
+        return Ok(Answer::Partial { from, first });
+    }
+    let ahead = last.filter(|last| *last > events.now);
     Ok(judged(Figures { watermark, newest, ahead, queued, now: events.now }, threshold))
 }
 
+fn signed(threshold: Duration) -> SignedDuration {
+    SignedDuration::try_from(threshold).unwrap_or(SignedDuration::MAX)
+}
+
 fn judged(figures: Figures, threshold: Duration) -> Answer {
-    let threshold = SignedDuration::try_from(threshold).unwrap_or(SignedDuration::MAX);
+    let threshold = signed(threshold);
     if figures.watermark.duration_since(figures.now) > threshold {
         return Answer::Ahead(figures);
     }
-    let trails = figures.newest.duration_since(figures.watermark);
+    let trails = figures.newest.map_or(SignedDuration::ZERO, |newest| newest.duration_since(figures.watermark));
     let waits = figures.queued.map_or(SignedDuration::ZERO, |queued| figures.now.duration_since(queued));
     match trails.max(waits) {
         by if by > threshold => Answer::Behind { figures, by },
@@ -239,6 +292,31 @@ impl Subject<'_> {
         }
     }
 
+    /// What went past the triggers and is not settled, where anything did.
+    async fn unsettled(&self, session: &mut dyn Session) -> Result<Option<String>, Fault> {
+        let Some(sql) = self.unsettled_sql(session.dialect()) else { return Ok(None) };
+        let row = session.first(&sql, &[]).await?;
+        Ok(row.and_then(|row| row[0].text().map(str::to_owned)))
+    }
+
+    /// A query of one text; of a window nobody knows.
+    fn unsettled_sql(&self, dialect: Dialect) -> Option<String> {
+        match self {
+            Self::Window(_) => None,
+            Self::Declared(declaration) => bypass::unsettled(&Shape::of(dialect, declaration)),
+        }
+    }
+
+    /// Where the seed began, if that was later than it had to be.
+    async fn seeded_from(&self, session: &mut dyn Session) -> Result<Option<Timestamp>, Fault> {
+        match self {
+            Self::Window(_) => Ok(None),
+            Self::Declared(declaration) => {
+                Ok(state::read(session, declaration).await?.and_then(|state| state.seeded_from))
+            }
+        }
+    }
+
     /// When the oldest entry of the queues was queued.
     async fn queued(&self, session: &mut dyn Session) -> Result<Option<Timestamp>, ReadError> {
         let Some(sql) = self.oldest_queued(session.dialect()) else { return Ok(None) };
@@ -251,15 +329,11 @@ impl Subject<'_> {
     fn oldest_queued(&self, dialect: Dialect) -> Option<String> {
         let Self::Declared(declaration) = self else { return None };
         let shape = Shape::of(dialect, declaration);
-        let mut queues: Vec<String> = shape
+        let queues: Vec<String> = shape
             .tracked
             .iter()
             .map(|table| format!("SELECT min(changed_at) AS at FROM {}", shape.queue(table)))
             .collect();
-        // A table that was emptied is a change like any other, which waits until a tick or a person settles it.
-        if dialect == Dialect::Postgres {
-            queues.push(format!("SELECT min(happened_at) FROM {}", bypass::name(&shape).quoted()));
-        }
         Some(format!("SELECT min(at) AS at FROM ({}) AS each", queues.join(" UNION ALL ")))
     }
 

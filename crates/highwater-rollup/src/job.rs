@@ -147,6 +147,7 @@ impl Job for Rollup {
         self.take_ahead();
         let steps = {
             let mut lent = self.lent(cx).await?;
+            self.bring_up(lent.session()).await?;
             // What is in the way of a new list may be just what an open one is about to change.
             self.survey(lent.session()).await
         };
@@ -174,7 +175,7 @@ impl Job for Rollup {
         let mut said = Vec::new();
         let outcome = match step {
             Step::Slice { from, to, .. } => self.slice(cx, *from, *to).await,
-            Step::Finish { from, of } => self.finish(cx, *from, *of, &mut said).await,
+            Step::Finish { from, of, since } => self.finish(cx, (*from, *of, *since), &mut said).await,
             Step::Tick => self.tick(cx, &mut said).await,
             Step::Beside | Step::Build { .. } | Step::Swap { .. } => self.changed(cx, step, &mut said).await,
         };

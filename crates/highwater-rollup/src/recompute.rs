@@ -73,11 +73,31 @@ const WORK_MEM: &str = "SELECT set_config('work_mem', '16MB', true) \
 /// # Errors
 /// [`Fault`].
 pub async fn span(session: &mut dyn Session, declaration: &Declaration, span: Span) -> Result<u64, Fault> {
-    let frozen = freeze::advance(session, declaration).await?;
-    let span = Span { from: frozen.map_or(span.from, |frozen| frozen.max(span.from)), ..span };
-    if span.from >= span.to {
-        return Ok(0);
+    let (frozen, seeded_from) = freeze::advance_beside(session, declaration).await?;
+    let mut cells = 0;
+    for part in thawed(span, frozen, seeded_from) {
+        cells += whole(session, declaration, part).await?;
     }
+    Ok(cells)
+}
+
+/// What of a span may be computed: what is not frozen, and what never was before the seed began.
+fn thawed(span: Span, frozen: Option<Timestamp>, seeded_from: Option<Timestamp>) -> Vec<Span> {
+    let Some(frozen) = frozen else { return vec![span] };
+    let unseeded = seeded_from.map(|begin| Span { to: span.to.min(begin), ..span });
+    let live = Span { from: span.from.max(frozen), ..span };
+    match unseeded {
+        // They meet.
+        Some(unseeded) if unseeded.to >= frozen => vec![span],
+        Some(unseeded) => vec![unseeded, live],
+        None => vec![live],
+    }
+    .into_iter()
+    .filter(|part| part.from < part.to)
+    .collect()
+}
+
+async fn whole(session: &mut dyn Session, declaration: &Declaration, span: Span) -> Result<u64, Fault> {
     let shape = Shape::of(session.dialect(), declaration);
     if shape.dialect == Dialect::Postgres {
         session.batch(WORK_MEM).await?;

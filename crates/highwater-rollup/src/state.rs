@@ -1,10 +1,15 @@
 //! The state row of a rollup, in the database it is about: its watermark and whether it was seeded. Owns that a watermark is
 //! stamped only by the transaction that makes it true.
 
-use highwater_db::session::{Dialect, Fault, Session, Value};
+use highwater_db::session::{Dialect, Fault, FaultKind, Session, Value};
 use jiff::Timestamp;
 
+use crate::ddl;
 use crate::declare::{Declaration, Ident, TableName};
+use crate::window::is_there;
+
+/// The column that rollups have not which were installed before a seed could be told to be partial.
+const SEEDED_FROM: &str = "seeded_from";
 
 /// A time after all that a watermark can be.
 const LATEST: &str = "9999-12-30T00:00:00Z";
@@ -16,6 +21,9 @@ pub struct State {
     pub watermark: Option<Timestamp>,
     /// When every bucket had been computed once.
     pub seeded_at: Option<Timestamp>,
+    /// The beginning of the first bucket that was computed, where a person let the seed begin later than the first event: no bucket
+    /// before it ever was. `None` where all were.
+    pub seeded_from: Option<Timestamp>,
     /// When this state row was made: slices that were computed before are of another rollup.
     pub installed_at: Option<Timestamp>,
     /// Where what is frozen ends: the beginning of the first bucket that is not.
@@ -41,7 +49,7 @@ pub(crate) fn install(dialect: Dialect, declaration: &Declaration) -> [String; 2
     [
         format!(
             "CREATE TABLE {name} (\n    one {number} PRIMARY KEY DEFAULT 1 CHECK (one = 1),\n    watermark {time},\n    \
-             seeded_at {time},\n    installed_at {time} NOT NULL DEFAULT {now},\n    frozen_before {time},\n    declared {text}{leaves}\n)"
+             seeded_at {time},\n    installed_at {time} NOT NULL DEFAULT {now},\n    frozen_before {time},\n    {SEEDED_FROM} {time},\n    declared {text}{leaves}\n)"
         ),
         format!("INSERT INTO {name} (one, declared) VALUES (1, '{}')", json(declaration)),
     ]
@@ -75,16 +83,91 @@ pub async fn read(session: &mut dyn Session, declaration: &Declaration) -> Resul
         Dialect::Sqlite => column.to_owned(),
     };
     let columns = ["watermark", "seeded_at", "installed_at", "frozen_before"].map(text).join(", ");
-    let sql = format!("SELECT {columns}, declared FROM {}", name(declaration).quoted());
-    let Some(row) = session.first(&sql, &[]).await? else { return Ok(None) };
+    let from = |seeded_from: &str| {
+        format!("SELECT {columns}, declared, {seeded_from} FROM {} AS state", name(declaration).quoted())
+    };
+    let row = match dialect {
+        Dialect::Postgres => session.first(&from(&text(&seeded_from(dialect))), &[]).await?,
+        Dialect::Sqlite => match session.first(&from(&seeded_from(dialect)), &[]).await {
+            Err(fault) if lacks_seeded_from(&fault) => session.first(&from("NULL"), &[]).await?,
+            row => row?,
+        },
+    };
+    let Some(row) = row else { return Ok(None) };
     let time = |value: &Value| value.text().and_then(|text| text.parse().ok());
     Ok(Some(State {
         watermark: time(&row[0]),
         seeded_at: time(&row[1]),
+        seeded_from: time(&row[5]),
         installed_at: time(&row[2]),
         frozen_before: time(&row[3]),
         declared: row[4].text().and_then(|text| serde_json::from_str(text).ok()),
     }))
+}
+
+/// Where the seed began, in a query of the state table as `state`. In PostgreSQL the query is good also where the column is not there yet.
+pub(crate) fn seeded_from(dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Postgres => format!("(to_jsonb(state) ->> '{SEEDED_FROM}')::timestamptz"),
+        Dialect::Sqlite => format!("state.{SEEDED_FROM}"),
+    }
+}
+
+fn lacks_seeded_from(fault: &Fault) -> bool {
+    fault.kind == FaultKind::Undefined && fault.message.contains(SEEDED_FROM)
+}
+
+/// What drift says of a rollup that was installed before a seed could be told to be partial; [`bring_up`] mends it.
+pub(crate) fn is_older(sentence: &str) -> bool {
+    sentence.ends_with(&format!("has no column {SEEDED_FROM}"))
+}
+
+/// The statement that gives a state table of an older version the column that it lacks.
+#[must_use]
+pub fn brings_up(dialect: Dialect, declaration: &Declaration) -> String {
+    let time = match dialect {
+        Dialect::Postgres => "timestamptz",
+        Dialect::Sqlite => "TEXT",
+    };
+    format!("ALTER TABLE {} ADD COLUMN {SEEDED_FROM} {time};", name(declaration).quoted())
+}
+
+/// Gives a state table of an older version the column that it lacks; does nothing where the table is not there. No transaction may be
+/// open, and the caller holds the lock.
+///
+/// # Errors
+/// [`Fault`], of kind [`FaultKind::Denied`] where the role may not alter the table.
+pub async fn bring_up(session: &mut dyn Session, declaration: &Declaration) -> Result<(), Fault> {
+    let state = name(declaration);
+    if !is_there(session, &state).await? || has_seeded_from(session, &state).await? {
+        return Ok(());
+    }
+    session.begin().await?;
+    let done = async {
+        ddl::wait_briefly(session).await?;
+        session.batch(&brings_up(session.dialect(), declaration)).await?;
+        session.commit().await
+    };
+    let done = done.await;
+    if done.is_err() {
+        // The connection may be gone; then so is the transaction.
+        session.rollback().await.ok();
+    }
+    done
+}
+
+async fn has_seeded_from(session: &mut dyn Session, state: &TableName) -> Result<bool, Fault> {
+    let (sql, table) = match session.dialect() {
+        Dialect::Postgres => (
+            "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass($1::text) AND attname = $2::text AND NOT attisdropped",
+            state.quoted(),
+        ),
+        Dialect::Sqlite => {
+            ("SELECT count(*) FROM pragma_table_info(?1) WHERE lower(name) = ?2", state.table().to_string())
+        }
+    };
+    let row = session.first(sql, &[Value::from(table), Value::from(SEEDED_FROM)]).await?;
+    Ok(row.and_then(|row| row[0].int()) != Some(0))
 }
 
 /// Moves the watermark to `to`, in the transaction that is open; never back.
@@ -123,6 +206,27 @@ fn place(dialect: Dialect) -> &'static str {
 /// [`Fault`].
 pub async fn seeded(session: &mut dyn Session, declaration: &Declaration, at: Timestamp) -> Result<(), Fault> {
     set(session, declaration, "seeded_at", at).await
+}
+
+/// Remembers where a seed began, in the transaction that is open and before [`seeded`] in it: `None` where nothing is before it. A
+/// seed that begins later than another, or than a whole one, takes nothing away from that: both go on to the newest event.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn seed_began(
+    session: &mut dyn Session,
+    declaration: &Declaration,
+    from: Option<Timestamp>,
+) -> Result<(), Fault> {
+    let (table, place) = (name(declaration).quoted(), place(session.dialect()));
+    let Some(from) = from else {
+        let sql = format!("UPDATE {table} SET {SEEDED_FROM} = NULL WHERE {SEEDED_FROM} IS NOT NULL");
+        return session.execute(&sql, &[]).await.map(drop);
+    };
+    let sql = format!(
+        "UPDATE {table} SET {SEEDED_FROM} = {place} WHERE seeded_at IS NULL OR {SEEDED_FROM} > {place}"
+    );
+    session.execute(&sql, &[written(from)]).await.map(drop)
 }
 
 /// Moves the limit of what is frozen to `to`, in the transaction that is open; never back.

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use crate::declare::{Aggregate, Declaration};
 use crate::sql::Shape;
-use crate::{bypass, drain, freeze, state};
+use crate::state::State;
+use crate::{bypass, drain, freeze, recompute, state};
 
 pub use scope::{SAMPLE_BUCKETS_MAX, Scope, sample};
 
@@ -60,13 +61,17 @@ pub struct Verified {
     pub ahead: Option<Timestamp>,
     /// Whether the row that holds the watermark is missing.
     pub stateless: bool,
+    /// When it was seeded, where no watermark was stamped since, or somebody took it away.
+    pub unstamped: Option<Timestamp>,
+    /// Where the seed began and the earliest event, which is before that: those buckets were never computed.
+    pub unseeded: Option<(Timestamp, Timestamp)>,
 }
 
 impl Verified {
     /// Whether there is nothing to mend.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.wrong == 0 && self.stranded == 0 && self.ahead.is_none() && !self.stateless
+        self.wrong == 0 && self.stranded == 0 && self.ahead.is_none() && !self.stateless && self.unstamped.is_none() && self.unseeded.is_none()
     }
 }
 
@@ -79,11 +84,11 @@ pub async fn verify(
     session: &mut dyn Session,
     declaration: &Declaration,
     bound: Option<Timestamp>,
-    scope: &Scope,
+    asked: &Scope,
 ) -> Result<Verified, Fault> {
     let shape = Shape::of(session.dialect(), declaration);
     let frozen = freeze::limit(session, declaration).await?;
-    let scope = scope.live(frozen);
+    let scope = asked.live(frozen);
     drain::pending(session, &shape, frozen).await?;
     let number = |value: &Value| value.int().and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
     let mut verified = Verified { frozen_before: frozen, ..Verified::default() };
@@ -111,6 +116,10 @@ pub async fn verify(
     }
     let state = state::read(session, declaration).await?;
     verified.stateless = state.is_none();
+    if let Some(state) = &state {
+        verified.unstamped = state.seeded_at.filter(|_| state.watermark.is_none());
+        verified.unseeded = unseeded(session, &shape, state, asked).await?;
+    }
     if let Some(watermark) = state.and_then(|state| state.watermark) {
         for table in &shape.tracked {
             let sql = format!("SELECT count(*) FROM {} WHERE changed_at < {}", shape.queue(table), shape.time(1));
@@ -120,6 +129,20 @@ pub async fn verify(
         verified.ahead = bound.filter(|bound| watermark > *bound).map(|_| watermark);
     }
     Ok(verified)
+}
+
+/// Where the seed began and the earliest event, if a scope has buckets that no seed has reached: frozen or not, they were never computed.
+async fn unseeded(
+    session: &mut dyn Session,
+    shape: &Shape<'_>,
+    state: &State,
+    scope: &Scope,
+) -> Result<Option<(Timestamp, Timestamp)>, Fault> {
+    let Some(begun) = state.seeded_from.filter(|begun| scope.since.is_none_or(|since| since < *begun)) else {
+        return Ok(None);
+    };
+    let extent = recompute::extent(session, shape.declaration).await?;
+    Ok(extent.map(|extent| extent.from).filter(|first| *first < begun).map(|first| (begun, first)))
 }
 
 /// How many cells of a scope are wrong and not queued. Needs that the working table of cells holds those that are.
@@ -162,6 +185,8 @@ pub async fn repair(
     let shape = Shape::of(session.dialect(), declaration);
     let frozen = freeze::limit(session, declaration).await?;
     drain::pending(session, &shape, frozen).await?;
+    // What no seed has reached is a seed's, in slices: it may be years of buckets.
+    let unseeded = state::read(session, declaration).await?.and_then(|state| state.seeded_from);
     let copies = shape.repair_columns().join(", ");
     let which = match gone {
         Gone::Keep => " AND fresh > 0",
@@ -170,7 +195,7 @@ pub async fn repair(
     let sql = format!(
         "INSERT INTO {} ({copies})\nSELECT {copies} FROM ({}) AS d WHERE NOT {}{which}",
         shape.repairs(),
-        differing(&shape, &scope.live(frozen)),
+        differing(&shape, &scope.live(frozen.max(unseeded))),
         is_pending(&shape)
     );
     let cells = session.execute(&sql, &[]).await?;

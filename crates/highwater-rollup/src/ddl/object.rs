@@ -57,7 +57,7 @@ impl Object {
 }
 
 fn state_columns(dialect: Dialect) -> Vec<Column> {
-    let both = ["one", "watermark", "seeded_at", "installed_at", "frozen_before", "declared"];
+    let both = ["one", "watermark", "seeded_at", "installed_at", "frozen_before", "seeded_from", "declared"];
     let leaves = (dialect == Dialect::Postgres).then_some("leaves");
     both.into_iter().chain(leaves).map(plain).collect()
 }

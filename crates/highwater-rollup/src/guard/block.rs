@@ -15,14 +15,16 @@ use crate::state;
 #[must_use]
 pub fn block(dialect: Dialect, subject: Subject<'_>, job: &str, threshold: Duration) -> String {
     let empty = match subject {
-        Subject::Declared(_) => "not seeded",
+        Subject::Declared(_) => "not seeded, or has no watermark",
         Subject::Window(_) => "not known, since no row holds its watermark",
     };
     let (watermark, newest, oldest_queued) =
         (watermark(dialect, subject), newest(dialect, subject), oldest_queued(dialect, subject));
+    let (seeded_from, first) = (seeded_from(dialect, subject), first(dialect, subject));
+    let unsettled = subject.unsettled_sql(dialect).unwrap_or_else(|| "SELECT NULL::text".to_owned());
     let comment = job.replace(['\n', '\r'], " ");
     let threshold = threshold.as_secs().to_string();
-    let tag = tag(&[job, &watermark, &newest, &oldest_queued]);
+    let tag = tag(&[job, &watermark, &newest, &oldest_queued, &seeded_from, &first, &unsettled]);
     match dialect {
         Dialect::Postgres => filled(
             include_str!("postgres.sql"),
@@ -36,6 +38,9 @@ pub fn block(dialect: Dialect, subject: Subject<'_>, job: &str, threshold: Durat
                 ("{mark}", &literal(&watermark)),
                 ("{newest}", &literal(&newest)),
                 ("{queued}", &literal(&oldest_queued)),
+                ("{unsettled}", &literal(&unsettled)),
+                ("{begun}", &literal(&seeded_from)),
+                ("{first}", &literal(&first)),
                 ("$guard$", &tag),
             ],
         ),
@@ -49,6 +54,9 @@ pub fn block(dialect: Dialect, subject: Subject<'_>, job: &str, threshold: Durat
                     ("{unknown}", &says(empty)),
                     ("{ahead}", &says("not proved complete, its watermark is later than the clock")),
                     ("{behind}", &says("behind")),
+                    ("{partial}", &says("seeded in part")),
+                    ("{begun}", &seeded_from),
+                    ("{first}", &first),
                     ("{mark}", &watermark),
                     ("{newest}", &newest),
                     ("{queued}", &oldest_queued),
@@ -106,6 +114,18 @@ fn newest(dialect: Dialect, subject: Subject<'_>) -> String {
         Dialect::Sqlite => format!("CASE WHEN b.last IS NOT NULL THEN coalesce({}, 9e99) END", time(dialect, "b.last")),
     };
     format!("{} SELECT {last} FROM b", subject.bounds(dialect))
+}
+
+/// The earliest event.
+fn first(dialect: Dialect, subject: Subject<'_>) -> String {
+    format!("{} SELECT {} FROM b", subject.bounds(dialect), time(dialect, "b.first"))
+}
+
+/// Where the seed began, if that was later than it had to be.
+fn seeded_from(dialect: Dialect, subject: Subject<'_>) -> String {
+    let Subject::Declared(declaration) = subject else { return "SELECT NULL".to_owned() };
+    let begun = time(dialect, &state::seeded_from(dialect));
+    format!("SELECT {begun} FROM {} AS state", state::name(declaration).quoted())
 }
 
 fn oldest_queued(dialect: Dialect, subject: Subject<'_>) -> String {

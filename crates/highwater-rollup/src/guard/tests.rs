@@ -8,7 +8,7 @@ fn at(text: &str) -> Timestamp {
 
 fn figures(watermark: &str, newest: &str) -> Figures {
     let now = at("2026-03-01T12:00:00Z");
-    Figures { watermark: at(watermark), newest: at(newest), ahead: None, queued: None, now }
+    Figures { watermark: at(watermark), newest: Some(at(newest)), ahead: None, queued: None, now }
 }
 
 const HOUR: Duration = Duration::from_secs(THRESHOLD_SECS);

@@ -199,8 +199,8 @@ impl Rollup {
         let done = async {
             session.begin().await?;
             let now = bound::now(session).await?;
-            state::seeded(session, &next, now).await?;
             let carried = change::carry(session, installed, declaration, drop_frozen).await?;
+            state::seeded(session, &next, now).await?;
             session.commit().await?;
             Ok(carried)
         };

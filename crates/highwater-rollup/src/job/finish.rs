@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use highwater_db::session::{Dialect, Session};
+use highwater_db::session::{Dialect, Fault, FaultKind, Session};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::job::{CommitCx, ReadCx, Stop};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
@@ -28,14 +28,13 @@ impl Rollup {
     pub(super) async fn finish(
         &self,
         cx: &mut CommitCx,
-        from: Option<Timestamp>,
-        of: Option<Timestamp>,
+        (from, of, since): (Option<Timestamp>, Option<Timestamp>, Option<Timestamp>),
         said: &mut Vec<String>,
     ) -> Result<Outcome, Stop> {
         self.refuse_undone(&cx.read).await?;
         let subject = self.in_hand(cx).await?;
         match &subject {
-            Subject::Declared(declaration) => self.seeded(cx, declaration, of, said).await,
+            Subject::Declared(declaration) => self.seeded(cx, declaration, (of, since), said).await,
             Subject::Window(window, _) => {
                 let bound = self.bound(cx, said).await?;
                 let from = match from {
@@ -59,6 +58,19 @@ impl Rollup {
                 Ok(touched(rows))
             }
         }
+    }
+
+    /// Gives a rollup of an older version what its state lacks, under the lock.
+    pub(super) async fn bring_up(&self, session: &mut dyn Session) -> Result<(), Stop> {
+        let Subject::Declared(declaration) = &self.subject else { return Ok(()) };
+        state::bring_up(session, declaration).await.map_err(|fault| match fault.kind {
+            FaultKind::Denied => Stop::Fail(Diagnosis::refusal(
+                "HW-ROL-003",
+                format!("the rollup was installed by an older version: {}", fault.message),
+                format!("have the owner of the table run: {}", state::brings_up(session.dialect(), declaration)),
+            )),
+            _ => self.stop("the state of an older version", &fault),
+        })
     }
 
     /// The beginning of the first bucket that has an event, as the source is now.
@@ -89,7 +101,7 @@ impl Rollup {
         &self,
         cx: &mut CommitCx,
         declaration: &Declaration,
-        of: Option<Timestamp>,
+        (of, since): (Option<Timestamp>, Option<Timestamp>),
         said: &mut Vec<String>,
     ) -> Result<Outcome, Stop> {
         {
@@ -102,13 +114,23 @@ impl Rollup {
             let done = async {
                 session.begin().await?;
                 let now = bound::now(session).await?;
+                state::seed_began(session, declaration, since).await?;
                 state::seeded(session, declaration, now).await?;
-                session.commit().await
+                let state = state::read(session, declaration).await?;
+                session.commit().await?;
+                Ok::<_, Fault>(state.and_then(|state| state.seeded_from))
             };
-            let done = done.await;
-            if let Err(fault) = done {
-                session.rollback().await.ok();
-                return Err(self.stop("the end of the seed", &fault));
+            match done.await {
+                Ok(None) => {}
+                Ok(Some(begun)) => said.push(format!(
+                    "the buckets before {begun:.0} are still without their events, and the rollup is not complete: `highwater run {}` seeds \
+                     them",
+                    self.handle
+                )),
+                Err(fault) => {
+                    session.rollback().await.ok();
+                    return Err(self.stop("the end of the seed", &fault));
+                }
             }
         }
         self.ticked(cx, declaration, None, said).await
@@ -177,6 +199,13 @@ impl Rollup {
         let read = cx.read.clone();
         let mut lent = self.lent(cx).await?;
         let session = lent.session();
+        let state = state::read(session, declaration).await.map_err(|fault| self.stop("the state", &fault))?;
+        match state.and_then(|state| state.watermark) {
+            Some(watermark) => self.tell_ahead(session, watermark, said).await?,
+            // The end of a seed has none yet.
+            None if span_max.is_none() => {}
+            None => said.push("there was no watermark: all that waited is taken, and one is stamped".to_owned()),
+        }
         let reach = Reach { until, span_max, entries_max: drain::ENTRIES_MAX, transactions_max: TRANSACTIONS_AT_ONCE };
         let (mut cells, mut late) = (0, 0);
         loop {
@@ -204,6 +233,38 @@ impl Rollup {
         }
     }
 
+    /// A watermark that is later than the database's clock denies what comes until then, and nothing moves it on before.
+    async fn tell_ahead(
+        &self,
+        session: &mut dyn Session,
+        watermark: Timestamp,
+        said: &mut Vec<String>,
+    ) -> Result<(), Stop> {
+        let now = bound::now(session).await.map_err(|fault| self.stop("the clock", &fault))?;
+        if watermark <= now {
+            return Ok(());
+        }
+        let ahead = format!("the watermark is at {watermark:.0}, later than the database's clock, which is at {now:.0}");
+        let threshold = SignedDuration::try_from(self.settings.threshold.get()).unwrap_or(SignedDuration::MAX);
+        if watermark.duration_since(now) <= threshold {
+            said.push(format!("{ahead}: it proves nothing, and stays there until the clock has passed it"));
+            return Ok(());
+        }
+        Err(Stop::Halt {
+            why: format!("{ahead}, and proves nothing"),
+            evidence: match &self.subject {
+                Subject::Declared(_) => format!(
+                    "`highwater verify {0} --repair` moves it back to what can be known; then `highwater rearm {0} --why …`",
+                    self.handle
+                ),
+                Subject::Window(window, _) => {
+                    format!("find out what stamped it, and set {} back", window.watermark.table)
+                }
+            },
+            until: None,
+        })
+    }
+
     /// Of a call for a tick alone by no more than `tick-max`; of any other all the way, a slice at a time, each with its stamp.
     async fn window_ticked(&self, cx: &mut CommitCx, window: &Window, said: &mut Vec<String>) -> Result<Outcome, Stop> {
         let until = self.bound(cx, said).await?;
@@ -212,6 +273,10 @@ impl Rollup {
             let mark = window.watermark.read(lent.session()).await;
             self.known(window, mark.map_err(|error| self.unread("the watermark", error))?)?
         };
+        {
+            let mut lent = self.lent(cx).await?;
+            self.tell_ahead(lent.session(), from, said).await?;
+        }
         let mut rows = 0;
         while from < until {
             let farthest = if self.asked.tick {
@@ -267,7 +332,7 @@ impl Rollup {
     }
 
     pub(super) async fn bound_on(&self, session: &mut dyn Session, said: &mut Vec<String>) -> Result<Timestamp, Stop> {
-        let stop = |fault: &highwater_db::session::Fault| self.stop("the bound", fault);
+        let stop = |fault: &Fault| self.stop("the bound", fault);
         let is_sqlite = session.dialect() == Dialect::Sqlite;
         if is_sqlite {
             session.begin().await.map_err(|fault| stop(&fault))?;

@@ -64,7 +64,10 @@ impl Rollup {
                 until: None,
             });
         };
-        if state.seeded_at.is_some() && self.asked.since.is_none() {
+        // A seed that was begun later than it had to be, and the buckets before that are still without their events.
+        let begun = state.seeded_at.and(state.seeded_from);
+        let is_whole = state.seeded_at.is_some() && begun.is_none();
+        if state.seeded_at.is_some() && (self.asked.tick || (is_whole && self.asked.since.is_none())) {
             return Ok(vec![Step::Tick]);
         }
         if self.asked.tick {
@@ -72,12 +75,26 @@ impl Rollup {
         }
         self.refuse_unfit(session, declaration, Before::Seed).await?;
         let extent = recompute::extent(session, declaration).await.map_err(|fault| self.stop("the source", &fault))?;
-        let Some(extent) = extent else { return Ok(vec![Step::Finish { from: None, of: state.installed_at }]) };
-        // What is frozen was computed once, and its raw rows may be gone.
-        let frozen = state.frozen_before.unwrap_or(extent.from);
-        let from = self.since(extent.from.max(frozen), state.seeded_at.is_some())?.max(frozen);
-        let mut steps = self.slices(from, extent.to);
-        steps.push(Step::Finish { from: None, of: state.installed_at });
+        let finish = |since| Step::Finish { from: None, of: state.installed_at, since };
+        let Some(extent) = extent else { return Ok(vec![finish(None)]) };
+        // What is frozen was computed once, and its raw rows may be gone; what never was is none of that.
+        let frozen = state.frozen_before.filter(|_| begun.is_none()).unwrap_or(extent.from);
+        let needed = extent.from.max(frozen);
+        let leaves = |since: Timestamp| since > needed && !is_whole && begun.is_none_or(|begun| since < begun);
+        if let Some(since) = self.asked.since.map(|since| self.grain().begin(since)).filter(|since| leaves(*since))
+            && state.seeded_at.is_none()
+            && state.frozen_before.is_some()
+        {
+            return Err(between_frozen(needed, since));
+        }
+        let since = self.since(needed, leaves)?.max(frozen);
+        let to = match begun {
+            // From there on it is seeded, and kept in step.
+            Some(begun) if self.asked.since.is_none() => begun.min(extent.to),
+            _ => extent.to,
+        };
+        let mut steps = self.slices(since, to);
+        steps.push(finish((since > needed && !is_whole).then_some(since)));
         Ok(steps)
     }
 
@@ -96,38 +113,44 @@ impl Rollup {
                 });
             }
             _ if self.asked.tick => return Ok(vec![Step::Tick]),
-            Answer::SourceEmpty => return Ok(vec![Step::Finish { from: None, of: None }]),
+            Answer::SourceEmpty => return Ok(vec![Step::Finish { from: None, of: None, since: None }]),
             ref answer if answer.is_complete() && self.asked.since.is_none() => return Ok(vec![Step::Tick]),
             _ => {}
         }
         let Some(Extent { first, last }) =
             window.extent(session).await.map_err(|error| self.unread("`bounds`", error))?
         else {
-            return Ok(vec![Step::Finish { from: None, of: None }]);
+            return Ok(vec![Step::Finish { from: None, of: None, since: None }]);
         };
         let mark = window.watermark.read(session).await.map_err(|error| self.unread("the watermark", error))?;
         let watermark = self.known(window, mark)?;
         // All that is below a watermark is rolled up: that is what it says.
         let needed = self.grain().begin(first.max(watermark));
-        let from = self.since(needed, watermark >= last)?;
+        let from = self.since(needed, |since| since > needed && watermark < last)?;
         let bound = self.bound_on(session, &mut Vec::new()).await?;
         // What ends after the bound is not over yet: it is the last step's, which reads the bound anew.
         let end = self.settings.slice.begin(bound);
         let mut steps = self.slices(from, end);
-        steps.push(Step::Finish { from: Some(from.max(end)), of: None });
+        steps.push(Step::Finish { from: Some(from.max(end)), of: None, since: None });
         Ok(steps)
     }
 
     /// Where a seed begins. One that begins later than it must leaves buckets without their events.
-    fn since(&self, needed: Timestamp, is_seeded: bool) -> Result<Timestamp, Stop> {
+    fn since(&self, needed: Timestamp, leaves: impl Fn(Timestamp) -> bool) -> Result<Timestamp, Stop> {
         let Some(since) = self.asked.since else { return Ok(needed) };
         let since = self.grain().begin(since);
-        if since > needed && !is_seeded && !self.asked.force_partial {
+        if leaves(since) && !self.asked.force_partial {
+            let (stamps, next) = match self.subject {
+                Subject::Declared(_) => ("", "add `--force-partial` if these are to come first: a later call without any of them seeds the rest"),
+                Subject::Window(..) => {
+                    (", and stamp a watermark past them", "add `--force-partial` if they are to stay so")
+                }
+            };
             return Err(Stop::Fail(
                 Diagnosis::refusal(
                     "HW-ROL-011",
-                    format!("a seed from {since:.0} on would leave the buckets from {needed:.0} until then without their events, and stamp a watermark past them"),
-                    "leave `--since` and `--months-back` out, or add `--force-partial` if they are to stay so",
+                    format!("a seed from {since:.0} on would leave the buckets from {needed:.0} until then without their events{stamps}"),
+                    format!("leave `--since` and `--months-back` out, or {next}"),
                 )
                 .at_field("--since"),
             ));
@@ -153,7 +176,8 @@ impl Rollup {
             Err(fault) if fault.kind == FaultKind::Undefined => vec![fault.message],
             Err(fault) => return Err(self.stop("what is installed", &fault)),
         };
-        if drift.is_empty() {
+        // The next pass mends that by itself, under the lock; a dry run changes nothing.
+        if drift.iter().all(|sentence| state::is_older(sentence)) {
             return Ok(());
         }
         let found =
@@ -246,4 +270,18 @@ fn unknown_watermark(table: &str, is_null: bool, mend: &str) -> Stop {
         evidence: format!("if no bucket is to be trusted: {mend}"),
         until: None,
     }
+}
+
+/// Frozen buckets before those that never were computed, and after them others that will freeze: nobody could tell them apart.
+fn between_frozen(frozen: Timestamp, since: Timestamp) -> Stop {
+    Stop::Fail(
+        Diagnosis::refusal(
+            "HW-ROL-011",
+            format!(
+                "a seed from {since:.0} on would leave the buckets from {frozen:.0} until then without their events, between those                      that are frozen and the others"
+            ),
+            "leave `--since`, `--months-back` and `--force-partial` out: what is frozen is kept, and the rest is seeded",
+        )
+        .at_field("--since"),
+    )
 }

@@ -29,6 +29,9 @@ pub enum Step {
         /// When the rollup was installed whose slices they are; `None` of a window of one's own.
         #[serde(default)]
         of: Option<Timestamp>,
+        /// Where the slices begin, if events are before that and a person said that their buckets may stay without them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Timestamp>,
     },
     /// From one watermark to the next.
     Tick,
@@ -99,8 +102,9 @@ mod tests {
                 Step::Slice { from: time("2026-01-01T00:00:00Z"), to: time("2026-02-01T00:00:00Z"), rows: None },
                 "2026-01-01T00:00:00Z/2026-02-01T00:00:00Z",
             ),
-            (Step::Finish { from: Some(time("2026-02-01T00:00:00Z")), of: None }, "2026-02-01T00:00:00Z/.."),
-            (Step::Finish { from: None, of: Some(time("2026-02-01T00:00:00.123Z")) }, "finish"),
+            (Step::Finish { from: Some(time("2026-02-01T00:00:00Z")), of: None, since: None }, "2026-02-01T00:00:00Z/.."),
+            (Step::Finish { from: None, of: Some(time("2026-02-01T00:00:00.123Z")), since: None }, "finish"),
+            (Step::Finish { from: None, of: None, since: Some(time("2026-01-01T00:00:00Z")) }, "finish"),
             (Step::Tick, "tick"),
             (Step::Beside, "change/beside"),
             (
@@ -119,6 +123,11 @@ mod tests {
             assert_eq!(step.key().as_str(), key);
             assert_eq!(Step::decode(&step.key(), &step.encode()), Ok(step));
         }
+        let of_old = br#"{"finish":{"from":null,"of":null}}"#;
+        assert_eq!(
+            Step::decode(&ItemKey::new("finish").unwrap(), of_old),
+            Ok(Step::Finish { from: None, of: None, since: None })
+        );
         assert!(Step::decode(&ItemKey::new("x").unwrap(), b"{\"slice\":{}}").is_err());
     }
 }

@@ -15,6 +15,8 @@ pub struct Standing {
     pub watermark: Option<Timestamp>,
     /// When every bucket had been computed once.
     pub seeded_at: Option<Timestamp>,
+    /// The beginning of the first bucket that was, where the seed began later than the first event.
+    pub seeded_from: Option<Timestamp>,
     /// The database's clock.
     pub now: Timestamp,
     /// From the first bucket that has a cell to the end of the last.
@@ -66,6 +68,7 @@ pub async fn standing(session: &mut dyn Session, declaration: &Declaration) -> R
     let time = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
     let extent = row[1].int().zip(row[2].int()).map(|(first, last)| Span { from: time(first), to: time(last + secs) });
     let now = row[0].text().and_then(|text| text.parse().ok()).expect("invariant: the clock is written as RFC 3339");
-    let (watermark, seeded_at) = state.map_or((None, None), |state| (state.watermark, state.seeded_at));
-    Ok(Standing { watermark, seeded_at, now, extent })
+    let (watermark, seeded_at, seeded_from) =
+        state.map_or((None, None, None), |state| (state.watermark, state.seeded_at, state.seeded_from));
+    Ok(Standing { watermark, seeded_at, seeded_from, now, extent })
 }

@@ -42,6 +42,11 @@ struct Proof<'a> {
     ahead: Option<Timestamp>,
     /// Whether the row that holds the watermark is missing.
     stateless: bool,
+    /// When it was seeded, where it has no watermark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unstamped: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unseeded: Option<Unseeded>,
     findings: Vec<Told>,
     #[serde(skip_serializing_if = "Option::is_none")]
     repaired: Option<u64>,
@@ -52,6 +57,13 @@ struct Proof<'a> {
 struct Sample {
     buckets: usize,
     seed: u64,
+}
+
+/// Buckets that were never computed: from the first event to where the seed began.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Unseeded {
+    first: Timestamp,
+    seeded_from: Timestamp,
 }
 
 #[derive(Serialize)]
@@ -99,6 +111,8 @@ async fn verified(args: &Verify, site: &Site) -> Result<ExitCode, Diagnosis> {
         stranded: verified.stranded,
         ahead: verified.ahead,
         stateless: verified.stateless,
+        unstamped: verified.unstamped,
+        unseeded: verified.unseeded.map(|(seeded_from, first)| Unseeded { first, seeded_from }),
         findings: before.findings.iter().map(told_of).collect(),
         repaired: repaired.as_ref().map(|(done, _)| done.cells),
     };
@@ -262,6 +276,12 @@ fn text(
         None if before.stateless => {
             text.push_str(&format!("\n  next: `highwater rollup guard {name}` tells the statement that puts it back"));
         }
+        None if before.unseeded.is_some() => {
+            text.push_str(&format!("\n  next: `highwater run {name}` seeds what never was; verify again after that"));
+        }
+        None if before.unstamped.is_some() => {
+            text.push_str(&format!("\n  next: `highwater run {name}` takes what waits and stamps one"));
+        }
         None if !before.is_clean() => {
             text.push_str(&format!("\n  next: `highwater verify {name} --repair` mends exactly these"));
             if before.findings.iter().any(|finding| finding.wrong == Wrong::Extra) {
@@ -270,7 +290,9 @@ fn text(
         }
         None => {}
     }
-    if repaired.is_some_and(|(_, after)| after.wrong > 0) {
+    if repaired.is_some_and(|(_, after)| after.unseeded.is_some()) {
+        text.push_str(&format!("\n  next: a repair seeds nothing: `highwater run {name}` does"));
+    } else if repaired.is_some_and(|(_, after)| after.wrong > 0) {
         text.push_str(&format!(
             "\n  next: cells whose raw rows are all gone stay; `highwater verify {name} --repair --remove` removes them"
         ));
@@ -291,6 +313,12 @@ fn figures(verified: &Verified) -> String {
     }
     if let Some(ahead) = verified.ahead {
         text.push_str(&format!(", the watermark is ahead of what can be known, at {ahead:.0}"));
+    }
+    if let Some((from, first)) = verified.unseeded {
+        text.push_str(&format!(", and the buckets before {from:.0} were never seeded: the earliest event is of {first:.0}"));
+    }
+    if let Some(seeded_at) = verified.unstamped {
+        text.push_str(&format!(", and it has no watermark, though it was seeded at {seeded_at:.0}"));
     }
     if verified.stateless {
         text.push_str(", and the state row is missing: nobody knows how far it is");

@@ -96,7 +96,7 @@ impl Hook for Seeds<'_> {
             Answer::NotInstalled { has_events: false, .. } => return Ok(Required::RollupStateMissing),
             Answer::StateMissing { table, mend, .. } => return Err(StateMissing { table, mend }.into()),
             Answer::NotInstalled { .. } | Answer::Ahead(_) => return Err("it is not installed".into()),
-            Answer::SourceEmpty | Answer::Behind { .. } | Answer::NotSeeded { .. } => {}
+            _ => {}
         }
         let extent = recompute::extent(&mut *session, &declaration).await?;
         session.begin().await?;

@@ -11,7 +11,7 @@ use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
 use highwater_engine::pass::{Mode, Runner};
 use highwater_engine::report::{ExitCode, PassReport};
-use highwater_rollup::guard::{Answer, Figures, guard};
+use highwater_rollup::guard::{Answer, guard};
 use highwater_rollup::job::Walked;
 use highwater_rollup::migrate::{Hook, Required, StateMissing, Unmet};
 use highwater_rollup::told;
@@ -70,7 +70,12 @@ impl<'s> Rollups<'s> {
                     return Err(StateMissing { table: table.clone(), mend: mend.clone() }.into());
                 }
                 Answer::Ahead(_) => return Err(incomplete(job, ExitCode::Halted, answer.to_string()).into()),
-                Answer::SourceEmpty | Answer::Behind { .. } | Answer::NotSeeded { .. } => {}
+                Answer::SourceEmpty
+                | Answer::Behind { .. }
+                | Answer::NotSeeded { .. }
+                | Answer::NotStamped { .. }
+                | Answer::Partial { .. }
+                | Answer::Unsettled { .. } => {}
             }
             if let Some(Passed { before, report, computed }) = &last
                 && !moved(before, &answer)
@@ -146,11 +151,12 @@ fn held_back(job: &str, report: &PassReport, answer: &Answer) -> Diagnosis {
 
 /// Whether a pass brought it further.
 fn moved(before: &Answer, after: &Answer) -> bool {
-    let how_far = |answer: &Answer| match answer {
-        Answer::Behind { figures: Figures { watermark, queued, .. }, .. } => Some((*watermark, *queued)),
-        _ => None,
-    };
-    how_far(before) != how_far(after)
+    match (before, after) {
+        (Answer::Behind { figures: before, .. }, Answer::Behind { figures: after, .. }) => {
+            (before.watermark, before.queued) != (after.watermark, after.queued)
+        }
+        (before, after) => before != after,
+    }
 }
 
 /// A pass that ended before it was done: its own words, and its exit code.

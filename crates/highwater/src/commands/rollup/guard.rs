@@ -33,12 +33,23 @@ pub(super) async fn guard(args: &RollupGuard, site: &Site) -> Result<ExitCode, D
         Answer::StateMissing { mend, .. } => Some(mend.as_str()),
         _ => None,
     };
-    if let Some(mend) = mend {
-        text.push_str(&format!("\n  next: if no bucket is to be trusted: {mend}"));
-    } else if !answer.is_complete() {
-        text.push_str(&format!("\n  next: `highwater run {name}`"));
+    if let Some(next) = next(name, &answer) {
+        text.push_str(&format!("\n  next: {next}"));
     }
     let complete = answer.is_complete();
     site.output.answer(&Guarded { job: name, complete, why: answer.to_string(), mend }, text);
     Ok(if complete { ExitCode::Drained } else { ExitCode::Halted })
+}
+
+/// What brings it further.
+fn next(name: &str, answer: &Answer) -> Option<String> {
+    Some(match answer {
+        Answer::StateMissing { mend, .. } => format!("if no bucket is to be trusted: {mend}"),
+        Answer::Partial { .. } => format!("`highwater run {name}` seeds the rest"),
+        Answer::Unsettled { .. } => format!("`highwater run {name}` settles it, or halts with the cells that are wrong"),
+        Answer::NotStamped { .. } => format!("`highwater run {name}` takes what waits and stamps one"),
+        Answer::Ahead(_) => format!("`highwater verify {name} --repair` moves it back to what can be known"),
+        answer if answer.is_complete() => return None,
+        _ => format!("`highwater run {name}`"),
+    })
 }

@@ -61,6 +61,7 @@ fn head(
         "until": moment(buckets, buckets.until()),
         "watermark": standing.watermark,
         "seeded_at": standing.seeded_at,
+        "seeded_from": standing.seeded_from,
         "behind_secs": standing.behind().map(|behind| behind.as_secs()),
         "notes": notes,
     });

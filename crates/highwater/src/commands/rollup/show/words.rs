@@ -109,9 +109,16 @@ fn state(named: &Named<'_>, buckets: &Buckets, standing: &Standing) -> Note {
         ahead if ahead.is_negative() => format!("later than the database's clock: `highwater verify {name}`"),
         behind => format!("{} behind the database's clock", span(behind.unsigned_abs())),
     };
-    match standing.seeded_at {
-        Some(_) => ("watermark", format!("{at}, {far}; seeded")),
-        None => ("not seeded", format!("any bucket may be missing: `highwater run {name}`; watermark {at}, {far}")),
+    match (standing.seeded_at, standing.seeded_from) {
+        (Some(_), Some(begun)) if buckets.since() < begun => (
+            "seeded in part",
+            format!(
+                "from {} on; any bucket before that may be missing: `highwater run {name}`; watermark {at}, {far}",
+                moment(buckets, begun)
+            ),
+        ),
+        (Some(_), _) => ("watermark", format!("{at}, {far}; seeded")),
+        (None, _) => ("not seeded", format!("any bucket may be missing: `highwater run {name}`; watermark {at}, {far}")),
     }
 }
 
