@@ -136,7 +136,9 @@ impl fmt::Display for Answer {
                 f,
                 "seeded in part: from {from} on, and the earliest event is of {first}; the buckets before that were never computed"
             ),
-            Self::Unsettled { what } => write!(f, "not proved: {}; no trigger fires for that, and no tick has settled it", what),
+            Self::Unsettled { what } => {
+                write!(f, "not proved: {}; no trigger fires for that, and no tick has settled it", what)
+            }
             Self::StateMissing { table, is_null: true, .. } => write!(f, "not known: the watermark in {table} is NULL"),
             Self::StateMissing { table, is_null: false, .. } => {
                 write!(f, "not known: {table} has no row for the watermark")

@@ -223,9 +223,7 @@ pub async fn seed_began(
         let sql = format!("UPDATE {table} SET {SEEDED_FROM} = NULL WHERE {SEEDED_FROM} IS NOT NULL");
         return session.execute(&sql, &[]).await.map(drop);
     };
-    let sql = format!(
-        "UPDATE {table} SET {SEEDED_FROM} = {place} WHERE seeded_at IS NULL OR {SEEDED_FROM} > {place}"
-    );
+    let sql = format!("UPDATE {table} SET {SEEDED_FROM} = {place} WHERE seeded_at IS NULL OR {SEEDED_FROM} > {place}");
     session.execute(&sql, &[written(from)]).await.map(drop)
 }
 

@@ -71,7 +71,12 @@ impl Verified {
     /// Whether there is nothing to mend.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.wrong == 0 && self.stranded == 0 && self.ahead.is_none() && !self.stateless && self.unstamped.is_none() && self.unseeded.is_none()
+        self.wrong == 0
+            && self.stranded == 0
+            && self.ahead.is_none()
+            && !self.stateless
+            && self.unstamped.is_none()
+            && self.unseeded.is_none()
     }
 }
 

@@ -244,7 +244,8 @@ impl Rollup {
         if watermark <= now {
             return Ok(());
         }
-        let ahead = format!("the watermark is at {watermark:.0}, later than the database's clock, which is at {now:.0}");
+        let ahead =
+            format!("the watermark is at {watermark:.0}, later than the database's clock, which is at {now:.0}");
         let threshold = SignedDuration::try_from(self.settings.threshold.get()).unwrap_or(SignedDuration::MAX);
         if watermark.duration_since(now) <= threshold {
             said.push(format!("{ahead}: it proves nothing, and stays there until the clock has passed it"));

@@ -141,7 +141,10 @@ impl Rollup {
         let since = self.grain().begin(since);
         if leaves(since) && !self.asked.force_partial {
             let (stamps, next) = match self.subject {
-                Subject::Declared(_) => ("", "add `--force-partial` if these are to come first: a later call without any of them seeds the rest"),
+                Subject::Declared(_) => (
+                    "",
+                    "add `--force-partial` if these are to come first: a later call without any of them seeds the rest",
+                ),
                 Subject::Window(..) => {
                     (", and stamp a watermark past them", "add `--force-partial` if they are to stay so")
                 }
@@ -278,7 +281,7 @@ fn between_frozen(frozen: Timestamp, since: Timestamp) -> Stop {
         Diagnosis::refusal(
             "HW-ROL-011",
             format!(
-                "a seed from {since:.0} on would leave the buckets from {frozen:.0} until then without their events, between those                      that are frozen and the others"
+                "a seed from {since:.0} on would leave the buckets from {frozen:.0} until then without their events, between those that are frozen and the others"
             ),
             "leave `--since`, `--months-back` and `--force-partial` out: what is frozen is kept, and the rest is seeded",
         )

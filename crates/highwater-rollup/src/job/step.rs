@@ -102,7 +102,10 @@ mod tests {
                 Step::Slice { from: time("2026-01-01T00:00:00Z"), to: time("2026-02-01T00:00:00Z"), rows: None },
                 "2026-01-01T00:00:00Z/2026-02-01T00:00:00Z",
             ),
-            (Step::Finish { from: Some(time("2026-02-01T00:00:00Z")), of: None, since: None }, "2026-02-01T00:00:00Z/.."),
+            (
+                Step::Finish { from: Some(time("2026-02-01T00:00:00Z")), of: None, since: None },
+                "2026-02-01T00:00:00Z/..",
+            ),
             (Step::Finish { from: None, of: Some(time("2026-02-01T00:00:00.123Z")), since: None }, "finish"),
             (Step::Finish { from: None, of: None, since: Some(time("2026-01-01T00:00:00Z")) }, "finish"),
             (Step::Tick, "tick"),

@@ -284,24 +284,76 @@ async fn a_truncate_between_a_tick_s_snapshot_and_its_look_leaves_all_to_the_nex
     said(ticked(&mut *locked, &declaration()).await);
 }
 
+/// What the guard says within an hour, and the SQL with it: nothing, where it is complete.
+async fn guarded(ours: &mut dyn Session, declaration: &Declaration) -> Option<String> {
+    let (subject, hour) = (Subject::Declared(declaration), Duration::from_secs(3600));
+    let answer = guard(ours, subject, hour).await.unwrap();
+    let refusal = ours.batch(&block(Dialect::Postgres, subject, "usage", hour)).await.err();
+    match (&answer, refusal) {
+        (answer, None) if answer.is_complete() => None,
+        (Answer::Unsettled { what }, Some(refusal)) => {
+            assert!(refusal.message.contains(what), "{refusal}");
+            Some(what.clone())
+        }
+        (answer, refusal) => panic!("{answer}: {refusal:?}"),
+    }
+}
+
 #[tokio::test]
-async fn what_was_emptied_and_is_not_settled_is_not_complete() {
-    let (_base, mut ours) = seeded(Dialect::Postgres).await;
+async fn what_was_emptied_and_is_not_settled_is_not_complete_however_new_it_is_and_with_no_event_left() {
+    for more in ["", "; INSERT INTO task_usage VALUES (9, 1, NULL, 'large', 1, NULL, '2026-01-01T12:00:00Z')"] {
+        let (_base, mut ours) = seeded(Dialect::Postgres).await;
+        tick_all(&mut *ours).await;
+        assert_eq!(guarded(&mut *ours, &declaration()).await, None);
+        run(&mut *ours, &format!("TRUNCATE task_usage{more}")).await;
+        run(&mut *ours, "DELETE FROM task_usage_hourly_dirty_source").await;
+        let what = guarded(&mut *ours, &declaration()).await.unwrap();
+        assert!(what.starts_with("TRUNCATE emptied task_usage at 20"), "{what}");
+        assert_eq!(count(&mut *ours, "task_usage_hourly_bypass").await, 1, "it is asked, and nothing is changed");
+        repaired(&mut *ours, &declaration(), Gone::Remove).await;
+        tick_all(&mut *ours).await;
+        assert_eq!(guarded(&mut *ours, &declaration()).await, None);
+    }
+}
+
+#[tokio::test]
+async fn what_was_emptied_after_the_snapshot_of_the_guard_s_transaction_is_not_complete() {
+    let (base, mut ours) = seeded(Dialect::Postgres).await;
     tick_all(&mut *ours).await;
+    run(&mut *ours, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM agent").await;
+    run(&mut *base.session().await, "TRUNCATE task_usage").await;
     let declaration = declaration();
-    let subject = Subject::Declared(&declaration);
-    assert!(guard(&mut *ours, subject, Duration::ZERO).await.unwrap().is_complete());
-    run(
-        &mut *ours,
-        "TRUNCATE task_usage; INSERT INTO task_usage VALUES (9, 1, NULL, 'large', 1, NULL, '2026-01-01T12:00:00Z')",
-    )
-    .await;
-    run(&mut *ours, "DELETE FROM task_usage_hourly_dirty_source").await;
-    let answer = guard(&mut *ours, subject, Duration::ZERO).await.unwrap();
-    assert!(matches!(answer, Answer::Behind { .. }), "{answer}");
-    let block = block(Dialect::Postgres, subject, "usage", Duration::ZERO);
-    assert!(ours.batch(&block).await.is_err(), "and so says the SQL");
-    repaired(&mut *ours, &declaration, Gone::Remove).await;
-    tick_all(&mut *ours).await;
-    assert!(guard(&mut *ours, subject, Duration::ZERO).await.unwrap().is_complete());
+    let sql = block(Dialect::Postgres, Subject::Declared(&declaration), "usage", Duration::from_secs(3600));
+    let refusal = ours.batch(&sql).await.unwrap_err().message;
+    assert!(refusal.contains("the table task_usage was emptied or rewritten at this moment"), "{refusal}");
+    ours.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn partitions_that_came_or_went_are_not_complete_before_a_tick_has_looked() {
+    let (_base, mut ours, now) = partitioned().await;
+    ticked(&mut *ours, &by_model()).await.unwrap();
+    assert_eq!(guarded(&mut *ours, &by_model()).await, None);
+    // Names and bounds read otherwise in a session of another zone and another path, and mean the same.
+    let subject = by_model();
+    let sql = block(Dialect::Postgres, Subject::Declared(&subject), "usage", Duration::from_secs(3600));
+    run(&mut *ours, &format!("SET TIME ZONE 'Asia/Kolkata'; SET search_path = pg_catalog, public; {sql}")).await;
+    run(&mut *ours, "SET TIME ZONE 'UTC'; RESET search_path").await;
+    let bounds = format!("FOR VALUES FROM ('{}') TO ('{now}')", now - days(1));
+    for (change, told) in [
+        ("TRUNCATE usage_yesterday", "the partition usage_yesterday was emptied by TRUNCATE, or rewritten"),
+        ("ALTER TABLE usage DETACH PARTITION usage_yesterday", "the partition usage_yesterday was detached or dropped"),
+        (
+            &format!("ALTER TABLE usage ATTACH PARTITION usage_yesterday {bounds}"),
+            "the partition usage_yesterday was attached",
+        ),
+        ("DROP TABLE usage_yesterday", "the partition usage_yesterday was detached or dropped"),
+    ] {
+        run(&mut *ours, change).await;
+        let what = guarded(&mut *ours, &by_model()).await;
+        assert_eq!(what.as_deref(), Some(told), "{change}");
+        repaired(&mut *ours, &by_model(), Gone::Remove).await;
+        ticked(&mut *ours, &by_model()).await.unwrap();
+        assert_eq!(guarded(&mut *ours, &by_model()).await, None, "{change}");
+    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use highwater_db::session::{Dialect, FaultKind, Session, Value};
 use highwater_rollup::guard::{Answer, Subject, block, guard};
+use highwater_rollup::state;
 use highwater_rollup::window::{ReadError, Window};
 
 use crate::usage::{Base, bound, declaration, install, run, seed, seeded, tick_all, tick_to};
@@ -102,6 +103,66 @@ async fn r07_a_change_that_waits_in_a_queue_is_told_though_its_event_is_old() {
         let (answer, _) = declared(&mut *ours).await;
         let Answer::Behind { figures, by } = answer else { panic!("{dialect:?}: {answer}") };
         assert!(figures.queued.is_some() && by.as_hours() == 2, "{dialect:?}: {figures} {by}");
+    }
+}
+
+#[tokio::test]
+async fn r07_an_empty_source_is_complete_only_while_no_change_waits_longer_than_the_threshold() {
+    for dialect in BOTH {
+        let (_base, mut ours) = seeded(dialect).await;
+        tick_all(&mut *ours).await;
+        run(&mut *ours, "DELETE FROM task_usage").await;
+        assert_eq!(declared(&mut *ours).await.0, Answer::SourceEmpty, "{dialect:?}: they wait for less");
+        let back = match dialect {
+            Dialect::Postgres => "now() - interval '2 hours'",
+            Dialect::Sqlite => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-2 hours')",
+        };
+        run(&mut *ours, &format!("UPDATE task_usage_hourly_dirty_source SET changed_at = {back}")).await;
+        let (answer, _) = declared(&mut *ours).await;
+        assert!(answer.to_string().contains(", no event, oldest queued change "), "{dialect:?}: {answer}");
+        run(&mut *ours, "UPDATE task_usage_hourly_state SET seeded_at = NULL").await;
+        assert_eq!(declared(&mut *ours).await.0, Answer::NotSeeded { newest: None }, "{dialect:?}");
+        run(&mut *ours, "UPDATE task_usage_hourly_state SET seeded_at = installed_at").await;
+        tick_all(&mut *ours).await;
+        assert_eq!(declared(&mut *ours).await.0, Answer::SourceEmpty, "{dialect:?}");
+    }
+}
+
+#[tokio::test]
+async fn r07_a_seed_that_began_later_than_the_first_event_is_not_complete_however_fresh_its_watermark_is() {
+    for dialect in BOTH {
+        let (_base, mut ours) = seeded(dialect).await;
+        tick_all(&mut *ours).await;
+        assert!(declared(&mut *ours).await.0.is_complete(), "{dialect:?}");
+        run(&mut *ours, "UPDATE task_usage_hourly_state SET seeded_from = '2026-01-01T13:00:00.000000Z'").await;
+        let (answer, refusal) = declared(&mut *ours).await;
+        let text = "seeded in part: from 2026-01-01T13:00:00Z on, and the earliest event is of 2026-01-01T12:00:00Z; the buckets \
+                    before that were never computed";
+        assert_eq!(answer.to_string(), text, "{dialect:?}");
+        assert!(refusal.unwrap().contains("usage's is seeded in part"), "{dialect:?}");
+        // Retention took what was never seeded: nothing is missing.
+        run(&mut *ours, "DELETE FROM task_usage; INSERT INTO task_usage VALUES (9, 1, NULL, 'large', 10, NULL, '2026-01-01T13:00:00Z')")
+            .await;
+        assert!(declared(&mut *ours).await.0.is_complete(), "{dialect:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_state_table_of_an_older_version_is_read_and_given_what_it_lacks() {
+    for dialect in BOTH {
+        let (_base, mut ours) = seeded(dialect).await;
+        tick_all(&mut *ours).await;
+        run(&mut *ours, "ALTER TABLE task_usage_hourly_state DROP COLUMN seeded_from").await;
+        let answer = guard(&mut *ours, Subject::Declared(&declaration()), HOUR).await.unwrap();
+        assert!(answer.is_complete(), "{dialect:?}: nobody can tell: {answer}");
+        let lacks = ["table task_usage_hourly_state has no column seeded_from"];
+        assert_eq!(highwater_rollup::ddl::diff(&mut *ours, &declaration()).await.unwrap(), lacks, "{dialect:?}");
+        for _ in 0..2 {
+            state::bring_up(&mut *ours, &declaration()).await.unwrap();
+        }
+        let none: [&str; 0] = [];
+        assert_eq!(highwater_rollup::ddl::diff(&mut *ours, &declaration()).await.unwrap(), none, "{dialect:?}");
+        assert!(declared(&mut *ours).await.0.is_complete(), "{dialect:?}");
     }
 }
 

@@ -32,6 +32,19 @@ fn wrongs(verified: &Verified) -> Vec<Wrong> {
 const EXTRA: &str =
     "INSERT INTO task_usage_hourly VALUES ('2026-01-01T03:00:00Z', 1, 1, 1, NULL, NULL, 'old', 9, 1, NULL, 0, 1, 9)";
 
+/// As a tick of its day left it.
+const STAMPED: &str = "UPDATE task_usage_hourly_state SET watermark = '2026-01-02T00:00:00.000000Z'";
+
+#[tokio::test]
+async fn a_rollup_that_is_seeded_and_has_no_watermark_is_not_clean() {
+    for dialect in BOTH {
+        let (_base, mut ours) = seeded(dialect).await;
+        let found = verified(&mut *ours, None).await;
+        assert_eq!(found.unstamped, Some("2026-01-02T00:00:00Z".parse().unwrap()), "{dialect:?}");
+        assert!(found.wrong == 0 && !found.is_clean(), "{dialect:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_as_it_should_be_is_clean() {
     for dialect in BOTH {
@@ -83,6 +96,7 @@ async fn a_tick_takes_repairs_however_new_they_are() {
 async fn a_missing_cell_and_one_that_is_there_twice_are_found_and_mended() {
     for dialect in BOTH {
         let (_base, mut ours) = seeded(dialect).await;
+        run(&mut *ours, STAMPED).await;
         run(&mut *ours, "DELETE FROM task_usage_hourly WHERE runtime_id IS NULL").await;
         let mut expected = vec![Wrong::Missing];
         if dialect == Dialect::Postgres {
@@ -108,6 +122,7 @@ async fn a_missing_cell_and_one_that_is_there_twice_are_found_and_mended() {
 async fn a_cell_without_raw_rows_is_found_and_stays_until_one_says_remove() {
     for dialect in BOTH {
         let (_base, mut ours) = seeded(dialect).await;
+        run(&mut *ours, STAMPED).await;
         run(&mut *ours, EXTRA).await;
         run(&mut *ours, "UPDATE task_usage_hourly SET tokens = 0 WHERE runtime_id = 2").await;
         let found = verified(&mut *ours, None).await;
@@ -133,6 +148,7 @@ async fn a_change_that_is_queued_is_pending_and_not_wrong_whatever_changed() {
         ];
         for (change, pending) in changes {
             let (_base, mut ours) = seeded(dialect).await;
+            run(&mut *ours, STAMPED).await;
             run(&mut *ours, change).await;
             let found = verified(&mut *ours, None).await;
             assert_eq!((found.wrong, found.pending), (0, pending), "{dialect:?}: {change}");

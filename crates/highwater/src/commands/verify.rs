@@ -315,7 +315,9 @@ fn figures(verified: &Verified) -> String {
         text.push_str(&format!(", the watermark is ahead of what can be known, at {ahead:.0}"));
     }
     if let Some((from, first)) = verified.unseeded {
-        text.push_str(&format!(", and the buckets before {from:.0} were never seeded: the earliest event is of {first:.0}"));
+        text.push_str(&format!(
+            ", and the buckets before {from:.0} were never seeded: the earliest event is of {first:.0}"
+        ));
     }
     if let Some(seeded_at) = verified.unstamped {
         text.push_str(&format!(", and it has no watermark, though it was seeded at {seeded_at:.0}"));

@@ -173,6 +173,43 @@ fn r07_a_run_straight_through_seeds_what_a_step_requires_and_the_next_finds_it_c
 }
 
 #[test]
+fn r07_a_rollup_that_was_seeded_in_part_is_seeded_whole_before_a_step_that_requires_it() {
+    for database in BOTH {
+        let place = Place::new(database);
+        place.tables();
+        place.events();
+        assert_eq!(place.up().code, 0);
+        let part = place.rig.run(&["run", "events", "--since", "2025-03-01", "--force-partial"]);
+        assert_eq!(part.code, 0, "{part:?}");
+        place.guarded("events");
+        let ended = place.up();
+        assert_eq!(ended.code, 0, "{ended:?}");
+        let required = &ended.json()["applied"][0]["required"][0];
+        assert_eq!(required["why"].as_str(), Some("walked"), "{required}");
+        assert_eq!(place.sql("SELECT sum(tokens) FROM event_hourly"), (360 * 361 / 2).to_string());
+        assert_eq!(place.rig.run(&["verify", "events"]).code, 0);
+    }
+}
+
+#[test]
+fn r07_a_source_that_was_emptied_by_truncate_lets_no_step_pass_before_somebody_looked() {
+    let place = Place::new("postgres");
+    place.tables();
+    place.events();
+    assert_eq!(place.up().code, 0);
+    assert_eq!(place.rig.run(&["run", "events"]).code, 0);
+    place.sql("TRUNCATE event");
+    place.guarded("events");
+    let ended = place.up();
+    assert_eq!(ended.code, 4, "{ended:?}");
+    assert!(format!("{ended:?}").contains("TRUNCATE emptied event at 20"), "{ended:?}");
+    assert_eq!(place.sql("SELECT count(*) FROM old_hourly"), "0", "it is there");
+    let guard = place.rig.run(&["rollup", "guard", "events"]);
+    assert_eq!(guard.code, 4, "{guard:?}");
+    assert!(guard.stdout.contains("next: `highwater run events` settles it, or halts"), "{guard:?}");
+}
+
+#[test]
 fn r04_a_rollup_that_is_halted_lets_no_step_pass_however_current_it_is() {
     for database in BOTH {
         let place = Place::new(database);

@@ -49,7 +49,13 @@ fn buckets(since: &str, until: &str, step: Step, zone: &str) -> Buckets {
 const NOW: &str = "2026-11-21T10:20:00Z";
 
 fn standing(watermark: &str) -> Standing {
-    Standing { watermark: Some(at(watermark)), seeded_at: Some(at(watermark)), seeded_from: None, now: at(NOW), extent: None }
+    Standing {
+        watermark: Some(at(watermark)),
+        seeded_at: Some(at(watermark)),
+        seeded_from: None,
+        now: at(NOW),
+        extent: None,
+    }
 }
 
 fn number(text: &str) -> Number {

@@ -46,7 +46,9 @@ fn next(name: &str, answer: &Answer) -> Option<String> {
     Some(match answer {
         Answer::StateMissing { mend, .. } => format!("if no bucket is to be trusted: {mend}"),
         Answer::Partial { .. } => format!("`highwater run {name}` seeds the rest"),
-        Answer::Unsettled { .. } => format!("`highwater run {name}` settles it, or halts with the cells that are wrong"),
+        Answer::Unsettled { .. } => {
+            format!("`highwater run {name}` settles it, or halts with the cells that are wrong")
+        }
         Answer::NotStamped { .. } => format!("`highwater run {name}` takes what waits and stamps one"),
         Answer::Ahead(_) => format!("`highwater verify {name} --repair` moves it back to what can be known"),
         answer if answer.is_complete() => return None,

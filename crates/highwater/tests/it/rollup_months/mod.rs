@@ -6,8 +6,10 @@ mod changed;
 mod dump;
 mod emptied;
 mod frozen;
+mod partial;
 mod planted;
 mod steered;
+mod watermark;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

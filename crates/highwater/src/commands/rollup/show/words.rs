@@ -118,7 +118,9 @@ fn state(named: &Named<'_>, buckets: &Buckets, standing: &Standing) -> Note {
             ),
         ),
         (Some(_), _) => ("watermark", format!("{at}, {far}; seeded")),
-        (None, _) => ("not seeded", format!("any bucket may be missing: `highwater run {name}`; watermark {at}, {far}")),
+        (None, _) => {
+            ("not seeded", format!("any bucket may be missing: `highwater run {name}`; watermark {at}, {far}"))
+        }
     }
 }
 
