@@ -4,7 +4,7 @@
 use highwater_db::session::{Dialect, Fault, Session, Value};
 use jiff::Timestamp;
 
-use crate::declare::Declaration;
+use crate::declare::{Aggregate, Declaration};
 use crate::freeze;
 use crate::sql::Shape;
 
@@ -25,16 +25,51 @@ pub async fn extent(session: &mut dyn Session, declaration: &Declaration) -> Res
     let shape = Shape::of(session.dialect(), declaration);
     let at = shape.at(&declaration.event_time.quoted());
     let epoch = |edge: &str| shape.event_seconds(&format!("{edge}({at})"));
-    let mut sql = format!("SELECT {}, {} FROM {}", epoch("min"), epoch("max"), declaration.source.quoted());
-    if shape.dialect == Dialect::Postgres {
-        sql.push_str(&format!(" WHERE {}", shape.is_in_a_bucket(&at)));
-    }
+    let sql = format!(
+        "SELECT {}, {} FROM {} WHERE {}",
+        epoch("min"),
+        epoch("max"),
+        declaration.source.quoted(),
+        shape.is_in_time(&at)
+    );
     let row = session.first(&sql, &[]).await?;
     let Some((first, last)) = row.and_then(|row| row[0].int().zip(row[1].int())) else { return Ok(None) };
     let secs = declaration.grain.secs();
     let begin = |second: i64| second.div_euclid(secs) * secs;
     let time = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
     Ok(Some(Span { from: time(begin(first)), to: time(begin(last) + secs) }))
+}
+
+/// How many rows of the source have a time that is in no bucket: an infinite one, one of a year before 1 or after 9999, or text that is
+/// no time. Rows without a time are meant to be in none.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn unplaced(session: &mut dyn Session, declaration: &Declaration) -> Result<u64, Fault> {
+    let shape = Shape::of(session.dialect(), declaration);
+    let sql = format!("SELECT count(*) FROM {} WHERE {}", declaration.source.quoted(), shape.is_unplaced());
+    let row = session.first(&sql, &[]).await?;
+    Ok(row.and_then(|row| row[0].int()).and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0))
+}
+
+/// What SQLite says of a sum that is beyond 64 bits, in words that name it; PostgreSQL sums into a wider type.
+pub(crate) fn in_words(shape: &Shape<'_>, fault: Fault) -> Fault {
+    if shape.dialect == Dialect::Postgres || !fault.message.contains("integer overflow") {
+        return fault;
+    }
+    let sums = shape.declaration.aggregates.iter().filter_map(|(name, aggregate)| match aggregate {
+        Aggregate::Sum(column) | Aggregate::Avg(column) => Some(format!("`{name}` (of {column})")),
+        _ => None,
+    });
+    let sums: Vec<String> = sums.collect();
+    let which = if sums.len() > 1 { "one of the sums" } else { "the sum" };
+    let message = format!(
+        "{which} {} of {} is beyond 64 bits, and SQLite adds whole numbers no further: sum a column of a larger unit, or one of type REAL \
+         (a generated column can be one), or have a shorter grain or more keys, so that a cell is smaller",
+        sums.join(", "),
+        shape.declaration.target
+    );
+    Fault { message, ..fault }
 }
 
 /// About how many rows of the source a span holds: as the planner of PostgreSQL has it, counted in SQLite, where the index on the
@@ -110,7 +145,7 @@ async fn whole(session: &mut dyn Session, declaration: &Declaration, span: Span)
     let (from, to) = (shape.edge(&shape.time(1)), shape.edge(&shape.time(2)));
     let fresh = shape.fresh("", &format!("{at} >= {from} AND {at} < {to}"));
     let add = format!("INSERT INTO {target} ({})\n{fresh}", shape.target_columns().join(", "));
-    session.execute(&add, &values).await
+    session.execute(&add, &values).await.map_err(|fault| in_words(&shape, fault))
 }
 
 /// Recomputes the cells that the working table `cells` names, in the transaction that is open; returns how many of them there
@@ -155,5 +190,5 @@ pub(crate) async fn cells(session: &mut dyn Session, shape: &Shape<'_>, cells: &
     let before = format!("(SELECT DISTINCT bucket FROM {cells}) AS b\nCROSS JOIN ");
     let fresh = shape.fresh(&before, &format!("{within} AND {}", named(&shape.cell_expressions())));
     let add = format!("INSERT INTO {target} ({})\n{fresh}", shape.target_columns().join(", "));
-    session.execute(&add, &edges).await
+    session.execute(&add, &edges).await.map_err(|fault| in_words(shape, fault))
 }

@@ -9,6 +9,13 @@ use crate::declare::{Aggregate, BUCKET, ColumnRef, Declaration, Ident, SOURCE, T
 /// From the beginning of the year 0 to the epoch, in seconds: whole days, and so whole buckets of every grain.
 const YEAR_0_SECS: i64 = 719_528 * 86_400;
 
+/// The beginning of the first bucket that there can be, and of the first that cannot: what is between is written alike by PostgreSQL,
+/// by SQLite, and here.
+const FIRST_BUCKET: &str = "0001-01-01T00:00:00Z";
+const FIRST_BUCKET_SECS: i64 = -62_135_596_800;
+const AFTER_BUCKETS: &str = "9999-12-30T00:00:00Z";
+const AFTER_BUCKETS_SECS: i64 = 253_402_128_000;
+
 /// A table whose changes are noticed: the source, or what it joins to.
 #[derive(Debug)]
 pub(crate) struct Tracked {
@@ -221,11 +228,38 @@ impl<'d> Shape<'d> {
         }
     }
 
-    /// Whether a time, as [`Shape::at`] has it, is in a bucket: none that is not known is, and none that is infinite.
+    /// Whether a time, as [`Shape::at`] has it, is in a bucket: none that is not known is, none that is infinite, and none of a year
+    /// that cannot be written with four digits. In SQLite what reads a span of times by their index says the last by its own limits: it
+    /// takes one range for an index, and it must not be this one.
     pub(crate) fn is_in_a_bucket(&self, at: &str) -> String {
         match self.dialect {
-            Dialect::Postgres => format!("isfinite({at})"),
+            Dialect::Postgres => self.is_in_time(at),
             Dialect::Sqlite => format!("{at} IS NOT NULL"),
+        }
+    }
+
+    /// The same where no limits are given besides.
+    pub(crate) fn is_in_time(&self, at: &str) -> String {
+        match self.dialect {
+            Dialect::Postgres => {
+                format!("({at} >= timestamptz '{FIRST_BUCKET}' AND {at} < timestamptz '{AFTER_BUCKETS}')")
+            }
+            // With a sign before it, it is no range for an index.
+            Dialect::Sqlite => format!("+{at} BETWEEN {FIRST_BUCKET_SECS} AND {AFTER_BUCKETS_SECS} - 1"),
+        }
+    }
+
+    /// Whether the source's time is one, and in no bucket.
+    pub(crate) fn is_unplaced(&self) -> String {
+        let column = self.declaration.event_time.quoted();
+        let at = self.at(&column);
+        match self.dialect {
+            Dialect::Postgres => {
+                format!("({at} < timestamptz '{FIRST_BUCKET}' OR {at} >= timestamptz '{AFTER_BUCKETS}')")
+            }
+            Dialect::Sqlite => format!(
+                "({at} IS NULL OR {at} < {FIRST_BUCKET_SECS} OR {at} >= {AFTER_BUCKETS_SECS}) AND {column} IS NOT NULL"
+            ),
         }
     }
 

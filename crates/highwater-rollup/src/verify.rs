@@ -65,6 +65,8 @@ pub struct Verified {
     pub unstamped: Option<Timestamp>,
     /// Where the seed began and the earliest event, which is before that: those buckets were never computed.
     pub unseeded: Option<(Timestamp, Timestamp)>,
+    /// Rows whose time is in no bucket, where all buckets were looked at.
+    pub unplaced: u64,
 }
 
 impl Verified {
@@ -103,13 +105,14 @@ pub async fn verify(
         verified.frozen = session.first(&sql, &[]).await?.map_or(0, |row| number(&row[0]));
     }
     let sql = format!("SELECT count(*) FROM ({}) AS fresh", scope.fresh(&shape));
-    verified.cells = session.first(&sql, &[]).await?.map_or(0, |row| number(&row[0]));
+    let told = |fault| recompute::in_words(&shape, fault);
+    verified.cells = session.first(&sql, &[]).await.map_err(told)?.map_or(0, |row| number(&row[0]));
     let pending = is_pending(&shape);
     let sql = format!(
         "SELECT count(*), sum(CASE WHEN {pending} THEN 1 ELSE 0 END) FROM ({}) AS d",
         differing(&shape, &scope)
     );
-    if let Some(row) = session.first(&sql, &[]).await? {
+    if let Some(row) = session.first(&sql, &[]).await.map_err(told)? {
         verified.pending = number(&row[1]);
         verified.wrong = number(&row[0]) - verified.pending;
     }
@@ -118,6 +121,9 @@ pub async fn verify(
         for row in session.query(&sql, &[Value::Int(TOLD_CELLS_MAX)]).await? {
             verified.findings.push(finding(declaration, row));
         }
+    }
+    if asked.is_all() {
+        verified.unplaced = recompute::unplaced(session, declaration).await?;
     }
     let state = state::read(session, declaration).await?;
     verified.stateless = state.is_none();

@@ -244,6 +244,6 @@ fn found(shape: &Shape<'_>) -> String {
         cells(shape),
         shape.cell_columns().join(", "),
         select.join(", "),
-        shape.is_in_a_bucket(&shape.at(&event_time))
+        shape.is_in_time(&shape.at(&event_time))
     )
 }

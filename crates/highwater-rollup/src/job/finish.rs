@@ -18,7 +18,7 @@ use crate::recompute::Span;
 use crate::settings::Subject;
 use crate::tick::{self, Reach};
 use crate::window::Window;
-use crate::{drain, state};
+use crate::{drain, recompute, state};
 
 /// Transactions of a tick between two questions whether the pass is to end.
 const TRANSACTIONS_AT_ONCE: u32 = 1;
@@ -117,12 +117,20 @@ impl Rollup {
                 state::seed_began(session, declaration, since).await?;
                 state::seeded(session, declaration, now).await?;
                 let state = state::read(session, declaration).await?;
+                let unplaced = recompute::unplaced(session, declaration).await?;
                 session.commit().await?;
-                Ok::<_, Fault>(state.and_then(|state| state.seeded_from))
+                Ok::<_, Fault>((state.and_then(|state| state.seeded_from), unplaced))
             };
-            match done.await {
-                Ok(None) => {}
-                Ok(Some(begun)) => said.push(format!(
+            let done = done.await;
+            if let Ok((_, rows @ 1..)) = done {
+                said.push(format!(
+                    "{rows} rows of {} are in no bucket: their `{}` is infinite, of a year before 1 or after 9999, or no time",
+                    declaration.source, declaration.event_time
+                ));
+            }
+            match done {
+                Ok((None, _)) => {}
+                Ok((Some(begun), _)) => said.push(format!(
                     "the buckets before {begun:.0} are still without their events, and the rollup is not complete: `highwater run {}` seeds \
                      them",
                     self.handle

@@ -1,7 +1,7 @@
 //! Which buckets are verified. Owns how a sample is drawn: by its seed, again, the same.
 
 use fastrand::Rng;
-use highwater_db::session::{Fault, Session};
+use highwater_db::session::{Dialect, Fault, Session};
 use jiff::Timestamp;
 
 use crate::declare::{BUCKET, Declaration};
@@ -72,6 +72,8 @@ impl Scope {
             // The buckets first, so that the source is read by its event time.
             before = format!("{}\nCROSS JOIN ", self.listed(shape));
             conditions.push(format!("{at} >= {} AND {at} < {}", shape.edge("b.bucket"), shape.end_of("b.bucket")));
+        } else if shape.dialect == Dialect::Sqlite {
+            conditions.push(shape.is_in_time(&at));
         }
         shape.fresh(&before, &conditions.join(" AND "))
     }
@@ -162,7 +164,7 @@ async fn next(
         shape.event_seconds(&format!("min({at})")),
         declaration.source.quoted(),
         shape.edge(&instant),
-        shape.is_in_a_bucket(&at)
+        shape.is_in_time(&at)
     );
     let Some(row) = session.first(&sql, &[]).await? else { return Ok(None) };
     let first = row[0].int().into_iter().chain(row[1].int()).min();

@@ -1,11 +1,12 @@
 //! Verifying finds every corruption that is planted and nothing else; repairing mends exactly that.
 
 use highwater_db::session::{Dialect, Session, Value};
+use highwater_rollup::recompute;
 use highwater_rollup::verify::{Gone, Repaired, Scope, Verified, Wrong, repair, sample, verify};
 use jiff::Timestamp;
 
 use crate::usage::{
-    bound, declaration, differences, drain_all, later, run, seeded, stranded, tick_all, tick_to, watermark,
+    bound, declaration, differences, drain_all, later, run, seed, seeded, stranded, tick_all, tick_to, watermark,
 };
 
 const BOTH: [Dialect; 2] = [Dialect::Postgres, Dialect::Sqlite];
@@ -228,6 +229,7 @@ async fn an_event_that_is_dated_to_infinity_is_in_no_bucket() {
     drain_all(&mut *ours).await;
     let found = verified(&mut *ours, None).await;
     assert_eq!((found.cells, found.wrong, found.pending), (3, 0, 0), "{:?}", found.findings);
+    assert_eq!(found.unplaced, 2, "and is counted");
     ours.begin().await.unwrap();
     let (drawn, _) = sample(&mut *ours, &declaration(), &Scope::all(), 10, None).await.unwrap();
     ours.rollback().await.unwrap();
@@ -248,4 +250,65 @@ async fn a_rollup_without_its_state_row_is_not_clean() {
         assert_eq!(found, Verified { cells: 3, stateless: true, ..Verified::default() }, "{dialect:?}");
         assert!(!found.is_clean(), "{dialect:?}: nobody knows how far it is");
     }
+}
+
+#[tokio::test]
+async fn an_event_of_a_year_that_nobody_can_write_is_in_no_bucket_and_is_counted() {
+    for dialect in BOTH {
+        let (_base, mut ours) = seeded(dialect).await;
+        let far = match dialect {
+            Dialect::Postgres => {
+                ["'0044-03-15 BC'", "'0001-12-31 23:59:59+00 BC'", "'10000-01-01'", "'9999-12-31'", "'infinity'"]
+            }
+            // Milliseconds for seconds, text that is no time, a year of five digits.
+            Dialect::Sqlite => ["1767268800000", "'0000-06-01'", "'10000-01-01'", "'soon'", "'9999-12-31'"],
+        };
+        for (id, at) in (10..).zip(far) {
+            run(&mut *ours, &format!("INSERT INTO task_usage VALUES ({id}, 1, 'openai', 'small', 5, 0.25, {at})"))
+                .await;
+        }
+        drain_all(&mut *ours).await;
+        seed(&mut *ours).await;
+        let found = verified(&mut *ours, None).await;
+        assert_eq!((found.cells, found.wrong, found.unplaced), (3, 0, 5), "{dialect:?}: {:?}", found.findings);
+        let extent = recompute::extent(&mut *ours, &declaration()).await.unwrap().unwrap();
+        assert_eq!(extent.to, "2026-01-01T13:00:00Z".parse().unwrap(), "{dialect:?}");
+        // The first and the last that can be written are placed.
+        run(&mut *ours, "UPDATE task_usage SET created_at = '0001-01-01T00:00:00Z' WHERE id = 10").await;
+        run(&mut *ours, "UPDATE task_usage SET created_at = '9999-12-29T23:59:59Z' WHERE id = 11").await;
+        run(&mut *ours, "DELETE FROM task_usage WHERE id > 11").await;
+        drain_all(&mut *ours).await;
+        let found = verified(&mut *ours, None).await;
+        assert_eq!((found.cells, found.wrong, found.unplaced), (5, 0, 0), "{dialect:?}: {:?}", found.findings);
+        seed(&mut *ours).await;
+        assert_eq!(verified(&mut *ours, None).await.wrong, 0, "{dialect:?}");
+    }
+}
+
+#[tokio::test]
+async fn r15_a_sum_that_is_beyond_what_sqlite_adds_names_the_rollup_and_the_column() {
+    let (_base, mut ours) = seeded(Dialect::Sqlite).await;
+    run(
+        &mut *ours,
+        "INSERT INTO task_usage VALUES (10, 1, 'x', 'y', 9223372036854775807, 1, '2026-01-01T12:00:00Z'),
+             (11, 1, 'x', 'y', 1, 1, '2026-01-01T12:00:00Z')",
+    )
+    .await;
+    let expected = "one of the sums `tokens` (of source.tokens), `cost` (of source.cost) of task_usage_hourly is beyond 64 bits, and \
+                    SQLite adds whole numbers no further: sum a column of a larger unit, or one of type REAL (a generated column can be \
+                    one), or have a shorter grain or more keys, so that a cell is smaller";
+    let declaration = declaration();
+    ours.begin().await.unwrap();
+    let drained = highwater_rollup::drain::drain(&mut *ours, &declaration, Default::default()).await;
+    ours.rollback().await.unwrap();
+    assert_eq!(drained.unwrap_err().message, expected);
+    let extent = recompute::extent(&mut *ours, &declaration).await.unwrap().unwrap();
+    ours.begin().await.unwrap();
+    let seeded = recompute::span(&mut *ours, &declaration, extent).await;
+    ours.rollback().await.unwrap();
+    assert_eq!(seeded.unwrap_err().message, expected);
+    ours.begin_reading().await.unwrap();
+    let compared = verify(&mut *ours, &declaration, None, &Scope::all()).await;
+    ours.rollback().await.unwrap();
+    assert_eq!(compared.unwrap_err().message, expected);
 }

@@ -47,6 +47,8 @@ struct Proof<'a> {
     unstamped: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unseeded: Option<Unseeded>,
+    /// Rows whose time is in no bucket.
+    unplaced: u64,
     findings: Vec<Told>,
     #[serde(skip_serializing_if = "Option::is_none")]
     repaired: Option<u64>,
@@ -113,6 +115,7 @@ async fn verified(args: &Verify, site: &Site) -> Result<ExitCode, Diagnosis> {
         stateless: verified.stateless,
         unstamped: verified.unstamped,
         unseeded: verified.unseeded.map(|(seeded_from, first)| Unseeded { first, seeded_from }),
+        unplaced: verified.unplaced,
         findings: before.findings.iter().map(told_of).collect(),
         repaired: repaired.as_ref().map(|(done, _)| done.cells),
     };
@@ -313,6 +316,9 @@ fn figures(verified: &Verified) -> String {
     }
     if let Some(ahead) = verified.ahead {
         text.push_str(&format!(", the watermark is ahead of what can be known, at {ahead:.0}"));
+    }
+    if verified.unplaced > 0 {
+        text.push_str(&format!(", {} rows with a time that is in no bucket", grouped(verified.unplaced)));
     }
     if let Some((from, first)) = verified.unseeded {
         text.push_str(&format!(
