@@ -105,14 +105,14 @@ pub async fn verify(
         verified.frozen = session.first(&sql, &[]).await?.map_or(0, |row| number(&row[0]));
     }
     let sql = format!("SELECT count(*) FROM ({}) AS fresh", scope.fresh(&shape));
-    let told = |fault| recompute::in_words(&shape, fault);
-    verified.cells = session.first(&sql, &[]).await.map_err(told)?.map_or(0, |row| number(&row[0]));
+    let in_words = |fault| recompute::in_words(&shape, fault);
+    verified.cells = session.first(&sql, &[]).await.map_err(in_words)?.map_or(0, |row| number(&row[0]));
     let pending = is_pending(&shape);
     let sql = format!(
         "SELECT count(*), sum(CASE WHEN {pending} THEN 1 ELSE 0 END) FROM ({}) AS d",
         differing(&shape, &scope)
     );
-    if let Some(row) = session.first(&sql, &[]).await.map_err(told)? {
+    if let Some(row) = session.first(&sql, &[]).await.map_err(in_words)? {
         verified.pending = number(&row[1]);
         verified.wrong = number(&row[0]) - verified.pending;
     }

@@ -55,6 +55,14 @@ impl Rollup {
                     }
                 };
                 *self.stamped() = Some(bound);
+                if let Some(since) = since {
+                    let first = self.first_event(cx, window).await?.map_or(since, |first| first.min(since));
+                    said.push(format!(
+                        "the watermark now claims the buckets before {since:.0} too, and none of them was computed: `rollup guard` takes its \
+                         word. `highwater run {} --since {first:.0}` computes them",
+                        self.handle
+                    ));
+                }
                 Ok(touched(rows))
             }
         }

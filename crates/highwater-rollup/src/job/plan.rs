@@ -126,12 +126,13 @@ impl Rollup {
         let watermark = self.known(window, mark)?;
         // All that is below a watermark is rolled up: that is what it says.
         let needed = self.grain().begin(first.max(watermark));
-        let from = self.since(needed, |since| since > needed && watermark < last)?;
+        let leaves = |since: Timestamp| since > needed && watermark < last;
+        let from = self.since(needed, leaves)?;
         let bound = self.bound_on(session, &mut Vec::new()).await?;
         // What ends after the bound is not over yet: it is the last step's, which reads the bound anew.
         let end = self.settings.slice.begin(bound);
         let mut steps = self.slices(from, end);
-        steps.push(Step::Finish { from: Some(from.max(end)), of: None, since: None });
+        steps.push(Step::Finish { from: Some(from.max(end)), of: None, since: leaves(from).then_some(from) });
         Ok(steps)
     }
 
