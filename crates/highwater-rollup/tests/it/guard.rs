@@ -167,6 +167,24 @@ async fn a_state_table_of_an_older_version_is_read_and_given_what_it_lacks() {
 }
 
 #[tokio::test]
+async fn whoever_does_not_own_the_state_of_an_older_version_is_told_so_and_nothing_is_changed() {
+    let (_base, mut ours) = seeded(Dialect::Postgres).await;
+    run(&mut *ours, "ALTER TABLE task_usage_hourly_state DROP COLUMN seeded_from").await;
+    run(
+        &mut *ours,
+        "DROP ROLE IF EXISTS no_owner; CREATE ROLE no_owner; GRANT SELECT ON task_usage_hourly_state TO no_owner",
+    )
+    .await;
+    run(&mut *ours, "SET ROLE no_owner").await;
+    let refused = state::bring_up(&mut *ours, &declaration()).await.unwrap_err();
+    assert_eq!(refused.kind, FaultKind::Denied, "{refused}");
+    run(&mut *ours, "RESET ROLE; DROP OWNED BY no_owner; DROP ROLE no_owner").await;
+    run(&mut *ours, &state::brings_up(Dialect::Postgres, &declaration())).await;
+    let none: [&str; 0] = [];
+    assert_eq!(highwater_rollup::ddl::diff(&mut *ours, &declaration()).await.unwrap(), none);
+}
+
+#[tokio::test]
 async fn an_event_of_the_future_asks_for_a_fresh_watermark_and_for_no_more() {
     for dialect in BOTH {
         let (_base, mut ours) = seeded(dialect).await;

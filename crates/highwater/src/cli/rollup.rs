@@ -19,7 +19,7 @@ pub(crate) struct RunRollup {
     /// The same, from the beginning of the month so many months ago.
     #[arg(long, value_name = "N", conflicts_with = "since", value_parser = clap::value_parser!(u32).range(0..=1200))]
     pub(crate) months_back: Option<u32>,
-    /// Allows a seed that leaves older buckets without their events.
+    /// Allows a seed that leaves older buckets without their events; the next plain `run` seeds them.
     #[arg(long)]
     pub(crate) force_partial: bool,
 }
