@@ -110,7 +110,7 @@ async fn a_seed_that_would_leave_older_buckets_behind_needs_the_word_of_a_person
     assert_eq!((base.cells().await, base.watermark().await.unwrap().as_str()), (0, "1970-01-01T00:00:00Z"));
     let pass = rig.usage_pass(&["--months-back", "3", "--force-partial"]);
     assert!(pass.is(0, "drained"), "{pass:?}");
-    let notes = pass.report()["notes"].to_string();
+    let notes = pass.report["notes"].to_string();
     assert!(notes.contains("the watermark now claims the buckets before ") && notes.contains(" --since "), "{notes}");
     assert_eq!(rig.usage_items().len(), 4, "{:?}", rig.usage_items());
     let older: bool = base
