@@ -24,14 +24,12 @@ pub struct Span {
 pub async fn extent(session: &mut dyn Session, declaration: &Declaration) -> Result<Option<Span>, Fault> {
     let shape = Shape::of(session.dialect(), declaration);
     let at = shape.at(&declaration.event_time.quoted());
-    let epoch = |edge: &str| shape.event_seconds(&format!("{edge}({at})"));
-    let sql = format!(
-        "SELECT {}, {} FROM {} WHERE {}",
-        epoch("min"),
-        epoch("max"),
-        declaration.source.quoted(),
-        shape.is_in_time(&at)
-    );
+    // Each edge by itself, so that the index answers it.
+    let edge = |edge: &str| {
+        let seconds = shape.event_seconds(&format!("{edge}({at})"));
+        format!("(SELECT {seconds} FROM {} WHERE {})", declaration.source.quoted(), shape.is_in_range(&at))
+    };
+    let sql = format!("SELECT {}, {}", edge("min"), edge("max"));
     let row = session.first(&sql, &[]).await?;
     let Some((first, last)) = row.and_then(|row| row[0].int().zip(row[1].int())) else { return Ok(None) };
     let secs = declaration.grain.secs();
