@@ -182,3 +182,32 @@ fn a_sample_is_drawn_again_by_its_seed_and_repairs_only_what_it_drew() {
         assert_eq!(told(&["--sample", "1000"])["wrong"], 35, "a sample of more than there is takes all");
     }
 }
+
+#[test]
+fn r15_a_sum_that_sqlite_cannot_add_halts_with_the_column_and_what_helps() {
+    let months = Months::sqlite("");
+    months.usage(1, 2, "'large'", i64::MAX);
+    months.usage(2, 2, "'large'", 1);
+    months.rig.ok(&["rollup", "install", "usage"]);
+    months.call(&["run", "usage"], 4);
+    let status = months.call(&["status", "usage"], 0);
+    let says =
+        "the sum `tokens` (of source.tokens) of hourly is beyond 64 bits, and SQLite adds whole numbers no further";
+    assert!(status.contains(says), "{status}");
+    let verify = months.call(&["verify", "usage"], 2);
+    assert!(verify.contains("error[HW-ROL-013]") && verify.contains(says), "{verify}");
+}
+
+#[test]
+fn rows_whose_time_no_bucket_has_are_counted_by_the_seed_and_by_verify() {
+    let months = Months::postgres("");
+    months.usage(1, 2, "'large'", 1);
+    months.sql("INSERT INTO usage VALUES (2, '10000-01-01', 'large', 2), (3, '0044-03-15 BC', 'large', 3)");
+    months.rig.ok(&["rollup", "install", "usage"]);
+    let ended = months.pass(0);
+    let says = "2 rows of usage are in no bucket: their `at` is infinite, of a year before 1 or after 9999, or no time";
+    assert!(format!("{}{}", ended.stdout, ended.stderr).contains(says), "{ended:?}");
+    assert_eq!(months.tokens(), ["1"]);
+    let verify = months.call(&["verify", "usage"], 0);
+    assert!(verify.starts_with("usage: 1 cells, 0 wrong, 2 rows with a time that is in no bucket"), "{verify}");
+}
