@@ -80,6 +80,17 @@ async fn what_a_pipeline_passed_over_is_found_and_a_repair_keeps_what_its_window
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_seed_in_part_left_out_is_missing() {
+    let (base, rig) = driven(WINDOW, TARGET).await;
+    base.two_years().await;
+    assert!(rig.usage_pass(&["--months-back", "3", "--force-partial"]).is(0, "drained"));
+    let found = verified(&rig, &[], 4);
+    assert!(found["wrong"].as_u64().unwrap() > 2_000, "{found}");
+    assert_eq!(verified(&rig, &["--repair"], 0)["clean"], true);
+    assert_eq!(base.wrong_cells().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_proved_without_the_lock_or_by_a_window_that_takes_another() {
     let (base, rig) = seeded(TARGET).await;
     base.run("SELECT pg_advisory_lock(4246)").await;
