@@ -123,11 +123,7 @@ pub(super) struct Bounds {
 
 impl Bounds {
     pub(super) fn of(limits: &LimitSettings) -> Self {
-        Self {
-            bytes_max: limits.size.bytes(),
-            idle_time: limits.idle_time.get(),
-            whole_time: limits.upload_time.get(),
-        }
+        Self { bytes_max: limits.size.bytes(), idle_time: limits.idle_time.get(), whole_time: limits.upload_time.get() }
     }
 }
 
