@@ -23,6 +23,12 @@ const CHUNK_BYTES: usize = 512 * 1024;
 /// After so many bytes of a body of unknown length the disk is asked again.
 const ROOM_EVERY_BYTES: u64 = 64 << 20;
 
+/// After a body is told to stop, it is read on while more comes within so many milliseconds: what is on its way already is not sent
+/// twice then.
+const AFTER_STOP_MILLIS: u64 = 100;
+/// But no more than this.
+const AFTER_STOP_BYTES_MAX: u64 = 16 << 20;
+
 /// A copy that goes when nobody needs it any more.
 #[derive(Debug)]
 pub(super) struct Kept {
@@ -156,7 +162,7 @@ pub(super) async fn read(
     Ok((Read { kept, sha256: Sha256Digest::new(hash.finalize().into()), size_bytes: bytes }, slot))
 }
 
-/// Reads a body into a sink, until its end or `stop`.
+/// Reads a body into a sink, until its end, or `stop` and what is on its way then.
 pub(super) async fn pump<S: Sink>(
     body: &mut Body,
     sink: S,
@@ -167,32 +173,36 @@ pub(super) async fn pump<S: Sink>(
     let mut resting = Some(sink);
     let mut total = 0_u64;
     let mut stop = pin!(stop);
+    let mut stopped: Option<(Problem, u64)> = None;
     let mut late = pin!(tokio::time::timeout(bounds.whole_time, pending::<()>()));
     loop {
         let mut chunk: Vec<Bytes> = Vec::new();
         let mut chunk_bytes = 0;
         let mut end = None;
         while chunk_bytes < CHUNK_BYTES && end.is_none() {
+            let idle_time = stopped.as_ref().map_or(bounds.idle_time, |_| Duration::from_millis(AFTER_STOP_MILLIS));
             let frame = tokio::select! {
-                frame = tokio::time::timeout(bounds.idle_time, body.frame()) => frame,
-                problem = &mut stop => {
-                    end = Some(Err(problem));
-                    break;
+                frame = tokio::time::timeout(idle_time, body.frame()) => frame,
+                problem = &mut stop, if stopped.is_none() => {
+                    stopped = Some((problem, total.saturating_add(AFTER_STOP_BYTES_MAX)));
+                    continue;
                 }
                 _ = &mut late => {
                     end = Some(Err(too_slow("the body took too long")));
                     break;
                 }
             };
-            match frame {
-                Err(_) => end = Some(Err(too_slow("the body stood still"))),
-                Ok(None) => end = Some(Ok(())),
-                Ok(Some(Err(error))) => {
+            match (frame, &stopped) {
+                (Err(_) | Ok(Some(Err(_))), Some((problem, _))) => end = Some(Err(problem.clone())),
+                (_, Some((problem, most))) if total > *most => end = Some(Err(problem.clone())),
+                (Err(_), None) => end = Some(Err(too_slow("the body stood still"))),
+                (Ok(None), _) => end = Some(Ok(())),
+                (Ok(Some(Err(error))), None) => {
                     let problem = Problem::new(StatusCode::BAD_REQUEST, "broken-body", "The body broke off");
                     end = Some(Err(problem.detail(error.to_string())));
                 }
                 // Trailers are not asked for, and say nothing here.
-                Ok(Some(Ok(frame))) => {
+                (Ok(Some(Ok(frame))), _) => {
                     let Ok(bytes) = frame.into_data() else { continue };
                     total += bytes.len() as u64;
                     if total > bounds.bytes_max {

@@ -9,11 +9,12 @@ use base64::prelude::BASE64_STANDARD;
 use highwater_engine::settings::{ByteSize, DurationText, Whole};
 use highwater_episodes::digest::Sha256Digest;
 use highwater_episodes::receive::gate::{Claim, Gate, Judge, Verdict};
+use highwater_episodes::receive::settings::ReceiverSettings;
 use highwater_testkit::sim_clock::SimClock;
 use serde_json::Value;
 use sha1::Digest as _;
 
-use super::super::rig::{MASTER, Rig};
+use super::super::rig::{MASTER, Rig, TOKEN, token};
 use super::{PART, hex, metadata};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,9 +261,8 @@ async fn an_upload_is_its_owners_and_the_host_stays_theirs() {
     assert_eq!((foreign.status, foreign.code().as_str()), (403, "foreign-host"));
     assert_eq!(rig.ask("POST", "/v1/uploads", &[("Authorization", "Bearer nope")], b"").await.status, 401);
     // What its owner may do is asked each time.
-    let mut settings = highwater_episodes::receive::settings::ReceiverSettings::default();
-    settings.tokens = vec![super::super::rig::token("lab", super::super::rig::TOKEN, &["lab2"])];
-    rig.receiver.admit_by(&settings);
+    let tokens = vec![token("lab", TOKEN, &["lab2"])];
+    rig.receiver.admit_by(&ReceiverSettings { tokens, ..ReceiverSettings::default() });
     for method in ["HEAD", "PATCH", "DELETE"] {
         assert_eq!(rig.tus(method, &place, &[PART, ("Upload-Offset", "0")], b"1").await.status, 403, "{method}");
     }
@@ -322,7 +322,7 @@ async fn r12_code_that_is_out_of_date_begins_no_upload_and_goes_on_with_none() {
 async fn an_upload_whose_time_is_over_is_gone_and_leaves_nothing() {
     let clock = SimClock::standing("2026-11-21T10:00:00Z".parse().unwrap());
     let dir = tempfile::tempdir().unwrap();
-    let set = |settings: &mut highwater_episodes::receive::settings::ReceiverSettings| {
+    let set = |settings: &mut ReceiverSettings| {
         settings.limits.resume_time = DurationText::secs(100);
     };
     let rig = Rig::clocked(dir, clock.shared(), set).await;
