@@ -24,7 +24,6 @@ pub(super) fn place(config: &Config, job: &JobConfig, settings: &ShipSettings) -
         outbox: settings.outbox.to_path_buf(),
         compression: settings.compression.clone(),
         resume_above_bytes: settings.resume_above.bytes(),
-        resume_above_bytes: settings.resume_above.bytes(),
         code_commit: settings.code_commit.as_ref().map(|path| path.to_path_buf()),
     })
 }
