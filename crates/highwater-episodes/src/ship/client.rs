@@ -27,7 +27,8 @@ use super::settings::{JudgedCode, ShipSettings, ShipTlsSettings};
 use crate::index::Commit;
 use crate::name::{EpisodeId, HostId};
 use crate::wire::{
-    CODE_JUDGE_HEADER, CONTENT_SHA256_HEADER, EPISODE_MEDIA_TYPE, RECORDED_COMMIT_HEADER, SHA256_HEADER, TUS_RESUMABLE_HEADER,
+    CODE_JUDGE_HEADER, CONTENT_SHA256_HEADER, EPISODE_MEDIA_TYPE, RECORDED_COMMIT_HEADER, SHA256_HEADER,
+    TUS_RESUMABLE_HEADER,
 };
 
 pub(super) use resumable::{Asked, Begun, Went};
