@@ -31,7 +31,7 @@ use crate::wire::{
     TUS_RESUMABLE_HEADER, TUS_VERSION, UPLOAD_LENGTH_HEADER, UPLOAD_METADATA_HEADER, UPLOAD_OFFSET_HEADER,
 };
 
-use self::open::{About, Hold, Looked};
+use self::open::{About, Hold, Leftover, Looked};
 
 pub use metadata::{METADATA_BYTES_MAX, METADATA_KEYS_MAX, Metadata, MetadataError};
 pub(super) use open::OpenUploads;
@@ -216,7 +216,8 @@ impl Receiver {
     async fn uploads(&self) -> Result<&Arc<OpenUploads>, Problem> {
         let load = async || {
             let found = self.kept(|partials| partials.found()).await?;
-            let nothing = self.open.load(found, self.on.clock.now());
+            let Leftover { nothing, damaged } = self.open.load(found, self.on.clock.now());
+            self.kept(move |partials| damaged.iter().try_for_each(|(id, why)| partials.set_aside(id, why))).await?;
             self.forget(nothing).await
         };
         self.open_loaded.get_or_try_init(load).await?;

@@ -125,6 +125,12 @@ pub trait Partials: Send + Sync + fmt::Debug {
     /// The store cannot be written.
     fn retire(&self, id: &UploadId) -> Result<(), StoreError>;
 
+    /// Sets an upload aside that its keeper cannot read.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    fn set_aside(&self, id: &UploadId, why: &str) -> Result<(), StoreError>;
+
     /// Forgets an upload with all that came of it.
     ///
     /// # Errors

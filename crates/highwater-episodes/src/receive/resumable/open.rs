@@ -99,6 +99,15 @@ pub(super) enum Looked {
     Taken(Hold),
 }
 
+/// What a store has and nobody can go on with.
+#[derive(Debug, Default)]
+pub(super) struct Leftover {
+    /// To be forgotten: nothing came of them.
+    pub(super) nothing: Vec<UploadId>,
+    /// To be set aside, and why.
+    pub(super) damaged: Vec<(UploadId, String)>,
+}
+
 /// Why no more uploads are begun.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Crowded {
@@ -143,15 +152,15 @@ impl OpenUploads {
         self.entries().values().filter(|entry| !matches!(entry.state, State::Finished)).count()
     }
 
-    /// Takes over what a store has; those that are nothing are to be forgotten there.
-    pub(super) fn load(&self, found: Vec<Found>, now: Timestamp) -> Vec<UploadId> {
-        let mut nothing = Vec::new();
+    /// Takes over what a store has; what is to become of others is told.
+    pub(super) fn load(&self, found: Vec<Found>, now: Timestamp) -> Leftover {
+        let Leftover { mut nothing, mut damaged } = Leftover::default();
         let mut entries = self.entries();
         for Found { id, about, touched_at, marked_bytes, retired } in found {
             let about: About = match serde_json::from_str(&about) {
                 Ok(about) => about,
                 Err(error) => {
-                    tracing::warn!(upload.id = %id, %error, "an upload cannot be read and stays where it is");
+                    damaged.push((id, format!("what was kept with it cannot be read: {error}")));
                     continue;
                 }
             };
@@ -166,7 +175,7 @@ impl OpenUploads {
             };
             entries.entry(id).or_insert(Entry { about: Arc::new(about), touched_at, state });
         }
-        nothing
+        Leftover { nothing, damaged }
     }
 
     /// Puts in an upload that begins, in hand, and says whose place it takes: uploads of the same episode by the same caller that rest,

@@ -111,17 +111,6 @@ impl<F: Fs> FileStore<F> {
         }
     }
 
-    fn set_aside(&self, id: &UploadId, why: &str) -> Result<(), StoreError> {
-        let quarantine = Quarantine::new(&self.fs, self.quarantine.clone());
-        let record = quarantine.set_aside(&self.record_of(id)?, why)?;
-        let bytes = self.bytes_of(id)?;
-        if self.fs.stat(&bytes)?.is_some() {
-            quarantine.set_aside(&bytes, why)?;
-        }
-        tracing::warn!(upload.id = %id, record = %self.fs.locate(&record.path).display(), why, "an upload is set aside");
-        Ok(())
-    }
-
     fn record(&self, id: &UploadId) -> Result<Option<Record>, StoreError> {
         match self.fs.read(&self.record_of(id)?, RECORD_READ_BYTES_MAX) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -160,7 +149,11 @@ impl<F: Fs> FileStore<F> {
     fn cut(&self, id: &UploadId, about: &str, trusted: &Progress, at: Timestamp) -> Result<(), StoreError> {
         let mut file = self.fs.append(&self.bytes_of(id)?)?;
         file.truncate(trusted.bytes())?;
-        file.sync()?;
+        if let Err(error) = file.sync() {
+            // A second sync would succeed, and save nothing.
+            self.forget(id)?;
+            return Err(error.into());
+        }
         let text = format!("{about}\n{}", Mark::of(trusted, at).to_line());
         Ok(publish(&self.fs, &self.record_of(id)?, text.as_bytes(), Mode::Umask)?)
     }
@@ -229,6 +222,17 @@ impl<F: Fs> Partials for FileStore<F> {
 
     fn retire(&self, id: &UploadId) -> Result<(), StoreError> {
         self.remove(&self.bytes_of(id)?)
+    }
+
+    fn set_aside(&self, id: &UploadId, why: &str) -> Result<(), StoreError> {
+        let quarantine = Quarantine::new(&self.fs, self.quarantine.clone());
+        let record = quarantine.set_aside(&self.record_of(id)?, why)?;
+        let bytes = self.bytes_of(id)?;
+        if self.fs.stat(&bytes)?.is_some() {
+            quarantine.set_aside(&bytes, why)?;
+        }
+        tracing::warn!(upload.id = %id, record = %self.fs.locate(&record.path).display(), why, "an upload is set aside");
+        Ok(())
     }
 
     fn forget(&self, id: &UploadId) -> Result<(), StoreError> {

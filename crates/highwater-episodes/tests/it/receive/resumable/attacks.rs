@@ -98,16 +98,18 @@ async fn a_length_that_is_none_or_lies_begins_nothing_and_stores_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_is_damaged_is_set_aside_and_the_rest_goes_on() {
     let rig = Rig::new().await;
-    let (a, b) = (rig.begun("a", 10).await, rig.begun("b", 10).await);
-    for place in [&a, &b] {
+    let (a, b, c) = (rig.begun("a", 10).await, rig.begun("b", 10).await, rig.begun("c", 10).await);
+    for place in [&a, &b, &c] {
         assert_eq!(rig.patch(place, 0, b"12345").await.status, 204);
     }
     let id = |place: &str| place.rsplit('/').next().unwrap().to_owned();
-    let record = rig.path("episodes/.staging").join(format!("{}.record", id(&a)));
+    let record = |place| rig.path("episodes/.staging").join(format!("{}.record", id(place)));
+    let (of_a, of_c) = (record(&a), record(&c));
     let dir = rig.end().await;
-    std::fs::write(record, "\0\0\0").unwrap();
+    std::fs::write(of_a, "\0\0\0").unwrap();
+    std::fs::write(of_c, "{\"key\":\"../../x\"}\n").unwrap();
     let rig = Rig::start(dir, std::sync::Arc::new(highwater_episodes::receive::gate::Off), |_| {}).await;
-    assert_eq!((rig.offset(&a).await, rig.offset(&b).await), (None, Some(5)));
+    assert_eq!((rig.offset(&a).await, rig.offset(&b).await, rig.offset(&c).await), (None, Some(5), None));
     let aside = std::fs::read_dir(rig.path("quarantine")).unwrap().count();
-    assert_eq!(aside, 4, "its bytes and its record, each with the reason");
+    assert_eq!(aside, 8, "the bytes and the record of two, each with the reason");
 }

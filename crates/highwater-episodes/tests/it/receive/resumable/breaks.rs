@@ -9,7 +9,9 @@ use highwater_episodes::receive::commit::{Became, Wish, round};
 use highwater_episodes::receive::gate::Off;
 use highwater_episodes::store::{FileStore, Store as _, UploadId};
 use highwater_fs::{Fs, RelPath};
-use highwater_testkit::sim_fs::{Scenario, SimFs, crash_everywhere, forget_each_sync, tree};
+use highwater_testkit::sim_fs::{
+    Fault, FaultKind, Scenario, SimFs, Survival, crash_everywhere, forget_each_sync, tree,
+};
 use jiff::Timestamp;
 
 use super::super::rig::{Rig, WAIT};
@@ -167,17 +169,27 @@ impl Receiver<'_> {
         if known.is_none() && partials.begin(&id(), "about it").is_err() {
             return 0;
         }
+        // From the first part to the second its progress is known, to the third it is looked for.
+        let mut at = None;
         for (part, steps) in (0..PARTS.len()).zip(1..) {
             let end: usize = PARTS[..=part].iter().sum();
-            let Ok(Some(mut partial)) = partials.resume(&id(), None, Timestamp::UNIX_EPOCH) else { return steps };
+            let Ok(Some(mut partial)) = partials.resume(&id(), at.take(), Timestamp::UNIX_EPOCH) else { return steps };
             let from = usize::try_from(partial.progress().bytes()).unwrap();
             if from < end {
                 // In two pieces, as bodies come.
                 let middle = from.midpoint(end);
                 let written = partial.append(&bytes[from..middle]).and_then(|()| partial.append(&bytes[middle..end]));
-                if written.and_then(|()| partial.settle(Timestamp::UNIX_EPOCH)).is_err() {
+                if written.is_err() {
                     return steps;
                 }
+                if partial.settle(Timestamp::UNIX_EPOCH).is_err() {
+                    // As the receiver: what a disk did not take is trusted by nobody.
+                    let _ = partials.forget(&id());
+                    return 0;
+                }
+            }
+            if part == 0 {
+                at = Some(partial.progress().clone());
             }
             if end == BYTES {
                 assert_eq!(partial.progress().sha256(), highwater_episodes::digest::Sha256Digest::of(&bytes));
@@ -267,6 +279,25 @@ impl Scenario for Upload {
 fn r09_an_upload_in_parts_survives_a_crash_at_any_operation() {
     let tally = crash_everywhere(&Upload).unwrap_or_else(|found| panic!("{found}"));
     assert!(tally.disks > 100, "{tally:?}");
+}
+
+#[test]
+fn r09_a_disk_that_fails_makes_nothing_that_is_told_of_an_upload_a_lie() {
+    let rehearsal = Upload.before();
+    let before = rehearsal.trace().len();
+    assert_eq!(Upload.work(&rehearsal), Upload.steps());
+    for kind in [FaultKind::Eio, FaultKind::Enospc, FaultKind::ShortWrite, FaultKind::LostAnswer] {
+        for at in before..rehearsal.trace().len() {
+            let fs = Upload.before();
+            fs.inject(Fault::once(at, kind));
+            // As senders do: again, until it is answered.
+            let done = (0..4).map(|_| Upload.work(&fs)).max();
+            assert_eq!(done, Some(Upload.steps()), "{kind:?} at {at}");
+            let after = fs.reboot(Survival::Nothing);
+            Upload.recover(&after).unwrap();
+            Upload.check(&after, Upload.steps()).unwrap_or_else(|why| panic!("{why}: {kind:?} at {at}"));
+        }
+    }
 }
 
 #[test]
