@@ -300,11 +300,10 @@ impl Receiver {
                 let bytes = match known {
                     Some(bytes) if bytes < hold.about.size_bytes => bytes,
                     _ => {
-                        let partial = self.opened(&mut hold).await?;
-                        let bytes = partial.progress().bytes();
+                        let bytes = self.opened(&mut hold).await?.progress().bytes();
                         if bytes == hold.about.size_bytes {
                             let gate = pass(self.on.gate.judge(&hold.about.claim()))?;
-                            self.finish(&mut hold, partial, gate).await?;
+                            self.finish(&mut hold, gate).await?;
                         }
                         bytes
                     }

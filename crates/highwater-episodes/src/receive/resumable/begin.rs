@@ -68,8 +68,7 @@ impl Receiver {
         }
         if is_empty {
             // Nothing more will come.
-            let partial = self.opened(&mut hold).await?;
-            self.finish(&mut hold, partial, gate).await?;
+            self.finish(&mut hold, gate).await?;
         }
         Ok(created(&id, about_it(StatusCode::CREATED, 0, Some(hold.ends_at()))))
     }

@@ -1,22 +1,24 @@
 //! The end of an upload. Owns that it is told only when the episode would survive a power cut, and what is left of the upload then.
 
+use std::sync::Arc;
+
 use super::open::Hold;
 use crate::index::{Gate, Row, SCHEMA_VERSION};
 use crate::receive::Receiver;
+use crate::receive::admit::busy;
 use crate::receive::problem::Problem;
 use crate::receive::upload::wrong_digest;
-use crate::store::Partial;
 
 impl Receiver {
     /// Makes an upload that is whole the episode of its name, as a `PUT` does. Where it is refused for good, nothing is left of it;
     /// where it failed, it stays, and the next who asks for it tries again.
-    pub(super) async fn finish(
-        &self,
-        hold: &mut Hold,
-        partial: Box<dyn Partial>,
-        gate: Option<Gate>,
-    ) -> Result<(), Problem> {
-        let (about, sha256) = (std::sync::Arc::clone(&hold.about), partial.progress().sha256());
+    pub(super) async fn finish(&self, hold: &mut Hold, gate: Option<Gate>) -> Result<(), Problem> {
+        // Looked at once more: a receiver that was ending may have written to the file while this one already had the directory.
+        let partial = self.opened(hold).await?;
+        let (about, sha256) = (Arc::clone(&hold.about), partial.progress().sha256());
+        if partial.progress().bytes() != about.size_bytes {
+            return Err(busy("the upload changed while it came to its end"));
+        }
         let row = Row {
             backfilled: false,
             commit: about.recorded.clone(),

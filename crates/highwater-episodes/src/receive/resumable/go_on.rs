@@ -82,8 +82,9 @@ impl Receiver {
             return Err(problem);
         }
         let bytes = partial.progress().bytes();
+        drop(partial);
         if bytes == hold.about.size_bytes {
-            self.finish(&mut hold, partial, gate).await?;
+            self.finish(&mut hold, gate).await?;
         }
         Ok(about_it(StatusCode::NO_CONTENT, bytes, Some(hold.ends_at())))
     }

@@ -195,11 +195,13 @@ impl<F: Fs> Partials for FileStore<F> {
         let (Some(bytes_stat), Some(record_stat)) = (self.fs.stat(&bytes)?, self.fs.stat(&record)?) else {
             return Ok(None);
         };
+        // Bytes are only ever appended: a file as long as it is known to be is what it is known to be.
+        let known = known.filter(|known| known.bytes() == bytes_stat.len);
         let progress = match known {
-            Some(known) if known.bytes() == bytes_stat.len && record_stat.len <= RECORD_BYTES_MAX => known,
+            Some(known) if record_stat.len <= RECORD_BYTES_MAX => known,
             known => {
                 let Some(Record { about, marks }) = self.record(id)? else { return Ok(None) };
-                let trusted = match known.filter(|known| known.bytes() <= bytes_stat.len) {
+                let trusted = match known {
                     Some(known) => known,
                     None => self.trusted(&bytes, &marks)?,
                 };

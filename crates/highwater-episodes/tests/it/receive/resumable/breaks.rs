@@ -95,6 +95,18 @@ async fn an_upload_goes_on_after_a_restart_and_may_take_other_bytes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_longer_than_it_is_known_to_be_is_looked_at_anew() {
+    let rig = Rig::new().await;
+    let place = rig.begun("a", 10).await;
+    assert_eq!(rig.patch(&place, 0, b"12345").await.status, 204);
+    let file = rig.left().into_iter().find(|name| name.ends_with(".upload")).unwrap();
+    // As a receiver that was told to end may still write.
+    fs::write(rig.path("episodes/.staging").join(file), b"12345late").unwrap();
+    assert_eq!(rig.patch(&place, 5, b"67890").await.status, 204);
+    assert_eq!(fs::read(rig.path("episodes/lab/a.tar.zst")).unwrap(), b"1234567890");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn r09_an_upload_that_is_whole_and_not_stored_is_stored_before_anyone_is_told() {
     let rig = Rig::new().await;
     let place = rig.begun("a", 10).await;
