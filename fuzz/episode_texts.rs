@@ -1,17 +1,21 @@
-//! The small texts that come from outside, mutated: names of hosts and episodes, digest fields, lines of an index, `meta.json`, seals. What
-//! comes is refused, or means the same when it is written again. With the tests it makes the same cases each time; `make fuzz`
-//! goes on for as long as it is told, from a seed that it prints.
+//! The small texts that come from outside, mutated: names of hosts and episodes, digest fields, lines of an index, `meta.json`, seals,
+//! the metadata of uploads. What comes is refused, or means the same when it is written again. With the tests it makes the same cases
+//! each time; `make fuzz` goes on for as long as it is told, from a seed that it prints.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use fastrand::Rng;
 use highwater_engine::clock::{Clock, SystemClock};
 use highwater_episodes::archive::{Seal, meta};
 use highwater_episodes::digest::Sha256Digest;
 use highwater_episodes::index::Row;
 use highwater_episodes::name::{EpisodeId, EpisodeKey};
+use highwater_episodes::receive::{METADATA_BYTES_MAX, METADATA_KEYS_MAX, Metadata};
+use highwater_episodes::store::UploadId;
 
 /// How many cases the tests make; they are the same each time.
 const CASES: u64 = 60_000;
@@ -20,7 +24,7 @@ const MUTATIONS_MAX: usize = 5;
 /// While it goes on, it says so every so many seconds.
 const NEWS_SECS: u64 = 60;
 
-const SAMPLES: [&str; 8] = [
+const SAMPLES: [&str; 10] = [
     "lab-1/ep-2026.08.11_7",
     "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:",
     "sha-512=:AAAA:;x=1, sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:",
@@ -28,6 +32,8 @@ const SAMPLES: [&str; 8] = [
     r#"{"content_sha256":"0101010101010101010101010101010101010101010101010101010101010101","episode_id":"ep-1","host_id":"lab-1","received_at_wall":"2024-05-01T00:00:00+00:00","schema_version":1,"sha256":"ABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABAB","size_bytes":5,"withdrawn":"why"}"#,
     r#"{"code_version":{"commit":"0123456789abcdef0123456789ABCDEF01234567","dirty":false},"n":[1.5e9,null,"\u00e4"]}"#,
     "44aff4ab2d7c3250525675a08f0cfa9591168cffe51791c5f5bbc417c15a6c38",
+    "host bGFiLTE=,episode ZXAtMg==,is_confidential,filename d29ybGRfZG9taW5hdGlvbl9wbGFuLnBkZg==,commit YWFhYQ==",
+    "44aff4ab2d7c3250525675a08f0cfa95",
     "",
 ];
 const WORDS: [&str; 20] = [
@@ -115,6 +121,22 @@ fn check(bytes: &[u8]) -> u64 {
     }
     if let Ok(Some(digest)) = Sha256Digest::from_field(text) {
         assert_eq!(Sha256Digest::from_field(&digest.to_field()), Ok(Some(digest)));
+        read += 1;
+    }
+    if let Ok(metadata) = Metadata::read(text) {
+        assert!(text.len() <= METADATA_BYTES_MAX && text.split(',').count() <= METADATA_KEYS_MAX);
+        for key in ["host", "episode"] {
+            // Read once more, in another way.
+            let said = text.split(',').filter_map(|pair| pair.trim_matches(' ').strip_prefix(key)?.strip_prefix(' '));
+            let said: Vec<_> = said.map(|said| BASE64_STANDARD.decode(said).unwrap()).collect();
+            assert!(said.len() <= 1, "{text}");
+            let said = said.first().and_then(|said| std::str::from_utf8(said).ok()).filter(|said| !said.is_empty());
+            assert_eq!(metadata.get(key), said, "{text}");
+        }
+        read += u64::from(metadata != Metadata::default());
+    }
+    if let Ok(id) = text.parse::<UploadId>() {
+        assert!(id.to_string() == text && text.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
         read += 1;
     }
     if let Ok(digest) = text.parse::<Sha256Digest>() {

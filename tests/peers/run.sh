@@ -1,10 +1,13 @@
 #!/bin/sh
-# Software that no one here wrote: two servers that highwater harvests, and a harvester of what highwater serves.
-# usage: run.sh HIGHWATER DIRECTORY        DIRECTORY gets a Python environment and is kept: a second run installs nothing
+# Software that no one here wrote: two servers that highwater harvests, a harvester of what highwater serves, two clients that upload to
+# highwater, and a server that it uploads to.
+# usage: run.sh HIGHWATER DIRECTORY [PEER...]     DIRECTORY gets a Python environment and packages of Node and is kept: a second run
+#                                                 installs nothing
 set -eu
 highwater=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 here=$(cd "$(dirname "$0")" && pwd)
 environment=$2/python
+modules=$2/node
 
 say() { echo "peers: $*" >&2; }
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
@@ -18,8 +21,31 @@ if ! cmp -s "$here/requirements.txt" "$environment/installed"; then
     cp "$here/requirements.txt" "$environment/installed"
 fi
 
-failed=""
-for peer in oai_repo_serves pyoai_serves sickle_harvests; do
-    "$environment/bin/python" -B -W ignore "$here/$peer.py" "$highwater" || failed="$failed $peer"
+# Two of them are of Node: without it the rest is run, and what was not is told at the end.
+without=""
+if ! command -v node > /dev/null || ! command -v npm > /dev/null; then
+    without="node and npm are not here: install Node 20.19 or newer"
+elif ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'; then
+    without="node is $(node --version): install Node 20.19 or newer"
+elif ! cmp -s "$here/package.json" "$modules/installed"; then
+    rm -rf "$modules"
+    mkdir -p "$modules"
+    cp "$here/package.json" "$modules/"
+    (cd "$modules" && npm install --silent --no-audit --no-fund --no-package-lock) ||
+        { say "npm could not install $here/package.json: is the network there?"; exit 1; }
+    cp "$here/package.json" "$modules/installed"
+fi
+[ -n "$without" ] || cp "$here"/*.mjs "$modules/"
+
+shift 2
+[ $# -gt 0 ] || set -- oai_repo_serves pyoai_serves sickle_harvests tuspy_uploads tus_js_uploads tus_server_receives
+failed="" left=""
+for peer; do
+    case $peer in
+    tus_js_uploads | tus_server_receives) [ -z "$without" ] || { left="$left $peer"; continue; } ;;
+    esac
+    "$environment/bin/python" -B -W ignore "$here/$peer.py" "$highwater" "$modules" || failed="$failed $peer"
 done
-[ -z "$failed" ] || { say "no agreement:$failed"; exit 1; }
+[ -z "$left" ] || say "not run:$left, because $without"
+[ -z "$failed" ] || say "no agreement:$failed"
+[ -z "$failed$left" ]

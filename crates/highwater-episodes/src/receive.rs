@@ -17,6 +17,7 @@ mod network;
 mod opened;
 mod ping;
 mod problem;
+mod resumable;
 mod serve;
 pub mod settings;
 pub mod tls;
@@ -32,9 +33,9 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{any, get, post, put};
 use highwater_engine::clock::SharedClock;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::index::Index;
 use crate::store::{ContentHash, Store};
@@ -44,6 +45,7 @@ use self::counters::Counters;
 use self::gate::Gate;
 use self::identity::Identities;
 use self::problem::Problem;
+use self::resumable::OpenUploads;
 use self::settings::ReceiverSettings;
 
 pub use crate::wire::{
@@ -55,6 +57,7 @@ pub use network::Network;
 pub(crate) use opened::{INDEX_FILE, INDEX_LOCK_FILE, QUARANTINE_DIR};
 pub use opened::{OpenError, Opened, open_files};
 pub use problem::DRAIN_BYTES_MAX;
+pub use resumable::{METADATA_BYTES_MAX, METADATA_KEYS_MAX, Metadata, MetadataError};
 pub use serve::{Doors, LINGER_SECS, STOP_SECS, serve};
 
 /// What a receiver stands on.
@@ -85,6 +88,9 @@ pub struct Receiver {
     /// How much room there was when the store was last asked, and when that was.
     room: Mutex<Option<(Duration, u64)>>,
     ending: AtomicBool,
+    /// Uploads that may go on; those of an earlier run once they were looked for.
+    open: Arc<OpenUploads>,
+    open_loaded: OnceCell<()>,
 }
 
 impl Receiver {
@@ -101,6 +107,12 @@ impl Receiver {
             counters: Counters::default(),
             room: Mutex::default(),
             ending: AtomicBool::new(false),
+            open: Arc::new(OpenUploads::new(
+                settings.limits.resume_time.get(),
+                settings.limits.open_uploads.as_usize(),
+                settings.limits.open_uploads_per_host.as_usize(),
+            )),
+            open_loaded: OnceCell::new(),
             committer,
             on,
             settings,
@@ -133,6 +145,9 @@ pub fn router(receiver: Arc<Receiver>) -> Router {
     Router::new()
         .route("/v1/episodes/{host}/{episode}", put(upload::put).get(download::get).head(download::head))
         .route("/v1/episodes", get(listing::list))
+        .route("/v1/uploads", any(resumable::all))
+        .route("/v1/uploads/", any(resumable::all))
+        .route("/v1/uploads/{id}", any(resumable::one))
         .route("/v1/ping", post(ping::ping))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -188,7 +203,7 @@ async fn metrics(State(receiver): State<Arc<Receiver>>) -> Response {
     let looked = blocking(move || (on.index.figures().ok(), on.store.room_bytes().ok())).await;
     let (figures, room_bytes) = looked.unwrap_or_default();
     let uploads = receiver.settings.limits.uploads.as_usize().saturating_sub(receiver.slots.available_permits());
-    let text = receiver.counters.text(uploads, figures, room_bytes);
+    let text = receiver.counters.text(uploads, receiver.open.open(), figures, room_bytes);
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

@@ -6,6 +6,7 @@
 
 mod client;
 mod outbox;
+mod resume;
 mod retire;
 pub mod scan;
 mod settings;
@@ -50,6 +51,8 @@ pub struct Place {
     pub outbox: PathBuf,
     /// How archives are compressed.
     pub compression: CompressionSettings,
+    /// Larger archives go on after a break.
+    pub resume_above_bytes: u64,
     /// With `judge = "ships"`: where the commit of the code that sends is found.
     pub code_commit: Option<PathBuf>,
 }
@@ -419,7 +422,15 @@ impl Job for Ship {
             return self.judged(cx, &item.id, &code, against).await;
         }
         let archive = self.outbox()?.archive(&item.id);
-        let sent = self.place.receiver.put(&cx.contacts, &cx.clock, &item.id, archive, &parcel, &code).await?;
+        let resumed = if parcel.size_bytes > self.place.resume_above_bytes {
+            self.resume(cx, &item.id, &archive, &parcel, &code).await?
+        } else {
+            None
+        };
+        let sent = match resumed {
+            Some(sent) => sent,
+            None => self.place.receiver.put(&cx.contacts, &cx.clock, &item.id, archive, &parcel, &code).await?,
+        };
         self.judged(cx, &item.id, &code, sent).await
     }
 

@@ -2,8 +2,11 @@
 //!
 //! Storing is three steps, so that many uploads can share the last: [`Store::stage`] a copy that nobody sees, [`Store::place`] it
 //! without replacing anything, [`Store::settle`] so that its name would survive a power cut. An answer comes after the third.
+//!
+//! An upload that may break off and go on is a [`Partial`]: a copy that stays until somebody forgets it.
 
 mod file;
+mod partial;
 
 use std::fmt;
 use std::io::{self, Read};
@@ -14,6 +17,7 @@ use crate::digest::Sha256Digest;
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 
 pub use file::{ARCHIVE_SUFFIX, EPISODES_DIR, FileStore, STAGING_DIR};
+pub use partial::{Found, Partial, Partials, Progress, UploadId, UploadIdError};
 
 /// Where episodes lie. Its calls wait for a disk or a server, so they belong on a thread that may.
 pub trait Store: Send + Sync + fmt::Debug {
@@ -79,6 +83,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// The store cannot be asked.
     fn room_bytes(&self) -> Result<u64, StoreError>;
+
+    /// Where uploads are kept that break off; `None` of a store that keeps none.
+    fn partials(&self) -> Option<&dyn Partials> {
+        None
+    }
 }
 
 /// A copy on its way into a store.
@@ -97,6 +106,11 @@ pub trait Staging: Send + fmt::Debug {
 
     /// What the store calls it.
     fn name(&self) -> &str;
+
+    /// Whether discarding it leaves it where it is, because it is somebody else's to forget.
+    fn stays(&self) -> bool {
+        false
+    }
 }
 
 /// What was found at the name.

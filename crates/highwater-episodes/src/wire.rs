@@ -14,3 +14,15 @@ pub const CONTENT_SHA256_HEADER: &str = "x-episode-content-sha256";
 pub const EPISODE_MEDIA_TYPE: &str = "application/zstd";
 /// The media type of a refusal.
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
+/// The version of tus that is spoken.
+pub const TUS_VERSION: &str = "1.0.0";
+/// Where it is said, in every request and answer.
+pub const TUS_RESUMABLE_HEADER: &str = "tus-resumable";
+/// How many bytes of an upload there are.
+pub const UPLOAD_OFFSET_HEADER: &str = "upload-offset";
+/// How many there will be.
+pub const UPLOAD_LENGTH_HEADER: &str = "upload-length";
+/// What an upload says of itself.
+pub const UPLOAD_METADATA_HEADER: &str = "upload-metadata";
+/// The media type of bytes of an upload.
+pub const TUS_MEDIA_TYPE: &str = "application/offset+octet-stream";

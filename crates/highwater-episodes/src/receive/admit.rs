@@ -96,18 +96,24 @@ impl Receiver {
         if let Some(bytes) = size_bytes.filter(|bytes| *bytes > limit) {
             return Err(too_large(bytes, limit));
         }
+        let slot = self.slot(size_bytes.unwrap_or(0)).await?;
+        Ok(Admission { key, gate, commit: recorded, declared, content, size_bytes, slot })
+    }
+
+    /// Whether there is room for so many bytes beside those that others have announced.
+    pub(super) async fn has_room(&self, bytes: u64) -> Result<(), Problem> {
         let room = self.room_bytes().await?;
-        let announced = self.announced_bytes.load(Ordering::Relaxed);
-        let wanted = size_bytes.unwrap_or(0).saturating_add(announced);
-        if room.saturating_sub(wanted) < self.settings.limits.free.bytes() {
-            return Err(disk_full());
-        }
+        let wanted = bytes.saturating_add(self.announced_bytes.load(Ordering::Relaxed));
+        if room.saturating_sub(wanted) < self.settings.limits.free.bytes() { Err(disk_full()) } else { Ok(()) }
+    }
+
+    /// A place among the uploads, for so many bytes.
+    pub(super) async fn slot(&self, bytes: u64) -> Result<Slot, Problem> {
+        self.has_room(bytes).await?;
         let permit =
             Arc::clone(&self.slots).try_acquire_owned().map_err(|_| busy("as many uploads as it takes are in hand"))?;
-        let left_bytes = size_bytes.unwrap_or(0);
-        self.announced_bytes.fetch_add(left_bytes, Ordering::Relaxed);
-        let slot = Slot { _permit: permit, announced: Arc::clone(&self.announced_bytes), left_bytes };
-        Ok(Admission { key, gate, commit: recorded, declared, content, size_bytes, slot })
+        self.announced_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(Slot { _permit: permit, announced: Arc::clone(&self.announced_bytes), left_bytes: bytes })
     }
 
     /// How much can be stored, as it was asked a moment ago: what stays free is a margin that a moment does not use up.
@@ -146,7 +152,7 @@ impl Receiver {
     }
 
     /// The SHA-256 that a body is said to have, in whichever headers say it; they agree.
-    fn declared(&self, headers: &HeaderMap) -> Result<Option<Sha256Digest>, Problem> {
+    pub(super) fn declared(&self, headers: &HeaderMap) -> Result<Option<Sha256Digest>, Problem> {
         let mut declared: Option<Sha256Digest> = None;
         let mut agree = |found: Sha256Digest| match declared.replace(found) {
             Some(before) if before != found => Err(bad_digest("the headers give different SHA-256 digests".to_owned())),
@@ -168,7 +174,7 @@ impl Receiver {
 }
 
 /// A digest in a header of its own.
-fn digits(headers: &HeaderMap, name: &str) -> Result<Option<Sha256Digest>, Problem> {
+pub(super) fn digits(headers: &HeaderMap, name: &str) -> Result<Option<Sha256Digest>, Problem> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();
     text.parse().map(Some).map_err(|error| bad_digest(format!("{name}: {error}")))
@@ -179,14 +185,14 @@ fn bad_digest(detail: String) -> Problem {
 }
 
 /// How long a body is said to be.
-fn length(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+pub(super) fn length(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get(header::CONTENT_LENGTH) else { return Ok(None) };
     let bytes = value.to_str().ok().and_then(|text| text.parse().ok());
     bytes.map(Some).ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "bad-length", "Content-Length is no number"))
 }
 
 /// What is stored is what was sent, so it has no other form on the way.
-fn refuse_encodings(headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn refuse_encodings(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(header::CONTENT_RANGE) {
         let problem = Problem::new(StatusCode::BAD_REQUEST, "partial-put", "A PUT brings the whole episode");
         return Err(problem.detail("found a Content-Range"));
@@ -259,6 +265,6 @@ pub(super) fn cannot(error: &(dyn std::error::Error + 'static), is_full: bool) -
 }
 
 /// A text of a client's, for a message.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(crate::name::NAME_BYTES_MAX).collect()
 }

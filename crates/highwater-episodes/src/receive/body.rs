@@ -1,6 +1,8 @@
 //! A body on its way into the store. Owns reading it in bounded memory, hashing, and its limits in bytes and time; reading goes on
 //! while what came before is written.
 
+use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +22,12 @@ use crate::store::{Staging, Store, StoreError};
 const CHUNK_BYTES: usize = 512 * 1024;
 /// After so many bytes of a body of unknown length the disk is asked again.
 const ROOM_EVERY_BYTES: u64 = 64 << 20;
+
+/// After a body is told to stop, it is read on while more comes within so many milliseconds: what is on its way already is not sent
+/// twice then.
+const AFTER_STOP_MILLIS: u64 = 100;
+/// But no more than this.
+const AFTER_STOP_BYTES_MAX: u64 = 16 << 20;
 
 /// A copy that goes when nobody needs it any more.
 #[derive(Debug)]
@@ -74,12 +82,12 @@ struct Written {
 }
 
 /// What went wrong with a body.
-enum Fault {
+pub(super) enum Fault {
     Store(StoreError),
     Full,
 }
 
-impl Written {
+impl Sink for Written {
     fn write(mut self, chunk: Vec<Bytes>, last: bool) -> Result<Self, Fault> {
         let staging = self.kept.open().map_err(Fault::Store)?;
         let mut bytes = 0;
@@ -105,6 +113,34 @@ impl Written {
     }
 }
 
+/// Where the chunks of a body go.
+pub(super) trait Sink: Sized + Send + 'static {
+    /// Takes a chunk, on a thread that may wait for a disk; `last` is the end of the body.
+    fn write(self, chunk: Vec<Bytes>, last: bool) -> Result<Self, Fault>;
+}
+
+/// How much of a body is taken, and for how long it is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) bytes_max: u64,
+    pub(super) idle_time: Duration,
+    pub(super) whole_time: Duration,
+}
+
+impl Bounds {
+    pub(super) fn of(limits: &LimitSettings) -> Self {
+        Self { bytes_max: limits.size.bytes(), idle_time: limits.idle_time.get(), whole_time: limits.upload_time.get() }
+    }
+}
+
+/// A body that did not come to its end.
+#[derive(Debug)]
+pub(super) struct Broken<S> {
+    pub(super) problem: Problem,
+    /// With all that came, unless writing it was what failed.
+    pub(super) sink: Option<S>,
+}
+
 /// Reads a body into the store.
 pub(super) async fn read(
     body: &mut Body,
@@ -121,59 +157,85 @@ pub(super) async fn read(
         watched_bytes: size_bytes.is_none().then_some(limits.free.bytes()),
         looked_bytes: 0,
     };
-    let reading = pump(body, written, limits);
-    let written = match tokio::time::timeout(limits.upload_time.get(), reading).await {
-        Ok(written) => written?,
-        Err(_) => return Err(too_slow("the body took too long")),
-    };
+    let written = pump(body, written, Bounds::of(limits), pending()).await.map_err(|broken| broken.problem)?;
     let Written { kept, hash, bytes, slot, .. } = written;
     Ok((Read { kept, sha256: Sha256Digest::new(hash.finalize().into()), size_bytes: bytes }, slot))
 }
 
-async fn pump(body: &mut Body, written: Written, limits: &LimitSettings) -> Result<Written, Problem> {
-    let (limit, idle): (u64, Duration) = (limits.size.bytes(), limits.idle_time.get());
-    let mut at_work: Option<JoinHandle<Result<Written, Fault>>> = None;
-    let mut written = Some(written);
+/// Reads a body into a sink, until its end, or `stop` and what is on its way then.
+pub(super) async fn pump<S: Sink>(
+    body: &mut Body,
+    sink: S,
+    bounds: Bounds,
+    stop: impl Future<Output = Problem> + Send,
+) -> Result<S, Broken<S>> {
+    let mut at_work: Option<JoinHandle<Result<S, Fault>>> = None;
+    let mut resting = Some(sink);
     let mut total = 0_u64;
+    let mut stop = pin!(stop);
+    let mut stopped: Option<(Problem, u64)> = None;
+    let mut late = pin!(tokio::time::timeout(bounds.whole_time, pending::<()>()));
     loop {
         let mut chunk: Vec<Bytes> = Vec::new();
         let mut chunk_bytes = 0;
-        let mut last = false;
-        while chunk_bytes < CHUNK_BYTES {
-            let Ok(frame) = tokio::time::timeout(idle, body.frame()).await else {
-                return Err(too_slow("the body stood still"));
+        let mut end = None;
+        while chunk_bytes < CHUNK_BYTES && end.is_none() {
+            let idle_time = stopped.as_ref().map_or(bounds.idle_time, |_| Duration::from_millis(AFTER_STOP_MILLIS));
+            let frame = tokio::select! {
+                frame = tokio::time::timeout(idle_time, body.frame()) => frame,
+                problem = &mut stop, if stopped.is_none() => {
+                    stopped = Some((problem, total.saturating_add(AFTER_STOP_BYTES_MAX)));
+                    continue;
+                }
+                _ = &mut late => {
+                    end = Some(Err(too_slow("the body took too long")));
+                    break;
+                }
             };
-            let Some(frame) = frame else {
-                last = true;
-                break;
-            };
-            let frame = frame.map_err(|error| {
-                Problem::new(StatusCode::BAD_REQUEST, "broken-body", "The body broke off").detail(error.to_string())
-            })?;
-            // Trailers are not asked for, and say nothing here.
-            let Ok(bytes) = frame.into_data() else { continue };
-            total += bytes.len() as u64;
-            if total > limit {
-                return Err(too_large(total, limit));
+            match (frame, &stopped) {
+                (Err(_) | Ok(Some(Err(_))), Some((problem, _))) => end = Some(Err(problem.clone())),
+                (_, Some((problem, most))) if total > *most => end = Some(Err(problem.clone())),
+                (Err(_), None) => end = Some(Err(too_slow("the body stood still"))),
+                (Ok(None), _) => end = Some(Ok(())),
+                (Ok(Some(Err(error))), None) => {
+                    let problem = Problem::new(StatusCode::BAD_REQUEST, "broken-body", "The body broke off");
+                    end = Some(Err(problem.detail(error.to_string())));
+                }
+                // Trailers are not asked for, and say nothing here.
+                (Ok(Some(Ok(frame))), _) => {
+                    let Ok(bytes) = frame.into_data() else { continue };
+                    total += bytes.len() as u64;
+                    if total > bounds.bytes_max {
+                        end = Some(Err(too_large(total, bounds.bytes_max)));
+                    } else {
+                        chunk_bytes += bytes.len();
+                        chunk.push(bytes);
+                    }
+                }
             }
-            chunk_bytes += bytes.len();
-            chunk.push(bytes);
         }
         let before = match at_work.take() {
-            Some(work) => finish(work).await?,
-            None => written.take().expect("invariant: it is at work or here"),
+            Some(work) => finish(work).await.map_err(|problem| Broken { problem, sink: None })?,
+            None => resting.take().expect("invariant: it is at work or here"),
         };
+        let last = matches!(end, Some(Ok(())));
         let work = tokio::task::spawn_blocking(move || before.write(chunk, last));
-        if last {
-            return finish(work).await;
+        match end {
+            None => at_work = Some(work),
+            Some(end) => {
+                let sink = finish(work).await.map_err(|problem| Broken { problem, sink: None })?;
+                return match end {
+                    Ok(()) => Ok(sink),
+                    Err(problem) => Err(Broken { problem, sink: Some(sink) }),
+                };
+            }
         }
-        at_work = Some(work);
     }
 }
 
-async fn finish(work: JoinHandle<Result<Written, Fault>>) -> Result<Written, Problem> {
+async fn finish<S>(work: JoinHandle<Result<S, Fault>>) -> Result<S, Problem> {
     match work.await {
-        Ok(Ok(written)) => Ok(written),
+        Ok(Ok(sink)) => Ok(sink),
         Ok(Err(Fault::Store(error))) => Err(cannot(&error, error.is_full())),
         Ok(Err(Fault::Full)) => Err(disk_full()),
         Err(error) => {

@@ -27,7 +27,13 @@ impl Counters {
     }
 
     /// All of it.
-    pub(super) fn text(&self, uploads: usize, figures: Option<Figures>, room_bytes: Option<u64>) -> String {
+    pub(super) fn text(
+        &self,
+        uploads: usize,
+        open: usize,
+        figures: Option<Figures>,
+        room_bytes: Option<u64>,
+    ) -> String {
         let mut text = String::new();
         let mut family = |name: &str, kind: &str, help: &str, lines: &[(String, u64)]| {
             let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
@@ -42,6 +48,8 @@ impl Counters {
         let received = self.received_bytes.load(Ordering::Relaxed);
         family("highwater_receiver_received_bytes_total", "counter", "Bytes of uploads.", &one(received));
         family("highwater_receiver_uploads_in_hand", "gauge", "Uploads that are being received.", &one(uploads as u64));
+        let help = "Resumable uploads that may go on.";
+        family("highwater_receiver_open_uploads", "gauge", help, &one(open as u64));
         if let Some(figures) = figures {
             family("highwater_receiver_index_keys", "gauge", "Episodes with a row.", &one(figures.keys));
             let help = "Lines of the index that are no row.";

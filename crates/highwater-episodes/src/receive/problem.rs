@@ -30,6 +30,7 @@ pub(super) struct Problem {
     members: Map<String, Value>,
     retry_after_secs: Option<u64>,
     authenticate: bool,
+    headers: Vec<(&'static str, HeaderValue)>,
 }
 
 impl Problem {
@@ -39,7 +40,7 @@ impl Problem {
         members.insert("title".to_owned(), json!(title));
         members.insert("status".to_owned(), json!(status.as_u16()));
         members.insert("code".to_owned(), json!(code));
-        Self { status, code, members, retry_after_secs: None, authenticate: false }
+        Self { status, code, members, retry_after_secs: None, authenticate: false, headers: Vec::new() }
     }
 
     pub(super) fn code(&self) -> &'static str {
@@ -81,6 +82,12 @@ impl Problem {
         self
     }
 
+    /// A header that goes with it.
+    pub(super) fn header(mut self, name: &'static str, value: impl IntoHeaderValue) -> Self {
+        self.headers.push((name, value.into_header_value()));
+        self
+    }
+
     /// That a token would do.
     pub(super) fn authenticate(mut self) -> Self {
         self.authenticate = true;
@@ -116,6 +123,23 @@ impl Problem {
     }
 }
 
+/// What a header of a problem may be.
+pub(super) trait IntoHeaderValue {
+    fn into_header_value(self) -> HeaderValue;
+}
+
+impl IntoHeaderValue for u64 {
+    fn into_header_value(self) -> HeaderValue {
+        HeaderValue::from(self)
+    }
+}
+
+impl IntoHeaderValue for &'static str {
+    fn into_header_value(self) -> HeaderValue {
+        HeaderValue::from_static(self)
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(format!("{}\n", Value::Object(self.members))));
@@ -124,6 +148,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(secs) = self.retry_after_secs {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
+        }
+        for (name, value) in self.headers {
+            headers.insert(name, value);
         }
         if self.authenticate {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"highwater\""));

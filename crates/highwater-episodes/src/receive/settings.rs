@@ -17,6 +17,9 @@ pub const UPLOADS_MAX: u64 = 4_096;
 /// Most connections at once.
 pub const CONNECTIONS_MAX: u64 = 65_536;
 
+/// Most uploads that may go on.
+pub const OPEN_UPLOADS_MAX: u64 = 65_536;
+
 /// A receiver of episodes.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -130,6 +133,12 @@ pub struct LimitSettings {
     pub free: ByteSize,
     /// Uploads at once; others are told to come again.
     pub uploads: Whole<1, UPLOADS_MAX>,
+    /// Resumable uploads that may go on, those that broke off among them; who begins another is told to come again.
+    pub open_uploads: Whole<1, OPEN_UPLOADS_MAX>,
+    /// The same for each host.
+    pub open_uploads_per_host: Whole<1, OPEN_UPLOADS_MAX>,
+    /// How long a resumable upload that broke off may go on; after it what came of it is removed.
+    pub resume_time: DurationText,
     /// Connections at once; others wait to be accepted.
     pub connections: Whole<1, CONNECTIONS_MAX>,
     /// How long the head of a request may take, and a connection be idle.
@@ -146,6 +155,9 @@ impl Default for LimitSettings {
             size: ByteSize::mib(64 << 10),
             free: ByteSize::mib(1 << 10),
             uploads: Whole::new(128).expect("invariant: a default is within its bounds"),
+            open_uploads: Whole::new(1_024).expect("invariant: a default is within its bounds"),
+            open_uploads_per_host: Whole::new(64).expect("invariant: a default is within its bounds"),
+            resume_time: DurationText::secs(7 * 24 * 60 * 60),
             connections: Whole::new(4_096).expect("invariant: a default is within its bounds"),
             head_time: DurationText::secs(30),
             idle_time: DurationText::secs(60),
@@ -208,6 +220,7 @@ impl ReceiverSettings {
             ("limits.head-time", self.limits.head_time),
             ("limits.idle-time", self.limits.idle_time),
             ("limits.upload-time", self.limits.upload_time),
+            ("limits.resume-time", self.limits.resume_time),
         ] {
             if time.get().is_zero() {
                 problems.push(Problem::new(

@@ -32,27 +32,34 @@ const COMPARE_BUFFER_BYTES: usize = 256 * 1024;
 pub(super) type Names = Result<Path<(String, String)>, PathRejection>;
 
 /// An upload that is in the store.
-struct Received {
+pub(super) struct Received {
     row: Row,
-    how: How,
+    pub(super) how: How,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum How {
+pub(super) enum How {
     Stored,
     Present,
     Repaired,
+}
+
+impl How {
+    /// As it is counted.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Present => "present",
+            Self::Repaired => "repaired",
+        }
+    }
 }
 
 pub(super) async fn put(State(receiver): State<Arc<Receiver>>, names: Names, request: Request) -> Response {
     let (head, mut body) = request.into_parts();
     match receiver.receive(&head, names, &mut body).await {
         Ok(received) => {
-            receiver.counters.ended(match received.how {
-                How::Stored => "stored",
-                How::Present => "present",
-                How::Repaired => "repaired",
-            });
+            receiver.counters.ended(received.how.word());
             let mut response = answer(&received);
             // Where its body ended was told in two ways, maybe: nothing more is read here.
             if head.headers.contains_key(header::TRANSFER_ENCODING) {
@@ -110,9 +117,7 @@ impl Receiver {
         let Read { mut kept, sha256, size_bytes } = read;
         self.counters.received(size_bytes);
         if let Some(declared) = declared.filter(|declared| *declared != sha256) {
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "wrong-digest", "The body is not what its digest says")
-                .digests(("sha256", sha256), ("declared_sha256", declared))
-                .remediation("send it again; if it happens again, the file changed or is damaged"));
+            return Err(wrong_digest(sha256, declared));
         }
         let row = Row {
             backfilled: false,
@@ -128,6 +133,11 @@ impl Receiver {
             withdrawn: None,
         };
         let staging = kept.take().expect("invariant: a body that was read has its copy");
+        self.place(staging, row).await
+    }
+
+    /// Makes a synced copy the episode of its row's key, unless there is one.
+    pub(super) async fn place(&self, staging: Box<dyn Staging>, row: Row) -> Result<Received, Problem> {
         match self.in_a_round(Wish::Place { staging, row: row.clone() }).await? {
             Became::Stored => Ok(Received { row, how: How::Stored }),
             Became::Present { .. } => Ok(Received { row, how: How::Present }),
@@ -140,7 +150,7 @@ impl Receiver {
     }
 
     /// Waits for a round.
-    async fn in_a_round(&self, wish: Wish) -> Result<Became, Problem> {
+    pub(super) async fn in_a_round(&self, wish: Wish) -> Result<Became, Problem> {
         let committed = tokio::time::timeout(Duration::from_secs(ROUND_SECS), self.committer.commit(wish));
         match committed.await {
             Ok(Ok(became)) => Ok(became),
@@ -174,10 +184,23 @@ impl Receiver {
     }
 }
 
-fn withdrawn(why: &str) -> Problem {
+pub(super) fn withdrawn(why: &str) -> Problem {
     Problem::new(StatusCode::CONFLICT, "withdrawn", "This episode was withdrawn")
         .detail(why)
         .remediation("it is not wanted any more: keep it, or remove it, but do not send it again")
+}
+
+pub(super) fn wrong_digest(sha256: Sha256Digest, declared: Sha256Digest) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "wrong-digest", "The body is not what its digest says")
+        .digests(("sha256", sha256), ("declared_sha256", declared))
+        .remediation("send it again; if it happens again, the file changed or is damaged")
+}
+
+/// Two episodes of one name, by their bytes.
+pub(super) fn conflict(sent: Sha256Digest, stored: Sha256Digest) -> Problem {
+    Problem::new(StatusCode::CONFLICT, "conflict", "Another episode has this name")
+        .digests(("sha256", sent), ("stored_sha256", stored))
+        .remediation("compare the two: both are kept, one here and one where it was recorded")
 }
 
 enum Compared {
@@ -211,9 +234,7 @@ fn compare(
     if (stored_sha256, size_bytes) == (row.sha256, row.size_bytes) {
         return Ok(Compared::Same(Box::new(row)));
     }
-    let problem = Problem::new(StatusCode::CONFLICT, "conflict", "Another episode has this name")
-        .digests(("sha256", row.sha256), ("stored_sha256", stored_sha256))
-        .remediation("compare the two: both are kept, one here and one where it was recorded");
+    let problem = conflict(row.sha256, stored_sha256);
     let Some(content) = content else { return Ok(Compared::Other(Box::new(problem))) };
     let mut stored = match store.read(&key, 0)? {
         Some(stored) => stored,

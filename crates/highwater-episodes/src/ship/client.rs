@@ -1,6 +1,8 @@
 //! The receiver as a shipper sees it. Owns the requests and what each answer means; when to ask, and what becomes of an episode,
 //! is the job's.
 
+mod resumable;
+
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -26,7 +28,10 @@ use crate::index::Commit;
 use crate::name::{EpisodeId, HostId};
 use crate::wire::{
     CODE_JUDGE_HEADER, CONTENT_SHA256_HEADER, EPISODE_MEDIA_TYPE, RECORDED_COMMIT_HEADER, SHA256_HEADER,
+    TUS_RESUMABLE_HEADER,
 };
+
+pub(super) use resumable::{Asked, Begun, Went};
 
 /// Longest time in which no byte of a body moves and no answer comes, in seconds.
 pub const STALL_SECS: u64 = 120;
@@ -205,6 +210,8 @@ impl Receiver {
             .await?;
         match sent {
             Ok(response) if matches!(response.status().as_u16(), 404 | 405 | 501) => Ok(None),
+            // A server of uploads alone takes whatever it is asked for one of its own requests.
+            Ok(response) if response.headers().contains_key(TUS_RESUMABLE_HEADER) => Ok(None),
             Ok(response) if response.status().is_success() => {
                 let pong: Pong = serde_json::from_slice(&text_of(response).await).unwrap_or_default();
                 Ok(Some(pong.answer(&self.host)))
@@ -236,7 +243,7 @@ impl Receiver {
                 .header("content-digest", parcel.sha256.to_field())
                 .header(SHA256_HEADER, parcel.sha256.to_string())
                 .header(CONTENT_SHA256_HEADER, parcel.content_sha256.to_string())
-                .body(body(archive.clone(), moved.clone()))
+                .body(body(archive.clone(), 0, moved.clone()))
         });
         let sent = tokio::select! {
             sent = sending => sent?,
@@ -288,9 +295,13 @@ impl Moved {
     }
 }
 
-/// A file as a body, which is opened when it is wanted.
-fn body(archive: PathBuf, moved: Moved) -> Body {
-    let opened = futures::stream::once(tokio::fs::File::open(archive));
+/// A file from a byte on as a body, which is opened when it is wanted.
+fn body(archive: PathBuf, from_byte: u64, moved: Moved) -> Body {
+    let opened = futures::stream::once(async move {
+        let mut file = tokio::fs::File::open(archive).await?;
+        tokio::io::AsyncSeekExt::seek(&mut file, io::SeekFrom::Start(from_byte)).await?;
+        Ok::<_, io::Error>(file)
+    });
     let chunks = opened.flat_map(move |file| {
         let moved = moved.clone();
         futures::stream::try_unfold(Some(file), move |file| {
@@ -381,22 +392,28 @@ async fn text_of(mut response: reqwest::Response) -> Vec<u8> {
 }
 
 async fn answer(response: reqwest::Response) -> Answer {
+    coded(response).await.0
+}
+
+/// What an answer means, and the code of the problem where it is one.
+async fn coded(response: reqwest::Response) -> (Answer, Option<String>) {
     let status = response.status().as_u16();
     let text = text_of(response).await;
     if (200..300).contains(&status) {
-        return Answer::Ok;
+        return (Answer::Ok, None);
     }
     let problem: Problem = serde_json::from_slice(&text).unwrap_or_default();
     let said: Vec<String> = [problem.title, problem.detail].into_iter().flatten().collect();
     let told = if said.is_empty() { format!("{status}") } else { format!("{status}: {}", said.join(": ")) };
-    let of_gate = problem.code.is_some_and(|code| code.starts_with(GATE_CODE_PREFIX));
+    let of_gate = problem.code.as_ref().is_some_and(|code| code.starts_with(GATE_CODE_PREFIX));
     let remediation = problem.remediation.map(Remediation::commands).unwrap_or_default();
     let refusal = Refusal { status, told, remediation };
-    match status {
+    let answer = match status {
         409 => Answer::Conflict(refusal),
         412 => Answer::Gate(refusal),
         400 if of_gate => Answer::Gate(refusal),
         500.. => Answer::Failed(refusal),
         _ => Answer::Refused(refusal),
-    }
+    };
+    (answer, problem.code)
 }

@@ -22,6 +22,8 @@ const ARCHIVE_SUFFIX: &str = ".tar.zst";
 /// an episode can be another's.
 const PACKED_DIR: &str = ".packed";
 const PARKED_DIR: &str = ".parked";
+/// Where the upload of each is that goes on after a break.
+const SENDING_DIR: &str = ".sending";
 /// Largest of those files, in bytes.
 const NOTE_BYTES_MAX: u64 = 64 * 1024;
 /// How much of an archive is read at a time, in bytes.
@@ -67,6 +69,15 @@ pub struct Parked {
     pub told: String,
 }
 
+/// Where an archive's upload is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Sending {
+    /// Of the archive: another one's upload is not this one's.
+    sha256: Sha256Digest,
+    /// Its address at the receiver: path and query, for who calls and where is the configuration's.
+    place: String,
+}
+
 /// Why the outbox failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
@@ -108,7 +119,7 @@ impl Outbox {
     /// What the disk says.
     pub fn open(dir: &Path) -> Result<Self, OutboxError> {
         let fs = RealFs::open(dir)?;
-        for kept in [PACKED_DIR, PARKED_DIR] {
+        for kept in [PACKED_DIR, PARKED_DIR, SENDING_DIR] {
             ensure_dir(&fs, &RelPath::new(kept)?, Mode::Umask)?;
         }
         Ok(Self { fs, dir: dir.to_path_buf() })
@@ -125,7 +136,7 @@ impl Outbox {
     /// # Errors
     /// What the disk says.
     pub fn tidy(&self) -> Result<(), OutboxError> {
-        for dir in [RelPath::root(), RelPath::new(PACKED_DIR)?, RelPath::new(PARKED_DIR)?] {
+        for dir in [RelPath::root(), RelPath::new(PACKED_DIR)?, RelPath::new(PARKED_DIR)?, RelPath::new(SENDING_DIR)?] {
             collect_stale(&self.fs, &dir)?;
         }
         Ok(())
@@ -188,7 +199,30 @@ impl Outbox {
     /// What the disk says.
     pub fn drop_parcel(&self, episode: &EpisodeId) -> Result<(), OutboxError> {
         self.remove(&RelPath::new(archive_name(episode))?)?;
+        self.note_sending(episode, None)?;
         self.remove(&note_path(PACKED_DIR, episode)?)
+    }
+
+    /// Where the upload of these bytes is, if one was begun.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn sending(&self, episode: &EpisodeId, parcel: &Parcel) -> Result<Option<String>, OutboxError> {
+        let sending = self.note::<Sending>(SENDING_DIR, episode)?;
+        Ok(sending.filter(|sending| sending.sha256 == parcel.sha256).map(|sending| sending.place))
+    }
+
+    /// Keeps where the upload of these bytes is, or that there is none.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn note_sending(&self, episode: &EpisodeId, upload: Option<(&Parcel, &str)>) -> Result<(), OutboxError> {
+        match upload {
+            Some((parcel, place)) => {
+                self.write(SENDING_DIR, episode, &Sending { sha256: parcel.sha256, place: place.to_owned() })
+            }
+            None => self.remove(&note_path(SENDING_DIR, episode)?),
+        }
     }
 
     /// Why an episode is parked, if it is.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use highwater_engine::settings::{FilePath, HttpUrl, Problem, SecretText};
+use highwater_engine::settings::{ByteSize, FilePath, HttpUrl, Problem, SecretText};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,9 @@ use crate::archive::CompressionSettings;
 use crate::name::HostId;
 use crate::receive::settings::HeaderText;
 use crate::wire::CODE_COMMIT_HEADER;
+
+/// Above which an upload goes on after a break, where nothing else is set.
+const RESUME_ABOVE_MIB: u64 = 64;
 
 /// How an episode gets from this host to its receiver.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -32,6 +35,9 @@ pub struct ShipSettings {
     /// How archives are compressed.
     #[serde(default)]
     pub compression: CompressionSettings,
+    /// Larger archives go on after a break where they stopped, as far as the receiver offers it; smaller ones are sent anew.
+    #[serde(default = "resume_above")]
+    pub resume_above: ByteSize,
     /// Who the receiver is, and who this host is.
     #[serde(default)]
     pub tls: ShipTlsSettings,
@@ -93,6 +99,10 @@ fn outbox() -> FilePath {
 
 fn shipped() -> FilePath {
     FilePath::new("shipped")
+}
+
+fn resume_above() -> ByteSize {
+    ByteSize::mib(RESUME_ABOVE_MIB)
 }
 
 fn commit_header() -> HeaderText {

@@ -1,7 +1,9 @@
 //! The store in a directory: `episodes/HOST/EPISODE.tar.zst`. Owns these names, and the order in which a copy becomes one of them.
 //!
 //! Copies are made in `episodes/.staging`, in the same file system, and linked into place. What a crash left there is removed when
-//! the store is opened to be written, so one process at a time may do that. A name that begins with a dot is never an episode's.
+//! the store is opened to be written, so one process at a time may do that; uploads that may go on stay. A name that begins with a dot is never an episode's.
+
+mod partial;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -9,9 +11,9 @@ use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use highwater_fs::{Fs, FsError, FsFile, Kind, Mode, Op, Quarantine, RelPath, ensure_dir};
+use highwater_fs::{Fs, FsError, FsFile, Kind, Mode, Op, Quarantine, RelPath, collect_stale, ensure_dir};
 
-use super::{Placement, Staging, Store, StoreError};
+use super::{Partials, Placement, Staging, Store, StoreError};
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 
 /// The directory of episodes in the receiver's root.
@@ -65,6 +67,8 @@ impl<F: Fs> FileStore<F> {
                 store.fs.unlink(&store.copy(name)?)?;
             }
         }
+        collect_stale(&store.fs, &store.staging)?;
+        store.sweep_partials()?;
         Ok(store)
     }
 
@@ -124,6 +128,9 @@ impl<F: Fs> Store for FileStore<F> {
     }
 
     fn discard(&self, staging: Box<dyn Staging>) {
+        if staging.stays() {
+            return;
+        }
         if let Ok(copy) = self.copy(staging.name()) {
             // At worst a copy to remove when the store is opened again.
             let _ = self.fs.unlink(&copy);
@@ -181,6 +188,10 @@ impl<F: Fs> Store for FileStore<F> {
 
     fn room_bytes(&self) -> Result<u64, StoreError> {
         Ok(self.fs.room_bytes()?)
+    }
+
+    fn partials(&self) -> Option<&dyn Partials> {
+        Some(self)
     }
 }
 

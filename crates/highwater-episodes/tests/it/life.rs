@@ -25,15 +25,15 @@ use highwater_store::{Access, SqliteLedger};
 use crate::receive::rig::{Rig, TOKEN};
 
 /// A lab host with a ledger of its own.
-struct Host {
+pub(crate) struct Host {
     dir: tempfile::TempDir,
     engine: Engine,
     spec: JobSpec,
-    settings: ShipSettings,
+    pub(crate) settings: ShipSettings,
 }
 
 impl Host {
-    fn new(rig: &Rig) -> Self {
+    pub(crate) fn new(rig: &Rig) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for name in ["episodes", "outbox", "shipped"] {
             fs::create_dir(dir.path().join(name)).unwrap();
@@ -68,12 +68,12 @@ impl Host {
         host
     }
 
-    fn path(&self, below: &str) -> PathBuf {
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.dir.path().join(below)
     }
 
     /// Records an episode that is finished.
-    fn record(&self, id: &str, text: &str, commit: Option<&str>) {
+    pub(crate) fn record(&self, id: &str, text: &str, commit: Option<&str>) {
         let dir = self.path("episodes").join(id);
         fs::create_dir_all(&dir).unwrap();
         fs::write(dir.join("telemetry.csv"), text).unwrap();
@@ -87,7 +87,7 @@ impl Host {
         }
     }
 
-    async fn pass(&self) -> PassReport {
+    pub(crate) async fn pass(&self) -> PassReport {
         let host = HostId::new("lab").unwrap();
         let receiver =
             Receiver::new(&self.settings, host, ResourceName::new("receiver").unwrap()).map_err(|(_, d)| d).unwrap();
@@ -96,13 +96,14 @@ impl Host {
             shelves: Shelves { episodes: self.path("episodes"), shipped: self.path("shipped") },
             outbox: self.path("outbox"),
             compression: CompressionSettings::default(),
+            resume_above_bytes: self.settings.resume_above.bytes(),
             code_commit: self.settings.code_commit.as_ref().map(|path| path.to_path_buf()),
         };
         Arc::new(Ship::new(place)).run(&self.engine, &self.spec, Mode::Run).await
     }
 
     /// What is in a directory, but for what begins with a dot.
-    fn names(&self, below: &str) -> Vec<String> {
+    pub(crate) fn names(&self, below: &str) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.path(below))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -113,7 +114,7 @@ impl Host {
     }
 
     /// The words of the outcomes, with their reasons.
-    async fn told(&self) -> Vec<String> {
+    pub(crate) async fn told(&self) -> Vec<String> {
         let items = self.engine.ledger.job(&self.spec.name).await.unwrap().unwrap().worklist.unwrap();
         let rows = self.engine.ledger.items(items.id, &ItemFilter::All, ItemOrder::Position, None, 100).await;
         rows.unwrap()

@@ -8,6 +8,7 @@ mod index;
 mod life;
 mod receive;
 mod reindex;
+mod resume;
 mod retire;
 mod rows;
 mod store;

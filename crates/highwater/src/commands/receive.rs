@@ -94,6 +94,7 @@ async fn received(args: &Receive, site: &Site, flags: &Global) -> Result<(), Dia
             receiver.begin_to_end();
         }
     };
+    let swept = tokio::spawn(Arc::clone(&receiver).keep_swept());
     let mut watching = tls.clone().map(|tls| tokio::spawn(tls.watch(Arc::clone(&site.clock))));
     let served = async {
         let mut serving = std::pin::pin!(serve(doors, router(Arc::clone(&receiver)), ending));
@@ -107,7 +108,7 @@ async fn received(args: &Receive, site: &Site, flags: &Global) -> Result<(), Dia
         }
     };
     let served = served.await;
-    for task in [watching.take(), fresh].into_iter().flatten() {
+    for task in [watching.take(), fresh, Some(swept)].into_iter().flatten() {
         task.abort();
     }
     drop(held);

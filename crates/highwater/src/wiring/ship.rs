@@ -23,6 +23,7 @@ pub(super) fn place(config: &Config, job: &JobConfig, settings: &ShipSettings) -
         shelves: Shelves { episodes: settings.episodes.to_path_buf(), shipped: settings.shipped.to_path_buf() },
         outbox: settings.outbox.to_path_buf(),
         compression: settings.compression.clone(),
+        resume_above_bytes: settings.resume_above.bytes(),
         code_commit: settings.code_commit.as_ref().map(|path| path.to_path_buf()),
     })
 }

@@ -6,6 +6,7 @@ mod gate;
 mod limits;
 mod look;
 mod proxy;
+mod resumable;
 pub(crate) mod rig;
 mod storm;
 mod tls;

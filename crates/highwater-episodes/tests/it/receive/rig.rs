@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use highwater_engine::clock::SystemClock;
+use highwater_engine::clock::{SharedClock, SystemClock};
 use highwater_engine::settings::{ByteSize, FilePath};
 use highwater_episodes::archive::ArchiveContent;
 use highwater_episodes::digest::Sha256Digest;
@@ -82,7 +82,8 @@ impl Rig {
     }
 
     pub(crate) async fn real_in(dir: TempDir, gate: Arc<dyn Gate>, set: impl FnOnce(&mut ReceiverSettings)) -> Self {
-        Self::start_with(dir, gate, Arc::new(ArchiveContent::default()), set, |index| index).await
+        let content = Arc::new(ArchiveContent::default());
+        Self::start_with(dir, gate, content, SystemClock::shared(), set, |index| index).await
     }
 
     /// In a directory that may hold something already.
@@ -97,13 +98,19 @@ impl Rig {
         set: impl FnOnce(&mut ReceiverSettings),
         wrap: impl FnOnce(Arc<dyn Index>) -> Arc<dyn Index>,
     ) -> Self {
-        Self::start_with(dir, gate, Arc::new(Halves), set, wrap).await
+        Self::start_with(dir, gate, Arc::new(Halves), SystemClock::shared(), set, wrap).await
+    }
+
+    /// By a clock of the test's own.
+    pub(crate) async fn clocked(dir: TempDir, clock: SharedClock, set: impl FnOnce(&mut ReceiverSettings)) -> Self {
+        Self::start_with(dir, Arc::new(Off), Arc::new(Halves), clock, set, |index| index).await
     }
 
     async fn start_with(
         dir: TempDir,
         gate: Arc<dyn Gate>,
         content: Arc<dyn ContentHash>,
+        clock: SharedClock,
         set: impl FnOnce(&mut ReceiverSettings),
         wrap: impl FnOnce(Arc<dyn Index>) -> Arc<dyn Index>,
     ) -> Self {
@@ -117,7 +124,6 @@ impl Rig {
         set(&mut settings);
         let tls = settings.tls.clone().map(|tls| Arc::new(TlsKeeper::open(tls).unwrap()));
         let opened = open_files(dir.path()).await.unwrap();
-        let clock = SystemClock::shared();
         let on = Foundation {
             store: Arc::new(opened.store),
             index: wrap(Arc::new(opened.index)),

@@ -1,0 +1,125 @@
+//! A large archive on its way. Owns what is done after a break: the receiver is asked how much it has, and the rest is sent; and that
+//! where the upload is outlives this process.
+
+use std::path::Path;
+
+use highwater_engine::job::{ReadCx, Stop};
+use reqwest::Url;
+
+use super::client::{Asked, Begun, Went};
+use super::outbox::Parcel;
+use super::{Answer, Code, Refusal, Ship, disk};
+use crate::name::EpisodeId;
+
+/// How often one attempt goes on after a break, as long as more of the archive came each time.
+const BREAKS_MAX: u32 = 64;
+/// How often without.
+const STALLED_BREAKS_MAX: u32 = 3;
+/// How often one attempt begins an upload: the receiver may lose one, and then another.
+const BEGINNINGS_MAX: u32 = 2;
+
+impl Ship {
+    /// Sends an archive by an upload that goes on after a break. `None` where the receiver knows none.
+    pub(super) async fn resume(
+        &self,
+        cx: &ReadCx,
+        episode: &EpisodeId,
+        archive: &Path,
+        parcel: &Parcel,
+        code: &Code,
+    ) -> Result<Option<Answer>, Stop> {
+        let (receiver, contacts) = (&self.place.receiver, &*cx.contacts);
+        let mut upload = self.upload_of(episode, parcel).await?;
+        let mut at: Option<u64> = None;
+        let (mut begun, mut breaks, mut stalled, mut most) = (0, 0, 0, 0);
+        loop {
+            let Some(url) = upload.clone() else {
+                if begun == BEGINNINGS_MAX {
+                    return Ok(Some(failed("the receiver has lost the upload, and another after it")));
+                }
+                begun += 1;
+                match receiver.begin(contacts, episode, parcel, code).await? {
+                    Begun::At(url, bytes) => {
+                        self.note_upload(episode, Some((parcel, &url))).await?;
+                        (upload, at, most) = (Some(url), Some(bytes), bytes);
+                    }
+                    Begun::NotOffered => return Ok(None),
+                    Begun::Answered(answer) => return Ok(Some(answer)),
+                }
+                continue;
+            };
+            let Some(from_byte) = at else {
+                match receiver.ask(contacts, &url, parcel, code).await? {
+                    Asked::At(bytes) => {
+                        stalled = if bytes > most { 0 } else { stalled };
+                        (at, most) = (Some(bytes), most.max(bytes));
+                    }
+                    Asked::Gone => {
+                        self.note_upload(episode, None).await?;
+                        upload = None;
+                    }
+                    Asked::Answered(answer) => return Ok(Some(answer)),
+                }
+                continue;
+            };
+            if from_byte == parcel.size_bytes {
+                return Ok(Some(Answer::Ok));
+            }
+            let sender = (contacts, &cx.clock);
+            let told = match receiver.go_on(sender, &url, from_byte, archive, parcel, code).await? {
+                Went::At(bytes) => {
+                    (at, most) = (Some(bytes), bytes);
+                    continue;
+                }
+                Went::Gone => {
+                    self.note_upload(episode, None).await?;
+                    (upload, at) = (None, None);
+                    continue;
+                }
+                Went::Answered(answer) => {
+                    if matches!(answer, Answer::Conflict(_) | Answer::Refused(_)) {
+                        // It was refused at its end, maybe: that all of it came is no word for it.
+                        self.note_upload(episode, None).await?;
+                    }
+                    return Ok(Some(answer));
+                }
+                Went::Broke(told) => Answer::Unanswered(told),
+                Went::Elsewhere(told) => Answer::Failed(Refusal { status: 409, told, remediation: Vec::new() }),
+            };
+            (breaks, stalled, at) = (breaks + 1, stalled + 1, None);
+            if breaks > BREAKS_MAX || stalled > STALLED_BREAKS_MAX {
+                return Ok(Some(told));
+            }
+            tracing::info!(%episode, from_byte, "an upload broke off; the receiver is asked how much it has");
+        }
+    }
+
+    async fn upload_of(&self, episode: &EpisodeId, parcel: &Parcel) -> Result<Option<Url>, Stop> {
+        let (outbox, dir) = (self.outbox()?, self.place.outbox.clone());
+        let (episode, parcel) = (episode.clone(), parcel.clone());
+        let place = Self::on_disk(move || outbox.sending(&episode, &parcel).map_err(|error| disk(&error, &dir)));
+        Ok(place.await?.and_then(|place| self.place.receiver.upload_at(&place)))
+    }
+
+    async fn note_upload(&self, episode: &EpisodeId, upload: Option<(&Parcel, &Url)>) -> Result<(), Stop> {
+        let (outbox, dir, episode) = (self.outbox()?, self.place.outbox.clone(), episode.clone());
+        let upload = upload.map(|(parcel, url)| (parcel.clone(), place_of(url)));
+        Self::on_disk(move || {
+            let upload = upload.as_ref().map(|(parcel, place)| (parcel, place.as_str()));
+            outbox.note_sending(&episode, upload).map_err(|error| disk(&error, &dir))
+        })
+        .await
+    }
+}
+
+/// An address without whose it is.
+fn place_of(url: &Url) -> String {
+    match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    }
+}
+
+fn failed(told: &str) -> Answer {
+    Answer::Failed(Refusal { status: 404, told: told.to_owned(), remediation: Vec::new() })
+}
