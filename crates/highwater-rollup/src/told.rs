@@ -46,8 +46,24 @@ pub fn of_read(place: &str, doing: &str, error: &ReadError) -> Diagnosis {
 /// The same of an installation.
 #[must_use]
 pub fn of_install(place: &str, handle: &str, error: &InstallError) -> Diagnosis {
+    let waits = |message| {
+        Diagnosis::failure(
+            "HW-ROL-015",
+            message,
+            "nothing of the rollup was installed. Call again when the transactions that use its tables have ended, or raise the \
+             role's `lock_timeout`; an index on the event time that was made is used then, and one that was begun is made anew",
+        )
+    };
     match error {
+        InstallError::Fault(fault) if matches!(fault.kind, FaultKind::TimedOut | FaultKind::Contended) => {
+            waits(format!("{place}: the installation: {}", fault.message))
+        }
         InstallError::Fault(fault) => of_fault(place, "the installation", fault),
+        InstallError::Index { fault, .. } if matches!(fault.kind, FaultKind::TimedOut | FaultKind::Contended) => {
+            waits(format!("{place}: {error}"))
+        }
+        InstallError::Index { index, fault } => of_fault(place, &format!("making the index {index}"), fault),
+        InstallError::BeingMade { .. } => waits(format!("{place}: {error}")),
         InstallError::There { .. } => Diagnosis::refusal(
             "HW-ROL-016",
             format!("{place}: {error}"),
@@ -63,6 +79,7 @@ pub fn of_install(place: &str, handle: &str, error: &InstallError) -> Diagnosis 
 pub fn of_change(place: &str, handle: &str, error: &ChangeRefused) -> Diagnosis {
     let (code, next) = match error {
         ChangeRefused::Fault(fault) => return of_fault(place, "the change", fault),
+        ChangeRefused::Index(error) => return of_install(place, handle, error),
         ChangeRefused::Dependents { .. } => {
             ("HW-ROL-030", "drop them, change the rollup, and make them again".to_owned())
         }

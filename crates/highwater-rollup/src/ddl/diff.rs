@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_db::session::{Dialect, Fault, Session, Value};
 
+use super::event;
 use super::object::{Column, Kind, Object, objects};
 use crate::declare::Declaration;
 use crate::state;
@@ -19,6 +20,20 @@ pub enum InstallError {
     There {
         /// What, each with its kind and its name.
         found: Vec<String>,
+    },
+    /// The index on the event time was not made.
+    #[error("the index {index} was not made: {}", fault.message)]
+    Index {
+        /// Its name.
+        index: String,
+        /// What the database said.
+        fault: Fault,
+    },
+    /// Another session is at the index on the event time.
+    #[error("another session makes the {index} now")]
+    BeingMade {
+        /// Its name.
+        index: String,
     },
 }
 
@@ -36,13 +51,28 @@ fn listed(found: &[String]) -> String {
     }
 }
 
-/// Installs in one transaction, unless something of it is there. No transaction may be open.
+/// Installs, unless something of it is there: the index on the event time first, then the rest in one transaction. No
+/// transaction may be open.
 ///
 /// # Errors
-/// [`InstallError`]; then nothing was installed.
+/// [`InstallError`]; then nothing was installed, but for the index.
 pub async fn apply(session: &mut dyn Session, declaration: &Declaration) -> Result<(), InstallError> {
+    apply_noting(session, declaration, &|_| {}).await
+}
+
+/// The same; `note` is told before something that may take long.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn apply_noting(
+    session: &mut dyn Session,
+    declaration: &Declaration,
+    note: &(dyn Fn(&str) + Sync),
+) -> Result<(), InstallError> {
+    refuse_leftovers(session, declaration).await?;
+    let event = event::provide(session, declaration, note).await?;
     session.begin().await?;
-    let done = within(session, declaration).await;
+    let done = within(session, declaration, event).await;
     match done {
         Ok(()) => Ok(session.commit().await?),
         Err(error) => {
@@ -53,23 +83,45 @@ pub async fn apply(session: &mut dyn Session, declaration: &Declaration) -> Resu
     }
 }
 
-async fn within(session: &mut dyn Session, declaration: &Declaration) -> Result<(), InstallError> {
-    let found = leftovers(session, declaration).await?;
-    if !found.is_empty() {
-        return Err(InstallError::There { found });
-    }
+async fn within(session: &mut dyn Session, declaration: &Declaration, event: Vec<String>) -> Result<(), InstallError> {
+    refuse_leftovers(session, declaration).await?;
     super::wait_briefly(session).await?;
-    Ok(session.batch(&super::install(session.dialect(), declaration)).await?)
+    let statements = super::statements(session.dialect(), declaration, event);
+    Ok(session.batch(&statements.join(";\n\n")).await?)
 }
 
-/// What of a rollup is in the database, each with its kind and its name.
+async fn refuse_leftovers(session: &mut dyn Session, declaration: &Declaration) -> Result<(), InstallError> {
+    let found = leftovers(session, declaration).await?;
+    if found.is_empty() { Ok(()) } else { Err(InstallError::There { found }) }
+}
+
+/// What of a rollup is in the database, each with its kind and its name, but for the index on the event time: that is in nobody's
+/// way, and does nothing by itself.
 ///
 /// # Errors
 /// [`Fault`].
 pub async fn leftovers(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<String>, Fault> {
     let mut found = Vec::new();
     for object in objects(session.dialect(), declaration) {
-        if read(session, &object).await?.is_some() {
+        if !matches!(object.kind, Kind::EventIndex) && read(session, &object).await?.is_some() {
+            found.push(object.shown());
+        }
+    }
+    Ok(found)
+}
+
+/// All of a rollup that is in the database, each with its kind and its name.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn installed(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<String>, Fault> {
+    let mut found = Vec::new();
+    for object in objects(session.dialect(), declaration) {
+        let is_there = match object.kind {
+            Kind::EventIndex => event::is_ours(session, declaration).await?,
+            _ => read(session, &object).await?.is_some(),
+        };
+        if is_there {
             found.push(object.shown());
         }
     }
@@ -84,6 +136,12 @@ pub async fn diff(session: &mut dyn Session, declaration: &Declaration) -> Resul
     let mut sentences = changed(session, declaration).await?;
     for object in objects(session.dialect(), declaration) {
         let shown = object.shown();
+        if matches!(object.kind, Kind::EventIndex) {
+            if !event::is_there(session, declaration).await? {
+                sentences.push(format!("{shown} is missing"));
+            }
+            continue;
+        }
         let Some(found) = read(session, &object).await? else {
             sentences.push(format!("{shown} is missing"));
             continue;
@@ -93,7 +151,7 @@ pub async fn diff(session: &mut dyn Session, declaration: &Declaration) -> Resul
                 let differing = differing_columns(session, &object, columns).await?;
                 sentences.extend(differing.into_iter().map(|what| format!("{shown} {what}")));
             }
-            Kind::Index => {}
+            Kind::Index | Kind::EventIndex => {}
             Kind::Function(statement) => {
                 if body(statement) != found.first().and_then(Value::text).unwrap_or_default() {
                     sentences.push(format!("{shown} does something else than the declaration says"));
@@ -135,7 +193,7 @@ async fn read(session: &mut dyn Session, object: &Object) -> Result<Option<Vec<V
         return session.first(&sql, &[Value::from(object.word()), bare]).await;
     }
     match &object.kind {
-        Kind::Table(_) | Kind::Index => {
+        Kind::Table(_) | Kind::Index | Kind::EventIndex => {
             session.first("SELECT 1 WHERE to_regclass($1::text) IS NOT NULL", &[name]).await
         }
         Kind::Function(_) => {

@@ -19,6 +19,8 @@ pub(super) enum Kind {
     /// With its columns; those that are copies of another table's column have its type.
     Table(Vec<Column>),
     Index,
+    /// The one on the event time, which may be somebody else's.
+    EventIndex,
     /// By the statement that makes it.
     Function(String),
     /// The table that it is on, and the statement that makes it.
@@ -44,7 +46,7 @@ impl Object {
     pub(super) fn word(&self) -> &'static str {
         match self.kind {
             Kind::Table(_) => "table",
-            Kind::Index => "index",
+            Kind::Index | Kind::EventIndex => "index",
             Kind::Function(_) => "function",
             Kind::Trigger { .. } => "trigger",
         }
@@ -72,7 +74,7 @@ pub(super) fn objects(dialect: Dialect, declaration: &Declaration) -> Vec<Object
         table(state::name(declaration).quoted(), state_columns(dialect)),
         table(declaration.target.quoted(), shape.target_columns().iter().map(|column| plain(column)).collect()),
         index(shape.own("cell").quoted()),
-        index(super::event_index_name(&shape)),
+        Object { kind: Kind::EventIndex, name: super::event::name(&shape) },
         table(shape.repairs(), repairs.iter().map(String::as_str).chain(["id"]).map(plain).collect()),
     ];
     if dialect == Dialect::Postgres {

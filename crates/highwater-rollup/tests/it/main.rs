@@ -6,6 +6,7 @@ mod between;
 mod bound;
 mod bypass;
 mod ddl;
+mod event_index;
 mod fire;
 mod freeze;
 mod guard;

@@ -29,7 +29,7 @@ pub(super) fn ddl(args: &Ddl, site: &Site) -> Result<ExitCode, Diagnosis> {
     let text = if args.guard {
         block(named.dialect(), subject(&named), named.job.name.as_str(), named.settings.threshold.get())
     } else {
-        sql::install(named.dialect(), named.declared("rollup ddl")?)
+        sql::printed(named.dialect(), named.declared("rollup ddl")?)
     };
     site.output.answer(&Statements { job: named.job.name.as_str(), sql: text.clone() }, text.trim_end());
     Ok(ExitCode::Drained)
@@ -75,12 +75,13 @@ async fn installed(
     site: &Site,
 ) -> Result<ExitCode, Diagnosis> {
     let ledger = site.ledger(Access::ReadWrite)?;
-    let installed = sql::apply(session, declaration).await;
+    let note = |note: &str| site.output.note(format_args!("{}: {note}", named.job.name));
+    let installed = sql::apply_noting(session, declaration, &note).await;
     installed.map_err(|error| told::of_install(&named.place(), named.job.name.as_str(), &error))?;
     let why = format!("{} in {}", declaration.target, named.place());
     ledger.register_job(&named.job.name, named.job.kind.name()).await?;
     ledger.add_event("install", Some(&named.job.name), None, &site.word(&why)).await?;
-    let objects = sql::leftovers(session, declaration).await;
+    let objects = sql::installed(session, declaration).await;
     let objects = objects.map_err(|fault| told::of_fault(&named.place(), "what is installed", &fault))?;
     let kinds = ["table", "index", "function", "trigger"].map(|kind| {
         let count = objects.iter().filter(|object| object.starts_with(kind)).count() as u64;
