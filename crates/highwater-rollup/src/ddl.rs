@@ -5,15 +5,23 @@
 //! later change would be lost with the earlier entry. It holds *what changed*, with its old columns, never which cells that
 //! means: only the drain's own snapshot knows what it joins to.
 
+mod apply;
 mod diff;
 pub(crate) mod event;
 mod object;
+mod put_back;
+pub(crate) mod reads;
+pub(crate) mod silent;
 pub(crate) mod swap;
 
 use highwater_db::session::{Dialect, Fault, Session};
 
+pub use apply::{InstallError, apply, apply_noting, installed, leftovers};
 pub(crate) use diff::ANOTHER;
-pub use diff::{InstallError, apply, apply_noting, diff, installed, leftovers};
+pub use diff::{Drift, Way, diff, drift};
+pub use put_back::{PutBack, put_back};
+pub use reads::outgrown;
+pub use silent::Silent;
 
 use crate::declare::Declaration;
 use crate::sql::{Shape, Tracked, quoted};
@@ -255,6 +263,11 @@ fn truth(shape: &Shape<'_>, truth: bool) -> &'static str {
     }
 }
 
+/// It writes as its owner does, so that it is nobody else's to make a trigger of.
+fn keep_function(shape: &Shape<'_>, table: &Tracked) -> String {
+    format!("REVOKE ALL ON FUNCTION {}() FROM PUBLIC", function(shape, table))
+}
+
 fn triggers(shape: &Shape<'_>, table: &Tracked) -> Vec<String> {
     let (inserted, went, came) =
         (queue_key(shape, table, "NEW"), queue_old(shape, table, "OLD"), queue_key(shape, table, "NEW"));
@@ -278,8 +291,7 @@ fn triggers(shape: &Shape<'_>, table: &Tracked) -> Vec<String> {
                 let name = trigger(shape, table, &act.to_ascii_lowercase());
                 format!("CREATE TRIGGER {name} AFTER {act} ON {on} FOR EACH ROW {when}EXECUTE FUNCTION {function}()")
             };
-            // It writes as its owner does, so that it is nobody else's to make a trigger of.
-            let ours = format!("REVOKE ALL ON FUNCTION {function}() FROM PUBLIC");
+            let ours = keep_function(shape, table);
             let truncate = format!(
                 "CREATE TRIGGER {} AFTER TRUNCATE ON {on} FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
                 trigger(shape, table, "truncate")

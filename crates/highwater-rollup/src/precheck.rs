@@ -19,6 +19,7 @@ use crate::ddl;
 use crate::declare::{Declaration, TableName};
 use crate::sql::Shape;
 use table::Table;
+pub(crate) use table::affinity;
 pub use target::is_of_others;
 
 /// Why the database is looked at.

@@ -7,6 +7,8 @@ use highwater_db::session::{Dialect, Fault, Session};
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 use crate::bypass::{self, Bypassed};
+use crate::ddl::Silent;
+use crate::ddl::silent::silent;
 use crate::declare::Declaration;
 use crate::{drain, state};
 
@@ -62,6 +64,16 @@ pub enum TickError {
         /// What differs.
         fields: String,
     },
+    /// Changes are not noticed, and what a tick would stamp was not true.
+    #[error(
+        "{}: nothing is stamped while changes may go unnoticed. `highwater rollup install JOB` puts it back, `highwater verify JOB \
+         --repair` has computed anew what went wrong meanwhile; then `highwater rearm JOB --why …`",
+        silent.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    Silent {
+        /// The triggers that do not fire.
+        silent: Vec<Silent>,
+    },
     /// Rows came or went past the triggers, and buckets are wrong since.
     #[error("{}: {}", .bypassed.what.join("; "), wrong(.target, .bypassed))]
     Bypassed {
@@ -103,6 +115,10 @@ pub async fn tick(session: &mut dyn Session, declaration: &Declaration, reach: R
     let fields = state.declared.map(|declared| declared.differing(declaration)).unwrap_or_default();
     if !fields.is_empty() {
         return Err(TickError::Changed { target: target(), fields: format!("`{}`", fields.join("`, `")) });
+    }
+    let silent = silent(session, declaration).await?;
+    if !silent.is_empty() {
+        return Err(TickError::Silent { silent });
     }
     let reach = Reach { until: floor(session.dialect(), reach.until), ..reach };
     let to = destination(session.dialect(), state.watermark, reach);

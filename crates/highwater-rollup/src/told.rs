@@ -64,6 +64,19 @@ pub fn of_install(place: &str, handle: &str, error: &InstallError) -> Diagnosis 
         }
         InstallError::Index { index, fault } => of_fault(place, &format!("making the index {index}"), fault),
         InstallError::BeingMade { .. } => waits(format!("{place}: {error}")),
+        InstallError::Another { .. } => Diagnosis::refusal(
+            "HW-ROL-016",
+            format!("{place}: {error}"),
+            format!("`highwater rollup change {handle}` builds what is declared now, and puts it in its place"),
+        ),
+        InstallError::Beyond { .. } => Diagnosis::refusal(
+            "HW-ROL-017",
+            format!("{place}: {error}"),
+            format!(
+                "put that right by hand; or `highwater rollup uninstall {handle} --drop-rows` and `highwater rollup install {handle}` \
+                 begin anew, if its rows may go"
+            ),
+        ),
         InstallError::There { .. } => Diagnosis::refusal(
             "HW-ROL-016",
             format!("{place}: {error}"),

@@ -4,128 +4,40 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_db::session::{Dialect, Fault, Session, Value};
 
-use super::event;
 use super::object::{Column, Kind, Object, objects};
+use super::{event, reads, silent};
 use crate::declare::Declaration;
 use crate::state;
 
-/// Why nothing was installed.
-#[derive(Debug, thiserror::Error)]
-pub enum InstallError {
-    /// The database refused.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-    /// Something of it is there already.
-    #[error("{} there already: uninstall the rollup first, or name another target", listed(found))]
-    There {
-        /// What, each with its kind and its name.
-        found: Vec<String>,
-    },
-    /// The index on the event time was not made.
-    #[error("the index {index} was not made: {}", fault.message)]
-    Index {
-        /// Its name.
-        index: String,
-        /// What the database said.
-        fault: Fault,
-    },
-    /// Another session is at the index on the event time.
-    #[error("another session makes the {index} now")]
-    BeingMade {
-        /// Its name.
-        index: String,
-    },
-}
-
 /// How the sentence begins that tells of another declaration.
 pub(crate) const ANOTHER: &str = "it was installed with another";
-/// Most objects that an error lists; the others are counted.
-const LISTED_MAX: usize = 3;
 
-fn listed(found: &[String]) -> String {
-    let first = found.iter().take(LISTED_MAX).cloned().collect::<Vec<_>>().join(", ");
-    match found.len().saturating_sub(LISTED_MAX) {
-        0 if found.len() == 1 => format!("{first} is"),
-        0 => format!("{first} are"),
-        more => format!("{first} and {more} more are"),
-    }
+/// Something of an installed rollup that is not as it is declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drift {
+    /// What, in a sentence.
+    pub what: String,
+    /// The way back.
+    pub way: Way,
 }
 
-/// Installs, unless something of it is there: the index on the event time first, then the rest in one transaction. No
-/// transaction may be open.
-///
-/// # Errors
-/// [`InstallError`]; then nothing was installed, but for the index.
-pub async fn apply(session: &mut dyn Session, declaration: &Declaration) -> Result<(), InstallError> {
-    apply_noting(session, declaration, &|_| {}).await
+/// The way back from a drift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// `rollup install` puts it back.
+    PutBack,
+    /// `rollup change` builds what is declared now, or the declaration is put back.
+    Change,
+    /// A table that the rollup reads is another: that is put back, or the declaration follows it.
+    Source,
+    /// Nothing puts that back: it is taken away and installed anew.
+    Anew,
 }
 
-/// The same; `note` is told before something that may take long.
-///
-/// # Errors
-/// As [`apply`].
-pub async fn apply_noting(
-    session: &mut dyn Session,
-    declaration: &Declaration,
-    note: &(dyn Fn(&str) + Sync),
-) -> Result<(), InstallError> {
-    refuse_leftovers(session, declaration).await?;
-    let event = event::provide(session, declaration, note).await?;
-    session.begin().await?;
-    let done = within(session, declaration, event).await;
-    match done {
-        Ok(()) => Ok(session.commit().await?),
-        Err(error) => {
-            // The connection may be gone; then so is the transaction.
-            session.rollback().await.ok();
-            Err(error)
-        }
-    }
-}
-
-async fn within(session: &mut dyn Session, declaration: &Declaration, event: Vec<String>) -> Result<(), InstallError> {
-    refuse_leftovers(session, declaration).await?;
-    super::wait_briefly(session).await?;
-    let statements = super::statements(session.dialect(), declaration, event);
-    Ok(session.batch(&statements.join(";\n\n")).await?)
-}
-
-async fn refuse_leftovers(session: &mut dyn Session, declaration: &Declaration) -> Result<(), InstallError> {
-    let found = leftovers(session, declaration).await?;
-    if found.is_empty() { Ok(()) } else { Err(InstallError::There { found }) }
-}
-
-/// What of a rollup is in the database, each with its kind and its name, but for the index on the event time: that is in nobody's
-/// way, and does nothing by itself.
-///
-/// # Errors
-/// [`Fault`].
-pub async fn leftovers(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<String>, Fault> {
-    let mut found = Vec::new();
-    for object in objects(session.dialect(), declaration) {
-        if !matches!(object.kind, Kind::EventIndex) && read(session, &object).await?.is_some() {
-            found.push(object.shown());
-        }
-    }
-    Ok(found)
-}
-
-/// All of a rollup that is in the database, each with its kind and its name.
-///
-/// # Errors
-/// [`Fault`].
-pub async fn installed(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<String>, Fault> {
-    let mut found = Vec::new();
-    for object in objects(session.dialect(), declaration) {
-        let is_there = match object.kind {
-            Kind::EventIndex => event::is_ours(session, declaration).await?,
-            _ => read(session, &object).await?.is_some(),
-        };
-        if is_there {
-            found.push(object.shown());
-        }
-    }
-    Ok(found)
+/// A drift, and what of the rollup it is about.
+pub(super) struct Found {
+    pub(super) drift: Drift,
+    pub(super) object: Option<Object>,
 }
 
 /// What of a rollup is missing in the database, or is not as it would be installed, a sentence each.
@@ -133,35 +45,68 @@ pub async fn installed(session: &mut dyn Session, declaration: &Declaration) -> 
 /// # Errors
 /// [`Fault`].
 pub async fn diff(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<String>, Fault> {
-    let mut sentences = changed(session, declaration).await?;
+    Ok(drift(session, declaration).await?.into_iter().map(|drift| drift.what).collect())
+}
+
+/// The same, each with the way back.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn drift(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<Drift>, Fault> {
+    Ok(found(session, declaration).await?.into_iter().map(|found| found.drift).collect())
+}
+
+/// The same, each with what it is about.
+pub(super) async fn found(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<Found>, Fault> {
+    let about = |what: String, way: Way| Found { drift: Drift { what, way }, object: None };
+    let mut all: Vec<Found> = Vec::new();
+    all.extend(changed(session, declaration).await?.into_iter().map(|what| about(what, Way::Change)));
+    let gone = reads::gone(session, declaration).await?;
+    all.extend(gone.iter().map(|read| about(format!("{read} is gone, and the rollup reads it"), Way::Source)));
+    let parts = silent::parts(session, declaration).await?;
     for object in objects(session.dialect(), declaration) {
-        let shown = object.shown();
-        if matches!(object.kind, Kind::EventIndex) {
-            if !event::is_there(session, declaration).await? {
-                sentences.push(format!("{shown} is missing"));
-            }
-            continue;
-        }
-        let Some(found) = read(session, &object).await? else {
-            sentences.push(format!("{shown} is missing"));
-            continue;
+        let mut sentences = differing(session, declaration, &object).await?;
+        let of_parts = parts.iter().filter(|part| matches!(object.kind, Kind::Trigger { .. }) && part.is(&object.name));
+        sentences.extend(of_parts.map(ToString::to_string));
+        let way = match &object.kind {
+            Kind::Table(_) if object.make.is_empty() => Way::Anew,
+            _ => Way::PutBack,
         };
-        match &object.kind {
-            Kind::Table(columns) => {
-                let differing = differing_columns(session, &object, columns).await?;
-                sentences.extend(differing.into_iter().map(|what| format!("{shown} {what}")));
-            }
-            Kind::Index | Kind::EventIndex => {}
-            Kind::Function(statement) => {
-                if body(statement) != found.first().and_then(Value::text).unwrap_or_default() {
-                    sentences.push(format!("{shown} does something else than the declaration says"));
-                }
-            }
-            Kind::Trigger { statement, .. } => sentences
-                .extend(differing_trigger(session.dialect(), statement, &found).map(|what| format!("{shown} {what}"))),
+        let count = sentences.len();
+        let mut object = Some(object);
+        for (at, what) in sentences.into_iter().enumerate() {
+            // One of several about the same is enough to put it back.
+            let object = if at + 1 == count { object.take() } else { None };
+            all.push(Found { drift: Drift { what, way }, object });
         }
     }
-    Ok(sentences)
+    Ok(all)
+}
+
+/// What is wrong with one object, a sentence each.
+async fn differing(
+    session: &mut dyn Session,
+    declaration: &Declaration,
+    object: &Object,
+) -> Result<Vec<String>, Fault> {
+    let shown = object.shown();
+    let missing = || Ok(vec![format!("{shown} is missing")]);
+    if matches!(object.kind, Kind::EventIndex) {
+        return if event::is_there(session, declaration).await? { Ok(Vec::new()) } else { missing() };
+    }
+    let Some(found) = read(session, object).await? else { return missing() };
+    let sentences = match &object.kind {
+        Kind::Table(columns) => differing_columns(session, object, columns).await?,
+        Kind::Index | Kind::EventIndex => Vec::new(),
+        Kind::Function { statement, .. } => {
+            let is_same = body(statement) == found.first().and_then(Value::text).unwrap_or_default();
+            if is_same { Vec::new() } else { vec!["does something else than the declaration says".to_owned()] }
+        }
+        Kind::Trigger { statement, .. } => {
+            differing_trigger(session.dialect(), statement, &found).map(str::to_owned).into_iter().collect()
+        }
+    };
+    Ok(sentences.into_iter().map(|what| format!("{shown} {what}")).collect())
 }
 
 /// What was declared when it was installed and is not now, in a sentence: objects alone do not tell a grain.
@@ -184,7 +129,7 @@ async fn changed(session: &mut dyn Session, declaration: &Declaration) -> Result
 }
 
 /// What the catalogue says of an object; nothing where it is not there.
-async fn read(session: &mut dyn Session, object: &Object) -> Result<Option<Vec<Value>>, Fault> {
+pub(super) async fn read(session: &mut dyn Session, object: &Object) -> Result<Option<Vec<Value>>, Fault> {
     let name = Value::from(object.name.as_str());
     if session.dialect() == Dialect::Sqlite {
         let schema = object.name.split_once("\".\"").map_or("main", |(schema, _)| schema.trim_matches('"'));
@@ -196,7 +141,7 @@ async fn read(session: &mut dyn Session, object: &Object) -> Result<Option<Vec<V
         Kind::Table(_) | Kind::Index | Kind::EventIndex => {
             session.first("SELECT 1 WHERE to_regclass($1::text) IS NOT NULL", &[name]).await
         }
-        Kind::Function(_) => {
+        Kind::Function { .. } => {
             let name = Value::from(format!("{}()", object.name));
             session.first("SELECT prosrc FROM pg_proc WHERE oid = to_regprocedure($1::text)", &[name]).await
         }
@@ -208,7 +153,7 @@ async fn read(session: &mut dyn Session, object: &Object) -> Result<Option<Vec<V
 }
 
 /// The name itself, without its schema and quotes.
-fn bare(name: &str) -> String {
+pub(super) fn bare(name: &str) -> String {
     name.rsplit_once('.').map_or(name, |(_, bare)| bare).trim_matches('"').to_owned()
 }
 
@@ -218,7 +163,7 @@ fn body(statement: &str) -> &str {
 }
 
 /// The columns of a table with their types, none where it is not there.
-async fn columns(session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, String>, Fault> {
+pub(super) async fn columns(session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, String>, Fault> {
     let rows = match session.dialect() {
         Dialect::Postgres => {
             let sql = "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute
@@ -236,7 +181,7 @@ async fn columns(session: &mut dyn Session, table: &str) -> Result<BTreeMap<Stri
 }
 
 /// A column as the database finds it by a name: SQLite without its case.
-fn named<'c>(dialect: Dialect, columns: &'c BTreeMap<String, String>, name: &str) -> Option<&'c String> {
+pub(super) fn named<'c>(dialect: Dialect, columns: &'c BTreeMap<String, String>, name: &str) -> Option<&'c String> {
     let same = |found: &str| match dialect {
         Dialect::Postgres => found == name,
         Dialect::Sqlite => found.eq_ignore_ascii_case(name),
@@ -264,7 +209,8 @@ async fn differing_columns(
         let theirs = copied.as_ref().and_then(|(_, columns)| named(session.dialect(), columns, of));
         let of = format!("{}.{of}", table.replace('"', ""));
         match theirs {
-            None => sentences.push(format!("has a column {} for {of}, which is not there", column.name)),
+            // That is told of the table itself.
+            None => {}
             Some(theirs) if theirs != has => {
                 sentences.push(format!("has a column {} of type {has}, and {of} is {theirs}", column.name));
             }

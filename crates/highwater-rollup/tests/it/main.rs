@@ -11,6 +11,7 @@ mod fire;
 mod freeze;
 mod guard;
 mod migrate;
+mod put_back;
 mod shown;
 mod tick;
 mod usage;
