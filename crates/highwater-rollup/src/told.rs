@@ -4,7 +4,7 @@ use highwater_db::session::{Fault, FaultKind};
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 
 use crate::change::ChangeRefused;
-use crate::ddl::InstallError;
+use crate::ddl::{InstallError, Way};
 use crate::window::ReadError;
 
 /// What a fault is to a person who called a command on the database at `place`.
@@ -83,6 +83,22 @@ pub fn of_install(place: &str, handle: &str, error: &InstallError) -> Diagnosis 
             format!(
                 "`highwater rollup diff {handle}` says how it differs; `highwater rollup uninstall {handle}` takes it away"
             ),
+        ),
+    }
+}
+
+/// What a person is told to do about a drift.
+#[must_use]
+pub fn way_back(handle: &str, way: Way) -> String {
+    match way {
+        Way::PutBack => format!("`highwater rollup install {handle}` puts it back"),
+        Way::Change => format!("`highwater rollup change {handle}`, or put the declaration back"),
+        Way::Source => format!(
+            "put it back; or name what is there now in the declaration, and `highwater rollup change {handle}` follows it"
+        ),
+        Way::Anew => format!(
+            "put it back by hand; or `highwater rollup uninstall {handle} --drop-rows` and `highwater rollup install {handle}`, if its \
+             rows may go"
         ),
     }
 }

@@ -19,6 +19,8 @@ pub struct Drift {
     pub what: String,
     /// The way back.
     pub way: Way,
+    /// Whether changes may have gone unnoticed meanwhile.
+    pub loses: bool,
 }
 
 /// The way back from a drift.
@@ -58,7 +60,7 @@ pub async fn drift(session: &mut dyn Session, declaration: &Declaration) -> Resu
 
 /// The same, each with what it is about.
 pub(super) async fn found(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<Found>, Fault> {
-    let about = |what: String, way: Way| Found { drift: Drift { what, way }, object: None };
+    let about = |what: String, way: Way| Found { drift: Drift { what, way, loses: false }, object: None };
     let mut all: Vec<Found> = Vec::new();
     all.extend(changed(session, declaration).await?.into_iter().map(|what| about(what, Way::Change)));
     let gone = reads::gone(session, declaration).await?;
@@ -72,12 +74,13 @@ pub(super) async fn found(session: &mut dyn Session, declaration: &Declaration) 
             Kind::Table(_) if object.make.is_empty() => Way::Anew,
             _ => Way::PutBack,
         };
+        let loses = !matches!(object.kind, Kind::Index | Kind::EventIndex);
         let count = sentences.len();
         let mut object = Some(object);
         for (at, what) in sentences.into_iter().enumerate() {
             // One of several about the same is enough to put it back.
             let object = if at + 1 == count { object.take() } else { None };
-            all.push(Found { drift: Drift { what, way }, object });
+            all.push(Found { drift: Drift { what, way, loses }, object });
         }
     }
     Ok(all)

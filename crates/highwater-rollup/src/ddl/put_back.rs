@@ -51,7 +51,10 @@ pub async fn put_back(
 }
 
 /// Whether it is there, and from this declaration.
-async fn is_installed(session: &mut dyn Session, declaration: &Declaration) -> Result<bool, InstallError> {
+///
+/// # Errors
+/// [`InstallError::Another`] where it is from another.
+pub async fn is_installed(session: &mut dyn Session, declaration: &Declaration) -> Result<bool, InstallError> {
     if !crate::window::is_there(session, &state::name(declaration)).await? {
         return Ok(false);
     }
@@ -89,7 +92,7 @@ async fn within(
                 beyond.push(format!("{}, and holds entries", found.drift.what));
                 continue;
             }
-            done.lost |= !matches!(object.kind, Kind::Index | Kind::EventIndex);
+            done.lost |= found.drift.loses;
             statements.extend(back(dialect, &object));
             known.push(found.drift.what.clone());
         }

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::super::codes;
 use super::Named;
+use super::put_back::put_back;
 use crate::bar::{counted, grouped};
 use crate::cli::{Ddl, OfRollup, Uninstall};
 use crate::site::Site;
@@ -63,6 +64,9 @@ pub(super) async fn install(args: &OfRollup, site: &Site) -> Result<ExitCode, Ve
         .map_err(|fault| one(told::of_fault(&named.place(), "what is to be rolled up", &fault).at_field("database")))?;
     if !checked.refused.is_empty() {
         return Err(checked.refused.into_iter().map(|error| named.placed(error)).collect());
+    }
+    if let Some(exit) = put_back(&named, declaration, &mut *session, site).await.map_err(one)? {
+        return Ok(exit);
     }
     installed(&named, declaration, &mut *session, checked.advice, site).await.map_err(one)
 }
@@ -178,22 +182,43 @@ struct Drift<'a> {
     database: String,
     /// A sentence each.
     drift: Vec<String>,
+    /// What ends no pass.
+    notes: Vec<String>,
 }
 
 pub(super) async fn diff(args: &OfRollup, site: &Site) -> Result<ExitCode, Diagnosis> {
     let named = Named::of(site, "rollup diff", &args.job)?;
     let declaration = named.declared("rollup diff")?;
     let mut session = named.open().await?;
-    let drift = sql::diff(&mut *session, declaration).await;
-    let drift = drift.map_err(|fault| told::of_fault(&named.place(), "what is installed", &fault))?;
-    let is_there = drift.is_empty();
-    let text = if is_there {
+    let failed = |fault| told::of_fault(&named.place(), "what is installed", &fault);
+    let found = sql::drift(&mut *session, declaration).await.map_err(failed)?;
+    let notes = match found.is_empty() {
+        true => sql::outgrown(&mut *session, declaration).await.map_err(failed)?,
+        false => Vec::new(),
+    };
+    let is_there = found.is_empty();
+    let mut next: Vec<String> = Vec::new();
+    // Of what is not there at all, it is the same for each.
+    let is_new = sql::leftovers(&mut *session, declaration).await.map_err(failed)?.is_empty();
+    for drift in found.iter().filter(|_| !is_new) {
+        let way = told::way_back(named.job.name.as_str(), drift.way);
+        if !next.contains(&way) {
+            next.push(way);
+        }
+    }
+    if is_new {
+        next.push(format!("`highwater rollup install {}`", named.job.name));
+    }
+    let drift: Vec<String> = found.into_iter().map(|drift| drift.what).collect();
+    let mut text = if is_there {
         format!("{}: what is installed in {} is what is declared", named.job.name, named.place())
     } else {
         let mut text = format!("{}: what is installed in {} is not what is declared", named.job.name, named.place());
         drift.iter().for_each(|sentence| text.push_str(&format!("\n  {sentence}")));
+        next.iter().for_each(|next| text.push_str(&format!("\n  next: {next}")));
         text
     };
-    site.output.answer(&Drift { job: named.job.name.as_str(), database: named.place(), drift }, text);
+    notes.iter().for_each(|note| text.push_str(&format!("\n  note: {note}")));
+    site.output.answer(&Drift { job: named.job.name.as_str(), database: named.place(), drift, notes }, text);
     Ok(if is_there { ExitCode::Drained } else { ExitCode::Halted })
 }
