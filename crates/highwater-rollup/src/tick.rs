@@ -12,6 +12,9 @@ use crate::ddl::silent::silent;
 use crate::declare::Declaration;
 use crate::{drain, state};
 
+/// Most triggers that do not fire that a person is told.
+const SILENT_TOLD_MAX: usize = 3;
+
 /// How far a tick may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
@@ -68,7 +71,7 @@ pub enum TickError {
     #[error(
         "{}: nothing is stamped while changes may go unnoticed. `highwater rollup install JOB` puts it back, `highwater verify JOB \
          --repair` has computed anew what went wrong meanwhile; then `highwater rearm JOB --why …`",
-        silent.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        silent.iter().take(SILENT_TOLD_MAX).map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
     Silent {
         /// The triggers that do not fire.

@@ -9,6 +9,8 @@ use super::{event, reads, silent};
 use crate::declare::Declaration;
 use crate::state;
 
+/// The columns without which a state row cannot be read.
+pub(super) const STATE: [&str; 5] = ["watermark", "seeded_at", "installed_at", "frozen_before", "declared"];
 /// How the sentence begins that tells of another declaration.
 pub(crate) const ANOTHER: &str = "it was installed with another";
 
@@ -114,12 +116,7 @@ async fn differing(
 
 /// What was declared when it was installed and is not now, in a sentence: objects alone do not tell a grain.
 async fn changed(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<String>, Fault> {
-    let state = state::name(declaration);
-    let columns = columns(session, &state.quoted()).await?;
-    if !["watermark", "seeded_at", "installed_at", "frozen_before", "declared"]
-        .iter()
-        .all(|name| columns.contains_key(*name))
-    {
+    if !reads::has_declared(session, declaration).await? {
         return Ok(Vec::new());
     }
     let declared = state::read(session, declaration).await?.and_then(|state| state.declared);

@@ -94,14 +94,14 @@ async fn within(
             }
             done.lost |= found.drift.loses;
             statements.extend(back(dialect, &object));
-            known.push(found.drift.what.clone());
+            known.push(past(&found.drift.what));
         }
-        done.was.push(found.drift.what);
+        done.was.push(past(&found.drift.what));
     }
     if !beyond.is_empty() {
         return Err(InstallError::Beyond { found: beyond });
     }
-    let event_index = format!("index {} is missing", event::name(&shape).replace('"', ""));
+    let event_index = format!("index {} was missing", event::name(&shape).replace('"', ""));
     if was_missing && !done.was.contains(&event_index) {
         done.was.push(event_index);
     }
@@ -113,6 +113,18 @@ async fn within(
     }
     session.batch(&statements.join(";\n\n")).await?;
     Ok(done)
+}
+
+/// A sentence about what is, about what was.
+fn past(what: &str) -> String {
+    let tenses = [
+        (" is missing", " was missing"),
+        (" is disabled", " was disabled"),
+        (" are not noticed", " were not noticed"),
+        (" does something else", " did something else"),
+        (" has ", " had "),
+    ];
+    tenses.iter().fold(what.to_owned(), |what, (is, was)| what.replace(is, was))
 }
 
 /// Whether a table is there and not empty.

@@ -9,6 +9,7 @@ use super::diff::{bare, columns, named};
 use crate::declare::Declaration;
 use crate::precheck::affinity;
 use crate::sql::Shape;
+use crate::state;
 
 /// A table that a rollup reads, or a column of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +61,12 @@ async fn declared(session: &mut dyn Session, table: &str) -> Result<BTreeMap<Str
     let rows = session.query(sql, &[Value::from(bare(table))]).await?;
     let text = |value: &Value| value.text().unwrap_or_default().to_owned();
     Ok(rows.iter().map(|row| (text(&row[0]), affinity(&text(&row[1])).to_owned())).collect())
+}
+
+/// Whether the table of the state row is there, and says what is installed. Reads catalogues alone.
+pub(crate) async fn has_declared(session: &mut dyn Session, declaration: &Declaration) -> Result<bool, Fault> {
+    let found = columns(session, &state::name(declaration).quoted()).await?;
+    Ok(super::diff::STATE.iter().all(|name| found.contains_key(*name)))
 }
 
 /// What a rollup reads and is not there.

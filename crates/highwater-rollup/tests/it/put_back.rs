@@ -34,13 +34,13 @@ async fn count(ours: &mut dyn Session, what: &str) -> i64 {
 /// What a hand does to an installed rollup, what is said of it, and whether changes are lost by it.
 fn cases(dialect: Dialect) -> Vec<(&'static str, &'static str, bool)> {
     let mut cases = vec![
-        ("DROP INDEX task_usage_hourly_cell", "index task_usage_hourly_cell is missing", false),
-        ("DROP INDEX task_usage_hourly_event", "index task_usage_hourly_event is missing", false),
-        ("DROP TABLE task_usage_hourly_repair", "table task_usage_hourly_repair is missing", true),
-        ("DROP TABLE task_usage_hourly_dirty_agent", "table task_usage_hourly_dirty_agent is missing", true),
+        ("DROP INDEX task_usage_hourly_cell", "index task_usage_hourly_cell was missing", false),
+        ("DROP INDEX task_usage_hourly_event", "index task_usage_hourly_event was missing", false),
+        ("DROP TABLE task_usage_hourly_repair", "table task_usage_hourly_repair was missing", true),
+        ("DROP TABLE task_usage_hourly_dirty_agent", "table task_usage_hourly_dirty_agent was missing", true),
         (
             "ALTER TABLE task_usage_hourly_dirty_issue ADD extra int",
-            "table task_usage_hourly_dirty_issue has a column extra that the declaration does not say",
+            "table task_usage_hourly_dirty_issue had a column extra that the declaration does not say",
             true,
         ),
     ];
@@ -48,32 +48,32 @@ fn cases(dialect: Dialect) -> Vec<(&'static str, &'static str, bool)> {
         Dialect::Postgres => cases.extend([
             (
                 "DROP TRIGGER task_usage_hourly_source_insert ON task_usage",
-                "trigger task_usage_hourly_source_insert is missing",
+                "trigger task_usage_hourly_source_insert was missing",
                 true,
             ),
             (
                 "ALTER TABLE task_usage DISABLE TRIGGER task_usage_hourly_source_update",
-                "trigger task_usage_hourly_source_update is disabled: changes are not noticed",
+                "trigger task_usage_hourly_source_update was disabled: changes were not noticed",
                 true,
             ),
             (
                 "DROP FUNCTION task_usage_hourly_agent_changed() CASCADE",
-                "function task_usage_hourly_agent_changed is missing",
+                "function task_usage_hourly_agent_changed was missing",
                 true,
             ),
             (
                 "CREATE OR REPLACE FUNCTION task_usage_hourly_agent_changed() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
-                "function task_usage_hourly_agent_changed does something else than the declaration says",
+                "function task_usage_hourly_agent_changed did something else than the declaration says",
                 true,
             ),
-            ("DROP TABLE task_usage_hourly_bypass", "table task_usage_hourly_bypass is missing", true),
+            ("DROP TABLE task_usage_hourly_bypass", "table task_usage_hourly_bypass was missing", true),
         ]),
         Dialect::Sqlite => cases.extend([
-            ("DROP TRIGGER task_usage_hourly_source_insert", "trigger task_usage_hourly_source_insert is missing", true),
+            ("DROP TRIGGER task_usage_hourly_source_insert", "trigger task_usage_hourly_source_insert was missing", true),
             (
                 "DROP TRIGGER task_usage_hourly_source_insert;
                  CREATE TRIGGER task_usage_hourly_source_insert AFTER INSERT ON task_usage BEGIN SELECT 1; END",
-                "trigger task_usage_hourly_source_insert does something else than the declaration says",
+                "trigger task_usage_hourly_source_insert did something else than the declaration says",
                 true,
             ),
         ]),
@@ -121,7 +121,7 @@ async fn r07_changes_that_were_lost_while_a_trigger_was_away_stop_the_tick_until
     for _ in 0..2 {
         let why = stops(&mut *ours).await;
         let said =
-            "trigger task_usage_hourly_source_update is disabled: changes are not noticed, and was put back at 20";
+            "trigger task_usage_hourly_source_update was disabled: changes were not noticed, and was put back at 20";
         assert!(why.starts_with(said) && why.contains("1 live cells of task_usage_hourly"), "{why}");
     }
     ours.begin().await.unwrap();
@@ -185,7 +185,8 @@ async fn r07_a_trigger_that_is_disabled_on_one_partition_is_noticed_and_put_back
     let stopped = tick(&mut *ours, &declared, reach).await;
     assert!(matches!(stopped, Err(TickError::Silent { .. })), "{stopped:?}");
     let done = ddl::put_back(&mut *ours, &declared, &|_| {}).await.unwrap().unwrap();
-    assert_eq!((done.was.as_slice(), done.lost), ([sentence.to_owned()].as_slice(), true));
+    let was = "trigger hourly_source_insert was disabled on the partition usage_1: changes there were not noticed";
+    assert_eq!((done.was.as_slice(), done.lost), ([was.to_owned()].as_slice(), true));
     assert_eq!(ddl::diff(&mut *ours, &declared).await.unwrap(), NONE);
     assert!(tick(&mut *ours, &declared, reach).await.unwrap().drained);
 }

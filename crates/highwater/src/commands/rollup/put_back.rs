@@ -56,14 +56,14 @@ pub(super) async fn put_back(
     if !done.was.is_empty() {
         let why = format!("put back in {}: {}", named.place(), done.was.join("; "));
         ledger.add_event("install", Some(job), None, &site.word(&why)).await?;
-        text = format!("{name}: installed already in {}; put back, since", named.place());
+        text = format!("{name}: installed already in {}; put back:", named.place());
         done.was.iter().for_each(|what| text.push_str(&format!("\n  {what}")));
     }
     let is_halted = ledger.job(job).await?.is_some_and(|record| record.halt.is_some());
     if done.lost {
         let next = if is_halted { way(site, name) } else { call(site, format_args!("verify {name} --repair")) };
         text.push_str(&format!(
-            "\n  changes may have been lost meanwhile, and nothing proves {} until\n  next: {next}",
+            "\n  changes may have been lost meanwhile: nothing proves {} until it is verified\n  next: {next}",
             declaration.target
         ));
     } else if is_halted && !done.was.is_empty() {
