@@ -7,7 +7,7 @@
 mod client;
 mod outbox;
 mod retire;
-mod scan;
+pub mod scan;
 mod settings;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
