@@ -129,7 +129,7 @@ impl Rollup {
                     format!("a seed from {since:.0} on would leave the buckets from {needed:.0} until then without their events, and stamp a watermark past them"),
                     "leave `--since` and `--months-back` out, or add `--force-partial` if they are to stay so",
                 )
-                .at_field("--since"),
+                .at_field(self.asked.since_flag()),
             ));
         }
         Ok(since)
