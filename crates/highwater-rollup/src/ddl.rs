@@ -19,6 +19,7 @@ use highwater_db::session::{Dialect, Fault, Session};
 pub use apply::{InstallError, apply, apply_noting, installed, leftovers};
 pub(crate) use diff::ANOTHER;
 pub use diff::{Drift, Way, diff, drift};
+pub use event::strays;
 pub use put_back::{PutBack, is_installed, put_back};
 pub use reads::outgrown;
 pub use silent::Silent;

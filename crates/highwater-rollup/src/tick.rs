@@ -68,11 +68,7 @@ pub enum TickError {
         fields: String,
     },
     /// Changes are not noticed, and what a tick would stamp was not true.
-    #[error(
-        "{}: nothing is stamped while changes may go unnoticed. `highwater rollup install JOB` puts it back, `highwater verify JOB \
-         --repair` has computed anew what went wrong meanwhile; then `highwater rearm JOB --why …`",
-        silent.iter().take(SILENT_TOLD_MAX).map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    )]
+    #[error("{}: nothing is stamped while changes may go unnoticed", told(silent))]
     Silent {
         /// The triggers that do not fire.
         silent: Vec<Silent>,
@@ -91,6 +87,14 @@ pub enum TickError {
         /// The target.
         target: String,
     },
+}
+
+fn told(silent: &[Silent]) -> String {
+    let mut told: Vec<String> = silent.iter().take(SILENT_TOLD_MAX).map(ToString::to_string).collect();
+    if silent.len() > SILENT_TOLD_MAX {
+        told.push(format!("and {} more", silent.len() - SILENT_TOLD_MAX));
+    }
+    told.join("; ")
 }
 
 fn wrong(target: &str, bypassed: &Bypassed) -> String {

@@ -222,6 +222,20 @@ pub(crate) async fn provide(
     Ok(within)
 }
 
+/// The statements that take away what an installation that was given up has left of it on partitions.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn strays(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<String>, Fault> {
+    let shape = Shape::of(session.dialect(), declaration);
+    if shape.dialect == Dialect::Sqlite {
+        return Ok(Vec::new());
+    }
+    let parts = parts(session, &shape).await?;
+    let strays = parts.iter().filter(|part| part.parent.is_some() && matches!(part.own, Own::Whole | Own::Invalid));
+    Ok(strays.map(|part| format!("DROP INDEX IF EXISTS {}", part.index)).collect())
+}
+
 /// Runs a statement that runs in no transaction. Since it keeps nobody waiting, no time-out of statements ends it; that of
 /// locks does, if the role has one.
 async fn alone(session: &mut dyn Session, index: &str, sql: &str) -> Result<(), InstallError> {

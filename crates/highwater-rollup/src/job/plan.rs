@@ -178,7 +178,7 @@ impl Rollup {
                 self.way_to_change()
             } else {
                 format!(
-                    "`highwater rollup diff {0}` lists it. Put it right, then `highwater verify {0} --repair` and `highwater rearm {0} --why …`",
+                    "`highwater rollup diff {0}` lists it, `highwater rollup install {0}` puts it back; then `highwater verify {0} --repair` and `highwater rearm {0} --why …`",
                     self.handle
                 )
             },

@@ -220,6 +220,20 @@ async fn of_a_partitioned_table_an_index_of_somebody_s_does_whether_on_the_whole
         run(&mut *ours, &ddl::uninstall(Dialect::Postgres, &declared)).await;
         assert_eq!(indexes(&mut *ours, "%sage%").await, before, "{make}");
     }
+    // What an installation that was given up has left goes.
+    let base = Base::new(Dialect::Postgres).await;
+    let (mut ours, declared) = partitioned(&base).await;
+    let mut writer = base.session().await;
+    run(&mut *ours, "CREATE TABLE kept (id int); CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;
+         CREATE EVENT TRIGGER refuse ON ddl_command_end WHEN TAG IN ('CREATE TABLE AS') EXECUTE FUNCTION refuse()").await;
+    let tried = ddl::apply(&mut *ours, &declared).await;
+    assert!(matches!(tried, Err(InstallError::Fault(_))), "{tried:?}");
+    run(&mut *writer, "DROP EVENT TRIGGER refuse").await;
+    assert_eq!(indexes(&mut *ours, "%sage%").await.len(), 3);
+    for stray in ddl::strays(&mut *ours, &declared).await.unwrap() {
+        run(&mut *ours, &stray).await;
+    }
+    assert_eq!(indexes(&mut *ours, "%sage%").await, ["task_usage_task"]);
     // Where one part has one and another has not, theirs is not made ours.
     let base = Base::new(Dialect::Postgres).await;
     let (mut ours, declared) = partitioned(&base).await;

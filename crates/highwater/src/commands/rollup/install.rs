@@ -1,6 +1,6 @@
 //! `rollup ddl`, `install`, `uninstall`, `diff`: from a declaration to what is in the database, and back.
 
-use highwater_db::session::{FaultKind, Session};
+use highwater_db::session::{Fault, FaultKind, Session};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
 use highwater_engine::report::ExitCode;
@@ -157,7 +157,7 @@ pub(super) async fn uninstall(args: &Uninstall, site: &Site) -> Result<ExitCode,
     // What is there was declared so, whatever is declared now.
     let found = change::found(&mut *session, declaration).await.map_err(failed)?;
     let statements = sql::uninstall(named.dialect(), found.as_ref().unwrap_or(declaration));
-    if let Err(fault) = session.batch(&statements).await {
+    if let Err(fault) = taken_away(&mut *session, found.as_ref().unwrap_or(declaration), &statements).await {
         session.rollback().await.ok();
         return Err(failed(fault));
     }
@@ -171,7 +171,15 @@ pub(super) async fn uninstall(args: &Uninstall, site: &Site) -> Result<ExitCode,
     Ok(ExitCode::Drained)
 }
 
-async fn rows(session: &mut dyn Session, table: &str) -> Result<i64, highwater_db::session::Fault> {
+async fn taken_away(session: &mut dyn Session, declaration: &Declaration, statements: &str) -> Result<(), Fault> {
+    session.batch(statements).await?;
+    for stray in sql::strays(session, declaration).await? {
+        session.batch(&stray).await?;
+    }
+    Ok(())
+}
+
+async fn rows(session: &mut dyn Session, table: &str) -> Result<i64, Fault> {
     let row = session.first(&format!("SELECT count(*) FROM {table}"), &[]).await?;
     Ok(row.and_then(|row| row[0].int()).unwrap_or(0))
 }
