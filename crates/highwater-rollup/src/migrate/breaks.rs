@@ -49,6 +49,8 @@ pub(super) struct Watched {
     declaration: Declaration,
     types: BTreeMap<Read, Option<String>>,
     silent: Vec<Silent>,
+    /// Whether the role may read what is installed; if not, it is taken for what is configured.
+    may_read: bool,
 }
 
 /// Looks at those that are installed. No transaction may be open.
@@ -59,15 +61,16 @@ pub(super) async fn watch(session: &mut dyn Session, rollups: &[(String, Declara
             continue;
         }
         // What is there was declared so, whatever is declared now.
-        let found = match change::found(session, declaration).await {
-            Ok(found) => found,
+        let (found, may_read) = match change::found(session, declaration).await {
+            Ok(found) => (found, true),
+            Err(fault) if fault.kind == FaultKind::Denied => (None, false),
             // A table of somebody else's.
             Err(fault) if fault.kind == FaultKind::Undefined => continue,
             Err(fault) => return Err(fault),
         };
         let declaration = found.unwrap_or_else(|| declaration.clone());
         let (types, silent) = (types(session, &declaration).await?, silent(session, &declaration).await?);
-        watched.push(Watched { job: job.clone(), declaration, types, silent });
+        watched.push(Watched { job: job.clone(), declaration, types, silent, may_read });
     }
     Ok(watched)
 }
@@ -80,7 +83,8 @@ pub(super) async fn broken(session: &mut dyn Session, watched: &[Watched]) -> Re
             // The step took the rollup away.
             continue;
         }
-        let now = change::found(session, &before.declaration).await?.unwrap_or_else(|| before.declaration.clone());
+        let found = if before.may_read { change::found(session, &before.declaration).await? } else { None };
+        let now = found.unwrap_or_else(|| before.declaration.clone());
         let is_same = now.is_same(&before.declaration);
         let found = types(session, &now).await?;
         let mut what = Vec::new();

@@ -1,5 +1,6 @@
 //! Steps that would break an installed rollup.
 
+use highwater_db::postgres::PostgresSession;
 use highwater_rollup::ddl;
 use highwater_rollup::declare::Declaration;
 
@@ -111,6 +112,19 @@ async fn a_table_that_is_made_anew_with_its_triggers_is_a_step_like_any_other() 
     let sql = format!("{rebuilt};\n{}", triggers.join(";\n"));
     assert_eq!((triggers.len(), numbers(&ups(&mut *ours, &sql).await.unwrap())), (5, vec![7]));
     works(&mut *ours, Dialect::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_read_the_rollup_migrates_and_breaks_it_no_more_than_others() {
+    let (base, mut ours) = seeded(Dialect::Postgres).await;
+    run(&mut *ours, "DROP ROLE IF EXISTS mover; CREATE ROLE mover LOGIN").await;
+    run(&mut *ours, "GRANT CREATE ON SCHEMA public TO mover; ALTER TABLE issue OWNER TO mover").await;
+    let address = base.url().unwrap().replace("postgres@", "mover@").parse().unwrap();
+    let mut theirs = PostgresSession::open(&address).await.unwrap();
+    let stopped = ups(&mut theirs, "ALTER TABLE issue RENAME COLUMN project_id TO project").await.unwrap_err();
+    assert!(told(&stopped).contains("issue.project_id is gone"), "{}", told(&stopped));
+    assert_eq!(numbers(&ups(&mut theirs, "ALTER TABLE issue ADD note text").await.unwrap()), [7]);
+    run(&mut *ours, "DROP OWNED BY mover CASCADE; DROP ROLE mover").await;
 }
 
 #[tokio::test]
