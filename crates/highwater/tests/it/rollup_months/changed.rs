@@ -366,7 +366,6 @@ fn a_change_of_the_event_time_brings_its_own_index_unless_one_is_there() {
         let found = indexes();
         assert!(found.contains("theirs") && !found.contains("hourly"), "{found}");
         months.call(&["rollup", "diff", "usage"], 0);
-        assert_eq!(leftovers(&months), "0");
         months.call(&["rollup", "uninstall", "usage", "--drop-rows"], 0);
         assert!(indexes().contains("theirs"));
     }
