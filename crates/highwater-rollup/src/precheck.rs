@@ -93,7 +93,7 @@ pub async fn check(session: &mut dyn Session, declaration: &Declaration, before:
 
 /// Whether there is an index on the event time; a source that may not be looked at is told of elsewhere.
 async fn has_index(session: &mut dyn Session, declaration: &Declaration) -> Result<bool, Fault> {
-    match ddl::event::is_there(session, declaration).await {
+    match ddl::event::is_whole(session, declaration).await {
         Err(fault) if fault.kind == FaultKind::Denied => Ok(true),
         found => found,
     }

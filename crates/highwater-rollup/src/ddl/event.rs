@@ -36,6 +36,9 @@ pub(super) fn name(shape: &Shape<'_>) -> String {
     format!("{}{}", shape.declaration.source.schema_prefix(), shape.own("event").table().quoted())
 }
 
+/// Most partitions without an index that a person is told.
+const UNLED_TOLD_MAX: usize = 5;
+
 /// A table that holds rows of the source, or is above one that does.
 struct Part {
     oid: i64,
@@ -102,16 +105,45 @@ fn all_led_to(parts: &[Part]) -> bool {
         || (leaves.peek().is_some() && leaves.all(|leaf| leaf.is_led_to))
 }
 
-/// Whether an index leads to the source's rows by their event time, whosever it is.
+/// Whether an index leads to all of the source's rows by their event time, whosever it is.
+///
+/// # Errors
+/// [`Fault`].
+pub(crate) async fn is_whole(session: &mut dyn Session, declaration: &Declaration) -> Result<bool, Fault> {
+    let shape = Shape::of(session.dialect(), declaration);
+    match shape.dialect {
+        Dialect::Postgres => Ok(all_led_to(&parts(session, &shape).await?)),
+        Dialect::Sqlite => Ok(in_file(session, &shape).await?.0),
+    }
+}
+
+/// The same; where each partition has an index of its own, one that came without keeps no pass from its work.
 ///
 /// # Errors
 /// [`Fault`].
 pub(crate) async fn is_there(session: &mut dyn Session, declaration: &Declaration) -> Result<bool, Fault> {
     let shape = Shape::of(session.dialect(), declaration);
     match shape.dialect {
-        Dialect::Postgres => Ok(all_led_to(&parts(session, &shape).await?)),
+        Dialect::Postgres => Ok(parts(session, &shape).await?.iter().any(|part| part.is_led_to)),
         Dialect::Sqlite => Ok(in_file(session, &shape).await?.0),
     }
+}
+
+/// Partitions that came without an index, where others have one: a sentence each, with the statement that makes it.
+///
+/// # Errors
+/// [`Fault`].
+pub(super) async fn unled(session: &mut dyn Session, shape: &Shape<'_>) -> Result<Vec<String>, Fault> {
+    let parts = parts(session, shape).await?;
+    if all_led_to(&parts) || !parts.iter().any(|part| part.is_led_to) {
+        return Ok(Vec::new());
+    }
+    let unled = parts.iter().filter(|part| !part.is_partitioned && !part.is_led_to);
+    let sentence = |part: &Part| {
+        let (shown, by) = (part.table.replace('"', ""), &shape.declaration.event_time);
+        format!("no index leads to {shown} by {by}: CREATE INDEX CONCURRENTLY ON {} ({});", part.table, by.quoted())
+    };
+    Ok(unled.take(UNLED_TOLD_MAX).map(sentence).collect())
 }
 
 /// Whether the one of our name is there.

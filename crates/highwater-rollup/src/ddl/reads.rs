@@ -6,6 +6,7 @@ use std::fmt;
 use highwater_db::session::{Dialect, Fault, Session, Value};
 
 use super::diff::{bare, columns, named};
+use super::event;
 use crate::declare::Declaration;
 use crate::precheck::affinity;
 use crate::sql::Shape;
@@ -75,8 +76,9 @@ pub(super) async fn gone(session: &mut dyn Session, declaration: &Declaration) -
     Ok(types.into_iter().filter(|(_, found)| found.is_none()).map(|(read, _)| read).collect())
 }
 
-/// Columns of the target whose type is not that of what is computed for them now, because a column that is aggregated has another
-/// one since: a sentence each, with the statement that mends it. It ends no pass: a person may have wanted it so.
+/// What the source has outgrown: columns of the target whose type is not that of what is computed for them now, because a column
+/// that is aggregated has another one since, and partitions without an index. A sentence each, with the statement that mends it. It
+/// ends no pass: a person may have wanted it so.
 ///
 /// # Errors
 /// [`Fault`].
@@ -86,6 +88,7 @@ pub async fn outgrown(session: &mut dyn Session, declaration: &Declaration) -> R
         return Ok(Vec::new());
     }
     let shape = Shape::of(Dialect::Postgres, declaration);
+    let mut sentences = event::unled(session, &shape).await?;
     let (target, names) = (declaration.target.quoted(), shape.target_columns());
     let is = "SELECT attname::text, format_type(atttypid, NULL) FROM pg_attribute
               WHERE attrelid = to_regclass($1::text) AND attnum > 0 AND NOT attisdropped";
@@ -97,7 +100,6 @@ pub async fn outgrown(session: &mut dyn Session, declaration: &Declaration) -> R
         shape.fresh("", "false")
     );
     let yields = session.first(&yields, &[]).await?.unwrap_or_default();
-    let mut sentences = Vec::new();
     for (name, yields) in names.iter().zip(&yields) {
         let bare = name.trim_matches('"');
         let is = is.iter().find(|row| row[0].text() == Some(bare)).map(|row| row[1].to_string());

@@ -217,6 +217,15 @@ async fn of_a_partitioned_table_an_index_of_somebody_s_does_whether_on_the_whole
         ddl::apply(&mut *ours, &declared).await.unwrap();
         assert_eq!(indexes(&mut *ours, "%sage%").await, before, "{make}");
         assert_eq!(ddl::diff(&mut *ours, &declared).await.unwrap(), NONE, "{make}");
+        assert_eq!(ddl::outgrown(&mut *ours, &declared).await.unwrap(), NONE, "{make}");
+        // A partition that comes without one ends no pass, and is told.
+        run(&mut *ours, "CREATE TABLE usage_3 PARTITION OF usage FOR VALUES FROM ('2026-01-03') TO ('2026-01-04')")
+            .await;
+        assert_eq!(ddl::diff(&mut *ours, &declared).await.unwrap(), NONE, "{make}");
+        let told = "no index leads to public.usage_3 by at: CREATE INDEX CONCURRENTLY ON public.usage_3 (\"at\");";
+        let expected: &[&str] = if make == parts { &[told] } else { &[] };
+        assert_eq!(ddl::outgrown(&mut *ours, &declared).await.unwrap(), expected, "{make}");
+        run(&mut *ours, "DROP TABLE usage_3").await;
         run(&mut *ours, &ddl::uninstall(Dialect::Postgres, &declared)).await;
         assert_eq!(indexes(&mut *ours, "%sage%").await, before, "{make}");
     }
