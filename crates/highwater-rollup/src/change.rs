@@ -28,6 +28,9 @@ pub enum ChangeRefused {
     /// The database refused, or is gone.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// The index on the event time could not be seen to.
+    #[error(transparent)]
+    Index(#[from] ddl::InstallError),
     /// The state row does not say what is installed.
     #[error("{table} does not say from which declaration the rollup was installed")]
     Unknown {
@@ -144,27 +147,32 @@ fn whole(declaration: &Declaration, frozen: Timestamp) -> Timestamp {
     if begin == frozen { begin } else { begin.checked_add(length).unwrap_or(begin) }
 }
 
-/// Installs the rollup beside, in the transaction that is open, unless it is there; one of another declaration, whose change
-/// was given up, goes before.
+/// Installs the rollup beside, unless it is there; one of another declaration, whose change was given up, goes before, and its
+/// index on the event time is seen to. No transaction may be open.
 ///
 /// # Errors
-/// [`ChangeRefused`].
+/// [`ChangeRefused`]; a transaction may be open.
 pub(crate) async fn install(
     session: &mut dyn Session,
     installed: &Declaration,
     declaration: &Declaration,
 ) -> Result<(), ChangeRefused> {
+    session.begin().await?;
     if is_built(session, declaration).await? {
-        return Ok(());
+        return Ok(session.rollback().await?);
     }
     ddl::wait_briefly(session).await?;
     take_away(session, declaration).await?;
+    session.commit().await?;
     let next = beside(declaration);
-    session.batch(&ddl::swap::install_beside(session.dialect(), installed, declaration)).await?;
+    let event = ddl::event::provide(session, &next, &|note| tracing::info!("{note}")).await?;
+    session.begin().await?;
+    ddl::wait_briefly(session).await?;
+    session.batch(&ddl::swap::install_beside(session.dialect(), declaration, event)).await?;
     if let Some(from) = live_from(session, installed, declaration).await? {
         state::freeze(session, &next, from).await?;
     }
-    Ok(())
+    Ok(session.commit().await?)
 }
 
 /// Whether the rollup beside is there, and of this declaration.
@@ -315,7 +323,8 @@ async fn swap_within(
             grants.extend(session.query(include_str!("change/grants.sql"), &[Value::from(table.quoted())]).await?);
         }
     }
-    session.batch(&ddl::swap::swap(dialect, installed, declaration)).await?;
+    let has_event = ddl::event::is_ours(session, &beside(declaration)).await?;
+    session.batch(&ddl::swap::swap(dialect, installed, declaration, has_event)).await?;
     for grant in grants {
         session.batch(grant[0].text().unwrap_or_default()).await?;
     }

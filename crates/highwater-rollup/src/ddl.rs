@@ -5,14 +5,24 @@
 //! later change would be lost with the earlier entry. It holds *what changed*, with its old columns, never which cells that
 //! means: only the drain's own snapshot knows what it joins to.
 
+mod apply;
 mod diff;
+pub(crate) mod event;
 mod object;
+mod put_back;
+pub(crate) mod reads;
+pub(crate) mod silent;
 pub(crate) mod swap;
 
 use highwater_db::session::{Dialect, Fault, Session};
 
+pub use apply::{InstallError, apply, apply_noting, installed, leftovers};
 pub(crate) use diff::ANOTHER;
-pub use diff::{InstallError, apply, diff, leftovers};
+pub use diff::{Drift, Way, diff, drift};
+pub use event::strays;
+pub use put_back::{PutBack, is_installed, put_back};
+pub use reads::outgrown;
+pub use silent::Silent;
 
 use crate::declare::Declaration;
 use crate::sql::{Shape, Tracked, quoted};
@@ -35,20 +45,50 @@ pub async fn wait_briefly(session: &mut dyn Session) -> Result<(), Fault> {
     session.batch(&sql).await
 }
 
-/// Everything that a rollup needs, in order, to be run as one transaction.
+/// Everything that a rollup needs, in order, to be run as one transaction; on a server but for the index on the event time, which
+/// is made [`before`].
 #[must_use]
 pub fn install(dialect: Dialect, declaration: &Declaration) -> String {
-    statements(dialect, declaration).join(";\n\n") + ";\n"
+    let event = match dialect {
+        Dialect::Postgres => Vec::new(),
+        Dialect::Sqlite => vec![event::plain(&Shape::of(dialect, declaration))],
+    };
+    statements(dialect, declaration, event).join(";\n\n") + ";\n"
 }
 
-fn statements(dialect: Dialect, declaration: &Declaration) -> Vec<String> {
+/// The statement that is run before, on its own and outside of a transaction, unless an index on the event time is there.
+#[must_use]
+pub fn before(dialect: Dialect, declaration: &Declaration) -> Option<String> {
+    let shape = Shape::of(dialect, declaration);
+    (dialect == Dialect::Postgres).then(|| event::concurrently(&shape) + ";\n")
+}
+
+/// All of it as a person reads it.
+#[must_use]
+pub fn printed(dialect: Dialect, declaration: &Declaration) -> String {
+    let install = install(dialect, declaration);
+    match before(dialect, declaration) {
+        None => install,
+        Some(before) => format!(
+            "-- First, on its own and outside of a transaction: CONCURRENTLY keeps no writer waiting. Leave it out where an index that\n\
+             -- begins with this column is there. A partitioned table takes it without CONCURRENTLY, or partition by partition.\n\
+             {before}\n\
+             -- The rest, as one transaction.\n\
+             {install}"
+        ),
+    }
+}
+
+/// `event` makes the index on the event time.
+fn statements(dialect: Dialect, declaration: &Declaration, event: Vec<String>) -> Vec<String> {
     let shape = Shape::of(dialect, declaration);
     let mut statements = Vec::new();
     if dialect == Dialect::Postgres {
         statements.push(TEMPORARY_LAST.to_owned());
     }
     statements.extend(state::install(dialect, declaration));
-    statements.extend([target(&shape), target_index(&shape), event_index(&shape)]);
+    statements.extend([target(&shape), target_index(&shape)]);
+    statements.extend(event);
     statements.extend(repairs(&shape));
     statements.extend(bypass::install(&shape));
     for table in &shape.tracked {
@@ -84,7 +124,7 @@ pub fn uninstall(dialect: Dialect, declaration: &Declaration) -> String {
     if dialect == Dialect::Postgres {
         statements.push(format!("DROP TABLE IF EXISTS {}", bypass::name(&shape).quoted()));
     }
-    statements.push(format!("DROP INDEX IF EXISTS {}", event_index_name(&shape)));
+    statements.push(format!("DROP INDEX IF EXISTS {}", event::name(&shape)));
     statements.push(format!("DROP TABLE IF EXISTS {}", declaration.target.quoted()));
     statements.push(format!("DROP TABLE IF EXISTS {}", state::name(declaration).quoted()));
     statements.join(";\n") + ";\n"
@@ -112,19 +152,6 @@ fn target_index(shape: &Shape<'_>) -> String {
             format!("CREATE UNIQUE INDEX {name} ON {on} ({cells})")
         }
     }
-}
-
-/// A drain reads the source by its event time.
-fn event_index(shape: &Shape<'_>) -> String {
-    let name = shape.own("event").table().quoted();
-    let source = shape.declaration.source.quoted();
-    let event_time = shape.at(&shape.declaration.event_time.quoted());
-    format!("CREATE INDEX {name} ON {source} ({event_time})")
-}
-
-fn event_index_name(shape: &Shape<'_>) -> String {
-    // An index lives in the schema of its table.
-    format!("{}{}", shape.declaration.source.schema_prefix(), shape.own("event").table().quoted())
 }
 
 /// The queue's columns have the types of the columns that they are copies of.
@@ -237,6 +264,11 @@ fn truth(shape: &Shape<'_>, truth: bool) -> &'static str {
     }
 }
 
+/// It writes as its owner does, so that it is nobody else's to make a trigger of.
+fn keep_function(shape: &Shape<'_>, table: &Tracked) -> String {
+    format!("REVOKE ALL ON FUNCTION {}() FROM PUBLIC", function(shape, table))
+}
+
 fn triggers(shape: &Shape<'_>, table: &Tracked) -> Vec<String> {
     let (inserted, went, came) =
         (queue_key(shape, table, "NEW"), queue_old(shape, table, "OLD"), queue_key(shape, table, "NEW"));
@@ -260,8 +292,7 @@ fn triggers(shape: &Shape<'_>, table: &Tracked) -> Vec<String> {
                 let name = trigger(shape, table, &act.to_ascii_lowercase());
                 format!("CREATE TRIGGER {name} AFTER {act} ON {on} FOR EACH ROW {when}EXECUTE FUNCTION {function}()")
             };
-            // It writes as its owner does, so that it is nobody else's to make a trigger of.
-            let ours = format!("REVOKE ALL ON FUNCTION {function}() FROM PUBLIC");
+            let ours = keep_function(shape, table);
             let truncate = format!(
                 "CREATE TRIGGER {} AFTER TRUNCATE ON {on} FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
                 trigger(shape, table, "truncate")

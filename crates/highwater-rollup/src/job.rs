@@ -40,10 +40,19 @@ pub struct Asked {
     pub tick: bool,
     /// A seed from here on, whatever was seeded before.
     pub since: Option<Timestamp>,
+    /// Whether that was given as a number of months.
+    pub months_back: bool,
     /// That buckets before `since` may stay without their events.
     pub force_partial: bool,
     /// That what is declared now takes the place of what is installed.
     pub change: Option<Change>,
+}
+
+impl Asked {
+    /// The flag that says where a seed begins.
+    fn since_flag(self) -> &'static str {
+        if self.months_back { "--months-back" } else { "--since" }
+    }
 }
 
 /// How what is installed is to be changed.

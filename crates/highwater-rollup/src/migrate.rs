@@ -12,6 +12,7 @@
 
 mod apply;
 mod baseline;
+mod breaks;
 pub mod files;
 pub mod history;
 mod list;
@@ -29,13 +30,14 @@ use highwater_db::session::Session;
 use highwater_engine::clock::Clock;
 
 pub use baseline::baseline;
+pub use breaks::Broken;
 pub use list::{Listed, Standing, list};
 pub use refused::{MigrateError, StateMissing, Stopped};
 pub use script::{REQUIRES_MAX, ScriptError};
 pub use settings::MigrateSettings;
 pub use told::diagnosis;
 
-use crate::declare::TableName;
+use crate::declare::{Declaration, TableName};
 use files::{Files, Step};
 use history::{History, Recorded};
 use lock::RunLock;
@@ -55,12 +57,14 @@ pub struct Options {
     pub lock_wait: Duration,
     /// Whether a file without a transaction that was cut off goes on with the statement that was being run.
     pub resume: bool,
+    /// Rollups, each with its job, that no step may break; those that are not installed in this database are passed over.
+    pub rollups: Vec<(String, Declaration)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let table = TableName::try_from(TABLE.to_owned()).expect("invariant: a name");
-        Self { table, lock_wait: Duration::from_secs(LOCK_WAIT_SECS), resume: false }
+        Self { table, lock_wait: Duration::from_secs(LOCK_WAIT_SECS), resume: false, rollups: Vec::new() }
     }
 }
 
@@ -198,7 +202,8 @@ async fn under_lock(
             tracing::info!(migration.file = one.step.file, job, required = %met, "a rollup that a migration requires is complete");
             required.push((job.clone(), met));
         }
-        apply::apply(session, &history, lock, one).await?;
+        let watched = breaks::watch(session, &options.rollups).await?;
+        apply::apply(session, &history, lock, one, &watched).await?;
         tracing::info!(migration.file = one.step.file, "a migration is applied");
         applied.push(Done { number: one.step.number, file: file(), required });
     }

@@ -15,9 +15,11 @@ mod unseen;
 use highwater_db::session::{Dialect, Fault, FaultKind, Session};
 use highwater_engine::diagnosis::Diagnosis;
 
+use crate::ddl;
 use crate::declare::{Declaration, TableName};
 use crate::sql::Shape;
 use table::Table;
+pub(crate) use table::affinity;
 pub use target::is_of_others;
 
 /// Why the database is looked at.
@@ -71,7 +73,9 @@ pub async fn check(session: &mut dyn Session, declaration: &Declaration, before:
     }
     for (tracked, table) in shape.tracked.iter().zip(&tables) {
         if let Some(table) = table {
-            unseen::check(table, tracked.parent.is_none(), before, &mut checked);
+            let needs_index =
+                tracked.parent.is_none() && before == Before::Install && !has_index(session, declaration).await?;
+            unseen::check(table, needs_index.then_some(&declaration.event_time), before, &mut checked);
         }
     }
     // Of a table that may not be read, or is none, columns say nothing.
@@ -85,6 +89,14 @@ pub async fn check(session: &mut dyn Session, declaration: &Declaration, before:
         closed(fault, &declaration.target, "target", &mut checked)?;
     }
     Ok(checked)
+}
+
+/// Whether there is an index on the event time; a source that may not be looked at is told of elsewhere.
+async fn has_index(session: &mut dyn Session, declaration: &Declaration) -> Result<bool, Fault> {
+    match ddl::event::is_whole(session, declaration).await {
+        Err(fault) if fault.kind == FaultKind::Denied => Ok(true),
+        found => found,
+    }
 }
 
 fn is_readable(table: &Option<Table>) -> bool {

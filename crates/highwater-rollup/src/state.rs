@@ -132,15 +132,15 @@ pub fn brings_up(dialect: Dialect, declaration: &Declaration) -> String {
     format!("ALTER TABLE {} ADD COLUMN {SEEDED_FROM} {time};", name(declaration).quoted())
 }
 
-/// Gives a state table of an older version the column that it lacks; does nothing where the table is not there. No transaction may be
-/// open, and the caller holds the lock.
+/// Gives a state table of an older version the column that it lacks, and says whether it did; does nothing where the table is not
+/// there. No transaction may be open.
 ///
 /// # Errors
 /// [`Fault`], of kind [`FaultKind::Denied`] where the role may not alter the table.
-pub async fn bring_up(session: &mut dyn Session, declaration: &Declaration) -> Result<(), Fault> {
+pub async fn bring_up(session: &mut dyn Session, declaration: &Declaration) -> Result<bool, Fault> {
     let state = name(declaration);
     if !is_there(session, &state).await? || has_seeded_from(session, &state).await? {
-        return Ok(());
+        return Ok(false);
     }
     session.begin().await?;
     let done = async {
@@ -153,7 +153,7 @@ pub async fn bring_up(session: &mut dyn Session, declaration: &Declaration) -> R
         // The connection may be gone; then so is the transaction.
         session.rollback().await.ok();
     }
-    done
+    done.map(|()| true)
 }
 
 async fn has_seeded_from(session: &mut dyn Session, state: &TableName) -> Result<bool, Fault> {

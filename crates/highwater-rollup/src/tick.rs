@@ -7,8 +7,13 @@ use highwater_db::session::{Dialect, Fault, Session};
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 use crate::bypass::{self, Bypassed};
+use crate::ddl::Silent;
+use crate::ddl::silent::silent;
 use crate::declare::Declaration;
 use crate::{drain, state};
+
+/// Most triggers that do not fire that a person is told.
+const SILENT_TOLD_MAX: usize = 3;
 
 /// How far a tick may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +67,12 @@ pub enum TickError {
         /// What differs.
         fields: String,
     },
+    /// Changes are not noticed, and what a tick would stamp was not true.
+    #[error("{}: nothing is stamped while changes may go unnoticed", told(silent))]
+    Silent {
+        /// The triggers that do not fire.
+        silent: Vec<Silent>,
+    },
     /// Rows came or went past the triggers, and buckets are wrong since.
     #[error("{}: {}", .bypassed.what.join("; "), wrong(.target, .bypassed))]
     Bypassed {
@@ -76,6 +87,14 @@ pub enum TickError {
         /// The target.
         target: String,
     },
+}
+
+fn told(silent: &[Silent]) -> String {
+    let mut told: Vec<String> = silent.iter().take(SILENT_TOLD_MAX).map(ToString::to_string).collect();
+    if silent.len() > SILENT_TOLD_MAX {
+        told.push(format!("and {} more", silent.len() - SILENT_TOLD_MAX));
+    }
+    told.join("; ")
 }
 
 fn wrong(target: &str, bypassed: &Bypassed) -> String {
@@ -103,6 +122,10 @@ pub async fn tick(session: &mut dyn Session, declaration: &Declaration, reach: R
     let fields = state.declared.map(|declared| declared.differing(declaration)).unwrap_or_default();
     if !fields.is_empty() {
         return Err(TickError::Changed { target: target(), fields: format!("`{}`", fields.join("`, `")) });
+    }
+    let silent = silent(session, declaration).await?;
+    if !silent.is_empty() {
+        return Err(TickError::Silent { silent });
     }
     let reach = Reach { until: floor(session.dialect(), reach.until), ..reach };
     let to = destination(session.dialect(), state.watermark, reach);

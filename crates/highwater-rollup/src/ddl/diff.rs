@@ -5,75 +5,43 @@ use std::collections::{BTreeMap, BTreeSet};
 use highwater_db::session::{Dialect, Fault, Session, Value};
 
 use super::object::{Column, Kind, Object, objects};
+use super::{event, reads, silent};
 use crate::declare::Declaration;
 use crate::state;
 
-/// Why nothing was installed.
-#[derive(Debug, thiserror::Error)]
-pub enum InstallError {
-    /// The database refused.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-    /// Something of it is there already.
-    #[error("{} there already: uninstall the rollup first, or name another target", listed(found))]
-    There {
-        /// What, each with its kind and its name.
-        found: Vec<String>,
-    },
-}
-
+/// The columns without which a state row cannot be read.
+pub(super) const STATE: [&str; 5] = ["watermark", "seeded_at", "installed_at", "frozen_before", "declared"];
 /// How the sentence begins that tells of another declaration.
 pub(crate) const ANOTHER: &str = "it was installed with another";
-/// Most objects that an error lists; the others are counted.
-const LISTED_MAX: usize = 3;
 
-fn listed(found: &[String]) -> String {
-    let first = found.iter().take(LISTED_MAX).cloned().collect::<Vec<_>>().join(", ");
-    match found.len().saturating_sub(LISTED_MAX) {
-        0 if found.len() == 1 => format!("{first} is"),
-        0 => format!("{first} are"),
-        more => format!("{first} and {more} more are"),
-    }
+/// Something of an installed rollup that is not as it is declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drift {
+    /// What, in a sentence.
+    pub what: String,
+    /// The way back.
+    pub way: Way,
+    /// Whether changes may have gone unnoticed meanwhile.
+    pub loses: bool,
 }
 
-/// Installs in one transaction, unless something of it is there. No transaction may be open.
-///
-/// # Errors
-/// [`InstallError`]; then nothing was installed.
-pub async fn apply(session: &mut dyn Session, declaration: &Declaration) -> Result<(), InstallError> {
-    session.begin().await?;
-    let done = within(session, declaration).await;
-    match done {
-        Ok(()) => Ok(session.commit().await?),
-        Err(error) => {
-            // The connection may be gone; then so is the transaction.
-            session.rollback().await.ok();
-            Err(error)
-        }
-    }
+/// The way back from a drift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// `rollup install` puts it back.
+    PutBack,
+    /// `rollup change` builds what is declared now, or the declaration is put back.
+    Change,
+    /// A table that the rollup reads is another: that is put back, or the declaration follows it.
+    Source,
+    /// Nothing puts that back: it is taken away and installed anew.
+    Anew,
 }
 
-async fn within(session: &mut dyn Session, declaration: &Declaration) -> Result<(), InstallError> {
-    let found = leftovers(session, declaration).await?;
-    if !found.is_empty() {
-        return Err(InstallError::There { found });
-    }
-    super::wait_briefly(session).await?;
-    Ok(session.batch(&super::install(session.dialect(), declaration)).await?)
-}
-
-/// What of a rollup is in the database, each with its kind and its name.
-///
-/// # Errors
-/// [`Fault`].
-pub async fn leftovers(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<String>, Fault> {
-    let mut found = Vec::new();
-    for object in objects(session.dialect(), declaration) {
-        if read(session, &object).await?.is_some() {
-            found.push(object.shown());
-        }
-    }
-    Ok(found)
+/// A drift, and what of the rollup it is about.
+pub(super) struct Found {
+    pub(super) drift: Drift,
+    pub(super) object: Option<Object>,
 }
 
 /// What of a rollup is missing in the database, or is not as it would be installed, a sentence each.
@@ -81,39 +49,76 @@ pub async fn leftovers(session: &mut dyn Session, declaration: &Declaration) -> 
 /// # Errors
 /// [`Fault`].
 pub async fn diff(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<String>, Fault> {
-    let mut sentences = changed(session, declaration).await?;
+    Ok(drift(session, declaration).await?.into_iter().map(|drift| drift.what).collect())
+}
+
+/// The same, each with the way back.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn drift(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<Drift>, Fault> {
+    Ok(found(session, declaration).await?.into_iter().map(|found| found.drift).collect())
+}
+
+/// The same, each with what it is about.
+pub(super) async fn found(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<Found>, Fault> {
+    let about = |what: String, way: Way| Found { drift: Drift { what, way, loses: false }, object: None };
+    let mut all: Vec<Found> = Vec::new();
+    all.extend(changed(session, declaration).await?.into_iter().map(|what| about(what, Way::Change)));
+    let gone = reads::gone(session, declaration).await?;
+    all.extend(gone.iter().map(|read| about(format!("{read} is gone, and the rollup reads it"), Way::Source)));
+    let parts = silent::parts(session, declaration).await?;
     for object in objects(session.dialect(), declaration) {
-        let shown = object.shown();
-        let Some(found) = read(session, &object).await? else {
-            sentences.push(format!("{shown} is missing"));
-            continue;
+        let mut sentences = differing(session, declaration, &object).await?;
+        let of_parts = parts.iter().filter(|part| matches!(object.kind, Kind::Trigger { .. }) && part.is(&object.name));
+        sentences.extend(of_parts.map(ToString::to_string));
+        let way = match &object.kind {
+            Kind::Table(_) if object.make.is_empty() => Way::Anew,
+            _ => Way::PutBack,
         };
-        match &object.kind {
-            Kind::Table(columns) => {
-                let differing = differing_columns(session, &object, columns).await?;
-                sentences.extend(differing.into_iter().map(|what| format!("{shown} {what}")));
-            }
-            Kind::Index => {}
-            Kind::Function(statement) => {
-                if body(statement) != found.first().and_then(Value::text).unwrap_or_default() {
-                    sentences.push(format!("{shown} does something else than the declaration says"));
-                }
-            }
-            Kind::Trigger { statement, .. } => sentences
-                .extend(differing_trigger(session.dialect(), statement, &found).map(|what| format!("{shown} {what}"))),
+        let loses = !matches!(object.kind, Kind::Index | Kind::EventIndex);
+        let count = sentences.len();
+        let mut object = Some(object);
+        for (at, what) in sentences.into_iter().enumerate() {
+            // One of several about the same is enough to put it back.
+            let object = if at + 1 == count { object.take() } else { None };
+            // One that an older version installed: no change was lost.
+            let (way, loses) = if state::is_older(&what) { (Way::PutBack, false) } else { (way, loses) };
+            all.push(Found { drift: Drift { what, way, loses }, object });
         }
     }
-    Ok(sentences)
+    Ok(all)
+}
+
+/// What is wrong with one object, a sentence each.
+async fn differing(
+    session: &mut dyn Session,
+    declaration: &Declaration,
+    object: &Object,
+) -> Result<Vec<String>, Fault> {
+    let shown = object.shown();
+    let missing = || Ok(vec![format!("{shown} is missing")]);
+    if matches!(object.kind, Kind::EventIndex) {
+        return if event::is_there(session, declaration).await? { Ok(Vec::new()) } else { missing() };
+    }
+    let Some(found) = read(session, object).await? else { return missing() };
+    let sentences = match &object.kind {
+        Kind::Table(columns) => differing_columns(session, object, columns).await?,
+        Kind::Index | Kind::EventIndex => Vec::new(),
+        Kind::Function { statement, .. } => {
+            let is_same = body(statement) == found.first().and_then(Value::text).unwrap_or_default();
+            if is_same { Vec::new() } else { vec!["does something else than the declaration says".to_owned()] }
+        }
+        Kind::Trigger { statement, .. } => {
+            differing_trigger(session.dialect(), statement, &found).map(str::to_owned).into_iter().collect()
+        }
+    };
+    Ok(sentences.into_iter().map(|what| format!("{shown} {what}")).collect())
 }
 
 /// What was declared when it was installed and is not now, in a sentence: objects alone do not tell a grain.
 async fn changed(session: &mut dyn Session, declaration: &Declaration) -> Result<Vec<String>, Fault> {
-    let state = state::name(declaration);
-    let columns = columns(session, &state.quoted()).await?;
-    if !["watermark", "seeded_at", "installed_at", "frozen_before", "declared"]
-        .iter()
-        .all(|name| columns.contains_key(*name))
-    {
+    if !reads::has_declared(session, declaration).await? {
         return Ok(Vec::new());
     }
     let declared = state::read(session, declaration).await?.and_then(|state| state.declared);
@@ -126,7 +131,7 @@ async fn changed(session: &mut dyn Session, declaration: &Declaration) -> Result
 }
 
 /// What the catalogue says of an object; nothing where it is not there.
-async fn read(session: &mut dyn Session, object: &Object) -> Result<Option<Vec<Value>>, Fault> {
+pub(super) async fn read(session: &mut dyn Session, object: &Object) -> Result<Option<Vec<Value>>, Fault> {
     let name = Value::from(object.name.as_str());
     if session.dialect() == Dialect::Sqlite {
         let schema = object.name.split_once("\".\"").map_or("main", |(schema, _)| schema.trim_matches('"'));
@@ -135,10 +140,10 @@ async fn read(session: &mut dyn Session, object: &Object) -> Result<Option<Vec<V
         return session.first(&sql, &[Value::from(object.word()), bare]).await;
     }
     match &object.kind {
-        Kind::Table(_) | Kind::Index => {
+        Kind::Table(_) | Kind::Index | Kind::EventIndex => {
             session.first("SELECT 1 WHERE to_regclass($1::text) IS NOT NULL", &[name]).await
         }
-        Kind::Function(_) => {
+        Kind::Function { .. } => {
             let name = Value::from(format!("{}()", object.name));
             session.first("SELECT prosrc FROM pg_proc WHERE oid = to_regprocedure($1::text)", &[name]).await
         }
@@ -150,7 +155,7 @@ async fn read(session: &mut dyn Session, object: &Object) -> Result<Option<Vec<V
 }
 
 /// The name itself, without its schema and quotes.
-fn bare(name: &str) -> String {
+pub(super) fn bare(name: &str) -> String {
     name.rsplit_once('.').map_or(name, |(_, bare)| bare).trim_matches('"').to_owned()
 }
 
@@ -160,7 +165,7 @@ fn body(statement: &str) -> &str {
 }
 
 /// The columns of a table with their types, none where it is not there.
-async fn columns(session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, String>, Fault> {
+pub(super) async fn columns(session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, String>, Fault> {
     let rows = match session.dialect() {
         Dialect::Postgres => {
             let sql = "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute
@@ -178,7 +183,7 @@ async fn columns(session: &mut dyn Session, table: &str) -> Result<BTreeMap<Stri
 }
 
 /// A column as the database finds it by a name: SQLite without its case.
-fn named<'c>(dialect: Dialect, columns: &'c BTreeMap<String, String>, name: &str) -> Option<&'c String> {
+pub(super) fn named<'c>(dialect: Dialect, columns: &'c BTreeMap<String, String>, name: &str) -> Option<&'c String> {
     let same = |found: &str| match dialect {
         Dialect::Postgres => found == name,
         Dialect::Sqlite => found.eq_ignore_ascii_case(name),
@@ -206,7 +211,8 @@ async fn differing_columns(
         let theirs = copied.as_ref().and_then(|(_, columns)| named(session.dialect(), columns, of));
         let of = format!("{}.{of}", table.replace('"', ""));
         match theirs {
-            None => sentences.push(format!("has a column {} for {of}, which is not there", column.name)),
+            // That is told of the table itself.
+            None => {}
             Some(theirs) if theirs != has => {
                 sentences.push(format!("has a column {} of type {has}, and {of} is {theirs}", column.name));
             }

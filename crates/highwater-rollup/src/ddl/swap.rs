@@ -3,7 +3,7 @@
 
 use highwater_db::session::Dialect;
 
-use super::{TEMPORARY_LAST, event_index, event_index_name, function, target_index, trigger_names, triggers};
+use super::{TEMPORARY_LAST, event, function, target_index, trigger_names, triggers};
 use crate::declare::{Declaration, Ident, TableName};
 use crate::sql::Shape;
 use crate::{bypass, state};
@@ -23,23 +23,19 @@ fn shares_event_index(one: &Declaration, other: &Declaration) -> bool {
     one.source == other.source && one.event_time == other.event_time
 }
 
-/// Everything that the rollup beside needs, in order, to be run as one transaction.
-pub(crate) fn install_beside(dialect: Dialect, installed: &Declaration, declaration: &Declaration) -> String {
-    let next = beside(declaration);
-    let mut statements = super::statements(dialect, &next);
-    if shares_event_index(installed, declaration) {
-        let own = event_index(&Shape::of(dialect, &next));
-        statements.retain(|statement| *statement != own);
-    }
-    statements.join(";\n\n") + ";\n"
+/// Everything that the rollup beside needs, in order, to be run as one transaction; `event` makes its index on the event time.
+pub(crate) fn install_beside(dialect: Dialect, declaration: &Declaration, event: Vec<String>) -> String {
+    super::statements(dialect, &beside(declaration), event).join(";\n\n") + ";\n"
 }
 
 /// Puts the rollup that was built beside in the place of the installed one, in order, in the transaction that is open. The
-/// tracked tables are locked: what their triggers do is between two rows.
-pub(crate) fn swap(dialect: Dialect, installed: &Declaration, declaration: &Declaration) -> String {
+/// tracked tables are locked: what their triggers do is between two rows. `has_event` says whether it has an index of its own on
+/// the event time.
+pub(crate) fn swap(dialect: Dialect, installed: &Declaration, declaration: &Declaration, has_event: bool) -> String {
     let next = beside(declaration);
     let (old, new, last) = (Shape::of(dialect, installed), Shape::of(dialect, &next), Shape::of(dialect, declaration));
-    let shares = shares_event_index(installed, declaration);
+    // One of its own was made where the installed one's did not do, or was gone.
+    let shares = shares_event_index(installed, declaration) && !has_event;
     let mut statements = Vec::new();
     if dialect == Dialect::Postgres {
         statements.push(TEMPORARY_LAST.to_owned());
@@ -51,7 +47,7 @@ pub(crate) fn swap(dialect: Dialect, installed: &Declaration, declaration: &Decl
         statements.push(format!("DROP TABLE {}", bypass::name(&old).quoted()));
     }
     if !shares {
-        statements.push(format!("DROP INDEX IF EXISTS {}", event_index_name(&old)));
+        statements.push(format!("DROP INDEX IF EXISTS {}", event::name(&old)));
     }
     statements.push(format!("DROP TABLE {}", installed.target.quoted()));
     statements.push(format!("DROP TABLE {}", state::name(installed).quoted()));
@@ -71,15 +67,15 @@ pub(crate) fn swap(dialect: Dialect, installed: &Declaration, declaration: &Decl
         Dialect::Postgres => {
             let rename = |from: String, to: TableName| format!("ALTER INDEX {from} RENAME TO {}", to.table().quoted());
             statements.push(rename(new.own("cell").quoted(), last.own("cell")));
-            if !shares {
-                statements.push(rename(event_index_name(&new), last.own("event")));
+            if has_event {
+                statements.push(rename(event::name(&new), last.own("event")));
             }
         }
         // It has no other name for an index.
         Dialect::Sqlite => {
             statements.extend([format!("DROP INDEX {}", new.own("cell").quoted()), target_index(&last)]);
-            if !shares {
-                statements.extend([format!("DROP INDEX {}", event_index_name(&new)), event_index(&last)]);
+            if has_event {
+                statements.extend([format!("DROP INDEX {}", event::name(&new)), event::plain(&last)]);
             }
         }
     }

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::walk::touched;
 use super::{Rollup, Step};
 use crate::change::{self, ChangeRefused, beside};
+use crate::ddl::InstallError;
 use crate::declare::Declaration;
 use crate::recompute::{self, Span};
 use crate::settings::Subject;
@@ -80,14 +81,7 @@ impl Rollup {
         let session = lent.session();
         let installed = change::installed(session, declaration).await.map_err(|error| self.unchanged(error))?;
         let Some(installed) = installed else { return Ok(touched(0)) };
-        let made = async {
-            session.begin().await?;
-            change::install(session, &installed, declaration).await?;
-            session.commit().await?;
-            Ok::<(), ChangeRefused>(())
-        };
-        let made = made.await;
-        if let Err(error) = made {
+        if let Err(error) = change::install(session, &installed, declaration).await {
             session.rollback().await.ok();
             return Err(self.unchanged(error));
         }
@@ -279,7 +273,9 @@ impl Rollup {
     /// The stop that a refused change is.
     fn unchanged(&self, error: ChangeRefused) -> Stop {
         match error {
-            ChangeRefused::Fault(fault) => self.stop("the change", &fault),
+            ChangeRefused::Fault(fault) | ChangeRefused::Index(InstallError::Index { fault, .. }) => {
+                self.stop("the change", &fault)
+            }
             other => Stop::Fail(told::of_change(&self.address.to_string(), &self.handle, &other)),
         }
     }

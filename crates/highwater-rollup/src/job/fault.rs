@@ -75,6 +75,15 @@ impl Rollup {
         match error {
             TickError::Fault(fault) => self.stop("the tick", &fault),
             TickError::Changed { fields, .. } => self.declared_anew(fields.trim_matches('`')),
+            silent @ TickError::Silent { .. } => Stop::Halt {
+                why: silent.to_string(),
+                evidence: format!(
+                    "`highwater rollup install {0}` puts it back, `highwater verify {0} --repair` has computed anew what went wrong \
+                     meanwhile; then `highwater rearm {0} --why …`",
+                    self.handle
+                ),
+                until: None,
+            },
             bypassed @ TickError::Bypassed { .. } => Stop::Halt {
                 why: bypassed.to_string(),
                 evidence: format!(

@@ -71,7 +71,8 @@ impl Rollup {
     /// Gives a rollup of an older version what its state lacks, under the lock.
     pub(super) async fn bring_up(&self, session: &mut dyn Session) -> Result<(), Stop> {
         let Subject::Declared(declaration) = &self.subject else { return Ok(()) };
-        state::bring_up(session, declaration).await.map_err(|fault| match fault.kind {
+        let brought_up = state::bring_up(session, declaration).await.map(drop);
+        brought_up.map_err(|fault| match fault.kind {
             FaultKind::Denied => Stop::Fail(Diagnosis::refusal(
                 "HW-ROL-003",
                 format!("the rollup was installed by an older version: {}", fault.message),

@@ -156,7 +156,7 @@ impl Rollup {
                     format!("a seed from {since:.0} on would leave the buckets from {needed:.0} until then without their events{stamps}"),
                     format!("leave `--since` and `--months-back` out, or {next}"),
                 )
-                .at_field("--since"),
+                .at_field(self.asked.since_flag()),
             ));
         }
         Ok(since)
@@ -206,7 +206,7 @@ impl Rollup {
                 self.way_to_change()
             } else {
                 format!(
-                    "`highwater rollup diff {0}` lists it. Put it right, then `highwater verify {0} --repair` and `highwater rearm {0} --why …`",
+                    "`highwater rollup diff {0}` lists it, `highwater rollup install {0}` puts it back; then `highwater verify {0} --repair` and `highwater rearm {0} --why …`",
                     self.handle
                 )
             },

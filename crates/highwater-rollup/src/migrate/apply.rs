@@ -3,6 +3,7 @@
 
 use highwater_db::session::{Dialect, Fault, FaultKind, Session, Value};
 
+use super::breaks::{self, Watched};
 use super::history::{History, State};
 use super::lock::RunLock;
 use super::{MigrateError, Pending};
@@ -43,15 +44,18 @@ pub(super) async fn apply(
     history: &History,
     lock: &RunLock,
     pending: &Pending<'_>,
+    watched: &[Watched],
 ) -> Result<(), MigrateError> {
     let file = || pending.step.file.clone();
     if !lock.is_held(session).await? {
         return Err(MigrateError::LockLost { file: file() });
     }
     if !pending.script.in_transaction {
-        return one_by_one(session, history, pending).await;
+        one_by_one(session, history, pending).await?;
+        let broken = breaks::broken(session, watched).await?;
+        return if broken.is_empty() { Ok(()) } else { Err(MigrateError::Broke { file: file(), broken }) };
     }
-    let done = within(session, history, lock, pending).await;
+    let done = within(session, history, lock, pending, watched).await;
     if let Err(error) = done {
         // The connection may be gone; then so is the transaction.
         session.rollback().await.ok();
@@ -69,6 +73,7 @@ async fn within(
     history: &History,
     lock: &RunLock,
     pending: &Pending<'_>,
+    watched: &[Watched],
 ) -> Result<(), MigrateError> {
     let step = pending.step;
     let failed = |source: Fault| {
@@ -98,6 +103,10 @@ async fn within(
             return Err(MigrateError::Dangling { file: step.file.clone(), rows });
         }
     }
+    let broken = breaks::broken(session, watched).await.map_err(failed)?;
+    if !broken.is_empty() {
+        return Err(MigrateError::Breaks { file: step.file.clone(), broken });
+    }
     history.add(session, step, State::Applied).await.map_err(failed)
 }
 
@@ -120,6 +129,14 @@ async fn dangling(session: &mut dyn Session) -> Option<i64> {
 
 /// What helps against a message.
 fn hint(message: &str) -> Option<&'static str> {
+    // What the server says where a trigger names a column that is to go, or to be of another type.
+    let of_trigger = ["used in a trigger definition", "depends on column", "error in trigger", "depend on it"];
+    if message.contains("trigger") && of_trigger.iter().any(|refused| message.contains(refused)) {
+        return Some(
+            "if that trigger is a rollup's, take the column out of its declaration and `highwater rollup change` it before, or \
+             `highwater rollup uninstall` it",
+        );
+    }
     let refused = ["inside a transaction block", "within a transaction", "a transaction block"];
     let helps =
         "begin the file with `-- highwater:no-transaction` if it cannot be run in one, and put just that into it";

@@ -4,7 +4,7 @@ use highwater_db::session::Fault;
 use highwater_engine::diagnosis::Diagnosis;
 
 use super::files::FilesError;
-use super::{Done, ScriptError, Unmet};
+use super::{Broken, Done, ScriptError, Unmet};
 
 /// A run that ended early.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,10 @@ fn steps(count: usize) -> String {
         1 => "1 step was".to_owned(),
         more => format!("{more} steps were"),
     }
+}
+
+fn each(broken: &[Broken]) -> String {
+    broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; and ")
 }
 
 /// Nobody knows how far a rollup is that a step requires; it is never stamped over.
@@ -181,6 +185,22 @@ pub enum MigrateError {
         file: String,
         /// How many.
         rows: i64,
+    },
+    /// A step takes away what an installed rollup reads, or how it notices changes, and was rolled back.
+    #[error("{file} was rolled back, since it breaks {}", each(broken))]
+    Breaks {
+        /// The file.
+        file: String,
+        /// What of which.
+        broken: Vec<Broken>,
+    },
+    /// A file without a transaction did so, and was applied.
+    #[error("{file} was applied, without a transaction, and breaks {}", each(broken))]
+    Broke {
+        /// The file.
+        file: String,
+        /// What of which.
+        broken: Vec<Broken>,
     },
     /// A step ended the transaction that it was run in.
     #[error("{file} ended its transaction by itself: nobody knows what of it was kept")]

@@ -7,7 +7,7 @@ use highwater_db::session::{Fault, FaultKind};
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::report::ExitCode;
 
-use super::{MigrateError, StateMissing, Unmet};
+use super::{Broken, MigrateError, StateMissing, Unmet};
 use crate::told::of_fault;
 
 /// What an error is to a person who migrates the database at `place` by the files of `directory`.
@@ -53,6 +53,8 @@ pub fn diagnosis(place: &str, directory: &Path, error: &MigrateError) -> Diagnos
         MigrateError::Step { .. } | MigrateError::Dangling { .. } => {
             ended("HW-MIG-009", ExitCode::Halted, "correct the file, and call again: it was never applied")
         }
+        MigrateError::Breaks { broken, .. } => ended("HW-MIG-013", ExitCode::Halted, &instead(broken)),
+        MigrateError::Broke { broken, .. } => ended("HW-MIG-013", ExitCode::Halted, &at_once(broken)),
         MigrateError::Statement { .. } => ended(
             "HW-MIG-010",
             ExitCode::Halted,
@@ -65,6 +67,34 @@ pub fn diagnosis(place: &str, directory: &Path, error: &MigrateError) -> Diagnos
         MigrateError::NoStep { .. } | MigrateError::HasHistory { .. } | MigrateError::NotShown { .. } => {
             refused("HW-MIG-012", "nothing was taken over; `highwater migrate list` shows what is known")
         }
+    }
+}
+
+/// What to do before a step that would break rollups.
+fn instead(broken: &[Broken]) -> String {
+    let job = broken.first().map_or("JOB", |broken| broken.job.as_str());
+    match broken.iter().all(Broken::is_of_triggers) {
+        true => format!(
+            "make its triggers again at the end of the file, as `highwater rollup ddl {job}` prints them; or `highwater rollup uninstall {job}` \
+             before, and `install` after"
+        ),
+        false => format!(
+            "name no such column in the declaration any more, and `highwater rollup change {job}` first: where it is renamed or gets \
+             another type, add the new one beside it before, and drop the old one last. Or `highwater rollup uninstall {job}` first"
+        ),
+    }
+}
+
+/// What to do after one that did.
+fn at_once(broken: &[Broken]) -> String {
+    let job = broken.first().map_or("JOB", |broken| broken.job.as_str());
+    match broken.iter().all(Broken::is_of_triggers) {
+        true => format!(
+            "changes go unnoticed: `highwater rollup install {job}` puts it back, then `highwater verify {job} --repair`"
+        ),
+        false => format!(
+            "the application's writes to that table may fail now: undo it, or `highwater rollup uninstall {job} --drop-rows` at once"
+        ),
     }
 }
 

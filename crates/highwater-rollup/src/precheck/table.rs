@@ -239,7 +239,7 @@ async fn in_file(
 }
 
 /// What SQLite makes of a declared type.
-fn affinity(declared: &str) -> &'static str {
+pub(crate) fn affinity(declared: &str) -> &'static str {
     let declared = declared.to_ascii_uppercase();
     let has = |parts: &[&str]| parts.iter().any(|part| declared.contains(part));
     if has(&["INT"]) {

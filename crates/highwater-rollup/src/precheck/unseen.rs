@@ -3,10 +3,11 @@
 
 use super::table::{OnServer, Table};
 use super::{Before, Checked};
+use crate::declare::Ident;
 
-pub(super) fn check(table: &Table, is_source: bool, before: Before, checked: &mut Checked) {
+pub(super) fn check(table: &Table, needs_index: Option<&Ident>, before: Before, checked: &mut Checked) {
     let Some(server) = &table.server else { return };
-    rights(table, server, is_source, before, checked);
+    rights(table, server, needs_index, before, checked);
     let name = &table.name;
     let mut unseen = |message: String, next: &str| checked.refuse("HW-ROL-049", &table.field, message, next);
     if server.hides_rows {
@@ -42,7 +43,7 @@ pub(super) fn check(table: &Table, is_source: bool, before: Before, checked: &mu
     }
 }
 
-fn rights(table: &Table, server: &OnServer, is_source: bool, before: Before, checked: &mut Checked) {
+fn rights(table: &Table, server: &OnServer, needs_index: Option<&Ident>, before: Before, checked: &mut Checked) {
     let (name, role) = (&table.name, &server.role);
     let quoted = name.quoted();
     let mut lacks = |message: String, next: String| checked.refuse("HW-ROL-047", &table.field, message, next);
@@ -58,15 +59,16 @@ fn rights(table: &Table, server: &OnServer, is_source: bool, before: Before, che
             format!("GRANT TRIGGER ON {quoted} TO \"{role}\";"),
         );
     }
-    if is_source && !server.is_owner {
+    if let Some(event_time) = needs_index.filter(|_| !server.is_owner) {
         lacks(
             format!(
                 "the role {role} may not make the index on {name} that a tick reads by: its owner is {}",
                 server.owner
             ),
             format!(
-                "ALTER TABLE {quoted} OWNER TO \"{role}\"; or let {} run what `highwater rollup ddl JOB` prints",
-                server.owner
+                "ALTER TABLE {quoted} OWNER TO \"{role}\"; or let {} make it: CREATE INDEX CONCURRENTLY ON {quoted} ({});",
+                server.owner,
+                event_time.quoted()
             ),
         );
     }

@@ -1,6 +1,7 @@
 //! Migrations on real databases: what a run applies, and that a step is applied once or not at all.
 
 mod baseline;
+mod breaks;
 mod cut;
 mod hook;
 mod refused;

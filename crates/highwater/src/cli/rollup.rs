@@ -29,7 +29,8 @@ pub(crate) struct RunRollup {
 pub(crate) enum RollupVerb {
     /// Prints the SQL that `install` runs: target, queues, triggers, state.
     Ddl(Ddl),
-    /// Makes the target, the queues, the triggers and the state, in one transaction.
+    /// Makes the target, the queues, the triggers and the state, in one transaction; of a rollup that is installed, puts back what went
+    /// missing.
     Install(OfRollup),
     /// Takes away all that `install` made, the target and its rows too, in one transaction.
     Uninstall(Uninstall),

@@ -11,6 +11,7 @@ mod ledger;
 mod locks;
 mod place;
 mod report;
+mod rollups;
 
 use std::path::PathBuf;
 
@@ -49,6 +50,7 @@ pub(crate) fn doctor(global: &Global) -> Done {
             catalog::check(&site, &mut report).await;
         }
         databases::check(&site, &mut report).await;
+        rollups::check(&site, &mut report).await;
         host::check(&site, &state, &mut report).await;
         answer(report, output)
     })

@@ -12,9 +12,10 @@ use highwater_engine::contact::{StopSignal, Urgency};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
 use highwater_engine::report::ExitCode;
-use highwater_rollup::declare::TableName;
+use highwater_rollup::declare::{Declaration, TableName};
 use highwater_rollup::migrate::files::{self, Files};
 use highwater_rollup::migrate::{self, Done as Step, MigrateError, MigrateSettings, Options, Required};
+use highwater_rollup::settings::Subject;
 use highwater_rollup::told;
 use highwater_store::Access;
 use serde::Serialize;
@@ -22,6 +23,7 @@ use serde::Serialize;
 use super::codes;
 use crate::bar::counted;
 use crate::cli::{Baseline, MigrateVerb, Up};
+use crate::config::{Config, KindSettings};
 use crate::site::Site;
 use crate::{Done, signals};
 use hook::Rollups;
@@ -39,6 +41,7 @@ pub(crate) async fn migrate(verb: MigrateVerb, site: Site) -> Done {
 struct Migrations<'s> {
     settings: &'s MigrateSettings,
     address: DatabaseAddress,
+    config: &'s Config,
 }
 
 impl<'s> Migrations<'s> {
@@ -46,7 +49,7 @@ impl<'s> Migrations<'s> {
         let Some(config) = &site.config else { return Err(super::needs_config("migrate")) };
         let settings = config.migrate()?;
         let address = settings.address().expect("invariant: the configuration was checked");
-        Ok(Self { settings, address })
+        Ok(Self { settings, address, config })
     }
 
     fn files(&self) -> Result<Files, Diagnosis> {
@@ -83,7 +86,22 @@ impl<'s> Migrations<'s> {
 
     fn options(&self) -> Options {
         let (table, lock_wait) = (self.settings.table.clone(), self.settings.lock_wait.get());
-        Options { table, lock_wait, resume: false }
+        Options { table, lock_wait, resume: false, rollups: self.rollups() }
+    }
+
+    /// Declared rollups that may be in the same database: their state there says whether they are.
+    fn rollups(&self) -> Vec<(String, Declaration)> {
+        let mut rollups = Vec::new();
+        for job in self.config.jobs.values() {
+            let KindSettings::Rollup(settings) = &job.kind else { continue };
+            let (Ok(address), Ok(Subject::Declared(declaration))) = (settings.address(), settings.subject()) else {
+                continue;
+            };
+            if address.dialect() == self.address.dialect() {
+                rollups.push((job.name.to_string(), declaration));
+            }
+        }
+        rollups
     }
 }
 

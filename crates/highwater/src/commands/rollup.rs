@@ -3,6 +3,7 @@
 mod change;
 mod guard;
 mod install;
+mod put_back;
 mod show;
 
 use highwater_db::address::DatabaseAddress;

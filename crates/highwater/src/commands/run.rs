@@ -147,7 +147,13 @@ fn asked(asked: &RunRollup, now: jiff::Timestamp) -> Asked {
         let day = day.and_then(|day| day.checked_sub(jiff::Span::new().months(months)));
         day.map_or(jiff::Timestamp::MIN, |day| day.timestamp())
     });
-    Asked { tick: asked.tick, since: asked.since.or(months_back), force_partial: asked.force_partial, change: None }
+    Asked {
+        tick: asked.tick,
+        since: asked.since.or(months_back),
+        months_back: asked.since.is_none() && months_back.is_some(),
+        force_partial: asked.force_partial,
+        change: None,
+    }
 }
 
 /// Puts the limits of the command line over those of the configuration.
@@ -188,7 +194,8 @@ impl Passes<'_> {
         let Some(config) = &self.site.config else { return Err(super::needs_config("run")) };
         let (_, mut spec) = self.wired(wiring, name, ChildOutput::Inherit)?;
         if args.rollup.since.is_some() || args.rollup.months_back.is_some() {
-            self.refuse_open(name).await?;
+            let flag = if args.rollup.since.is_some() { "--since" } else { "--months-back" };
+            self.refuse_open(name, flag).await?;
         }
         limit(&mut spec, &args.limits);
         if let Some(job) = config.jobs.get(name) {
@@ -201,7 +208,7 @@ impl Passes<'_> {
     }
 
     /// What is pinned was planned without the flag.
-    async fn refuse_open(&self, name: &JobName) -> Result<(), Diagnosis> {
+    async fn refuse_open(&self, name: &JobName, flag: &str) -> Result<(), Diagnosis> {
         let open = self.engine.ledger.job(name).await?.and_then(|job| job.worklist);
         if open.is_none_or(|worklist| worklist.state != WorklistState::Pinned) {
             return Ok(());
@@ -211,7 +218,7 @@ impl Passes<'_> {
             format!("{name} has an open worklist, which was planned without it"),
             format!("drain it first: `highwater run {name}`"),
         )
-        .at_field("--since"))
+        .at_field(flag))
     }
 
     /// One pass, or passes until one says that another would not help.

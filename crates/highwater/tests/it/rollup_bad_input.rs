@@ -4,6 +4,7 @@
 mod columns;
 mod names;
 mod place;
+mod put_back;
 mod rig;
 mod rights;
 mod tables;

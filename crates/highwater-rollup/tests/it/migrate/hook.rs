@@ -115,7 +115,11 @@ impl Hook for Seeds<'_> {
 /// The tables of the rollup come with a step, as some tools want it.
 fn straight(dialect: Dialect, rows: &str) -> Migrations {
     Migrations::new(&[
-        ("1_rollup.up.sql", &ddl::install(dialect, &declaration())),
+        (
+            "1_rollup.up.sql",
+            &(ddl::before(dialect, &declaration()).unwrap_or_default().replace("CONCURRENTLY ", "")
+                + &ddl::install(dialect, &declaration())),
+        ),
         ("2_rows.up.sql", &format!("-- What there is.\n{rows}")),
         ("3_drop.up.sql", "-- highwater:requires usage\nCREATE TABLE replaced AS SELECT * FROM task_usage_hourly"),
     ])

@@ -27,7 +27,7 @@ const SKEW_MILLIS_MAX: u64 = 2_000;
 const HELD_SECS_MAX: u64 = 3_600;
 
 /// What is wrong, and what to do.
-type Wrong = (String, String);
+pub(super) type Wrong = (String, String);
 
 pub(super) async fn check(site: &Site, report: &mut Report) {
     let Some(config) = &site.config else { return };
@@ -44,7 +44,7 @@ pub(super) async fn check(site: &Site, report: &mut Report) {
     }
 }
 
-async fn within<T>(site: &Site, asked: impl Future<Output = Result<T, Wrong>>) -> Result<T, Wrong> {
+pub(super) async fn within<T>(site: &Site, asked: impl Future<Output = Result<T, Wrong>>) -> Result<T, Wrong> {
     tokio::select! {
         answer = asked => answer,
         () = site.clock.sleep(Duration::from_secs(ANSWER_SECS_MAX)) => {

@@ -1,6 +1,6 @@
 //! `rollup ddl`, `install`, `uninstall`, `diff`: from a declaration to what is in the database, and back.
 
-use highwater_db::session::{FaultKind, Session};
+use highwater_db::session::{Fault, FaultKind, Session};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
 use highwater_engine::report::ExitCode;
@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::super::codes;
 use super::Named;
+use super::put_back::put_back;
 use crate::bar::{counted, grouped};
 use crate::cli::{Ddl, OfRollup, Uninstall};
 use crate::site::Site;
@@ -29,7 +30,7 @@ pub(super) fn ddl(args: &Ddl, site: &Site) -> Result<ExitCode, Diagnosis> {
     let text = if args.guard {
         block(named.dialect(), subject(&named), named.job.name.as_str(), named.settings.threshold.get())
     } else {
-        sql::install(named.dialect(), named.declared("rollup ddl")?)
+        sql::printed(named.dialect(), named.declared("rollup ddl")?)
     };
     site.output.answer(&Statements { job: named.job.name.as_str(), sql: text.clone() }, text.trim_end());
     Ok(ExitCode::Drained)
@@ -64,6 +65,9 @@ pub(super) async fn install(args: &OfRollup, site: &Site) -> Result<ExitCode, Ve
     if !checked.refused.is_empty() {
         return Err(checked.refused.into_iter().map(|error| named.placed(error)).collect());
     }
+    if let Some(exit) = put_back(&named, declaration, &mut *session, site).await.map_err(one)? {
+        return Ok(exit);
+    }
     installed(&named, declaration, &mut *session, checked.advice, site).await.map_err(one)
 }
 
@@ -75,12 +79,13 @@ async fn installed(
     site: &Site,
 ) -> Result<ExitCode, Diagnosis> {
     let ledger = site.ledger(Access::ReadWrite)?;
-    let installed = sql::apply(session, declaration).await;
+    let note = |note: &str| site.output.note(format_args!("{}: {note}", named.job.name));
+    let installed = sql::apply_noting(session, declaration, &note).await;
     installed.map_err(|error| told::of_install(&named.place(), named.job.name.as_str(), &error))?;
     let why = format!("{} in {}", declaration.target, named.place());
     ledger.register_job(&named.job.name, named.job.kind.name()).await?;
     ledger.add_event("install", Some(&named.job.name), None, &site.word(&why)).await?;
-    let objects = sql::leftovers(session, declaration).await;
+    let objects = sql::installed(session, declaration).await;
     let objects = objects.map_err(|fault| told::of_fault(&named.place(), "what is installed", &fault))?;
     let kinds = ["table", "index", "function", "trigger"].map(|kind| {
         let count = objects.iter().filter(|object| object.starts_with(kind)).count() as u64;
@@ -152,7 +157,7 @@ pub(super) async fn uninstall(args: &Uninstall, site: &Site) -> Result<ExitCode,
     // What is there was declared so, whatever is declared now.
     let found = change::found(&mut *session, declaration).await.map_err(failed)?;
     let statements = sql::uninstall(named.dialect(), found.as_ref().unwrap_or(declaration));
-    if let Err(fault) = session.batch(&statements).await {
+    if let Err(fault) = taken_away(&mut *session, found.as_ref().unwrap_or(declaration), &statements).await {
         session.rollback().await.ok();
         return Err(failed(fault));
     }
@@ -166,7 +171,15 @@ pub(super) async fn uninstall(args: &Uninstall, site: &Site) -> Result<ExitCode,
     Ok(ExitCode::Drained)
 }
 
-async fn rows(session: &mut dyn Session, table: &str) -> Result<i64, highwater_db::session::Fault> {
+async fn taken_away(session: &mut dyn Session, declaration: &Declaration, statements: &str) -> Result<(), Fault> {
+    session.batch(statements).await?;
+    for stray in sql::strays(session, declaration).await? {
+        session.batch(&stray).await?;
+    }
+    Ok(())
+}
+
+async fn rows(session: &mut dyn Session, table: &str) -> Result<i64, Fault> {
     let row = session.first(&format!("SELECT count(*) FROM {table}"), &[]).await?;
     Ok(row.and_then(|row| row[0].int()).unwrap_or(0))
 }
@@ -177,22 +190,43 @@ struct Drift<'a> {
     database: String,
     /// A sentence each.
     drift: Vec<String>,
+    /// What ends no pass.
+    notes: Vec<String>,
 }
 
 pub(super) async fn diff(args: &OfRollup, site: &Site) -> Result<ExitCode, Diagnosis> {
     let named = Named::of(site, "rollup diff", &args.job)?;
     let declaration = named.declared("rollup diff")?;
     let mut session = named.open().await?;
-    let drift = sql::diff(&mut *session, declaration).await;
-    let drift = drift.map_err(|fault| told::of_fault(&named.place(), "what is installed", &fault))?;
-    let is_there = drift.is_empty();
-    let text = if is_there {
+    let failed = |fault| told::of_fault(&named.place(), "what is installed", &fault);
+    let found = sql::drift(&mut *session, declaration).await.map_err(failed)?;
+    let notes = match found.is_empty() {
+        true => sql::outgrown(&mut *session, declaration).await.map_err(failed)?,
+        false => Vec::new(),
+    };
+    let is_there = found.is_empty();
+    let mut next: Vec<String> = Vec::new();
+    // Of what is not there at all, it is the same for each.
+    let is_new = sql::leftovers(&mut *session, declaration).await.map_err(failed)?.is_empty();
+    for drift in found.iter().filter(|_| !is_new) {
+        let way = told::way_back(named.job.name.as_str(), drift.way);
+        if !next.contains(&way) {
+            next.push(way);
+        }
+    }
+    if is_new {
+        next.push(format!("`highwater rollup install {}`", named.job.name));
+    }
+    let drift: Vec<String> = found.into_iter().map(|drift| drift.what).collect();
+    let mut text = if is_there {
         format!("{}: what is installed in {} is what is declared", named.job.name, named.place())
     } else {
         let mut text = format!("{}: what is installed in {} is not what is declared", named.job.name, named.place());
         drift.iter().for_each(|sentence| text.push_str(&format!("\n  {sentence}")));
+        next.iter().for_each(|next| text.push_str(&format!("\n  next: {next}")));
         text
     };
-    site.output.answer(&Drift { job: named.job.name.as_str(), database: named.place(), drift }, text);
+    notes.iter().for_each(|note| text.push_str(&format!("\n  note: {note}")));
+    site.output.answer(&Drift { job: named.job.name.as_str(), database: named.place(), drift, notes }, text);
     Ok(if is_there { ExitCode::Drained } else { ExitCode::Halted })
 }

@@ -107,6 +107,9 @@ async fn a_seed_that_would_leave_older_buckets_behind_needs_the_word_of_a_person
     let pass = rig.usage_pass(&["--months-back", "3"]);
     assert!(pass.is(2, "refused") && pass.error() == "HW-ROL-011", "{pass:?}");
     assert!(pass.next().contains("--force-partial"), "{pass:?}");
+    assert_eq!(pass.report["diagnosis"]["field"], "--months-back", "{pass:?}");
+    let since = rig.usage_pass(&["--since", "2099-01-01"]);
+    assert_eq!(since.report["diagnosis"]["field"], "--since", "{since:?}");
     assert_eq!((base.cells().await, base.watermark().await.unwrap().as_str()), (0, "1970-01-01T00:00:00Z"));
     let pass = rig.usage_pass(&["--months-back", "3", "--force-partial"]);
     assert!(pass.is(0, "drained"), "{pass:?}");

@@ -235,6 +235,7 @@ fn what_a_change_would_read_whole_is_told_with_the_index_that_helps() {
     usage: installed in postgres://postgres@127.0.0.1:[PORT]/[NAME]: 6 tables, 2 indexes, 2 functions, 8 triggers for usage_hourly
       next: `highwater run usage` seeds it
       note: `join.task.on`: a change of task reads all of usage to find what hangs on it, for want of an index: CREATE INDEX CONCURRENTLY ON "usage" ("task_id");
+    usage: no index leads to public.usage by at: making usage_hourly_event CONCURRENTLY, which keeps no writer waiting, and waits itself for transactions that are open; on a large table it takes long
     "#);
 }
 
@@ -269,6 +270,7 @@ fn a_time_without_a_zone_is_utc_and_a_day_is_one_too() {
     usage: installed in postgres://postgres@127.0.0.1:[PORT]/[NAME]: 6 tables, 2 indexes, 2 functions, 8 triggers for usage_hourly
       next: `highwater run usage` seeds it
       note: `event-time`: usage.local has no time zone, and its times are taken as UTC; if they are not, make it `timestamptz`
+    usage: no index leads to public.usage by local: making usage_hourly_event CONCURRENTLY, which keeps no writer waiting, and waits itself for transactions that are open; on a large table it takes long
     ");
     let bucket = "SELECT string_agg((bucket AT TIME ZONE 'UTC')::text, ',') FROM usage_hourly";
     assert_eq!(server.text(bucket), "2026-01-01 23:00:00");

@@ -76,15 +76,6 @@ fn r15_a_target_that_is_somebody_elses_is_neither_used_nor_dropped() {
     ");
 }
 
-#[test]
-fn r15_an_installation_that_is_there_is_not_made_again() {
-    for place in Place::both("", "") {
-        place.taken(&[]);
-        let told = place.refuses(&["rollup", "install", "usage"]);
-        assert!(told.contains("error[HW-ROL-016]") && told.contains("rollup diff usage"), "{told}");
-    }
-}
-
 /// Words of SQL, upper case, and a schema: all of it is quoted.
 #[test]
 fn words_of_sql_and_upper_case_are_names_like_others() {

@@ -91,6 +91,11 @@ impl Place {
         place
     }
 
+    /// Whether it is a file of SQLite.
+    pub(super) fn is_file(&self) -> bool {
+        self.name.is_none()
+    }
+
     /// Both.
     pub(super) fn both(sqlite: &str, postgres: &str) -> [Self; 2] {
         [Self::sqlite(sqlite), Self::postgres(postgres)]

@@ -24,7 +24,7 @@ fn r15_a_role_that_may_not_read_or_make_triggers_or_tables() {
     error[HW-ROL-047]: [DIR]/highwater.toml:4: job.usage.source: the role ann_[NAME] may not make triggers on usage
       next: GRANT TRIGGER ON "usage" TO "ann_[NAME]";
     error[HW-ROL-047]: [DIR]/highwater.toml:4: job.usage.source: the role ann_[NAME] may not make the index on usage that a tick reads by: its owner is postgres
-      next: ALTER TABLE "usage" OWNER TO "ann_[NAME]"; or let postgres run what `highwater rollup ddl JOB` prints
+      next: ALTER TABLE "usage" OWNER TO "ann_[NAME]"; or let postgres make it: CREATE INDEX CONCURRENTLY ON "usage" ("at");
     error[HW-ROL-047]: [DIR]/highwater.toml:8: job.usage.join.task.table: the role ann_[NAME] may not read task
       next: GRANT SELECT ON "task" TO "ann_[NAME]";
     error[HW-ROL-047]: [DIR]/highwater.toml:8: job.usage.join.task.table: the role ann_[NAME] may not make triggers on task
@@ -37,7 +37,7 @@ fn r15_a_role_that_may_not_read_or_make_triggers_or_tables() {
     error[HW-ROL-047]: [DIR]/highwater.toml:4: job.usage.source: the role ann_[NAME] may not make triggers on usage
       next: GRANT TRIGGER ON "usage" TO "ann_[NAME]";
     error[HW-ROL-047]: [DIR]/highwater.toml:4: job.usage.source: the role ann_[NAME] may not make the index on usage that a tick reads by: its owner is postgres
-      next: ALTER TABLE "usage" OWNER TO "ann_[NAME]"; or let postgres run what `highwater rollup ddl JOB` prints
+      next: ALTER TABLE "usage" OWNER TO "ann_[NAME]"; or let postgres make it: CREATE INDEX CONCURRENTLY ON "usage" ("at");
     error[HW-ROL-047]: [DIR]/highwater.toml:7: job.usage.target: the role ann_[NAME] may not make tables in the schema public
       next: GRANT CREATE ON SCHEMA "public" TO "ann_[NAME]"; or name another schema
     "#);

@@ -323,3 +323,50 @@ fn installed(months: &Months) -> String {
         "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'hourly%'"
     })
 }
+
+#[test]
+fn a_change_of_the_event_time_brings_its_own_index_unless_one_is_there() {
+    for months in Months::both("") {
+        for id in 0..5 {
+            months.usage(id, id * 30, "'m1'", id);
+        }
+        months.sql(if months.is_postgres() {
+            "ALTER TABLE usage ADD made timestamptz"
+        } else {
+            "ALTER TABLE usage ADD made TEXT"
+        });
+        months.sql("UPDATE usage SET made = at");
+        months.seed();
+        let indexes = || {
+            months.one(if months.is_postgres() {
+                "SELECT string_agg(substring(indexdef FROM 'INDEX (.*)'), '; ' ORDER BY indexname) FROM pg_indexes
+                 WHERE tablename = 'usage' AND indexname NOT LIKE '%pkey'"
+            } else {
+                "SELECT group_concat(name || ' by ' || CASE WHEN sql LIKE '%\"made\"%' THEN 'made' ELSE 'at' END, '; ') FROM sqlite_schema
+                 WHERE type = 'index' AND tbl_name = 'usage' AND sql IS NOT NULL"
+            })
+        };
+        months.configure("event-time = \"at\"", "event-time = \"made\"");
+        months.call(&["rollup", "change", "usage", "--why", "made is when"], 0);
+        let found = indexes();
+        let expected = if months.is_postgres() {
+            "hourly_event ON public.usage USING btree (made)"
+        } else {
+            "hourly_event by made"
+        };
+        assert!(found.contains(expected) && !found.contains("at)") && !found.contains("by at"), "{found}");
+        months.call(&["rollup", "diff", "usage"], 0);
+        months.call(&["verify", "usage"], 0);
+
+        // And back, where somebody has one of their own by now.
+        let at = "CAST(CASE WHEN typeof(\"at\") = 'text' THEN strftime('%s', \"at\") ELSE \"at\" END AS INTEGER)";
+        months.sql(&format!("CREATE INDEX theirs ON usage ({})", if months.is_postgres() { "at" } else { at }));
+        months.configure("event-time = \"made\"", "event-time = \"at\"");
+        months.call(&["rollup", "change", "usage", "--why", "at is when"], 0);
+        let found = indexes();
+        assert!(found.contains("theirs") && !found.contains("hourly"), "{found}");
+        months.call(&["rollup", "diff", "usage"], 0);
+        months.call(&["rollup", "uninstall", "usage", "--drop-rows"], 0);
+        assert!(indexes().contains("theirs"));
+    }
+}

@@ -111,6 +111,11 @@ fn a_rollup_of_an_older_version_gets_what_its_state_lacks_by_its_next_run() {
         months.pass(0);
         months.call(&["rollup", "diff", "usage"], 0);
         months.call(&["rollup", "guard", "usage"], 0);
+        months.sql("ALTER TABLE hourly_state DROP COLUMN seeded_from");
+        assert!(months.call(&["doctor"], 2).contains("`highwater rollup install usage`"));
+        let told = months.call(&["rollup", "install", "usage"], 0);
+        assert!(told.contains("hourly_state was of an older version"), "{told}");
+        months.call(&["rollup", "diff", "usage"], 0);
     }
 }
 
