@@ -1,5 +1,6 @@
 //! The command line. Owns what can be typed; what a command does is in `commands/<verb>.rs`.
 
+mod episodes;
 mod migrate;
 mod oai;
 mod rollup;
@@ -12,6 +13,7 @@ use highwater_engine::settings::{ByteSize, DurationText};
 
 use crate::config::LogFormat;
 
+pub(crate) use episodes::{GateAllow, GateRevoke, GateVerb};
 pub(crate) use migrate::{Baseline, MigrateVerb, Up};
 pub(crate) use oai::{
     Catalog, CatalogSearch, CatalogVerb, OaiDiscover, OaiServe, OaiSnapshot, OaiVerb, SnapshotExport, SnapshotImport,
@@ -143,6 +145,9 @@ pub(crate) enum Verb {
     /// An upload is answered when its bytes and its row in the index would survive a power cut. SIGTERM lets uploads in hand end;
     /// SIGHUP reads the files of TLS, the tokens and the certificates again.
     Receive(Receive),
+    /// Lets code in that has left the receiver's window, for a while, and shows what is let in.
+    #[command(subcommand)]
+    Gate(GateVerb),
     /// Checks what a pass needs, line by line, with the fix.
     ///
     /// Makes and changes nothing. Exit 0 when all is well, 2 when a line needs a fix.

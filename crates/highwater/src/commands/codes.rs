@@ -57,6 +57,19 @@ pub(super) const INTERRUPTED: &str = "HW-CMD-034";
 /// A rollup that a migration requires is not complete.
 pub(super) const NOT_COMPLETE: &str = "HW-CMD-035";
 
+/// A text that is no commit.
+pub(super) const NO_COMMIT: &str = "HW-CMD-050";
+/// A commit that is to be let in until a time that is over.
+pub(super) const PAST_UNTIL: &str = "HW-CMD-051";
+/// The receiver judges no code.
+pub(super) const NO_GATE: &str = "HW-CMD-052";
+/// A commit that nobody let in.
+pub(super) const NOT_ALLOWED: &str = "HW-CMD-053";
+/// What operators let in cannot be read or written.
+pub(super) const ALLOWED_UNUSABLE: &str = "HW-CMD-054";
+/// The gate's repository cannot be read.
+pub(super) const GATE_UNREADABLE: &str = "HW-CMD-055";
+
 /// A key that cannot be set, or none at all.
 pub(super) const UNKNOWN_SETTING: &str = "HW-CMD-040";
 /// A value that a key does not take.
@@ -68,7 +81,7 @@ pub(super) const NOTHING_SET: &str = "HW-CMD-043";
 
 /// Every code, in order.
 #[cfg(test)]
-const ALL: [&str; 32] = [
+const ALL: [&str; 38] = [
     NEEDS_CONFIG,
     NO_WORKLIST,
     UNKNOWN_OUTCOME,
@@ -101,6 +114,12 @@ const ALL: [&str; 32] = [
     NO_TABLE,
     INTERRUPTED,
     NOT_COMPLETE,
+    NO_COMMIT,
+    PAST_UNTIL,
+    NO_GATE,
+    NOT_ALLOWED,
+    ALLOWED_UNUSABLE,
+    GATE_UNREADABLE,
 ];
 
 #[cfg(test)]

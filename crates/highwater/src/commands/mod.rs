@@ -28,6 +28,7 @@ pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod exec;
+pub(crate) mod gate;
 pub(crate) mod halt;
 pub(crate) mod import;
 pub(crate) mod init;

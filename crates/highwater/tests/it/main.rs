@@ -10,6 +10,7 @@ mod documents;
 mod endings;
 mod exec_as_pass;
 mod exec_at_scale;
+mod gate;
 mod house;
 mod inside;
 mod killed;
