@@ -4,11 +4,10 @@
 //! An episode is read once, from its archive alone. What is no archive is set aside and never indexed; what exceeds a limit that a
 //! newer setting may lift is left where it is, for a person.
 
+mod files;
 mod settings;
 
 use std::collections::BTreeSet;
-use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::Stream;
@@ -17,23 +16,26 @@ use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
 use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::PassReport;
-use highwater_fs::{Fs, Kind, RealFs, RelPath};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::archive::meta::recorded_commit;
 use crate::archive::{Archive, Limits, ReadError, Reader};
-use crate::index::{Cursor, Index, IndexError, IndexLock, JsonlIndex, PAGE_ROWS_MAX, PageAsk, Row, SCHEMA_VERSION};
+use crate::index::{Appended, Cursor, Index, IndexError, PAGE_ROWS_MAX, PageAsk, Row, SCHEMA_VERSION, View};
 use crate::name::{EpisodeKey, HostId};
-use crate::receive::{INDEX_FILE, INDEX_LOCK_FILE, QUARANTINE_DIR};
-use crate::store::{EPISODES_DIR, FileStore, Store, StoreError};
+use crate::store::{Store, StoreError};
 
+use self::files::unusable;
+
+pub use files::Files;
 pub use settings::ReindexSettings;
 
 /// Items that wait between the reading of directories and the ledger.
 const PLANNED_ITEMS_MAX: usize = 256;
 /// Most names that are told of rows without their episode.
 const TOLD_ROWS_MAX: usize = 5;
+/// So many rows may go although they are most of them.
+const PRUNE_ROWS_UNASKED: u64 = 10;
 
 /// What is indexed, and where.
 #[derive(Debug, Clone)]
@@ -46,6 +48,8 @@ pub struct Place {
     pub hosts: Option<BTreeSet<HostId>>,
     /// Episodes that have a row are read too, and compared with it.
     pub verify: bool,
+    /// Rows without an episode are taken out of the index.
+    pub prune: Option<Prune>,
     /// How much an archive may hold.
     pub limits: Limits,
 }
@@ -120,6 +124,7 @@ impl Reindex {
             gate: None,
             host_id: key.host.clone(),
             received_at_wall: at,
+            removed: None,
             schema_version: SCHEMA_VERSION,
             sha256: archive.sha256,
             size_bytes: archive.size_bytes,
@@ -128,39 +133,48 @@ impl Reindex {
     }
 }
 
+/// How a place is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// To index: makes an index where there is none, and mends its end.
+    Write,
+    /// To look: makes and changes nothing.
+    Look,
+}
+
 impl Place {
     /// The place of these settings; makes an index where there is none.
     ///
     /// # Errors
     /// When the receiver's directory cannot be opened, or holds no `episodes`.
     pub fn open(settings: &ReindexSettings) -> Result<Self, Diagnosis> {
-        let root: &Path = &settings.root;
-        let failed = |error: &(dyn std::error::Error + 'static)| {
-            let next = "name the receiver's directory, which holds `episodes`, and let this user write in it";
-            Diagnosis::refusal("HW-EPI-203", with_causes(error), next).in_file(root)
+        Self::open_at(&Files::of_root(&settings.root), settings, Access::Write)
+    }
+
+    /// The same where episodes and index lie elsewhere than in one directory.
+    ///
+    /// # Errors
+    /// When one of them cannot be opened, or there is no directory of episodes.
+    pub fn open_at(files: &Files, settings: &ReindexSettings, access: Access) -> Result<Self, Diagnosis> {
+        let index: Arc<dyn Index> = match access {
+            Access::Look => Arc::new(View::read(&files.index).map_err(|error| unusable(&files.index, &error))?),
+            Access::Write => {
+                let (index, found) = files.open_index()?;
+                if found.unreadable > 0 {
+                    tracing::warn!(
+                        index.unreadable = found.unreadable,
+                        "lines of the index are no rows; they are kept and passed over"
+                    );
+                }
+                Arc::new(index)
+            }
         };
-        let name = |name: &str| RelPath::new(name).expect("invariant: a plain name");
-        let fs: Arc<dyn Fs> = Arc::new(RealFs::open(root).map_err(|error| failed(&error))?);
-        let is_there = fs.stat(&name(EPISODES_DIR)).map_err(|error| failed(&error))?;
-        if is_there.is_none_or(|stat| stat.kind != Kind::Dir) {
-            return Err(failed(&io::Error::other(format!("there is no directory `{EPISODES_DIR}` in it"))));
-        }
-        let store =
-            FileStore::open(Arc::clone(&fs), &RelPath::root(), name(QUARANTINE_DIR)).map_err(|error| failed(&error))?;
-        let lock = IndexLock::at(root.join(INDEX_LOCK_FILE));
-        let (index, found) =
-            JsonlIndex::open(fs, name(INDEX_FILE), name(QUARANTINE_DIR), lock).map_err(|error| failed(&error))?;
-        if found.unreadable > 0 {
-            tracing::warn!(
-                index.unreadable = found.unreadable,
-                "lines of the index are no rows; they are kept and passed over"
-            );
-        }
         Ok(Self {
-            store: Arc::new(store),
-            index: Arc::new(index),
+            store: Arc::new(files.open_store()?),
+            index,
             hosts: settings.hosts.as_ref().map(|hosts| hosts.iter().cloned().collect()),
             verify: settings.verify,
+            prune: None,
             limits: Limits::default(),
         })
     }
@@ -169,15 +183,15 @@ impl Place {
         self.hosts.as_ref().is_none_or(|hosts| hosts.contains(host))
     }
 
-    /// Sends what is to be read, by host and episode; ends early where nobody wants more.
-    fn list(&self, to: &mpsc::Sender<Result<Stored, Stop>>) -> Result<(), Stop> {
+    /// Tells what is to be read, by host and episode, until nobody wants more.
+    fn each_to_read(&self, mut each: impl FnMut(EpisodeKey, bool) -> bool) -> Result<(), Stop> {
         for host in
             self.store.hosts().map_err(|error| store_failed(&error))?.into_iter().filter(|host| self.wants(host))
         {
             for episode in self.store.episodes(&host).map_err(|error| store_failed(&error))? {
                 let key = EpisodeKey { host: host.clone(), episode };
                 let known = self.index.find(&key).map_err(|error| index_failed(&error))?;
-                if (known.is_none() || self.verify) && to.blocking_send(Ok(Stored { key })).is_err() {
+                if (known.is_none() || self.verify) && !each(key, known.is_some()) {
                     return Ok(());
                 }
             }
@@ -185,28 +199,100 @@ impl Place {
         Ok(())
     }
 
-    /// Rows whose episode is not there: how many, and the first few.
-    fn orphans(&self) -> Result<(u64, Vec<EpisodeKey>), Stop> {
-        let (mut count, mut told, mut cursor) = (0, Vec::new(), Cursor::default());
+    /// Rows whose episode is not there, by pages of the index.
+    fn each_orphan(&self, mut each: impl FnMut(Vec<Row>) -> Result<(), Stop>) -> Result<(), Stop> {
+        let mut cursor = Cursor::default();
         loop {
             let hosts = self.hosts.as_ref().map(|hosts| hosts.iter().cloned().collect());
             let ask = PageAsk { hosts, since: None, cursor, rows_max: PAGE_ROWS_MAX };
             let page = self.index.page(&ask).map_err(|error| index_failed(&error))?;
+            let mut orphans = Vec::new();
             for row in page.rows.into_iter().filter(|row| row.withdrawn.is_none()) {
-                let key = row.key();
-                if self.store.stat(&key).map_err(|error| store_failed(&error))?.is_none() {
-                    count += 1;
-                    if told.len() < TOLD_ROWS_MAX {
-                        told.push(key);
-                    }
+                if self.store.stat(&row.key()).map_err(|error| store_failed(&error))?.is_none() {
+                    orphans.push(row);
                 }
             }
+            if !orphans.is_empty() {
+                each(orphans)?;
+            }
             if page.complete {
-                return Ok((count, told));
+                return Ok(());
             }
             cursor = page.next;
         }
     }
+
+    /// Rows whose episode is not there: how many, and the first few.
+    fn orphans(&self) -> Result<(u64, Vec<EpisodeKey>), Stop> {
+        let (mut count, mut told) = (0, Vec::new());
+        self.each_orphan(|rows| {
+            count += rows.len() as u64;
+            told.extend(rows.iter().map(Row::key).take(TOLD_ROWS_MAX - told.len()));
+            Ok(())
+        })?;
+        Ok((count, told))
+    }
+
+    /// Takes rows whose episode is not there out of the index: a tombstone each, which leaves the name free.
+    fn prune(&self, prune: Prune, now: Timestamp) -> Result<(u64, Vec<EpisodeKey>), Stop> {
+        let (count, told) = self.orphans()?;
+        let keys = self.index.figures().map_err(|error| index_failed(&error))?.keys;
+        if prune == Prune::Few && count >= PRUNE_ROWS_UNASKED && count > keys / 2 {
+            let message = format!("{count} of {keys} rows have no stored episode, and would all be removed");
+            let next = "check that the disk of the episodes is mounted; add `--force` where they are really gone";
+            return Err(Stop::Fail(Diagnosis::refusal("HW-EPI-204", message, next)));
+        }
+        let mut pruned = 0;
+        self.each_orphan(|rows| {
+            let why = "its episode is no longer stored".to_owned();
+            let tombstones: Vec<Row> =
+                rows.into_iter().map(|row| Row { removed: Some(why.clone()), received_at_wall: now, ..row }).collect();
+            // A receiver may be storing one of them at this moment: it is looked for once more while no row can be appended.
+            let mut still = |row: &Row| match self.store.stat(&row.key()) {
+                Ok(stored) => Ok(stored.is_none()),
+                Err(error) => Err(IndexError::Unsure(Box::new(error))),
+            };
+            let became = self.index.append_where(&tombstones, &mut still).map_err(|error| index_failed(&error))?;
+            pruned += became.iter().filter(|became| **became == Appended::New).count() as u64;
+            Ok(())
+        })?;
+        Ok((pruned, told))
+    }
+
+    /// What a pass would do, by host and episode, without doing any of it.
+    ///
+    /// # Errors
+    /// As a pass.
+    pub fn outlook(&self, mut each: impl FnMut(Outlook)) -> Result<(), Stop> {
+        self.each_to_read(|key, has_row| {
+            each(if has_row { Outlook::Verify(key) } else { Outlook::Index(key) });
+            true
+        })?;
+        self.each_orphan(|rows| {
+            rows.iter().map(Row::key).for_each(|key| each(Outlook::Orphan(key)));
+            Ok(())
+        })
+    }
+}
+
+/// Whether rows without an episode are taken out of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prune {
+    /// Unless they are most of them: then the disk of the episodes may not be mounted.
+    Few,
+    /// However many they are.
+    Any,
+}
+
+/// What a pass would do with an episode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outlook {
+    /// It is stored and has no row.
+    Index(EpisodeKey),
+    /// It is stored and has a row, with which it would be compared.
+    Verify(EpisodeKey),
+    /// It has a row and is not stored.
+    Orphan(EpisodeKey),
 }
 
 impl Job for Reindex {
@@ -217,7 +303,7 @@ impl Job for Reindex {
         let (to, planned) = mpsc::channel(PLANNED_ITEMS_MAX);
         let place = self.place.clone();
         tokio::task::spawn_blocking(move || {
-            if let Err(stop) = place.list(&to) {
+            if let Err(stop) = place.each_to_read(|key, _| to.blocking_send(Ok(Stored { key })).is_ok()) {
                 // Nobody may want to know any more.
                 let _ = to.blocking_send(Err(stop));
             }
@@ -264,8 +350,20 @@ impl Job for Reindex {
             let outcome = match (found, known) {
                 (Found::Archive(archive), None) => {
                     let row = Self::row(&key, &archive, now);
-                    place.index.append(&[row]).map_err(|error| index_failed(&error))?;
-                    Outcome::done()
+                    // It may have been withdrawn, or removed, since it was read.
+                    let mut still = |row: &Row| match place.store.stat(&row.key()) {
+                        Ok(stored) => Ok(stored.is_some()),
+                        Err(error) => Err(IndexError::Unsure(Box::new(error))),
+                    };
+                    let became = place.index.append_where(&[row], &mut still).map_err(|error| index_failed(&error))?;
+                    match became.first() {
+                        Some(Appended::Outrun) => Outcome::because(OutcomeKind::Gone, "it is no longer stored"),
+                        Some(Appended::Withdrawn) => Outcome::because(
+                            OutcomeKind::Review,
+                            "it was withdrawn meanwhile, and is stored all the same",
+                        ),
+                        _ => Outcome::done(),
+                    }
                 }
                 (Found::Archive(archive), Some(row)) => match &row.withdrawn {
                     Some(why) => {
@@ -301,12 +399,19 @@ impl Job for Reindex {
         if !report.drained() {
             return Ok(());
         }
-        let place = self.place.clone();
-        let (count, first) = Self::on_disk(move || place.orphans()).await?;
+        let (place, now) = (self.place.clone(), cx.read.clock.now());
+        let (count, first) = Self::on_disk(move || match place.prune {
+            Some(prune) => place.prune(prune, now),
+            None => place.orphans(),
+        })
+        .await?;
         if count > 0 {
-            let first: Vec<String> = first.iter().map(ToString::to_string).collect();
-            let more = if count > first.len() as u64 { ", …" } else { "" };
-            cx.notes.push(format!("{count} rows have no stored episode: {}{more}", first.join(", ")));
+            let named: Vec<String> = first.iter().map(ToString::to_string).collect();
+            let more = if count > named.len() as u64 { ", …" } else { "" };
+            let became = if self.place.prune.is_some() { " and were removed" } else { "" };
+            let rows = if count == 1 { "1 row has".to_owned() } else { format!("{count} rows have") };
+            let became = if count == 1 { became.replace("were", "was") } else { became.to_owned() };
+            cx.notes.push(format!("{rows} no stored episode{became}: {}{more}", named.join(", ")));
         }
         Ok(())
     }

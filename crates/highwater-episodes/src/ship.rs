@@ -102,7 +102,7 @@ fn disk(error: &(dyn std::error::Error + 'static), path: &std::path::Path) -> St
             with_causes(error),
             "check the disk, its space and the permissions of `episodes`, `outbox` and `shipped`, and call again: nothing is lost",
         )
-        .in_file(path),
+        .in_file_once(path),
     )
 }
 
@@ -289,7 +289,7 @@ fn scan_failed(error: &ScanError, path: &std::path::Path) -> Stop {
     match error {
         ScanError::NotADirectory { .. } => Stop::Fail(
             Diagnosis::refusal("HW-EPI-102", with_causes(error), "name the directory itself: a link is not followed")
-                .in_file(path),
+                .in_file_once(path),
         ),
         ScanError::TooMany { .. } | ScanError::Io { .. } => disk(error, path),
     }
@@ -304,7 +304,7 @@ fn sending_commit(path: &std::path::Path) -> Result<Commit, Stop> {
                 why,
                 "name a git repository or a file that holds a commit in `code-commit`",
             )
-            .in_file(path),
+            .in_file_once(path),
         )
     };
     if path.is_dir() {

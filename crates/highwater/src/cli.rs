@@ -13,7 +13,7 @@ use highwater_engine::settings::{ByteSize, DurationText};
 
 use crate::config::LogFormat;
 
-pub(crate) use episodes::{GateAllow, GateRevoke, GateVerb};
+pub(crate) use episodes::{GateAllow, GateRevoke, GateVerb, Reindex};
 pub(crate) use migrate::{Baseline, MigrateVerb, Up};
 pub(crate) use oai::{
     Catalog, CatalogSearch, CatalogVerb, OaiDiscover, OaiServe, OaiSnapshot, OaiVerb, SnapshotExport, SnapshotImport,
@@ -145,6 +145,11 @@ pub(crate) enum Verb {
     /// An upload is answered when its bytes and its row in the index would survive a power cut. SIGTERM lets uploads in hand end;
     /// SIGHUP reads the files of TLS, the tokens and the certificates again.
     Receive(Receive),
+    /// Gives stored episodes the rows that they lack, beside a running receiver, as often as you like.
+    ///
+    /// Looks anew at each call; what was indexed before an interrupt stays. Without a configuration what it remembers is in
+    /// `INDEX.highwater.db`, which `highwater --ledger FILE status` and the other commands read.
+    Reindex(Reindex),
     /// Lets code in that has left the receiver's window, for a while, and shows what is let in.
     #[command(subcommand)]
     Gate(GateVerb),

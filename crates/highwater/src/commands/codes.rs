@@ -69,6 +69,8 @@ pub(super) const NOT_ALLOWED: &str = "HW-CMD-053";
 pub(super) const ALLOWED_UNUSABLE: &str = "HW-CMD-054";
 /// The gate's repository cannot be read.
 pub(super) const GATE_UNREADABLE: &str = "HW-CMD-055";
+/// No job of kind `reindex` is meant, or which one is not said.
+pub(super) const WHICH_REINDEX: &str = "HW-CMD-056";
 
 /// A key that cannot be set, or none at all.
 pub(super) const UNKNOWN_SETTING: &str = "HW-CMD-040";
@@ -81,7 +83,7 @@ pub(super) const NOTHING_SET: &str = "HW-CMD-043";
 
 /// Every code, in order.
 #[cfg(test)]
-const ALL: [&str; 38] = [
+const ALL: [&str; 39] = [
     NEEDS_CONFIG,
     NO_WORKLIST,
     UNKNOWN_OUTCOME,
@@ -120,6 +122,7 @@ const ALL: [&str; 38] = [
     NOT_ALLOWED,
     ALLOWED_UNUSABLE,
     GATE_UNREADABLE,
+    WHICH_REINDEX,
 ];
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ pub(crate) mod oai;
 pub(crate) mod pause;
 pub(crate) mod rearm;
 pub(crate) mod receive;
+pub(crate) mod reindex;
 pub(crate) mod resume;
 pub(crate) mod retry;
 pub(crate) mod rollup;

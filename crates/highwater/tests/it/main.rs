@@ -22,6 +22,8 @@ mod oai_take_over;
 mod oai_targets;
 mod power_loss;
 mod receive;
+mod recorded;
+mod reindex;
 mod riders;
 mod rig;
 mod rollup;
