@@ -156,6 +156,8 @@ impl Place {
     /// # Errors
     /// When one of them cannot be opened, or there is no directory of episodes.
     pub fn open_at(files: &Files, settings: &ReindexSettings, access: Access) -> Result<Self, Diagnosis> {
+        // Before an index is made beside what is none.
+        let store = Arc::new(files.open_store()?);
         let index: Arc<dyn Index> = match access {
             Access::Look => Arc::new(View::read(&files.index).map_err(|error| unusable(&files.index, &error))?),
             Access::Write => {
@@ -170,7 +172,7 @@ impl Place {
             }
         };
         Ok(Self {
-            store: Arc::new(files.open_store()?),
+            store,
             index,
             hosts: settings.hosts.as_ref().map(|hosts| hosts.iter().cloned().collect()),
             verify: settings.verify,

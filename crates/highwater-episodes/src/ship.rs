@@ -6,6 +6,7 @@
 
 mod client;
 mod outbox;
+mod resolve;
 mod retire;
 mod scan;
 mod settings;
@@ -29,6 +30,7 @@ use crate::name::EpisodeId;
 
 pub use client::{Answer, Code, Receiver, Refusal, STALL_SECS};
 pub use outbox::{Outbox, OutboxError, Parcel, Parked, Parking};
+pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, resolve};
 pub use retire::{RetireError, Retired, Shelves};
 pub use scan::{Finished, MARKER, Scan, ScanError, check_root, scan};
 pub use settings::{JudgedCode, ShipSettings, ShipTlsSettings};

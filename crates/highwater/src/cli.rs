@@ -13,7 +13,10 @@ use highwater_engine::settings::{ByteSize, DurationText};
 
 use crate::config::LogFormat;
 
-pub(crate) use episodes::{GateAllow, GateRevoke, GateVerb, Reindex};
+pub(crate) use episodes::{
+    EpisodesExport, EpisodesList, EpisodesResolve, EpisodesShow, EpisodesVerb, EpisodesVerify, EpisodesWithdraw,
+    ExportFormat, GateAllow, GateRevoke, GateVerb, KeepWhich, Reindex, TotalBy, Which,
+};
 pub(crate) use migrate::{Baseline, MigrateVerb, Up};
 pub(crate) use oai::{
     Catalog, CatalogSearch, CatalogVerb, OaiDiscover, OaiServe, OaiSnapshot, OaiVerb, SnapshotExport, SnapshotImport,
@@ -150,6 +153,9 @@ pub(crate) enum Verb {
     /// Looks anew at each call; what was indexed before an interrupt stays. Without a configuration what it remembers is in
     /// `INDEX.highwater.db`, which `highwater --ledger FILE status` and the other commands read.
     Reindex(Reindex),
+    /// Looks into what a receiver stores, and decides over it.
+    #[command(subcommand)]
+    Episodes(EpisodesVerb),
     /// Lets code in that has left the receiver's window, for a while, and shows what is let in.
     #[command(subcommand)]
     Gate(GateVerb),

@@ -85,6 +85,7 @@ fn dispatch(cli: Cli) -> Done {
             at(&global, |site| commands::receive::receive(args, site, flags))
         }
         Verb::Reindex(args) => commands::reindex::reindex(args, &global),
+        Verb::Episodes(verb) => commands::episodes::episodes(verb, &global),
         Verb::Gate(verb) => at(&global, |site| commands::gate::gate(verb, site)),
         Verb::Verify(args) => at(&global, |site| commands::verify::verify(args, site)),
     }

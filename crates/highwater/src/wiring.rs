@@ -3,7 +3,7 @@
 mod advisory;
 pub(crate) mod oai;
 pub(crate) mod rollup;
-mod ship;
+pub(crate) mod ship;
 mod throttle;
 
 use std::path::PathBuf;

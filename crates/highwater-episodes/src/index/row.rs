@@ -75,6 +75,17 @@ pub enum Gate {
     Allowed,
 }
 
+impl Gate {
+    /// As it stands in a row.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Allowed => "allowed",
+        }
+    }
+}
+
 /// An episode that is stored, or was and is withdrawn. The fields are in the order of their names, which is that of the line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {

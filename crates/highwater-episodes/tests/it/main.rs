@@ -11,3 +11,4 @@ mod reindex;
 mod retire;
 mod rows;
 mod store;
+mod withdraw;

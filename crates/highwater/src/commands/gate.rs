@@ -43,7 +43,7 @@ fn judging(settings: &ReceiverSettings) -> Option<(&GateSettings, Source)> {
     Some((gate, Source { repository, reference: gate.reference.clone(), commits: gate.window.get() }))
 }
 
-fn commit(text: &str) -> Result<Commit, Diagnosis> {
+pub(super) fn commit(text: &str) -> Result<Commit, Diagnosis> {
     text.parse().map_err(|_| {
         Diagnosis::refusal(
             codes::NO_COMMIT,

@@ -26,6 +26,7 @@ mod codes;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
+pub(crate) mod episodes;
 pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod gate;

@@ -10,7 +10,7 @@ use crate::config::{Config, JobConfig};
 ///
 /// # Errors
 /// A certificate that cannot be used, or a machine whose name cannot be a host's.
-pub(super) fn place(config: &Config, job: &JobConfig, settings: &ShipSettings) -> Result<Place, Diagnosis> {
+pub(crate) fn place(config: &Config, job: &JobConfig, settings: &ShipSettings) -> Result<Place, Diagnosis> {
     let host = match &settings.host_id {
         Some(host) => host.clone(),
         None => machine_name().map_err(|diagnosis| diagnosis.in_file(&config.file).at_field(field(job, "host-id")))?,
