@@ -207,7 +207,7 @@ fn of_days(days: &ByDay, shape: Shape) -> Vec<u8> {
                     host.to_string(),
                     total.episodes.to_string(),
                     total.size_bytes.to_string(),
-                    format!("{:.1}", rate(total.episodes, day)),
+                    format!("{:.2}", rate(total.episodes, day)),
                     format!("{:.1}", rate(total.size_bytes, day)),
                 ]
             })))
@@ -219,7 +219,7 @@ fn of_days(days: &ByDay, shape: Shape) -> Vec<u8> {
                     host.to_string(),
                     grouped(total.episodes),
                     size(total.size_bytes),
-                    format!("{:.1}", rate(total.episodes, day)),
+                    format!("{:.2}", rate(total.episodes, day)),
                     size(whole(rate(total.size_bytes, day))),
                 ]
             });

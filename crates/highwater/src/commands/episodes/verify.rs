@@ -71,9 +71,9 @@ fn verified(asked: &Asked, files: &highwater_episodes::reindex::Files, output: O
     bar.finish_and_clear();
     let Counts { right, wrong, size_bytes } = counts;
     let sentence = if wrong == 0 {
-        format!("{} agree with what is stored, {}", counted(right, "row"), size(size_bytes))
+        format!("all agree: {}, {} stored", counted(right, "row"), size(size_bytes))
     } else {
-        format!("{} do not agree with what is stored, {} do", counted(wrong, "row"), counted(right, "row"))
+        format!("{wrong} of {} disagree with what is stored", counted(right + wrong, "row"))
     };
     output.answer(&json!({ "right": right, "wrong": wrong, "size_bytes": size_bytes }), sentence);
     Ok(if wrong == 0 { ExitCode::Drained } else { ExitCode::Halted })

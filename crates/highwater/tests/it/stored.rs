@@ -158,7 +158,7 @@ fn show_tells_row_archive_meta_and_whether_they_agree() {
 fn verify_reads_everything_that_has_a_row() {
     let rig = received();
     let right = rig.ok(&["episodes", "verify"]);
-    assert!(right.stdout.starts_with("3 rows agree with what is stored"), "{right:?}");
+    assert!(right.stdout.starts_with("all agree: 3 rows, "), "{right:?}");
     std::fs::remove_file(file(&rig, "lab-1/ep-1")).unwrap();
     let mut bytes = std::fs::read(file(&rig, "lab-2/ep-1")).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
@@ -167,7 +167,7 @@ fn verify_reads_everything_that_has_a_row() {
     assert_eq!(wrong.code, 4, "{wrong:?}");
     let lines: Vec<_> = wrong.stdout.lines().collect();
     assert!(lines[0] == "lab-1/ep-1: not stored" && lines[1].starts_with("lab-2/ep-1: stored are "), "{wrong:?}");
-    assert_eq!(lines[2], "2 rows do not agree with what is stored, 1 row do");
+    assert_eq!(lines[2], "2 of 3 rows disagree with what is stored");
     rig.ok(&["episodes", "verify", "--host", "lab-3"]);
     let json = rig.run(&["episodes", "verify", "--json"]);
     assert_eq!((json.code, &json.json()["wrong"]), (4, &2.into()));
