@@ -8,9 +8,9 @@
 //! `PACK_BYTES` is how large the large one is (1,000,000,000), `PACK_DIR` where it lies.
 
 mod limit;
+mod telemetry;
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
@@ -61,7 +61,7 @@ fn large(dir: &Path, bytes: u64, clock: &SystemClock) -> Vec<(bool, String)> {
         if left == 0 {
             break;
         }
-        telemetry(&root.join(format!("part-{file:03}.csv")), left.min(FILE_BYTES), file);
+        telemetry::write(&root.join(format!("part-{file:03}.csv")), left.min(FILE_BYTES), file);
         left -= left.min(FILE_BYTES);
     }
     for (level, threads) in LARGE {
@@ -116,7 +116,7 @@ fn small(dir: &Path, clock: &SystemClock) -> Vec<(bool, String)> {
         let root = episodes.join(format!("ep-{episode}"));
         fs::create_dir_all(&root).expect("a directory");
         for file in 0..SMALL_FILES {
-            telemetry(
+            telemetry::write(
                 &root.join(format!("{file}.csv")),
                 SMALL_FILE_BYTES as u64,
                 (episode * SMALL_FILES + file) as u64,
@@ -188,24 +188,6 @@ fn pair(root: &Path, level: u64, threads: u64, out: &Path) {
 
 fn done(command: &mut Command) {
     assert!(command.status().expect("it is started").success(), "{command:?}");
-}
-
-/// Rows as a recorder writes them, which compress to about a third.
-fn telemetry(path: &Path, bytes: u64, seed: u64) {
-    let mut file = BufWriter::with_capacity(1 << 20, File::create(path).expect("a file"));
-    let mut random = fastrand::Rng::with_seed(seed);
-    let (mut left, mut time, mut load) = (bytes, 1_754_907_300_000_u64, 5_000_u64);
-    let mut row = Vec::new();
-    while left > 0 {
-        time += 100 + random.u64(..3);
-        load = load.saturating_add_signed(random.i64(-40..=40));
-        row.clear();
-        writeln!(row, "{time},{load},{},core{},ok", random.u32(..100_000), random.u8(..4)).expect("it is memory");
-        let part = &row[..usize::try_from(left).unwrap_or(usize::MAX).min(row.len())];
-        file.write_all(part).expect("it is written");
-        left -= part.len() as u64;
-    }
-    file.flush().expect("it is written");
 }
 
 /// Does one thing and prints the most memory that it took, in MiB.

@@ -1,4 +1,4 @@
-//! The small texts that come from outside, mutated: names of hosts and episodes, digest fields, lines of an index, `meta.json`. What
+//! The small texts that come from outside, mutated: names of hosts and episodes, digest fields, lines of an index, `meta.json`, seals. What
 //! comes is refused, or means the same when it is written again. With the tests it makes the same cases each time; `make fuzz`
 //! goes on for as long as it is told, from a seed that it prints.
 
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use highwater_engine::clock::{Clock, SystemClock};
-use highwater_episodes::archive::meta;
+use highwater_episodes::archive::{Seal, meta};
 use highwater_episodes::digest::Sha256Digest;
 use highwater_episodes::index::Row;
-use highwater_episodes::name::EpisodeKey;
+use highwater_episodes::name::{EpisodeId, EpisodeKey};
 
 /// How many cases the tests make; they are the same each time.
 const CASES: u64 = 60_000;
@@ -53,6 +53,14 @@ const WORDS: [&str; 20] = [
     "99999999999999999999",
 ];
 
+/// The last frame of some archive.
+fn seal(random: &mut Rng) -> Vec<u8> {
+    let mut digest = || Sha256Digest::of(&[random.u8(..)]);
+    let (before_sha256, content_sha256) = (digest(), digest());
+    let commit = random.bool().then(|| "ab".repeat(20 + 12 * random.usize(..2)).parse().unwrap());
+    Seal { episode: EpisodeId::new("ep-1").unwrap(), before_sha256, content_sha256, commit }.frame()
+}
+
 fn mutate(random: &mut Rng, text: &mut Vec<u8>) {
     let at = random.usize(..=text.len());
     match random.u8(..8) {
@@ -90,6 +98,10 @@ fn check(bytes: &[u8]) -> u64 {
         assert!(
             matches!(commit.as_str().len(), 40 | 64) && !commit.as_str().contains(|c: char| c.is_ascii_uppercase())
         );
+        read += 1;
+    }
+    if let Some(seal) = Seal::read(bytes) {
+        assert_eq!(seal.frame(), bytes, "a seal has one form");
         read += 1;
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return read };
@@ -148,6 +160,9 @@ fn a_mutated_text_is_refused_or_means_the_same_when_it_is_written_again() {
         let seed = first + case;
         let mut random = Rng::with_seed(seed);
         let mut text = random.choice(&SAMPLES).unwrap().as_bytes().to_vec();
+        if random.u8(..8) == 0 {
+            text = seal(&mut random);
+        }
         for _ in 0..random.usize(..=MUTATIONS_MAX) {
             mutate(&mut random, &mut text);
         }

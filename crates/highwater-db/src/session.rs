@@ -110,6 +110,8 @@ pub enum FaultKind {
     Denied,
     /// A table, a column or a function that the statement names is not there.
     Undefined,
+    /// The disk that the database writes to is full; its transaction is void, and may be tried again when there is space.
+    Full,
     /// Anything else.
     Other,
 }

@@ -1,7 +1,9 @@
 //! The contact: what every request to a far side must hold a permit for. Owns the one place where stop, override, ban,
 //! budget and pace are consulted (R2); the HTTP client that carries permits is `contact/http.rs`.
 
+mod bans;
 mod http;
+mod stop;
 mod throttled;
 
 use std::collections::BTreeMap;
@@ -11,14 +13,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::Url;
-use tokio::sync::watch;
 
-use crate::ban::{self, Ban, BanFile, BanRules};
+use crate::ban::{BanFile, BanRules};
 use crate::budget::{Budget, Meter};
 use crate::clock::{SharedClock, later, since};
 use crate::diagnosis::Diagnosis;
 use crate::job::Stop;
-use crate::ledger::{Control, Ledger, Override, Who, Word};
+use crate::ledger::{Control, Ledger, Override, Who};
 use crate::name::{JobName, ResourceName};
 use crate::pace::{Pace, Pacer};
 use crate::report::Reason;
@@ -31,6 +32,7 @@ use crate::worklist::Tally;
 pub(crate) use http::http_client_builder;
 pub use http::{CONNECT_TIMEOUT_SECS, READ_TIMEOUT_SECS, client_builder};
 use http::{at_next, http_client, may_follow, redirected};
+pub use stop::{StopSignal, Urgency};
 use throttled::Gait;
 
 /// How old an answer may be that is obeyed between items, in milliseconds: items faster than this share one.
@@ -38,57 +40,6 @@ pub(crate) const CONTROL_AGE_MS: u64 = 1;
 
 /// How often one who waits for a turn looks whether the pass is to end, in milliseconds.
 pub(crate) const CONTROL_EVERY_MS: u64 = 250;
-
-/// Who says a ban that stands in a ban file only.
-const BAN_FILE: &str = "ban-file";
-
-fn says(file: &BanFile) -> String {
-    format!("{} says so", file.path().display())
-}
-
-/// How urgently a pass is to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Urgency {
-    /// Not at all.
-    #[default]
-    None,
-    /// After what is in hand.
-    Soon,
-    /// At once; still recoverable.
-    Now,
-}
-
-/// The signal that a person wants the pass to end: SIGTERM and SIGINT raise it, a second one raises it further.
-#[derive(Debug, Clone)]
-pub struct StopSignal(Arc<watch::Sender<Urgency>>);
-
-impl Default for StopSignal {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(Urgency::None)))
-    }
-}
-
-impl StopSignal {
-    /// Raises it by one step.
-    pub fn raise(&self) {
-        self.0.send_modify(|urgency| {
-            *urgency = if *urgency == Urgency::None { Urgency::Soon } else { Urgency::Now };
-        });
-    }
-
-    /// How urgent it is now.
-    #[must_use]
-    pub fn urgency(&self) -> Urgency {
-        *self.0.borrow()
-    }
-
-    /// Ends once it is at least this urgent.
-    pub async fn raised(&self, urgency: Urgency) {
-        let mut changes = self.0.subscribe();
-        // The sender is ours, so it cannot be gone.
-        let _ = changes.wait_for(|now| *now >= urgency).await;
-    }
-}
 
 /// How one resource is treated.
 #[derive(Debug, Clone)]
@@ -231,47 +182,11 @@ impl Contacts {
     pub(crate) async fn control(&self) -> Result<Control, Stop> {
         let mut control = self.ledger.control(&self.job, &self.names).await?;
         self.heed(&control.overrides);
-        for (name, manners) in &self.manners {
-            let Some(file) = &manners.ban_file else { continue };
-            let known = control.bans.iter().position(|(of, _)| of == name);
-            let stands = known.map(|at| control.bans[at].1.until);
-            if let Some(until) = file.read(manners.ban.max)?.filter(|until| stands.is_none_or(|stands| *until > stands))
-            {
-                let ban = Ban { until, at: self.clock.now(), who: Who(BAN_FILE.to_owned()), why: says(file) };
-                match known {
-                    Some(at) => control.bans[at].1 = ban,
-                    None => control.bans.push((name.clone(), ban)),
-                }
-            }
-        }
+        self.add_file_bans(&mut control)?;
         Ok(control)
     }
 
-    /// The ledger and the ban files learn from each other: in both, the later end of each ban counts.
-    ///
-    /// # Errors
-    /// [`Stop`] when either cannot be read or written.
-    pub(crate) async fn share_bans(&self) -> Result<(), Stop> {
-        if self.manners.values().all(|manners| manners.ban_file.is_none()) {
-            return Ok(());
-        }
-        let now = self.clock.now();
-        for (name, ban) in self.control().await?.bans {
-            let manners = self.manners.get(&name);
-            let Some((file, rules)) = manners.and_then(|m| Some((m.ban_file.as_ref()?, &m.ban))) else { continue };
-            if !ban.stands(now) {
-                continue;
-            }
-            if ban.who.0 == BAN_FILE {
-                self.ledger.extend_ban(&name, ban.until, &Word { at: now, who: ban.who, why: ban.why }).await?;
-            }
-            // Also one that the ledger learned of the file: another program may have written a sooner end since.
-            file.extend(ban.until, rules.max, &self.clock).await?;
-        }
-        Ok(())
-    }
-
-    /// The same, or an answer no older than [`CONTROL_AGE_MS`]: what a pass obeys between items. A contact asks anew.
+    /// What [`Contacts::control`] says, or said no longer than [`CONTROL_AGE_MS`] ago: what a pass obeys between items. A contact asks anew.
     pub(crate) async fn control_lately(&self) -> Result<Control, Stop> {
         let now = self.clock.elapsed();
         let fresh = |(at, control): &(Duration, Control)| {
@@ -303,11 +218,6 @@ impl Contacts {
             }
             _ => Ok(()),
         }
-    }
-
-    fn standing_ban<'c>(&self, control: &'c Control) -> Option<&'c (ResourceName, Ban)> {
-        let now = self.clock.now();
-        control.bans.iter().filter(|(_, ban)| ban.stands(now)).max_by_key(|(_, ban)| ban.until)
     }
 
     /// Waits for the resource's turn and gives leave for one contact.
@@ -467,48 +377,6 @@ impl Contacts {
     pub(crate) async fn tally(&self) -> Result<Option<Tally>, Stop> {
         let record = self.ledger.job(&self.job).await?;
         Ok(record.and_then(|record| record.worklist).map(|worklist| worklist.tally))
-    }
-
-    /// Extends the ban of `resource` as a response asks, or by `fallback` where it does not say how long. 429 and 503 are banned by
-    /// [`Contacts::send`] already; this is for other answers that mean the same, such as a challenge page.
-    ///
-    /// # Errors
-    /// [`Stop`] when the ledger cannot be written.
-    pub async fn ban(
-        &self,
-        resource: &ResourceName,
-        fallback: Option<Duration>,
-        response: &reqwest::Response,
-    ) -> Result<Ban, Stop> {
-        self.extend_ban(resource, self.asked(resource, fallback, response)).await
-    }
-
-    fn rules(&self, resource: &ResourceName) -> BanRules {
-        self.manners.get(resource).map(|m| m.ban).unwrap_or_default()
-    }
-
-    /// The ban that a response asks for.
-    fn asked(&self, resource: &ResourceName, fallback: Option<Duration>, response: &reqwest::Response) -> Ban {
-        let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok());
-        let mut rules = self.rules(resource);
-        rules.fallback = fallback.unwrap_or(rules.fallback);
-        let at = self.clock.now();
-        let wait = ban::retry_after(header("retry-after"), header("date"), at, &rules);
-        let why = match header("retry-after") {
-            Some(value) => format!("{} with Retry-After: {value}", response.status()),
-            None => format!("{} without Retry-After", response.status()),
-        };
-        Ban { until: ban::until(at, wait), at, who: self.who.clone(), why }
-    }
-
-    /// Puts a ban where every program that shares the resource sees it; the one that stands is the later.
-    async fn extend_ban(&self, resource: &ResourceName, asked: Ban) -> Result<Ban, Stop> {
-        let Ban { until, at, who, why } = asked;
-        let stands = self.ledger.extend_ban(resource, until, &Word { at, who, why }).await?;
-        if let Some(file) = self.manners.get(resource).and_then(|m| m.ban_file.as_ref()) {
-            file.extend(stands.until, self.rules(resource).max, &self.clock).await?;
-        }
-        Ok(stands)
     }
 
     fn http(&self) -> Result<&reqwest::Client, Stop> {

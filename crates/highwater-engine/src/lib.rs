@@ -32,5 +32,5 @@ pub mod spec;
 pub mod steering;
 mod stopper;
 pub mod throttle;
-mod turnstile;
+pub mod turnstile;
 pub mod worklist;

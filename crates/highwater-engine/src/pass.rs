@@ -14,26 +14,27 @@ use crate::clock::SharedClock;
 use crate::contact::{Contacts, Manners, StopSignal, Terms};
 use crate::diagnosis::Diagnosis;
 use crate::job::{CommitCx, Job, ReadCx, Stop};
-use crate::ledger::{
-    Begin, End, Fence, Halt, Holder, JobRecord, JobState, Ledger, LedgerError, LedgerFault, PinMode, Who, Word,
-};
+use crate::ledger::{Fence, Ledger, LedgerError, LedgerFault, PinMode, Who, Word};
 use crate::lock::LockWatch;
 use crate::marker;
-use crate::name::{PassId, ResourceName};
+use crate::name::PassId;
 use crate::pin;
 use crate::pipeline::{AbortOnDrop, Drain, Stages, Width};
 use crate::recorder::{self, Failing, Recording};
-use crate::report::{ExitCode, PassCounts, PassReport, Reason, Spent, StageTimes, counted};
+use crate::report::{ExitCode, PassCounts, PassReport, Reason, StageTimes, counted};
 use crate::spec::JobSpec;
 use crate::turnstile;
-use crate::worklist::{Tally, WorklistRecord, WorklistState};
+use crate::worklist::{Tally, WorklistRecord};
 
 mod ending;
 mod refusal;
 mod rehearsal;
+mod row;
+mod state;
 
-use ending::{Ending, halted, is_final};
+use ending::{Ending, is_final};
 pub use refusal::Refusal;
+use state::State;
 
 /// What every pass of a process shares.
 #[derive(Clone)]
@@ -88,12 +89,6 @@ impl<J: Job> Runner for Arc<J> {
         let ending = pass.rehearse(self).await;
         pass.report(ending)
     }
-}
-
-/// Whether to go on after the state was read.
-enum State {
-    Go(Option<WorklistRecord>),
-    End(Ending),
 }
 
 /// A pass on its way.
@@ -211,34 +206,6 @@ impl<'e> Pass<'e> {
         }
     }
 
-    async fn begin(&mut self, names: Vec<ResourceName>) -> Result<(PassId, Fence), Stop> {
-        let engine = self.engine;
-        let pass = self.begin_row().await?;
-        let holder = Holder {
-            host: engine.host.clone(),
-            pid: engine.pid,
-            since: engine.clock.now(),
-            job: self.spec.name.clone(),
-            pass,
-        };
-        let fence = engine.ledger.take_epochs(pass, &names, &holder).await?;
-        Ok((pass, fence))
-    }
-
-    async fn begin_row(&mut self) -> Result<PassId, Stop> {
-        let begin = Begin {
-            job: self.spec.name.clone(),
-            at: self.begun_at,
-            host: self.engine.host.clone(),
-            pid: self.engine.pid,
-            who: self.engine.who.clone(),
-            budget_items: self.contacts.budget().items,
-        };
-        let pass = self.engine.ledger.begin_pass(&begin).await?;
-        self.id = Some(pass);
-        Ok(pass)
-    }
-
     fn read_cx(&self, pass: Option<PassId>) -> ReadCx {
         ReadCx {
             job: self.spec.name.clone(),
@@ -287,47 +254,6 @@ impl<'e> Pass<'e> {
         self.tally = Some(worklist.tally);
         let (stop, failing) = self.drain(job, fence, &worklist, cx).await;
         self.close(job, fence, &worklist, cx, stop, &failing).await
-    }
-
-    /// halted → 4 · paused → 3 · finite and drained → 0. Gives the worklist that is still open.
-    async fn state<J: Job>(&mut self, job: &Arc<J>, cx: &ReadCx, mode: Mode) -> Result<State, Stop> {
-        let Some(mut record) = self.engine.ledger.job(&self.spec.name).await? else { return Ok(State::Go(None)) };
-        if mode == Mode::Run && self.rearm_mended(job, cx, record.halt.as_ref()).await? {
-            record = self.engine.ledger.job(&self.spec.name).await?.unwrap_or(record);
-        }
-        let JobRecord { state, halt, paused, worklist, .. } = record;
-        self.tally = worklist.as_ref().map(|w| w.tally);
-        if mode != Mode::Run {
-            return Ok(State::Go(worklist));
-        }
-        if let Some(halt) = halt {
-            return Ok(State::End(halted(&self.spec.handle, &halt.why)));
-        }
-        if let Some(paused) = paused {
-            return Ok(State::End(Ending::new(Reason::Paused, ending::paused(&paused))));
-        }
-        let drained = state == JobState::Drained;
-        if !drained {
-            return Ok(State::Go(worklist.filter(|w| w.state == WorklistState::Pinned)));
-        }
-        if self.spec.recurring {
-            return Ok(State::Go(None));
-        }
-        if let Some(worklist) = &worklist {
-            pin::refuse_changed_if_there(self.engine, &**job, cx, &self.spec.handle, worklist).await?;
-        }
-        let way = pin::with_flag(&self.spec.handle, "--replace|--extend");
-        let every = pin::at_every_call(&self.spec.handle, worklist.as_ref());
-        let message = format!("nothing to do: it was drained before ({way}, or `retry`, opens it{every})");
-        Ok(State::End(Ending::new(Reason::AlreadyDrained, message)))
-    }
-
-    /// Re-arms a job whose halt waits for something that has come true.
-    async fn rearm_mended<J: Job>(&self, job: &Arc<J>, cx: &ReadCx, halt: Option<&Halt>) -> Result<bool, Stop> {
-        let Some(until) = halt.and_then(|halt| halt.until.as_deref()) else { return Ok(false) };
-        let Some(why) = job.mended(cx, until).await? else { return Ok(false) };
-        let word = Word { at: self.engine.clock.now(), who: self.who(), why };
-        Ok(self.engine.ledger.rearm(&self.spec.name, &word).await?)
     }
 
     /// The pass, as one who does something.
@@ -497,62 +423,5 @@ impl<'e> Pass<'e> {
             return Err(refused.into());
         }
         Ok(Ending::new(Reason::RetryLeft, format!("put back while the pass was sealed: {}", counted(open, "item"))))
-    }
-
-    fn spent(&self) -> Spent {
-        self.contacts.meter().spent()
-    }
-
-    async fn write_end(&self, ending: &Ending) -> Result<(), Stop> {
-        let Some(pass) = self.id else { return Ok(()) };
-        let end = End {
-            at: self.engine.clock.now(),
-            reason: ending.reason,
-            exit: ending.reason.exit(),
-            message: ending.message.clone(),
-            counts: self.counts,
-            spent: self.spent(),
-            times: self.times,
-        };
-        Ok(self.engine.ledger.end_pass(pass, &end).await?)
-    }
-
-    /// Every ending, refusals too, writes its row; then the report.
-    async fn end(mut self, mut ending: Ending) -> PassReport {
-        if self.id.is_none() {
-            // It ended without its locks; one whose row is written already is not written again.
-            let written = match self.begin_row().await {
-                Ok(_) => self.write_end(&ending).await,
-                Err(stop) => Err(stop),
-            };
-            if let (Err(Stop::Fail(diagnosis)), true) = (written, ending.reason.exit() != ExitCode::Failed) {
-                ending = Ending::failed(diagnosis);
-            }
-        }
-        self.report(ending)
-    }
-
-    fn report(mut self, ending: Ending) -> PassReport {
-        let mut report = self.report_of(&ending);
-        report.notes = std::mem::take(&mut self.notes);
-        report
-    }
-
-    fn report_of(&self, ending: &Ending) -> PassReport {
-        PassReport {
-            job: self.spec.name.clone(),
-            pass: self.id,
-            reason: ending.reason,
-            exit: ending.reason.exit(),
-            message: ending.message.clone(),
-            until: ending.until,
-            counts: self.counts,
-            tally: self.tally,
-            spent: self.spent(),
-            times: self.times,
-            took: self.engine.clock.elapsed().saturating_sub(self.begun),
-            notes: Vec::new(),
-            diagnosis: ending.diagnosis.clone(),
-        }
     }
 }

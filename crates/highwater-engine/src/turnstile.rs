@@ -23,6 +23,31 @@ pub(crate) const TICKET_LAPSES_SECS: u64 = 10;
 /// The locks a pass holds.
 pub(crate) type HeldLocks = BTreeMap<ResourceName, Box<dyn Held>>;
 
+/// The locks of a job, held for work that is no pass; dropping them lets them go.
+pub struct Locked(HeldLocks);
+
+impl Locked {
+    /// Takes every lock of the job as a pass does: in name order, all or none, waiting in line up to its `lock-wait`.
+    ///
+    /// # Errors
+    /// [`Stop`]; then none is held.
+    pub async fn take(engine: &Engine, spec: &JobSpec) -> Result<Self, Stop> {
+        pass_through(engine, spec).await.map(Self)
+    }
+
+    /// The first session of this type that holds one of the locks, and is fit.
+    pub fn session<S: 'static>(&mut self, is_fit: impl Fn(&S) -> bool) -> Option<&mut S> {
+        self.0.values_mut().filter_map(|held| held.session().downcast_mut()).find(|session| is_fit(session))
+    }
+
+    /// Lets all locks go, and ends when they are gone.
+    pub async fn release(self) {
+        for (_, held) in self.0 {
+            held.release().await;
+        }
+    }
+}
+
 /// Takes every lock of the job, waiting up to its `lock-wait`.
 pub(crate) async fn pass_through(engine: &Engine, spec: &JobSpec) -> Result<HeldLocks, Stop> {
     let mut resources: Vec<&ResourceSpec> = spec.resources.iter().collect();

@@ -10,6 +10,7 @@ pub mod meta;
 pub mod pack;
 mod pax;
 pub mod read;
+pub mod seal;
 mod settings;
 mod tree;
 
@@ -17,6 +18,7 @@ pub use content::{ContentFile, content_sha256};
 pub use held::ArchiveContent;
 pub use pack::{Content, PackError, Packed, Packer, content_of};
 pub use read::{Archive, EntryFault, Limits, ReadError, Reader};
+pub use seal::{SEAL_BYTES, Seal};
 pub use settings::{CompressionSettings, Level, Threads, WindowLog};
 pub use tree::TreeLimits;
 

@@ -1,13 +1,14 @@
 //! `reindex`: rows for stored episodes that have none, beside a live receiver and as often as one likes (R10). Owns which episodes
 //! are read, what is made of what is found in them, and what is told of rows that have lost their episode.
 //!
-//! An episode is read once, from its archive alone. What is no archive is set aside and never indexed; what exceeds a limit that a
+//! An episode is read once, from its archive alone: one that is sealed is hashed and believed, another is unpacked. What is no archive is set aside and never indexed; what exceeds a limit that a
 //! newer setting may lift is left where it is, for a person.
 
 mod files;
 mod settings;
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::Stream;
@@ -20,8 +21,9 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::archive::meta::recorded_commit;
-use crate::archive::{Archive, Limits, ReadError, Reader};
-use crate::index::{Appended, Cursor, Index, IndexError, PAGE_ROWS_MAX, PageAsk, Row, SCHEMA_VERSION, View};
+use crate::archive::{Archive, Limits, ReadError, Reader, SEAL_BYTES, Seal};
+use crate::digest::Sha256Digest;
+use crate::index::{Appended, Commit, Cursor, Index, IndexError, PAGE_ROWS_MAX, PageAsk, Row, SCHEMA_VERSION, View};
 use crate::name::{EpisodeKey, HostId};
 use crate::store::{Store, StoreError};
 
@@ -82,11 +84,36 @@ impl WorkItem for Stored {
     }
 }
 
+/// What a row tells of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Of its bytes.
+    pub sha256: Sha256Digest,
+    /// How many they are.
+    pub size_bytes: u64,
+    /// What the episode in it holds.
+    pub content_sha256: Sha256Digest,
+    /// The commit of the code that recorded it.
+    pub commit: Option<Commit>,
+}
+
+impl From<Archive> for Facts {
+    fn from(archive: Archive) -> Self {
+        Self {
+            sha256: archive.sha256,
+            size_bytes: archive.size_bytes,
+            content_sha256: archive.content_sha256,
+            // What cannot be read as one is none: it says nothing about the episode's bytes.
+            commit: archive.meta.as_deref().and_then(|meta| recorded_commit(meta).ok().flatten()),
+        }
+    }
+}
+
 /// What reading an episode came to.
 #[derive(Debug)]
 pub enum Found {
     /// It is an archive of this episode.
-    Archive(Box<Archive>),
+    Archive(Box<Facts>),
     /// It is none, and never will be.
     Junk(String),
 }
@@ -114,11 +141,10 @@ impl Reindex {
         })
     }
 
-    fn row(key: &EpisodeKey, archive: &Archive, at: Timestamp) -> Row {
+    fn row(key: &EpisodeKey, archive: &Facts, at: Timestamp) -> Row {
         Row {
             backfilled: true,
-            // What cannot be read as one is none: it says nothing about the episode's bytes.
-            commit: archive.meta.as_deref().and_then(|meta| recorded_commit(meta).ok().flatten()),
+            commit: archive.commit.clone(),
             content_sha256: Some(archive.content_sha256),
             episode_id: key.episode.clone(),
             gate: None,
@@ -183,6 +209,16 @@ impl Place {
 
     fn wants(&self, host: &HostId) -> bool {
         self.hosts.as_ref().is_none_or(|hosts| hosts.contains(host))
+    }
+
+    /// The seal of an archive of so many bytes; `None` where it has none, or is not there any more.
+    fn seal(&self, key: &EpisodeKey, size_bytes: u64) -> Result<Option<Seal>, Stop> {
+        let Some(at) = size_bytes.checked_sub(SEAL_BYTES as u64) else { return Ok(None) };
+        let Some(source) = self.store.read(key, at).map_err(|error| store_failed(&error))? else { return Ok(None) };
+        let mut tail = Vec::with_capacity(SEAL_BYTES);
+        // What cannot be read is told of by whoever reads all of it.
+        let read = source.take(SEAL_BYTES as u64).read_to_end(&mut tail);
+        Ok(read.ok().and_then(|_| Seal::read(&tail)))
     }
 
     /// Tells what is to be read, by host and episode, until nobody wants more.
@@ -317,6 +353,18 @@ impl Job for Reindex {
         let (place, readers, key) = (self.place.clone(), Arc::clone(&self.readers), item.key.clone());
         let read = Self::on_disk(move || {
             let size = place.store.stat(&key).map_err(|error| store_failed(&error))?;
+            if let Some(size) = size
+                && let Some(seal) = place.seal(&key, size)?
+                && let Some(source) = place.store.read(&key, 0).map_err(|error| store_failed(&error))?
+            {
+                let facts = seal.check(source, size, &key.episode).map(|sealed| Facts {
+                    sha256: sealed.sha256,
+                    size_bytes: sealed.size_bytes,
+                    content_sha256: seal.content_sha256,
+                    commit: seal.commit,
+                });
+                return Ok(Some(facts));
+            }
             let Some(source) = place.store.read(&key, 0).map_err(|error| store_failed(&error))? else {
                 return Ok(None);
             };
@@ -327,7 +375,7 @@ impl Job for Reindex {
             };
             let read = reader.read(source, size, &key.episode);
             readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
-            Ok(Some(read))
+            Ok(Some(read.map(Facts::from)))
         });
         let because = |kind, why: String| Ok(Attempt::Outcome(Outcome::because(kind, why)));
         match read.await? {

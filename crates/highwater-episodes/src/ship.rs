@@ -8,7 +8,7 @@ mod client;
 mod outbox;
 mod resolve;
 mod retire;
-mod scan;
+pub mod scan;
 mod settings;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -325,7 +325,15 @@ impl Job for Ship {
     /// A halt waits for other code than the commit that was refused.
     async fn mended(&self, _: &ReadCx, until: &str) -> Result<Option<String>, Stop> {
         let Some(path) = self.place.code_commit.clone() else { return Ok(None) };
-        let now = Self::on_disk(move || sending_commit(&path)).await?;
+        let now = match Self::on_disk(move || Ok(sending_commit(&path))).await? {
+            Ok(now) => now,
+            // It shows nothing, and the job is halted anyway.
+            Err(Stop::Fail(unread)) => {
+                tracing::warn!(halt.until = until, "the commit of the code that sends cannot be read: {unread}");
+                return Ok(None);
+            }
+            Err(stop) => return Err(stop),
+        };
         let refused = until.strip_prefix(OTHER_CODE).unwrap_or(until);
         Ok((now.as_str() != refused).then(|| format!("the code that sends is no longer {refused} but {now}")))
     }

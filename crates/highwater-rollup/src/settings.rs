@@ -43,10 +43,14 @@ pub struct RollupSettings {
     #[serde(default)]
     #[schemars(schema_with = "grain")]
     pub grain: Option<Grain>,
-    /// Declared: the table that highwater writes.
+    /// Declared: the table that highwater writes. Of a window of one's own: the table that it writes, which `verify` compares.
     #[serde(default)]
     #[schemars(schema_with = "name")]
     pub target: Option<TableName>,
+    /// A window of one's own: columns of `target` that `verify` leaves out, such as when a row was written.
+    #[serde(default)]
+    #[schemars(schema_with = "names")]
+    pub target_ignores: Vec<Ident>,
     /// Declared: the tables that the source joins to, by the name that columns call them: `{ table = "…", on = { COLUMN = "…" } }`,
     /// with `optional = true` where a row that finds none counts all the same.
     #[serde(default)]
@@ -212,7 +216,8 @@ impl RollupSettings {
             ("source", self.source.is_some()),
             ("source-key", self.source_key.is_some()),
             ("event-time", self.event_time.is_some()),
-            ("target", self.target.is_some()),
+            // Both have a target.
+            ("target", self.target.is_some() && self.window.is_none()),
             ("join", !self.join.is_empty()),
             ("keys", !self.keys.is_empty()),
             ("aggregates", !self.aggregates.is_empty()),
@@ -222,6 +227,7 @@ impl RollupSettings {
             ("window", self.window.is_some()),
             ("bounds", self.bounds.is_some()),
             ("watermark", self.watermark.is_some()),
+            ("target-ignores", !self.target_ignores.is_empty()),
         ];
         let first = |fields: &[(&'static str, bool)]| fields.iter().find(|(_, is_set)| *is_set).map(|(name, _)| *name);
         match (first(&declared), first(&own)) {
@@ -292,7 +298,17 @@ impl RollupSettings {
                 .watermark
                 .clone()
                 .ok_or_else(|| missing("watermark", "{ table = \"rollup_state\", column = \"watermark\" }"))?,
+            target: self.target.clone(),
+            target_ignores: self.target_ignores.clone(),
         };
+        if window.target.is_none() && !window.target_ignores.is_empty() {
+            let found = "found columns to be left out, and no `target` that they are of";
+            return Err(Problem::new(
+                "target-ignores",
+                found,
+                "add `target = \"…\"`, the table that the window writes",
+            ));
+        }
         let dialect = self.address()?.dialect();
         match window.check(dialect) {
             Ok(()) => Ok(window),

@@ -22,6 +22,7 @@ pub fn of_fault(place: &str, doing: &str, fault: &Fault) -> Diagnosis {
             message,
             "call again when it is quieter, or raise the role's `statement_timeout` and `lock_timeout`; nothing was changed",
         ),
+        FaultKind::Full => of_full(message),
         FaultKind::Denied => {
             Diagnosis::refusal("HW-ROL-003", message, "grant the role what it lacks, or name another in `database`")
         }
@@ -32,6 +33,13 @@ pub fn of_fault(place: &str, doing: &str, fault: &Fault) -> Diagnosis {
             Diagnosis::refusal("HW-ROL-013", message, "correct what the database objects to; nothing was changed")
         }
     }
+}
+
+/// What a person is told where the database's disk is full.
+#[must_use]
+pub fn of_full(message: String) -> Diagnosis {
+    let next = "free space where the database keeps its files, and call again; nothing was changed";
+    Diagnosis::failure("HW-ROL-060", message, next)
 }
 
 /// The same of what reads times.

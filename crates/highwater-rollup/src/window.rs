@@ -2,6 +2,7 @@
 //! Owns what such a window may say, and reads the times that its SQL yields; when it is run is a job's matter.
 
 mod moment;
+pub mod proof;
 
 use std::fmt;
 
@@ -35,6 +36,12 @@ pub struct Window {
     pub bounds_sql: String,
     /// Where its watermark is kept.
     pub watermark: WatermarkAt,
+    /// The table that it writes, for a proof; a pass needs none.
+    #[serde(default)]
+    pub target: Option<TableName>,
+    /// Columns of that table that a proof leaves out, such as when a row was written.
+    #[serde(default)]
+    pub target_ignores: Vec<Ident>,
 }
 
 /// One column of one row of a table of the user's own.

@@ -299,6 +299,7 @@ fn kind_of(code: &SqlState) -> FaultKind {
         | SqlState::CONNECTION_EXCEPTION
         | SqlState::CONNECTION_DOES_NOT_EXIST => FaultKind::Lost,
         SqlState::QUERY_CANCELED => FaultKind::TimedOut,
+        SqlState::DISK_FULL => FaultKind::Full,
         SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED | SqlState::LOCK_NOT_AVAILABLE => {
             FaultKind::Contended
         }

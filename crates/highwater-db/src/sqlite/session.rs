@@ -47,11 +47,11 @@ impl SqliteSession {
         doing: &str,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
-        let connection = Arc::clone(&self.connection);
+        let (connection, path) = (Arc::clone(&self.connection), &self.path);
         let done =
             tokio::task::spawn_blocking(move || work(&connection.lock().unwrap_or_else(PoisonError::into_inner)));
         match done.await {
-            Ok(result) => result.map_err(|error| of_sqlite(doing, &error)),
+            Ok(result) => result.map_err(|error| of_sqlite(path, doing, error)),
             Err(error) => Err(Fault {
                 kind: FaultKind::Other,
                 doing: doing.to_owned(),
@@ -138,15 +138,22 @@ fn value(stored: ValueRef<'_>) -> Value {
     }
 }
 
-fn of_sqlite(doing: &str, error: &rusqlite::Error) -> Fault {
+fn of_sqlite(path: &Path, doing: &str, error: rusqlite::Error) -> Fault {
+    let message = error.to_string();
     let kind = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => FaultKind::Contended,
         Some(ErrorCode::OperationInterrupted) => FaultKind::TimedOut,
+        Some(ErrorCode::DiskFull) => FaultKind::Full,
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied) => {
             FaultKind::Denied
         }
-        _ if error.to_string().contains("no such ") => FaultKind::Undefined,
+        _ if message.contains("no such ") => FaultKind::Undefined,
+        // Where its log cannot grow for want of space, SQLite says no more than that it could not open or write.
+        Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure) => match Error::from_sqlite(path, error) {
+            Error::DiskFull { .. } => FaultKind::Full,
+            _ => FaultKind::Other,
+        },
         _ => FaultKind::Other,
     };
-    Fault { kind, doing: doing.to_owned(), message: error.to_string() }
+    Fault { kind, doing: doing.to_owned(), message }
 }

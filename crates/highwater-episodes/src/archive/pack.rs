@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::CompressionSettings;
+use super::meta::recorded_commit;
+use super::seal::Seal;
 use super::tree::{Tree, TreeLimits};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
@@ -144,8 +146,7 @@ impl Packer {
         let tree = Tree::list(root, episode, self.limits)?;
         let mut tape = Tape::new(&tree);
         let (mut hash, mut size_bytes) = (Sha256::new(), 0);
-        let mut write = |piece: &Chunk| {
-            let bytes = piece.taken();
+        let mut write = |bytes: &[u8]| {
             hash.update(bytes);
             size_bytes += bytes.len() as u64;
             out.write_all(bytes).map_err(PackError::Write)
@@ -154,7 +155,7 @@ impl Packer {
         compressor.begin()?;
         piece.clear();
         let mut hand_on = |piece: &mut Chunk| -> Result<(), PackError> {
-            write(piece)?;
+            write(piece.taken())?;
             piece.clear();
             Ok(())
         };
@@ -168,10 +169,22 @@ impl Packer {
             }
         }
         if more {
-            pipeline::run(&mut tape, compressor, piece, write)?;
+            pipeline::run(&mut tape, compressor, piece, |piece| write(piece.taken()))?;
         }
+        let content = tape.finish();
+        let seal = Seal {
+            episode: episode.clone(),
+            before_sha256: Sha256Digest::new(hash.clone().finalize().into()),
+            content_sha256: content.content_sha256,
+            // What cannot be read as one is none, as it is for who indexes it.
+            commit: content.meta.as_deref().and_then(|meta| recorded_commit(meta).ok().flatten()),
+        };
+        let seal = seal.frame();
+        hash.update(&seal);
+        size_bytes += seal.len() as u64;
+        out.write_all(&seal).map_err(PackError::Write)?;
         let sha256 = Sha256Digest::new(hash.finalize().into());
-        Ok(Packed { sha256, size_bytes, content: tape.finish() })
+        Ok(Packed { sha256, size_bytes, content })
     }
 }
 

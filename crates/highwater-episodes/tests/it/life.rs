@@ -320,6 +320,10 @@ async fn r12_old_code_that_sends_halts_the_job_until_it_is_other_code() {
         assert_eq!((report.exit, report.counts.done), (ExitCode::Halted, 0), "{}", report.message);
     }
     rig.assert_nothing_written();
+    // What cannot be read shows nothing: it stays halted.
+    fs::remove_file(host.path("COMMIT")).unwrap();
+    let report = host.pass().await;
+    assert_eq!(report.exit, ExitCode::Halted, "{}", report.message);
     fs::write(host.path("COMMIT"), format!("{} v2\n", commits[3])).unwrap();
     let report = host.pass().await;
     assert_eq!(

@@ -12,7 +12,7 @@ use highwater_engine::pass::{Engine, Mode, Runner as _};
 use highwater_engine::report::{ExitCode, PassReport, Reason};
 use highwater_engine::settings::{FilePath, JobSettings};
 use highwater_engine::spec::JobSpec;
-use highwater_episodes::archive::{CompressionSettings, Packer, TreeLimits};
+use highwater_episodes::archive::{CompressionSettings, Limits, Packer, Reader, SEAL_BYTES, Seal, TreeLimits};
 use highwater_episodes::index::Index as _;
 use highwater_episodes::index::{IndexLock, JsonlIndex, Row};
 use highwater_episodes::name::{EpisodeId, EpisodeKey, HostId};
@@ -266,4 +266,44 @@ async fn r10_rows_that_another_process_appends_meanwhile_are_not_written_twice()
     assert_eq!(report.exit, ExitCode::Drained, "{}", report.message);
     let keys = house.keys();
     assert_eq!((keys.len(), keys.iter().collect::<BTreeSet<_>>().len()), (40, 40), "each has one row");
+}
+
+#[tokio::test]
+async fn a_seal_tells_what_unpacking_would_and_is_not_needed() {
+    let mut house = House::new();
+    let meta = format!(r#"{{"code_version":{{"commit":"{}"}}}}"#, "ab".repeat(20));
+    house.store("lab-1/sealed", &"telemetry ".repeat(9_000), Some(&meta));
+    let bytes = fs::read(house.file("lab-1/sealed")).unwrap();
+    let seal = Seal::read(&bytes[bytes.len() - SEAL_BYTES..]).expect("what is packed here is sealed");
+    let key: EpisodeKey = "lab-1/sealed".parse().unwrap();
+    let read = Reader::new(Limits::default()).unwrap().read(&bytes[..], None, &key.episode).unwrap();
+    assert_eq!(
+        (seal.content_sha256, seal.commit.map(|commit| commit.to_string())),
+        (read.content_sha256, Some("ab".repeat(20)))
+    );
+    house.pass().await;
+    let sealed = house.rows().remove(0);
+
+    fs::remove_file(house.settings.root.join("index.jsonl")).unwrap();
+    fs::write(house.file("lab-1/sealed"), &bytes[..bytes.len() - SEAL_BYTES]).unwrap();
+    house.pass_of("without").await;
+    let unpacked = house.rows().remove(0);
+    assert_eq!((unpacked.content_sha256, &unpacked.commit), (sealed.content_sha256, &sealed.commit));
+    assert_eq!(unpacked.size_bytes + SEAL_BYTES as u64, sealed.size_bytes);
+}
+
+#[tokio::test]
+async fn r14_a_sealed_episode_with_one_wrong_bit_is_set_aside() {
+    let house = House::new();
+    for n in 0..9 {
+        house.store(&format!("lab-2/ep-{n}"), "fine", None);
+    }
+    house.store("lab-1/ep", &"telemetry ".repeat(900), None);
+    let mut bytes = fs::read(house.file("lab-1/ep")).unwrap();
+    let middle = (bytes.len() - SEAL_BYTES) / 2;
+    bytes[middle] ^= 1;
+    fs::write(house.file("lab-1/ep"), bytes).unwrap();
+    let report = house.pass().await;
+    assert_eq!((report.counts.done, report.counts.review), (9, 1), "{}", report.message);
+    assert!(!house.file("lab-1/ep").exists());
 }

@@ -25,6 +25,7 @@ impl Rollup {
             FaultKind::TimedOut => {
                 Stop::checkpoint(Reason::Checkpoint, format!("the database's time-out came first: {message}"))
             }
+            FaultKind::Full => full(&message),
             FaultKind::Denied => Stop::Fail(
                 Diagnosis::refusal(
                     "HW-ROL-003",
@@ -86,6 +87,12 @@ impl Rollup {
             other => Stop::Halt { why: other.to_string(), evidence: String::new(), until: None },
         }
     }
+}
+
+/// A full disk mends without a person's word here: whoever watches it frees space, and the next pass goes on.
+pub(super) fn full(said: &str) -> Stop {
+    let message = format!("the database's disk is full, free space there and the next pass goes on: {said}");
+    Stop::checkpoint(Reason::Checkpoint, message)
 }
 
 /// Longest statement that is kept as evidence, in bytes.

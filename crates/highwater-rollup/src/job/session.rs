@@ -3,12 +3,13 @@
 use highwater_db::address::DatabaseAddress;
 use highwater_db::postgres::PostgresSession;
 use highwater_db::session::Session;
-use highwater_db::sqlite::SqliteSession;
+use highwater_db::sqlite::{Error, SqliteSession};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::job::{CommitCx, Stop};
 use tokio::sync::MutexGuard;
 
 use super::Rollup;
+use super::fault::full;
 
 /// A session that is lent for one step.
 pub(super) enum Lent<'c> {
@@ -58,11 +59,12 @@ impl Rollup {
 
     fn open_file(&self) -> Result<SqliteSession, Stop> {
         let DatabaseAddress::Sqlite(path) = &self.address else { return Err(Stop::Fail(no_session())) };
-        SqliteSession::open(path, self.settings.busy_timeout.get()).map_err(|error| {
-            Stop::Fail(
+        SqliteSession::open(path, self.settings.busy_timeout.get()).map_err(|error| match error {
+            Error::DiskFull { .. } => full(&error.to_string()),
+            error => Stop::Fail(
                 Diagnosis::refusal("HW-ROL-003", error.to_string(), "correct the path: highwater makes no database")
                     .at_field("database"),
-            )
+            ),
         })
     }
 }

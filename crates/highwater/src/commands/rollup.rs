@@ -7,7 +7,7 @@ mod show;
 
 use highwater_db::address::DatabaseAddress;
 use highwater_db::session::{Dialect, Session};
-use highwater_db::sqlite::SqliteSession;
+use highwater_db::sqlite::{Error, SqliteSession};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_rollup::declare::Declaration;
 use highwater_rollup::settings::{RollupSettings, Subject};
@@ -73,9 +73,12 @@ impl<'s> Named<'s> {
     pub(super) async fn open(&self) -> Result<Box<dyn Session>, Diagnosis> {
         let busy = self.settings.busy_timeout.get();
         if let DatabaseAddress::Sqlite(path) = &self.address {
-            let opened = SqliteSession::open(path, busy).map_err(|error| {
-                let next = "correct the path, or see to the file: highwater makes no database";
-                self.placed(Diagnosis::refusal("HW-ROL-003", error.to_string(), next).at_field("database"))
+            let opened = SqliteSession::open(path, busy).map_err(|error| match error {
+                Error::DiskFull { .. } => told::of_full(error.to_string()),
+                error => {
+                    let next = "correct the path, or see to the file: highwater makes no database";
+                    self.placed(Diagnosis::refusal("HW-ROL-003", error.to_string(), next).at_field("database"))
+                }
             });
             return Ok(Box::new(opened?));
         }

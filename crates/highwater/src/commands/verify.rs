@@ -1,5 +1,7 @@
 //! `verify`: a job proves its result against its source. Owns what is told of a proof; the proof is the domain's.
 
+mod window;
+
 use highwater_db::session::{Dialect, Session, Value};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
@@ -7,6 +9,7 @@ use highwater_engine::report::ExitCode;
 use highwater_rollup::bound::{self, Bound};
 use highwater_rollup::declare::Declaration;
 use highwater_rollup::job::Asked;
+use highwater_rollup::settings::Subject;
 use highwater_rollup::verify::{Finding, Gone, Repaired, Scope, Verified, Wrong, repair, sample, verify as prove};
 use highwater_rollup::{change, told};
 use highwater_store::Access;
@@ -68,6 +71,9 @@ pub(crate) async fn verify(args: Verify, site: Site) -> Done {
 
 async fn verified(args: &Verify, site: &Site) -> Result<ExitCode, Diagnosis> {
     let named = Named::of(site, "verify", &args.job)?;
+    if let Subject::Window(window, _) = &named.subject {
+        return window::verified(args, &named, window, site).await;
+    }
     let declaration = named.declared("verify")?;
     let failed = |fault| told::of_fault(&named.place(), "verifying", &fault);
     let mut session = named.open().await?;
@@ -233,12 +239,13 @@ fn text(
     repaired: Option<&(Mended, Verified)>,
 ) -> String {
     let name = &named.job.name;
+    let columns = declaration.value_columns();
     let mut text = format!("{name}: {}", figures(before));
     if let Some(Sample { buckets, seed }) = sample {
         text.push_str(&format!(", in {buckets} buckets drawn by `--seed {seed}`"));
     }
     for finding in before.findings.iter().take(SHOWN_CELLS_MAX) {
-        text.push_str(&format!("\n  {}", sentence(declaration, finding)));
+        text.push_str(&format!("\n  {}", sentence(&columns, finding)));
     }
     let more = before.wrong.saturating_sub(before.findings.len().min(SHOWN_CELLS_MAX) as u64);
     if more > 0 {
@@ -298,10 +305,9 @@ fn figures(verified: &Verified) -> String {
     text
 }
 
-fn sentence(declaration: &Declaration, finding: &Finding) -> String {
+fn sentence(columns: &[String], finding: &Finding) -> String {
     let cell: Vec<String> = finding.cell.iter().map(|value| line(&value.to_string())).collect();
     let cell = cell.join(" · ");
-    let columns = declaration.value_columns();
     match finding.wrong {
         Wrong::Missing => format!("missing    {cell}"),
         Wrong::Extra => format!("extra      {cell}: no raw row yields it"),

@@ -8,6 +8,7 @@ mod commands;
 mod cron;
 mod documents;
 mod endings;
+mod episodes;
 mod exec_as_pass;
 mod exec_at_scale;
 mod gate;

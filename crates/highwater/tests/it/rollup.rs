@@ -9,5 +9,6 @@ mod fence;
 mod locks;
 mod month;
 mod own_window;
+mod own_window_proof;
 mod pooler;
 mod refused;

@@ -38,6 +38,15 @@ pub enum ReadError {
     /// Something comes after its end.
     #[error("something comes after the end of the archive")]
     Trailing,
+    /// Its seal is of another episode.
+    #[error("it was packed as {episode}")]
+    SealedAs {
+        /// Which.
+        episode: String,
+    },
+    /// Its bytes are not those that were sealed.
+    #[error("it is damaged: its bytes are not those that were sealed")]
+    Unsealed,
     /// It unpacks to more bytes than an episode may have.
     #[error("it unpacks to more than {limit} bytes")]
     Bytes {

@@ -1,5 +1,7 @@
 //! The store in a directory.
 
+mod power_loss;
+
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::symlink;

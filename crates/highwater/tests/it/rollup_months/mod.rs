@@ -6,10 +6,11 @@ mod changed;
 mod dump;
 mod emptied;
 mod frozen;
+mod full_disk;
 mod planted;
 mod steered;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -46,6 +47,17 @@ impl Months {
     fn sqlite(more: &str) -> Self {
         let rig = Rig::new(&config("sqlite:usage.db", "busy-timeout = \"500ms\"", more));
         let path = rig.path("usage.db");
+        Self::of_file(rig, path)
+    }
+
+    /// With the database in another directory.
+    fn in_directory(directory: &Path) -> Self {
+        let path = directory.join("usage.db");
+        let rig = Rig::new(&config(&format!("sqlite:{}", path.display()), "busy-timeout = \"500ms\"", ""));
+        Self::of_file(rig, path)
+    }
+
+    fn of_file(rig: Rig, path: PathBuf) -> Self {
         rusqlite::Connection::open(&path).unwrap().pragma_update(None, "journal_mode", "WAL").unwrap();
         let months = Self { rig, database: Database::Sqlite(path) };
         months
