@@ -15,7 +15,7 @@ use crate::config::LogFormat;
 
 pub(crate) use episodes::{
     EpisodesExport, EpisodesList, EpisodesResolve, EpisodesShow, EpisodesVerb, EpisodesVerify, EpisodesWithdraw,
-    ExportFormat, GateAllow, GateRevoke, GateVerb, KeepWhich, Reindex, TotalBy, Which,
+    ExportFormat, GateAllow, GateRevoke, GateVerb, KeepWhich, Reindex, Ship, TotalBy, Which,
 };
 pub(crate) use migrate::{Baseline, MigrateVerb, Up};
 pub(crate) use oai::{
@@ -148,6 +148,8 @@ pub(crate) enum Verb {
     /// An upload is answered when its bytes and its row in the index would survive a power cut. SIGTERM lets uploads in hand end;
     /// SIGHUP reads the files of TLS, the tokens and the certificates again.
     Receive(Receive),
+    /// Sends a host's finished episodes to their receiver; says what is in the way.
+    Ship(Ship),
     /// Gives stored episodes the rows that they lack, beside a running receiver, as often as you like.
     ///
     /// Looks anew at each call; what was indexed before an interrupt stays. Without a configuration what it remembers is in

@@ -220,3 +220,21 @@ pub(crate) enum KeepWhich {
     /// The receiver's: this host's leaves `episodes` for `.review` in it.
     Remote,
 }
+
+/// `ship`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("how").args(["ping", "once", "daemon"]))]
+pub(crate) struct Ship {
+    /// The job, of kind `ship`; default: the only one.
+    pub(crate) job: Option<String>,
+    /// Looks at each step from the receiver's name to its gate, a line each, and sends nothing. Exit 0 where all is well, 4 where
+    /// a line needs a fix, 3 where the receiver wants no contact now.
+    #[arg(long)]
+    pub(crate) ping: bool,
+    /// One pass (the default), as `run JOB`.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Sends each episode as it is finished, until SIGTERM. A halt is waited out: `rearm` lets it go on.
+    #[arg(long)]
+    pub(crate) daemon: bool,
+}

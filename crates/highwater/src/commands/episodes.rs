@@ -3,7 +3,7 @@
 
 mod export;
 mod list;
-mod resolve;
+pub(super) mod resolve;
 mod show;
 mod verify;
 mod withdraw;
@@ -19,6 +19,7 @@ use indicatif::DecimalBytes;
 
 use super::codes;
 use super::events::moment_of;
+use crate::bar::counted;
 use crate::cli::{EpisodesVerb, Global, Which};
 use crate::output::Output;
 use crate::site::configuration;
@@ -72,10 +73,7 @@ fn view(files: &Files, output: Output) -> Result<View, Diagnosis> {
     let view = View::read(&files.index).map_err(unusable)?;
     let unreadable = view.figures().map_err(unusable)?.unreadable;
     if unreadable > 0 {
-        output.note(format!(
-            "{} of the index cannot be read and are passed over",
-            crate::bar::counted(unreadable, "line")
-        ));
+        output.note(format!("passed over, for it is no row: {} of the index", counted(unreadable, "line")));
     }
     Ok(view)
 }

@@ -48,6 +48,7 @@ pub(crate) mod retry;
 pub(crate) mod rollup;
 pub(crate) mod run;
 pub(crate) mod set;
+pub(crate) mod ship;
 pub(crate) mod skip;
 pub(crate) mod status;
 pub(crate) mod unset;

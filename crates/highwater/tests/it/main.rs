@@ -32,6 +32,7 @@ mod rollup_bad_input;
 mod rollup_months;
 mod rollup_real_shape;
 mod rollup_show;
+mod ship;
 mod steered;
 mod stored;
 mod takeover;
