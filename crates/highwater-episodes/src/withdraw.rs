@@ -86,7 +86,11 @@ pub fn withdraw(
     let known = index.find(key)?;
     let stored = store.stat(key)?;
     let Some(row) = known.clone().map(Ok).or_else(|| stored.map(|_| row_of(store, key, now))).transpose()? else {
-        return Err(WithdrawError::NotThere(key.clone()));
+        return match name {
+            Name::Kept => Err(WithdrawError::NotThere(key.clone())),
+            // It is as it was to be, maybe since a call that nobody saw the end of.
+            Name::Free => Ok(Withdrawn { key: key.clone(), aside: None, is_new: false }),
+        };
     };
     let tombstone = Row { received_at_wall: now, ..row };
     let mut aside = None;

@@ -90,11 +90,7 @@ impl Scenario for Withdraws {
             _ => {}
         }
         // Said again, it is so.
-        match withdraw(&store, &index, &key("lab/a"), "lens cap", self.0, now()) {
-            Ok(_) => {}
-            Err(WithdrawError::NotThere(_)) if self.0 == Name::Free && row.is_none() && !stored => {}
-            Err(error) => return Err(error.to_string()),
-        }
+        withdraw(&store, &index, &key("lab/a"), "lens cap", self.0, now()).map_err(|error| error.to_string())?;
         let row = index.find(&key("lab/a")).map_err(|error| error.to_string())?;
         let stored = store.stat(&key("lab/a")).map_err(|error| error.to_string())?.is_some();
         let done = row.is_some_and(|row| row.withdrawn.is_some()) == (self.0 == Name::Kept) && !stored;
@@ -190,6 +186,7 @@ fn what_has_no_row_gets_a_tombstone_and_what_is_not_there_is_refused() {
     // Its name is free again by explicit word.
     assert!(withdraw(&store, &index, &key("lab/a"), "room", Name::Free, now()).unwrap().is_new);
     assert_eq!(index.find(&key("lab/a")).unwrap(), None);
+    assert!(!withdraw(&store, &index, &key("lab/a"), "room", Name::Free, now()).unwrap().is_new, "it is free already");
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn meant(args: &EpisodesWithdraw, files: &Files) -> Result<Vec<EpisodeKey>, Diag
     let Some(commit) = &args.commit else {
         use highwater_episodes::index::Index as _;
         // All of them are there, or nothing is begun.
-        for key in &args.keys {
+        for key in args.keys.iter().filter(|_| !args.make_room) {
             let known = view.find(key).map_err(unusable)?.is_some();
             if !known && store.stat(key).map_err(|error| refused(&error.into()))?.is_none() {
                 return Err(refused(&WithdrawError::NotThere(key.clone())));
