@@ -243,3 +243,24 @@ fn signal_doomed(daemon: &crate::rig::Doomed) {
     let sent = std::process::Command::new("kill").args(["-TERM", &daemon.pid().to_string()]).status().unwrap();
     assert!(sent.success());
 }
+
+#[test]
+fn r15_an_error_of_the_disk_names_its_path_once() {
+    let once = |ended: &Ended, code: &str, path: &std::path::Path| {
+        assert!(ended.stderr.contains(&format!("error[{code}]: ")), "{ended:?}");
+        assert_eq!(ended.stderr.matches(&path.display().to_string()).count(), 1, "{ended:?}");
+    };
+    let rig = Rig::new(&job("http://127.0.0.1:1", ""));
+    once(&rig.run(&["ship"]), "HW-EPI-101", &rig.path("episodes"));
+    std::fs::create_dir(rig.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(rig.path("elsewhere"), rig.path("episodes")).unwrap();
+    once(&rig.run(&["ship"]), "HW-EPI-102", &rig.path("episodes"));
+    std::fs::remove_file(rig.path("episodes")).unwrap();
+    rig.write("highwater.toml", &job("http://127.0.0.1:1", "judge = \"ships\"\ncode-commit = \"COMMIT\""));
+    record(&rig, "ep-1", None);
+    rig.write("COMMIT", "abc1234");
+    once(&rig.run(&["ship"]), "HW-EPI-103", &rig.path("COMMIT"));
+    std::fs::create_dir(rig.path("code")).unwrap();
+    rig.write("highwater.toml", &job("http://127.0.0.1:1", "judge = \"ships\"\ncode-commit = \"code\""));
+    once(&rig.run(&["ship"]), "HW-EPI-103", &rig.path("code"));
+}
