@@ -6,6 +6,9 @@ missing=""
 command -v flock >/dev/null 2>&1 || missing="$missing util-linux"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="$missing postgresql"
 command -v pgbouncer >/dev/null 2>&1 || [ -x /usr/sbin/pgbouncer ] || missing="$missing pgbouncer"
+command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] || missing="$missing nginx"
+command -v git >/dev/null 2>&1 || missing="$missing git"
+command -v zstd >/dev/null 2>&1 || missing="$missing zstd"
 if [ "$(id -u)" = 0 ]; then
     command -v mkfs.ext4 >/dev/null 2>&1 || missing="$missing e2fsprogs"
     command -v mkfs.xfs >/dev/null 2>&1 || missing="$missing xfsprogs"
@@ -21,7 +24,7 @@ if [ "$(id -u)" = 0 ]; then sudo=""; elif command -v sudo >/dev/null 2>&1; then 
     exit 1
 fi
 echo "Installing what the tests need:$missing"
-# PostgreSQL's package, and pgbouncer's, would start one of its own; the tests start theirs.
+# The packages of PostgreSQL, pgbouncer and nginx would start one of their own; the tests start theirs.
 export DEBIAN_FRONTEND=noninteractive
 $sudo apt-get update -qq
 # shellcheck disable=SC2086

@@ -4,10 +4,12 @@
 //! a killed process, a disk that loses power). Whatever is started here is gone when its owner is dropped, and also when the
 //! test is killed.
 
+pub mod certificates;
 pub mod faulty_http;
 mod keeper;
 mod mount;
 pub mod named;
+pub mod nginx;
 pub mod not_here;
 pub mod pgbouncer;
 pub mod postgres;

@@ -1,9 +1,10 @@
 //! Episodes between real processes: a shipper and a receiver that are killed at any moment, and a receiver that loses its power.
 
 mod killed;
+mod others;
 mod power_loss;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 
@@ -43,17 +44,23 @@ fn listening(rig: &Rig, port: u16) -> Doomed {
 
 /// The status of a PUT; nothing where no answer came.
 fn put(port: u16, episode: &str, body: &[u8]) -> Option<u16> {
+    let authorized = format!("Authorization: Bearer {TOKEN}\r\n");
+    request(port, "PUT", &format!("/v1/episodes/lab-1/{episode}"), &authorized, body).map(|(status, _)| status)
+}
+
+/// The status and the text of an answer.
+fn request(port: u16, method: &str, path: &str, headers: &str, body: &[u8]) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     let length = body.len();
     write!(
         stream,
-        "PUT /v1/episodes/lab-1/{episode} HTTP/1.1\r\nHost: r\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {length}\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: r\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n"
     )
     .ok()?;
     stream.write_all(body).ok()?;
-    let mut line = String::new();
-    BufReader::new(stream.take(1 << 16)).read_line(&mut line).ok()?;
-    line.split(' ').nth(1)?.parse().ok()
+    let mut text = String::new();
+    stream.take(1 << 20).read_to_string(&mut text).ok()?;
+    Some((text.split(' ').nth(1)?.parse().ok()?, text))
 }
 
 /// The rows of an index, by episode; each of its lines is whole.
