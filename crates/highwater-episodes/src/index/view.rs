@@ -16,7 +16,9 @@ use super::{Appended, Figures, Index, IndexError, PAGE_ROWS_MAX, Page, PageAsk, 
 use crate::name::EpisodeKey;
 
 /// What is read of the file at a time.
-const READ_BYTES: usize = 1 << 20;
+const READ_BYTES: usize = 256 << 10;
+/// How much of the file is read by one thread at a time.
+const PART_BYTES: u64 = 4 << 20;
 /// What is read at a time where one row is wanted.
 const ROW_READ_BYTES: usize = 1024;
 
@@ -40,14 +42,16 @@ impl View {
             Err(error) => return Err(view.failed(error)),
         };
         view.figures.size_bytes = file.metadata().map_err(|error| view.failed(error))?.len();
-        let mut lines = view.lines(file, 0);
-        while let Some((offset, row)) = lines.next().map_err(|error| view.failed(error))? {
-            match row {
-                None => view.figures.unreadable += 1,
-                Some(row) if row.removed.is_some() => drop(view.places.remove(&print_of(&row.key()))),
-                Some(row) => drop(view.places.insert(print_of(&row.key()), offset)),
+        let (mut places, mut unreadable) = (HashMap::default(), 0);
+        view.walk(0, |line| {
+            match line.row {
+                None => unreadable += 1,
+                Some(row) if row.removed.is_some() => drop(places.remove(&line.print)),
+                Some(_) => drop(places.insert(line.print, line.offset)),
             }
-        }
+            Ok::<_, IndexError>(true)
+        })?;
+        (view.places, view.figures.unreadable) = (places, unreadable);
         view.figures.keys = view.places.len() as u64;
         Ok(view)
     }
@@ -57,22 +61,70 @@ impl View {
     /// # Errors
     /// What the disk says, and what `each` does.
     pub fn each<E: From<IndexError>>(&self, mut each: impl FnMut(Row) -> Result<bool, E>) -> Result<(), E> {
-        if self.figures.size_bytes == 0 {
-            return Ok(());
-        }
-        let file = File::open(&self.path).map_err(|error| self.failed(error))?;
-        let mut lines = self.lines(file, 0);
-        while let Some((offset, row)) = lines.next().map_err(|error| self.failed(error))? {
-            let Some(row) = row else { continue };
-            if self.places.get(&print_of(&row.key())) == Some(&offset) && !each(row)? {
-                break;
+        self.walk(0, |line| match line.row {
+            Some(row) if self.places.get(&line.print) == Some(&line.offset) => each(row),
+            _ => Ok(true),
+        })
+    }
+
+    /// Every line from a place on, until no more is wanted; several parts of the file are read at once.
+    fn walk<E: From<IndexError>>(&self, from: u64, mut each: impl FnMut(Parsed) -> Result<bool, E>) -> Result<(), E> {
+        let at_once = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        let (mut from, end) = (from, self.figures.size_bytes);
+        while from < end {
+            let parts = (0..at_once).map(|part| from + part * PART_BYTES).take_while(|begins| *begins < end);
+            let parts: Vec<_> = parts.collect();
+            let read: Vec<io::Result<Vec<Parsed>>> = if parts.len() == 1 {
+                vec![self.part(from, end)]
+            } else {
+                std::thread::scope(|threads| {
+                    let readers: Vec<_> =
+                        parts.iter().map(|begins| threads.spawn(|| self.part(*begins, end))).collect();
+                    let ended = |reader: std::thread::ScopedJoinHandle<'_, _>| {
+                        reader.join().unwrap_or_else(|_| Err(io::Error::other("a thread that read it has ended")))
+                    };
+                    readers.into_iter().map(ended).collect()
+                })
+            };
+            for part in read {
+                for line in part.map_err(|error| self.failed(error))? {
+                    if !each(line)? {
+                        return Ok(());
+                    }
+                }
             }
+            from += parts.len() as u64 * PART_BYTES;
         }
         Ok(())
     }
 
+    /// The lines that begin in a part of the file.
+    fn part(&self, begins: u64, end: u64) -> io::Result<Vec<Parsed>> {
+        let ends = (begins + PART_BYTES).min(end);
+        let mut file = File::open(&self.path)?;
+        // A line that begins at the very beginning is one of this part: what is before it is its end.
+        let before = begins.saturating_sub(1);
+        file.seek(SeekFrom::Start(before))?;
+        let mut lines = self.lines(file, before);
+        if begins > 0
+            && next_line(&mut lines.reader, before, &mut lines.kept)?.is_none_or(|line| {
+                lines.at = line.end;
+                line.end >= ends
+            })
+        {
+            return Ok(Vec::new());
+        }
+        let mut parsed = Vec::new();
+        while lines.at < ends {
+            let Some((offset, row)) = lines.next()? else { break };
+            let print = row.as_ref().map_or([0, 0], |row| print_of(&row.key()));
+            parsed.push(Parsed { offset, print, row });
+        }
+        Ok(parsed)
+    }
+
     fn lines(&self, file: File, from: u64) -> Lines {
-        let reader = BufReader::with_capacity(READ_BYTES, file.take(self.figures.size_bytes - from));
+        let reader = BufReader::with_capacity(READ_BYTES, file.take(self.figures.size_bytes.saturating_sub(from)));
         Lines { reader, at: from, kept: Vec::new() }
     }
 
@@ -129,6 +181,13 @@ impl fmt::Debug for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("View").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+/// A line: its row, or none where it is none.
+struct Parsed {
+    offset: u64,
+    print: Print,
+    row: Option<Row>,
 }
 
 /// Lines with where they begin.

@@ -288,3 +288,49 @@ fn a_view_shows_what_counts_as_it_lies_there_and_changes_nothing() {
         assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
     }
 }
+
+#[test]
+fn a_view_of_many_parts_has_each_row_once_and_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("index.jsonl");
+    // Lines of all lengths, so that parts begin anywhere in one, and one longer than a part.
+    let mut text = String::new();
+    let mut expected = Vec::new();
+    let mut n = 0_u64;
+    while text.len() < 26 << 20 {
+        let key = format!("lab/ep-{n}");
+        let with = Row { withdrawn: Some("x".repeat((n as usize * 7919) % 12_000)), ..row(&key, b"x") };
+        text.push_str(&with.to_line());
+        expected.push(key);
+        n += 1;
+        if n == 1_000 {
+            text.push_str(&"y".repeat(9 << 20));
+            text.push('\n');
+        }
+    }
+    // Some again, far behind.
+    for again in [3_usize, 700] {
+        text.push_str(&row(&expected[again].clone(), b"again").to_line());
+    }
+    let moved: Vec<_> = [3, 700].map(|again: usize| expected[again].clone()).into();
+    expected.retain(|key| !moved.contains(key));
+    expected.extend(moved);
+    std::fs::write(&file, &text).unwrap();
+    let view = View::read(&file).unwrap();
+    let mut keys = Vec::new();
+    view.each::<IndexError>(|row| {
+        keys.push(row.key().to_string());
+        Ok(true)
+    })
+    .unwrap();
+    assert!(keys == expected, "{} rows, expected {}", keys.len(), expected.len());
+    let figures = view.figures().unwrap();
+    assert_eq!((figures.keys, figures.unreadable), (n, 1));
+    let mut few = 0;
+    view.each::<IndexError>(|_| {
+        few += 1;
+        Ok(few < 5)
+    })
+    .unwrap();
+    assert_eq!(few, 5, "it ends where no more is wanted");
+}
