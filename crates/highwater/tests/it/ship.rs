@@ -260,7 +260,4 @@ fn r15_an_error_of_the_disk_names_its_path_once() {
     record(&rig, "ep-1", None);
     rig.write("COMMIT", "abc1234");
     once(&rig.run(&["ship"]), "HW-EPI-103", &rig.path("COMMIT"));
-    std::fs::create_dir(rig.path("code")).unwrap();
-    rig.write("highwater.toml", &job("http://127.0.0.1:1", "judge = \"ships\"\ncode-commit = \"code\""));
-    once(&rig.run(&["ship"]), "HW-EPI-103", &rig.path("code"));
 }
