@@ -5,6 +5,7 @@
 //! newer setting may lift is left where it is, for a person.
 
 mod files;
+mod orphans;
 mod settings;
 
 use std::collections::BTreeSet;
@@ -23,21 +24,18 @@ use tokio::sync::mpsc;
 use crate::archive::meta::recorded_commit;
 use crate::archive::{Archive, Limits, ReadError, Reader, SEAL_BYTES, Seal};
 use crate::digest::Sha256Digest;
-use crate::index::{Appended, Commit, Cursor, Index, IndexError, PAGE_ROWS_MAX, PageAsk, Row, SCHEMA_VERSION, View};
+use crate::index::{Appended, Commit, Index, IndexError, Row, SCHEMA_VERSION, View};
 use crate::name::{EpisodeKey, HostId};
 use crate::store::{Store, StoreError};
 
 use self::files::unusable;
 
 pub use files::Files;
+pub use orphans::{Outlook, Prune};
 pub use settings::ReindexSettings;
 
 /// Items that wait between the reading of directories and the ledger.
 const PLANNED_ITEMS_MAX: usize = 256;
-/// Most names that are told of rows without their episode.
-const TOLD_ROWS_MAX: usize = 5;
-/// So many rows may go although they are most of them.
-const PRUNE_ROWS_UNASKED: u64 = 10;
 
 /// What is indexed, and where.
 #[derive(Debug, Clone)]
@@ -236,101 +234,6 @@ impl Place {
         }
         Ok(())
     }
-
-    /// Rows whose episode is not there, by pages of the index.
-    fn each_orphan(&self, mut each: impl FnMut(Vec<Row>) -> Result<(), Stop>) -> Result<(), Stop> {
-        let mut cursor = Cursor::default();
-        loop {
-            let hosts = self.hosts.as_ref().map(|hosts| hosts.iter().cloned().collect());
-            let ask = PageAsk { hosts, since: None, cursor, rows_max: PAGE_ROWS_MAX };
-            let page = self.index.page(&ask).map_err(|error| index_failed(&error))?;
-            let mut orphans = Vec::new();
-            for row in page.rows.into_iter().filter(|row| row.withdrawn.is_none()) {
-                if self.store.stat(&row.key()).map_err(|error| store_failed(&error))?.is_none() {
-                    orphans.push(row);
-                }
-            }
-            if !orphans.is_empty() {
-                each(orphans)?;
-            }
-            if page.complete {
-                return Ok(());
-            }
-            cursor = page.next;
-        }
-    }
-
-    /// Rows whose episode is not there: how many, and the first few.
-    fn orphans(&self) -> Result<(u64, Vec<EpisodeKey>), Stop> {
-        let (mut count, mut told) = (0, Vec::new());
-        self.each_orphan(|rows| {
-            count += rows.len() as u64;
-            told.extend(rows.iter().map(Row::key).take(TOLD_ROWS_MAX - told.len()));
-            Ok(())
-        })?;
-        Ok((count, told))
-    }
-
-    /// Takes rows whose episode is not there out of the index: a tombstone each, which leaves the name free.
-    fn prune(&self, prune: Prune, now: Timestamp) -> Result<(u64, Vec<EpisodeKey>), Stop> {
-        let (count, told) = self.orphans()?;
-        let keys = self.index.figures().map_err(|error| index_failed(&error))?.keys;
-        if prune == Prune::Few && count >= PRUNE_ROWS_UNASKED && count > keys / 2 {
-            let message = format!("{count} of {keys} rows have no stored episode, and would all be removed");
-            let next = "check that the disk of the episodes is mounted; add `--force` where they are really gone";
-            return Err(Stop::Fail(Diagnosis::refusal("HW-EPI-204", message, next)));
-        }
-        let mut pruned = 0;
-        self.each_orphan(|rows| {
-            let why = "its episode is no longer stored".to_owned();
-            let tombstones: Vec<Row> =
-                rows.into_iter().map(|row| Row { removed: Some(why.clone()), received_at_wall: now, ..row }).collect();
-            // A receiver may be storing one of them at this moment: it is looked for once more while no row can be appended.
-            let mut still = |row: &Row| match self.store.stat(&row.key()) {
-                Ok(stored) => Ok(stored.is_none()),
-                Err(error) => Err(IndexError::Unsure(Box::new(error))),
-            };
-            let became = self.index.append_where(&tombstones, &mut still).map_err(|error| index_failed(&error))?;
-            pruned += became.iter().filter(|became| **became == Appended::New).count() as u64;
-            Ok(())
-        })?;
-        Ok((pruned, told))
-    }
-
-    /// What a pass would do, by host and episode, without doing any of it.
-    ///
-    /// # Errors
-    /// As a pass.
-    pub fn outlook(&self, mut each: impl FnMut(Outlook)) -> Result<(), Stop> {
-        self.each_to_read(|key, has_row| {
-            each(if has_row { Outlook::Verify(key) } else { Outlook::Index(key) });
-            true
-        })?;
-        self.each_orphan(|rows| {
-            rows.iter().map(Row::key).for_each(|key| each(Outlook::Orphan(key)));
-            Ok(())
-        })
-    }
-}
-
-/// Whether rows without an episode are taken out of the index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Prune {
-    /// Unless they are most of them: then the disk of the episodes may not be mounted.
-    Few,
-    /// However many they are.
-    Any,
-}
-
-/// What a pass would do with an episode.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outlook {
-    /// It is stored and has no row.
-    Index(EpisodeKey),
-    /// It is stored and has a row, with which it would be compared.
-    Verify(EpisodeKey),
-    /// It has a row and is not stored.
-    Orphan(EpisodeKey),
 }
 
 impl Job for Reindex {

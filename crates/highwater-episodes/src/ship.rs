@@ -5,6 +5,7 @@
 //! receiver has it, and retired. Each of these may be killed and is made again.
 
 mod client;
+mod introduction;
 mod outbox;
 pub mod probe;
 mod resolve;
@@ -14,7 +15,6 @@ mod settings;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,13 +26,13 @@ use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::{PassReport, Reason};
 use jiff::Timestamp;
 
-use crate::archive::meta::{META_BYTES_MAX, META_NAME, recorded_commit};
 use crate::archive::{CompressionSettings, PackError, Packer, TreeLimits};
 use crate::gate;
 use crate::index::Commit;
-use crate::name::{EpisodeId, HostId};
+use crate::name::EpisodeId;
 
 pub use client::{Answer, Code, Receiver, Refusal, STALL_SECS};
+pub use introduction::certificate_name;
 pub use outbox::{Outbox, OutboxError, Parcel, Parked, Parking};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, resolve};
 pub use retire::{RetireError, Retired, Shelves};
@@ -42,9 +42,6 @@ pub use watch::{WATCHED_DIRS_MAX, Watch};
 
 /// How many different episodes must get the same refusal before it is taken for one that all would get.
 pub const SAME_REFUSAL_EPISODES: usize = 3;
-
-/// Of how much code the receiver is asked by a probe.
-const ASKED_CODES_MAX: usize = 8;
 
 /// What a halt for the code that sends waits for, before the commit that was refused.
 const OTHER_CODE: &str = "code-commit is other than ";
@@ -163,38 +160,6 @@ impl Ship {
             }
             Some(answer) => Ok(Some(answer)),
         }
-    }
-
-    /// The code of which the receiver is to be asked before anything is sent: that which sends, or what recorded the episodes that
-    /// are finished, each once, with whose it is.
-    ///
-    /// # Errors
-    /// When the episodes, or the commit of the code that sends, cannot be read.
-    pub async fn codes(&self) -> Result<Vec<(String, Code)>, Stop> {
-        if self.place.receiver.judge == JudgedCode::Ships {
-            return Ok(vec![("the code that sends".to_owned(), self.code(None).await?)]);
-        }
-        let episodes = self.place.shelves.episodes.clone();
-        Self::on_disk(move || {
-            let finished = scan(&episodes).map_err(|error| scan_failed(&error, &episodes))?.finished;
-            let mut codes: Vec<(String, Code)> = Vec::new();
-            for Finished { episode, .. } in finished {
-                let meta = episodes.join(episode.as_str()).join(META_NAME);
-                let mut text = Vec::new();
-                let read = std::fs::File::open(&meta)
-                    .and_then(|file| file.take(META_BYTES_MAX as u64 + 1).read_to_end(&mut text));
-                let recorded = read.ok().and_then(|_| recorded_commit(&text).ok().flatten());
-                let code = Code { judged: recorded.clone(), recorded };
-                if codes.iter().all(|(_, known)| *known != code) {
-                    codes.push((format!("{episode}"), code));
-                }
-                if codes.len() == ASKED_CODES_MAX {
-                    break;
-                }
-            }
-            Ok(codes)
-        })
-        .await
     }
 
     async fn park(
@@ -470,15 +435,4 @@ impl Job for Ship {
         self.accepted.lock().await.clear();
         Ok(())
     }
-}
-
-/// The name by which a certificate's host is known: the first of its names that can be one. `None` where it has none.
-///
-/// # Errors
-/// When the file cannot be read as certificates.
-pub fn certificate_name(certificate: &std::path::Path) -> Result<Option<HostId>, rustls::pki_types::pem::Error> {
-    use rustls::pki_types::pem::PemObject as _;
-    let der = rustls::pki_types::CertificateDer::from_pem_file(certificate)?;
-    let names = crate::receive::identity::names_of(&der).unwrap_or_default();
-    Ok(names.iter().find_map(|name| HostId::new(name).ok()))
 }
