@@ -58,6 +58,13 @@ impl Diagnosis {
         self
     }
 
+    /// The same where the message may name the file already, or something below it: it then stands once.
+    #[must_use]
+    pub fn in_file_once(self, file: impl Into<PathBuf>) -> Self {
+        let file = file.into();
+        if self.message.contains(&*file.to_string_lossy()) { self } else { self.in_file(file) }
+    }
+
     /// Names the line, counted from 1.
     #[must_use]
     pub fn at_line(mut self, line: u64) -> Self {

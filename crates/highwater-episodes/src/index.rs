@@ -4,6 +4,7 @@
 mod jsonl;
 mod lock;
 mod row;
+mod view;
 
 use std::fmt;
 use std::io;
@@ -15,8 +16,9 @@ use jiff::Timestamp;
 use crate::name::{EpisodeKey, HostId};
 
 pub use jsonl::{JsonlIndex, Recovered, Rows, TORN_BYTES_MAX, UNREADABLE_NAMED_MAX, UnreadableLine};
-pub use lock::IndexLock;
+pub use lock::{IndexLock, LOCK_WAIT_SECS};
 pub use row::{Commit, CommitError, Gate, LINE_BYTES_MAX, Row, RowError, SCHEMA_VERSION};
+pub use view::View;
 
 /// Most rows of one page.
 pub const PAGE_ROWS_MAX: usize = 1_000;
@@ -39,7 +41,15 @@ pub trait Index: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// The index cannot be written. None of these rows counts then, and all may be appended again.
-    fn append(&self, rows: &[Row]) -> Result<Vec<Appended>, IndexError>;
+    fn append(&self, rows: &[Row]) -> Result<Vec<Appended>, IndexError> {
+        self.append_where(rows, &mut |_| Ok(true))
+    }
+
+    /// The same for those of which `holds` is still true while nobody else can append. It must not ask this index.
+    ///
+    /// # Errors
+    /// As [`Index::append`], and what `holds` says.
+    fn append_where(&self, rows: &[Row], holds: &mut StillHolds<'_>) -> Result<Vec<Appended>, IndexError>;
 
     /// The rows in force in the order in which they came, from a place on.
     ///
@@ -54,6 +64,9 @@ pub trait Index: Send + Sync + fmt::Debug {
     fn figures(&self) -> Result<Figures, IndexError>;
 }
 
+/// What is asked of a row just before it is appended.
+pub type StillHolds<'h> = dyn FnMut(&Row) -> Result<bool, IndexError> + 'h;
+
 /// What became of a row that was to be appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
@@ -61,6 +74,10 @@ pub enum Appended {
     New,
     /// The row in force says the same.
     Present,
+    /// The episode was withdrawn, and stays so.
+    Withdrawn,
+    /// What it says no longer holds.
+    Outrun,
 }
 
 /// A place between two rows, from which a list goes on.
@@ -78,6 +95,15 @@ pub struct PageAsk {
     pub cursor: Cursor,
     /// How many, at most [`PAGE_ROWS_MAX`].
     pub rows_max: usize,
+}
+
+impl PageAsk {
+    /// Whether a row is asked for.
+    #[must_use]
+    pub fn wants(&self, row: &Row) -> bool {
+        self.hosts.as_ref().is_none_or(|hosts| hosts.contains(&row.host_id))
+            && self.since.is_none_or(|since| row.received_at_wall >= since)
+    }
 }
 
 /// Some rows, and where the next ones are.
@@ -116,6 +142,20 @@ pub enum IndexError {
         /// What the system said.
         source: io::Error,
     },
+    /// Its file cannot be read.
+    #[error("{} cannot be read", .path.display())]
+    Unread {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is looked at, not written.
+    #[error("the index is opened to read alone")]
+    ReadOnly,
+    /// What is asked of a row before it is appended cannot be told.
+    #[error("whether a row still holds cannot be told")]
+    Unsure(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A row is not where it was found before.
     #[error("the index changed while it was read: the row of {0} is not where it was")]
     Moved(EpisodeKey),

@@ -54,7 +54,7 @@ pub use crate::wire::{
 };
 pub use judged::ByVersion;
 pub use network::Network;
-pub(crate) use opened::{INDEX_FILE, INDEX_LOCK_FILE, QUARANTINE_DIR};
+pub(crate) use opened::{INDEX_FILE, QUARANTINE_DIR};
 pub use opened::{OpenError, Opened, open_files};
 pub use problem::DRAIN_BYTES_MAX;
 pub use resumable::{METADATA_BYTES_MAX, METADATA_KEYS_MAX, Metadata, MetadataError};

@@ -1,14 +1,16 @@
 //! `reindex`: rows for stored episodes that have none, beside a live receiver and as often as one likes (R10). Owns which episodes
 //! are read, what is made of what is found in them, and what is told of rows that have lost their episode.
 //!
-//! An episode is read once, from its archive alone: one that is sealed is hashed and believed, another is unpacked. What is no archive is set aside and never indexed; what exceeds a limit that a
+//! An episode is read once, from its archive alone: one that is sealed is hashed and believed, another is unpacked. What is no
+//! archive is set aside and never indexed; what exceeds a limit that a
 //! newer setting may lift is left where it is, for a person.
 
+mod files;
+mod orphans;
 mod settings;
 
 use std::collections::BTreeSet;
-use std::io::{self, Read as _};
-use std::path::Path;
+use std::io::Read as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::Stream;
@@ -17,26 +19,24 @@ use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
 use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::PassReport;
-use highwater_fs::{Fs, Kind, RealFs, RelPath};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::archive::meta::recorded_commit;
 use crate::archive::{Archive, Limits, ReadError, Reader, SEAL_BYTES, Seal};
 use crate::digest::Sha256Digest;
-use crate::index::{
-    Commit, Cursor, Index, IndexError, IndexLock, JsonlIndex, PAGE_ROWS_MAX, PageAsk, Row, SCHEMA_VERSION,
-};
+use crate::index::{Appended, Commit, Index, IndexError, Row, SCHEMA_VERSION, View};
 use crate::name::{EpisodeKey, HostId};
-use crate::receive::{INDEX_FILE, INDEX_LOCK_FILE, QUARANTINE_DIR};
-use crate::store::{EPISODES_DIR, FileStore, Store, StoreError};
+use crate::store::{Store, StoreError};
 
+use self::files::unusable;
+
+pub use files::Files;
+pub use orphans::{Outlook, Prune};
 pub use settings::ReindexSettings;
 
 /// Items that wait between the reading of directories and the ledger.
 const PLANNED_ITEMS_MAX: usize = 256;
-/// Most names that are told of rows without their episode.
-const TOLD_ROWS_MAX: usize = 5;
 
 /// What is indexed, and where.
 #[derive(Debug, Clone)]
@@ -49,6 +49,8 @@ pub struct Place {
     pub hosts: Option<BTreeSet<HostId>>,
     /// Episodes that have a row are read too, and compared with it.
     pub verify: bool,
+    /// Rows without an episode are taken out of the index.
+    pub prune: Option<Prune>,
     /// How much an archive may hold.
     pub limits: Limits,
 }
@@ -147,6 +149,7 @@ impl Reindex {
             gate: None,
             host_id: key.host.clone(),
             received_at_wall: at,
+            removed: None,
             schema_version: SCHEMA_VERSION,
             sha256: archive.sha256,
             size_bytes: archive.size_bytes,
@@ -155,39 +158,50 @@ impl Reindex {
     }
 }
 
+/// How a place is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// To index: makes an index where there is none, and mends its end.
+    Write,
+    /// To look: makes and changes nothing.
+    Look,
+}
+
 impl Place {
     /// The place of these settings; makes an index where there is none.
     ///
     /// # Errors
     /// When the receiver's directory cannot be opened, or holds no `episodes`.
     pub fn open(settings: &ReindexSettings) -> Result<Self, Diagnosis> {
-        let root: &Path = &settings.root;
-        let failed = |error: &(dyn std::error::Error + 'static)| {
-            let next = "name the receiver's directory, which holds `episodes`, and let this user write in it";
-            Diagnosis::refusal("HW-EPI-203", with_causes(error), next).in_file(root)
+        Self::open_at(&Files::of_root(&settings.root), settings, Access::Write)
+    }
+
+    /// The same where episodes and index lie elsewhere than in one directory.
+    ///
+    /// # Errors
+    /// When one of them cannot be opened, or there is no directory of episodes.
+    pub fn open_at(files: &Files, settings: &ReindexSettings, access: Access) -> Result<Self, Diagnosis> {
+        // Before an index is made beside what is none.
+        let store = Arc::new(files.open_store()?);
+        let index: Arc<dyn Index> = match access {
+            Access::Look => Arc::new(View::read(&files.index).map_err(|error| unusable(&files.index, &error))?),
+            Access::Write => {
+                let (index, found) = files.open_index()?;
+                if found.unreadable > 0 {
+                    tracing::warn!(
+                        index.unreadable = found.unreadable,
+                        "lines of the index are no rows; they are kept and passed over"
+                    );
+                }
+                Arc::new(index)
+            }
         };
-        let name = |name: &str| RelPath::new(name).expect("invariant: a plain name");
-        let fs: Arc<dyn Fs> = Arc::new(RealFs::open(root).map_err(|error| failed(&error))?);
-        let is_there = fs.stat(&name(EPISODES_DIR)).map_err(|error| failed(&error))?;
-        if is_there.is_none_or(|stat| stat.kind != Kind::Dir) {
-            return Err(failed(&io::Error::other(format!("there is no directory `{EPISODES_DIR}` in it"))));
-        }
-        let store =
-            FileStore::open(Arc::clone(&fs), &RelPath::root(), name(QUARANTINE_DIR)).map_err(|error| failed(&error))?;
-        let lock = IndexLock::at(root.join(INDEX_LOCK_FILE));
-        let (index, found) =
-            JsonlIndex::open(fs, name(INDEX_FILE), name(QUARANTINE_DIR), lock).map_err(|error| failed(&error))?;
-        if found.unreadable > 0 {
-            tracing::warn!(
-                index.unreadable = found.unreadable,
-                "lines of the index are no rows; they are kept and passed over"
-            );
-        }
         Ok(Self {
-            store: Arc::new(store),
-            index: Arc::new(index),
+            store,
+            index,
             hosts: settings.hosts.as_ref().map(|hosts| hosts.iter().cloned().collect()),
             verify: settings.verify,
+            prune: None,
             limits: Limits::default(),
         })
     }
@@ -206,43 +220,20 @@ impl Place {
         Ok(read.ok().and_then(|_| Seal::read(&tail)))
     }
 
-    /// Sends what is to be read, by host and episode; ends early where nobody wants more.
-    fn list(&self, to: &mpsc::Sender<Result<Stored, Stop>>) -> Result<(), Stop> {
+    /// Tells what is to be read, by host and episode, until nobody wants more.
+    fn each_to_read(&self, mut each: impl FnMut(EpisodeKey, bool) -> bool) -> Result<(), Stop> {
         for host in
             self.store.hosts().map_err(|error| store_failed(&error))?.into_iter().filter(|host| self.wants(host))
         {
             for episode in self.store.episodes(&host).map_err(|error| store_failed(&error))? {
                 let key = EpisodeKey { host: host.clone(), episode };
                 let known = self.index.find(&key).map_err(|error| index_failed(&error))?;
-                if (known.is_none() || self.verify) && to.blocking_send(Ok(Stored { key })).is_err() {
+                if (known.is_none() || self.verify) && !each(key, known.is_some()) {
                     return Ok(());
                 }
             }
         }
         Ok(())
-    }
-
-    /// Rows whose episode is not there: how many, and the first few.
-    fn orphans(&self) -> Result<(u64, Vec<EpisodeKey>), Stop> {
-        let (mut count, mut told, mut cursor) = (0, Vec::new(), Cursor::default());
-        loop {
-            let hosts = self.hosts.as_ref().map(|hosts| hosts.iter().cloned().collect());
-            let ask = PageAsk { hosts, since: None, cursor, rows_max: PAGE_ROWS_MAX };
-            let page = self.index.page(&ask).map_err(|error| index_failed(&error))?;
-            for row in page.rows.into_iter().filter(|row| row.withdrawn.is_none()) {
-                let key = row.key();
-                if self.store.stat(&key).map_err(|error| store_failed(&error))?.is_none() {
-                    count += 1;
-                    if told.len() < TOLD_ROWS_MAX {
-                        told.push(key);
-                    }
-                }
-            }
-            if page.complete {
-                return Ok((count, told));
-            }
-            cursor = page.next;
-        }
     }
 }
 
@@ -254,7 +245,7 @@ impl Job for Reindex {
         let (to, planned) = mpsc::channel(PLANNED_ITEMS_MAX);
         let place = self.place.clone();
         tokio::task::spawn_blocking(move || {
-            if let Err(stop) = place.list(&to) {
+            if let Err(stop) = place.each_to_read(|key, _| to.blocking_send(Ok(Stored { key })).is_ok()) {
                 // Nobody may want to know any more.
                 let _ = to.blocking_send(Err(stop));
             }
@@ -313,8 +304,20 @@ impl Job for Reindex {
             let outcome = match (found, known) {
                 (Found::Archive(archive), None) => {
                     let row = Self::row(&key, &archive, now);
-                    place.index.append(&[row]).map_err(|error| index_failed(&error))?;
-                    Outcome::done()
+                    // It may have been withdrawn, or removed, since it was read.
+                    let mut still = |row: &Row| match place.store.stat(&row.key()) {
+                        Ok(stored) => Ok(stored.is_some()),
+                        Err(error) => Err(IndexError::Unsure(Box::new(error))),
+                    };
+                    let became = place.index.append_where(&[row], &mut still).map_err(|error| index_failed(&error))?;
+                    match became.first() {
+                        Some(Appended::Outrun) => Outcome::because(OutcomeKind::Gone, "it is no longer stored"),
+                        Some(Appended::Withdrawn) => Outcome::because(
+                            OutcomeKind::Review,
+                            "it was withdrawn meanwhile, and is stored all the same",
+                        ),
+                        _ => Outcome::done(),
+                    }
                 }
                 (Found::Archive(archive), Some(row)) => match &row.withdrawn {
                     Some(why) => {
@@ -350,12 +353,19 @@ impl Job for Reindex {
         if !report.drained() {
             return Ok(());
         }
-        let place = self.place.clone();
-        let (count, first) = Self::on_disk(move || place.orphans()).await?;
+        let (place, now) = (self.place.clone(), cx.read.clock.now());
+        let (count, first) = Self::on_disk(move || match place.prune {
+            Some(prune) => place.prune(prune, now),
+            None => place.orphans(),
+        })
+        .await?;
         if count > 0 {
-            let first: Vec<String> = first.iter().map(ToString::to_string).collect();
-            let more = if count > first.len() as u64 { ", …" } else { "" };
-            cx.notes.push(format!("{count} rows have no stored episode: {}{more}", first.join(", ")));
+            let named: Vec<String> = first.iter().map(ToString::to_string).collect();
+            let more = if count > named.len() as u64 { ", …" } else { "" };
+            let became = if self.place.prune.is_some() { " and were removed" } else { "" };
+            let rows = if count == 1 { "1 row has".to_owned() } else { format!("{count} rows have") };
+            let became = if count == 1 { became.replace("were", "was") } else { became.to_owned() };
+            cx.notes.push(format!("{rows} no stored episode{became}: {}{more}", named.join(", ")));
         }
         Ok(())
     }

@@ -5,11 +5,15 @@
 //! receiver has it, and retired. Each of these may be killed and is made again.
 
 mod client;
+mod introduction;
 mod outbox;
+pub mod probe;
+mod resolve;
 mod resume;
 mod retire;
 pub mod scan;
 mod settings;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
@@ -29,10 +33,13 @@ use crate::index::Commit;
 use crate::name::EpisodeId;
 
 pub use client::{Answer, Code, Receiver, Refusal, STALL_SECS};
+pub use introduction::certificate_name;
 pub use outbox::{Outbox, OutboxError, Parcel, Parked, Parking};
+pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, resolve};
 pub use retire::{RetireError, Retired, Shelves};
 pub use scan::{Finished, MARKER, Scan, ScanError, check_root, scan};
 pub use settings::{JudgedCode, ShipSettings, ShipTlsSettings};
+pub use watch::{WATCHED_DIRS_MAX, Watch};
 
 /// How many different episodes must get the same refusal before it is taken for one that all would get.
 pub const SAME_REFUSAL_EPISODES: usize = 3;
@@ -105,7 +112,7 @@ fn disk(error: &(dyn std::error::Error + 'static), path: &std::path::Path) -> St
             with_causes(error),
             "check the disk, its space and the permissions of `episodes`, `outbox` and `shipped`, and call again: nothing is lost",
         )
-        .in_file(path),
+        .in_file_once(path),
     )
 }
 
@@ -292,7 +299,7 @@ fn scan_failed(error: &ScanError, path: &std::path::Path) -> Stop {
     match error {
         ScanError::NotADirectory { .. } => Stop::Fail(
             Diagnosis::refusal("HW-EPI-102", with_causes(error), "name the directory itself: a link is not followed")
-                .in_file(path),
+                .in_file_once(path),
         ),
         ScanError::TooMany { .. } | ScanError::Io { .. } => disk(error, path),
     }
@@ -307,7 +314,7 @@ fn sending_commit(path: &std::path::Path) -> Result<Commit, Stop> {
                 why,
                 "name a git repository or a file that holds a commit in `code-commit`",
             )
-            .in_file(path),
+            .in_file_once(path),
         )
     };
     if path.is_dir() {

@@ -1,5 +1,6 @@
 //! The command line. Owns what can be typed; what a command does is in `commands/<verb>.rs`.
 
+mod episodes;
 mod migrate;
 mod oai;
 mod rollup;
@@ -12,6 +13,10 @@ use highwater_engine::settings::{ByteSize, DurationText};
 
 use crate::config::LogFormat;
 
+pub(crate) use episodes::{
+    EpisodesExport, EpisodesList, EpisodesResolve, EpisodesShow, EpisodesVerb, EpisodesVerify, EpisodesWithdraw,
+    ExportFormat, GateAllow, GateRevoke, GateVerb, KeepWhich, Reindex, Ship, TotalBy, Which,
+};
 pub(crate) use migrate::{Baseline, MigrateVerb, Up};
 pub(crate) use oai::{
     Catalog, CatalogSearch, CatalogVerb, OaiDiscover, OaiServe, OaiSnapshot, OaiVerb, SnapshotExport, SnapshotImport,
@@ -143,6 +148,19 @@ pub(crate) enum Verb {
     /// An upload is answered when its bytes and its row in the index would survive a power cut. SIGTERM lets uploads in hand end;
     /// SIGHUP reads the files of TLS, the tokens and the certificates again.
     Receive(Receive),
+    /// Sends a host's finished episodes to their receiver; says what is in the way.
+    Ship(Ship),
+    /// Gives stored episodes the rows that they lack, beside a running receiver, as often as you like.
+    ///
+    /// Looks anew at each call; what was indexed before an interrupt stays. Without a configuration what it remembers is in
+    /// `INDEX.highwater.db`, which `highwater --ledger FILE status` and the other commands read.
+    Reindex(Reindex),
+    /// Looks into what a receiver stores, and decides over it.
+    #[command(subcommand)]
+    Episodes(EpisodesVerb),
+    /// Lets code in that has left the receiver's window, for a while, and shows what is let in.
+    #[command(subcommand)]
+    Gate(GateVerb),
     /// Checks what a pass needs, line by line, with the fix.
     ///
     /// Makes and changes nothing. Exit 0 when all is well, 2 when a line needs a fix.

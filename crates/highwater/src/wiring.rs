@@ -3,7 +3,7 @@
 mod advisory;
 pub(crate) mod oai;
 pub(crate) mod rollup;
-mod ship;
+pub(crate) mod ship;
 mod throttle;
 
 use std::path::PathBuf;
@@ -131,7 +131,11 @@ impl Wiring {
         Ok((rollup::job(settings, &spec, self.asked)?, spec))
     }
 
-    fn spec(&self, config: &Config, job: &JobConfig) -> Result<JobSpec, Diagnosis> {
+    /// A job as the engine takes it.
+    ///
+    /// # Errors
+    /// A refusal of a resource that cannot be had here.
+    pub(crate) fn spec(&self, config: &Config, job: &JobConfig) -> Result<JobSpec, Diagnosis> {
         let settings = &job.settings;
         let resources = settings.resources.iter().map(|name| {
             let (name, resource) = config.resource(name.as_str())?;

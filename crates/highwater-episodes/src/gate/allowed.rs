@@ -5,10 +5,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use highwater_fs::{Quarantine, RealFs, RelPath};
 use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
 use crate::index::Commit;
+use crate::receive::QUARANTINE_DIR;
 
 /// Largest file that is read, in bytes.
 pub const ALLOWED_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -97,20 +101,52 @@ pub fn read(path: &Path) -> Result<Vec<Allowed>, AllowedError> {
     Ok(allowed)
 }
 
-/// Adds a line, durably; the caller holds whatever keeps two of them apart.
+/// Adds a line, durably, beside others who do; what a crash left without its end is ended, or set aside in `quarantine` beside the
+/// file.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// When the file cannot be written, or what is in it could not be read by the gate afterwards.
 pub fn allow(path: &Path, allowed: &Allowed) -> Result<(), AllowedError> {
     let failed = |source| AllowedError::Io { path: path.to_path_buf(), source };
     let mut line = serde_json::to_string(allowed).expect("invariant: it is words and times");
     line.push('\n');
     let is_new = !path.exists();
-    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(failed)?;
+    retry_on_intr(|| flock(&file, FlockOperation::LockExclusive)).map_err(|errno| failed(errno.into()))?;
+    read(path)?;
+    mend(&mut file, path, line.len())?;
     file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
     if is_new {
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
     }
     Ok(())
+}
+
+/// Ends the last line where it lacks nothing but its end, else sets it aside: what is appended to it would be no line.
+fn mend(file: &mut File, path: &Path, new_bytes: usize) -> Result<(), AllowedError> {
+    let failed = |source| AllowedError::Io { path: path.to_path_buf(), source };
+    let mut bytes = Vec::new();
+    file.take(ALLOWED_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+    if lines >= ALLOWED_LINES_MAX || (bytes.len() + new_bytes) as u64 > ALLOWED_BYTES_MAX {
+        return Err(AllowedError::TooLarge { path: path.to_path_buf() });
+    }
+    let torn = &bytes[whole..];
+    if torn.is_empty() {
+        return Ok(());
+    }
+    if serde_json::from_slice::<Allowed>(torn).is_ok() {
+        return file.write_all(b"\n").map_err(failed);
+    }
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Err(failed(io::ErrorKind::InvalidInput.into()));
+    };
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let quarantine = RelPath::new(QUARANTINE_DIR).expect("invariant: a plain name");
+    let aside = RealFs::open(dir)
+        .and_then(|fs| Quarantine::new(&fs, quarantine).keep(name, torn, "the torn end of what operators let in"));
+    aside.map_err(|error| failed(io::Error::other(error)))?;
+    file.set_len(whole as u64).map_err(failed)
 }

@@ -7,7 +7,7 @@
 //! read. After a sync of ours that failed, the rows of that append are cut off again before anything else is done, for the
 //! kernel calls their bytes clean without having saved them; until that succeeds the lock is kept.
 
-mod lines;
+pub(super) mod lines;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,7 +21,9 @@ use sha2::Digest as _;
 use self::lines::{Line, next_line};
 use super::lock::{HeldLock, IndexLock};
 use super::row::{LINE_BYTES_MAX, Row, RowError};
-use super::{Appended, Cursor, Figures, Index, IndexError, PAGE_ROWS_MAX, PAGE_SCAN_BYTES_MAX, Page, PageAsk};
+use super::{
+    Appended, Cursor, Figures, Index, IndexError, PAGE_ROWS_MAX, PAGE_SCAN_BYTES_MAX, Page, PageAsk, StillHolds,
+};
 use crate::name::EpisodeKey;
 
 /// Longest torn end that is moved to quarantine; a longer one stays, as a line that cannot be read.
@@ -78,9 +80,9 @@ struct State {
 }
 
 /// The first half of a key's SHA-256: as good as the key, and short.
-type Print = [u64; 2];
+pub(super) type Print = [u64; 2];
 
-fn print_of(key: &EpisodeKey) -> Print {
+pub(super) fn print_of(key: &EpisodeKey) -> Print {
     let mut hash = sha2::Sha256::new();
     hash.update(key.host.as_str());
     hash.update(b"/");
@@ -92,7 +94,7 @@ fn print_of(key: &EpisodeKey) -> Print {
 
 /// A print is a hash already.
 #[derive(Default)]
-struct PrintHasher(u64);
+pub(super) struct PrintHasher(u64);
 
 impl Hasher for PrintHasher {
     fn finish(&self) -> u64 {
@@ -283,13 +285,19 @@ impl<F: Fs> JsonlIndex<F> {
 }
 
 impl State {
+    /// A row counts for its key from here on, or the key has none.
+    fn counts(&mut self, print: Print, place: u64, row: &Row) {
+        match row.removed {
+            None => self.places.insert(print, place),
+            Some(_) => self.places.remove(&print),
+        };
+    }
+
     /// Takes a line up.
     fn take(&mut self, line: &Line, row: Result<Row, RowError>, found: &mut Recovered) {
         self.lines += 1;
         match row {
-            Ok(row) => {
-                self.places.insert(print_of(&row.key()), line.offset);
-            }
+            Ok(row) => self.counts(print_of(&row.key()), line.offset, &row),
             Err(error) => {
                 self.unreadable += 1;
                 if found.named.len() < UNREADABLE_NAMED_MAX {
@@ -316,7 +324,7 @@ impl<F: Fs> Index for JsonlIndex<F> {
         }
     }
 
-    fn append(&self, rows: &[Row]) -> Result<Vec<Appended>, IndexError> {
+    fn append_where(&self, rows: &[Row], holds: &mut StillHolds<'_>) -> Result<Vec<Appended>, IndexError> {
         let mut state = self.state();
         let held = match state.doubtful.take() {
             Some(held) => self.cut_back(&mut state, held)?,
@@ -328,12 +336,16 @@ impl<F: Fs> Index for JsonlIndex<F> {
         let mut became = Vec::with_capacity(rows.len());
         for row in rows {
             let print = print_of(&row.key());
-            let present = match places.get(&print) {
-                Some((_, before)) => says_the_same(before, row),
-                None => self.in_force(&state, &row.key())?.is_some_and(|before| says_the_same(&before, row)),
+            let against = match places.get(&print) {
+                Some((_, before)) => stands_against(Some(*before).filter(|before| before.removed.is_none()), row),
+                None => stands_against(self.in_force(&state, &row.key())?.as_ref(), row),
             };
-            if present {
-                became.push(Appended::Present);
+            if let Some(against) = against {
+                became.push(against);
+                continue;
+            }
+            if !holds(row)? {
+                became.push(Appended::Outrun);
                 continue;
             }
             places.insert(print, (state.known_bytes + lines.len() as u64, row));
@@ -350,7 +362,9 @@ impl<F: Fs> Index for JsonlIndex<F> {
         }
         state.known_bytes += lines.len() as u64;
         state.lines += became.iter().filter(|became| **became == Appended::New).count() as u64;
-        state.places.extend(places.into_iter().map(|(print, (place, _))| (print, place)));
+        for (print, (place, row)) in places {
+            state.counts(print, place, row);
+        }
         Ok(became)
     }
 
@@ -367,9 +381,7 @@ impl<F: Fs> Index for JsonlIndex<F> {
             };
             page.next = rows.cursor();
             let Ok(row) = row? else { continue };
-            let asked = ask.hosts.as_ref().is_none_or(|hosts| hosts.contains(&row.host_id))
-                && ask.since.is_none_or(|since| row.received_at_wall >= since);
-            if asked && self.state().places.get(&print_of(&row.key())) == Some(&place.0) {
+            if ask.wants(&row) && self.state().places.get(&print_of(&row.key())) == Some(&place.0) {
                 page.rows.push(row);
             }
         }
@@ -382,10 +394,18 @@ impl<F: Fs> Index for JsonlIndex<F> {
     }
 }
 
-/// Whether a row adds nothing to the one in force.
-fn says_the_same(before: &Row, row: &Row) -> bool {
-    let known = |of: &Row| (of.sha256, of.size_bytes, of.withdrawn.is_some());
-    known(before) == known(row)
+/// What keeps a row from being appended after the one in force.
+fn stands_against(before: Option<&Row>, row: &Row) -> Option<Appended> {
+    let known = |of: &Row| (of.sha256, of.size_bytes, of.withdrawn.is_some(), of.removed.is_some());
+    match before {
+        // Nothing is there that could be removed.
+        None => row.removed.is_some().then_some(Appended::Present),
+        Some(before) if known(before) == known(row) => Some(Appended::Present),
+        Some(before) if before.withdrawn.is_some() && row.withdrawn.is_none() && row.removed.is_none() => {
+            Some(Appended::Withdrawn)
+        }
+        Some(_) => None,
+    }
 }
 
 impl<F> fmt::Debug for JsonlIndex<F> {

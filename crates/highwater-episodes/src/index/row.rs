@@ -75,6 +75,17 @@ pub enum Gate {
     Allowed,
 }
 
+impl Gate {
+    /// As it stands in a row.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Allowed => "allowed",
+        }
+    }
+}
+
 /// An episode that is stored, or was and is withdrawn. The fields are in the order of their names, which is that of the line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
@@ -94,15 +105,18 @@ pub struct Row {
     pub gate: Option<Gate>,
     /// Who recorded it.
     pub host_id: HostId,
-    /// When the receiver had it, by its clock.
+    /// When the receiver had it, by its clock; of a tombstone, when it was written.
     pub received_at_wall: Timestamp,
+    /// Why nothing is stored under this name any more: a tombstone that leaves the name free, so that its key has no row from here on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<String>,
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
     /// Of the bytes that are stored.
     pub sha256: Sha256Digest,
     /// Of the bytes that are stored.
     pub size_bytes: u64,
-    /// Why the episode was withdrawn: a tombstone, which takes the place of the rows before it.
+    /// Why the episode was withdrawn: a tombstone, which takes the place of the rows before it and keeps the name from being used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<String>,
 }
@@ -162,6 +176,7 @@ mod tests {
             gate: Some(Gate::Off),
             host_id: HostId::new("lab-1").unwrap(),
             received_at_wall: "2026-08-11T10:15:00.25Z".parse().unwrap(),
+            removed: Some("its episode was lost".to_owned()),
             schema_version: SCHEMA_VERSION,
             sha256: Sha256Digest::new([2; 32]),
             size_bytes: 123,
@@ -175,7 +190,7 @@ mod tests {
         assert_eq!(line.matches('\n').count(), 1);
         let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&line).unwrap();
         assert!(object.keys().is_sorted(), "{line}");
-        assert_eq!(object.len(), 11);
+        assert_eq!(object.len(), 12);
         assert_eq!(Row::from_line(line.trim_end().as_bytes()).unwrap(), row());
     }
 

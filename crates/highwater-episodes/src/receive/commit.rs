@@ -152,15 +152,27 @@ pub fn round(store: &dyn Store, index: &dyn Index, wishes: Vec<Wish>) -> Round {
     let mut appended = appended.map(Vec::into_iter);
     let end = |half| match half {
         Half::Ended(end) => end,
-        Half::Named { stored, .. } => match &mut appended {
+        Half::Named { row, stored } => match &mut appended {
             Err(error) => Err(error.clone()),
-            Ok(appended) => {
-                let new = appended.next() == Some(Appended::New);
-                Ok(if stored { Became::Stored } else { Became::Present { repaired: new } })
-            }
+            Ok(appended) => match appended.next() {
+                // Between its name and its row.
+                Some(Appended::Withdrawn) => withdrawn_meanwhile(store, index, &row, stored),
+                _ if stored => Ok(Became::Stored),
+                became => Ok(Became::Present { repaired: became == Some(Appended::New) }),
+            },
         },
     };
     Round { ends: halves.into_iter().map(end).collect(), spent }
+}
+
+/// The episode was withdrawn while it was being stored: what was stored of it goes where the withdrawn are.
+fn withdrawn_meanwhile(store: &dyn Store, index: &dyn Index, row: &Row, stored: bool) -> Result<Became, CommitError> {
+    let key = row.key();
+    let why = index.find(&key)?.and_then(|row| row.withdrawn).unwrap_or_default();
+    if stored {
+        store.quarantine(&key, &format!("withdrawn: {why}"))?;
+    }
+    Ok(Became::Withdrawn { why })
 }
 
 fn take_name(

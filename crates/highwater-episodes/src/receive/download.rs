@@ -44,11 +44,12 @@ impl Receiver {
             Ok::<_, Problem>((key, row, size))
         });
         let (key, row, size) = found.await??;
+        // Also while its bytes are on their way to quarantine.
+        if let Some(why) = row.as_ref().and_then(|row| row.withdrawn.as_deref()) {
+            return Err(Problem::new(StatusCode::GONE, "withdrawn", "This episode was withdrawn").detail(why));
+        }
         let Some(size) = size else {
-            return Err(match row.and_then(|row| row.withdrawn) {
-                Some(why) => Problem::new(StatusCode::GONE, "withdrawn", "This episode was withdrawn").detail(why),
-                None => Problem::new(StatusCode::NOT_FOUND, "no-such-episode", "There is no such episode"),
-            });
+            return Err(Problem::new(StatusCode::NOT_FOUND, "no-such-episode", "There is no such episode"));
         };
         let range = wanted(&head.headers, size)?;
         let (from, to) = range.unwrap_or((0, size));

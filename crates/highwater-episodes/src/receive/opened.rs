@@ -14,7 +14,7 @@ use crate::store::{FileStore, StoreError};
 /// The index in the receiver's directory.
 pub(crate) const INDEX_FILE: &str = "index.jsonl";
 /// The lock of the index, beside it.
-pub(crate) const INDEX_LOCK_FILE: &str = "index.jsonl.lock";
+const INDEX_LOCK_FILE: &str = "index.jsonl.lock";
 /// What was set aside.
 pub(crate) const QUARANTINE_DIR: &str = "quarantine";
 /// The lock of the receiver.

@@ -127,6 +127,7 @@ impl Receiver {
             gate,
             host_id: key.host,
             received_at_wall: self.on.clock.now(),
+            removed: None,
             schema_version: SCHEMA_VERSION,
             sha256,
             size_bytes,

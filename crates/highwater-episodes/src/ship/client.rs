@@ -175,7 +175,7 @@ impl Receiver {
         })
     }
 
-    fn url(&self, path: &[&str]) -> Url {
+    pub(super) fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
@@ -183,7 +183,7 @@ impl Receiver {
         url
     }
 
-    fn signed(&self, request: RequestBuilder, code: &Code) -> RequestBuilder {
+    pub(super) fn signed(&self, request: RequestBuilder, code: &Code) -> RequestBuilder {
         let mut request = request.header(CODE_JUDGE_HEADER, self.judge.word());
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
@@ -379,7 +379,7 @@ impl Pong {
 }
 
 /// The body of an answer. One that breaks off is still an answer: its status is what counts.
-async fn text_of(mut response: reqwest::Response) -> Vec<u8> {
+pub(super) async fn text_of(mut response: reqwest::Response) -> Vec<u8> {
     let mut text = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
         let room = ANSWER_BYTES_MAX - text.len();

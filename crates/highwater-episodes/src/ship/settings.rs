@@ -20,7 +20,7 @@ const RESUME_ABOVE_MIB: u64 = 64;
 pub struct ShipSettings {
     /// The receiver's address, without `/v1`.
     pub receiver: HttpUrl,
-    /// The name under which this host's episodes are stored. Absent: the machine's name.
+    /// The name under which this host's episodes are stored. Absent: the name in `tls.certificate`, without one the machine's.
     #[serde(default)]
     pub host_id: Option<HostId>,
     /// The directory of what is recorded: an episode is a directory in it that holds `done.marker`.

@@ -54,6 +54,19 @@ impl<F: Fs> FileStore<F> {
         Ok(Self { fs, episodes, staging, quarantine, next_copy: AtomicU64::new(0), settled: Mutex::default() })
     }
 
+    /// The same where the directory of episodes has another name.
+    ///
+    /// # Errors
+    /// Never where `episodes` can hold the names of a store.
+    pub fn open_at(fs: F, episodes: RelPath, quarantine: RelPath) -> Result<Self, StoreError> {
+        let staging = episodes.join(STAGING_DIR).map_err(|error| FsError::Io {
+            op: Op::Enter,
+            path: fs.locate(&episodes).join(STAGING_DIR),
+            source: std::io::Error::other(error),
+        })?;
+        Ok(Self { fs, episodes, staging, quarantine, next_copy: AtomicU64::new(0), settled: Mutex::default() })
+    }
+
     /// Opens the store to write: makes its directories, and removes the copies that a crash left. The caller is the only one.
     ///
     /// # Errors

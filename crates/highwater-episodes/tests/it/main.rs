@@ -12,3 +12,4 @@ mod resume;
 mod retire;
 mod rows;
 mod store;
+mod withdraw;

@@ -227,7 +227,7 @@ async fn verifying_compares_what_has_a_row_and_changes_neither() {
     house.settings.verify = true;
     let report = house.pass_of("verify").await;
     assert_eq!((report.counts.present, report.counts.review), (1, 1), "{}", report.message);
-    assert_eq!(report.notes, ["1 rows have no stored episode: lab-1/c"]);
+    assert_eq!(report.notes, ["1 row has no stored episode: lab-1/c"]);
     assert_eq!(house.lines(), rows);
     assert!(house.file("lab-1/b").exists(), "what has a row stays where it is");
 }

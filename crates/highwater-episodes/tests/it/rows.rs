@@ -27,6 +27,7 @@ pub(crate) fn row(key: &str, bytes: &[u8]) -> Row {
         schema_version: SCHEMA_VERSION,
         sha256: Sha256Digest::of(bytes),
         size_bytes: bytes.len() as u64,
+        removed: None,
         withdrawn: None,
     }
 }

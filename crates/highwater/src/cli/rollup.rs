@@ -7,7 +7,7 @@ use highwater_rollup::verify::SAMPLE_BUCKETS_MAX;
 use super::rollup_show::RollupShow;
 
 /// What `run` takes for jobs of kind `rollup` alone.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Options for rollups")]
 pub(crate) struct RunRollup {
     /// Moves the watermark and seeds nothing; refused while the rollup is not seeded.

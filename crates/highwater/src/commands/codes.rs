@@ -57,6 +57,35 @@ pub(super) const INTERRUPTED: &str = "HW-CMD-034";
 /// A rollup that a migration requires is not complete.
 pub(super) const NOT_COMPLETE: &str = "HW-CMD-035";
 
+/// A text that is no commit.
+pub(super) const NO_COMMIT: &str = "HW-CMD-050";
+/// A commit that is to be let in until a time that is over.
+pub(super) const PAST_UNTIL: &str = "HW-CMD-051";
+/// The receiver judges no code.
+pub(super) const NO_GATE: &str = "HW-CMD-052";
+/// A commit that nobody let in.
+pub(super) const NOT_ALLOWED: &str = "HW-CMD-053";
+/// What operators let in cannot be read or written.
+pub(super) const ALLOWED_UNUSABLE: &str = "HW-CMD-054";
+/// The gate's repository cannot be read.
+pub(super) const GATE_UNREADABLE: &str = "HW-CMD-055";
+/// No job of kind `reindex` is meant, or which one is not said.
+pub(super) const WHICH_REINDEX: &str = "HW-CMD-056";
+/// The index or the store cannot be read or written.
+pub(super) const EPISODES_UNUSABLE: &str = "HW-CMD-057";
+/// There is no such episode, or none of a commit.
+pub(super) const NO_EPISODE: &str = "HW-CMD-058";
+/// A reason that is too long for a row.
+pub(super) const LONG_WHY: &str = "HW-CMD-059";
+/// Which job ships is not said, or the one that is said does not.
+pub(super) const WHICH_SHIP: &str = "HW-CMD-060";
+/// An episode that is in no conflict.
+pub(super) const NO_CONFLICT: &str = "HW-CMD-061";
+/// A file that cannot be written.
+pub(super) const CANNOT_EXPORT: &str = "HW-CMD-062";
+/// An episode was stored anew while it was withdrawn.
+pub(super) const STORED_ANEW: &str = "HW-CMD-063";
+
 /// A key that cannot be set, or none at all.
 pub(super) const UNKNOWN_SETTING: &str = "HW-CMD-040";
 /// A value that a key does not take.
@@ -68,7 +97,7 @@ pub(super) const NOTHING_SET: &str = "HW-CMD-043";
 
 /// Every code, in order.
 #[cfg(test)]
-const ALL: [&str; 32] = [
+const ALL: [&str; 46] = [
     NEEDS_CONFIG,
     NO_WORKLIST,
     UNKNOWN_OUTCOME,
@@ -101,6 +130,20 @@ const ALL: [&str; 32] = [
     NO_TABLE,
     INTERRUPTED,
     NOT_COMPLETE,
+    NO_COMMIT,
+    PAST_UNTIL,
+    NO_GATE,
+    NOT_ALLOWED,
+    ALLOWED_UNUSABLE,
+    GATE_UNREADABLE,
+    WHICH_REINDEX,
+    EPISODES_UNUSABLE,
+    NO_EPISODE,
+    LONG_WHY,
+    WHICH_SHIP,
+    NO_CONFLICT,
+    CANNOT_EXPORT,
+    STORED_ANEW,
 ];
 
 #[cfg(test)]

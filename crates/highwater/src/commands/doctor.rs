@@ -10,7 +10,7 @@ mod jobs;
 mod ledger;
 mod locks;
 mod place;
-mod report;
+pub(in crate::commands) mod report;
 mod rollups;
 
 use std::path::PathBuf;

@@ -52,7 +52,7 @@ fn row(event: &Event) -> [String; 5] {
 }
 
 /// A moment as a person names it: itself, or how long ago.
-fn moment_of(text: &str, now: Timestamp) -> Result<Timestamp, Diagnosis> {
+pub(super) fn moment_of(text: &str, now: Timestamp) -> Result<Timestamp, Diagnosis> {
     let ago = || text.parse::<DurationText>().ok().and_then(|span| now.checked_sub(span.get()).ok());
     text.parse::<Timestamp>().ok().or_else(ago).ok_or_else(|| {
         Diagnosis::refusal(

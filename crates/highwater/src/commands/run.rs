@@ -176,7 +176,7 @@ pub(crate) struct Passes<'s> {
 
 impl Passes<'_> {
     /// A job as the engine takes it; one that lacks a variable here is one whose passes are refused.
-    fn wired(
+    pub(super) fn wired(
         &self,
         wiring: &Wiring,
         name: &JobName,
@@ -256,7 +256,7 @@ impl Passes<'_> {
     }
 
     /// How long to wait before the next pass; `None` when another pass would not help.
-    fn wait_after(&self, report: &PassReport, idle: &mut u32) -> Option<Duration> {
+    pub(super) fn wait_after(&self, report: &PassReport, idle: &mut u32) -> Option<Duration> {
         let progressed = report.counts.done + report.counts.gone + report.counts.present + report.counts.review > 0;
         *idle = if progressed { 0 } else { *idle + 1 };
         let backoff = || {

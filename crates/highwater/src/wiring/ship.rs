@@ -2,7 +2,7 @@
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_episodes::name::HostId;
-use highwater_episodes::ship::{Place, Receiver, Shelves, ShipSettings};
+use highwater_episodes::ship::{Place, Receiver, Shelves, ShipSettings, certificate_name};
 
 use crate::config::{Config, JobConfig};
 
@@ -10,10 +10,15 @@ use crate::config::{Config, JobConfig};
 ///
 /// # Errors
 /// A certificate that cannot be used, or a machine whose name cannot be a host's.
-pub(super) fn place(config: &Config, job: &JobConfig, settings: &ShipSettings) -> Result<Place, Diagnosis> {
+pub(crate) fn place(config: &Config, job: &JobConfig, settings: &ShipSettings) -> Result<Place, Diagnosis> {
     let host = match &settings.host_id {
         Some(host) => host.clone(),
-        None => machine_name().map_err(|diagnosis| diagnosis.in_file(&config.file).at_field(field(job, "host-id")))?,
+        None => match of_certificate(settings) {
+            Some(host) => host,
+            None => {
+                machine_name().map_err(|diagnosis| diagnosis.in_file(&config.file).at_field(field(job, "host-id")))?
+            }
+        },
     };
     let resource = job.settings.resources.first().expect("invariant: every job has a resource").clone();
     let receiver = Receiver::new(settings, host, resource)
@@ -30,6 +35,11 @@ pub(super) fn place(config: &Config, job: &JobConfig, settings: &ShipSettings) -
 
 fn field(job: &JobConfig, of: &str) -> String {
     format!("job.{}.{of}", job.name)
+}
+
+/// The name in the certificate: that of the host to which the receiver lets it write. One that cannot be read is told of where it is used.
+fn of_certificate(settings: &ShipSettings) -> Option<HostId> {
+    certificate_name(settings.tls.certificate.as_ref()?).ok().flatten()
 }
 
 fn machine_name() -> Result<HostId, Diagnosis> {

@@ -10,11 +10,11 @@ use sha2::Digest as _;
 
 use crate::rig::{Rig, end, signal, wait_until};
 
-fn sha256(text: &str) -> String {
+pub(crate) fn sha256(text: &str) -> String {
     hex::encode(sha2::Sha256::digest(text))
 }
 
-fn config(tokens: &[(&str, &str)]) -> String {
+pub(crate) fn config(tokens: &[(&str, &str)]) -> String {
     let tables = tokens.iter().map(|(token, host)| {
         format!("[[receiver.tokens]]\nname = \"{host}\"\nsha256 = \"{}\"\nhosts = [\"{host}\"]\n", sha256(token))
     });
@@ -28,13 +28,13 @@ fn header(said: &str, name: &str) -> String {
 }
 
 /// A receiver that runs, and where.
-struct Running {
+pub(crate) struct Running {
     child: Option<Child>,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Running {
-    fn start(rig: &Rig) -> Self {
+    pub(crate) fn start(rig: &Rig) -> Self {
         let mut child = rig.start(&["receive", "--json"]);
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -48,17 +48,23 @@ impl Running {
     }
 
     /// The status of a PUT.
-    fn put(&self, path: &str, token: &str, body: &str) -> u16 {
+    pub(crate) fn put(&self, path: &str, token: &str, body: &str) -> u16 {
+        self.put_with(path, token, "", body).0
+    }
+
+    /// The same with more headers, each with its end; and all that was said.
+    pub(crate) fn put_with(&self, path: &str, token: &str, headers: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
         write!(
             stream,
-            "PUT /v1/episodes/{path} HTTP/1.1\r\nHost: r\r\nConnection: close\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n{body}"
+            "PUT /v1/episodes/{path} HTTP/1.1\r\nHost: r\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
         )
         .unwrap();
         let mut said = String::new();
         stream.read_to_string(&mut said).unwrap();
-        said.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{said}"))
+        let status = said.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.unwrap_or_else(|| panic!("{said}")), said)
     }
 
     /// One request of a resumable upload; its status and its headers in lower case.
@@ -89,7 +95,7 @@ impl Running {
         header(&said, "upload-offset").parse().unwrap()
     }
 
-    fn stop(mut self) -> crate::rig::Ended {
+    pub(crate) fn stop(mut self) -> crate::rig::Ended {
         let child = self.child.take().unwrap();
         signal(&child, "TERM");
         end(child)

@@ -7,19 +7,23 @@ use super::super::row::LINE_BYTES_MAX;
 
 /// A line, or what lies behind the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Line {
+pub(in crate::index) struct Line {
     /// Where it begins.
-    pub(super) offset: u64,
+    pub(in crate::index) offset: u64,
     /// Where the next one begins.
-    pub(super) end: u64,
+    pub(in crate::index) end: u64,
     /// It is longer than a row can be, and was not kept.
-    pub(super) too_long: bool,
+    pub(in crate::index) too_long: bool,
     /// It has its end.
-    pub(super) whole: bool,
+    pub(in crate::index) whole: bool,
 }
 
 /// Reads the next line into `kept`, without its end; `None` where there is nothing more.
-pub(super) fn next_line(reader: &mut impl BufRead, offset: u64, kept: &mut Vec<u8>) -> io::Result<Option<Line>> {
+pub(in crate::index) fn next_line(
+    reader: &mut impl BufRead,
+    offset: u64,
+    kept: &mut Vec<u8>,
+) -> io::Result<Option<Line>> {
     kept.clear();
     let mut line = Line { offset, end: offset, too_long: false, whole: false };
     loop {

@@ -31,6 +31,7 @@ impl Receiver {
             sha256,
             size_bytes: about.size_bytes,
             withdrawn: None,
+            removed: None,
         };
         let placed = match about.sha256.filter(|declared| *declared != sha256) {
             Some(declared) => Err(wrong_digest(sha256, declared)),

@@ -1,6 +1,6 @@
 //! What every index promises; each kind of index is put through it.
 
-use highwater_episodes::index::{Appended, Cursor, Index, IndexLock, JsonlIndex, PageAsk};
+use highwater_episodes::index::{Appended, Cursor, Index, IndexLock, JsonlIndex, PageAsk, Row};
 use highwater_fs::RealFs;
 use highwater_testkit::sim_fs::SimFs;
 
@@ -70,6 +70,41 @@ fn conforms(index: &dyn Index, again: &dyn Fn() -> Box<dyn Index>) {
 
     assert_eq!(index.figures().unwrap().keys, 7);
     assert_eq!(again().figures().unwrap().keys, 7);
+
+    // What was withdrawn stays so, whoever sends it and in whatever bytes.
+    for bytes in [&b"c"[..], b"cc"] {
+        assert_eq!(index.append(&[row("lab/c", bytes)]).unwrap(), [Appended::Withdrawn]);
+    }
+    assert_eq!(beside.find(&key("lab/c")).unwrap().as_ref(), Some(&gone));
+
+    // What no longer holds is left out, and what is asked is asked of what would be appended alone.
+    let mut asked = Vec::new();
+    let mut only_g = |row: &Row| {
+        asked.push(row.key().to_string());
+        Ok(row.key() == key("lab/g"))
+    };
+    let became =
+        index.append_where(&[row("lab/a", b"a"), row("lab/g", b"g"), row("lab/h", b"h")], &mut only_g).unwrap();
+    assert_eq!(became, [Appended::Present, Appended::New, Appended::Outrun]);
+    assert_eq!(asked, ["lab/g", "lab/h"]);
+    assert_eq!(index.find(&key("lab/h")).unwrap(), None);
+
+    // A key whose row was removed has none, for everybody, until it gets one again; the same in one call.
+    let removed = |name: &str, bytes: &[u8]| Row { removed: Some("lost".to_owned()), ..row(name, bytes) };
+    assert_eq!(
+        index.append(&[removed("lab/a", b"a"), removed("lab/h", b"h")]).unwrap(),
+        [Appended::New, Appended::Present]
+    );
+    for index in [index, &*again(), &*beside] {
+        assert_eq!(index.find(&key("lab/a")).unwrap(), None);
+        assert_eq!(index.figures().unwrap().keys, 7);
+        let all = index.page(&PageAsk { rows_max: 100, ..PageAsk::default() }).unwrap().rows;
+        assert!(all.len() == 7 && all.iter().all(|row| row.key() != key("lab/a")), "{all:?}");
+    }
+    assert_eq!(beside.append(&[a.clone(), removed("lab/a", b"a"), a.clone()]).unwrap(), [Appended::New; 3]);
+    assert_eq!(again().find(&key("lab/a")).unwrap(), Some(a));
+    // Also of what was withdrawn: the name is free then.
+    assert_eq!(index.append(&[removed("lab/c", b"c"), row("lab/c", b"cc")]).unwrap(), [Appended::New; 2]);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 
-use highwater_episodes::index::{Appended, Cursor, Index, IndexLock, JsonlIndex, Recovered};
+use highwater_episodes::index::{
+    Appended, Cursor, Index, IndexError, IndexLock, JsonlIndex, PageAsk, Recovered, Row, View,
+};
 use highwater_fs::{Fs, RealFs};
 use highwater_testkit::sim_fs::{
     Fault, FaultKind, Scenario, SimFs, Survival, crash_everywhere, forget_each_sync, tree,
@@ -225,4 +227,110 @@ fn r09_a_row_whose_sync_failed_is_written_anew_and_not_taken_for_saved() {
             assert_eq!(rows.iter().filter(|byte| **byte == b'\n').count(), STEPS.len(), "{kind:?} at {at}");
         }
     }
+}
+
+#[test]
+fn a_lock_that_another_process_holds_for_ever_is_an_error_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("index.jsonl.lock");
+    let lock = || IndexLock::at(&file).waiting(std::time::Duration::from_millis(50));
+    let open = || JsonlIndex::open(RealFs::open(dir.path()).unwrap(), path("index.jsonl"), path("quarantine"), lock());
+    let (index, _) = open().unwrap();
+    let other = std::fs::File::open(&file).unwrap();
+    rustix::fs::flock(&other, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let error = index.append(&[row("lab/a", b"a")]).unwrap_err();
+    let told = highwater_engine::diagnosis::with_causes(&error);
+    assert!(told.contains("index.jsonl.lock") && told.contains("another process has held it"), "{told}");
+    assert!(open().is_err());
+    drop(other);
+    assert_eq!(index.append(&[row("lab/a", b"a")]).unwrap(), [Appended::New]);
+}
+
+#[test]
+fn a_view_shows_what_counts_as_it_lies_there_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("index.jsonl");
+    assert_eq!(View::read(&file).unwrap().figures().unwrap().keys, 0);
+    assert!(!file.exists(), "nothing was made");
+    let keys_of = |view: &View| {
+        let mut keys = Vec::new();
+        view.each::<IndexError>(|row| {
+            keys.push((row.key().to_string(), row.size_bytes));
+            Ok(true)
+        })
+        .unwrap();
+        keys
+    };
+    let removed = Row { removed: Some("lost".to_owned()), ..row("lab/c", b"c") };
+    let lines: String = [row("lab/a", b"a"), row("lab/b", b"b"), row("lab/c", b"c"), row("lab/a", b"aa"), removed]
+        .iter()
+        .map(Row::to_line)
+        .collect();
+    let torn = row("lab/d", b"d").to_line();
+    for (ending, unreadable, more) in [
+        ("", 0, None),
+        (&torn[..40], 0, None),
+        (torn.trim_end(), 0, Some(("lab/d".to_owned(), 1))),
+        (&*format!("no row\n{}\n", "x".repeat(100_000)), 2, None),
+    ] {
+        let text = format!("{lines}{ending}");
+        std::fs::write(&file, &text).unwrap();
+        let view = View::read(&file).unwrap();
+        let expected: Vec<_> = [("lab/b".to_owned(), 1), ("lab/a".to_owned(), 2)].into_iter().chain(more).collect();
+        assert_eq!(keys_of(&view), expected, "{ending:.60}");
+        assert_eq!(view.figures().unwrap().unreadable, unreadable);
+        assert_eq!(view.find(&key("lab/a")).unwrap().unwrap().size_bytes, 2);
+        assert_eq!(view.find(&key("lab/c")).unwrap(), None);
+        let paged = view.page(&PageAsk { rows_max: 1, ..PageAsk::default() }).unwrap();
+        let next = view.page(&PageAsk { rows_max: 9, cursor: paged.next, ..PageAsk::default() }).unwrap();
+        assert_eq!((paged.rows.len(), next.rows.len(), next.complete), (1, expected.len() - 1, true));
+        assert!(view.append(&[row("lab/z", b"z")]).is_err());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_view_of_many_parts_has_each_row_once_and_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("index.jsonl");
+    // Lines of all lengths, so that parts begin anywhere in one, and one longer than a part.
+    let mut text = String::new();
+    let mut expected = Vec::new();
+    let mut n = 0_u64;
+    while text.len() < 26 << 20 {
+        let key = format!("lab/ep-{n}");
+        let with = Row { withdrawn: Some("x".repeat((n as usize * 7919) % 12_000)), ..row(&key, b"x") };
+        text.push_str(&with.to_line());
+        expected.push(key);
+        n += 1;
+        if n == 1_000 {
+            text.push_str(&"y".repeat(9 << 20));
+            text.push('\n');
+        }
+    }
+    // Some again, far behind.
+    for again in [3_usize, 700] {
+        text.push_str(&row(&expected[again].clone(), b"again").to_line());
+    }
+    let moved: Vec<_> = [3, 700].map(|again: usize| expected[again].clone()).into();
+    expected.retain(|key| !moved.contains(key));
+    expected.extend(moved);
+    std::fs::write(&file, &text).unwrap();
+    let view = View::read(&file).unwrap();
+    let mut keys = Vec::new();
+    view.each::<IndexError>(|row| {
+        keys.push(row.key().to_string());
+        Ok(true)
+    })
+    .unwrap();
+    assert!(keys == expected, "{} rows, expected {}", keys.len(), expected.len());
+    let figures = view.figures().unwrap();
+    assert_eq!((figures.keys, figures.unreadable), (n, 1));
+    let mut few = 0;
+    view.each::<IndexError>(|_| {
+        few += 1;
+        Ok(few < 5)
+    })
+    .unwrap();
+    assert_eq!(few, 5, "it ends where no more is wanted");
 }

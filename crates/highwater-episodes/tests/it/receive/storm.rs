@@ -3,7 +3,9 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use highwater_episodes::index::{Appended, Figures, Index, IndexError, IndexLock, JsonlIndex, Page, PageAsk, Row};
+use highwater_episodes::index::{
+    Appended, Figures, Index, IndexError, IndexLock, JsonlIndex, Page, PageAsk, Row, StillHolds,
+};
 use highwater_episodes::name::EpisodeKey;
 use highwater_episodes::receive::gate::Off;
 use highwater_fs::RealFs;
@@ -23,10 +25,10 @@ impl Index for Slow {
     fn find(&self, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
         self.index.find(key)
     }
-    fn append(&self, rows: &[Row]) -> Result<Vec<Appended>, IndexError> {
+    fn append_where(&self, rows: &[Row], holds: &mut StillHolds<'_>) -> Result<Vec<Appended>, IndexError> {
         let _ = self.begun.send(rows.len());
         self.let_go.lock().unwrap().recv_timeout(WAIT).unwrap();
-        self.index.append(rows)
+        self.index.append_where(rows, holds)
     }
     fn page(&self, ask: &PageAsk) -> Result<Page, IndexError> {
         self.index.page(ask)

@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
+use highwater_engine::clock::SystemClock;
+use highwater_engine::name::ResourceName;
 use highwater_engine::settings::FilePath;
+use highwater_episodes::name::HostId;
 use highwater_episodes::receive::settings::{
     CertificateSettings, ClientCerts, HostRule, ReceiverSettings, TlsSettings,
 };
 use highwater_episodes::receive::tls::TlsKeeper;
+use highwater_episodes::ship::probe::{Proof, probe};
+use highwater_episodes::ship::{Receiver, ShipSettings, certificate_name};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa, KeyIdMethod,
     KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
@@ -287,4 +292,64 @@ fn files_that_are_no_tls_say_which_and_what_was_expected() {
         let said = open(settings);
         assert!(said.contains(".pem"), "{said}");
     }
+}
+
+/// What a probe comes to: the last step, whether it is good, and what was found.
+async fn probed(world: &World, rig: &Rig, at: &str, tls: serde_json::Value) -> (String, bool, String) {
+    let settings: ShipSettings = serde_json::from_value(serde_json::json!({
+        "receiver": format!("{at}:{}/", rig.address.port()),
+        "tls": tls,
+    }))
+    .unwrap();
+    let mut settings = settings;
+    settings.resolve(world.dir.path());
+    let host = HostId::new("lab3.example").unwrap();
+    let resource = ResourceName::new("receiver").unwrap();
+    let receiver = Receiver::new(&settings, host, resource).unwrap();
+    let probe = probe(&receiver, &SystemClock::shared(), settings.tls.certificate.is_some(), &[]).await;
+    let last = probe.steps.iter().find(|step| step.proof != Proof::Good).or(probe.steps.last()).unwrap();
+    (last.what.to_owned(), last.proof == Proof::Good, last.found.clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_tls_has_a_name_in_a_probe() {
+    let world = World::new();
+    let rig = world.rig(|_| {}).await;
+    world.write("servers.pem", &world.ours.pem());
+    world.write("others.pem", &Authority::new("others").pem());
+    let paper = |name: &str, paper: &Paper| {
+        world.write(&format!("{name}.pem"), &paper.certificate);
+        world.write(&format!("{name}.key"), &paper.key);
+        serde_json::json!({ "ca": "servers.pem", "certificate": format!("{name}.pem"), "key": format!("{name}.key") })
+    };
+    let good = paper("good", &world.clients.host(&["lab3.example"], 7));
+    let revoked = paper("revoked", &world.clients.host(&["lab3.example"], 8));
+    let foreign = paper("foreign", &Authority::new("strangers").host(&["lab3.example"], 9));
+    let elsewhere = paper("elsewhere", &world.clients.host(&["lab4.example"], 10));
+    world.write("crl.pem", &world.clients.revoke(&[8]));
+    rig.tls.as_ref().unwrap().reload().unwrap();
+    let https = "https://localhost";
+    let end = probed(&world, &rig, https, good.clone()).await;
+    assert!(end.1 && end.0 == "gate", "{end:?}");
+    for (at, tls, what, found) in [
+        (https, serde_json::json!({ "ca": "others.pem" }), "tls", "UnknownIssuer"),
+        ("https://127.0.0.1", good.clone(), "tls", "not valid for name"),
+        (https, serde_json::json!({ "ca": "servers.pem" }), "certificate", "CertificateRequired"),
+        (https, revoked, "certificate", "CertificateRevoked"),
+        (https, foreign, "certificate", "UnknownCA"),
+        (https, elsewhere, "host", "may write to lab4.example, not to lab3.example"),
+    ] {
+        let end = probed(&world, &rig, at, tls.clone()).await;
+        assert!(!end.1 && end.0 == what && end.2.contains(found), "{at} {tls}: {end:?}");
+    }
+    rig.assert_nothing_written();
+    let plain = Rig::new().await;
+    let end = probed(&world, &plain, https, good).await;
+    assert!(!end.1 && end.0 == "tls" && end.2.contains("does not speak TLS"), "{end:?}");
+
+    let name = |file: &str| certificate_name(&world.dir.path().join(file)).unwrap();
+    assert_eq!(name("good.pem"), Some(HostId::new("lab3.example").unwrap()));
+    assert!(certificate_name(&world.dir.path().join("none.pem")).is_err());
+    world.write("star.pem", &world.clients.host(&["*.example"], 3).certificate);
+    assert_eq!(name("star.pem"), None, "what cannot be a host's name is none");
 }

@@ -15,40 +15,40 @@ const WHAT_WIDTH: usize = 11;
 
 /// One line.
 #[derive(Debug, Serialize)]
-pub(super) struct Finding {
-    pub(super) ok: bool,
+pub(in crate::commands) struct Finding {
+    pub(in crate::commands) ok: bool,
     /// What was looked at.
-    pub(super) what: &'static str,
+    pub(in crate::commands) what: &'static str,
     /// What was found.
-    pub(super) found: String,
+    pub(in crate::commands) found: String,
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) fix: Option<String>,
+    pub(in crate::commands) fix: Option<String>,
 }
 
 /// All lines.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Report {
-    pub(super) findings: Vec<Finding>,
+pub(in crate::commands) struct Report {
+    pub(in crate::commands) findings: Vec<Finding>,
 }
 
 impl Report {
-    pub(super) fn ok(&mut self, what: &'static str, found: impl fmt::Display) {
+    pub(in crate::commands) fn ok(&mut self, what: &'static str, found: impl fmt::Display) {
         self.findings.push(Finding { ok: true, what, found: found.to_string(), fix: None });
     }
 
-    pub(super) fn fix(&mut self, what: &'static str, found: impl fmt::Display, fix: impl Into<String>) {
+    pub(in crate::commands) fn fix(&mut self, what: &'static str, found: impl fmt::Display, fix: impl Into<String>) {
         self.findings.push(Finding { ok: false, what, found: found.to_string(), fix: Some(fix.into()) });
     }
 
     /// An error that something else told.
-    pub(super) fn error(&mut self, what: &'static str, error: &Diagnosis) {
+    pub(in crate::commands) fn error(&mut self, what: &'static str, error: &Diagnosis) {
         let text = error.to_string();
         let told = text.split_once("\n  next: ").map_or(&*text, |(told, _)| told);
         self.fix(what, told.trim_start_matches("error"), &error.next);
     }
 
-    pub(super) fn fixes(&self) -> usize {
+    pub(in crate::commands) fn fixes(&self) -> usize {
         self.findings.iter().filter(|finding| !finding.ok).count()
     }
 }

@@ -1,0 +1,97 @@
+//! Where stored episodes and their index lie. Owns how the two are opened, also where they are not in one directory.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_fs::{Fs, Kind, RealFs, RelPath};
+
+use crate::index::{IndexLock, JsonlIndex, Recovered};
+use crate::receive::{INDEX_FILE, QUARANTINE_DIR};
+use crate::store::{EPISODES_DIR, FileStore};
+
+/// How the lock of an index is called, after the index.
+const LOCK_SUFFIX: &str = ".lock";
+
+/// A disk that several own.
+type SharedFs = Arc<dyn Fs>;
+
+/// Where episodes and index lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    /// The directory of hosts.
+    pub episodes: PathBuf,
+    /// The index's file.
+    pub index: PathBuf,
+}
+
+impl Files {
+    /// Those of a receiver's directory.
+    #[must_use]
+    pub fn of_root(root: &Path) -> Self {
+        Self { episodes: root.join(EPISODES_DIR), index: root.join(INDEX_FILE) }
+    }
+
+    /// Those of a directory of episodes, with the index beside it unless it is named.
+    ///
+    /// # Errors
+    /// When the directory is not there.
+    pub fn of_episodes(episodes: &Path, index: Option<&Path>) -> Result<Self, Diagnosis> {
+        let episodes = episodes.canonicalize().map_err(|error| unusable(episodes, &error))?;
+        let index = match index {
+            Some(index) => std::path::absolute(index).map_err(|error| unusable(index, &error))?,
+            None => split(&episodes)?.0.join(INDEX_FILE),
+        };
+        Ok(Self { episodes, index })
+    }
+
+    /// The episodes. What is set aside of them goes to `quarantine` beside their directory.
+    ///
+    /// # Errors
+    /// When they are no directory.
+    pub fn open_store(&self) -> Result<FileStore<SharedFs>, Diagnosis> {
+        let (parent, name) = split(&self.episodes)?;
+        let failed = |error: &(dyn std::error::Error + 'static)| unusable(parent, error);
+        let fs: SharedFs = Arc::new(RealFs::open(parent).map_err(|error| failed(&error))?);
+        let is_there = fs.stat(&name).map_err(|error| failed(&error))?;
+        if is_there.is_none_or(|stat| stat.kind != Kind::Dir) {
+            return Err(failed(&io::Error::other(format!("there is no directory `{name}` in it"))));
+        }
+        FileStore::open_at(fs, name, quarantine()).map_err(|error| failed(&error))
+    }
+
+    /// The index, which is made where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open_index(&self) -> Result<(JsonlIndex<SharedFs>, Recovered), Diagnosis> {
+        let (parent, name) = split(&self.index)?;
+        let fs: SharedFs = Arc::new(RealFs::open(parent).map_err(|error| unusable(parent, &error))?);
+        let lock = IndexLock::at(beside(&self.index, LOCK_SUFFIX));
+        JsonlIndex::open(fs, name, quarantine(), lock).map_err(|error| unusable(&self.index, &error))
+    }
+}
+
+/// A path with something after its name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn quarantine() -> RelPath {
+    RelPath::new(QUARANTINE_DIR).expect("invariant: a plain name")
+}
+
+/// The directory that a path is in, and its name there.
+fn split(path: &Path) -> Result<(&Path, RelPath), Diagnosis> {
+    let unnamed = || unusable(path, &io::Error::other("it has no name of its own"));
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(unnamed()) };
+    Ok((parent, RelPath::new(name).map_err(|error| unusable(path, &error))?))
+}
+
+pub(super) fn unusable(path: &Path, error: &(dyn std::error::Error + 'static)) -> Diagnosis {
+    let next = "name a receiver's directory, which holds `episodes` and `index.jsonl`, and let this user write in it";
+    Diagnosis::refusal("HW-EPI-203", with_causes(error), next).in_file_once(path)
+}

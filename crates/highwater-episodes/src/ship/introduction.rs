@@ -1,0 +1,58 @@
+//! What a host says of itself before it sends anything: by which name, and of which code. Owns where the two are found.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use highwater_engine::job::Stop;
+
+use super::{Code, Finished, JudgedCode, Ship, scan, scan_failed};
+use crate::archive::meta::{META_BYTES_MAX, META_NAME, recorded_commit};
+use crate::name::HostId;
+
+/// Of how much code the receiver is asked by a probe.
+const ASKED_CODES_MAX: usize = 8;
+
+impl Ship {
+    /// The code of which the receiver is to be asked before anything is sent: that which sends, or what recorded the episodes that
+    /// are finished, each once, with whose it is.
+    ///
+    /// # Errors
+    /// When the episodes, or the commit of the code that sends, cannot be read.
+    pub async fn codes(&self) -> Result<Vec<(String, Code)>, Stop> {
+        if self.place.receiver.judge == JudgedCode::Ships {
+            return Ok(vec![("the code that sends".to_owned(), self.code(None).await?)]);
+        }
+        let episodes = self.place.shelves.episodes.clone();
+        Self::on_disk(move || {
+            let finished = scan(&episodes).map_err(|error| scan_failed(&error, &episodes))?.finished;
+            let mut codes: Vec<(String, Code)> = Vec::new();
+            for Finished { episode, .. } in finished {
+                let meta = episodes.join(episode.as_str()).join(META_NAME);
+                let mut text = Vec::new();
+                let read = std::fs::File::open(&meta)
+                    .and_then(|file| file.take(META_BYTES_MAX as u64 + 1).read_to_end(&mut text));
+                let recorded = read.ok().and_then(|_| recorded_commit(&text).ok().flatten());
+                let code = Code { judged: recorded.clone(), recorded };
+                if codes.iter().all(|(_, known)| *known != code) {
+                    codes.push((format!("{episode}"), code));
+                }
+                if codes.len() == ASKED_CODES_MAX {
+                    break;
+                }
+            }
+            Ok(codes)
+        })
+        .await
+    }
+}
+
+/// The name by which a certificate's host is known: the first of its names that can be one. `None` where it has none.
+///
+/// # Errors
+/// When the file cannot be read as certificates.
+pub fn certificate_name(certificate: &Path) -> Result<Option<HostId>, rustls::pki_types::pem::Error> {
+    use rustls::pki_types::pem::PemObject as _;
+    let der = rustls::pki_types::CertificateDer::from_pem_file(certificate)?;
+    let names = crate::receive::identity::names_of(&der).unwrap_or_default();
+    Ok(names.iter().find_map(|name| HostId::new(name).ok()))
+}

@@ -1,0 +1,113 @@
+//! Ending a conflict: the receiver, or `shipped/`, has another episode of a name, and a person says which of the two it is to be.
+//! Owns what is set aside; nothing is removed.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use super::outbox::{Outbox, OutboxError, Parking};
+use super::retire::Shelves;
+use super::scan::sync_dir;
+use crate::name::EpisodeId;
+
+/// The directory, in `episodes/` and in `shipped/`, of what a person decided against. A scan passes it over.
+pub const ASIDE_DIR: &str = ".review";
+/// Most episodes of one name that are set aside.
+const ASIDE_NAMES_MAX: u32 = 1_000;
+
+/// Which one it is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// The one that is to be sent from here.
+    Local,
+    /// The one that is there.
+    Remote,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// Where the other one lies now, if it was here.
+    pub aside: Option<PathBuf>,
+    /// What the receiver said, or what was found.
+    pub told: String,
+}
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// It is not parked.
+    #[error("{0} is not parked: there is no conflict to be resolved")]
+    NotParked(EpisodeId),
+    /// It is parked for something else.
+    #[error("{episode} is parked, but not because of a conflict: {told}")]
+    NoConflict {
+        /// Which.
+        episode: EpisodeId,
+        /// Why it is parked.
+        told: String,
+    },
+    /// The disk says no.
+    #[error("{} cannot be set aside", path.display())]
+    Io {
+        /// What was to be moved.
+        path: PathBuf,
+        /// What failed.
+        source: io::Error,
+    },
+    /// The outbox says no.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+}
+
+/// Ends a conflict. Called again after a kill it goes on where it was; the caller keeps passes out.
+///
+/// # Errors
+/// When there is none, or the disk refuses.
+pub fn resolve(shelves: &Shelves, outbox: &Outbox, episode: &EpisodeId, keep: Keep) -> Result<Resolved, ResolveError> {
+    let parked = outbox.parked(episode)?.ok_or_else(|| ResolveError::NotParked(episode.clone()))?;
+    if parked.parking != Parking::Conflict {
+        return Err(ResolveError::NoConflict { episode: episode.clone(), told: parked.told });
+    }
+    let shelf = match keep {
+        Keep::Local => &shelves.shipped,
+        Keep::Remote => &shelves.episodes,
+    };
+    let aside = set_aside(shelf, episode)?;
+    if keep == Keep::Remote {
+        outbox.drop_parcel(episode)?;
+    }
+    // Last: as long as it is parked, all of this can be said again.
+    outbox.unpark(episode)?;
+    Ok(Resolved { aside, told: parked.told })
+}
+
+fn set_aside(shelf: &Path, episode: &EpisodeId) -> Result<Option<PathBuf>, ResolveError> {
+    let from = shelf.join(episode.as_str());
+    let failed = |source| ResolveError::Io { path: from.clone(), source };
+    match fs::symlink_metadata(&from) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    }
+    let dir = shelf.join(ASIDE_DIR);
+    match fs::create_dir(&dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+        _ => {}
+    }
+    for number in 0..ASIDE_NAMES_MAX {
+        let to = dir.join(format!("{episode}.{number}"));
+        match renameat_with(rustix::fs::CWD, &from, rustix::fs::CWD, &to, RenameFlags::NOREPLACE) {
+            Ok(()) => {
+                sync_dir(&dir).and_then(|()| sync_dir(shelf)).map_err(failed)?;
+                return Ok(Some(to));
+            }
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(failed(errno.into())),
+        }
+    }
+    Err(failed(io::Error::other(format!("{} holds {ASIDE_NAMES_MAX} of this name", dir.display()))))
+}

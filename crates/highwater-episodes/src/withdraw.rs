@@ -1,0 +1,161 @@
+//! Withdrawing: an episode that turned out polluted leaves the store for quarantine, and its key gets a tombstone. Owns the order of
+//! the two, so that a crash between them leaves what a second call finishes, and nobody is told what is not so.
+//!
+//! Withdrawn, the tombstone comes first: from then on uploads and readers are answered that it was withdrawn, also while its bytes
+//! are still on their way. To make room the bytes go first: a key without bytes may be given others, a tombstone over bytes may not.
+
+use std::io::Read as _;
+
+use highwater_engine::diagnosis::with_causes;
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use crate::digest::Sha256Digest;
+use crate::index::{Appended, Commit, Index, IndexError, Row, SCHEMA_VERSION};
+use crate::name::EpisodeKey;
+use crate::store::{Store, StoreError};
+
+/// Longest reason, in bytes: it is part of a row, in which one of its bytes may take six.
+pub const WHY_BYTES_MAX: usize = 2_048;
+/// What is read of an episode at a time, in bytes.
+const READ_BYTES: usize = 256 * 1024;
+
+/// What a tombstone says of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    /// What is sent under it is refused.
+    Kept,
+    /// Another episode may be sent under it.
+    Free,
+}
+
+/// What became of an episode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// Which.
+    pub key: EpisodeKey,
+    /// Where its bytes lie, if they were stored.
+    pub aside: Option<String>,
+    /// Its tombstone is of this call.
+    pub is_new: bool,
+}
+
+/// Why an episode was not withdrawn.
+#[derive(Debug, thiserror::Error)]
+pub enum WithdrawError {
+    /// It has neither row nor bytes.
+    #[error("there is no episode {0}: neither a row nor a stored archive")]
+    NotThere(EpisodeKey),
+    /// The reason is too long to be part of a row.
+    #[error("the reason has {0} bytes, expected at most {WHY_BYTES_MAX}")]
+    LongWhy(usize),
+    /// The index refused.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its bytes cannot be hashed.
+    #[error("{key} cannot be read: {why}")]
+    Read {
+        /// Which.
+        key: EpisodeKey,
+        /// What failed.
+        why: String,
+    },
+    /// Somebody stored another one under the name meanwhile.
+    #[error("{0} was stored anew meanwhile; it is as it was")]
+    Outrun(EpisodeKey),
+}
+
+/// Withdraws an episode; called again after a crash it goes on where it was.
+///
+/// # Errors
+/// When there is none, or the index or the store refuse.
+pub fn withdraw(
+    store: &dyn Store,
+    index: &dyn Index,
+    key: &EpisodeKey,
+    why: &str,
+    name: Name,
+    now: Timestamp,
+) -> Result<Withdrawn, WithdrawError> {
+    if why.len() > WHY_BYTES_MAX {
+        return Err(WithdrawError::LongWhy(why.len()));
+    }
+    let known = index.find(key)?;
+    let stored = store.stat(key)?;
+    let Some(row) = known.clone().map(Ok).or_else(|| stored.map(|_| row_of(store, key, now))).transpose()? else {
+        return match name {
+            Name::Kept => Err(WithdrawError::NotThere(key.clone())),
+            // It is as it was to be, maybe since a call that nobody saw the end of.
+            Name::Free => Ok(Withdrawn { key: key.clone(), aside: None, is_new: false }),
+        };
+    };
+    let tombstone = Row { received_at_wall: now, ..row };
+    let mut aside = None;
+    let is_new = match name {
+        Name::Kept => {
+            let is_withdrawn = known.is_some_and(|row| row.withdrawn.is_some());
+            if !is_withdrawn {
+                let tombstone = Row { withdrawn: Some(why.to_owned()), removed: None, ..tombstone };
+                index.append(&[tombstone])?;
+            }
+            if stored.is_some() || store.stat(key)?.is_some() {
+                aside = Some(store.quarantine(key, &format!("withdrawn: {why}"))?);
+            }
+            !is_withdrawn
+        }
+        Name::Free => {
+            if stored.is_some() {
+                aside = Some(store.quarantine(key, &format!("withdrawn, its name is free: {why}"))?);
+            }
+            let tombstone = Row { removed: Some(why.to_owned()), withdrawn: None, ..tombstone };
+            let mut still = |row: &Row| match store.stat(&row.key()) {
+                Ok(stored) => Ok(stored.is_none()),
+                Err(error) => Err(IndexError::Unsure(Box::new(error))),
+            };
+            match index.append_where(&[tombstone], &mut still)?.first() {
+                Some(Appended::Outrun) => return Err(WithdrawError::Outrun(key.clone())),
+                became => became == Some(&Appended::New),
+            }
+        }
+    };
+    Ok(Withdrawn { key: key.clone(), aside, is_new })
+}
+
+/// A row of an episode that has none.
+fn row_of(store: &dyn Store, key: &EpisodeKey, now: Timestamp) -> Result<Row, WithdrawError> {
+    let (sha256, size_bytes) = hash(store, key)?.ok_or_else(|| WithdrawError::NotThere(key.clone()))?;
+    Ok(Row {
+        backfilled: true,
+        commit: None::<Commit>,
+        content_sha256: None,
+        episode_id: key.episode.clone(),
+        gate: None,
+        host_id: key.host.clone(),
+        received_at_wall: now,
+        removed: None,
+        schema_version: SCHEMA_VERSION,
+        sha256,
+        size_bytes,
+        withdrawn: None,
+    })
+}
+
+/// The SHA-256 and the size of what is stored under a key.
+pub(crate) fn hash(store: &dyn Store, key: &EpisodeKey) -> Result<Option<(Sha256Digest, u64)>, WithdrawError> {
+    let Some(mut bytes) = store.read(key, 0)? else { return Ok(None) };
+    let (mut hash, mut size_bytes, mut chunk) = (Sha256::new(), 0, vec![0; READ_BYTES]);
+    loop {
+        match bytes.read(&mut chunk) {
+            Ok(0) => return Ok(Some((Sha256Digest::new(hash.finalize().into()), size_bytes))),
+            Ok(read) => {
+                hash.update(&chunk[..read]);
+                size_bytes += read as u64;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(WithdrawError::Read { key: key.clone(), why: with_causes(&error) }),
+        }
+    }
+}

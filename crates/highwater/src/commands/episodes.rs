@@ -1,0 +1,170 @@
+//! `episodes`: what a receiver stores, looked at and decided over. Owns where the index is and which of its rows are meant; each verb
+//! is in a file of its own.
+
+mod export;
+mod list;
+pub(super) mod resolve;
+mod show;
+mod verify;
+mod withdraw;
+
+use std::path::Path;
+
+use highwater_engine::clock::{Clock as _, SystemClock};
+use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_episodes::index::{IndexError, PageAsk, Row, View};
+use highwater_episodes::name::HostId;
+use highwater_episodes::reindex::Files;
+use indicatif::DecimalBytes;
+
+use super::codes;
+use super::events::moment_of;
+use crate::bar::counted;
+use crate::cli::{EpisodesVerb, Global, Which};
+use crate::output::Output;
+use crate::site::configuration;
+use crate::{Done, at};
+
+pub(crate) fn episodes(verb: EpisodesVerb, global: &Global) -> Done {
+    let output = Output { json: global.json, quiet: global.quiet };
+    match verb {
+        EpisodesVerb::List(args) => list::list(&args, global, output),
+        EpisodesVerb::Show(args) => show::show(&args, global, output),
+        EpisodesVerb::Verify(args) => verify::verify(&args, global, output),
+        EpisodesVerb::Export(args) => export::export(&args, global, output),
+        EpisodesVerb::Withdraw(args) => at(global, |site| withdraw::withdraw(args, site)),
+        EpisodesVerb::Resolve(args) => at(global, |site| resolve::resolve(args, site)),
+    }
+}
+
+/// The files of the receiver that is meant.
+fn files(root: Option<&Path>, global: &Global) -> Result<Files, Vec<Diagnosis>> {
+    match root {
+        Some(root) => {
+            let root = root.canonicalize().map_err(|error| {
+                vec![
+                    Diagnosis::refusal(
+                        codes::EPISODES_UNUSABLE,
+                        format!("it cannot be entered: {error}"),
+                        "name a receiver's directory, which holds `episodes` and `index.jsonl`",
+                    )
+                    .in_file(root)
+                    .at_field("--root"),
+                ]
+            })?;
+            Ok(Files::of_root(&root))
+        }
+        None if global.ledger.is_some() => Err(vec![super::needs_config("episodes")]),
+        None => Ok(Files::of_root(&configuration(global)?.receiver().map_err(|error| vec![error])?.root)),
+    }
+}
+
+/// The index as it is now, with a word about lines that are no rows.
+fn view(files: &Files, output: Output) -> Result<View, Diagnosis> {
+    use highwater_episodes::index::Index as _;
+    if !files.index.exists() && !files.episodes.exists() {
+        return Err(Diagnosis::refusal(
+            codes::EPISODES_UNUSABLE,
+            "there is neither an index nor a directory of episodes",
+            "name a receiver's directory, which holds `episodes` and `index.jsonl`",
+        )
+        .in_file(files.index.parent().unwrap_or(&files.index)));
+    }
+    let view = View::read(&files.index).map_err(unusable)?;
+    let unreadable = view.figures().map_err(unusable)?.unreadable;
+    if unreadable > 0 {
+        output.note(format!("passed over, for it is no row: {} of the index", counted(unreadable, "line")));
+    }
+    Ok(view)
+}
+
+fn unusable(error: IndexError) -> Diagnosis {
+    Diagnosis::failure(codes::EPISODES_UNUSABLE, with_causes(&error), "check the disk and that this user may read it")
+}
+
+/// Rows that are meant.
+struct Asked(PageAsk);
+
+impl Asked {
+    fn of(which: &Which) -> Result<Self, Diagnosis> {
+        let since = which.since.as_deref().map(|text| moment_of(text, SystemClock::new().now())).transpose()?;
+        let hosts: Option<Vec<HostId>> = (!which.hosts.is_empty()).then(|| which.hosts.clone());
+        Ok(Self(PageAsk { hosts, since, ..PageAsk::default() }))
+    }
+
+    fn wants(&self, row: &Row) -> bool {
+        self.0.wants(row)
+    }
+}
+
+/// What ends a walk through the rows.
+enum Ended {
+    Index(IndexError),
+    Told(Diagnosis),
+}
+
+impl From<IndexError> for Ended {
+    fn from(error: IndexError) -> Self {
+        Self::Index(error)
+    }
+}
+
+impl From<Diagnosis> for Ended {
+    fn from(told: Diagnosis) -> Self {
+        Self::Told(told)
+    }
+}
+
+impl Ended {
+    fn diagnosis(self) -> Diagnosis {
+        match self {
+            Self::Index(error) => unusable(error),
+            Self::Told(diagnosis) => diagnosis,
+        }
+    }
+}
+
+/// `12.34 MB`, for people.
+fn size(bytes: u64) -> String {
+    DecimalBytes(bytes).to_string()
+}
+
+/// The columns of CSV.
+const COLUMNS: [&str; 10] = [
+    "host_id",
+    "episode_id",
+    "received_at_wall",
+    "size_bytes",
+    "sha256",
+    "content_sha256",
+    "commit",
+    "gate",
+    "backfilled",
+    "withdrawn",
+];
+
+/// A row as CSV has it.
+fn fields(row: &Row) -> [String; 10] {
+    let text = |value: Option<String>| value.unwrap_or_default();
+    [
+        row.host_id.to_string(),
+        row.episode_id.to_string(),
+        row.received_at_wall.to_string(),
+        row.size_bytes.to_string(),
+        row.sha256.to_string(),
+        text(row.content_sha256.map(|sha256| sha256.to_string())),
+        text(row.commit.as_ref().map(ToString::to_string)),
+        text(row.gate.map(|gate| gate.word().to_owned())),
+        row.backfilled.to_string(),
+        text(row.withdrawn.clone()),
+    ]
+}
+
+/// Lines of CSV.
+fn csv_lines<R: IntoIterator<Item = impl AsRef<[u8]>>>(rows: impl IntoIterator<Item = R>) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row).expect("invariant: a Vec takes every write, and rows have the same fields");
+    }
+    writer.into_inner().expect("invariant: a Vec takes every write")
+}

@@ -1,0 +1,96 @@
+//! `episodes export`: rows as a file for other programs. Owns that the file is there whole or not at all.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::report::ExitCode;
+use highwater_episodes::index::{Row, View};
+use tempfile::NamedTempFile;
+
+use super::super::codes;
+use super::super::listing::reader;
+use super::{Asked, COLUMNS, Ended, csv_lines, fields, files, view};
+use crate::Done;
+use crate::bar::counted;
+use crate::cli::{EpisodesExport, ExportFormat, Global};
+use crate::output::Output;
+
+/// What a file may be read by, where the mask of the user does not forbid it.
+const FILE_MODE: u32 = 0o644;
+
+pub(super) fn export(args: &EpisodesExport, global: &Global, output: Output) -> Done {
+    let one = |error| vec![error];
+    let asked = Asked::of(&args.which).map_err(one)?;
+    let view = view(&files(args.which.root.as_deref(), global)?, output).map_err(one)?;
+    let exported = match &args.out {
+        Some(path) => to_file(&view, &asked, args.format, path),
+        None => {
+            let mut stdout = BufWriter::new(io::stdout().lock());
+            match write(&view, &asked, args.format, &mut stdout) {
+                Ok(rows) => reader(stdout.flush()).map(|_| rows).map_err(Ended::Told),
+                Err(Fault::Io(error)) => reader(Err(error)).map(|_| 0).map_err(Ended::Told),
+                Err(Fault::Ended(ended)) => Err(ended),
+            }
+        }
+    };
+    let rows = exported.map_err(|ended| one(ended.diagnosis()))?;
+    if let Some(path) = &args.out {
+        output.answer(
+            &serde_json::json!({ "rows": rows, "file": path }),
+            format_args!("{} in {}", counted(rows, "row"), path.display()),
+        );
+    }
+    Ok(ExitCode::Drained)
+}
+
+enum Fault {
+    Io(io::Error),
+    Ended(Ended),
+}
+
+impl From<highwater_episodes::index::IndexError> for Fault {
+    fn from(error: highwater_episodes::index::IndexError) -> Self {
+        Self::Ended(error.into())
+    }
+}
+
+fn write(view: &View, asked: &Asked, format: ExportFormat, to: &mut impl Write) -> Result<u64, Fault> {
+    let mut rows = 0;
+    if format == ExportFormat::Csv {
+        to.write_all(&csv_lines([COLUMNS])).map_err(Fault::Io)?;
+    }
+    view.each(|row| -> Result<bool, Fault> {
+        if asked.wants(&row) {
+            rows += 1;
+            let text = match format {
+                ExportFormat::Json => Row::to_line(&row).into_bytes(),
+                ExportFormat::Csv => csv_lines([fields(&row)]),
+            };
+            to.write_all(&text).map_err(Fault::Io)?;
+        }
+        Ok(true)
+    })?;
+    Ok(rows)
+}
+
+fn to_file(view: &View, asked: &Asked, format: ExportFormat, path: &Path) -> Result<u64, Ended> {
+    let cannot = |error: io::Error| {
+        let next = "name a file in a directory that this user can write, with room for it";
+        let message = format!("it cannot be written: {error}; what was there is as it was");
+        Ended::Told(Diagnosis::failure(codes::CANNOT_EXPORT, message, next).in_file(path).at_field("--out"))
+    };
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(FILE_MODE);
+    let file = tempfile::Builder::new().prefix(".export-").permissions(mode).tempfile_in(dir).map_err(cannot)?;
+    let mut file: BufWriter<NamedTempFile> = BufWriter::new(file);
+    let rows = write(view, asked, format, &mut file).map_err(|fault| match fault {
+        Fault::Io(error) => cannot(error),
+        Fault::Ended(ended) => ended,
+    })?;
+    let file = file.into_inner().map_err(|error| cannot(error.into_error()))?;
+    file.as_file().sync_all().map_err(cannot)?;
+    file.persist(path).map_err(|error| cannot(error.error))?;
+    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(cannot)?;
+    Ok(rows)
+}

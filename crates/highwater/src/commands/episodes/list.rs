@@ -1,0 +1,276 @@
+//! `episodes list`: rows, totals, or what is missing. Owns how each looks, for people and programs.
+
+use highwater_engine::clock::{Clock as _, SystemClock};
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::report::ExitCode;
+use highwater_episodes::index::{Gate, Row, View};
+use highwater_episodes::totals::{ByDay, ByHost, Missing, Numbers, Total};
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use super::super::listing::{self, Reader};
+use super::{Asked, COLUMNS, Ended, csv_lines, fields, files, size, view};
+use crate::Done;
+use crate::bar::{counted, grouped};
+use crate::cli::{EpisodesList, Global, TotalBy};
+use crate::output::Output;
+use crate::table::{Columns, line, moment};
+
+/// Rows that are printed at a time.
+const PAGE_ROWS: usize = 1_000;
+/// Digits of a commit that are shown.
+const COMMIT_CHARS: usize = 12;
+/// Hours of a day.
+const HOURS: f64 = 24.0;
+
+pub(super) fn list(args: &EpisodesList, global: &Global, output: Output) -> Done {
+    let one = |error| vec![error];
+    let asked = Asked::of(&args.which).map_err(one)?;
+    let view = view(&files(args.which.root.as_deref(), global)?, output).map_err(one)?;
+    let told = match (args.by, args.missing) {
+        (Some(by), _) => totals(by, args, &view, &asked, output),
+        (None, true) => missing(args, &view, &asked, output),
+        (None, false) => rows(args, &view, &asked, output),
+    };
+    told.map(|()| ExitCode::Drained).map_err(|ended| one(ended.diagnosis()))
+}
+
+/// What a reader wants, as it is typed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Table,
+    Csv,
+    Json,
+}
+
+fn shape(args: &EpisodesList, output: Output) -> Shape {
+    match (output.json, args.csv) {
+        (true, _) => Shape::Json,
+        (_, true) => Shape::Csv,
+        _ => Shape::Table,
+    }
+}
+
+fn rows(args: &EpisodesList, view: &View, asked: &Asked, output: Output) -> Result<(), Ended> {
+    let shape = shape(args, output);
+    let mut columns = Columns::new(["episode", "received", "size", "commit", "note"]);
+    let (mut episodes, mut size_bytes, mut withdrawn) = (0, 0_u64, 0);
+    let mut page: Vec<Row> = Vec::new();
+    let mut head = shape == Shape::Csv;
+    let mut print = |page: &mut Vec<Row>| -> Result<Reader, Diagnosis> {
+        let text = match shape {
+            Shape::Json => page.iter().map(Row::to_line).collect::<String>().into_bytes(),
+            Shape::Csv => {
+                let titles = std::mem::take(&mut head).then(|| COLUMNS.map(str::to_owned));
+                csv_lines(titles.into_iter().chain(page.iter().map(fields)))
+            }
+            Shape::Table => columns.page(&page.iter().map(cells).collect::<Vec<_>>()).into_bytes(),
+        };
+        page.clear();
+        listing::print(&text)
+    };
+    let mut reader = Reader::There;
+    view.each(|row| -> Result<bool, Ended> {
+        if !asked.wants(&row) {
+            return Ok(true);
+        }
+        match row.withdrawn {
+            Some(_) => withdrawn += 1,
+            None => {
+                episodes += 1;
+                size_bytes = size_bytes.saturating_add(row.size_bytes);
+            }
+        }
+        page.push(row);
+        if page.len() == PAGE_ROWS {
+            reader = print(&mut page)?;
+        }
+        Ok(reader == Reader::There)
+    })?;
+    if reader == Reader::There && !(page.is_empty() && (episodes + withdrawn > 0 || shape != Shape::Csv)) {
+        print(&mut page)?;
+    }
+    let more = if withdrawn == 0 { String::new() } else { format!(", {} withdrawn", grouped(withdrawn)) };
+    output.note(format!("{}, {}{more}", counted(episodes, "episode"), size(size_bytes)));
+    Ok(())
+}
+
+fn cells(row: &Row) -> [String; 5] {
+    let mut notes = Vec::new();
+    if let Some(why) = &row.withdrawn {
+        notes.push(format!("withdrawn: {}", line(why)));
+    }
+    if row.backfilled {
+        notes.push("backfilled".to_owned());
+    }
+    match row.gate {
+        Some(Gate::Off) => notes.push("not judged".to_owned()),
+        Some(Gate::Allowed) => notes.push("let in".to_owned()),
+        None => {}
+    }
+    let commit = row.commit.as_ref().map_or("-", |commit| &commit.as_str()[..COMMIT_CHARS]);
+    [
+        row.key().to_string(),
+        moment(row.received_at_wall).to_string(),
+        size(row.size_bytes),
+        commit.to_owned(),
+        notes.join(", "),
+    ]
+}
+
+fn totals(by: TotalBy, args: &EpisodesList, view: &View, asked: &Asked, output: Output) -> Result<(), Ended> {
+    let shape = shape(args, output);
+    let (mut hosts, mut days) = (ByHost::default(), ByDay::default());
+    view.each(|row| -> Result<bool, Ended> {
+        match by {
+            _ if !asked.wants(&row) => {}
+            TotalBy::Host => hosts.add(&row),
+            TotalBy::Day => days.add(&row),
+        }
+        Ok(true)
+    })?;
+    let text = match by {
+        TotalBy::Host => of_hosts(&hosts, shape),
+        TotalBy::Day => of_days(&days, shape),
+    };
+    listing::print(&text)?;
+    Ok(())
+}
+
+fn of_hosts(hosts: &ByHost, shape: Shape) -> Vec<u8> {
+    const TITLES: [&str; 7] =
+        ["host_id", "episodes", "size_bytes", "first", "last", "episodes_a_day", "size_bytes_a_day"];
+    let rate = |rate: Option<f64>| rate.map_or_else(String::new, |rate| format!("{rate:.1}"));
+    match shape {
+        Shape::Json => listing::json_lines(hosts.iter().map(|(host, total)| {
+            let Total { episodes, size_bytes, first, last } = total;
+            let a_day = total.a_day();
+            json!({ "host_id": host, "episodes": episodes, "size_bytes": size_bytes, "first": first, "last": last,
+                "episodes_a_day": a_day.map(|(episodes, _)| episodes), "size_bytes_a_day": a_day.map(|(_, bytes)| bytes) })
+        })),
+        Shape::Csv => csv_lines([TITLES.map(str::to_owned)].into_iter().chain(hosts.iter().map(|(host, total)| {
+            let a_day = total.a_day();
+            [
+                host.to_string(),
+                total.episodes.to_string(),
+                total.size_bytes.to_string(),
+                total.first.to_string(),
+                total.last.to_string(),
+                rate(a_day.map(|(episodes, _)| episodes)),
+                rate(a_day.map(|(_, bytes)| bytes)),
+            ]
+        }))),
+        Shape::Table => {
+            let rows = hosts.iter().map(|(host, total)| {
+                let a_day = total.a_day().map_or(["-".to_owned(), "-".to_owned()], |(episodes, bytes)| {
+                    [format!("{episodes:.1}"), size(whole(bytes))]
+                });
+                let [episodes, bytes] = a_day;
+                let Total { first, last, .. } = total;
+                [
+                    host.to_string(),
+                    grouped(total.episodes),
+                    size(total.size_bytes),
+                    moment(*first).to_string(),
+                    moment(*last).to_string(),
+                    episodes,
+                    bytes,
+                ]
+            });
+            let mut columns = Columns::new(["host", "episodes", "size", "first", "last", "a day", "size a day"]);
+            columns.page(&rows.collect::<Vec<_>>()).into_bytes()
+        }
+    }
+}
+
+fn of_days(days: &ByDay, shape: Shape) -> Vec<u8> {
+    const TITLES: [&str; 6] = ["day", "host_id", "episodes", "size_bytes", "episodes_an_hour", "size_bytes_an_hour"];
+    let now = SystemClock::new().now();
+    let today = now.to_zoned(TimeZone::UTC);
+    // Of today, of the hours that have been.
+    let hours = |day| {
+        let so_far =
+            today.start_of_day().map_or(HOURS, |begin| now.duration_since(begin.timestamp()).as_secs_f64() / 3600.0);
+        if day == today.date() { so_far.max(1.0 / 60.0) } else { HOURS }
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a rate is an estimate")]
+    let rate = |count: u64, day| count as f64 / hours(day);
+    match shape {
+        Shape::Json => listing::json_lines(days.iter().map(|(day, host, total)| {
+            json!({ "day": day, "host_id": host, "episodes": total.episodes, "size_bytes": total.size_bytes,
+                "episodes_an_hour": rate(total.episodes, day), "size_bytes_an_hour": rate(total.size_bytes, day) })
+        })),
+        Shape::Csv => {
+            csv_lines([TITLES.map(str::to_owned)].into_iter().chain(days.iter().map(|(day, host, total)| {
+                [
+                    day.to_string(),
+                    host.to_string(),
+                    total.episodes.to_string(),
+                    total.size_bytes.to_string(),
+                    format!("{:.2}", rate(total.episodes, day)),
+                    format!("{:.1}", rate(total.size_bytes, day)),
+                ]
+            })))
+        }
+        Shape::Table => {
+            let rows = days.iter().map(|(day, host, total)| {
+                [
+                    day.to_string(),
+                    host.to_string(),
+                    grouped(total.episodes),
+                    size(total.size_bytes),
+                    format!("{:.2}", rate(total.episodes, day)),
+                    size(whole(rate(total.size_bytes, day))),
+                ]
+            });
+            let mut columns = Columns::new(["day", "host", "episodes", "size", "an hour", "size an hour"]);
+            columns.page(&rows.collect::<Vec<_>>()).into_bytes()
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate above zero, for people")]
+fn whole(estimate: f64) -> u64 {
+    estimate as u64
+}
+
+fn missing(args: &EpisodesList, view: &View, asked: &Asked, output: Output) -> Result<(), Ended> {
+    let shape = shape(args, output);
+    let mut numbers = Numbers::default();
+    view.each(|row| -> Result<bool, Ended> {
+        if asked.wants(&row) {
+            numbers.add(&row);
+        }
+        Ok(true)
+    })?;
+    let mut lines = Vec::new();
+    let (mut uncounted, mut episodes) = (Vec::new(), 0);
+    for (host, before, missing) in numbers.missing() {
+        match missing {
+            Missing::NotCounted => uncounted.push(format!("{host}/{before}…")),
+            Missing::Gaps(gaps) => {
+                for gap in gaps {
+                    episodes += gap.episodes;
+                    lines.push([host.to_string(), gap.from, gap.to, gap.episodes.to_string()]);
+                }
+            }
+        }
+    }
+    let text = match shape {
+        Shape::Json => listing::json_lines(lines.iter().map(|[host, from, to, episodes]| {
+            json!({ "host_id": host, "from": from, "to": to, "episodes": episodes.parse::<u64>().ok() })
+        })),
+        Shape::Csv => {
+            let titles = ["host_id", "from", "to", "episodes"].map(str::to_owned);
+            csv_lines([titles].into_iter().chain(lines))
+        }
+        Shape::Table if lines.is_empty() => Vec::new(),
+        Shape::Table => Columns::new(["host", "from", "to", "episodes"]).page(&lines).into_bytes(),
+    };
+    listing::print(&text)?;
+    output.note(format!("{} missing between the first and the last of a host", counted(episodes, "episode")));
+    if !uncounted.is_empty() {
+        output.note(format!("these do not count one by one, so nothing is told of them: {}", uncounted.join(", ")));
+    }
+    Ok(())
+}

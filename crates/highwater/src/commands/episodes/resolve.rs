@@ -1,0 +1,141 @@
+//! `episodes resolve`: a conflict on the host that ships comes to its end. Owns that no pass runs meanwhile and that it is an event
+//! before it is done; what is set aside is the domain's.
+
+use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::job::Stop;
+use highwater_engine::ledger::Ledger as _;
+use highwater_engine::report::ExitCode;
+use highwater_episodes::ship::{Keep, Outbox, ResolveError, resolve as resolve_one};
+use highwater_store::Access;
+use serde_json::json;
+
+use super::super::{codes, needs_config};
+use crate::Done;
+use crate::cli::{EpisodesResolve, KeepWhich};
+use crate::config::{Config, JobConfig, KindSettings};
+use crate::site::Site;
+use crate::table::line;
+use crate::wiring::{self, Wiring, ship};
+
+pub(crate) async fn resolve(args: EpisodesResolve, site: Site) -> Done {
+    resolved(&args, &site).await.map_err(|error| vec![error])
+}
+
+/// The job that is named, or the only one that ships.
+pub(in super::super) fn shipping<'c>(config: &'c Config, name: Option<&str>) -> Result<&'c JobConfig, Diagnosis> {
+    let refused = |message: String, next: String| {
+        Diagnosis::refusal(codes::WHICH_SHIP, message, next).in_file(&config.file).at_field("JOB")
+    };
+    if let Some(name) = name {
+        let job = config.job(name)?;
+        return match &job.kind {
+            KindSettings::Ship(_) => Ok(job),
+            other => Err(refused(
+                format!("found {name}, a job of kind `{}`; expected one of kind `ship`", other.name()),
+                "name a job that ships".to_owned(),
+            )),
+        };
+    }
+    let jobs: Vec<_> = config.jobs.values().filter(|job| matches!(job.kind, KindSettings::Ship(_))).collect();
+    match jobs.as_slice() {
+        [job] => Ok(job),
+        [] => Err(refused(
+            "found no job of kind `ship`".to_owned(),
+            "add one: `[job.send]`, `kind = \"ship\"`".to_owned(),
+        )),
+        several => {
+            let names: Vec<_> = several.iter().map(|job| job.name.as_str()).collect();
+            Err(refused(
+                format!("found {} jobs of kind `ship`, expected one to be named", names.len()),
+                format!("name one: {}", names.join(" or ")),
+            ))
+        }
+    }
+}
+
+async fn resolved(args: &EpisodesResolve, site: &Site) -> Result<ExitCode, Diagnosis> {
+    let Some(config) = &site.config else { return Err(needs_config("episodes resolve")) };
+    let job = shipping(config, args.job.as_deref())?;
+    let KindSettings::Ship(settings) = &job.kind else { return Err(needs_config("episodes resolve")) };
+    let place = ship::place(config, job, settings)?;
+    let episode = &args.episode;
+    let keep = match args.keep {
+        KeepWhich::Local => Keep::Local,
+        KeepWhich::Remote => Keep::Remote,
+    };
+    wiring::make_dirs(config, job)?;
+    let mut held = Vec::new();
+    for resource in Wiring::new(site).spec(config, job)?.resources {
+        match resource.lock.try_take().await {
+            Ok(Some(lock)) => held.push(lock),
+            Ok(None) => {
+                let text = format!(
+                    "a pass holds {}: call again when it is over; nothing was changed",
+                    resource.lock.describe()
+                );
+                site.output.answer(&json!({ "episode_id": episode, "resolved": false, "reason": "lock_held" }), text);
+                return Ok(ExitCode::Checkpoint);
+            }
+            Err(Stop::Fail(diagnosis)) => return Err(diagnosis),
+            Err(other) => {
+                return Err(Diagnosis::failure(
+                    "HW-BUG-001",
+                    format!("a lock stopped: {other:?}"),
+                    "report it with this message",
+                ));
+            }
+        }
+    }
+    let outbox = match place.outbox.is_dir() {
+        true => Outbox::open(&place.outbox).map_err(|error| refused(&error.into()))?,
+        false => return Err(refused(&ResolveError::NotParked(episode.clone()))),
+    };
+    // What is refused is no event.
+    let parked = outbox.parked(episode).map_err(|error| refused(&error.into()))?;
+    if parked.is_some_and(|parked| parked.parking == highwater_episodes::ship::Parking::Conflict) {
+        let ledger = site.ledger(Access::ReadWrite)?;
+        let word = if keep == Keep::Local { "local" } else { "remote" };
+        let why = if args.why.is_empty() { String::new() } else { format!(": {}", args.why) };
+        ledger.register_job(&job.name, job.kind.name()).await?;
+        ledger.add_event("resolve", Some(&job.name), None, &site.word(&format!("{episode}, keep {word}{why}"))).await?;
+    }
+    let done = resolve_one(&place.shelves, &outbox, episode, keep).map_err(|error| refused(&error))?;
+    drop(held);
+    let aside =
+        done.aside.as_ref().map(|aside| format!("; the other one lies in {}", aside.display())).unwrap_or_default();
+    let host = &place.receiver.host;
+    let text = match keep {
+        Keep::Local => format!(
+            "{episode}: the next pass sends it{aside}. While the receiver has another one it refuses it again; there, \
+             `highwater episodes withdraw {host}/{episode} --make-room --why …` frees the name first. It had said: {}",
+            line(&done.told)
+        ),
+        Keep::Remote => format!(
+            "{episode}: the receiver's stays{}",
+            done.aside.as_ref().map_or_else(
+                || ", and there is no other one here".to_owned(),
+                |aside| format!("; this host's lies in {}", aside.display())
+            )
+        ),
+    };
+    site.output
+        .answer(&json!({ "episode_id": episode, "resolved": true, "aside": done.aside, "told": done.told }), text);
+    Ok(ExitCode::Drained)
+}
+
+fn refused(error: &ResolveError) -> Diagnosis {
+    let told = with_causes(error);
+    match error {
+        ResolveError::NotParked(_) | ResolveError::NoConflict { .. } => Diagnosis::refusal(
+            codes::NO_CONFLICT,
+            told,
+            "`highwater items JOB --outcome review` shows what a person must look at",
+        )
+        .at_field("ID"),
+        ResolveError::Io { .. } | ResolveError::Outbox(_) => Diagnosis::failure(
+            codes::EPISODES_UNUSABLE,
+            told,
+            "check the disk and its permissions, and call again: both are still there",
+        ),
+    }
+}

@@ -1,0 +1,111 @@
+//! `episodes verify`: what is stored against the rows. Owns what is told; comparing is the domain's.
+
+use std::io::IsTerminal as _;
+
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::report::ExitCode;
+use highwater_episodes::index::Row;
+use highwater_episodes::verify::{Standing, standings};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::super::listing;
+use super::{Asked, Ended, files, size, view};
+use crate::Done;
+use crate::bar::counted;
+use crate::cli::{EpisodesVerify, Global};
+use crate::output::Output;
+use crate::table::line;
+
+/// Rows that are compared before they are told, for each that is compared at once.
+const ROWS_EACH: usize = 16;
+
+pub(super) fn verify(args: &EpisodesVerify, global: &Global, output: Output) -> Done {
+    let one = |error| vec![error];
+    let asked = Asked::of(&args.which).map_err(one)?;
+    let files = files(args.which.root.as_deref(), global)?;
+    verified(&asked, &files, output).map_err(|ended| one(ended.diagnosis()))
+}
+
+#[derive(Default)]
+struct Counts {
+    right: u64,
+    wrong: u64,
+    size_bytes: u64,
+}
+
+fn verified(asked: &Asked, files: &highwater_episodes::reindex::Files, output: Output) -> Result<ExitCode, Ended> {
+    use highwater_episodes::index::Index as _;
+    let view = view(files, output)?;
+    let store = files.open_store()?;
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    let bar = bar(view.figures()?.keys, output);
+    let mut counts = Counts::default();
+    let mut rows: Vec<Row> = Vec::new();
+    let compare = |rows: &mut Vec<Row>, counts: &mut Counts| -> Result<(), Diagnosis> {
+        for (row, standing) in rows.iter().zip(standings(&store, rows, at_once)) {
+            if standing.is_right() {
+                counts.right += 1;
+                counts.size_bytes =
+                    counts.size_bytes.saturating_add(if row.withdrawn.is_some() { 0 } else { row.size_bytes });
+                continue;
+            }
+            counts.wrong += 1;
+            let text = told(row, &standing, output);
+            bar.suspend(|| listing::print(&text))?;
+        }
+        bar.inc(rows.len() as u64);
+        rows.clear();
+        Ok(())
+    };
+    view.each(|row| -> Result<bool, Ended> {
+        if asked.wants(&row) {
+            rows.push(row);
+        }
+        if rows.len() == at_once * ROWS_EACH {
+            compare(&mut rows, &mut counts)?;
+        }
+        Ok(true)
+    })?;
+    compare(&mut rows, &mut counts)?;
+    bar.finish_and_clear();
+    let Counts { right, wrong, size_bytes } = counts;
+    let sentence = if wrong == 0 {
+        format!("all agree: {}, {} stored", counted(right, "row"), size(size_bytes))
+    } else {
+        format!("{wrong} of {} disagree with what is stored", counted(right + wrong, "row"))
+    };
+    output.answer(&json!({ "right": right, "wrong": wrong, "size_bytes": size_bytes }), sentence);
+    Ok(if wrong == 0 { ExitCode::Drained } else { ExitCode::Halted })
+}
+
+fn bar(rows: u64, output: Output) -> ProgressBar {
+    if output.quiet || output.json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} rows, {per_sec}, {eta} left");
+    ProgressBar::new(rows).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn told(row: &Row, standing: &Standing, output: Output) -> Vec<u8> {
+    let key = row.key();
+    let (word, text) = match standing {
+        Standing::Agrees => ("agrees", "it agrees".to_owned()),
+        Standing::Missing => ("missing", "not stored".to_owned()),
+        Standing::Differs { sha256, size_bytes } => (
+            "differs",
+            format!(
+                "stored are {size_bytes} bytes with sha256 {sha256}; the row says {} and {}",
+                row.size_bytes, row.sha256
+            ),
+        ),
+        Standing::Left => ("left", "withdrawn, and stored all the same".to_owned()),
+        Standing::Unread(why) => ("unread", format!("cannot be read: {}", line(why))),
+    };
+    if output.json {
+        return listing::json_lines([
+            json!({ "host_id": key.host, "episode_id": key.episode, "standing": word, "told": text }),
+        ]);
+    }
+    format!("{key}: {text}\n").into_bytes()
+}

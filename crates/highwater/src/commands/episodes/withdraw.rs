@@ -1,0 +1,143 @@
+//! `episodes withdraw`: what turned out polluted leaves the store. Owns which episodes are meant and that it is an event before it
+//! is done; the order of tombstone and quarantine is the domain's.
+
+use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::ledger::Ledger as _;
+use highwater_engine::report::ExitCode;
+use highwater_episodes::index::View;
+use highwater_episodes::name::EpisodeKey;
+use highwater_episodes::reindex::Files;
+use highwater_episodes::store::Store as _;
+use highwater_episodes::withdraw::{Name, WHY_BYTES_MAX, WithdrawError, withdraw as withdraw_one};
+use highwater_store::Access;
+use serde_json::json;
+
+use super::super::gate::commit as commit_of;
+use super::super::{codes, needs_config};
+use super::{Ended, unusable};
+use crate::Done;
+use crate::bar::counted;
+use crate::cli::EpisodesWithdraw;
+use crate::owner::become_owner;
+use crate::site::Site;
+
+/// Keys that an event names; all are counted.
+const TOLD_KEYS_MAX: usize = 20;
+
+pub(crate) async fn withdraw(args: EpisodesWithdraw, site: Site) -> Done {
+    withdrawn(&args, &site).await.map_err(|error| vec![error])
+}
+
+async fn withdrawn(args: &EpisodesWithdraw, site: &Site) -> Result<ExitCode, Diagnosis> {
+    let Some(config) = &site.config else { return Err(needs_config("episodes withdraw")) };
+    let files = Files::of_root(&config.receiver()?.root);
+    if args.why.len() > WHY_BYTES_MAX {
+        return Err(refused(&WithdrawError::LongWhy(args.why.len())));
+    }
+    let keys = meant(args, &files)?;
+    let (output, name) = (site.output, if args.make_room { Name::Free } else { Name::Kept });
+    if args.dry_run {
+        for key in &keys {
+            output.answer(&json!({ "would": "withdraw", "host_id": key.host, "episode_id": key.episode }), key);
+        }
+        output.note(format!("{} to withdraw; nothing was written", counted(keys.len() as u64, "episode")));
+        return Ok(ExitCode::Drained);
+    }
+    become_owner(&[&files.index, &files.episodes])?;
+    let store = files.open_store()?;
+    let (index, _) = files.open_index()?;
+    let ledger = site.ledger(Access::ReadWrite)?;
+    let of = match &args.commit {
+        Some(commit) => format!(" of commit {}", commit.to_ascii_lowercase()),
+        None => String::new(),
+    };
+    let named: Vec<_> = keys.iter().take(TOLD_KEYS_MAX).map(ToString::to_string).collect();
+    let more = if keys.len() > named.len() { ", …" } else { "" };
+    let said = format!("{}{of} ({}{more}): {}", counted(keys.len() as u64, "episode"), named.join(", "), args.why);
+    let act = if args.make_room { "make-room" } else { "withdraw" };
+    ledger.add_event(act, None, None, &site.word(&said)).await?;
+    for key in &keys {
+        let done =
+            withdraw_one(&store, &index, key, &args.why, name, site.clock.now()).map_err(|error| refused(&error))?;
+        let aside = done
+            .aside
+            .as_ref()
+            .map_or_else(|| "nothing of it was stored".to_owned(), |aside| format!("its archive lies in {aside}"));
+        let did = match (name, done.is_new) {
+            (Name::Kept, true) => "withdrawn",
+            (Name::Kept, false) => "withdrawn already",
+            (Name::Free, true) => "withdrawn, and its name is free",
+            (Name::Free, false) => "its name was free already",
+        };
+        output.answer(
+            &json!({ "host_id": key.host, "episode_id": key.episode, "new": done.is_new, "aside": done.aside, "name_is_free": args.make_room }),
+            format_args!("{key}: {did}; {aside}"),
+        );
+    }
+    Ok(ExitCode::Drained)
+}
+
+/// The keys that were typed, or those of a commit: also of those that are withdrawn and still stored, as after a crash.
+fn meant(args: &EpisodesWithdraw, files: &Files) -> Result<Vec<EpisodeKey>, Diagnosis> {
+    let view = View::read(&files.index).map_err(unusable)?;
+    let store = files.open_store()?;
+    let Some(commit) = &args.commit else {
+        use highwater_episodes::index::Index as _;
+        // All of them are there, or nothing is begun.
+        for key in args.keys.iter().filter(|_| !args.make_room) {
+            let known = view.find(key).map_err(unusable)?.is_some();
+            if !known && store.stat(key).map_err(|error| refused(&error.into()))?.is_none() {
+                return Err(refused(&WithdrawError::NotThere(key.clone())));
+            }
+        }
+        return Ok(args.keys.clone());
+    };
+    let commit = commit_of(commit).map_err(|error| error.at_field("--commit"))?;
+    let mut keys = Vec::new();
+    let mut found = 0;
+    view.each(|row| -> Result<bool, Ended> {
+        if row.commit.as_ref() == Some(&commit) {
+            found += 1;
+            let key = row.key();
+            let left = store.stat(&key).map_err(|error| refused(&error.into()))?.is_some();
+            if row.withdrawn.is_none() || left || args.make_room {
+                keys.push(key);
+            }
+        }
+        Ok(true)
+    })
+    .map_err(Ended::diagnosis)?;
+    if found == 0 {
+        return Err(Diagnosis::refusal(
+            codes::NO_EPISODE,
+            format!("found no row of an episode that {commit} recorded"),
+            "`highwater episodes list --csv` shows the commits of all rows; `highwater reindex` gives rows to episodes without one",
+        )
+        .at_field("--commit"));
+    }
+    Ok(keys)
+}
+
+fn refused(error: &WithdrawError) -> Diagnosis {
+    let told = with_causes(error);
+    match error {
+        WithdrawError::NotThere(_) => {
+            Diagnosis::refusal(codes::NO_EPISODE, told, "`highwater episodes list` shows what there is")
+                .at_field("HOST/ID")
+        }
+        WithdrawError::LongWhy(_) => {
+            Diagnosis::refusal(codes::LONG_WHY, told, "say it shorter; it is part of a line of the index")
+                .at_field("--why")
+        }
+        WithdrawError::Outrun(_) => Diagnosis::refusal(
+            codes::STORED_ANEW,
+            told,
+            "look at it (`highwater episodes show HOST/ID`), and call again if it is to go too",
+        ),
+        WithdrawError::Index(_) | WithdrawError::Store(_) | WithdrawError::Read { .. } => Diagnosis::failure(
+            codes::EPISODES_UNUSABLE,
+            told,
+            "check the disk, its space and its permissions, and call again: it goes on where it was",
+        ),
+    }
+}

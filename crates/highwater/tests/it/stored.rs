@@ -1,0 +1,313 @@
+//! `highwater episodes`: what is said of what a receiver stores, and what a person decides over it.
+
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use crate::receive::{Running, config};
+use crate::recorded::store;
+use crate::rig::{Ended, Flock, Rig};
+
+const COMMIT: &str = "5f3c0a5d4f9f3d3e3c2b1a0f9e8d7c6b5a493827";
+
+fn line(key: &str, at: &str, size: u64, more: &str) -> String {
+    let (host, episode) = key.split_once('/').unwrap();
+    let sha256 = crate::receive::sha256(key);
+    format!(
+        "{{\"episode_id\":\"{episode}\",\"host_id\":\"{host}\",\"received_at_wall\":\"{at}\",\"schema_version\":1,\"sha256\":\"{sha256}\",\"size_bytes\":{size}{more}}}\n"
+    )
+}
+
+/// An index of two hosts, with rows of every sort.
+fn indexed() -> Rig {
+    let rig = Rig::new(&config(&[("t", "lab")]));
+    std::fs::create_dir_all(rig.path("received/episodes")).unwrap();
+    let lines = [
+        line("lab-1/ep-1", "2026-11-18T06:00:00Z", 1_500_000, &format!(",\"commit\":\"{COMMIT}\"")),
+        line("lab-1/ep-2", "2026-11-19T06:00:00Z", 2_500_000, ",\"backfilled\":true,\"gate\":\"off\""),
+        line("lab-2/run-09", "2026-11-19T08:30:00Z", 5_000_000_000, ",\"gate\":\"allowed\""),
+        "no row at all\n".to_owned(),
+        line("lab-1/ep-5", "2026-11-20T06:00:00Z", 9, ""),
+        line("lab-1/ep-5", "2026-11-20T07:00:00Z", 700, ""),
+        line("lab-2/run-12", "2026-11-20T08:00:00.5Z", 20, ",\"withdrawn\":\"lens \\u001b[2J cap\""),
+        line("lab-2/gone", "2026-11-20T08:00:00Z", 1, ""),
+        line("lab-2/gone", "2026-11-20T08:00:00Z", 1, ",\"removed\":\"lost\""),
+        line("lab-2/20261120080000", "2026-11-20T09:00:00Z", 1, ""),
+        line("lab-2/20261120093000", "2026-11-20T10:00:00Z", 1, ""),
+        line("lab-3/torn", "2026-11-20T08:00:00Z", 1, "").split_at(40).0.to_owned(),
+    ];
+    rig.write("received/index.jsonl", &lines.concat());
+    rig
+}
+
+fn refused(ended: &Ended, code: &str, exit: i32) {
+    assert_eq!(ended.code, exit, "{ended:?}");
+    assert!(ended.stderr.contains(&format!("error[{code}]: ")) && ended.stderr.contains("next: "), "{ended:?}");
+}
+
+fn both(ended: &Ended) -> String {
+    format!("{}--\n{}", ended.stdout, ended.stderr)
+}
+
+#[test]
+fn a_list_shows_each_episode_once_with_what_is_known_of_it() {
+    let rig = indexed();
+    assert_snapshot!(both(&rig.ok(&["episodes", "list"])));
+    assert_snapshot!(both(&rig.ok(&[
+        "episodes",
+        "list",
+        "--host",
+        "lab-2",
+        "--since",
+        "2026-11-20T08:00:00.5Z",
+        "--csv"
+    ])));
+    let json = rig.ok(&["episodes", "list", "--json", "--quiet"]);
+    let kept = rig.read("received/index.jsonl");
+    assert!(json.stdout.lines().count() == 7 && json.stdout.lines().all(|line| !line.is_empty()), "{json:?}");
+    assert!(json.stderr.is_empty() && rig.read("received/index.jsonl") == kept, "looking changes nothing");
+    let none = rig.ok(&["episodes", "list", "--host", "nobody"]);
+    assert_snapshot!(both(&none));
+}
+
+#[test]
+fn totals_and_what_is_missing_are_by_host_and_day() {
+    let rig = indexed();
+    let text = [
+        rig.ok(&["episodes", "list", "--by", "host", "--quiet"]).stdout,
+        rig.ok(&["episodes", "list", "--by", "day", "--quiet"]).stdout,
+        rig.ok(&["episodes", "list", "--by", "host", "--csv", "--quiet"]).stdout,
+        rig.ok(&["episodes", "list", "--by", "day", "--csv", "--quiet"]).stdout,
+        rig.ok(&["episodes", "list", "--by", "host", "--json", "--quiet"]).stdout,
+        rig.ok(&["episodes", "list", "--by", "day", "--json", "--quiet", "--host", "lab-1"]).stdout,
+    ];
+    assert_snapshot!(text.join("--\n"));
+    let text = [
+        both(&rig.ok(&["episodes", "list", "--missing"])),
+        rig.ok(&["episodes", "list", "--missing", "--csv"]).stdout,
+        rig.ok(&["episodes", "list", "--missing", "--json"]).stdout,
+    ];
+    assert_snapshot!(text.join("--\n"));
+}
+
+#[test]
+fn an_export_is_there_whole_or_not_at_all() {
+    let rig = indexed();
+    let piped = rig.ok(&["episodes", "export", "--format", "csv", "-q"]).stdout;
+    let said = rig.ok(&["episodes", "export", "--format", "csv", "--out", "rows.csv", "-q"]);
+    assert_eq!((said.stdout.as_str(), rig.read("rows.csv")), ("7 rows in rows.csv\n", piped));
+    rig.ok(&["episodes", "export", "--format", "json", "--root", "received", "-o", "rows.json", "-q"]);
+    assert_eq!(rig.read("rows.json"), rig.ok(&["episodes", "list", "--json", "-q"]).stdout);
+    refused(&rig.run(&["episodes", "export", "--format", "json", "--out", "nowhere/rows.json"]), "HW-CMD-062", 1);
+    std::fs::create_dir(rig.path("dir")).unwrap();
+    std::fs::write(rig.path("dir/kept"), "").unwrap();
+    refused(&rig.run(&["episodes", "export", "--format", "json", "--out", "dir"]), "HW-CMD-062", 1);
+    let left: Vec<_> = std::fs::read_dir(rig.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains("export")), "{left:?}");
+    assert_eq!(rig.run(&["episodes", "export", "--format", "xml"]).code, 2);
+    // Whoever stops reading ends it.
+    let head = rig.sh("highwater episodes export --format json | head -1");
+    assert!(head.code == 0 && !head.stderr.contains("error["), "{head:?}");
+    let full = rig.sh("highwater episodes export --format json >/dev/full");
+    assert!(full.code == 1 && full.stderr.contains("HW-CMD-011"), "{full:?}");
+}
+
+/// A receiver's directory with real episodes, each with its row.
+fn received() -> Rig {
+    let rig = Rig::new(&config(&[("t", "lab-1"), ("u", "lab-2")]));
+    let episodes = rig.path("received/episodes");
+    store(&episodes, "lab-1/ep-1", "one", Some(COMMIT));
+    store(&episodes, "lab-1/ep-2", "two", None);
+    store(&episodes, "lab-2/ep-1", "three", Some(COMMIT));
+    rig.ok(&["reindex"]);
+    rig
+}
+
+fn file(rig: &Rig, key: &str) -> std::path::PathBuf {
+    rig.path(&format!("received/episodes/{key}.tar.zst"))
+}
+
+#[test]
+fn show_tells_row_archive_meta_and_whether_they_agree() {
+    let rig = received();
+    let shown = rig.ok(&["episodes", "show", "lab-1/ep-1"]);
+    for part in ["lab-1/ep-1: row and archive agree\n", COMMIT, "made by `reindex`", "2 files", "code_version"] {
+        assert!(shown.stdout.contains(part), "{part}: {shown:?}");
+    }
+    let json = rig.ok(&["episodes", "show", "lab-1/ep-1", "--json"]).json();
+    assert_eq!((&json["agrees"], &json["meta"]["code_version"]["commit"]), (&true.into(), &COMMIT.into()));
+    let verdict = |key: &str| {
+        let ended = rig.run(&["episodes", "show", key, "--json"]);
+        (ended.code, ended.json()["verdict"].as_str().unwrap().to_owned())
+    };
+    store(&rig.path("received/episodes"), "lab-1/ep-2", "altered", None);
+    assert_eq!(verdict("lab-1/ep-2"), (4, "the archive is another than the row says".to_owned()));
+    std::fs::write(file(&rig, "lab-1/ep-2"), "junk").unwrap();
+    assert_eq!(verdict("lab-1/ep-2"), (4, "the archive cannot be read".to_owned()));
+    std::fs::remove_file(file(&rig, "lab-1/ep-2")).unwrap();
+    assert!(verdict("lab-1/ep-2").1.starts_with("not stored"));
+    store(&rig.path("received/episodes"), "lab-9/new", "x", None);
+    assert!(verdict("lab-9/new").1.starts_with("no row"));
+    refused(&rig.run(&["episodes", "show", "lab-9/none"]), "HW-CMD-058", 2);
+    for bad in ["lab-1", "../x/y", "lab-1/", "a/b/c"] {
+        assert_eq!(rig.run(&["episodes", "show", bad]).code, 2, "{bad}");
+    }
+}
+
+#[test]
+fn verify_reads_everything_that_has_a_row() {
+    let rig = received();
+    let right = rig.ok(&["episodes", "verify"]);
+    assert!(right.stdout.starts_with("all agree: 3 rows, "), "{right:?}");
+    std::fs::remove_file(file(&rig, "lab-1/ep-1")).unwrap();
+    let mut bytes = std::fs::read(file(&rig, "lab-2/ep-1")).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(file(&rig, "lab-2/ep-1"), bytes).unwrap();
+    let wrong = rig.run(&["episodes", "verify", "--root", "received"]);
+    assert_eq!(wrong.code, 4, "{wrong:?}");
+    let lines: Vec<_> = wrong.stdout.lines().collect();
+    assert!(lines[0] == "lab-1/ep-1: not stored" && lines[1].starts_with("lab-2/ep-1: stored are "), "{wrong:?}");
+    assert_eq!(lines[2], "2 of 3 rows disagree with what is stored");
+    rig.ok(&["episodes", "verify", "--host", "lab-3"]);
+    let json = rig.run(&["episodes", "verify", "--json"]);
+    assert_eq!((json.code, &json.json()["wrong"]), (4, &2.into()));
+}
+
+fn acts(rig: &Rig) -> Vec<(String, String)> {
+    let lines = rig.ok(&["events", "--json"]).stdout;
+    let events = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let acts = events.map(|event| (text(&event["act"]), text(&event["why"])));
+    acts.filter(|(act, _)| ["withdraw", "make-room", "resolve"].contains(&act.as_str())).collect()
+}
+
+#[test]
+fn what_is_withdrawn_is_set_aside_and_cannot_be_sent_again_to_a_receiver_that_runs() {
+    let rig = received();
+    let receiver = Running::start(&rig);
+    let before = rig.read("received/index.jsonl");
+    let dry = rig.ok(&["episodes", "withdraw", "--commit", &COMMIT.to_uppercase(), "--why", "lens cap", "--dry-run"]);
+    assert_eq!(dry.stdout, "lab-1/ep-1\nlab-2/ep-1\n");
+    assert_eq!(rig.read("received/index.jsonl"), before);
+    assert!(acts(&rig).is_empty());
+
+    let said = rig.ok(&["episodes", "withdraw", "--commit", COMMIT, "--why", "lens cap"]);
+    assert!(
+        said.stdout.lines().count() == 2 && said.stdout.contains("lab-1/ep-1: withdrawn; its archive lies in "),
+        "{said:?}"
+    );
+    assert!(!file(&rig, "lab-1/ep-1").exists() && rig.path("received/quarantine/ep-1.tar.zst.0").exists());
+    assert!(rig.read("received/index.jsonl").starts_with(&before), "rows are never changed");
+    for body in ["one", "another"] {
+        let (status, told) = receiver.put_with("lab-1/ep-1", "t", "", body);
+        assert!(status == 409 && told.contains("\"withdrawn\"") && told.contains("lens cap"), "{told}");
+    }
+    let again = rig.ok(&["episodes", "withdraw", "--commit", COMMIT, "--why", "lens cap"]);
+    assert_eq!(again.stdout, "", "nothing is left to do: {again:?}");
+    rig.ok(&["reindex"]);
+    rig.ok(&["episodes", "verify"]);
+    // What a crash left between tombstone and quarantine is finished.
+    store(&rig.path("received/episodes"), "lab-1/ep-1", "one", Some(COMMIT));
+    assert_eq!(rig.run(&["episodes", "verify"]).code, 4);
+    let finished = rig.ok(&["episodes", "withdraw", "lab-1/ep-1", "--why", "lens cap"]);
+    assert!(finished.stdout.contains("withdrawn already; its archive lies in "), "{finished:?}");
+    rig.ok(&["episodes", "verify"]);
+
+    // To make room is another word.
+    rig.ok(&["episodes", "withdraw", "lab-1/ep-2", "lab-1/ep-1", "--make-room", "--why", "the wrong one came first"]);
+    assert_eq!(receiver.put("lab-1/ep-2", "t", "the right one"), 201);
+    assert_eq!(receiver.put("lab-1/ep-1", "t", "mended"), 201);
+    assert_eq!(receiver.stop().code, 0);
+    rig.ok(&["episodes", "verify"]);
+    let acts = acts(&rig);
+    assert_eq!(acts[0].1, "2 episodes of commit ".to_owned() + COMMIT + " (lab-1/ep-1, lab-2/ep-1): lens cap");
+    assert_eq!(acts.last().unwrap().0, "make-room");
+}
+
+#[test]
+fn r15_what_cannot_be_withdrawn_or_looked_at_is_one_clear_error_and_changes_nothing() {
+    let rig = received();
+    let before = rig.read("received/index.jsonl");
+    let withdraw = |args: &[&str]| rig.run(&[&["episodes", "withdraw", "--why", "x"], args].concat());
+    refused(&withdraw(&["lab-1/none"]), "HW-CMD-058", 2);
+    // Of several, none is begun where one is not there.
+    refused(&withdraw(&["lab-1/ep-1", "lab-1/none"]), "HW-CMD-058", 2);
+    refused(&withdraw(&["--commit", &"0".repeat(40)]), "HW-CMD-058", 2);
+    refused(&withdraw(&["--commit", "HEAD"]), "HW-CMD-050", 2);
+    refused(&rig.run(&["episodes", "withdraw", "lab-1/ep-1", "--why", &"x".repeat(2_049)]), "HW-CMD-059", 2);
+    for usage in [&["lab-1/ep-1", "--commit", COMMIT][..], &[], &["lab-1"], &["../../etc/passwd"]] {
+        assert_eq!(withdraw(usage).code, 2, "{usage:?}");
+    }
+    assert_eq!(rig.run(&["episodes", "withdraw", "lab-1/ep-1", "--why", " "]).code, 2);
+    assert!(rig.read("received/index.jsonl") == before && file(&rig, "lab-1/ep-1").exists() && acts(&rig).is_empty());
+    refused(&rig.run(&["episodes", "list", "--since", "yesterday"]), "HW-CMD-009", 2);
+    refused(&rig.run(&["episodes", "list", "--root", "nowhere"]), "HW-CMD-057", 2);
+    std::fs::create_dir(rig.path("empty")).unwrap();
+    refused(&rig.run(&["episodes", "list", "--root", "empty"]), "HW-CMD-057", 2);
+    let without = Rig::new("");
+    refused(&without.run(&["episodes", "list"]), "HW-CFG-021", 2);
+    refused(&without.run(&["episodes", "resolve", "ep-1", "--keep", "local"]), "HW-CMD-060", 2);
+}
+
+/// A host whose episode meets another of its name at a receiver that runs.
+fn conflict() -> (Rig, Running) {
+    let rig = Rig::new(&config(&[("t", "lab")]));
+    std::fs::create_dir(rig.path("received")).unwrap();
+    let receiver = Running::start(&rig);
+    assert_eq!(receiver.put("lab/ep-1", "t", "another one"), 201);
+    let job = format!(
+        "[job.send]\nkind = \"ship\"\nreceiver = \"http://{}\"\nhost-id = \"lab\"\ntoken = \"t\"\nresources = [\"r\"]\n[resource.r]\nlock = \"file:r.lock\"\n",
+        receiver.address
+    );
+    rig.write("highwater.toml", &format!("{}{job}", rig.read("highwater.toml")));
+    record(&rig.path("episodes/ep-1"), "mine");
+    let sent = rig.ok(&["run", "send"]);
+    assert!(sent.stdout.contains("1 review"), "{sent:?}");
+    (rig, receiver)
+}
+
+fn record(dir: &Path, text: &str) {
+    std::fs::create_dir_all(dir).unwrap();
+    std::fs::write(dir.join("telemetry.csv"), text).unwrap();
+    std::fs::write(dir.join("done.marker"), "").unwrap();
+}
+
+#[test]
+fn a_conflict_ends_with_the_receivers_episode_and_this_hosts_is_set_aside() {
+    let (rig, receiver) = conflict();
+    // Not while a pass runs.
+    let holder = Flock::hold(&rig.path("r.lock"));
+    let busy = rig.run(&["episodes", "resolve", "ep-1", "--keep", "remote"]);
+    assert!(busy.code == 3 && busy.stdout.contains("nothing was changed"), "{busy:?}");
+    drop(holder);
+    let said = rig.ok(&["episodes", "resolve", "ep-1", "--keep", "remote", "--why", "theirs is the whole one"]);
+    assert!(said.stdout.contains("the receiver's stays; this host's lies in "), "{said:?}");
+    assert_eq!(rig.read("episodes/.review/ep-1.0/telemetry.csv"), "mine");
+    assert!(!rig.path("episodes/ep-1").exists() && !rig.path("outbox/ep-1.tar.zst").exists());
+    assert_eq!(acts(&rig), [("resolve".to_owned(), "ep-1, keep remote: theirs is the whole one".to_owned())]);
+    rig.ok(&["run", "send"]);
+    refused(&rig.run(&["episodes", "resolve", "ep-1", "--keep", "remote"]), "HW-CMD-061", 2);
+    // Another one of the name, the same way.
+    record(&rig.path("episodes/ep-1"), "mine again");
+    rig.ok(&["run", "send"]);
+    rig.ok(&["episodes", "resolve", "ep-1", "--keep", "remote"]);
+    assert_eq!(rig.read("episodes/.review/ep-1.1/telemetry.csv"), "mine again");
+    assert_eq!(receiver.stop().code, 0);
+}
+
+#[test]
+fn a_conflict_ends_with_this_hosts_episode_once_the_receiver_has_made_room() {
+    let (rig, receiver) = conflict();
+    let said = rig.ok(&["episodes", "resolve", "ep-1", "--keep", "local"]);
+    let word = "`highwater episodes withdraw lab/ep-1 --make-room --why …`";
+    assert!(said.stdout.contains(word), "{said:?}");
+    let again = rig.ok(&["run", "send"]);
+    assert!(again.stdout.contains("1 review"), "it is refused as long as there is no room: {again:?}");
+    rig.ok(&["episodes", "withdraw", "lab/ep-1", "--make-room", "--why", "the lab's is the right one"]);
+    rig.ok(&["episodes", "resolve", "ep-1", "--keep", "local", "--job", "send"]);
+    let sent = rig.ok(&["run", "send"]);
+    assert!(sent.stdout.contains("1 done"), "{sent:?}");
+    assert_eq!(rig.read("shipped/ep-1/telemetry.csv"), "mine");
+    assert_eq!(receiver.stop().code, 0);
+    rig.ok(&["episodes", "verify"]);
+}
