@@ -42,26 +42,28 @@ async fn what_came_of_a_body_that_breaks_off_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_at_once_one_is_refused_and_one_that_asks_where_it_is_takes_it_over() {
     let rig = Rig::new().await;
-    let place = rig.begun("a", 10).await;
-    let mut first = rig.half(&place, 0, 10, b"123").await;
-    // Until the first has it in hand, which is when the second is refused for that.
-    let refused = async {
-        loop {
-            let second = rig.patch(&place, 0, b"").await;
-            if second.status == 423 {
-                return second;
-            }
-            assert_eq!((second.status, second.header("upload-offset")), (204, Some("0")));
+    let bytes = noise(2 << 20);
+    let sent = 1 << 20;
+    let place = rig.begun("a", bytes.len()).await;
+    let mut first = rig.half(&place, 0, bytes.len(), &bytes[..sent]).await;
+    // Only who has it in hand writes to its file.
+    let file = rig.left().into_iter().find(|name| name.ends_with(".upload")).unwrap();
+    let file = rig.path("episodes/.staging").join(file);
+    let held = async {
+        while fs::metadata(&file).unwrap().len() == 0 {
+            tokio::task::yield_now().await;
         }
     };
-    let refused = tokio::time::timeout(WAIT, refused).await.unwrap();
+    tokio::time::timeout(WAIT, held).await.expect("the first has it in hand");
+    let refused = rig.patch(&place, 0, b"").await;
+    assert_eq!(refused.status, 423, "{refused:?}");
     assert_eq!(refused.code(), "upload-held");
     let offset = rig.offset(&place).await.unwrap();
-    assert!(offset <= 3);
+    assert!(offset <= sent);
     let told = first.answer(false).await;
     assert_eq!((told.status, told.code().as_str()), (423, "upload-taken"));
-    assert_eq!(rig.patch(&place, offset, &b"1234567890"[offset..]).await.status, 204);
-    assert_eq!(fs::read(rig.path("episodes/lab/a.tar.zst")).unwrap(), b"1234567890");
+    assert_eq!(rig.patch(&place, offset, &bytes[offset..]).await.status, 204);
+    assert_eq!(fs::read(rig.path("episodes/lab/a.tar.zst")).unwrap(), bytes);
     assert_eq!(rig.rows().len(), 1);
 }
 
