@@ -18,6 +18,8 @@ use super::client::{Code, Receiver, text_of};
 
 /// Longest wait for a name, a connection or an answer, in seconds.
 pub const PROBE_SECS: u64 = 15;
+/// How often a receiver is asked that breaks the connection off without a word.
+const ASKS_MAX: u32 = 5;
 /// How far the two clocks may be apart, in seconds.
 pub const CLOCK_SKEW_SECS_MAX: i64 = 60;
 
@@ -96,10 +98,8 @@ pub async fn probe(receiver: &Receiver, clock: &SharedClock, has_certificate: bo
     let none = (String::new(), Code::default());
     let all = if codes.is_empty() { std::slice::from_ref(&none) } else { codes };
     for (at, (of, code)) in all.iter().enumerate() {
-        let request = receiver.signed(receiver.http.post(receiver.url(&["v1", "ping"])), code);
-        let asked_at = clock.now();
-        let response = match request.timeout(Duration::from_secs(PROBE_SECS)).send().await {
-            Ok(response) => response,
+        let (asked_at, response) = match asked(receiver, clock, code).await {
+            Ok(asked) => asked,
             Err(error) => {
                 unanswered(&mut probe, receiver, &error);
                 return probe;
@@ -150,6 +150,31 @@ pub async fn probe(receiver: &Receiver, clock: &SharedClock, has_certificate: bo
         judged(&mut probe, of, code, pong.gate);
     }
     probe
+}
+
+/// Asks, and says when. In TLS 1.3 a receiver refuses this host's certificate after the handshake, and the end of the connection
+/// may be noticed before the refusal is read: then it is asked again, for the reason.
+async fn asked(
+    receiver: &Receiver,
+    clock: &SharedClock,
+    code: &Code,
+) -> Result<(Timestamp, reqwest::Response), reqwest::Error> {
+    let mut asks = 1;
+    loop {
+        let request = receiver.signed(receiver.http.post(receiver.url(&["v1", "ping"])), code);
+        let asked_at = clock.now();
+        match request.timeout(Duration::from_secs(PROBE_SECS)).send().await {
+            Ok(response) => return Ok((asked_at, response)),
+            Err(error) if asks < ASKS_MAX && broke_off(&error) => asks += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether a connection that had been made went away without a word.
+fn broke_off(error: &reqwest::Error) -> bool {
+    let told = error.source().and_then(|source| tls_error(source)).is_some();
+    error.is_request() && !error.is_timeout() && !error.is_connect() && !told
 }
 
 /// From the name to a connection.
