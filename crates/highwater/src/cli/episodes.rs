@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use highwater_episodes::name::{EpisodeId, EpisodeKey, HostId};
 
-use super::{Limits, reason};
+use super::Limits;
+use super::steer::reason;
 
 /// `reindex`.
 #[derive(Debug, Args)]
