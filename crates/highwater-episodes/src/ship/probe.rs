@@ -261,7 +261,8 @@ fn unanswered(probe: &mut Probe, receiver: &Receiver, error: &reqwest::Error) {
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                     "write in `receiver` a name that is in its certificate"
                 }
-                CertificateError::UnknownIssuer => {
+                // The latter of an authority that was made anew under its old name.
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                     "name in `tls.ca` the authority that signed the receiver's certificate"
                 }
                 _ => "look at the receiver's certificate: `openssl s_client -connect HOST:PORT -showcerts`",

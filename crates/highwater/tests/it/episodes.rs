@@ -88,9 +88,10 @@ fn stored(root: &Path, episode: &str) -> PathBuf {
     root.join(format!("episodes/lab-1/{episode}.tar.zst"))
 }
 
-/// The most memory that a process ever held, in MiB; nothing once it has ended.
-fn peak_mib(pid: u32) -> Option<u64> {
+/// How much memory of its own a process holds now, in MiB: not the pages of its binary, which in a build for tests are most of it.
+/// Nothing once it has ended.
+fn memory_mib(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib >> 10)
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib.div_ceil(1 << 10))
 }

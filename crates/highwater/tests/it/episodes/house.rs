@@ -73,12 +73,12 @@ impl House {
     /// Starts the receiver, and waits until it listens.
     pub(super) fn open(&mut self) {
         let errors = File::create(self.rig.path("receiver.err")).unwrap();
-        let mut command = self.rig.command(&["receive", "--json", "--log-file", "receiver.log"]);
+        let mut command = self.rig.command(&["-v", "receive", "--json"]);
         let mut child = command.stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         self.receiver = Some(child);
-        assert!(line.contains("\"listens\""), "{line} {}", self.rig.read("receiver.err"));
+        assert!(line.contains("\"listens\""), "{line} {}", self.log());
     }
 
     /// SIGTERM; its exit code.
@@ -92,17 +92,18 @@ impl House {
         signal(self.receiver.as_ref().unwrap(), name);
     }
 
-    /// The most memory that the receiver ever held, in MiB.
-    pub(super) fn peak_mib(&self) -> u64 {
-        super::peak_mib(self.receiver.as_ref().unwrap().id()).unwrap()
+    /// How much memory the receiver holds now, in MiB.
+    pub(super) fn memory_mib(&self) -> u64 {
+        super::memory_mib(self.receiver.as_ref().unwrap().id()).unwrap()
     }
 
     pub(super) fn root(&self) -> PathBuf {
         self.rig.path("received")
     }
 
+    /// What it has logged since it was opened.
     pub(super) fn log(&self) -> String {
-        self.rig.read("receiver.log")
+        self.rig.read("receiver.err")
     }
 
     /// All that is stored, with its bytes.
@@ -135,7 +136,11 @@ impl House {
     pub(super) fn host(&self, name: &str) -> Host {
         let host = Host { rig: Rig::new(""), port: self.port };
         host.rig.write("servers.pem", &self.servers.pem());
-        self.hosts.client(name, Terms { serial: 2, ..Terms::default() }).unwrap().write(host.rig.dir.path(), name).unwrap();
+        self.hosts
+            .client(name, Terms { serial: 2, ..Terms::default() })
+            .unwrap()
+            .write(host.rig.dir.path(), name)
+            .unwrap();
         host.add_job("send", &format!("host-id = {name:?}\n{}", with_certificate(name)));
         host
     }
@@ -146,7 +151,14 @@ impl House {
     }
 
     /// One request on a connection of its own: its status, and all that was said.
-    pub(super) fn ask(&self, paper: Option<&Paper>, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, String) {
+    pub(super) fn ask(
+        &self,
+        paper: Option<&Paper>,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> (u16, String) {
         let mut caller = self.caller(paper).unwrap();
         let length = body.len();
         caller.say(format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n"));

@@ -10,7 +10,10 @@ fn fixes(ended: &Ended) -> Vec<(String, String, String)> {
     let json = ended.json();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let lines = json["findings"].as_array().unwrap_or_else(|| panic!("{ended:?}")).iter();
-    lines.filter(|line| line["ok"] != true).map(|line| (text(&line["what"]), text(&line["found"]), text(&line["next"]))).collect()
+    lines
+        .filter(|line| line["ok"] != true)
+        .map(|line| (text(&line["what"]), text(&line["found"]), text(&line["fix"])))
+        .collect()
 }
 
 /// A house that judges code, and a host of it that is well.
@@ -40,7 +43,10 @@ fn what_is_wrong_on_the_way_has_a_name() {
     let (house, host, commits) = pair();
     let well = host.rig.ok(&["ship", "send", "--ping"]);
     for line in ["dns", "connect", "tls", "certificate", "host", "clock", "gate"] {
-        assert!(well.stdout.lines().any(|told| told.split_whitespace().nth(1) == Some(line)), "{line}: {well:?}");
+        assert!(
+            well.stdout.contains(&format!("\nok   {line} ")) || well.stdout.starts_with(&format!("ok   {line} ")),
+            "{line}: {well:?}"
+        );
     }
     let nothing = house.stored();
     let config = host.rig.read("highwater.toml");
@@ -52,9 +58,12 @@ fn what_is_wrong_on_the_way_has_a_name() {
     with("https://localhost", "https://no-such-host.invalid");
     told(&host, "dns", "no-such-host.invalid is not found", "receiver");
 
-    host.rig.write("servers-of-others.pem", &Authority::new("servers").unwrap().pem());
-    with("servers.pem", "servers-of-others.pem");
-    told(&host, "tls", "UnknownIssuer", "tls.ca");
+    // One of another name, and one that was made anew under the old name.
+    for (name, found) in [("others", "UnknownIssuer"), ("servers", "BadSignature")] {
+        host.rig.write("servers-of-others.pem", &Authority::new(name).unwrap().pem());
+        with("servers.pem", "servers-of-others.pem");
+        told(&host, "tls", found, "name in `tls.ca` the authority that signed");
+    }
 
     let terms = |serial, until_year| Terms { serial, until_year };
     house.pki("crl.pem", &house.hosts.revoking(&[8]).unwrap());
@@ -63,7 +72,18 @@ fn what_is_wrong_on_the_way_has_a_name() {
     for (name, paper, found, next) in [
         ("revoked", house.hosts.client("lab-1", terms(8, 4000)).unwrap(), "CertificateRevoked", "this one is revoked"),
         ("expired", house.hosts.client("lab-1", terms(9, 2020)).unwrap(), "CertificateExpired", "renew this host's"),
-        ("strange", Authority::new("hosts").unwrap().client("lab-1", terms(2, 4000)).unwrap(), "UnknownCA", "client-ca"),
+        (
+            "strange",
+            Authority::new("others").unwrap().client("lab-1", terms(2, 4000)).unwrap(),
+            "UnknownCA",
+            "client-ca",
+        ),
+        (
+            "of-old",
+            Authority::new("hosts").unwrap().client("lab-1", terms(2, 4000)).unwrap(),
+            "DecryptError",
+            "client-ca",
+        ),
         ("own", Paper::of_its_own("lab-1").unwrap(), "UnknownCA", "client-ca"),
     ] {
         paper.write(host.rig.dir.path(), name).unwrap();
@@ -80,7 +100,12 @@ fn what_is_wrong_on_the_way_has_a_name() {
 
     host.rig.write("highwater.toml", &config);
     host.record("episodes", "ep-2", b"x", Some(&commits[0]));
-    told(&host, "gate", &format!("{} (ep-2) is out of date; the newest that is accepted is {}", commits[0], commits[1]), REMEDIATION[1]);
+    told(
+        &host,
+        "gate",
+        &format!("{} (ep-2) is out of date; the newest that is accepted is {}", commits[0], commits[1]),
+        REMEDIATION[1],
+    );
 
     assert!(house.stored() == nothing && host.names("outbox").is_empty(), "nothing is written");
     let expired = house.servers.server(terms(5, 2020)).unwrap();
@@ -93,7 +118,7 @@ fn what_is_wrong_on_the_way_has_a_name() {
 #[test]
 fn a_clock_that_is_wrong_has_a_name() {
     // The clock of a receiver is this machine's: another one is said by a far side that answers as a receiver does.
-    const PONG: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 98\r\nConnection: close\r\n\r\n\
+    const PONG: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\nConnection: close\r\n\r\n\
         {\"you\":\"lab\",\"hosts\":\"*\",\"clock\":\"2015-01-01T00:00:00Z\",\"gate\":{\"verdict\":\"accepted\"},\"pad\":\"12345\"}";
     let body = PONG.split_once("\r\n\r\n").unwrap().1;
     assert!(PONG.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());

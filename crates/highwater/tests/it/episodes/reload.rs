@@ -8,7 +8,9 @@ use crate::rig::wait_until;
 const BODY_BYTES: usize = 4 << 20;
 
 fn begin(caller: &mut Caller, episode: &str, bytes: usize) {
-    caller.say(format!("PUT /v1/episodes/lab-1/{episode} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {bytes}\r\n\r\n"));
+    caller.say(format!(
+        "PUT /v1/episodes/lab-1/{episode} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {bytes}\r\n\r\n"
+    ));
 }
 
 #[test]
@@ -38,17 +40,22 @@ fn an_upload_in_hand_goes_on_while_certificate_key_authority_and_revocations_are
     // The whole of it: another key, another authority beside the old one, and a certificate that is taken back.
     let others = Authority::new("other hosts").unwrap();
     let new = others.client("lab-1", serial(3)).unwrap();
-    let met = |paper| house.caller(Some(paper)).map(|mut caller| {
-        caller.say("POST /v1/ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-        (caller.shown(), caller.answer().0)
-    });
+    let met = |paper| {
+        house.caller(Some(paper)).map(|mut caller| {
+            caller.say("POST /v1/ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+            (caller.shown(), caller.answer().0)
+        })
+    };
     assert!(met(&new).map_or(true, |(_, status)| status == 0), "nobody knows them yet");
     house.pki("ca.pem", &(house.hosts.pem() + &others.pem()));
     house.pki("crl.pem", &(house.hosts.revoking(&[9]).unwrap() + &others.revoking(&[]).unwrap()));
     house.serves_as(&fresh);
     wait_until("the new authority", || met(&new).is_ok_and(|(_, status)| status == 200));
     let (shown, status) = met(&old).unwrap();
-    assert!(shown != first && status == 200, "whoever comes now meets the new certificate, and the old hosts are still let in");
+    assert!(
+        shown != first && status == 200,
+        "whoever comes now meets the new certificate, and the old hosts are still let in"
+    );
     assert!(met(&revoked).map_or(true, |(_, status)| status == 0), "but the one that is taken back");
 
     // What was in hand meets none of that: the rest comes, and more on the same connection.
