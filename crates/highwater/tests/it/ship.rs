@@ -261,3 +261,18 @@ fn r15_an_error_of_the_disk_names_its_path_once() {
     rig.write("COMMIT", "abc1234");
     once(&rig.run(&["ship"]), "HW-EPI-103", &rig.path("COMMIT"));
 }
+
+#[test]
+fn r15_a_token_that_no_header_can_carry_is_refused_and_not_shown() {
+    let rig = Rig::new("");
+    for token in ["", "sesame\\n", " sesame", "sesame ", "ses\\u0000ame", "ses\\tame"] {
+        rig.write(
+            "highwater.toml",
+            &job("http://127.0.0.1:1", "").replace("token = \"t\"", &format!("token = \"{token}\"")),
+        );
+        let ended = rig.run(&["ship", "send"]);
+        assert_eq!(ended.code, 2, "{token:?}: {ended:?}");
+        assert!(ended.stderr.contains("job.send.token") && ended.stderr.contains("next: correct it"), "{ended:?}");
+        assert!(!ended.stderr.contains("same"), "{ended:?}");
+    }
+}
