@@ -28,7 +28,7 @@ use highwater_engine::report::{PassReport, Reason};
 use jiff::Timestamp;
 
 use crate::archive::{CompressionSettings, PackError, Packer, TreeLimits};
-use crate::gate;
+use crate::gate::{self, Judge};
 use crate::index::Commit;
 use crate::name::EpisodeId;
 
@@ -38,7 +38,7 @@ pub use outbox::{Outbox, OutboxError, Parcel, Parked, Parking};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, resolve};
 pub use retire::{RetireError, Retired, Shelves};
 pub use scan::{Finished, MARKER, Scan, ScanError, check_root, scan};
-pub use settings::{JudgedCode, ShipSettings, ShipTlsSettings};
+pub use settings::{ShipSettings, ShipTlsSettings};
 pub use watch::{WATCHED_DIRS_MAX, Watch};
 
 /// How many different episodes must get the same refusal before it is taken for one that all would get.
@@ -141,7 +141,7 @@ impl Ship {
     /// What is said of the code of an episode that this commit recorded.
     async fn code(&self, recorded: Option<Commit>) -> Result<Code, Stop> {
         let judged = match (self.place.receiver.judge, &self.place.code_commit) {
-            (JudgedCode::Ships, Some(path)) => {
+            (Judge::Ships, Some(path)) => {
                 let path = path.clone();
                 Some(Self::on_disk(move || sending_commit(&path)).await?)
             }
@@ -193,7 +193,7 @@ impl Ship {
                 let commit = code.judged.as_ref().map_or("no commit at all", Commit::as_str);
                 let mend = refusal.remediation.join("\n");
                 tracing::error!(%episode, code.commit = commit, remediation = %mend, "the receiver does not accept this code");
-                if self.place.receiver.judge == JudgedCode::Ships {
+                if self.place.receiver.judge == Judge::Ships {
                     return Err(Stop::Halt {
                         why: format!("the receiver does not accept the code that sends: {}", refusal.told),
                         evidence: format!("commit {commit}\n{mend}"),

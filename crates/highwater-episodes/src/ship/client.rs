@@ -23,7 +23,8 @@ use reqwest::{Body, Client, RequestBuilder, Url};
 use serde::Deserialize;
 
 use super::outbox::Parcel;
-use super::settings::{JudgedCode, ShipSettings, ShipTlsSettings};
+use super::settings::{ShipSettings, ShipTlsSettings};
+use crate::gate::Judge;
 use crate::index::Commit;
 use crate::name::{EpisodeId, HostId};
 use crate::wire::{
@@ -60,7 +61,7 @@ pub struct Receiver {
     /// The header of the judged commit.
     pub commit_header: HeaderName,
     /// Which commit that is.
-    pub judge: JudgedCode,
+    pub judge: Judge,
 }
 
 /// What is said of the code of an episode.

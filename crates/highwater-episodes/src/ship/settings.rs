@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::CompressionSettings;
+use crate::gate::Judge;
 use crate::name::HostId;
 use crate::receive::settings::HeaderText;
 use crate::wire::CODE_COMMIT_HEADER;
@@ -44,9 +45,10 @@ pub struct ShipSettings {
     /// The token that this host shows, beside a certificate or instead of one.
     #[serde(default)]
     pub token: Option<SecretText>,
-    /// Which code the receiver judges: that which recorded the episode, or that which sends it.
+    /// Which code the receiver judges: that which recorded the episode (`recorded`), where one that is too old parks the episode and the
+    /// rest goes on; or that which sends it (`ships`), where one that is too old halts the job.
     #[serde(default)]
-    pub judge: JudgedCode,
+    pub judge: Judge,
     /// With `judge = "ships"`: the git repository of the code that sends, or a file that holds its commit.
     #[serde(default)]
     pub code_commit: Option<FilePath>,
@@ -65,28 +67,6 @@ pub struct ShipTlsSettings {
     pub certificate: Option<FilePath>,
     /// The certificate's private key.
     pub key: Option<FilePath>,
-}
-
-/// Which code is judged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum JudgedCode {
-    /// That which recorded the episode: one that is too old parks the episode, and the rest goes on.
-    #[default]
-    Recorded,
-    /// That which sends it: one that is too old halts the job.
-    Ships,
-}
-
-impl JudgedCode {
-    /// The word in the request.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Recorded => "recorded",
-            Self::Ships => "ships",
-        }
-    }
 }
 
 fn episodes() -> FilePath {
@@ -151,7 +131,7 @@ impl ShipSettings {
                 "write https://, or remove `tls`",
             ));
         }
-        let (judges_ships, has_commit) = (self.judge == JudgedCode::Ships, self.code_commit.is_some());
+        let (judges_ships, has_commit) = (self.judge == Judge::Ships, self.code_commit.is_some());
         if judges_ships != has_commit {
             problems.push(if judges_ships {
                 Problem::new(

@@ -313,7 +313,7 @@ async fn r12_old_code_that_sends_halts_the_job_until_it_is_other_code() {
     let rig = Rig::real(door, |_| {}).await;
     let mut host = Host::new(&rig);
     fs::write(host.path("COMMIT"), &commits[0]).unwrap();
-    host.settings.judge = highwater_episodes::ship::JudgedCode::Ships;
+    host.settings.judge = highwater_episodes::gate::Judge::Ships;
     host.settings.code_commit = Some(highwater_engine::settings::FilePath::new(host.path("COMMIT")));
     host.record("ep", "x", Some(&commits[1]));
     for _ in 0..2 {
