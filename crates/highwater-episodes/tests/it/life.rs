@@ -19,7 +19,7 @@ use highwater_episodes::gate::{GateSettings, Source, VersionGate};
 use highwater_episodes::name::{EpisodeId, HostId};
 use highwater_episodes::receive::ByVersion;
 use highwater_episodes::receive::gate::{Gate, Off};
-use highwater_episodes::ship::{MARKER, Place, Receiver, Shelves, Ship, ShipSettings};
+use highwater_episodes::ship::{Keeping, MARKER, Place, Receiver, Shelves, Ship, ShipSettings};
 use highwater_store::{Access, SqliteLedger};
 
 use crate::receive::rig::{Rig, TOKEN};
@@ -27,18 +27,21 @@ use crate::receive::rig::{Rig, TOKEN};
 /// A lab host with a ledger of its own.
 pub(crate) struct Host {
     dir: tempfile::TempDir,
-    engine: Engine,
-    spec: JobSpec,
+    pub(crate) engine: Engine,
+    pub(crate) spec: JobSpec,
     pub(crate) settings: ShipSettings,
 }
 
 impl Host {
     pub(crate) fn new(rig: &Rig) -> Self {
+        Self::at(rig, SystemClock::shared())
+    }
+
+    pub(crate) fn at(rig: &Rig, clock: SharedClock) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for name in ["episodes", "outbox", "shipped"] {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
-        let clock = SystemClock::shared();
         let ledger = SqliteLedger::open(dir.path().join("ledger.db"), clock.now(), Access::ReadWrite).unwrap();
         let engine = Engine {
             ledger: Arc::new(ledger),
@@ -97,6 +100,10 @@ impl Host {
             outbox: self.path("outbox"),
             compression: CompressionSettings::default(),
             resume_above_bytes: self.settings.resume_above.bytes(),
+            keeping: Keeping {
+                time: self.settings.keep_time.map(Into::into),
+                size_bytes: self.settings.keep_size.map(ByteSize::bytes),
+            },
             code_commit: self.settings.code_commit.as_ref().map(|path| path.to_path_buf()),
         };
         Arc::new(Ship::new(place)).run(&self.engine, &self.spec, Mode::Run).await

@@ -5,6 +5,7 @@
 mod archive;
 mod gate;
 mod index;
+mod keep;
 mod life;
 mod receive;
 mod reindex;
