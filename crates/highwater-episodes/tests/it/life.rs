@@ -14,7 +14,6 @@ use highwater_engine::pass::{Engine, Mode, Runner as _};
 use highwater_engine::report::{ExitCode, PassReport, Reason};
 use highwater_engine::settings::{BreakerSettings, ByteSize, JobSettings, Percent, SecretText};
 use highwater_engine::spec::{JobSpec, ResourceSpec};
-use highwater_episodes::archive::CompressionSettings;
 use highwater_episodes::gate::{GateSettings, Source, VersionGate};
 use highwater_episodes::name::{EpisodeId, HostId};
 use highwater_episodes::receive::ByVersion;
@@ -98,7 +97,7 @@ impl Host {
             receiver,
             shelves: Shelves { episodes: self.path("episodes"), shipped: self.path("shipped") },
             outbox: self.path("outbox"),
-            compression: CompressionSettings::default(),
+            compression: self.settings.compression.clone(),
             resume_above_bytes: self.settings.resume_above.bytes(),
             keeping: Keeping {
                 time: self.settings.keep_time.map(Into::into),

@@ -12,5 +12,7 @@ mod reindex;
 mod resume;
 mod retire;
 mod rows;
+mod same;
+mod slowed;
 mod store;
 mod withdraw;

@@ -33,9 +33,11 @@ fn episode(dir: &Path, text: &str) {
         .unwrap();
 }
 
+/// What is in a directory, but for directories of the shelf's own that are empty.
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> =
         fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| !name.starts_with('.') || fs::read_dir(dir.join(name)).unwrap().next().is_some());
     names.sort();
     names
 }
@@ -84,8 +86,7 @@ fn r05_what_a_kill_left_half_removed_or_half_copied_goes() {
     shelves.tidy_all().unwrap();
     assert_eq!(names(&shelves.episodes), [".removing", "ep-2"]);
     assert_eq!(names(&shelves.episodes.join(".removing")), ["two words"]);
-    assert_eq!(names(&shelves.shipped), [".copying", "ep-1"]);
-    assert_eq!(names(&shelves.shipped.join(".copying")), Vec::<String>::new());
+    assert_eq!(names(&shelves.shipped), ["ep-1"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Episodes between real processes: a shipper and a receiver that are killed at any moment, and a receiver that loses its power.
 
+mod broken_line;
 mod killed;
 mod others;
 mod power_loss;
