@@ -336,8 +336,7 @@ impl Job for Ship {
     async fn commit(&self, cx: &mut CommitCx, item: &Episode, ready: Ready) -> Result<Outcome, Stop> {
         let cx = &cx.read;
         let parcel = match ready {
-            // Nobody knows who moved it there.
-            Ready::Retired => return self.retire(cx, &item.id, None).await,
+            Ready::Retired => return self.retired_before(cx, &item.id).await,
             Ready::Packed(parcel) => parcel,
         };
         let code = self.code(parcel.commit.clone()).await?;

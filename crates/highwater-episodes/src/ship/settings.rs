@@ -57,8 +57,8 @@ pub struct ShipSettings {
     /// The token that this host shows, beside a certificate or instead of one.
     #[serde(default)]
     pub token: Option<SecretText>,
-    /// Which code the receiver judges: that which recorded the episode (`recorded`), where one that is too old parks the episode and the
-    /// rest goes on; or that which sends it (`ships`), where one that is too old halts the job.
+    /// Which code the receiver judges. One that is too old parks the episode with `recorded`, and the rest goes on; it halts the job with
+    /// `ships`.
     #[serde(default)]
     pub judge: Judge,
     /// With `judge = "ships"`: the git repository of the code that sends, or a file that holds its commit.

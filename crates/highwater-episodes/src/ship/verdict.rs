@@ -7,7 +7,8 @@ use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::Reason;
 use jiff::Timestamp;
 
-use super::{Answer, Code, OTHER_CODE, Parcel, Parked, Parking, Retired, SAME_REFUSAL_EPISODES, Ship, disk};
+use super::{Answer, Code, Holds, OTHER_CODE, Parcel, Parked, Parking, Retired, SAME_REFUSAL_EPISODES, Ship, disk};
+use crate::archive::{TreeLimits, content_of};
 use crate::gate::Judge;
 use crate::index::Commit;
 use crate::name::EpisodeId;
@@ -89,6 +90,30 @@ impl Ship {
                 Ok(Outcome::because(OutcomeKind::Deferred, told))
             }
         }
+    }
+
+    /// It is in `shipped/` already: a pass that was killed after it retired it left that, or a person moved it there. The receiver is asked
+    /// which, for without its word there is no receipt.
+    pub(super) async fn retired_before(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Outcome, Stop> {
+        let theirs = match self.place.receiver.content(cx, episode).await? {
+            Ok(theirs) => theirs,
+            Err(told) => {
+                cx.contacts.wind_down(Stop::checkpoint(Reason::Network, format!("{episode}: {told}")));
+                return Ok(Outcome::because(OutcomeKind::Deferred, told));
+            }
+        };
+        let receipt = match theirs {
+            Some(theirs) => {
+                let (dir, id) = (self.place.shelves.shipped.join(episode.as_str()), episode.clone());
+                let ours = Self::on_disk(move || Ok(content_of(&dir, &id, TreeLimits::default()).ok())).await?;
+                ours.filter(|ours| ours.content_sha256 == theirs).map(|ours| Holds::of(&ours).receipt())
+            }
+            None => None,
+        };
+        if receipt.is_none() {
+            tracing::warn!(%episode, "it was in `shipped` already, and the receiver does not say that it has it: move it back to be sent");
+        }
+        self.retire(cx, episode, receipt).await
     }
 
     /// The receiver has it: it is retired, and its archive goes. What is recorded of it is the receipt, without which it stays in `shipped/`

@@ -150,6 +150,32 @@ async fn r05_a_removal_that_was_killed_is_finished_by_the_next_pass() {
 }
 
 #[tokio::test]
+async fn r05_one_whose_pass_was_killed_before_its_row_has_its_receipt_from_the_receiver() {
+    let mut lab = Lab::new().await;
+    lab.ship("ep", 100).await;
+    lab.ship("changed", 100).await;
+    // A ledger in which both are on the list, and neither is done.
+    let ledger = SqliteLedger::open(lab.host.path("another.db"), lab.clock.now(), Access::ReadWrite).unwrap();
+    lab.host.engine.ledger = Arc::new(ledger);
+    for id in ["ep", "changed"] {
+        fs::rename(lab.host.path("shipped").join(id), lab.host.path("episodes").join(id)).unwrap();
+    }
+    let address = lab.rig.address;
+    let dir = lab.rig.end().await;
+    assert_eq!(lab.host.pass().await.exit, ExitCode::Checkpoint);
+    for id in ["ep", "changed"] {
+        fs::rename(lab.host.path("episodes").join(id), lab.host.path("shipped").join(id)).unwrap();
+    }
+    fs::write(lab.host.path("shipped/changed/telemetry.csv"), "another").unwrap();
+    assert_eq!(lab.host.pass().await.exit, ExitCode::Checkpoint, "while it cannot be asked, nothing is said");
+    let rig = Rig::real_in(dir, Arc::new(Off), |settings| settings.listen = address).await;
+    let lab = Lab { rig, ..lab };
+    assert_eq!(lab.host.pass().await.counts.done, 2);
+    lab.later(11).await;
+    assert_eq!(lab.shipped(), ["changed"], "the receiver has another one than that");
+}
+
+#[tokio::test]
 async fn beyond_its_size_the_oldest_go() {
     let mut lab = Lab::new().await;
     lab.host.settings.keep_time = None;

@@ -69,7 +69,7 @@ fn r15_a_value_that_does_not_fit() {
     refused("config_bandwidth_too_low", &shipping("bandwidth = \"1kB/s\""));
     refused("config_bandwidth_too_low_for_its_archives", &shipping("bandwidth = \"16KiB/s\"\nresume-above = \"1GiB\""));
     refused("config_kept_longer_than_it_is_remembered", &shipping("keep-time = \"400 days\""));
-    refused("config_kept_for_no_time", &shipping("keep-time = \"0s\"\nkeep-size = \"0B\""));
+    refused("config_kept_for_no_time", &shipping("keep-time = \"0s\""));
     refused("config_empty_command", "[job.load]\nkind = \"exec\"\ncommand = []\n");
 }
 
