@@ -43,6 +43,7 @@ fn main() -> ExitCode {
             .args(["ship", "send"])
             .current_dir(&lab)
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .expect("it is started");
         let mut peak = 0;
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
             if let Some(ended) = shipper.try_wait().expect("a child") {
                 break ended;
             }
-            time.block_on(clock.sleep(Duration::from_millis(LOOK_MILLIS)));
+            time.block_on(async { clock.sleep(Duration::from_millis(LOOK_MILLIS)).await });
         };
         assert!(ended.success(), "{what}: {ended}");
         let rate = bytes as f64 / 1e6 / (clock.elapsed() - begun).as_secs_f64();
