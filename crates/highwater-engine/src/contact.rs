@@ -19,7 +19,7 @@ use crate::budget::{Budget, Meter};
 use crate::clock::{SharedClock, later, since};
 use crate::diagnosis::Diagnosis;
 use crate::job::Stop;
-use crate::ledger::{Control, Ledger, Override, Who};
+use crate::ledger::{Control, DonePage, DonePlace, Ledger, Override, Who, Word};
 use crate::name::{JobName, ResourceName};
 use crate::pace::{Pace, Pacer};
 use crate::report::Reason;
@@ -377,6 +377,15 @@ impl Contacts {
     pub(crate) async fn tally(&self) -> Result<Option<Tally>, Stop> {
         let record = self.ledger.job(&self.job).await?;
         Ok(record.and_then(|record| record.worklist).map(|worklist| worklist.tally))
+    }
+
+    pub(crate) async fn done_items(&self, after: DonePlace, rows_max: usize) -> Result<DonePage, Stop> {
+        Ok(self.ledger.done_items(&self.job, after, rows_max).await?)
+    }
+
+    pub(crate) async fn add_event(&self, act: &str, why: &str) -> Result<(), Stop> {
+        let word = Word { at: self.clock.now(), who: self.who.clone(), why: why.to_owned() };
+        Ok(self.ledger.add_event(act, Some(&self.job), None, &word).await?)
     }
 
     fn http(&self) -> Result<&reqwest::Client, Stop> {

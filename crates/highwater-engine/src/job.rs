@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::clock::SharedClock;
 use crate::contact::{CONTROL_EVERY_MS, Contacts, StopSignal, Urgency};
 use crate::diagnosis::{Diagnosis, with_causes};
-use crate::ledger::{LedgerError, LedgerFault, PassRecord};
+use crate::ledger::{DonePage, DonePlace, LedgerError, LedgerFault, PassRecord};
 use crate::lock::{Held, Probe};
 use crate::name::{ItemKey, JobName, PassId, ResourceName};
 use crate::outcome::Outcome;
@@ -332,6 +332,31 @@ impl ReadCx {
                 () = self.stop().raised(Urgency::Soon) => {}
             }
         }
+    }
+
+    /// What a person set of the job, as the ledger has it now: for work that makes no contact for a long time.
+    ///
+    /// # Errors
+    /// [`Stop`] when the ledger cannot be read.
+    pub async fn steering_now(&self) -> Result<Steering, Stop> {
+        self.contacts.control_lately().await?;
+        Ok(self.steering())
+    }
+
+    /// What this job has done, in all its worklists, after a place: see [`crate::ledger::Ledger::done_items`].
+    ///
+    /// # Errors
+    /// [`Stop`] when the ledger cannot be read.
+    pub async fn done_items(&self, after: DonePlace, rows_max: usize) -> Result<DonePage, Stop> {
+        self.contacts.done_items(after, rows_max).await
+    }
+
+    /// Adds an event of the job that the engine does not make itself.
+    ///
+    /// # Errors
+    /// [`Stop`] when the ledger cannot be written.
+    pub async fn add_event(&self, act: &str, why: &str) -> Result<(), Stop> {
+        self.contacts.add_event(act, why).await
     }
 
     /// The figures of the worklist, as the ledger has them now; outcomes that are still being recorded are not in them.

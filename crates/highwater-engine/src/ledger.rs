@@ -200,6 +200,9 @@ pub trait Ledger: Send + Sync + 'static {
         after: Option<u64>,
         rows_max: usize,
     ) -> LedgerResult<Vec<ItemRecord>>;
+    /// Items of the job that are `done`, of all its worklists that are not forgotten, in the order in which their worklists were begun and
+    /// their outcomes recorded; at most `rows_max`, and of a bounded number of worklists a call. A row that cannot be read is left out.
+    async fn done_items(&self, job: &JobName, after: DonePlace, rows_max: usize) -> LedgerResult<DonePage>;
     /// Puts items back to untried (`ItemFilter::Keys` or `Outcome`), with an event that names how many; the worklist and the
     /// job are open again. Unknown keys: [`LedgerFault::NotThere`], nothing is changed.
     async fn retry_items(&self, job: &JobName, filter: &ItemFilter, word: &Word) -> LedgerResult<u64>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::budget::Budget;
 use crate::ledger::Override;
-use crate::settings::{ByteSize, Concurrency, Count, DurationText, Percent, ValueError};
+use crate::settings::{ByteRate, ByteSize, Concurrency, Count, DurationText, Percent, ValueError};
 
 /// What can be steered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +26,8 @@ pub enum SteeringKey {
     MaxBytes,
     /// Time a pass may take.
     MaxTime,
+    /// Bytes a second that its uploads may send, for kinds that upload.
+    Bandwidth,
     /// How much time a slice covers, for kinds that work in slices.
     Slice,
     /// Whether signals are heeded.
@@ -59,7 +61,7 @@ fn listed() -> String {
 
 impl SteeringKey {
     /// Every key, in the order of `status`.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Pace,
         Self::Jitter,
         Self::Concurrency,
@@ -67,6 +69,7 @@ impl SteeringKey {
         Self::MaxContacts,
         Self::MaxBytes,
         Self::MaxTime,
+        Self::Bandwidth,
         Self::Slice,
         Self::Throttle,
     ];
@@ -82,6 +85,7 @@ impl SteeringKey {
             Self::MaxContacts => "max-contacts",
             Self::MaxBytes => "max-bytes",
             Self::MaxTime => "max-time",
+            Self::Bandwidth => "bandwidth",
             Self::Slice => "slice",
             Self::Throttle => "throttle",
         }
@@ -129,6 +133,8 @@ pub struct Steering {
     pub max_bytes: Option<ByteSize>,
     /// Time a pass may take, from its begin.
     pub max_time: Option<Duration>,
+    /// Bytes a second that its uploads may send.
+    pub bandwidth: Option<ByteRate>,
     /// How much time a slice covers. The throttle does not shrink it.
     pub slice: Option<Duration>,
     /// `false`: signals are not heeded.
@@ -170,6 +176,7 @@ impl Steering {
             SteeringKey::MaxContacts => self.max_contacts = Some(count()?),
             SteeringKey::MaxBytes => self.max_bytes = Some(value.parse().map_err(text)?),
             SteeringKey::MaxTime => self.max_time = a_second(duration()?)?,
+            SteeringKey::Bandwidth => self.bandwidth = Some(value.parse().map_err(text)?),
             SteeringKey::Slice => self.slice = a_second(duration()?)?,
             SteeringKey::Throttle => {
                 self.throttle = match value {
@@ -211,6 +218,7 @@ mod tests {
             (SteeringKey::MaxContacts, "500", "many"),
             (SteeringKey::MaxBytes, "64MiB", "0B"),
             (SteeringKey::MaxTime, "10m", "0s"),
+            (SteeringKey::Bandwidth, "2MiB/s", "2MiB"),
             (SteeringKey::Slice, "7d", "1 month"),
             (SteeringKey::Throttle, "off", "no"),
         ] {

@@ -5,6 +5,7 @@
 //! for a while leaves the last reading in force; what never could be read accepts nothing and refuses nothing.
 
 mod allowed;
+mod judge;
 mod settings;
 mod window;
 
@@ -17,7 +18,8 @@ use highwater_engine::clock::SharedClock;
 use crate::index::Commit;
 
 pub use allowed::{ALLOWED_BYTES_MAX, ALLOWED_LINES_MAX, Allowed, AllowedError, allow, read as read_allowed};
-pub use settings::{GateSettings, Judge, WINDOW_COMMITS, WINDOW_COMMITS_MAX, WindowCommits};
+pub use judge::Judge;
+pub use settings::{GateSettings, WINDOW_COMMITS, WINDOW_COMMITS_MAX, WindowCommits};
 pub use window::{Source, Window, WindowError};
 
 /// The file of what operators let in, in the receiver's directory.

@@ -4,8 +4,11 @@
 //! An episode is a directory; once its marker is there nothing writes to it. It is packed once into the outbox, sent until the
 //! receiver has it, and retired. Each of these may be killed and is made again.
 
+mod bandwidth;
 mod client;
+mod holds;
 mod introduction;
+mod keep;
 mod outbox;
 pub mod probe;
 mod resolve;
@@ -13,6 +16,7 @@ mod resume;
 mod retire;
 pub mod scan;
 mod settings;
+mod verdict;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -24,21 +28,23 @@ use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
 use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
-use highwater_engine::report::{PassReport, Reason};
-use jiff::Timestamp;
+use highwater_engine::report::PassReport;
 
 use crate::archive::{CompressionSettings, PackError, Packer, TreeLimits};
-use crate::gate;
+use crate::gate::{self, Judge};
 use crate::index::Commit;
 use crate::name::EpisodeId;
 
+pub use bandwidth::Bandwidth;
 pub use client::{Answer, Code, Receiver, Refusal, STALL_SECS};
+pub use holds::Holds;
 pub use introduction::certificate_name;
+pub use keep::{Keeping, Shelf};
 pub use outbox::{Outbox, OutboxError, Parcel, Parked, Parking};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, resolve};
-pub use retire::{RetireError, Retired, Shelves};
+pub use retire::{Cleared, RetireError, Retired, Shelves};
 pub use scan::{Finished, MARKER, Scan, ScanError, check_root, scan};
-pub use settings::{JudgedCode, ShipSettings, ShipTlsSettings};
+pub use settings::{ShipSettings, ShipTlsSettings};
 pub use watch::{WATCHED_DIRS_MAX, Watch};
 
 /// How many different episodes must get the same refusal before it is taken for one that all would get.
@@ -62,6 +68,8 @@ pub struct Place {
     pub compression: CompressionSettings,
     /// Larger archives go on after a break.
     pub resume_above_bytes: u64,
+    /// How long shipped episodes stay.
+    pub keeping: Keeping,
     /// With `judge = "ships"`: where the commit of the code that sends is found.
     pub code_commit: Option<PathBuf>,
 }
@@ -151,7 +159,7 @@ impl Ship {
     /// What is said of the code of an episode that this commit recorded.
     async fn code(&self, recorded: Option<Commit>) -> Result<Code, Stop> {
         let judged = match (self.place.receiver.judge, &self.place.code_commit) {
-            (JudgedCode::Ships, Some(path)) => {
+            (Judge::Ships, Some(path)) => {
                 let path = path.clone();
                 Some(Self::on_disk(move || sending_commit(&path)).await?)
             }
@@ -173,123 +181,6 @@ impl Ship {
             }
             Some(answer) => Ok(Some(answer)),
         }
-    }
-
-    async fn park(
-        &self,
-        episode: &EpisodeId,
-        parking: Parking,
-        code: &Code,
-        told: &str,
-        at: Timestamp,
-    ) -> Result<(), Stop> {
-        let (outbox, episode) = (self.outbox()?, episode.clone());
-        let parked = Parked { at, commit: code.judged.clone(), parking, told: told.to_owned() };
-        let dir = self.place.outbox.clone();
-        Self::on_disk(move || outbox.park(&episode, &parked).map_err(|error| disk(&error, &dir))).await
-    }
-
-    /// What an answer makes of an episode.
-    async fn judged(&self, cx: &ReadCx, episode: &EpisodeId, code: &Code, answer: Answer) -> Result<Outcome, Stop> {
-        let now = cx.clock.now();
-        let review = |why: String| Ok(Outcome::because(OutcomeKind::Review, why));
-        match answer {
-            Answer::Ok => self.retire(cx, episode).await,
-            Answer::Conflict(refusal) => {
-                self.park(episode, Parking::Conflict, code, &refusal.told, now).await?;
-                review(format!("the receiver has another episode of this name; both are kept: {}", refusal.told))
-            }
-            Answer::Gate(refusal) => {
-                let commit = code.judged.as_ref().map_or("no commit at all", Commit::as_str);
-                let mend = refusal.remediation.join("\n");
-                tracing::error!(%episode, code.commit = commit, remediation = %mend, "the receiver does not accept this code");
-                if self.place.receiver.judge == JudgedCode::Ships {
-                    return Err(Stop::Halt {
-                        why: format!("the receiver does not accept the code that sends: {}", refusal.told),
-                        evidence: format!("commit {commit}\n{mend}"),
-                        // Other code may be accepted.
-                        until: code.judged.as_ref().map(|commit| format!("{OTHER_CODE}{commit}")),
-                    });
-                }
-                self.park(episode, Parking::Gate, code, &refusal.told, now).await?;
-                let mend = if mend.is_empty() { String::new() } else { format!("; what mends it: {mend}") };
-                review(format!(
-                    "the receiver does not accept the code that recorded it, {commit}: {}{mend}",
-                    refusal.told
-                ))
-            }
-            Answer::Refused(refusal) => {
-                let episodes = {
-                    let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-                    let episodes = refused.entry(refusal.status).or_default();
-                    episodes.insert(episode.clone());
-                    episodes.len()
-                };
-                if episodes >= SAME_REFUSAL_EPISODES {
-                    return Err(Stop::Halt {
-                        why: format!("{episodes} different episodes got the same refusal: {}", refusal.told),
-                        evidence: format!("the last: {episode}\n{}", refusal.remediation.join("\n")),
-                        until: None,
-                    });
-                }
-                review(format!("the receiver refuses it: {}", refusal.told))
-            }
-            Answer::Failed(refusal) => {
-                let stop = Stop::checkpoint(Reason::Network, format!("{episode}: {}", refusal.told));
-                cx.contacts.wind_down(stop);
-                Ok(Outcome::because(OutcomeKind::Failed, refusal.told))
-            }
-            Answer::Unanswered(told) => {
-                cx.contacts.wind_down(Stop::checkpoint(Reason::Network, format!("{episode}: {told}")));
-                Ok(Outcome::because(OutcomeKind::Deferred, told))
-            }
-        }
-    }
-
-    /// The receiver has it: it is retired, and its archive goes.
-    async fn retire(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Outcome, Stop> {
-        let (shelves, outbox, id) = (self.place.shelves.clone(), self.outbox()?, episode.clone());
-        let outbox_dir = self.place.outbox.clone();
-        let retired = Self::on_disk(move || {
-            let retired = shelves.retire(&id);
-            if matches!(retired, Ok(Retired::Moved | Retired::Already) | Err(RetireError::Gone { .. })) {
-                let dropped = outbox.drop_parcel(&id).and_then(|()| outbox.unpark(&id));
-                dropped.map_err(|error| disk(&error, &outbox_dir))?;
-            }
-            Ok(retired)
-        });
-        let retired = match retired.await? {
-            Ok(retired) => retired,
-            Err(error) => return self.unmoved(episode, &error),
-        };
-        match retired {
-            Retired::Moved | Retired::Already => Ok(Outcome::done()),
-            Retired::Differs { ours, theirs } => {
-                let told = format!("`shipped` holds another one of this name ({theirs}, not {ours}); both are kept");
-                self.park(episode, Parking::Conflict, &Code::default(), &told, cx.clock.now()).await?;
-                Ok(Outcome::because(OutcomeKind::Review, told))
-            }
-        }
-    }
-
-    /// The receiver has it, and it cannot be moved: the next one may be. Where none can, it is the disk, and nothing more is sent.
-    fn unmoved(&self, episode: &EpisodeId, error: &RetireError) -> Result<Outcome, Stop> {
-        let told = with_causes(error);
-        if matches!(error, RetireError::Gone { .. }) {
-            return Ok(Outcome::because(
-                OutcomeKind::Review,
-                format!("the receiver has it; {told}: somebody removed it"),
-            ));
-        }
-        let episodes = {
-            let mut unmoved = self.unmoved.lock().unwrap_or_else(PoisonError::into_inner);
-            unmoved.insert(episode.clone());
-            unmoved.len()
-        };
-        if episodes >= UNMOVED_EPISODES {
-            return Err(disk(error, &self.place.shelves.shipped));
-        }
-        Ok(Outcome::because(OutcomeKind::Failed, format!("the receiver has it; {told}")))
     }
 
     /// Which of the finished ones go on the list: not those that are parked, unless the gate now accepts what recorded them or the
@@ -456,12 +347,12 @@ impl Job for Ship {
     async fn commit(&self, cx: &mut CommitCx, item: &Episode, ready: Ready) -> Result<Outcome, Stop> {
         let cx = &cx.read;
         let parcel = match ready {
-            Ready::Retired => return self.retire(cx, &item.id).await,
+            Ready::Retired => return self.retired_before(cx, &item.id).await,
             Ready::Packed(parcel) => parcel,
         };
         let code = self.code(parcel.commit.clone()).await?;
         if let Some(against) = self.preflight(cx, &code).await? {
-            return self.judged(cx, &item.id, &code, against).await;
+            return self.judged(cx, &item.id, &code, &parcel, against).await;
         }
         let archive = self.outbox()?.archive(&item.id);
         let resumed = if parcel.size_bytes > self.place.resume_above_bytes {
@@ -471,14 +362,14 @@ impl Job for Ship {
         };
         let sent = match resumed {
             Some(sent) => sent,
-            None => self.place.receiver.put(&cx.contacts, &cx.clock, &item.id, archive, &parcel, &code).await?,
+            None => self.place.receiver.put(cx, &item.id, &archive, &parcel, &code).await?,
         };
-        self.judged(cx, &item.id, &code, sent).await
+        self.judged(cx, &item.id, &code, &parcel, sent).await
     }
 
-    async fn seal(&self, _: &mut CommitCx, _: &PassReport) -> Result<(), Stop> {
+    async fn seal(&self, cx: &mut CommitCx, _: &PassReport) -> Result<(), Stop> {
         // Who is accepted is asked anew in the next pass.
         self.accepted.lock().await.clear();
-        Ok(())
+        self.clear_shipped(cx).await
     }
 }

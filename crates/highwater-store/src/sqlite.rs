@@ -7,6 +7,7 @@
 mod check;
 mod column;
 mod control;
+mod done;
 mod event;
 mod fault;
 mod fence;

@@ -108,8 +108,8 @@ pub(crate) enum Verb {
     Resume(Pause),
     /// Steers a job, and a pass of it that runs, until `unset`.
     ///
-    /// Keys: `pace`, `jitter`, `concurrency`, `max-items`, `max-contacts`, `max-bytes`, `max-time`, `slice` (for kinds that work in
-    /// slices of time), `throttle=off|on`. They stand above the configuration and the flags of `run`, in every pass of the job, and
+    /// Keys: `pace`, `jitter`, `concurrency`, `max-items`, `max-contacts`, `max-bytes`, `max-time`, `bandwidth` (for kinds that
+    /// upload), `slice` (for kinds that work in slices of time), `throttle=off|on`. They stand above the configuration and the flags of `run`, in every pass of the job, and
     /// the throttle changes none of them. A running pass obeys before its next item.
     Set(Set),
     /// Ends what `set` began; without a key, all of it.

@@ -270,6 +270,39 @@ pub struct ItemRecord {
     pub pass: Option<PassId>,
 }
 
+/// A place in all outcomes of a job: those of an earlier worklist come first, and of a worklist those that were recorded first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DonePlace {
+    /// The number of the worklist.
+    pub worklist: i64,
+    /// The how-manieth outcome of the worklist.
+    pub recorded_no: u64,
+}
+
+/// An item that is done, in whichever worklist of its job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoneItem {
+    /// Where it stands among the outcomes of the job.
+    pub place: DonePlace,
+    /// What makes it itself.
+    pub key: ItemKey,
+    /// What was recorded with it.
+    pub detail: Option<String>,
+    /// When.
+    pub recorded_at: Timestamp,
+}
+
+/// A page of what is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DonePage {
+    /// The items, in the order of their places.
+    pub items: Vec<DoneItem>,
+    /// How far was looked: the next page goes on after it.
+    pub reached: DonePlace,
+    /// Whether nothing is behind it, as of now.
+    pub end: bool,
+}
+
 /// Which items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemFilter {
@@ -303,7 +336,7 @@ pub struct Event {
     pub job: Option<JobName>,
     /// The resource, if it concerns one.
     pub resource: Option<ResourceName>,
-    /// What was done: `halt`, `rearm`, `pause`, `resume`, `set`, `unset`, `ban`, `lift`, `retry`, `skip`, `pin`, `extend`, `replace`, `drained`, `import`.
+    /// What was done: `halt`, `rearm`, `pause`, `resume`, `set`, `unset`, `ban`, `lift`, `retry`, `skip`, `pin`, `extend`, `replace`, `drained`, `import`, `remove`.
     pub act: String,
     /// Who.
     pub who: Who,

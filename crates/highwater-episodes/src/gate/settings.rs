@@ -8,6 +8,8 @@ use highwater_engine::settings::{FilePath, Problem};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::Judge;
+
 /// How many commits are accepted, where it is not said.
 pub const WINDOW_COMMITS: u32 = 100;
 /// Most commits that may be accepted.
@@ -61,16 +63,6 @@ impl GateSettings {
     }
 }
 
-/// Which commit of a sender is judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Judge {
-    /// The one that recorded the episode.
-    Recorded,
-    /// The one of the code that sends it.
-    Ships,
-}
-
 impl Default for GateSettings {
     fn default() -> Self {
         Self {
@@ -79,7 +71,7 @@ impl Default for GateSettings {
             reference: "HEAD".to_owned(),
             window: WindowCommits::default(),
             remediation: Vec::new(),
-            judges: vec![Judge::Recorded, Judge::Ships],
+            judges: Judge::ALL.to_vec(),
         }
     }
 }

@@ -3,34 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+pub use crate::gate::Judge;
 use crate::index::Gate as Passed;
-
-/// Whose commit is judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Judge {
-    /// That of the code which recorded the episode.
-    #[default]
-    Recorded,
-    /// That of the code which ships it.
-    Ships,
-}
-
-impl Judge {
-    /// As it is written in a header.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Recorded => "recorded",
-            Self::Ships => "ships",
-        }
-    }
-
-    /// Reads it as it is written in a header.
-    #[must_use]
-    pub fn read(text: &str) -> Option<Self> {
-        [Self::Recorded, Self::Ships].into_iter().find(|judge| judge.as_str() == text)
-    }
-}
 
 /// What a shipper says of the code.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -96,6 +70,6 @@ impl Gate for Off {
     }
 
     fn judges(&self) -> Vec<Judge> {
-        vec![Judge::Recorded, Judge::Ships]
+        Judge::ALL.to_vec()
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::gate::{Claim, Gate, Judge, Verdict};
-use crate::gate::{GateSettings, Judge as Judged, REFRESH_SECS, Standing, VersionGate};
+use crate::gate::{GateSettings, REFRESH_SECS, Standing, VersionGate};
 use crate::index::{Commit, Gate as Passed};
 
 /// The gate of a repository.
@@ -18,14 +18,10 @@ impl ByVersion {
     /// A gate that judges as the settings say.
     #[must_use]
     pub fn new(gate: VersionGate, settings: &GateSettings) -> Self {
-        let judge = |judged: &Judged| match judged {
-            Judged::Recorded => Judge::Recorded,
-            Judged::Ships => Judge::Ships,
-        };
         Self {
             gate,
             remediation: (!settings.remediation.is_empty()).then(|| settings.remediation.join("\n")),
-            judges: settings.judges.iter().map(judge).collect(),
+            judges: settings.judges.clone(),
         }
     }
 }
@@ -39,10 +35,10 @@ impl Gate for ByVersion {
             return unready();
         }
         if !self.judges.contains(&claim.judge) {
-            let judges: Vec<&str> = self.judges.iter().map(|judge| judge.as_str()).collect();
+            let judges: Vec<&str> = self.judges.iter().map(|judge| judge.word()).collect();
             let detail = format!(
                 "found the commit of the code that {}, expected that of: {}",
-                claim.judge.as_str(),
+                claim.judge.word(),
                 judges.join(", ")
             );
             return Verdict::Malformed { detail, remediation };

@@ -33,7 +33,7 @@ impl Receiver {
         let caller = self.caller(head)?;
         let (claim, _) = self.claim(&head.headers)?;
         let limits = &self.settings.limits;
-        let judges: Vec<_> = self.on.gate.judges().into_iter().map(Judge::as_str).collect();
+        let judges: Vec<_> = self.on.gate.judges().into_iter().map(Judge::word).collect();
         let mut gate = told(self.on.gate.judge(&claim));
         gate["judges"] = json!(judges);
         Ok(json!({

@@ -1,29 +1,29 @@
 //! The receiver as a shipper sees it. Owns the requests and what each answer means; when to ask, and what becomes of an episode,
 //! is the job's.
 
+mod flow;
 mod resumable;
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::StreamExt as _;
-use highwater_engine::clock::SharedClock;
 use highwater_engine::contact::{Contacts, client_builder};
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
-use highwater_engine::job::Stop;
+use highwater_engine::job::{ReadCx, Stop};
 use highwater_engine::name::ResourceName;
 use highwater_engine::settings::SecretText;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
-use reqwest::{Body, Client, RequestBuilder, Url};
+use reqwest::{Client, RequestBuilder, Url};
 use serde::Deserialize;
 
+use super::bandwidth::Bandwidth;
 use super::outbox::Parcel;
-use super::settings::{JudgedCode, ShipSettings, ShipTlsSettings};
+use super::settings::{ShipSettings, ShipTlsSettings};
+use crate::digest::Sha256Digest;
+use crate::gate::Judge;
 use crate::index::Commit;
 use crate::name::{EpisodeId, HostId};
 use crate::wire::{
@@ -31,18 +31,15 @@ use crate::wire::{
     TUS_RESUMABLE_HEADER,
 };
 
+use flow::{Flow, body};
+
+pub use flow::STALL_SECS;
 pub(super) use resumable::{Asked, Begun, Went};
 
-/// Longest time in which no byte of a body moves and no answer comes, in seconds.
-pub const STALL_SECS: u64 = 120;
-/// How often that is looked at, in seconds.
-const STALL_LOOK_SECS: u64 = 5;
 /// Most of an answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Most of a PEM file that is read, in bytes.
 const PEM_BYTES_MAX: u64 = 1024 * 1024;
-/// How much of a body is read at a time, in bytes.
-const CHUNK_BYTES: usize = 128 * 1024;
 
 /// The receiver, and who asks it.
 #[derive(Debug, Clone)]
@@ -60,7 +57,9 @@ pub struct Receiver {
     /// The header of the judged commit.
     pub commit_header: HeaderName,
     /// Which commit that is.
-    pub judge: JudgedCode,
+    pub judge: Judge,
+    /// How fast uploads send together.
+    pub bandwidth: Arc<Bandwidth>,
 }
 
 /// What is said of the code of an episode.
@@ -172,7 +171,14 @@ impl Receiver {
             commit_header: HeaderName::from_bytes(settings.commit_header.as_str().as_bytes())
                 .expect("invariant: it is the name of a header"),
             judge: settings.judge,
+            bandwidth: Arc::new(Bandwidth::new(settings.bandwidth)),
         })
+    }
+
+    /// A body that is about to be sent, as fast as a person says by now.
+    fn flow(&self, cx: &ReadCx) -> Flow {
+        self.bandwidth.steer(cx.steering().bandwidth);
+        Flow::new(&self.bandwidth, &cx.clock)
     }
 
     pub(super) fn url(&self, path: &[&str]) -> Url {
@@ -227,35 +233,65 @@ impl Receiver {
         }
     }
 
+    /// Asks what the receiver has under an episode's name: its content hash; `None` where it has nothing, or is too old to say. The inner
+    /// error tells why there was no answer.
+    ///
+    /// # Errors
+    /// As [`Contacts::send_by`].
+    pub async fn content(
+        &self,
+        cx: &ReadCx,
+        episode: &EpisodeId,
+    ) -> Result<Result<Option<Sha256Digest>, String>, Stop> {
+        let url = self.url(&["v1", "episodes", self.host.as_str(), episode.as_str()]);
+        let sent = cx
+            .contacts
+            .send_by(&self.http, &self.resource, None, |http| {
+                self.signed(http.head(url.clone()), &Code::default()).timeout(Duration::from_secs(STALL_SECS))
+            })
+            .await?;
+        Ok(match sent {
+            Ok(response) if response.status().is_server_error() && response.status().as_u16() != 501 => {
+                Err(format!("{}: the receiver cannot say what it has", response.status().as_u16()))
+            }
+            Ok(response) if response.status().is_success() => {
+                let content = response.headers().get(CONTENT_SHA256_HEADER).and_then(|content| content.to_str().ok());
+                Ok(content.and_then(|content| content.parse().ok()))
+            }
+            Ok(_) => Ok(None),
+            Err(unanswered) => Err(with_causes(&unanswered)),
+        })
+    }
+
     /// Sends an episode.
     ///
     /// # Errors
     /// As [`Contacts::send_by`].
     pub async fn put(
         &self,
-        contacts: &Contacts,
-        clock: &SharedClock,
+        cx: &ReadCx,
         episode: &EpisodeId,
-        archive: PathBuf,
+        archive: &Path,
         parcel: &Parcel,
         code: &Code,
     ) -> Result<Answer, Stop> {
         let url = self.url(&["v1", "episodes", self.host.as_str(), episode.as_str()]);
-        let moved = Moved::default();
-        let sending = contacts.send_by(&self.http, &self.resource, None, |http| {
+        let flow = self.flow(cx);
+        let sending = cx.contacts.send_by(&self.http, &self.resource, None, |http| {
             self.signed(http.put(url.clone()), code)
                 .header(CONTENT_TYPE, EPISODE_MEDIA_TYPE)
                 .header(CONTENT_LENGTH, parcel.size_bytes)
                 .header("content-digest", parcel.sha256.to_field())
                 .header(SHA256_HEADER, parcel.sha256.to_string())
                 .header(CONTENT_SHA256_HEADER, parcel.content_sha256.to_string())
-                .body(body(archive.clone(), 0, moved.clone()))
+                .body(body(archive.to_path_buf(), 0, flow.clone()))
         });
         let sent = tokio::select! {
             sent = sending => sent?,
-            () = moved.stalls(clock) => {
+            () = flow.stalls() => {
                 return Ok(Answer::Unanswered(format!("nothing moved for {STALL_SECS} seconds")));
             }
+            never = flow.is_steered(cx) => match never {},
         };
         match sent {
             Ok(response) => Ok(answer(response).await),
@@ -279,51 +315,6 @@ fn unusable(
     let message =
         format!("found {} with which nothing can be done, expected {expected}: {}", path.display(), with_causes(error));
     (field, Diagnosis::refusal("HW-EPI-104", message, "name a PEM file that this user can read"))
-}
-
-/// How much of a body moved.
-#[derive(Debug, Clone, Default)]
-struct Moved(Arc<AtomicU64>);
-
-impl Moved {
-    /// Ends once nothing moves for [`STALL_SECS`] after the first byte did.
-    async fn stalls(&self, clock: &SharedClock) {
-        let (mut known, mut since) = (0, clock.elapsed());
-        loop {
-            clock.glance(Duration::from_secs(STALL_LOOK_SECS)).await;
-            let moved = self.0.load(Ordering::Relaxed);
-            if moved != known || moved == 0 {
-                (known, since) = (moved, clock.elapsed());
-            } else if clock.elapsed().saturating_sub(since) >= Duration::from_secs(STALL_SECS) {
-                return;
-            }
-        }
-    }
-}
-
-/// A file from a byte on as a body, which is opened when it is wanted.
-fn body(archive: PathBuf, from_byte: u64, moved: Moved) -> Body {
-    let opened = futures::stream::once(async move {
-        let mut file = tokio::fs::File::open(archive).await?;
-        tokio::io::AsyncSeekExt::seek(&mut file, io::SeekFrom::Start(from_byte)).await?;
-        Ok::<_, io::Error>(file)
-    });
-    let chunks = opened.flat_map(move |file| {
-        let moved = moved.clone();
-        futures::stream::try_unfold(Some(file), move |file| {
-            let moved = moved.clone();
-            async move {
-                let Some(file) = file else { return Ok(None) };
-                let mut file = file?;
-                let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-                let mut part = tokio::io::AsyncReadExt::take(&mut file, CHUNK_BYTES as u64);
-                let read = tokio::io::AsyncReadExt::read_to_end(&mut part, &mut chunk).await?;
-                moved.0.fetch_add(read as u64, Ordering::Relaxed);
-                Ok::<_, std::io::Error>((read > 0).then(|| (Bytes::from(chunk), Some(Ok(file)))))
-            }
-        })
-    });
-    Body::wrap_stream(chunks)
 }
 
 /// What a ping is answered with, as far as it is read; a receiver that says nothing of a part has nothing against it.

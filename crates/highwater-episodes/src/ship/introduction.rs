@@ -5,8 +5,9 @@ use std::path::Path;
 
 use highwater_engine::job::Stop;
 
-use super::{Code, Finished, JudgedCode, Ship, scan, scan_failed};
+use super::{Code, Finished, Ship, scan, scan_failed};
 use crate::archive::meta::{META_BYTES_MAX, META_NAME, recorded_commit};
+use crate::gate::Judge;
 use crate::name::HostId;
 
 /// Of how much code the receiver is asked by a probe.
@@ -19,7 +20,7 @@ impl Ship {
     /// # Errors
     /// When the episodes, or the commit of the code that sends, cannot be read.
     pub async fn codes(&self) -> Result<Vec<(String, Code)>, Stop> {
-        if self.place.receiver.judge == JudgedCode::Ships {
+        if self.place.receiver.judge == Judge::Ships {
             return Ok(vec![("the code that sends".to_owned(), self.code(None).await?)]);
         }
         let episodes = self.place.shelves.episodes.clone();

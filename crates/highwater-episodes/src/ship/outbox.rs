@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::holds::Holds;
+use super::keep::Shelf;
 use crate::archive::meta::recorded_commit;
 use crate::archive::{PackError, Packer};
 use crate::digest::Sha256Digest;
@@ -29,6 +31,9 @@ const NOTE_BYTES_MAX: u64 = 64 * 1024;
 /// How much of an archive is read at a time, in bytes.
 const CHUNK_BYTES: usize = 256 * 1024;
 
+/// How far `shipped/` was gone through for what need not stay.
+const SHELF_NOTE: &str = ".shelf.json";
+
 /// An archive that is ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parcel {
@@ -41,6 +46,9 @@ pub struct Parcel {
     pub sha256: Sha256Digest,
     /// Of the archive.
     pub size_bytes: u64,
+    /// What the episode's directory held; archives that an older version packed do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<Holds>,
 }
 
 /// Why an episode is not sent again by itself.
@@ -187,6 +195,7 @@ impl Outbox {
             content_sha256: packed.content.content_sha256,
             sha256: packed.sha256,
             size_bytes: packed.size_bytes,
+            holds: Some(Holds::of(&packed.content)),
         };
         self.write(PACKED_DIR, episode, &parcel)?;
         staged.publish()?;
@@ -249,8 +258,29 @@ impl Outbox {
         self.remove(&note_path(PARKED_DIR, episode)?)
     }
 
+    /// How far `shipped/` was gone through; `None` where that is not known.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(super) fn shelf(&self) -> Result<Option<Shelf>, OutboxError> {
+        self.read(&RelPath::new(SHELF_NOTE)?)
+    }
+
+    /// Keeps how far `shipped/` was gone through.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(super) fn set_shelf(&self, shelf: &Shelf) -> Result<(), OutboxError> {
+        let bytes = serde_json::to_vec(shelf).expect("invariant: a note is words, numbers and times");
+        Ok(publish(&self.fs, &RelPath::new(SHELF_NOTE)?, &bytes, Mode::Umask)?)
+    }
+
     fn note<T: for<'de> Deserialize<'de>>(&self, dir: &str, episode: &EpisodeId) -> Result<Option<T>, OutboxError> {
-        let bytes = match self.fs.read(&note_path(dir, episode)?, NOTE_BYTES_MAX) {
+        self.read(&note_path(dir, episode)?)
+    }
+
+    fn read<T: for<'de> Deserialize<'de>>(&self, path: &RelPath) -> Result<Option<T>, OutboxError> {
+        let bytes = match self.fs.read(path, NOTE_BYTES_MAX) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -258,7 +288,7 @@ impl Outbox {
         match serde_json::from_slice(&bytes) {
             Ok(note) => Ok(Some(note)),
             Err(error) => {
-                tracing::warn!(%episode, %error, "what was noted of it in the outbox cannot be read");
+                tracing::warn!(note = ?path, %error, "what was noted in the outbox cannot be read");
                 Ok(None)
             }
         }

@@ -65,8 +65,7 @@ impl Ship {
             if from_byte == parcel.size_bytes {
                 return Ok(Some(Answer::Ok));
             }
-            let sender = (contacts, &cx.clock);
-            let told = match receiver.go_on(sender, &url, from_byte, archive, parcel, code).await? {
+            let told = match receiver.go_on(cx, &url, from_byte, archive, parcel, code).await? {
                 Went::At(bytes) => {
                     (at, most) = (Some(bytes), bytes);
                     continue;

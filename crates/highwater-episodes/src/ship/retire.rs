@@ -8,15 +8,16 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::scan::sync_dir;
+use super::holds::Holds;
+use super::scan::{check_root, sync_dir};
 use crate::archive::{PackError, TreeLimits, content_of};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 
-/// How the name of a copy that is being made ends, and that of what is being removed; both begin with a dot, which no episode's
-/// does.
-const COPYING: &str = ".copying";
-const REMOVING: &str = ".removing";
+/// Where a copy is made, in `shipped/`, and where what is being removed lies, in either: directories whose names begin with a dot,
+/// which no episode's does, so that what a kill left is found without a look at all that was shipped.
+const COPYING_DIR: &str = ".copying";
+const REMOVING_DIR: &str = ".removing";
 /// Most directories below each other that are copied.
 const DEPTH_MAX: usize = 64;
 
@@ -43,6 +44,17 @@ pub enum Retired {
         /// What the one in `shipped/` holds.
         theirs: Sha256Digest,
     },
+}
+
+/// What removing a shipped one came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleared {
+    /// It is gone; this is what it held.
+    Removed(Holds),
+    /// It was not there, or is still being retired.
+    Gone,
+    /// It is not what was sent, and stays.
+    Differs,
 }
 
 /// Why it could not be retired.
@@ -125,7 +137,7 @@ impl Shelves {
             (true, true) => {
                 let (ours, theirs) = (self.content(&from, episode)?, self.content(&to, episode)?);
                 if ours == theirs {
-                    self.remove(&from, episode)?;
+                    remove(&self.episodes, episode)?;
                     Ok(Retired::Moved)
                 } else {
                     Ok(Retired::Differs { ours, theirs })
@@ -136,13 +148,36 @@ impl Shelves {
                     Ok(()) => self.sync(&to)?,
                     Err(Errno::XDEV) => {
                         self.copy(&from, &to, episode)?;
-                        self.remove(&from, episode)?;
+                        remove(&self.episodes, episode)?;
                     }
                     Err(errno) => return Err(failed(&from)(errno.into())),
                 }
                 Ok(Retired::Moved)
             }
         }
+    }
+
+    /// Whether an episode's directory is in `shipped/`.
+    #[must_use]
+    pub fn is_shipped(&self, episode: &EpisodeId) -> bool {
+        fs::symlink_metadata(self.to(episode)).is_ok_and(|metadata| metadata.is_dir())
+    }
+
+    /// Removes a shipped episode that still is what was sent; the caller knows that the receiver has it. Called again after a kill, or
+    /// followed by [`Shelves::tidy_all`], it goes on where it was.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn clear(&self, episode: &EpisodeId, sent: &Holds) -> Result<Cleared, RetireError> {
+        let shipped = self.to(episode);
+        if there(&self.from(episode))? || !there(&shipped)? {
+            return Ok(Cleared::Gone);
+        }
+        if !self.is_shipped(episode) || Holds::look(&shipped).map_err(failed(&shipped))?.as_ref() != Some(sent) {
+            return Ok(Cleared::Differs);
+        }
+        remove(&self.shipped, episode)?;
+        Ok(Cleared::Removed(*sent))
     }
 
     fn content(&self, dir: &Path, episode: &EpisodeId) -> Result<Sha256Digest, RetireError> {
@@ -158,7 +193,7 @@ impl Shelves {
 
     /// Copies to another file system, and compares before it gets its name.
     fn copy(&self, from: &Path, to: &Path, episode: &EpisodeId) -> Result<(), RetireError> {
-        let copying = self.shipped.join(format!(".{episode}{COPYING}"));
+        let copying = own_dir(&self.shipped, COPYING_DIR)?.join(episode.as_str());
         clear(&copying)?;
         copy_tree(from, &copying, 0)?;
         if self.content(from, episode)? != self.content(&copying, episode)? {
@@ -170,19 +205,10 @@ impl Shelves {
         sync_dir(&self.shipped).map_err(failed(to))
     }
 
-    /// Removes what is elsewhere: under another name first, so that a half removed one is never taken for an episode.
-    fn remove(&self, from: &Path, episode: &EpisodeId) -> Result<(), RetireError> {
-        self.tidy(episode)?;
-        let removing = self.episodes.join(format!(".{episode}{REMOVING}"));
-        fs::rename(from, &removing).map_err(failed(from))?;
-        sync_dir(&self.episodes).map_err(failed(&self.episodes))?;
-        clear(&removing)
-    }
-
     /// Removes what a kill left of this episode.
     fn tidy(&self, episode: &EpisodeId) -> Result<(), RetireError> {
-        clear(&self.episodes.join(format!(".{episode}{REMOVING}")))?;
-        clear(&self.shipped.join(format!(".{episode}{COPYING}")))
+        clear(&self.episodes.join(REMOVING_DIR).join(episode.as_str()))?;
+        clear(&self.shipped.join(COPYING_DIR).join(episode.as_str()))
     }
 
     /// Removes what kills left of all episodes.
@@ -190,18 +216,43 @@ impl Shelves {
     /// # Errors
     /// What the disk says.
     pub fn tidy_all(&self) -> Result<(), RetireError> {
-        for (dir, ending) in [(&self.episodes, REMOVING), (&self.shipped, COPYING)] {
-            for entry in fs::read_dir(dir).map_err(failed(dir))? {
-                let entry = entry.map_err(failed(dir))?;
-                let name = entry.file_name();
-                let left = name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(ending));
-                if left.is_some_and(|name| EpisodeId::new(name).is_ok()) {
+        for (shelf, dir) in
+            [(&self.episodes, REMOVING_DIR), (&self.shipped, REMOVING_DIR), (&self.shipped, COPYING_DIR)]
+        {
+            let dir = shelf.join(dir);
+            if !there(&dir)? {
+                continue;
+            }
+            check_root(&dir).map_err(|error| failed(&dir)(io::Error::other(error)))?;
+            for entry in fs::read_dir(&dir).map_err(failed(&dir))? {
+                let entry = entry.map_err(failed(&dir))?;
+                if entry.file_name().to_str().is_some_and(|name| EpisodeId::new(name).is_ok()) {
                     clear(&entry.path())?;
                 }
             }
         }
         Ok(())
     }
+}
+
+/// A directory of ours on a shelf, made where it is not there; what a symlink leads to is none.
+fn own_dir(shelf: &Path, name: &str) -> Result<PathBuf, RetireError> {
+    let dir = shelf.join(name);
+    match fs::create_dir(&dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(&dir)(error)),
+        _ => {}
+    }
+    check_root(&dir).map_err(|error| failed(&dir)(io::Error::other(error)))?;
+    Ok(dir)
+}
+
+/// Removes an episode from a shelf: under another name first, so that a half removed one is never taken for an episode.
+fn remove(shelf: &Path, episode: &EpisodeId) -> Result<(), RetireError> {
+    let (from, removing) = (shelf.join(episode.as_str()), own_dir(shelf, REMOVING_DIR)?.join(episode.as_str()));
+    clear(&removing)?;
+    fs::rename(&from, &removing).map_err(failed(&from))?;
+    sync_dir(shelf).map_err(failed(shelf))?;
+    clear(&removing)
 }
 
 fn clear(path: &Path) -> Result<(), RetireError> {

@@ -1,14 +1,16 @@
 //! The fields of jobs of the kind `ship`. Owns what they mean and which go together.
 
 use std::path::Path;
+use std::time::Duration;
 
-use highwater_engine::settings::{ByteSize, FilePath, HttpUrl, Problem, SecretText};
+use highwater_engine::settings::{ByteRate, ByteSize, DurationText, FilePath, HttpUrl, Problem, SecretText};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::CompressionSettings;
+use crate::gate::Judge;
 use crate::name::HostId;
-use crate::receive::settings::HeaderText;
+use crate::receive::settings::{HeaderText, LimitSettings};
 use crate::wire::CODE_COMMIT_HEADER;
 
 /// Above which an upload goes on after a break, where nothing else is set.
@@ -38,15 +40,27 @@ pub struct ShipSettings {
     /// Larger archives go on after a break where they stopped, as far as the receiver offers it; smaller ones are sent anew.
     #[serde(default = "resume_above")]
     pub resume_above: ByteSize,
+    /// Bytes a second that all uploads of the job may send together. Absent: as many as the line takes. `set bandwidth=…` changes it, also
+    /// in the middle of an upload.
+    #[serde(default)]
+    pub bandwidth: Option<ByteRate>,
+    /// How long an episode stays in `shipped`, from when the ledger recorded that the receiver has it; less than `keep-days`. Absent: for
+    /// ever.
+    #[serde(default)]
+    pub keep_time: Option<DurationText>,
+    /// How many bytes the episodes in `shipped` may hold together; beyond it the oldest go. Absent: however many.
+    #[serde(default)]
+    pub keep_size: Option<ByteSize>,
     /// Who the receiver is, and who this host is.
     #[serde(default)]
     pub tls: ShipTlsSettings,
     /// The token that this host shows, beside a certificate or instead of one.
     #[serde(default)]
     pub token: Option<SecretText>,
-    /// Which code the receiver judges: that which recorded the episode, or that which sends it.
+    /// Which code the receiver judges. One that is too old parks the episode with `recorded`, and the rest goes on; it halts the job with
+    /// `ships`.
     #[serde(default)]
-    pub judge: JudgedCode,
+    pub judge: Judge,
     /// With `judge = "ships"`: the git repository of the code that sends, or a file that holds its commit.
     #[serde(default)]
     pub code_commit: Option<FilePath>,
@@ -65,28 +79,6 @@ pub struct ShipTlsSettings {
     pub certificate: Option<FilePath>,
     /// The certificate's private key.
     pub key: Option<FilePath>,
-}
-
-/// Which code is judged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum JudgedCode {
-    /// That which recorded the episode: one that is too old parks the episode, and the rest goes on.
-    #[default]
-    Recorded,
-    /// That which sends it: one that is too old halts the job.
-    Ships,
-}
-
-impl JudgedCode {
-    /// The word in the request.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Recorded => "recorded",
-            Self::Ships => "ships",
-        }
-    }
 }
 
 fn episodes() -> FilePath {
@@ -163,7 +155,7 @@ impl ShipSettings {
                 "correct it; of a file it is `$(cat FILE)`, which has no line's end",
             ));
         }
-        let (judges_ships, has_commit) = (self.judge == JudgedCode::Ships, self.code_commit.is_some());
+        let (judges_ships, has_commit) = (self.judge == Judge::Ships, self.code_commit.is_some());
         if judges_ships != has_commit {
             problems.push(if judges_ships {
                 Problem::new(
@@ -178,6 +170,21 @@ impl ShipSettings {
                     "remove it, or set judge = \"ships\"",
                 )
             });
+        }
+        if self.keep_time.is_some_and(|time| time.get().is_zero()) {
+            problems.push(Problem::new("keep-time", "found 0s, expected more", "correct it, or remove it to keep all"));
+        }
+        let most = LimitSettings::default().upload_time;
+        let slowest = |rate: ByteRate| Duration::from_secs(self.resume_above.bytes() / rate.bytes());
+        if let Some(rate) = self.bandwidth.filter(|rate| slowest(*rate) > most.get()) {
+            problems.push(Problem::new(
+                "bandwidth",
+                format!(
+                    "found {rate}: an archive of {} (`resume-above`) would take longer than the {most} for which a receiver waits",
+                    self.resume_above
+                ),
+                "set a higher rate, or a smaller `resume-above`",
+            ));
         }
         let places = [("episodes", &self.episodes), ("outbox", &self.outbox), ("shipped", &self.shipped)];
         for (at, (field, path)) in places.iter().enumerate() {

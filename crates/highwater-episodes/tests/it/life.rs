@@ -14,12 +14,11 @@ use highwater_engine::pass::{Engine, Mode, Runner as _};
 use highwater_engine::report::{ExitCode, PassReport, Reason};
 use highwater_engine::settings::{BreakerSettings, ByteSize, JobSettings, Percent, SecretText};
 use highwater_engine::spec::{JobSpec, ResourceSpec};
-use highwater_episodes::archive::CompressionSettings;
 use highwater_episodes::gate::{GateSettings, Source, VersionGate};
 use highwater_episodes::name::{EpisodeId, HostId};
 use highwater_episodes::receive::ByVersion;
 use highwater_episodes::receive::gate::{Gate, Off};
-use highwater_episodes::ship::{MARKER, Place, Receiver, Shelves, Ship, ShipSettings};
+use highwater_episodes::ship::{Keeping, MARKER, Place, Receiver, Shelves, Ship, ShipSettings};
 use highwater_store::{Access, SqliteLedger};
 
 use crate::receive::rig::{Rig, TOKEN};
@@ -27,18 +26,21 @@ use crate::receive::rig::{Rig, TOKEN};
 /// A lab host with a ledger of its own.
 pub(crate) struct Host {
     dir: tempfile::TempDir,
-    engine: Engine,
-    spec: JobSpec,
+    pub(crate) engine: Engine,
+    pub(crate) spec: JobSpec,
     pub(crate) settings: ShipSettings,
 }
 
 impl Host {
     pub(crate) fn new(rig: &Rig) -> Self {
+        Self::at(rig, SystemClock::shared())
+    }
+
+    pub(crate) fn at(rig: &Rig, clock: SharedClock) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for name in ["episodes", "outbox", "shipped"] {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
-        let clock = SystemClock::shared();
         let ledger = SqliteLedger::open(dir.path().join("ledger.db"), clock.now(), Access::ReadWrite).unwrap();
         let engine = Engine {
             ledger: Arc::new(ledger),
@@ -95,8 +97,12 @@ impl Host {
             receiver,
             shelves: Shelves { episodes: self.path("episodes"), shipped: self.path("shipped") },
             outbox: self.path("outbox"),
-            compression: CompressionSettings::default(),
+            compression: self.settings.compression.clone(),
             resume_above_bytes: self.settings.resume_above.bytes(),
+            keeping: Keeping {
+                time: self.settings.keep_time.map(Into::into),
+                size_bytes: self.settings.keep_size.map(ByteSize::bytes),
+            },
             code_commit: self.settings.code_commit.as_ref().map(|path| path.to_path_buf()),
         };
         Arc::new(Ship::new(place)).run(&self.engine, &self.spec, Mode::Run).await
@@ -350,7 +356,7 @@ async fn r12_old_code_that_sends_halts_the_job_until_it_is_other_code() {
     let rig = Rig::real(door, |_| {}).await;
     let mut host = Host::new(&rig);
     fs::write(host.path("COMMIT"), &commits[0]).unwrap();
-    host.settings.judge = highwater_episodes::ship::JudgedCode::Ships;
+    host.settings.judge = highwater_episodes::gate::Judge::Ships;
     host.settings.code_commit = Some(highwater_engine::settings::FilePath::new(host.path("COMMIT")));
     host.record("ep", "x", Some(&commits[1]));
     for _ in 0..2 {

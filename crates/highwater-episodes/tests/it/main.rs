@@ -5,11 +5,14 @@
 mod archive;
 mod gate;
 mod index;
+mod keep;
 mod life;
 mod receive;
 mod reindex;
 mod resume;
 mod retire;
 mod rows;
+mod same;
+mod slowed;
 mod store;
 mod withdraw;

@@ -33,9 +33,11 @@ fn episode(dir: &Path, text: &str) {
         .unwrap();
 }
 
+/// What is in a directory, but for directories of the shelf's own that are empty.
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> =
         fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| !name.starts_with('.') || fs::read_dir(dir.join(name)).unwrap().next().is_some());
     names.sort();
     names
 }
@@ -74,15 +76,16 @@ fn r05_what_a_kill_left_half_removed_or_half_copied_goes() {
     let shelves = shelves(dir.path());
     // Killed while the original was removed, after its copy had its name.
     episode(&shelves.shipped.join("ep-1"), "1");
-    fs::create_dir_all(shelves.episodes.join(".ep-1.removing/sub")).unwrap();
+    fs::create_dir_all(shelves.episodes.join(".removing/ep-1/sub")).unwrap();
     // And another while it was copied.
-    fs::create_dir_all(shelves.shipped.join(".ep-2.copying/sub")).unwrap();
+    fs::create_dir_all(shelves.shipped.join(".copying/ep-2/sub")).unwrap();
     episode(&shelves.episodes.join("ep-2"), "2");
     // What only looks like one of ours stays.
-    fs::create_dir_all(shelves.episodes.join(".two words.removing")).unwrap();
+    fs::create_dir_all(shelves.episodes.join(".removing/two words")).unwrap();
     assert_eq!(shelves.retire(&id()).unwrap(), Retired::Already);
     shelves.tidy_all().unwrap();
-    assert_eq!(names(&shelves.episodes), [".two words.removing", "ep-2"]);
+    assert_eq!(names(&shelves.episodes), [".removing", "ep-2"]);
+    assert_eq!(names(&shelves.episodes.join(".removing")), ["two words"]);
     assert_eq!(names(&shelves.shipped), ["ep-1"]);
 }
 
@@ -101,7 +104,7 @@ fn an_episode_is_retired_to_another_file_system_as_it_was() {
     episode(&from, "1");
     let before = content_of(&from, &id(), TreeLimits::default()).unwrap();
     // A copy that was killed half way is made anew.
-    fs::create_dir_all(shelves.shipped.join(".ep-1.copying/old")).unwrap();
+    fs::create_dir_all(shelves.shipped.join(".copying/ep-1/old")).unwrap();
     assert_eq!(shelves.retire(&id()).unwrap(), Retired::Moved);
     assert_eq!(names(&shelves.episodes), Vec::<String>::new());
     assert_eq!(names(&shelves.shipped), ["ep-1"]);

@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use highwater_engine::ban::Ban;
 use highwater_engine::ledger::{
-    Begin, Control, End, Entry, Event, EventFilter, Fence, Holder, ItemFilter, ItemOrder, ItemRecord, JobRecord,
-    Ledger, LedgerResult, Notice, OpenItem, PAGE_ROWS_MAX, PassRecord, Pin, PinMode, Recorded, ResourceRecord, Ticket,
-    Word,
+    Begin, Control, DonePage, DonePlace, End, Entry, Event, EventFilter, Fence, Holder, ItemFilter, ItemOrder,
+    ItemRecord, JobRecord, Ledger, LedgerResult, Notice, OpenItem, PAGE_ROWS_MAX, PassRecord, Pin, PinMode, Recorded,
+    ResourceRecord, Ticket, Word,
 };
 use highwater_engine::name::{ItemKey, JobName, PassId, ResourceName, WorklistId};
 use highwater_engine::throttle::ThrottleState;
@@ -18,7 +18,7 @@ use super::fault::Failure;
 use super::notice::Change;
 use super::record::Group;
 use super::{
-    SqliteLedger, event, fence, item, job, mend, notice, overrides, pass, pin, plan, prune, quarantine, record,
+    SqliteLedger, done, event, fence, item, job, mend, notice, overrides, pass, pin, plan, prune, quarantine, record,
     resource, retry, seen, skip, watermark, worklist,
 };
 
@@ -314,6 +314,10 @@ impl Ledger for SqliteLedger {
         rows_max: usize,
     ) -> LedgerResult<Vec<ItemRecord>> {
         self.read("read items", |db| item::list(db, worklist, filter, order, after, rows_max.min(PAGE_ROWS_MAX)))
+    }
+
+    async fn done_items(&self, job: &JobName, after: DonePlace, rows_max: usize) -> LedgerResult<DonePage> {
+        self.read("read what is done", |db| done::list(db, job, after, rows_max.min(PAGE_ROWS_MAX)))
     }
 
     async fn retry_items(&self, job: &JobName, filter: &ItemFilter, word: &Word) -> LedgerResult<u64> {

@@ -81,6 +81,7 @@ macro_rules! conformance_suite {
             items: items_are_listed_by_filter_in_both_orders;
             items: items_are_listed_in_pages_without_gaps;
             items: keys_that_share_a_beginning_are_told_apart;
+            items: what_is_done_is_listed_over_all_worklists_in_the_order_of_its_recording;
             people: retry_puts_items_back_to_untried_and_opens_the_job;
             people: retry_by_outcome_takes_every_page;
             people: retry_of_unknown_keys_changes_nothing;

@@ -92,12 +92,14 @@ pub(super) const UNKNOWN_SETTING: &str = "HW-CMD-040";
 pub(super) const BAD_SETTING: &str = "HW-CMD-041";
 /// `set slice=` of a job that does not work in slices.
 pub(super) const NO_SLICES: &str = "HW-CMD-042";
+/// `bandwidth` of a job that uploads nothing.
+pub(super) const NO_UPLOADS: &str = "HW-CMD-064";
 /// `unset` of what is not set.
 pub(super) const NOTHING_SET: &str = "HW-CMD-043";
 
 /// Every code, in order.
 #[cfg(test)]
-const ALL: [&str; 46] = [
+const ALL: [&str; 47] = [
     NEEDS_CONFIG,
     NO_WORKLIST,
     UNKNOWN_OUTCOME,
@@ -126,6 +128,7 @@ const ALL: [&str; 46] = [
     UNKNOWN_SETTING,
     BAD_SETTING,
     NO_SLICES,
+    NO_UPLOADS,
     NOTHING_SET,
     NO_TABLE,
     INTERRUPTED,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{call, codes, done, job_with_row, next_pass};
 use crate::Done;
 use crate::cli::Set;
-use crate::config::{Config, suggestion, works_in_slices};
+use crate::config::{Config, suggestion, uploads, works_in_slices};
 use crate::site::Site;
 
 #[derive(Serialize)]
@@ -28,15 +28,15 @@ async fn setting(args: &Set, site: &Site) -> Result<(), Diagnosis> {
     // Before anything is opened or made.
     let values = args.values.iter().map(|word| read(word)).collect::<Result<Vec<_>, _>>()?;
     site.refuse_no_job(&args.job)?;
-    let slices = values.iter().any(|(key, _)| *key == SteeringKey::Slice);
+    let keys: Vec<SteeringKey> = values.iter().map(|(key, _)| *key).collect();
     let declared = site.config.iter().flat_map(Config::declared_jobs).find(|(name, _)| name.as_str() == args.job);
-    if let Some((_, kind)) = declared.filter(|_| slices) {
-        refuse_slice(&args.job, kind)?;
+    if let Some((_, kind)) = declared {
+        refuse_of_other_kinds(&args.job, kind, &keys)?;
     }
     let ledger = site.ledger(Access::ReadWrite)?;
     let job = job_with_row(site, &*ledger, &args.job).await?;
-    if let Some(record) = ledger.job(&job).await?.filter(|_| slices) {
-        refuse_slice(&args.job, &record.kind)?;
+    if let Some(record) = ledger.job(&job).await? {
+        refuse_of_other_kinds(&args.job, &record.kind, &keys)?;
     }
     let pairs: Vec<_> = values.into_iter().map(|(key, value)| (key.word().to_owned(), value)).collect();
     ledger.set_overrides(&job, &pairs, &site.word(&args.why)).await?;
@@ -80,13 +80,21 @@ pub(super) fn named(key: &str) -> Result<SteeringKey, Diagnosis> {
     })
 }
 
-fn refuse_slice(job: &str, kind: &str) -> Result<(), Diagnosis> {
-    if works_in_slices(kind) {
-        return Ok(());
+/// Refuses keys that mean nothing to jobs of this kind.
+fn refuse_of_other_kinds(job: &str, kind: &str, keys: &[SteeringKey]) -> Result<(), Diagnosis> {
+    if keys.contains(&SteeringKey::Slice) && !works_in_slices(kind) {
+        return Err(Diagnosis::refusal(
+            codes::NO_SLICES,
+            format!("found `slice` for {job}, a job of kind `{kind}`, which does not work in slices of time"),
+            "leave `slice` out; `concurrency` and `pace` slow any job down",
+        ));
     }
-    Err(Diagnosis::refusal(
-        codes::NO_SLICES,
-        format!("found `slice` for {job}, a job of kind `{kind}`, which does not work in slices of time"),
-        "leave `slice` out; `concurrency` and `pace` slow any job down",
-    ))
+    if keys.contains(&SteeringKey::Bandwidth) && !uploads(kind) {
+        return Err(Diagnosis::refusal(
+            codes::NO_UPLOADS,
+            format!("found `bandwidth` for {job}, a job of kind `{kind}`, which uploads nothing"),
+            "leave `bandwidth` out; `concurrency` and `pace` slow any job down",
+        ));
+    }
+    Ok(())
 }

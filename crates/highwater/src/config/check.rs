@@ -1,5 +1,5 @@
 //! What must hold between the tables: declared resources, one lock a resource, one marker directory a job, a place for
-//! the log. Owns these rules; a value on its own was checked when it was read.
+//! the log, a ledger that remembers as long as it must. Owns these rules; a value on its own was checked when it was read.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,17 +10,18 @@ use std::path::{Path, PathBuf};
 use highwater_db::postgres::{Address, AdvisoryKey};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::name::{JobName, ResourceName};
-use highwater_engine::settings::LockAddress;
+use highwater_engine::settings::{DurationText, LockAddress};
 
 use super::source::{FieldPath, Origin, SourceFile};
 use super::suggest::suggestion;
-use super::{Config, JobConfig, ResourceConfig, codes};
+use super::{Config, JobConfig, KindSettings, ResourceConfig, codes};
 
 /// Every rule that the configuration breaks.
 pub(super) fn check(config: &Config, file: &SourceFile) -> Vec<Diagnosis> {
     let mut errors = Vec::new();
     for job in config.jobs.values() {
         check_resources(config, job, file, &mut errors);
+        check_kept(config, job, file, &mut errors);
     }
     check_locks(config, file, &mut errors);
     check_markers(config, file, &mut errors);
@@ -59,6 +60,19 @@ fn check_resources(config: &Config, job: &JobConfig, file: &SourceFile, errors: 
             errors.push(file.refusal(codes::UNDECLARED_RESOURCE, line, at.as_str(), message, next));
         }
     }
+}
+
+/// What is kept for as long as the ledger remembers that it was received would be kept for ever.
+fn check_kept(config: &Config, job: &JobConfig, file: &SourceFile, errors: &mut Vec<Diagnosis>) {
+    let KindSettings::Ship(settings) = &job.kind else { return };
+    let remembered = DurationText::days(config.top.keep_days.get());
+    let Some(time) = settings.keep_time.filter(|time| *time >= remembered) else { return };
+    let at = job_field(job, "keep-time");
+    let line = config.entries.line(at.as_str()).unwrap_or(job.line);
+    let message = format!(
+        "found {time}, expected less than `keep-days`, {remembered}: after that the ledger no longer knows what was received, and nothing would go"
+    );
+    errors.push(file.refusal(codes::CONTRADICTION, line, at.as_str(), message, "lower it, or raise `keep-days`"));
 }
 
 /// The first to claim each place, for telling the second.

@@ -50,6 +50,13 @@ pub(super) const KINDS: &[Kind] = &[
 
 /// The kinds whose items are slices of time, so that `set slice=…` means something to them.
 const SLICED: &[&str] = &["oai-harvest", "rollup"];
+/// The kinds that upload, so that `set bandwidth=…` means something to them.
+const UPLOADING: &[&str] = &["ship"];
+
+/// Whether jobs of a kind upload.
+pub(crate) fn uploads(kind: &str) -> bool {
+    UPLOADING.contains(&kind)
+}
 
 /// Whether jobs of a kind work in slices of time.
 pub(crate) fn works_in_slices(kind: &str) -> bool {

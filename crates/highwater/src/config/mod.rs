@@ -46,7 +46,7 @@ pub(crate) use advise::advise;
 pub(crate) use environment::{Environment, Flags};
 pub(crate) use find::{SYSTEM_FILE, find};
 pub(crate) use init::init;
-pub(crate) use kind::{KindSettings, works_in_slices};
+pub(crate) use kind::{KindSettings, uploads, works_in_slices};
 pub(crate) use load::{load, state_dir_unread};
 pub(crate) use schema::schema;
 pub(crate) use show::show;

@@ -1,8 +1,9 @@
 //! Shippers: where they work, and under which name.
 
 use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::settings::ByteSize;
 use highwater_episodes::name::HostId;
-use highwater_episodes::ship::{Place, Receiver, Shelves, ShipSettings, certificate_name};
+use highwater_episodes::ship::{Keeping, Place, Receiver, Shelves, ShipSettings, certificate_name};
 
 use crate::config::{Config, JobConfig};
 
@@ -29,6 +30,10 @@ pub(crate) fn place(config: &Config, job: &JobConfig, settings: &ShipSettings) -
         outbox: settings.outbox.to_path_buf(),
         compression: settings.compression.clone(),
         resume_above_bytes: settings.resume_above.bytes(),
+        keeping: Keeping {
+            time: settings.keep_time.map(Into::into),
+            size_bytes: settings.keep_size.map(ByteSize::bytes),
+        },
         code_commit: settings.code_commit.as_ref().map(|path| path.to_path_buf()),
     })
 }

@@ -1,6 +1,7 @@
 //! Episodes between real processes: a shipper and a receiver that are killed at any moment, and a receiver that loses its power.
 
 mod attacked;
+mod broken_line;
 mod gated;
 mod hostile;
 mod house;

@@ -220,6 +220,29 @@ fn the_daemon_sends_each_episode_as_it_is_finished_and_ends_with_sigterm() {
 }
 
 #[test]
+fn an_upload_in_hand_takes_the_bandwidth_that_is_set_meanwhile() {
+    let (rig, receiver) = pair("");
+    let toml = job(&format!("http://{}", receiver.address), "bandwidth = \"128KiB/s\"\nresume-above = \"1MiB\"\n");
+    rig.write("highwater.toml", &toml);
+    record(&rig, "ep-1", None);
+    let mut noise = vec![0; 64 << 20];
+    fastrand::Rng::with_seed(3).fill(&mut noise);
+    std::fs::write(rig.path("episodes/ep-1/noise.bin"), noise).unwrap();
+    // More than eight minutes at this rate: it ends in time only if it obeys.
+    let shipper = rig.start(&["ship", "send"]);
+    let staging = rig.path("received/episodes/.staging");
+    wait_until("an upload of which something came", || {
+        let files = std::fs::read_dir(&staging).unwrap().filter_map(|file| file.ok()?.metadata().ok());
+        files.map(|file| file.len()).sum::<u64>() > 256 << 10
+    });
+    rig.ok(&["set", "send", "bandwidth=1GiB/s", "--why", "the office is empty"]);
+    wait_until("the end of the upload", || rig.path("shipped/ep-1/noise.bin").exists());
+    let ended = end(shipper);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(receiver.stop().code, 0);
+}
+
+#[test]
 fn the_daemon_waits_out_a_halt_and_a_receiver_that_is_away() {
     let rig = Rig::new(&job("http://127.0.0.1:1", ""));
     record(&rig, "ep-1", None);

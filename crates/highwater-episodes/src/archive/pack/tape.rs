@@ -35,6 +35,7 @@ pub(super) struct Tape<'t> {
     content: ContentHasher,
     files: u64,
     bytes: u64,
+    written_secs: Option<i64>,
     meta: Option<Vec<u8>>,
 }
 
@@ -84,6 +85,7 @@ impl<'t> Tape<'t> {
             content: ContentHasher::default(),
             files: 0,
             bytes: 0,
+            written_secs: None,
             meta: None,
         }
     }
@@ -125,7 +127,13 @@ impl<'t> Tape<'t> {
 
     /// What was read, when the last of the stream was pulled.
     pub(super) fn finish(self) -> Content {
-        Content { content_sha256: self.content.finish(), files: self.files, bytes: self.bytes, meta: self.meta }
+        Content {
+            content_sha256: self.content.finish(),
+            files: self.files,
+            bytes: self.bytes,
+            written_secs: self.written_secs.unwrap_or_default(),
+            meta: self.meta,
+        }
     }
 
     /// Goes on to the next path and writes its headers.
@@ -150,6 +158,7 @@ impl<'t> Tape<'t> {
         }
         self.files += 1;
         self.bytes = self.bytes.saturating_add(stamp.size);
+        self.written_secs = self.written_secs.max(Some(stamp.mtime.0));
         let limit = self.tree.limits().bytes;
         if self.bytes > limit {
             return Err(PackError::TooMuch { path: self.tree.locate(path), what: "bytes", limit });

@@ -116,7 +116,7 @@ impl Receiver {
             commit,
             content_sha256,
             key,
-            judge: judge.as_str().to_owned(),
+            judge: judge.word().to_owned(),
             metadata: text.to_owned(),
             owner: owner.to_owned(),
             recorded,

@@ -12,14 +12,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use highwater_engine::clock::SharedClock;
 use highwater_engine::contact::Contacts;
 use highwater_engine::diagnosis::with_causes;
-use highwater_engine::job::Stop;
+use highwater_engine::job::{ReadCx, Stop};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Response, Url};
 
-use super::{Answer, Code, Moved, Receiver, Refusal, STALL_SECS, answer, body};
+use super::{Answer, Code, Receiver, Refusal, STALL_SECS, answer, body};
 use crate::name::EpisodeId;
 use crate::ship::outbox::Parcel;
 use crate::wire::{
@@ -197,25 +196,26 @@ impl Receiver {
     /// As [`Contacts::send_by`].
     pub(in crate::ship) async fn go_on(
         &self,
-        (contacts, clock): (&Contacts, &SharedClock),
+        cx: &ReadCx,
         upload: &Url,
         from_byte: u64,
         archive: &Path,
         parcel: &Parcel,
         code: &Code,
     ) -> Result<Went, Stop> {
-        let moved = Moved::default();
-        let sending = contacts.send_by(&self.http, &self.resource, None, |http| {
+        let flow = self.flow(cx);
+        let sending = cx.contacts.send_by(&self.http, &self.resource, None, |http| {
             self.signed(http.patch(upload.clone()), code)
                 .header(TUS_RESUMABLE_HEADER, TUS_VERSION)
                 .header(CONTENT_TYPE, TUS_MEDIA_TYPE)
                 .header(UPLOAD_OFFSET_HEADER, from_byte)
                 .header(CONTENT_LENGTH, parcel.size_bytes - from_byte)
-                .body(body(archive.to_path_buf(), from_byte, moved.clone()))
+                .body(body(archive.to_path_buf(), from_byte, flow.clone()))
         });
         let sent = tokio::select! {
             sent = sending => sent?,
-            () = moved.stalls(clock) => return Ok(Went::Broke(format!("nothing moved for {STALL_SECS} seconds"))),
+            never = flow.is_steered(cx) => match never {},
+            () = flow.stalls() => return Ok(Went::Broke(format!("nothing moved for {STALL_SECS} seconds"))),
         };
         match sent {
             Ok(response) => Ok(went(response, from_byte, parcel.size_bytes).await),
@@ -230,6 +230,8 @@ async fn went(response: Response, from_byte: u64, size_bytes: u64) -> Went {
         (200 | 204, Some(bytes)) if bytes > from_byte && bytes <= size_bytes => return Went::At(bytes),
         (200..300, _) => return Went::Elsewhere(format!("{status}, and it is not said how many bytes came")),
         (404 | 410, _) => return Went::Gone,
+        // A receiver waits only so long for one body, and keeps what came.
+        (408, _) => return Went::Broke(format!("{status}: the receiver waited no longer for the rest")),
         _ => {}
     }
     let (refused, code) = super::coded(response).await;

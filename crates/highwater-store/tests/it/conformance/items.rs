@@ -1,11 +1,11 @@
 //! Items as people list them.
 
-use highwater_engine::ledger::{ItemFilter, ItemOrder, LedgerFault, PAGE_ROWS_MAX};
+use highwater_engine::ledger::{DonePlace, ItemFilter, ItemOrder, LedgerFault, PAGE_ROWS_MAX};
 use highwater_engine::name::{ItemKey, WorklistId};
 use highwater_engine::outcome::OutcomeKind::{Deferred, Done, Failed, Gone, Present, Review};
 
 use super::Home;
-use super::world::{World, entry, fault, keys, numbered, word};
+use super::world::{World, at, entry, fault, keys, numbered, word};
 
 pub(crate) async fn items_are_listed_by_filter_in_both_orders(home: &dyn Home) {
     let world = World::new(home).await;
@@ -102,4 +102,44 @@ pub(crate) async fn keys_that_share_a_beginning_are_told_apart(home: &dyn Home) 
             [(position, key.as_str())]
         );
     }
+}
+
+pub(crate) async fn what_is_done_is_listed_over_all_worklists_in_the_order_of_its_recording(home: &dyn Home) {
+    let world = World::new(home).await;
+    let list = async |after, rows_max| world.ledger.done_items(&world.job, after, rows_max).await.unwrap();
+    let none = list(DonePlace::default(), 10).await;
+    assert_eq!((none.items, none.reached, none.end), (vec![], DonePlace::default(), true));
+    let first = world.pin(["a", "b", "c", "d"]).await;
+    world
+        .record(first, [(3, Done), (1, Review), (2, Done), (0, Gone)].map(|(no, kind)| entry(no, kind)).to_vec())
+        .await;
+    world.ledger.skip_items(&world.job, &keys(["b"]), &word(3, "no")).await.unwrap();
+    world.seal(first).await;
+    // A round that holds nothing, and one that is not over.
+    let empty = world.pin([]).await;
+    world.seal(empty).await;
+    let last = world.pin(["c", "e", "f"]).await;
+    world.record(last, vec![entry(0, Done), entry(2, Done)]).await;
+    for rows_max in 1..=5 {
+        let (mut after, mut told) = (DonePlace::default(), Vec::new());
+        loop {
+            let page = list(after, rows_max).await;
+            assert!(page.items.len() <= rows_max && page.reached >= after, "{page:?}");
+            told.extend(page.items.iter().map(|item| (item.place.worklist, item.key.as_str().to_owned())));
+            after = page.reached;
+            if page.end {
+                break;
+            }
+        }
+        let of = |worklist: WorklistId, key: &str| (worklist.0, key.to_owned());
+        assert_eq!(told, [of(first, "d"), of(first, "c"), of(last, "c"), of(last, "f")], "pages of {rows_max}");
+        assert_eq!(list(after, rows_max).await.items, [], "nothing is told twice");
+        // What is recorded later is behind it.
+        assert_eq!(after, DonePlace { worklist: last.0, recorded_no: 2 });
+    }
+    let one = &list(DonePlace::default(), 1).await.items[0];
+    assert_eq!((one.detail.as_deref(), one.recorded_at > at(0)), (Some("done"), true));
+    let of_another = DonePlace { worklist: last.0 + 10, recorded_no: 7 };
+    let page = list(of_another, 10).await;
+    assert_eq!((page.items.len(), page.reached, page.end), (0, DonePlace::default(), false), "it begins anew");
 }

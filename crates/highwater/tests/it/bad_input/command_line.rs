@@ -27,6 +27,8 @@ fn r15_what_cannot_be_set() {
     call(&rig, &["set", "load"]).refused("set_nothing");
     call(&rig, &["set", "laod", "pace=5s"]).refused("set_of_no_job");
     refused("set_slice_without_slices", &["slice=7d"]);
+    refused("set_bandwidth_without_uploads", &["bandwidth=2MiB/s"]);
+    refused("set_bandwidth_too_low", &["bandwidth=1kB/s"]);
     call(&rig, &["unset", "load", "pase"]).refused("unset_unknown_key");
     call(&rig, &["unset", "load"]).refused("unset_nothing");
     call(&rig, &["unset", "load", "pace"]).refused("unset_what_is_not_set");

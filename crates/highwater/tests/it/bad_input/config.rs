@@ -6,6 +6,10 @@ use super::call::call;
 use crate::rig::Rig;
 
 /// A job that would run.
+fn shipping(more: &str) -> String {
+    format!("[job.send]\nkind = \"ship\"\nreceiver = \"http://127.0.0.1:1\"\nhost-id = \"lab\"\n{more}\n")
+}
+
 const JOB: &str = "[job.load]\nkind = \"exec\"\ncommand = [\"./load\"]\n";
 
 /// Refused as it stands in the file.
@@ -62,6 +66,10 @@ fn r15_a_value_that_does_not_fit() {
     refused("config_out_of_range", &format!("{JOB}concurrency = 5000\n"));
     refused("config_bad_duration", &format!("{JOB}timeout = \"5 fortnights\"\n"));
     refused("config_fields_that_contradict", &format!("{JOB}key = \"id\"\n"));
+    refused("config_bandwidth_too_low", &shipping("bandwidth = \"1kB/s\""));
+    refused("config_bandwidth_too_low_for_its_archives", &shipping("bandwidth = \"16KiB/s\"\nresume-above = \"1GiB\""));
+    refused("config_kept_longer_than_it_is_remembered", &shipping("keep-time = \"400 days\""));
+    refused("config_kept_for_no_time", &shipping("keep-time = \"0s\""));
     refused("config_empty_command", "[job.load]\nkind = \"exec\"\ncommand = []\n");
 }
 

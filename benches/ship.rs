@@ -1,0 +1,133 @@
+//! A large episode from one process to another, packed, sent and stored: by a plain PUT, and by an upload in parts; and the most memory that
+//! either end took.
+//!
+//! `SHIP_BYTES` is how large the episode is (1,000,000,000; the limit is meant for 5,000,000,000), `SHIP_DIR` where three times as much
+//! is written.
+
+#[expect(dead_code, reason = "there is one round, and no median")]
+mod limit;
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use highwater_engine::clock::{Clock, SystemClock};
+use sha2::{Digest as _, Sha256};
+
+const BYTES: u64 = 1_000_000_000;
+const MEMORY_MIB_MAX: u64 = 64;
+const PART_BYTES: usize = 256 << 10;
+const TOKEN: &str = "bench";
+/// How often the shipper's memory is looked at.
+const LOOK_MILLIS: u64 = 50;
+
+fn main() -> ExitCode {
+    let bytes = std::env::var("SHIP_BYTES").ok().and_then(|bytes| bytes.parse().ok()).unwrap_or(BYTES);
+    let dir = std::env::var_os("SHIP_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let dir = tempfile::tempdir_in(dir).expect("a directory");
+    let time = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let clock = SystemClock::new();
+    let (lab, receiver) = (dir.path().join("lab"), dir.path().join("receiver"));
+    let receiver = Running::receive(&receiver);
+    let mut limits = Vec::new();
+    noise(&lab.join("episodes/ep"), bytes);
+    for (what, resume_above) in [("by PUT", "1TiB"), ("in parts", "1MiB")] {
+        let config = format!(
+            "[job.send]\nkind = \"ship\"\nreceiver = \"{}\"\nhost-id = \"lab-1\"\ntoken = \"{TOKEN}\"\nresume-above = \"{resume_above}\"\n",
+            receiver.address
+        );
+        fs::write(lab.join("highwater.toml"), config).expect("it is written");
+        let begun = clock.elapsed();
+        let mut shipper = Command::new(env!("CARGO_BIN_EXE_highwater"))
+            .args(["ship", "send"])
+            .current_dir(&lab)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it is started");
+        let mut peak = 0;
+        let ended = loop {
+            peak = peak_mib(&shipper).unwrap_or(peak);
+            if let Some(ended) = shipper.try_wait().expect("a child") {
+                break ended;
+            }
+            time.block_on(async { clock.sleep(Duration::from_millis(LOOK_MILLIS)).await });
+        };
+        assert!(ended.success(), "{what}: {ended}");
+        let rate = bytes as f64 / 1e6 / (clock.elapsed() - begun).as_secs_f64();
+        let theirs = peak_mib(&receiver.child).expect("it runs");
+        println!(
+            "ship: {:.1} GB {what} at {rate:.0} MB/s, packed, sent and durable: {peak} MiB at the shipper, {theirs} MiB at the receiver (limit: \
+             {MEMORY_MIB_MAX} MiB)",
+            bytes as f64 / 1e9
+        );
+        for (end, peak) in [("shipper", peak), ("receiver", theirs)] {
+            limits
+                .push((peak < MEMORY_MIB_MAX, format!("ship: {what}: {end}: {peak} MiB, limit {MEMORY_MIB_MAX} MiB")));
+        }
+        // The same once more, to a receiver that has made room for it.
+        fs::remove_file(receiver.dir.join("received/episodes/lab-1/ep.tar.zst")).expect("it goes");
+        fs::rename(lab.join("shipped/ep"), lab.join("episodes/ep")).expect("it is moved");
+    }
+    limit::verdict(&limits)
+}
+
+/// A receiver that runs.
+struct Running {
+    child: Child,
+    address: String,
+    dir: PathBuf,
+}
+
+impl Running {
+    fn receive(dir: &Path) -> Self {
+        fs::create_dir_all(dir.join("received")).expect("a directory");
+        let sha256 = hex::encode(Sha256::digest(TOKEN));
+        let config = format!(
+            "[receiver]\nlisten = \"127.0.0.1:0\"\nroot = \"received\"\nlimits.free = \"1 MB\"\n\
+             [[receiver.tokens]]\nname = \"bench\"\nsha256 = \"{sha256}\"\nhosts = [\"lab-1\"]\n"
+        );
+        fs::write(dir.join("highwater.toml"), config).expect("it is written");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_highwater"))
+            .args(["receive", "--json"])
+            .current_dir(dir)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it is started");
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().expect("its output")).read_line(&mut line).expect("it says where");
+        let at = line.split("http://").nth(1).and_then(|rest| rest.split('"').next()).expect("an address");
+        Self { child, address: format!("http://{at}"), dir: dir.to_path_buf() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// The most memory that a process took so far; `None` once it has ended.
+fn peak_mib(child: &Child) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(peak.trim().trim_end_matches(" kB").parse::<u64>().ok()? >> 10)
+}
+
+/// An episode that does not compress.
+fn noise(episode: &Path, bytes: u64) {
+    fs::create_dir_all(episode).expect("a directory");
+    let mut file = File::create(episode.join("noise.bin")).expect("a file");
+    let (mut random, mut part, mut left) = (fastrand::Rng::with_seed(7), vec![0; PART_BYTES], bytes);
+    while left > 0 {
+        random.fill(&mut part);
+        let now = usize::try_from(left).unwrap_or(usize::MAX).min(PART_BYTES);
+        file.write_all(&part[..now]).expect("it is written");
+        left -= now as u64;
+    }
+    fs::write(episode.join("done.marker"), "").expect("it is written");
+}

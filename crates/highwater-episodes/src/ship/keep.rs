@@ -1,0 +1,228 @@
+//! How long shipped episodes stay. Owns which may go, in which order, and how much of that one pass does.
+//!
+//! Only what the ledger says the receiver has may go, and only while its directory is what was sent. The ledger's own order is that of
+//! age, so neither `shipped/` nor the ledger is read whole: a note says how far both were gone through. The note is of use, not of
+//! record: without it a pass goes through them from the beginning, a bounded part at a time.
+
+use std::time::Duration;
+
+use highwater_engine::clock::since;
+use highwater_engine::diagnosis::with_causes;
+use highwater_engine::job::{CommitCx, ReadCx, Stop};
+use highwater_engine::ledger::{DoneItem, DonePlace};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::holds::Holds;
+use super::outbox::Outbox;
+use super::retire::{Cleared, RetireError, Shelves};
+use super::{Ship, disk};
+use crate::name::EpisodeId;
+
+/// Most rows of the ledger that one pass looks at to count, and to remove.
+const ROWS_A_PASS_MAX: usize = 5_000;
+/// Rows that are looked at together.
+const ROWS_A_PAGE: usize = 500;
+/// Most episodes that one pass removes, and about the most files of them.
+const EPISODES_A_PASS_MAX: u64 = 200;
+const FILES_A_PASS_MAX: u64 = 100_000;
+/// Most episodes whose removal fails before a pass leaves the rest to the next.
+const FAILURES_MAX: u64 = 16;
+/// After so long the bytes are counted anew, in hours: somebody may have removed episodes by hand.
+const RECOUNT_HOURS: u64 = 24;
+const HOUR_SECS: u64 = 3_600;
+
+/// How long shipped episodes stay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keeping {
+    /// From when the ledger recorded that the receiver has them; `None`: for ever.
+    pub time: Option<Duration>,
+    /// How many bytes they may hold together; `None`: however many.
+    pub size_bytes: Option<u64>,
+}
+
+/// How far the shelf was gone through, between two passes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shelf {
+    /// What is up to here is gone, or stays for good.
+    removed: DonePlace,
+    /// What is behind it and up to here is counted.
+    counted: DonePlace,
+    /// How many bytes that is.
+    bytes: u64,
+    /// Since when it is counted.
+    counted_since: Timestamp,
+}
+
+/// What one pass removed, and what it could not.
+#[derive(Debug, Default)]
+struct Cleanup {
+    episodes: u64,
+    files: u64,
+    bytes: u64,
+    /// No longer what was sent.
+    differ: u64,
+    failures: u64,
+    failed: Option<String>,
+    /// From the first on that failed, nothing counts as removed.
+    at: Option<DonePlace>,
+    more: bool,
+}
+
+impl Cleanup {
+    fn is_spent(&self) -> bool {
+        self.episodes >= EPISODES_A_PASS_MAX || self.files >= FILES_A_PASS_MAX || self.failures >= FAILURES_MAX
+    }
+
+    /// Looks at what is due on a page, the oldest first. `false` where the first is met that is not due.
+    fn page(
+        &mut self,
+        page: &[DoneItem],
+        shelf: &mut Shelf,
+        keeping: Keeping,
+        now: Timestamp,
+        shelves: &Shelves,
+    ) -> bool {
+        for item in page {
+            let is_old = keeping.time.is_some_and(|time| since(now, item.recorded_at) > time);
+            if !is_old && keeping.size_bytes.is_none_or(|most| shelf.bytes <= most) {
+                return false;
+            }
+            if self.is_spent() {
+                self.more = true;
+                return false;
+            }
+            match clear(shelves, item) {
+                Ok(Cleared::Removed(holds)) => {
+                    self.episodes += 1;
+                    self.files += holds.files;
+                    self.bytes = self.bytes.saturating_add(holds.bytes);
+                    if item.place <= shelf.counted {
+                        shelf.bytes = shelf.bytes.saturating_sub(holds.bytes);
+                    }
+                }
+                Ok(Cleared::Gone) => {}
+                Ok(Cleared::Differs) => {
+                    tracing::warn!(episode = %item.key, "it is no longer what was sent and stays in `shipped`");
+                    self.differ += 1;
+                }
+                Err(error) => {
+                    self.failures += 1;
+                    self.at = self.at.or(Some(shelf.removed));
+                    self.failed.get_or_insert_with(|| with_causes(&error));
+                }
+            }
+            shelf.removed = item.place;
+        }
+        true
+    }
+}
+
+/// The receipt of an episode; a row that holds none never leads to a removal.
+fn received(item: &DoneItem) -> Option<(EpisodeId, Holds)> {
+    let holds = Holds::from_receipt(item.detail.as_deref()?)?;
+    Some((EpisodeId::new(item.key.as_str()).ok()?, holds))
+}
+
+fn clear(shelves: &Shelves, item: &DoneItem) -> Result<Cleared, RetireError> {
+    match received(item) {
+        Some((episode, holds)) => shelves.clear(&episode, &holds),
+        None => Ok(Cleared::Gone),
+    }
+}
+
+impl Ship {
+    /// Removes shipped episodes that need not stay. What fails is told and fails no pass.
+    pub(super) async fn clear_shipped(&self, cx: &mut CommitCx) -> Result<(), Stop> {
+        let keeping = self.place.keeping;
+        if keeping == Keeping::default() {
+            return Ok(());
+        }
+        let now = cx.read.clock.now();
+        let mut shelf = self.noted(|outbox| outbox.shelf()).await?.unwrap_or_default();
+        let before = shelf.clone();
+        if keeping.size_bytes.is_some() {
+            self.count(&cx.read, &mut shelf, now).await?;
+        }
+        let cleanup = self.remove_due(&cx.read, &mut shelf, now).await?;
+        if let Some(at) = cleanup.at {
+            shelf.removed = at;
+        }
+        if shelf != before {
+            let shelf = shelf.clone();
+            self.noted(move |outbox| outbox.set_shelf(&shelf)).await?;
+        }
+        tell(cx, &cleanup).await
+    }
+
+    async fn noted<T: Send + 'static>(
+        &self,
+        note: impl FnOnce(&Outbox) -> Result<T, super::OutboxError> + Send + 'static,
+    ) -> Result<T, Stop> {
+        let (outbox, dir) = (self.outbox()?, self.place.outbox.clone());
+        Self::on_disk(move || note(&outbox).map_err(|error| disk(&error, &dir))).await
+    }
+
+    /// Counts what was shipped since the last pass, as it was when it was sent.
+    async fn count(&self, cx: &ReadCx, shelf: &mut Shelf, now: Timestamp) -> Result<(), Stop> {
+        if since(now, shelf.counted_since) > Duration::from_secs(RECOUNT_HOURS * HOUR_SECS) {
+            (shelf.counted, shelf.bytes, shelf.counted_since) = (shelf.removed, 0, now);
+        }
+        for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {
+            let page = cx.done_items(shelf.counted, ROWS_A_PAGE).await?;
+            let shelves = self.place.shelves.clone();
+            let bytes = Self::on_disk(move || {
+                let there = page.items.iter().filter_map(received).filter(|(episode, _)| shelves.is_shipped(episode));
+                Ok((there.map(|(_, holds)| holds.bytes).fold(0, u64::saturating_add), page.reached, page.end))
+            });
+            let (bytes, reached, end) = bytes.await?;
+            (shelf.counted, shelf.bytes) = (reached, shelf.bytes.saturating_add(bytes));
+            if end {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove_due(&self, cx: &ReadCx, shelf: &mut Shelf, now: Timestamp) -> Result<Cleanup, Stop> {
+        let (keeping, mut cleanup) = (self.place.keeping, Cleanup::default());
+        for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {
+            let page = cx.done_items(shelf.removed, ROWS_A_PAGE).await?;
+            let (shelves, mut at) = (self.place.shelves.clone(), shelf.clone());
+            let cleared = Self::on_disk(move || {
+                let all_due = cleanup.page(&page.items, &mut at, keeping, now, &shelves);
+                if all_due {
+                    at.removed = page.reached;
+                }
+                Ok((cleanup, at, all_due && !page.end))
+            });
+            let goes_on;
+            (cleanup, *shelf, goes_on) = cleared.await?;
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(cleanup)
+    }
+}
+
+/// Tells of it in the report, and of what was removed in an event.
+async fn tell(cx: &mut CommitCx, cleanup: &Cleanup) -> Result<(), Stop> {
+    let Cleanup { episodes, bytes, differ, failures, failed, more, .. } = cleanup;
+    if *episodes > 0 {
+        let removed =
+            format!("removed {episodes} shipped episodes of {bytes} bytes, as `keep-time` and `keep-size` say");
+        cx.read.add_event("remove", &removed).await?;
+        cx.notes.push(if *more { format!("{removed}; the next pass removes more") } else { removed });
+    }
+    if *differ > 0 {
+        cx.notes.push(format!(
+            "{differ} shipped episodes are no longer what was sent and stay in `shipped`; the log names them"
+        ));
+    }
+    if let Some(failed) = failed {
+        cx.notes.push(format!("{failures} shipped episodes could not be removed; the next pass tries again: {failed}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! What an answer makes of an episode. Owns its outcome, what is parked, and when the same refusal halts the job.
+
+use std::sync::PoisonError;
+
+use highwater_engine::diagnosis::with_causes;
+use highwater_engine::job::{ReadCx, Stop};
+use highwater_engine::outcome::{Outcome, OutcomeKind};
+use highwater_engine::report::Reason;
+use jiff::Timestamp;
+
+use super::{
+    Answer, Code, Holds, OTHER_CODE, Parcel, Parked, Parking, RetireError, Retired, SAME_REFUSAL_EPISODES, Ship,
+    UNMOVED_EPISODES, disk,
+};
+use crate::archive::{TreeLimits, content_of};
+use crate::gate::Judge;
+use crate::index::Commit;
+use crate::name::EpisodeId;
+
+impl Ship {
+    pub(super) async fn park(
+        &self,
+        episode: &EpisodeId,
+        parking: Parking,
+        code: &Code,
+        told: &str,
+        at: Timestamp,
+    ) -> Result<(), Stop> {
+        let (outbox, episode) = (self.outbox()?, episode.clone());
+        let parked = Parked { at, commit: code.judged.clone(), parking, told: told.to_owned() };
+        let dir = self.place.outbox.clone();
+        Self::on_disk(move || outbox.park(&episode, &parked).map_err(|error| disk(&error, &dir))).await
+    }
+
+    /// What an answer makes of an episode.
+    pub(super) async fn judged(
+        &self,
+        cx: &ReadCx,
+        episode: &EpisodeId,
+        code: &Code,
+        parcel: &Parcel,
+        answer: Answer,
+    ) -> Result<Outcome, Stop> {
+        let now = cx.clock.now();
+        let review = |why: String| Ok(Outcome::because(OutcomeKind::Review, why));
+        match answer {
+            Answer::Ok => self.retire(cx, episode, parcel.holds.map(|holds| holds.receipt())).await,
+            Answer::Conflict(refusal) => {
+                self.park(episode, Parking::Conflict, code, &refusal.told, now).await?;
+                review(format!("the receiver has another episode of this name; both are kept: {}", refusal.told))
+            }
+            Answer::Gate(refusal) => {
+                let commit = code.judged.as_ref().map_or("no commit at all", Commit::as_str);
+                let mend = refusal.remediation.join("\n");
+                tracing::error!(%episode, code.commit = commit, remediation = %mend, "the receiver does not accept this code");
+                if self.place.receiver.judge == Judge::Ships {
+                    return Err(Stop::Halt {
+                        why: format!("the receiver does not accept the code that sends: {}", refusal.told),
+                        evidence: format!("commit {commit}\n{mend}"),
+                        // Other code may be accepted.
+                        until: code.judged.as_ref().map(|commit| format!("{OTHER_CODE}{commit}")),
+                    });
+                }
+                self.park(episode, Parking::Gate, code, &refusal.told, now).await?;
+                let mend = if mend.is_empty() { String::new() } else { format!("; what mends it: {mend}") };
+                review(format!(
+                    "the receiver does not accept the code that recorded it, {commit}: {}{mend}",
+                    refusal.told
+                ))
+            }
+            Answer::Refused(refusal) => {
+                let episodes = {
+                    let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+                    let episodes = refused.entry(refusal.status).or_default();
+                    episodes.insert(episode.clone());
+                    episodes.len()
+                };
+                if episodes >= SAME_REFUSAL_EPISODES {
+                    return Err(Stop::Halt {
+                        why: format!("{episodes} different episodes got the same refusal: {}", refusal.told),
+                        evidence: format!("the last: {episode}\n{}", refusal.remediation.join("\n")),
+                        until: None,
+                    });
+                }
+                review(format!("the receiver refuses it: {}", refusal.told))
+            }
+            Answer::Failed(refusal) => {
+                let stop = Stop::checkpoint(Reason::Network, format!("{episode}: {}", refusal.told));
+                cx.contacts.wind_down(stop);
+                Ok(Outcome::because(OutcomeKind::Failed, refusal.told))
+            }
+            Answer::Unanswered(told) => {
+                cx.contacts.wind_down(Stop::checkpoint(Reason::Network, format!("{episode}: {told}")));
+                Ok(Outcome::because(OutcomeKind::Deferred, told))
+            }
+        }
+    }
+
+    /// It is in `shipped/` already: a pass that was killed after it retired it left that, or a person moved it there. The receiver is asked
+    /// which, for without its word there is no receipt.
+    pub(super) async fn retired_before(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Outcome, Stop> {
+        let theirs = match self.place.receiver.content(cx, episode).await? {
+            Ok(theirs) => theirs,
+            Err(told) => {
+                cx.contacts.wind_down(Stop::checkpoint(Reason::Network, format!("{episode}: {told}")));
+                return Ok(Outcome::because(OutcomeKind::Deferred, told));
+            }
+        };
+        let receipt = match theirs {
+            Some(theirs) => {
+                let (dir, id) = (self.place.shelves.shipped.join(episode.as_str()), episode.clone());
+                let ours = Self::on_disk(move || Ok(content_of(&dir, &id, TreeLimits::default()).ok())).await?;
+                ours.filter(|ours| ours.content_sha256 == theirs).map(|ours| Holds::of(&ours).receipt())
+            }
+            None => None,
+        };
+        if receipt.is_none() {
+            tracing::warn!(%episode, "it was in `shipped` already, and the receiver does not say that it has it: move it back to be sent");
+        }
+        self.retire(cx, episode, receipt).await
+    }
+
+    /// The receiver has it: it is retired, and its archive goes. What is recorded of it is the receipt, without which it stays in `shipped/`
+    /// for ever.
+    pub(super) async fn retire(
+        &self,
+        cx: &ReadCx,
+        episode: &EpisodeId,
+        receipt: Option<String>,
+    ) -> Result<Outcome, Stop> {
+        let (shelves, outbox, id) = (self.place.shelves.clone(), self.outbox()?, episode.clone());
+        let outbox_dir = self.place.outbox.clone();
+        let retired = Self::on_disk(move || {
+            let retired = shelves.retire(&id);
+            if matches!(retired, Ok(Retired::Moved | Retired::Already) | Err(RetireError::Gone { .. })) {
+                let dropped = outbox.drop_parcel(&id).and_then(|()| outbox.unpark(&id));
+                dropped.map_err(|error| disk(&error, &outbox_dir))?;
+            }
+            Ok(retired)
+        });
+        let retired = match retired.await? {
+            Ok(retired) => retired,
+            Err(error) => return self.unmoved(episode, &error),
+        };
+        match retired {
+            Retired::Moved | Retired::Already => {
+                Ok(receipt.map_or_else(Outcome::done, |receipt| Outcome::because(OutcomeKind::Done, receipt)))
+            }
+            Retired::Differs { ours, theirs } => {
+                let told = format!("`shipped` holds another one of this name ({theirs}, not {ours}); both are kept");
+                self.park(episode, Parking::Conflict, &Code::default(), &told, cx.clock.now()).await?;
+                Ok(Outcome::because(OutcomeKind::Review, told))
+            }
+        }
+    }
+
+    /// The receiver has it, and it cannot be moved: the next one may be. Where none can, it is the disk, and nothing more is sent.
+    fn unmoved(&self, episode: &EpisodeId, error: &RetireError) -> Result<Outcome, Stop> {
+        let told = with_causes(error);
+        if matches!(error, RetireError::Gone { .. }) {
+            return Ok(Outcome::because(
+                OutcomeKind::Review,
+                format!("the receiver has it; {told}: somebody removed it"),
+            ));
+        }
+        let episodes = {
+            let mut unmoved = self.unmoved.lock().unwrap_or_else(PoisonError::into_inner);
+            unmoved.insert(episode.clone());
+            unmoved.len()
+        };
+        if episodes >= UNMOVED_EPISODES {
+            return Err(disk(error, &self.place.shelves.shipped));
+        }
+        Ok(Outcome::because(OutcomeKind::Failed, format!("the receiver has it; {told}")))
+    }
+}

@@ -1,0 +1,233 @@
+//! How long shipped episodes stay: what goes, in which order, and what never does.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::sync::Arc;
+
+use highwater_engine::clock::Clock as _;
+use highwater_engine::ledger::EventFilter;
+use highwater_engine::report::{ExitCode, PassReport};
+use highwater_engine::settings::{ByteSize, DurationText};
+use highwater_episodes::receive::gate::Off;
+use highwater_store::{Access, SqliteLedger};
+use highwater_testkit::sim_clock::SimClock;
+
+use crate::life::Host;
+use crate::receive::rig::Rig;
+
+const DAY_SECS: i64 = 86_400;
+/// What one pass removes at most.
+const A_PASS: usize = 200;
+
+struct Lab {
+    rig: Rig,
+    host: Host,
+    clock: Arc<SimClock>,
+}
+
+impl Lab {
+    async fn new() -> Self {
+        let clock = SimClock::running("2026-11-20T12:00:00Z".parse().unwrap());
+        let rig = Rig::real(Arc::new(Off), |_| {}).await;
+        let mut host = Host::at(&rig, clock.shared());
+        host.settings.keep_time = Some(DurationText::days(10));
+        Self { rig, host, clock }
+    }
+
+    /// Records an episode of so many bytes, and ships it.
+    async fn ship(&self, id: &str, bytes: usize) {
+        self.host.record(id, &"x".repeat(bytes), None);
+        let report = self.host.pass().await;
+        assert_eq!((report.exit, report.counts.done), (ExitCode::Drained, 1), "{id}: {}", report.message);
+    }
+
+    async fn later(&self, days: i64) -> PassReport {
+        self.clock.jump_secs(days * DAY_SECS);
+        let report = self.host.pass().await;
+        assert_eq!(report.exit, ExitCode::Drained, "{}", report.message);
+        report
+    }
+
+    fn shipped(&self) -> Vec<String> {
+        self.host.names("shipped")
+    }
+
+    async fn removals(&self) -> Vec<String> {
+        let filter = EventFilter { job: Some(self.host.spec.name.clone()), ..EventFilter::default() };
+        let events = self.host.engine.ledger.events(&filter, 1000).await.unwrap();
+        events.into_iter().filter(|event| event.act == "remove").map(|event| event.why).collect()
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_go_first_and_it_is_told() {
+    let lab = Lab::new().await;
+    lab.ship("b-first", 100).await;
+    lab.later(5).await;
+    lab.ship("a-second", 100).await;
+    assert_eq!(lab.shipped(), ["a-second", "b-first"]);
+    let report = lab.later(6).await;
+    assert_eq!(lab.shipped(), ["a-second"]);
+    let told = "removed 1 shipped episodes of 100 bytes, as `keep-time` and `keep-size` say";
+    assert_eq!(report.notes, [told]);
+    assert_eq!(lab.removals().await, [told]);
+    let report = lab.later(10).await;
+    assert_eq!((lab.shipped().len(), report.notes.len()), (0, 1));
+    assert_eq!(lab.later(400).await.notes, Vec::<String>::new(), "nothing is told of nothing");
+    assert_eq!(lab.removals().await.len(), 2);
+    assert_eq!(lab.rig.rows().len(), 2, "the receiver has them");
+}
+
+#[tokio::test]
+async fn what_the_ledger_does_not_say_the_receiver_has_is_never_removed() {
+    let lab = Lab::new().await;
+    // One that somebody put there, and one that somebody moved there while it was on the list: recorded as done, never received.
+    fs::create_dir(lab.host.path("shipped/by-hand")).unwrap();
+    fs::write(lab.host.path("shipped/by-hand/only-copy.csv"), "x").unwrap();
+    lab.host.record("moved", "x", None);
+    let address = lab.rig.address;
+    let dir = lab.rig.end().await;
+    assert_eq!(lab.host.pass().await.exit, ExitCode::Checkpoint, "it is on the list now");
+    fs::rename(lab.host.path("episodes/moved"), lab.host.path("shipped/moved")).unwrap();
+    let rig = Rig::real_in(dir, Arc::new(Off), |settings| settings.listen = address).await;
+    let mut lab = Lab { rig, ..lab };
+    assert_eq!(lab.host.pass().await.counts.done, 1);
+    assert_eq!(lab.rig.rows().len(), 0);
+    lab.ship("received", 100).await;
+    lab.host.settings.keep_size = Some(ByteSize::mib(1));
+    lab.later(300).await;
+    lab.later(1).await;
+    assert_eq!(lab.shipped(), ["by-hand", "moved"]);
+    assert_eq!(lab.removals().await.len(), 1);
+    // With its ledger lost, nothing is known to be received.
+    lab.ship("known", 100).await;
+    let ledger = lab.host.path("another.db");
+    let ledger = SqliteLedger::open(ledger, lab.clock.now(), Access::ReadWrite).unwrap();
+    lab.host.engine.ledger = Arc::new(ledger);
+    lab.later(300).await;
+    lab.later(1).await;
+    assert_eq!(lab.shipped(), ["by-hand", "known", "moved"]);
+}
+
+#[tokio::test]
+async fn what_is_no_longer_what_was_sent_stays() {
+    let lab = Lab::new().await;
+    for id in ["added", "changed", "linked", "same"] {
+        lab.ship(id, 100).await;
+    }
+    let elsewhere = lab.host.path("elsewhere");
+    fs::rename(lab.host.path("shipped/linked"), &elsewhere).unwrap();
+    symlink(&elsewhere, lab.host.path("shipped/linked")).unwrap();
+    fs::write(lab.host.path("shipped/added/notes.txt"), "calibrate anew").unwrap();
+    fs::write(lab.host.path("shipped/changed/telemetry.csv"), "y".repeat(100)).unwrap();
+    let report = lab.later(11).await;
+    assert_eq!(lab.shipped(), ["added", "changed", "linked"]);
+    assert!(report.notes[1].starts_with("3 shipped episodes are no longer what was sent"), "{:?}", report.notes);
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 2, "no symlink is followed");
+    assert_eq!(lab.later(1).await.notes, Vec::<String>::new(), "it is told once");
+}
+
+#[tokio::test]
+async fn r05_a_removal_that_was_killed_is_finished_by_the_next_pass() {
+    let lab = Lab::new().await;
+    lab.ship("whole", 100).await;
+    lab.ship("half", 100).await;
+    // Killed after its name was taken away, when some of it was gone; and killed before the note of it was written.
+    fs::create_dir(lab.host.path("shipped/.removing")).unwrap();
+    fs::rename(lab.host.path("shipped/half"), lab.host.path("shipped/.removing/half")).unwrap();
+    fs::remove_file(lab.host.path("shipped/.removing/half/telemetry.csv")).unwrap();
+    assert_eq!(lab.later(1).await.counts.all(), 0, "it is no episode");
+    assert_eq!((lab.host.names("shipped/.removing").len(), lab.shipped()), (0, vec!["whole".to_owned()]));
+    assert!(!lab.host.path("outbox/.shelf.json").exists());
+    lab.later(10).await;
+    assert_eq!(lab.shipped().len(), 0);
+    for note in ["", "{}", "junk"] {
+        fs::write(lab.host.path("outbox/.shelf.json"), note).unwrap();
+        lab.ship(&format!("again-{}", note.len()), 100).await;
+        lab.later(11).await;
+        assert_eq!(lab.shipped().len(), 0, "{note:?}");
+    }
+}
+
+#[tokio::test]
+async fn r05_one_whose_pass_was_killed_before_its_row_has_its_receipt_from_the_receiver() {
+    let mut lab = Lab::new().await;
+    lab.ship("ep", 100).await;
+    lab.ship("changed", 100).await;
+    // A ledger in which both are on the list, and neither is done.
+    let ledger = SqliteLedger::open(lab.host.path("another.db"), lab.clock.now(), Access::ReadWrite).unwrap();
+    lab.host.engine.ledger = Arc::new(ledger);
+    for id in ["ep", "changed"] {
+        fs::rename(lab.host.path("shipped").join(id), lab.host.path("episodes").join(id)).unwrap();
+    }
+    let address = lab.rig.address;
+    let dir = lab.rig.end().await;
+    assert_eq!(lab.host.pass().await.exit, ExitCode::Checkpoint);
+    for id in ["ep", "changed"] {
+        fs::rename(lab.host.path("episodes").join(id), lab.host.path("shipped").join(id)).unwrap();
+    }
+    fs::write(lab.host.path("shipped/changed/telemetry.csv"), "another").unwrap();
+    assert_eq!(lab.host.pass().await.exit, ExitCode::Checkpoint, "while it cannot be asked, nothing is said");
+    let rig = Rig::real_in(dir, Arc::new(Off), |settings| settings.listen = address).await;
+    let lab = Lab { rig, ..lab };
+    assert_eq!(lab.host.pass().await.counts.done, 2);
+    lab.later(11).await;
+    assert_eq!(lab.shipped(), ["changed"], "the receiver has another one than that");
+}
+
+#[tokio::test]
+async fn beyond_its_size_the_oldest_go() {
+    let mut lab = Lab::new().await;
+    lab.host.settings.keep_time = None;
+    lab.host.settings.keep_size = Some("2500B".parse().unwrap());
+    for n in 0..3 {
+        lab.ship(&format!("{}-{n}", 9 - n), 1_000).await;
+    }
+    assert_eq!(lab.shipped(), ["7-2", "8-1"], "2,000 bytes stay");
+    lab.ship("small", 400).await;
+    assert_eq!(lab.shipped().len(), 3);
+    // One that a person removes is no longer counted, a day later.
+    fs::remove_dir_all(lab.host.path("shipped/7-2")).unwrap();
+    lab.later(2).await;
+    lab.ship("last", 1_000).await;
+    assert_eq!(lab.shipped(), ["8-1", "last", "small"]);
+    lab.ship("large", 2_400).await;
+    assert_eq!(lab.shipped(), ["large"]);
+}
+
+#[tokio::test]
+async fn a_pass_removes_so_many_and_no_more() {
+    let lab = Lab::new().await;
+    for n in 0..A_PASS + 3 {
+        lab.host.record(&format!("ep-{n:04}"), "x", None);
+    }
+    assert_eq!(lab.host.pass().await.counts.done, A_PASS as u64 + 3);
+    let report = lab.later(11).await;
+    assert_eq!(lab.shipped().len(), 3);
+    assert!(report.notes[0].ends_with("; the next pass removes more"), "{:?}", report.notes);
+    let report = lab.later(0).await;
+    assert_eq!(lab.shipped().len(), 0);
+    assert!(report.notes[0].starts_with("removed 3 shipped episodes"), "{:?}", report.notes);
+}
+
+#[tokio::test]
+async fn without_a_word_all_stay_and_what_is_in_the_way_of_removing_is_not_ours() {
+    let mut lab = Lab::new().await;
+    lab.host.settings.keep_time = None;
+    for id in ["a", "b", "c"] {
+        lab.ship(id, 100).await;
+    }
+    lab.later(3_000).await;
+    assert_eq!(lab.shipped().len(), 3);
+    lab.host.settings.keep_time = Some(DurationText::days(1));
+    let elsewhere = lab.host.path("elsewhere");
+    fs::create_dir_all(elsewhere.join("a")).unwrap();
+    symlink(&elsewhere, lab.host.path("shipped/.removing")).unwrap();
+    lab.clock.jump_secs(2 * DAY_SECS);
+    let report = lab.host.pass().await;
+    assert_eq!(report.exit, ExitCode::Failed, "{}", report.message);
+    assert!(lab.shipped().len() == 3 && elsewhere.join("a").is_dir(), "no symlink is followed");
+    fs::remove_file(lab.host.path("shipped/.removing")).unwrap();
+    lab.later(1).await;
+    assert_eq!(lab.shipped().len(), 0);
+}
