@@ -78,6 +78,8 @@ pub(crate) enum When {
 pub(crate) struct Units {
     /// The units, services before their timers.
     pub(crate) units: Vec<Unit>,
+    /// What the units of these would be called; those that are there stay.
+    pub(crate) kept: Vec<String>,
     /// What has none here, and why.
     pub(crate) without: Vec<String>,
     /// What cannot have one here until a variable is set.
@@ -124,7 +126,10 @@ pub(crate) fn of_config(config: &Config, wanted: &Wanted<'_>, wishes: &Wishes<'_
                 made.add(text::receiver(config, receiver, &needs, wishes)?, needs);
             }
             // One that lacks a variable leaves the jobs theirs; none at all was asked for by name.
-            Err(error) if wanted.is_all() => made.faults.push(error),
+            Err(error) if wanted.is_all() => {
+                made.kept.push(format!("{}-receive", wishes.prefix));
+                made.faults.push(error);
+            }
             Err(error) => return Err(error),
         }
     }
@@ -135,7 +140,10 @@ pub(crate) fn of_config(config: &Config, wanted: &Wanted<'_>, wishes: &Wishes<'_
         }
         match config.job(name.as_str()) {
             Ok(job) => made.add_job(config, job, wishes)?,
-            Err(error) => made.faults.push(error),
+            Err(error) => {
+                made.kept.extend(["run", "ship"].map(|verb| format!("{}-{verb}-{name}", wishes.prefix)));
+                made.faults.push(error);
+            }
         }
     }
     if made.units.is_empty() && made.faults.is_empty() && made.without.is_empty() {

@@ -22,6 +22,7 @@ use crate::cli::{Cli, Global, Install};
 use crate::config::{self, Config, Environment, Flags};
 use crate::manual;
 use crate::output::Output;
+use crate::site::VARIABLES_EXTENSION;
 use crate::units::{self, Shelf, Units, User, Wanted, When, Wishes};
 
 /// Only root may install on the machine itself.
@@ -89,6 +90,7 @@ impl Installer<'_> {
         stage.directory(Path::new(TLS_DIRECTORY), MODE_OF_SECRETS, Owner::RootAndGroup).map_err(one)?;
         stage.directory(Path::new(account::HOME), MODE_OF_HOME, Owner::Service).map_err(one)?;
         stage.config(&file, roles::template(self.args.role)).map_err(one)?;
+        stage.sweep(home);
         // A rehearsal reads what it would have written.
         let scratch = stage.scratch(&file, roles::template(self.args.role)).map_err(one)?;
         let root = scratch.as_ref().map(|scratch| scratch.path().to_owned());
@@ -110,7 +112,10 @@ impl Installer<'_> {
         self.pages(stage, &program).map_err(one)?;
         checks::check(stage, &config, root.as_deref(), self.args.role);
         for fault in &units.faults {
-            stage.left("variable", fault.told(), &fault.next);
+            let variables = file.with_extension(VARIABLES_EXTENSION);
+            let next =
+                format!("add a line NAME=VALUE to {}, for root alone to read, and call again", variables.display());
+            stage.left("variable", fault.told(), &next);
         }
         self.reload(stage, changed);
         Ok(self.next(stage, &units, &file))
@@ -172,7 +177,9 @@ impl Installer<'_> {
             log_file: global.log_file.clone(),
             log_format: global.log_format,
         };
-        config::load(&stage::below(root, file), &Environment::of_process(), &flags)
+        let file = stage::below(root, file);
+        let environment = Environment::of_process().of_services(&file.with_extension(VARIABLES_EXTENSION));
+        config::load(&file, &environment, &flags)
     }
 
     /// Puts the units in their directory; whether any is another now.
@@ -185,6 +192,7 @@ impl Installer<'_> {
             let name = stood.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             changed |= stage.stood("unit", name, stood.put);
         }
+        stage.sweep(Path::new(UNIT_DIRECTORY));
         for name in shelf.left_over(units) {
             stage.left(
                 "unit",

@@ -14,7 +14,7 @@ use crate::cli::{Global, Systemd};
 use crate::config::Config;
 use crate::output::Output;
 use crate::put::Put;
-use crate::site::{LEDGER_FILE, configuration};
+use crate::site::{LEDGER_FILE, configuration_of_services};
 use crate::units::{self, Shelf, Units, User, Wanted, When, Wishes};
 
 /// What became of a unit, for programs.
@@ -33,7 +33,7 @@ pub(crate) fn systemd(args: &Systemd, global: &Global) -> Done {
     units::check_prefix(&args.prefix).map_err(one)?;
     let when = When::of(&args.times).map_err(one)?;
     let user = args.user.as_deref().map(User::named).transpose().map_err(one)?;
-    let config = configuration(global)?;
+    let config = configuration_of_services(global)?;
     let program = program(args.program.as_deref()).map_err(one)?;
     let owner = units::user_of(&config, &config.state_dir().join(LEDGER_FILE));
     let wishes = Wishes {

@@ -105,7 +105,10 @@ impl<'a> Shelf<'a> {
         let Some(first) = units.units.first().and_then(|unit| unit.text.lines().next()) else { return Vec::new() };
         let entries = fs::read_dir(self.directory).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let known = |name: &str| units.units.iter().any(|unit: &Unit| unit.name == name);
+        let known = |name: &str| {
+            let kept = name.rsplit_once('.').is_some_and(|(stem, _)| units.kept.iter().any(|kept| kept == stem));
+            kept || units.units.iter().any(|unit: &Unit| unit.name == name)
+        };
         let ours = |name: &String| {
             let is_unit = name.ends_with(".service") || name.ends_with(".timer");
             let there = || self.there(&self.directory.join(name)).ok().flatten();

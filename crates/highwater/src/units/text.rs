@@ -12,6 +12,7 @@ use nix::unistd::{Uid, User as Account};
 use super::needs::{Needs, seen_from};
 use super::{Unit, WRONG_OPTION, When, Wishes, escape};
 use crate::config::{Config, JobConfig, KindSettings};
+use crate::site::VARIABLES_EXTENSION;
 
 /// What a unit of ours begins with; the configuration that it is of comes after it.
 pub(super) const OURS: &str = "# Made by `highwater systemd` from ";
@@ -233,7 +234,7 @@ fn started(text: &mut String, config: &Config, wishes: &Wishes<'_>, words: &[&st
     let file = seen_from(&config.file, wishes.root);
     if config.reads_variables() {
         put(text, "# The `${NAME}` of the configuration, one NAME=VALUE a line; for root alone to read.\n");
-        put(text, &format!("EnvironmentFile=-{}\n", escape::line(&file.with_extension("env"))?));
+        put(text, &format!("EnvironmentFile=-{}\n", escape::line(&file.with_extension(VARIABLES_EXTENSION))?));
     }
     // systemd does not read a `$` in the program itself.
     write!(text, "ExecStart={}", escape::path(&wishes.program)?).expect("invariant: a String takes every write");

@@ -52,30 +52,25 @@ impl Account {
         };
         // A root that is no system yet, such as a package's, has no users; nor may anyone but root make one.
         let has_users = root.as_deref().is_none_or(|root| super::stage::below(Some(root), Path::new(PASSWD)).is_file());
-        if !has_users || !stage.is_root() {
-            let left = format!("{name} is not made below a root without users, or by another than root");
-            match stage.rehearses() {
-                true => stage.would("user", name.to_owned()),
-                false => stage.left(
-                    "user",
-                    left,
-                    &format!("on the machine: `useradd {}`", self::words(None, name).join(" ")),
-                ),
-            }
+        if root.is_some() && !(has_users && stage.is_root()) {
+            let found = format!("{name} is not made below a root without users, or by another than root");
+            stage.left("user", found, &format!("on the machine: `useradd {}`", self::words(None, name).join(" ")));
             return Ok(Self { name: name.to_owned(), ids });
         }
         if stage.rehearses() {
             stage.would("user", name.to_owned());
             return Ok(Self { name: name.to_owned(), ids });
         }
-        made(&words).map_err(|why| {
-            Diagnosis::failure(
+        let made = made(&words);
+        // Another call's useradd, which outlived a kill of it, may have been first.
+        let ids = ids_of(root.as_deref(), name);
+        if let (Err(why), None) = (made, ids) {
+            return Err(Diagnosis::failure(
                 CANNOT,
                 format!("the user {name} cannot be made: {why}"),
                 format!("make it, and call again: {}", by_hand()),
-            )
-        })?;
-        let ids = ids_of(root.as_deref(), name);
+            ));
+        }
         stage.done("user", name.to_owned());
         Ok(Self { name: name.to_owned(), ids })
     }

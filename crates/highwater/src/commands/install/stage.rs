@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use highwater_engine::diagnosis::Diagnosis;
+use highwater_fs::{RealFs, RelPath, collect_stale};
 use nix::unistd::geteuid;
 use tempfile::TempDir;
 
@@ -233,6 +234,7 @@ impl Stage {
         let here = self.at(to);
         let put = put::copy(from, &here, mode, self.rehearse).map_err(|error| cannot(&error, &here))?;
         self.stood(what, to.display().to_string(), put);
+        self.sweep(to.parent().unwrap_or(Path::new("/")));
         Ok(())
     }
 
@@ -256,7 +258,19 @@ impl Stage {
             whole = if put == Put::AsItWas { whole } else { put };
         }
         self.stood(what, directory.display().to_string(), whole);
+        self.sweep(directory);
         Ok(())
+    }
+
+    /// Takes away what a call that was killed left on its way into a directory; one that cannot be looked through keeps it.
+    pub(super) fn sweep(&self, directory: &Path) {
+        if self.rehearse {
+            return;
+        }
+        let swept = RealFs::open(self.at(directory)).and_then(|fs| collect_stale(&fs, &RelPath::root()));
+        if let Err(error) = swept {
+            tracing::debug!(%error, "what another call may have left stays");
+        }
     }
 
     fn parents_of(&self, path: &Path) -> Result<(), Diagnosis> {
@@ -287,7 +301,9 @@ impl Stage {
         };
         let whole = match (count(State::Done), count(State::WouldDo)) {
             (0, 0) => format!("{role}: nothing changed"),
+            (0, 1) => format!("{role}: 1 step would be done"),
             (0, would) => format!("{role}: {would} steps would be done"),
+            (1, _) => format!("{role}: 1 step done"),
             (done, _) => format!("{role}: {done} steps done"),
         };
         let left = match count(State::Left) {
