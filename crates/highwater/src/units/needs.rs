@@ -50,6 +50,8 @@ pub(super) struct Needs {
     pub(super) reads: BTreeSet<PathBuf>,
     /// The fields with commands that it starts.
     pub(super) commands: Vec<String>,
+    /// Whether it makes files that programs of other users are meant to open: locks, bans and markers outside its state.
+    pub(super) is_shared: bool,
 }
 
 impl Needs {
@@ -73,14 +75,19 @@ impl Needs {
         for name in &job.settings.resources {
             let Ok((_, resource)) = config.resource(name.as_str()) else { continue };
             match &resource.lock {
-                LockAddress::File(path) => needs.writes_beside(path),
+                LockAddress::File(path) => {
+                    needs.is_shared |= !path.starts_with(config.state_dir());
+                    needs.writes_beside(path);
+                }
                 LockAddress::Advisory(_) => resource.lock_databases.iter().for_each(|at| needs.database(at.expose())),
             }
             if let Some(file) = &resource.settings.ban_file {
+                needs.is_shared = true;
                 needs.writes_beside(file);
             }
         }
         if let Some(markers) = &job.settings.markers {
+            needs.is_shared = true;
             // A directory, or the path that their names are appended to.
             if markers.is_dir() { needs.writes_in(markers) } else { needs.writes_beside(markers) }
         }

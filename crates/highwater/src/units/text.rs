@@ -275,22 +275,26 @@ struct Loose {
 }
 
 fn confined(text: &mut String, needs: &Needs, wishes: &Wishes<'_>, loose: Loose) -> Result<(), Diagnosis> {
+    if !needs.is_shared {
+        // A lock that others take too is one that they can open.
+        put(text, "UMask=0027\n");
+    }
     put(
         text,
-        "UMask=0027\n\n# It writes here and nowhere else; systemd starts it only where all of these are there.\nProtectSystem=strict\n",
+        "\n# It writes here and nowhere else; systemd starts it only where all of these are there.\nProtectSystem=strict\n",
     );
     for path in &needs.writes {
         put(text, &format!("ReadWritePaths={}\n", escape::path(path)?));
     }
-    if needs.touches(&["/tmp", "/var/tmp"]) {
+    let program = seen_from(&wishes.program, wishes.root);
+    let touches = |above: &[&str]| needs.touches(above) || above.iter().any(|above| program.starts_with(above));
+    if touches(&["/tmp", "/var/tmp"]) {
         put(text, "# What it shares with others lies in /tmp or /var/tmp, so these are everybody's.\nPrivateTmp=no\n");
         put(text, "ReadWritePaths=/tmp /var/tmp\n");
     } else {
         put(text, "PrivateTmp=yes\n");
     }
-    let program = seen_from(&wishes.program, wishes.root);
-    let homes = ["/home", "/root", "/run/user"];
-    if needs.touches(&homes) || homes.iter().any(|home| program.starts_with(home)) {
+    if touches(&["/home", "/root", "/run/user"]) {
         put(
             text,
             "# Some of what it needs lies below a home, which it may read; written is what is named above.\nProtectHome=read-only\n",

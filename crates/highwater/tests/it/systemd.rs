@@ -129,6 +129,38 @@ fn paths_with_spaces_percent_quotes_and_dollars_are_read_by_systemd_as_they_are(
 }
 
 #[test]
+fn a_lock_that_others_take_too_can_be_opened_by_them_and_lies_where_the_service_may_write() {
+    let shared = "\nresources = [\"source\"]\n[resource.source]\nlock = \"file:/var/lock/source.lock\"\nban-file = \"/srv/bans/source\"\n";
+    let rig = Rig::new(&format!("{CONFIG}{shared}"));
+    let service = rig.ok(&["systemd", "--job", "rows", "--user", "daemon"]).stdout;
+    for line in ["ReadWritePaths=/var/lock\n", "ReadWritePaths=/srv/bans\n", "ReadWritePaths=/var/lib/lab/received\n"] {
+        assert!(service.contains(line), "{line}: {service}");
+    }
+    assert!(!service.contains("UMask="), "{service}");
+    assert!(rig.ok(&["systemd", "--job", "send", "--user", "daemon"]).stdout.contains("UMask=0027\n"));
+}
+
+#[test]
+fn a_database_a_socket_and_a_certificate_in_a_home_stay_within_reach() {
+    let job = |database: &str| {
+        format!(
+            "[job.usage]\nkind = \"rollup\"\ndatabase = \"{database}\"\nsource = \"s\"\nevent-time = \"at\"\ngrain = \"hour\"\ntarget = \"t\"\naggregates = {{ n = \"count\" }}\n"
+        )
+    };
+    let service = |database: &str| {
+        let rig = Rig::new(&format!("state-dir = \"/var/lib/lab/state\"\n{}", job(database)));
+        rig.ok(&["systemd", "--user", "daemon"]).stdout
+    };
+    assert!(service("sqlite:/var/lib/app/usage.db").contains("ReadWritePaths=/var/lib/app\n"));
+    let over_socket = service("postgres://lab@%2Ftmp/usage?sslrootcert=%2Fhome%2Flab%2Fca.pem");
+    assert!(
+        over_socket.contains("PrivateTmp=no\n") && over_socket.contains("ProtectHome=read-only\n"),
+        "{over_socket}"
+    );
+    assert!(!over_socket.contains("lab@"), "an address may hold a password: {over_socket}");
+}
+
+#[test]
 fn written_again_nothing_changes_and_what_changed_is_told() {
     let rig = Rig::new(CONFIG);
     let directory = units(&rig);
