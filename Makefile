@@ -33,7 +33,7 @@ test: export HIGHWATER_NOT_RUN = $(NOT_RUN)
 test: needs
 	@mkdir -p "$(TARGET)" && rm -f "$(NOT_RUN)"
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-	    $(CARGO) nextest run --locked --workspace --no-fail-fast && $(CARGO) test --locked --workspace --doc --quiet; \
+	    $(CARGO) nextest run --locked --workspace && $(CARGO) test --locked --workspace --doc --quiet; \
 	else \
 	    $(CARGO) test --locked --workspace --no-fail-fast; \
 	fi
