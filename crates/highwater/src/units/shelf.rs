@@ -60,6 +60,9 @@ impl<'a> Shelf<'a> {
         for unit in &units.units {
             let path = self.directory.join(&unit.name);
             let there = self.there(&path)?;
+            if let Some(other) = there.as_deref().and_then(|there| of_another(there, &unit.text)) {
+                return Err(not_ours(&path, &format!("a unit of another configuration, {other}")));
+            }
             let text = match &there {
                 Some(there) if *when == When::AsItIs && unit.name.ends_with(".timer") => {
                     with_times_of(&unit.text, there)
@@ -78,14 +81,7 @@ impl<'a> Shelf<'a> {
 
     /// A unit that is there, if it is ours; a refusal if it is not.
     fn there(&self, path: &Path) -> Result<Option<String>, Diagnosis> {
-        let not_ours = |what: &str| {
-            Diagnosis::refusal(
-                NOT_OURS,
-                format!("found {what}, which is left as it is; nothing was written"),
-                "move it away, or name the units otherwise: `--prefix NAME`",
-            )
-            .in_file(path)
-        };
+        let not_ours = |what: &str| not_ours(path, what);
         match path.symlink_metadata() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(cannot_write(&error, path)),
@@ -118,6 +114,22 @@ impl<'a> Shelf<'a> {
         left.sort();
         left
     }
+}
+
+fn not_ours(path: &Path, what: &str) -> Diagnosis {
+    Diagnosis::refusal(
+        NOT_OURS,
+        format!("found {what}, which is left as it is; nothing was written"),
+        "move it away, or name the units otherwise: `highwater systemd --prefix NAME`",
+    )
+    .in_file(path)
+}
+
+/// The configuration that a unit is of, where it is not that of the other.
+fn of_another<'t>(there: &'t str, unit: &str) -> Option<&'t str> {
+    let of = |text: &'t str| text.lines().next().and_then(|line| line.strip_prefix(OURS));
+    let line = unit.lines().next()?.strip_prefix(OURS)?;
+    of(there).filter(|other| *other != line)
 }
 
 /// What stands in the part `[Timer]`.

@@ -220,6 +220,19 @@ fn what_somebody_else_wrote_stays_and_nothing_is_written_beside_it() {
 }
 
 #[test]
+fn the_units_of_another_configuration_are_not_overwritten() {
+    let (one, other) = (Rig::new(CONFIG), Rig::new(CONFIG));
+    let directory = units(&one);
+    one.ok(&["systemd", "--write", &directory]);
+    let before = one.read("units/highwater-receive.service");
+    let refused = other.run(&["systemd", "--write", &directory]);
+    assert!(refused.code == 2 && refused.stderr.contains("a unit of another configuration"), "{refused:?}");
+    assert_eq!(one.read("units/highwater-receive.service"), before);
+    other.ok(&["systemd", "--write", &directory, "--prefix", "other"]);
+    assert_eq!(names(&directory).len(), 12);
+}
+
+#[test]
 fn a_wrong_call_is_refused_with_one_error_and_writes_nothing() {
     let rig = Rig::new(CONFIG);
     let directory = units(&rig);
