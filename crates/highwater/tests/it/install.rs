@@ -273,6 +273,13 @@ fn below_a_root_with_users_the_service_has_its_own() {
     assert_eq!(owner("var/lib/highwater/state"), (uid, 777, 0o700));
     assert_eq!(owner("etc/highwater/highwater.toml"), (0, 777, 0o640));
     assert!(said.stdout.contains("receiver.key cannot be read by highwater"), "{said:?}");
+    // A link that the service's user may have put where its own directory was.
+    std::fs::create_dir_all(path("usr/secret/of-root")).unwrap();
+    std::fs::remove_dir(path("var/lib/highwater/state")).unwrap();
+    std::os::unix::fs::symlink(path("usr/secret"), path("var/lib/highwater/state")).unwrap();
+    let said = installed(&rig, &root, "receiver");
+    assert!(said.stdout.contains("/var/lib/highwater/state is a link"), "{said:?}");
+    assert_eq!(owner("usr/secret").0, 0, "nothing of root's is handed over");
     std::os::unix::fs::chown(path("var/lib/highwater/received"), Some(uid + 1), Some(0)).unwrap();
     let said = installed(&rig, &root, "receiver");
     assert!(said.stdout.contains("/var/lib/highwater/received belongs to"), "{said:?}");

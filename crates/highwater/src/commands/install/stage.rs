@@ -173,7 +173,7 @@ impl Stage {
         match here.metadata() {
             Ok(meta) => {
                 let readable = !self.is_root || self.may_read(&meta);
-                let is_roots = meta.uid() == 0 && meta.gid() == 0;
+                let is_roots = meta.uid() == 0 && meta.gid() == 0 && !here.is_symlink();
                 if readable {
                     self.as_it_was("configuration", found);
                 } else if is_roots {

@@ -1,15 +1,15 @@
 //! Directories of an installation. Owns how one is made so that a call which was interrupted is finished by the next, and when one that
 //! is there is good as it is.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use highwater_engine::diagnosis::Diagnosis;
 use nix::unistd::Uid;
+use rustix::fs::{Mode, OFlags};
 
-use super::super::account::HOME;
 use super::{MODE_BITS, MODE_OF_SYSTEM, Stage, cannot};
 use crate::owner::{name_of, quoted};
 use crate::put::Put;
@@ -69,8 +69,8 @@ impl Stage {
         }
     }
 
-    /// What is to be done with a directory that is there. One of ours that is still root's was made by a call that did not come to
-    /// its end; one that has its owner keeps the mode that somebody may have given it.
+    /// What is to be done with a directory that is there. One that is root's and empty was made by a call that did not come to its
+    /// end, or by hand; one that has its owner keeps the mode that somebody may have given it.
     fn look(&self, path: &Path, meta: &fs::Metadata, mode: u32, owner: Owner) -> Look {
         let ids = self.account.ids.filter(|_| self.is_root);
         let Some((uid, gid)) = ids else {
@@ -81,8 +81,12 @@ impl Stage {
         match owner {
             Owner::RootAndGroup if has(ALL_READ_AND_ENTER) || (in_group && has(GROUP_READS_AND_ENTERS)) => Look::Good,
             Owner::Service if meta.uid() == uid || has(ALL_WRITE) || (in_group && has(GROUP_WRITES)) => Look::Good,
+            // A link may have been put there by whoever the place belongs to: nothing is handed over through one.
+            _ if self.at(path).is_symlink() => {
+                Look::Strange(format!("is a link, and {} cannot use it", self.account.name))
+            }
             Owner::RootAndGroup if meta.uid() == 0 => Look::Mend,
-            Owner::Service if meta.uid() == 0 && (path.starts_with(HOME) || is_empty(&self.at(path))) => Look::Mend,
+            Owner::Service if meta.uid() == 0 && is_empty(&self.at(path)) => Look::Mend,
             _ => Look::Strange(format!(
                 "belongs to {}, and {} cannot use it",
                 name_of(Uid::from_raw(meta.uid())),
@@ -101,10 +105,13 @@ impl Stage {
     }
 
     fn hand_over(&self, here: &Path, mode: u32, owner: Owner) -> io::Result<()> {
-        fs::set_permissions(here, fs::Permissions::from_mode(mode))?;
+        // The directory itself, whatever becomes of its name meanwhile.
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
+        let directory = File::from(rustix::fs::open(here, flags, Mode::empty())?);
+        directory.set_permissions(fs::Permissions::from_mode(mode))?;
         match (self.account.ids.filter(|_| self.is_root), owner) {
-            (Some((uid, gid)), Owner::Service) => chown(here, Some(uid), Some(gid)),
-            (Some((_, gid)), Owner::RootAndGroup) => chown(here, Some(0), Some(gid)),
+            (Some((uid, gid)), Owner::Service) => fchown(&directory, Some(uid), Some(gid)),
+            (Some((_, gid)), Owner::RootAndGroup) => fchown(&directory, Some(0), Some(gid)),
             (None, _) => Ok(()),
         }
     }
