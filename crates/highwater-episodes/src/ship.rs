@@ -43,6 +43,8 @@ pub use watch::{WATCHED_DIRS_MAX, Watch};
 
 /// How many different episodes must get the same refusal before it is taken for one that all would get.
 pub const SAME_REFUSAL_EPISODES: usize = 3;
+/// How many different episodes must fail to be moved before it is taken for the disk.
+pub const UNMOVED_EPISODES: usize = 3;
 
 /// What a halt for the code that sends waits for, before the commit that was refused.
 const OTHER_CODE: &str = "code-commit is other than ";
@@ -74,6 +76,8 @@ pub struct Ship {
     accepted: tokio::sync::Mutex<HashSet<Code>>,
     /// Who got which refusal in this pass.
     refused: Mutex<BTreeMap<u16, BTreeSet<EpisodeId>>>,
+    /// Who could not be moved to `shipped/` in this pass.
+    unmoved: Mutex<BTreeSet<EpisodeId>>,
 }
 
 /// An episode that is finished.
@@ -120,7 +124,13 @@ impl Ship {
     /// A shipper that works there.
     #[must_use]
     pub fn new(place: Place) -> Self {
-        Self { place, packers: Arc::default(), accepted: tokio::sync::Mutex::default(), refused: Mutex::default() }
+        Self {
+            place,
+            packers: Arc::default(),
+            accepted: tokio::sync::Mutex::default(),
+            refused: Mutex::default(),
+            unmoved: Mutex::default(),
+        }
     }
 
     fn outbox(&self) -> Result<Outbox, Stop> {
@@ -239,16 +249,20 @@ impl Ship {
     /// The receiver has it: it is retired, and its archive goes.
     async fn retire(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Outcome, Stop> {
         let (shelves, outbox, id) = (self.place.shelves.clone(), self.outbox()?, episode.clone());
-        let (shipped, outbox_dir) = (self.place.shelves.shipped.clone(), self.place.outbox.clone());
+        let outbox_dir = self.place.outbox.clone();
         let retired = Self::on_disk(move || {
-            let retired = shelves.retire(&id).map_err(|error| disk(&error, &shipped))?;
-            if !matches!(retired, Retired::Differs { .. }) {
+            let retired = shelves.retire(&id);
+            if matches!(retired, Ok(Retired::Moved | Retired::Already) | Err(RetireError::Gone { .. })) {
                 let dropped = outbox.drop_parcel(&id).and_then(|()| outbox.unpark(&id));
                 dropped.map_err(|error| disk(&error, &outbox_dir))?;
             }
             Ok(retired)
         });
-        match retired.await? {
+        let retired = match retired.await? {
+            Ok(retired) => retired,
+            Err(error) => return self.unmoved(episode, &error),
+        };
+        match retired {
             Retired::Moved | Retired::Already => Ok(Outcome::done()),
             Retired::Differs { ours, theirs } => {
                 let told = format!("`shipped` holds another one of this name ({theirs}, not {ours}); both are kept");
@@ -256,6 +270,26 @@ impl Ship {
                 Ok(Outcome::because(OutcomeKind::Review, told))
             }
         }
+    }
+
+    /// The receiver has it, and it cannot be moved: the next one may be. Where none can, it is the disk, and nothing more is sent.
+    fn unmoved(&self, episode: &EpisodeId, error: &RetireError) -> Result<Outcome, Stop> {
+        let told = with_causes(error);
+        if matches!(error, RetireError::Gone { .. }) {
+            return Ok(Outcome::because(
+                OutcomeKind::Review,
+                format!("the receiver has it; {told}: somebody removed it"),
+            ));
+        }
+        let episodes = {
+            let mut unmoved = self.unmoved.lock().unwrap_or_else(PoisonError::into_inner);
+            unmoved.insert(episode.clone());
+            unmoved.len()
+        };
+        if episodes >= UNMOVED_EPISODES {
+            return Err(disk(error, &self.place.shelves.shipped));
+        }
+        Ok(Outcome::because(OutcomeKind::Failed, format!("the receiver has it; {told}")))
     }
 
     /// Which of the finished ones go on the list: not those that are parked, unless the gate now accepts what recorded them or the
@@ -349,6 +383,7 @@ impl Job for Ship {
     async fn recover(&self, _: &mut CommitCx) -> Result<(), Stop> {
         self.accepted.lock().await.clear();
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.unmoved.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let shelves = self.place.shelves.clone();
         let (shipped, outbox) = (self.place.shelves.shipped.clone(), self.place.outbox.clone());
         Self::on_disk(move || {

@@ -18,6 +18,10 @@ pub(super) async fn ping(State(receiver): State<Arc<Receiver>>, request: Request
         Ok(told) => {
             let mut response = format!("{told}\n").into_response();
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            // An upload would be put off so long: who asks before it is told the same way.
+            if let Some(secs) = told["gate"]["retry_after_secs"].as_u64() {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
+            }
             response
         }
         Err(problem) => problem.refuse(&head, body).await,

@@ -99,7 +99,9 @@ impl Problem {
     pub(super) async fn refuse(self, head: &Parts, mut body: Body) -> Response {
         let declared = head.headers.get(header::CONTENT_LENGTH).and_then(|n| n.to_str().ok()?.parse::<u64>().ok());
         let expects = head.headers.contains_key(header::EXPECT);
-        let bearable = !expects && declared.is_none_or(|bytes| bytes <= DRAIN_BYTES_MAX);
+        // Whoever was too slow for its body is not waited for once more.
+        let is_slow = self.status == StatusCode::REQUEST_TIMEOUT;
+        let bearable = !expects && !is_slow && declared.is_none_or(|bytes| bytes <= DRAIN_BYTES_MAX);
         let drained = bearable && {
             let drain = async {
                 let mut left = DRAIN_BYTES_MAX;

@@ -30,7 +30,7 @@ use super::tls::TlsKeeper;
 pub const STOP_SECS: u64 = 30;
 /// How long a client that is still sending is listened to after its answer.
 pub const LINGER_SECS: u64 = 10;
-/// How long a handshake may take.
+/// How long a handshake may take, where the head of a request may not take less.
 const HANDSHAKE_SECS: u64 = 15;
 /// Largest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
@@ -134,7 +134,7 @@ impl Door {
         let handshake = TlsAcceptor::from(tls.current()).accept(stream);
         let mut stopped = self.stopped.clone();
         let shaken = tokio::select! {
-            shaken = tokio::time::timeout(Duration::from_secs(HANDSHAKE_SECS), handshake) => shaken,
+            shaken = tokio::time::timeout(self.head_time.min(Duration::from_secs(HANDSHAKE_SECS)), handshake) => shaken,
             _ = stopped.wait_for(|stopped| *stopped) => return,
         };
         match shaken {

@@ -212,8 +212,14 @@ impl Receiver {
             Ok(response) if matches!(response.status().as_u16(), 404 | 405 | 501) => Ok(None),
             // A server of uploads alone takes whatever it is asked for one of its own requests.
             Ok(response) if response.headers().contains_key(TUS_RESUMABLE_HEADER) => Ok(None),
-            Ok(response) if response.status().is_success() => {
-                let pong: Pong = serde_json::from_slice(&text_of(response).await).unwrap_or_default();
+            Ok(mut response) if response.status().is_success() => {
+                let pong: Pong = serde_json::from_slice(&text_of(&mut response).await).unwrap_or_default();
+                if pong.is_unready() {
+                    // An upload would meet 503: it is the same, before a byte is sent.
+                    tracing::info!(resource = %self.resource, "the receiver's gate has read no commits yet");
+                    let until = contacts.ban(&self.resource, None, &response).await?.until;
+                    return Err(Stop::Ban { resource: self.resource.clone(), until });
+                }
                 Ok(Some(pong.answer(&self.host)))
             }
             Ok(response) => Ok(Some(answer(response).await)),
@@ -348,6 +354,11 @@ struct PongGate {
 }
 
 impl Pong {
+    /// Whether the gate puts everybody off until it has read its repository.
+    fn is_unready(&self) -> bool {
+        self.gate.verdict.as_deref() == Some("unready")
+    }
+
     fn answer(self, host: &HostId) -> Answer {
         let Self { hosts, gate } = self;
         if let Some(Hosts::Listed(hosts)) = &hosts
@@ -370,16 +381,13 @@ impl Pong {
                 let detail = gate.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
                 Answer::Gate(refused(400, format!("400: the commit of the code is {verdict}{detail}")))
             }
-            Some("unready") => {
-                Answer::Failed(refused(503, "503: the receiver's gate has read no commits yet".to_owned()))
-            }
             _ => Answer::Ok,
         }
     }
 }
 
 /// The body of an answer. One that breaks off is still an answer: its status is what counts.
-pub(super) async fn text_of(mut response: reqwest::Response) -> Vec<u8> {
+pub(super) async fn text_of(response: &mut reqwest::Response) -> Vec<u8> {
     let mut text = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
         let room = ANSWER_BYTES_MAX - text.len();
@@ -396,9 +404,9 @@ async fn answer(response: reqwest::Response) -> Answer {
 }
 
 /// What an answer means, and the code of the problem where it is one.
-async fn coded(response: reqwest::Response) -> (Answer, Option<String>) {
+async fn coded(mut response: reqwest::Response) -> (Answer, Option<String>) {
     let status = response.status().as_u16();
-    let text = text_of(response).await;
+    let text = text_of(&mut response).await;
     if (200..300).contains(&status) {
         return (Answer::Ok, None);
     }

@@ -98,7 +98,7 @@ pub async fn probe(receiver: &Receiver, clock: &SharedClock, has_certificate: bo
     let none = (String::new(), Code::default());
     let all = if codes.is_empty() { std::slice::from_ref(&none) } else { codes };
     for (at, (of, code)) in all.iter().enumerate() {
-        let (asked_at, response) = match asked(receiver, clock, code).await {
+        let (asked_at, mut response) = match asked(receiver, clock, code).await {
             Ok(asked) => asked,
             Err(error) => {
                 unanswered(&mut probe, receiver, &error);
@@ -114,7 +114,7 @@ pub async fn probe(receiver: &Receiver, clock: &SharedClock, has_certificate: bo
             probe.ban = Some((retry_after, date));
             return probe;
         }
-        let body = text_of(response).await;
+        let body = text_of(&mut response).await;
         let pong = match status {
             200..=299 => serde_json::from_slice::<Pong>(&body).ok(),
             404 | 405 | 501 => {
@@ -261,7 +261,8 @@ fn unanswered(probe: &mut Probe, receiver: &Receiver, error: &reqwest::Error) {
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                     "write in `receiver` a name that is in its certificate"
                 }
-                CertificateError::UnknownIssuer => {
+                // The latter of an authority that was made anew under its old name.
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                     "name in `tls.ca` the authority that signed the receiver's certificate"
                 }
                 _ => "look at the receiver's certificate: `openssl s_client -connect HOST:PORT -showcerts`",

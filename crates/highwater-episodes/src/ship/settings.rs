@@ -109,6 +109,11 @@ fn commit_header() -> HeaderText {
     HeaderText::try_from(CODE_COMMIT_HEADER.to_owned()).expect("invariant: it is the name of a header")
 }
 
+/// Whether a token gets to the receiver as it is.
+fn can_be_said(token: &str) -> bool {
+    !token.contains(|c: char| c.is_ascii_control()) && !token.is_empty() && token.trim() == token
+}
+
 impl ShipSettings {
     /// Makes relative paths count from the directory of the configuration.
     pub fn resolve(&mut self, base: &Path) {
@@ -149,6 +154,13 @@ impl ShipSettings {
                 "receiver",
                 "found an http:// address beside `tls`, expected https://: certificates would not be used",
                 "write https://, or remove `tls`",
+            ));
+        }
+        if self.token.as_ref().is_some_and(|token| !can_be_said(token.expose())) {
+            problems.push(Problem::new(
+                "token",
+                "found an empty text, or one with a line's end, a space around it or another character that no header can carry",
+                "correct it; of a file it is `$(cat FILE)`, which has no line's end",
             ));
         }
         let (judges_ships, has_commit) = (self.judge == JudgedCode::Ships, self.code_commit.is_some());

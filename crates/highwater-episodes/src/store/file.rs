@@ -72,14 +72,20 @@ impl<F: Fs> FileStore<F> {
     /// # Errors
     /// What the disk says.
     pub fn open_to_write(fs: F, root: &RelPath, quarantine: RelPath) -> Result<Self, StoreError> {
-        let store = Self::open(fs, root, quarantine)?;
+        let mut store = Self::open(fs, root, quarantine)?;
         ensure_dir(&store.fs, &store.staging, Mode::Umask)?;
+        let mut next_copy = 0;
         for entry in store.fs.list(&store.staging)? {
-            let ours = entry.name.to_str().filter(|name| name.ends_with(COPY_SUFFIX) && entry.kind == Kind::File);
-            if let Some(name) = ours {
-                store.fs.unlink(&store.copy(name)?)?;
+            let Some(name) = entry.name.to_str().filter(|_| entry.kind == Kind::File) else { continue };
+            let Some(number) = name.strip_suffix(COPY_SUFFIX) else { continue };
+            // One who had the store before and is ending may discard it just now: it is no new copy's name, and may be gone.
+            next_copy = number.parse().map_or(next_copy, |number: u64| next_copy.max(number.saturating_add(1)));
+            match store.fs.unlink(&store.copy(name)?) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
             }
         }
+        store.next_copy = AtomicU64::new(next_copy);
         collect_stale(&store.fs, &store.staging)?;
         store.sweep_partials()?;
         Ok(store)

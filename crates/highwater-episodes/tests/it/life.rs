@@ -251,6 +251,43 @@ async fn one_bad_episode_does_not_hold_up_the_next() {
 }
 
 #[tokio::test]
+async fn one_that_cannot_be_retired_does_not_hold_up_the_next_and_where_none_can_it_is_the_disk() {
+    let rig = Rig::real(Arc::new(Off), |_| {}).await;
+    let host = Host::new(&rig);
+    for id in ["a-in-the-way", "b-taken-away", "c-good", "d-good"] {
+        host.record(id, id, None);
+    }
+    let address = rig.address;
+    let dir = rig.end().await;
+    assert_eq!(host.pass().await.reason, Reason::Network);
+    assert!(host.names("outbox").contains(&"b-taken-away.tar.zst".to_owned()), "two are prepared at once");
+    // A file has the name in `shipped`; and somebody removes an episode that is packed and not sent.
+    fs::write(host.path("shipped/a-in-the-way"), "no directory").unwrap();
+    fs::remove_dir_all(host.path("episodes/b-taken-away")).unwrap();
+    let rig = Rig::real_in(dir, Arc::new(Off), |settings| settings.listen = address).await;
+    let report = host.pass().await;
+    let told = host.told().await;
+    assert_eq!(report.exit, ExitCode::Checkpoint, "{}: {told:?}", report.message);
+    assert_eq!(host.names("shipped"), ["a-in-the-way", "c-good", "d-good"], "{told:?}");
+    let of = |id: &str| told.iter().find(|line| line.starts_with(id)).unwrap().clone();
+    assert!(of("a-in-the-way").contains("cannot be compared"), "{told:?}");
+    assert!(of("b-taken-away").contains("review: ") && of("b-taken-away").contains("the receiver has it"), "{told:?}");
+    assert_eq!(host.names("episodes"), ["a-in-the-way"], "it is still here");
+    assert_eq!(host.names("outbox"), ["a-in-the-way.tar.zst"]);
+    assert_eq!(rig.rows().len(), 4, "all of them are there");
+    fs::remove_file(host.path("shipped/a-in-the-way")).unwrap();
+    assert_eq!(host.pass().await.exit, ExitCode::Drained, "{:?}", host.told().await);
+
+    for n in 0..5 {
+        host.record(&format!("e-{n}"), "x", None);
+        fs::write(host.path(&format!("shipped/e-{n}")), "no directory").unwrap();
+    }
+    let report = host.pass().await;
+    assert_eq!((report.exit, host.names("episodes").len()), (ExitCode::Failed, 5), "{}", report.message);
+    assert_eq!(rig.rows().len(), 7, "they are not all sent for nothing");
+}
+
+#[tokio::test]
 async fn three_episodes_with_the_same_refusal_halt_the_job() {
     let rig = Rig::real(Arc::new(Off), |_| {}).await;
     let mut host = Host::new(&rig);

@@ -1,8 +1,15 @@
 //! Episodes between real processes: a shipper and a receiver that are killed at any moment, and a receiver that loses its power.
 
+mod attacked;
+mod gated;
+mod hostile;
+mod house;
 mod killed;
+mod life;
 mod others;
+mod ping;
 mod power_loss;
+mod reload;
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -79,4 +86,12 @@ fn names(directory: &Path) -> Vec<String> {
 
 fn stored(root: &Path, episode: &str) -> PathBuf {
     root.join(format!("episodes/lab-1/{episode}.tar.zst"))
+}
+
+/// How much memory of its own a process holds now, in MiB: not the pages of its binary, which in a build for tests are most of it.
+/// Nothing once it has ended.
+fn memory_mib(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib.div_ceil(1 << 10))
 }

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use crate::receive::{Running, config};
 use crate::rig::{Ended, Rig, end, signal, wait_until};
 
-fn job(address: &str, more: &str) -> String {
+pub(crate) fn job(address: &str, more: &str) -> String {
     format!(
         "[job.send]\nkind = \"ship\"\nreceiver = \"{address}\"\nhost-id = \"lab\"\ntoken = \"t\"\nresources = [\"r\"]\n{more}\n[resource.r]\nlock = \"file:r.lock\"\n"
     )
@@ -120,7 +120,7 @@ fn a_ping_asks_the_gate_for_what_recorded_the_episodes_that_wait() {
 }
 
 /// A far side that says the same to whoever asks; how often it was asked is told at its end.
-fn far_side(answer: &'static str) -> (String, std::thread::JoinHandle<usize>) {
+pub(crate) fn far_side(answer: &'static str) -> (String, std::thread::JoinHandle<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let served = std::thread::spawn(move || {
@@ -148,7 +148,7 @@ fn far_side(answer: &'static str) -> (String, std::thread::JoinHandle<usize>) {
     (address, served)
 }
 
-fn asked(address: &str, served: std::thread::JoinHandle<usize>) -> usize {
+pub(crate) fn asked(address: &str, served: std::thread::JoinHandle<usize>) -> usize {
     let mut stream = std::net::TcpStream::connect(address.strip_prefix("http://").unwrap()).unwrap();
     stream.write_all(b"GET /end HTTP/1.1\r\n\r\n").unwrap();
     let _ = stream.read_to_end(&mut Vec::new());
@@ -260,4 +260,19 @@ fn r15_an_error_of_the_disk_names_its_path_once() {
     record(&rig, "ep-1", None);
     rig.write("COMMIT", "abc1234");
     once(&rig.run(&["ship"]), "HW-EPI-103", &rig.path("COMMIT"));
+}
+
+#[test]
+fn r15_a_token_that_no_header_can_carry_is_refused_and_not_shown() {
+    let rig = Rig::new("");
+    for token in ["", "sesame\\n", " sesame", "sesame ", "ses\\u0000ame", "ses\\tame"] {
+        rig.write(
+            "highwater.toml",
+            &job("http://127.0.0.1:1", "").replace("token = \"t\"", &format!("token = \"{token}\"")),
+        );
+        let ended = rig.run(&["ship", "send"]);
+        assert_eq!(ended.code, 2, "{token:?}: {ended:?}");
+        assert!(ended.stderr.contains("job.send.token") && ended.stderr.contains("next: correct it"), "{ended:?}");
+        assert!(!ended.stderr.contains("same"), "{ended:?}");
+    }
 }

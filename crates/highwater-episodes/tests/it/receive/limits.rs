@@ -115,7 +115,6 @@ async fn a_body_that_stands_still_or_drips_for_ever_gives_its_place_up() {
     let mut still = rig.connect().await;
     still.say(head("lab/a", "Content-Length: 100\r\n")).await;
     still.say("half").await;
-    // Its answer waits for what it still may send.
     let answer = tokio::time::timeout(Duration::from_secs(30), still.answer(false)).await.unwrap();
     assert_eq!((answer.status, answer.code().as_str()), (408, "too-slow"));
     let mut drips = rig.connect().await;

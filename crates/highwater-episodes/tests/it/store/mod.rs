@@ -96,6 +96,20 @@ fn what_a_crash_left_of_copies_is_gone_when_the_store_is_opened_again() {
 }
 
 #[test]
+fn a_copy_of_before_that_is_discarded_late_is_not_taken_for_a_new_one() {
+    // As by the thread that sweeps, of a receiver whose successor has the directory already.
+    let dir = tempfile::tempdir().unwrap();
+    let before = open(&dir);
+    let spent = [before.stage().unwrap(), before.stage().unwrap()];
+    let after = open(&dir);
+    let copy = after.stage().unwrap();
+    for spent in spent {
+        before.discard(spent);
+    }
+    assert_eq!(after.place(&*copy, &key("lab/a")).unwrap(), Placement::New);
+}
+
+#[test]
 fn an_episode_is_set_aside_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);

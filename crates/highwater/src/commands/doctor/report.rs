@@ -55,11 +55,14 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A longer word widens the column of all.
+        let longest = self.findings.iter().map(|finding| finding.what.len() + 1).max().unwrap_or_default();
+        let width = longest.max(WHAT_WIDTH);
         for Finding { ok, what, found, fix } in &self.findings {
             let (style, word) = if *ok { (OK, "ok ") } else { (FIX, "fix") };
-            writeln!(f, "{style}{word}{style:#}  {what:<WHAT_WIDTH$}{}", line(found))?;
+            writeln!(f, "{style}{word}{style:#}  {what:<width$}{}", line(found))?;
             if let Some(fix) = fix {
-                writeln!(f, "     {:<WHAT_WIDTH$}next: {fix}", "")?;
+                writeln!(f, "     {:<width$}next: {fix}", "")?;
             }
         }
         match self.fixes() {

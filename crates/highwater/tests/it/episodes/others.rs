@@ -109,7 +109,8 @@ fn answer(stream: TcpStream, seen: &Mutex<Vec<String>>) -> std::io::Result<()> {
 fn sent_to_older(status: &str) -> (Rig, Ended, Vec<String>) {
     let (port, heads) = older();
     let rig = Rig::new(&format!(
-        "[job.send]\nkind = \"ship\"\nreceiver = \"http://127.0.0.1:{port}\"\nhost-id = \"lab-1\"\ntoken = \"{TOKEN}\"\n"
+        "[job.send]\nkind = \"ship\"\nreceiver = \"http://127.0.0.1:{port}\"\nhost-id = \"lab-1\"\ntoken = \"{TOKEN}\"\n\
+         resources = [\"r\"]\n[resource.r]\nlock = \"file:r.lock\"\nmax-retry-after = \"1s\"\n"
     ));
     record(&rig, &format!("ep-{status}"));
     let ended = rig.run(&["run", "send"]);
