@@ -1,6 +1,7 @@
 //! The command line. Owns what can be typed; what a command does is in `commands/<verb>.rs`.
 
 mod episodes;
+mod host;
 mod migrate;
 mod oai;
 mod rollup;
@@ -18,6 +19,7 @@ pub(crate) use episodes::{
     EpisodesExport, EpisodesList, EpisodesResolve, EpisodesShow, EpisodesVerb, EpisodesVerify, EpisodesWithdraw,
     ExportFormat, GateAllow, GateRevoke, GateVerb, KeepWhich, Reindex, Ship, TotalBy, Which,
 };
+pub(crate) use host::{Completions, Install, Man, Role, Systemd, Times};
 pub(crate) use migrate::{Baseline, MigrateVerb, Up};
 pub(crate) use oai::{
     Catalog, CatalogSearch, CatalogVerb, OaiDiscover, OaiServe, OaiSnapshot, OaiVerb, SnapshotExport, SnapshotImport,
@@ -167,6 +169,18 @@ pub(crate) enum Verb {
     ///
     /// Makes and changes nothing. Exit 0 when all is well, 2 when a line needs a fix.
     Doctor,
+    /// Prints or writes systemd units for every job of the configuration and for the receiver.
+    ///
+    /// A job that runs in passes gets a service and a timer, the receiver and each shipper a service that stays. They may write where
+    /// the configuration says and nowhere else; a job that starts commands of yours is not confined, since what these need is theirs to say.
+    /// Called again, it writes what changed. What you change by hand belongs in `systemctl edit UNIT`.
+    Systemd(Systemd),
+    /// Readies a host: user, directories, configuration, units, man pages; says what is still missing.
+    ///
+    /// Called again, it does what is not done yet, and changes nothing where all is. A configuration that is there is never touched.
+    Install(Install),
+    /// Prints the manual page of a command, or writes all of them.
+    Man(Man),
     /// Prints the completions of a shell.
     Completions(Completions),
 }
@@ -414,11 +428,4 @@ pub(crate) struct ImportMarkers {
     /// The job that takes them over; default: the job whose `markers` is this place.
     #[arg(long)]
     pub(crate) job: Option<String>,
-}
-
-/// `completions`.
-#[derive(Debug, Args)]
-pub(crate) struct Completions {
-    /// The shell.
-    pub(crate) shell: clap_complete::Shell,
 }

@@ -7,13 +7,16 @@ mod commands;
 mod config;
 mod cron;
 mod logging;
+mod manual;
 mod output;
 mod owner;
+mod put;
 #[cfg(test)]
 mod reference;
 mod signals;
 mod site;
 mod table;
+mod units;
 mod upkeep;
 mod wiring;
 
@@ -53,6 +56,9 @@ fn dispatch(cli: Cli) -> Done {
     match verb {
         Verb::Init(args) => commands::init::init(&args, &global),
         Verb::Completions(args) => commands::completions::completions(&args),
+        Verb::Man(args) => commands::man::man(&args, &global),
+        Verb::Systemd(args) => commands::systemd::systemd(&args, &global),
+        Verb::Install(args) => commands::install::install(&args, &global),
         Verb::Config(verb) => commands::config::config(&verb, &global),
         Verb::Exec(args) => commands::exec::exec(&args, &global),
         Verb::Doctor => commands::doctor::doctor(&global),

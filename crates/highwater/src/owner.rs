@@ -90,7 +90,8 @@ fn refusal(path: &Path, owner: Option<Uid>) -> Diagnosis {
     .in_file(path)
 }
 
-fn quoted(word: &str) -> String {
+/// A word as a shell takes it.
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

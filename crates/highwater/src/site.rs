@@ -22,6 +22,8 @@ use crate::{logging, owner};
 
 /// The ledger's file in the state directory.
 pub(crate) const LEDGER_FILE: &str = "ledger.db";
+/// The file of a service's variables has the configuration's name with this ending.
+pub(crate) const VARIABLES_EXTENSION: &str = "env";
 /// The state is its owner's alone: an item's key or error may be private.
 const STATE_DIR_MODE: u32 = 0o700;
 
@@ -52,6 +54,21 @@ pub(crate) struct Glance {
 /// # Errors
 /// Every mistake in it, or that there is none.
 pub(crate) fn configuration(global: &Global) -> Result<Config, Vec<Diagnosis>> {
+    read_configuration(global, |environment, _| environment)
+}
+
+/// The same as services read it, with the variables of the file beside it that systemd gives them.
+///
+/// # Errors
+/// As [`configuration`].
+pub(crate) fn configuration_of_services(global: &Global) -> Result<Config, Vec<Diagnosis>> {
+    read_configuration(global, |environment, file| environment.of_services(&file.with_extension(VARIABLES_EXTENSION)))
+}
+
+fn read_configuration(
+    global: &Global,
+    surroundings: impl FnOnce(Environment, &Path) -> Environment,
+) -> Result<Config, Vec<Diagnosis>> {
     let environment = Environment::of_process();
     let flags =
         Flags { state_dir: global.state_dir.clone(), log_file: global.log_file.clone(), log_format: global.log_format };
@@ -64,7 +81,7 @@ pub(crate) fn configuration(global: &Global) -> Result<Config, Vec<Diagnosis>> {
     })?;
     let path = config::find(global.config.as_deref(), &environment, &working, Path::new(config::SYSTEM_FILE))
         .map_err(|e| vec![e])?;
-    config::load(&path, &environment, &flags)
+    config::load(&path, &surroundings(environment, &path), &flags)
 }
 
 /// The state directory that flags, the environment, the file or the default name, where the configuration does not read;

@@ -85,6 +85,10 @@ pub(super) const NO_CONFLICT: &str = "HW-CMD-061";
 pub(super) const CANNOT_EXPORT: &str = "HW-CMD-062";
 /// An episode was stored anew while it was withdrawn.
 pub(super) const STORED_ANEW: &str = "HW-CMD-063";
+/// A command that has no page, since there is none.
+pub(super) const NO_PAGE: &str = "HW-CMD-064";
+/// A directory that pages cannot be written to.
+pub(super) const NO_PAGES_THERE: &str = "HW-CMD-065";
 
 /// A key that cannot be set, or none at all.
 pub(super) const UNKNOWN_SETTING: &str = "HW-CMD-040";
@@ -93,13 +97,13 @@ pub(super) const BAD_SETTING: &str = "HW-CMD-041";
 /// `set slice=` of a job that does not work in slices.
 pub(super) const NO_SLICES: &str = "HW-CMD-042";
 /// `bandwidth` of a job that uploads nothing.
-pub(super) const NO_UPLOADS: &str = "HW-CMD-064";
+pub(super) const NO_UPLOADS: &str = "HW-CMD-066";
 /// `unset` of what is not set.
 pub(super) const NOTHING_SET: &str = "HW-CMD-043";
 
 /// Every code, in order.
 #[cfg(test)]
-const ALL: [&str; 47] = [
+const ALL: [&str; 49] = [
     NEEDS_CONFIG,
     NO_WORKLIST,
     UNKNOWN_OUTCOME,
@@ -147,6 +151,8 @@ const ALL: [&str; 47] = [
     NO_CONFLICT,
     CANNOT_EXPORT,
     STORED_ANEW,
+    NO_PAGE,
+    NO_PAGES_THERE,
 ];
 
 #[cfg(test)]

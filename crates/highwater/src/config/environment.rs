@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::top::LogFormat;
 
@@ -15,6 +15,13 @@ impl Environment {
     /// The variables of this process.
     pub(crate) fn of_process() -> Self {
         Self(std::env::vars_os().collect())
+    }
+
+    /// The same as services have it, which systemd gives the variables of a file; as far as this user may read it.
+    pub(crate) fn of_services(mut self, file: &Path) -> Self {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        self.0.extend(variables(&text).map(|(name, value)| (name.into(), value.into())));
+        self
     }
 
     /// The value of a variable; an empty one counts as a value.
@@ -34,6 +41,16 @@ impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment 
     }
 }
 
+/// The variables of a file of lines `NAME=VALUE`, as `EnvironmentFile=` takes it; values may stand in quotes.
+fn variables(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])).filter_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        let value = value.trim();
+        let quoted = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
+        Some((name.trim_end(), quoted.unwrap_or(value)))
+    })
+}
+
 /// The flags that stand above the environment and the file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Flags {
@@ -43,4 +60,16 @@ pub(crate) struct Flags {
     pub(crate) log_file: Option<PathBuf>,
     /// `--log-format`.
     pub(crate) log_format: Option<LogFormat>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::variables;
+
+    #[test]
+    fn a_file_of_variables_is_read_as_systemd_reads_it() {
+        let text = "# a token\nTOKEN=a=b c \n; more\n\nQUOTED=\"d e\"\nSINGLE='f'\nnothing\n";
+        let read: Vec<_> = variables(text).collect();
+        assert_eq!(read, [("TOKEN", "a=b c"), ("QUOTED", "d e"), ("SINGLE", "f")]);
+    }
 }

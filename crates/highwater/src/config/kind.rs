@@ -117,7 +117,7 @@ impl KindSettings {
     }
 
     /// The commands that it starts: the field, the command, its directory where that is not the file's.
-    pub(super) fn commands(&self) -> Vec<(&'static str, &CommandLine, Option<&Path>)> {
+    pub(crate) fn commands(&self) -> Vec<(&'static str, &CommandLine, Option<&Path>)> {
         match self {
             Self::Exec(exec) => vec![("command", &exec.command, exec.directory.as_deref())],
             Self::OaiHarvest(HarvestSettings { target, .. }) | Self::OaiBackfill(BackfillSettings { target, .. }) => {
@@ -180,7 +180,7 @@ impl KindSettings {
     }
 
     /// The database that the job works in, whose sessions its lock may be.
-    pub(super) fn database(&self) -> Option<&DatabaseUrl> {
+    pub(crate) fn database(&self) -> Option<&DatabaseUrl> {
         match self {
             Self::Rollup(settings) => Some(&settings.database),
             _ => None,

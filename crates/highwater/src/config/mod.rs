@@ -44,7 +44,7 @@ mod tests;
 
 pub(crate) use advise::advise;
 pub(crate) use environment::{Environment, Flags};
-pub(crate) use find::{SYSTEM_FILE, find};
+pub(crate) use find::{CONFIG_VARIABLE, SYSTEM_FILE, find};
 pub(crate) use init::init;
 pub(crate) use kind::{KindSettings, uploads, works_in_slices};
 pub(crate) use load::{load, state_dir_unread};
@@ -177,6 +177,36 @@ impl Config {
             )
             .in_file(&self.file)),
         }
+    }
+
+    /// Whether the file has a receiver, whether or not it can run here.
+    pub(crate) fn has_receiver(&self) -> bool {
+        self.receiver.is_some()
+    }
+
+    /// What this call gave over the file, as flags: whoever is to work at the same place must give it too.
+    pub(crate) fn flags_of_call(&self) -> Vec<(&'static str, PathBuf)> {
+        let given = |field| self.layered.origin(field).is_some();
+        let mut flags = Vec::new();
+        if given("state-dir") {
+            flags.push(("--state-dir", self.top.state_dir.to_path_buf()));
+        }
+        if let Some(file) = self.top.log_file.as_ref().filter(|_| given("log-file")) {
+            flags.push(("--log-file", file.to_path_buf()));
+        }
+        if given("log-format") {
+            let word = match self.top.log_format {
+                LogFormat::Human => "human",
+                LogFormat::Json => "json",
+            };
+            flags.push(("--log-format", word.into()));
+        }
+        flags
+    }
+
+    /// Whether the file reads variables of the environment.
+    pub(crate) fn reads_variables(&self) -> bool {
+        !self.secrets.is_empty() || !self.unset().is_empty()
     }
 
     /// The resource that a person named.

@@ -60,17 +60,19 @@ pub(crate) fn reports(config: &Config, job: &JobConfig) -> PathBuf {
 
 /// The catalogues that jobs load into, each once.
 pub(crate) fn catalogs(config: &Config) -> BTreeSet<PathBuf> {
-    let of_job = |job: &JobConfig| {
-        let wanted = match &job.kind {
-            KindSettings::Exec(_) | KindSettings::Rollup(_) | KindSettings::Ship(_) | KindSettings::Reindex(_) => {
-                return None;
-            }
-            KindSettings::OaiHarvest(settings) => Wanted::from(settings),
-            KindSettings::OaiBackfill(settings) => Wanted::from(settings),
-        };
-        wanted.target.is_none().then(|| wanted.catalog_path(config))
+    config.jobs.values().filter_map(|job| catalog_of(config, job)).collect()
+}
+
+/// The catalogue that a job loads into.
+pub(crate) fn catalog_of(config: &Config, job: &JobConfig) -> Option<PathBuf> {
+    let wanted = match &job.kind {
+        KindSettings::Exec(_) | KindSettings::Rollup(_) | KindSettings::Ship(_) | KindSettings::Reindex(_) => {
+            return None;
+        }
+        KindSettings::OaiHarvest(settings) => Wanted::from(settings),
+        KindSettings::OaiBackfill(settings) => Wanted::from(settings),
     };
-    config.jobs.values().filter_map(of_job).collect()
+    wanted.target.is_none().then(|| wanted.catalog_path(config))
 }
 
 /// Where a job works.

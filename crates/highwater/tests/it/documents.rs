@@ -81,10 +81,11 @@ fn what_the_readme_types_runs() {
 fn what_the_page_on_operating_types_runs() {
     let page = page("docs/operate.md");
     let blocks = blocks(&page, "sh");
-    let [look, mend, rearm, steer, list, take_over] = &blocks[..] else {
+    let [units, look, mend, rearm, steer, list, take_over] = &blocks[..] else {
         panic!("other blocks than this test knows: {blocks:#?}")
     };
     let rig = at_work();
+    assert!(typed(&rig, units).stdout.contains("OnCalendar=Mon..Fri 06:00"));
     rig.ok(&["halt", "load", "--why", "the mapping is wrong"]);
     assert!(typed(&rig, look).stdout.contains("4711"));
     typed(&rig, mend);
