@@ -101,8 +101,13 @@ impl PageAsk {
     /// Whether a row is asked for.
     #[must_use]
     pub fn wants(&self, row: &Row) -> bool {
-        self.hosts.as_ref().is_none_or(|hosts| hosts.contains(&row.host_id))
-            && self.since.is_none_or(|since| row.received_at_wall >= since)
+        self.wants_those(row.host_id.as_str(), row.received_at_wall)
+    }
+
+    /// Whether rows of a host that were received then are.
+    fn wants_those(&self, host: &str, received: Timestamp) -> bool {
+        self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|wanted| wanted.as_str() == host))
+            && self.since.is_none_or(|since| received >= since)
     }
 }
 

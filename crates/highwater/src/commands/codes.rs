@@ -85,6 +85,8 @@ pub(super) const NO_CONFLICT: &str = "HW-CMD-061";
 pub(super) const CANNOT_EXPORT: &str = "HW-CMD-062";
 /// An episode was stored anew while it was withdrawn.
 pub(super) const STORED_ANEW: &str = "HW-CMD-063";
+/// What is not for people to read was to be printed on a terminal.
+pub(super) const NO_TEXT: &str = "HW-CMD-067";
 
 /// A key that cannot be set, or none at all.
 pub(super) const UNKNOWN_SETTING: &str = "HW-CMD-040";
@@ -97,7 +99,7 @@ pub(super) const NOTHING_SET: &str = "HW-CMD-043";
 
 /// Every code, in order.
 #[cfg(test)]
-const ALL: [&str; 46] = [
+const ALL: [&str; 47] = [
     NEEDS_CONFIG,
     NO_WORKLIST,
     UNKNOWN_OUTCOME,
@@ -144,6 +146,7 @@ const ALL: [&str; 46] = [
     NO_CONFLICT,
     CANNOT_EXPORT,
     STORED_ANEW,
+    NO_TEXT,
 ];
 
 #[cfg(test)]

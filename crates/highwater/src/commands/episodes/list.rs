@@ -3,13 +3,13 @@
 use highwater_engine::clock::{Clock as _, SystemClock};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
-use highwater_episodes::index::{Gate, Row, View};
+use highwater_episodes::index::{Gate, PageAsk, Row, View};
 use highwater_episodes::totals::{ByDay, ByHost, Missing, Numbers, Total};
 use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::super::listing::{self, Reader};
-use super::{Asked, COLUMNS, Ended, csv_lines, fields, files, size, view};
+use super::{COLUMNS, Ended, asked, csv_lines, fields, files, size, view};
 use crate::Done;
 use crate::bar::{counted, grouped};
 use crate::cli::{EpisodesList, Global, TotalBy};
@@ -17,7 +17,7 @@ use crate::output::Output;
 use crate::table::{Columns, line, moment};
 
 /// Rows that are printed at a time.
-const PAGE_ROWS: usize = 1_000;
+const PAGE_ROWS: u64 = 1_000;
 /// Digits of a commit that are shown.
 const COMMIT_CHARS: usize = 12;
 /// Hours of a day.
@@ -25,7 +25,7 @@ const HOURS: f64 = 24.0;
 
 pub(super) fn list(args: &EpisodesList, global: &Global, output: Output) -> Done {
     let one = |error| vec![error];
-    let asked = Asked::of(&args.which).map_err(one)?;
+    let asked = asked(&args.which).map_err(one)?;
     let view = view(&files(args.which.root.as_deref(), global)?, output).map_err(one)?;
     let told = match (args.by, args.missing) {
         (Some(by), _) => totals(by, args, &view, &asked, output),
@@ -51,48 +51,63 @@ fn shape(args: &EpisodesList, output: Output) -> Shape {
     }
 }
 
-fn rows(args: &EpisodesList, view: &View, asked: &Asked, output: Output) -> Result<(), Ended> {
+fn rows(args: &EpisodesList, view: &View, asked: &PageAsk, output: Output) -> Result<(), Ended> {
     let shape = shape(args, output);
     let mut columns = Columns::new(["episode", "received", "size", "commit", "note"]);
     let (mut episodes, mut size_bytes, mut withdrawn) = (0, 0_u64, 0);
-    let mut page: Vec<Row> = Vec::new();
-    let mut head = shape == Shape::Csv;
-    let mut print = |page: &mut Vec<Row>| -> Result<Reader, Diagnosis> {
-        let text = match shape {
-            Shape::Json => page.iter().map(Row::to_line).collect::<String>().into_bytes(),
-            Shape::Csv => {
-                let titles = std::mem::take(&mut head).then(|| COLUMNS.map(str::to_owned));
-                csv_lines(titles.into_iter().chain(page.iter().map(fields)))
-            }
-            Shape::Table => columns.page(&page.iter().map(cells).collect::<Vec<_>>()).into_bytes(),
-        };
-        page.clear();
-        listing::print(&text)
+    let mut text = Vec::new();
+    if shape == Shape::Csv {
+        text = csv_lines([COLUMNS]);
+    }
+    let (mut page, mut told): (Vec<[String; 5]>, u64) = (Vec::new(), 0);
+    let mut print = |text: &mut Vec<u8>, page: &mut Vec<[String; 5]>| -> Result<Reader, Diagnosis> {
+        if shape == Shape::Table {
+            text.extend_from_slice(columns.page(page).as_bytes());
+            page.clear();
+        }
+        let reader = listing::print(text);
+        text.clear();
+        reader
     };
     let mut reader = Reader::There;
-    view.each(|row| -> Result<bool, Ended> {
-        if !asked.wants(&row) {
-            return Ok(true);
-        }
-        match row.withdrawn {
-            Some(_) => withdrawn += 1,
-            None => {
+    let made = |row: Row| {
+        let told = match shape {
+            Shape::Json => Told::Line(row.to_line().into_bytes()),
+            Shape::Csv => Told::Line(csv_lines([fields(&row)])),
+            Shape::Table => Told::Cells(cells(&row)),
+        };
+        (row.withdrawn.is_none().then_some(row.size_bytes), told)
+    };
+    view.each(asked, made, |(stored_bytes, row)| -> Result<bool, Ended> {
+        match stored_bytes {
+            None => withdrawn += 1,
+            Some(bytes) => {
                 episodes += 1;
-                size_bytes = size_bytes.saturating_add(row.size_bytes);
+                size_bytes = size_bytes.saturating_add(bytes);
             }
         }
-        page.push(row);
-        if page.len() == PAGE_ROWS {
-            reader = print(&mut page)?;
+        match row {
+            Told::Line(line) => text.extend_from_slice(&line),
+            Told::Cells(cells) => page.push(cells),
+        }
+        told += 1;
+        if told % PAGE_ROWS == 0 {
+            reader = print(&mut text, &mut page)?;
         }
         Ok(reader == Reader::There)
     })?;
-    if reader == Reader::There && !(page.is_empty() && (episodes + withdrawn > 0 || shape != Shape::Csv)) {
-        print(&mut page)?;
+    if reader == Reader::There && !(text.is_empty() && page.is_empty()) {
+        print(&mut text, &mut page)?;
     }
     let more = if withdrawn == 0 { String::new() } else { format!(", {} withdrawn", grouped(withdrawn)) };
     output.note(format!("{}, {}{more}", counted(episodes, "episode"), size(size_bytes)));
     Ok(())
+}
+
+/// A row as it is printed, but for how wide its columns are.
+enum Told {
+    Line(Vec<u8>),
+    Cells([String; 5]),
 }
 
 fn cells(row: &Row) -> [String; 5] {
@@ -118,12 +133,12 @@ fn cells(row: &Row) -> [String; 5] {
     ]
 }
 
-fn totals(by: TotalBy, args: &EpisodesList, view: &View, asked: &Asked, output: Output) -> Result<(), Ended> {
+fn totals(by: TotalBy, args: &EpisodesList, view: &View, asked: &PageAsk, output: Output) -> Result<(), Ended> {
     let shape = shape(args, output);
     let (mut hosts, mut days) = (ByHost::default(), ByDay::default());
-    view.each(|row| -> Result<bool, Ended> {
+    let same = |row| row;
+    view.each(asked, same, |row| -> Result<bool, Ended> {
         match by {
-            _ if !asked.wants(&row) => {}
             TotalBy::Host => hosts.add(&row),
             TotalBy::Day => days.add(&row),
         }
@@ -234,13 +249,12 @@ fn whole(estimate: f64) -> u64 {
     estimate as u64
 }
 
-fn missing(args: &EpisodesList, view: &View, asked: &Asked, output: Output) -> Result<(), Ended> {
+fn missing(args: &EpisodesList, view: &View, asked: &PageAsk, output: Output) -> Result<(), Ended> {
     let shape = shape(args, output);
     let mut numbers = Numbers::default();
-    view.each(|row| -> Result<bool, Ended> {
-        if asked.wants(&row) {
-            numbers.add(&row);
-        }
+    let same = |row| row;
+    view.each(asked, same, |row| -> Result<bool, Ended> {
+        numbers.add(&row);
         Ok(true)
     })?;
     let mut lines = Vec::new();
