@@ -50,10 +50,8 @@ def row(n):
         written["backfilled"] = True
     if n % 101 == 0:
         written["withdrawn"] = f"Linse beschlagen, größtenteils \N{CRYING FACE} {n}"
-    read = dict(dict.fromkeys(TYPES), **written, received_at_wall=at)
-    read.setdefault("backfilled", False)
-    read["backfilled"] = bool(written.get("backfilled"))
-    del read["schema_version"]
+    read = {name: written.get(name) for name in TYPES}
+    read |= {"received_at_wall": at, "backfilled": "backfilled" in written}
     return written, read
 
 

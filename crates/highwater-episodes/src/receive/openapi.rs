@@ -186,7 +186,7 @@ const OPERATIONS: &[Operation] = &[
         id: "oneUploadOptions",
         summary: "What of tus is offered.",
         is_open: true,
-        parameters: &["upload"],
+        parameters: &["any-upload"],
         answers: &[(
             204,
             Part::Nothing,

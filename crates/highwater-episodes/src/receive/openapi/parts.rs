@@ -18,8 +18,6 @@ pub(super) const OK_TEXT: &str = "text/plain";
 const SHA256_PATTERN: &str = "^[0-9A-Fa-f]{64}$";
 /// A dictionary with a byte sequence, as RFC 9530 has it.
 const DIGEST_PATTERN: &str = "^sha-256=:[A-Za-z0-9+/]{43}=:$";
-/// 40 or 64 hexadecimal digits.
-const COMMIT_PATTERN: &str = "^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$";
 /// A checksum as tus has it.
 const CHECKSUM_PATTERN: &str = "^(sha1 [A-Za-z0-9+/]{27}=|sha256 [A-Za-z0-9+/]{43}=)$";
 /// Keys with values in base64, between them commas.
@@ -100,17 +98,18 @@ fn parameters(commit_header: &str, digest_header: &str) -> Value {
         "host": parameter("host", "path", true, text(NAME_PATTERN), "Who recorded it."),
         "episode": parameter("episode", "path", true, text(NAME_PATTERN), "Which of its host's it is."),
         "upload": parameter("upload", "path", true, text(UPLOAD_PATTERN), "The end of the `Location` that POST answered."),
+        "any-upload": parameter("upload", "path", true, json!({ "type": "string" }), "Any: the answer is the same for all."),
         "of-host": parameter("host", "query", false, text(NAME_PATTERN), "Only of this host."),
         "since": parameter("since", "query", false, json!({ "type": "string", "format": "date-time" }), "Received then or later."),
         "cursor": parameter("cursor", "query", false, json!({ "type": "string", "pattern": "^[0-9]{1,18}$" }), "The `next` of a page."),
-        "range": header("Range", text("^bytes=([0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})$"), "One range of bytes; any other is not obeyed."),
+        "range": header("Range", json!({ "type": "string" }), "One range of bytes, such as `bytes=100-`; anything else is not obeyed."),
         "digest": header(digest_header, text(SHA256_PATTERN), "The SHA-256 of the bytes."),
         "content-digest": header("Content-Digest", text(DIGEST_PATTERN), "The SHA-256 of the bytes (RFC 9530)."),
         "repr-digest": header("Repr-Digest", text(DIGEST_PATTERN), "The SHA-256 of the bytes (RFC 9530)."),
         "content": header(CONTENT_HEADER, text(SHA256_PATTERN), "The SHA-256 of what the episode holds."),
-        "commit": header(commit_header, text(COMMIT_PATTERN), "The commit of the code that the gate judges."),
+        "commit": header(commit_header, json!({ "type": "string" }), "The commit of the code, in 40 or 64 hexadecimal digits: what the gate judges. Without a gate nobody is refused for it."),
         "judge": header(JUDGE_HEADER, json!({ "type": "string", "enum": ["recorded", "ships"] }), "Whose commit that is: of the code that recorded the episode, or of that which ships it."),
-        "recorded": header(RECORDED_HEADER, text(COMMIT_PATTERN), "The commit that recorded the episode, where the other is judged."),
+        "recorded": header(RECORDED_HEADER, json!({ "type": "string" }), "The commit that recorded the episode, where the other is judged; what is no commit is not kept."),
         "tus": must(TUS_RESUMABLE_HEADER, json!({ "type": "string", "const": TUS_VERSION }), "The version of tus."),
         "length": must(UPLOAD_LENGTH_HEADER, number(), "How many bytes there will be."),
         "offset": must(UPLOAD_OFFSET_HEADER, number(), "From which byte on."),
