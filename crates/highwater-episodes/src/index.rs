@@ -17,7 +17,7 @@ use crate::name::{EpisodeKey, HostId};
 
 pub use jsonl::{JsonlIndex, Recovered, Rows, TORN_BYTES_MAX, UNREADABLE_NAMED_MAX, UnreadableLine};
 pub use lock::{IndexLock, LOCK_WAIT_SECS};
-pub use row::{Commit, CommitError, Gate, LINE_BYTES_MAX, Row, RowError, SCHEMA_VERSION};
+pub use row::{Commit, CommitError, Found, Gate, LINE_BYTES_MAX, Row, RowError, SCHEMA_VERSION};
 pub use view::View;
 
 /// Most rows of one page.

@@ -179,59 +179,106 @@ impl Row {
     }
 }
 
-/// A row that was found in a line, as far as it was needed to see that it is one.
+/// A row that was found in a line, read as far as it was needed to see that it is one.
 #[derive(Debug)]
-pub(super) enum Found<'l> {
-    /// It lies in its line still.
-    Plain(Plain<'l>),
+pub struct Found<'l>(Form<'l>);
+
+#[derive(Debug)]
+enum Form<'l> {
+    /// It lies in its line still, which is what would be written for it.
+    Plain(&'l str, Plain<'l>),
     /// It was read by the reader of JSON.
     Read(Box<Row>),
 }
 
 impl<'l> Found<'l> {
     /// Reads a line without its end, as [`Row::from_line`] does.
-    pub(super) fn read(line: &'l [u8]) -> Result<Self, RowError> {
+    pub(crate) fn read(line: &'l [u8]) -> Result<Self, RowError> {
         if line.len() > LINE_BYTES_MAX {
             return Err(RowError::TooLong);
         }
-        if let Some(plain) = Plain::read(line) {
-            return Ok(Self::Plain(plain));
+        if let Ok(text) = std::str::from_utf8(line)
+            && let Some(plain) = Plain::read(text)
+        {
+            return Ok(Self(Form::Plain(text, plain)));
         }
         let row: Row = serde_json::from_slice(line).map_err(RowError::Json)?;
         if row.schema_version == SCHEMA_VERSION {
-            Ok(Self::Read(Box::new(row)))
+            Ok(Self(Form::Read(Box::new(row))))
         } else {
             Err(RowError::Version(row.schema_version))
         }
     }
 
     /// The row itself.
-    pub(super) fn row(self) -> Row {
-        match self {
-            Self::Plain(plain) => plain.row(),
-            Self::Read(row) => *row,
+    #[must_use]
+    pub fn row(self) -> Row {
+        match self.0 {
+            Form::Plain(_, plain) => plain.row(),
+            Form::Read(row) => *row,
+        }
+    }
+
+    /// Appends the line of the row, with its end, as [`Row::to_line`] has it.
+    pub fn write_line(&self, to: &mut Vec<u8>) {
+        match &self.0 {
+            Form::Plain(line, _) => {
+                to.extend_from_slice(line.as_bytes());
+                to.push(b'\n');
+            }
+            Form::Read(row) => to.extend_from_slice(row.to_line().as_bytes()),
+        }
+    }
+
+    /// Who recorded it.
+    #[must_use]
+    pub fn host_id(&self) -> &str {
+        match &self.0 {
+            Form::Plain(_, plain) => plain.host_id,
+            Form::Read(row) => row.host_id.as_str(),
+        }
+    }
+
+    /// Which of its host's it is.
+    #[must_use]
+    pub fn episode_id(&self) -> &str {
+        match &self.0 {
+            Form::Plain(_, plain) => plain.episode_id,
+            Form::Read(row) => row.episode_id.as_str(),
+        }
+    }
+
+    /// When the receiver had it.
+    #[must_use]
+    pub fn received_at_wall(&self) -> Timestamp {
+        match &self.0 {
+            Form::Plain(_, plain) => plain.received_at_wall,
+            Form::Read(row) => row.received_at_wall,
+        }
+    }
+
+    /// How many bytes are stored; `None` of one that is withdrawn.
+    #[must_use]
+    pub fn stored_bytes(&self) -> Option<u64> {
+        match &self.0 {
+            Form::Plain(_, plain) => Some(plain.size_bytes),
+            Form::Read(row) => row.withdrawn.is_none().then_some(row.size_bytes),
         }
     }
 
     /// What its key is known by.
     pub(super) fn print(&self) -> Print {
-        match self {
-            Self::Plain(plain) => print_of(plain.host_id, plain.episode_id),
-            Self::Read(row) => print_of(row.host_id.as_str(), row.episode_id.as_str()),
-        }
+        print_of(self.host_id(), self.episode_id())
     }
 
     /// Whether its key has no row from here on.
     pub(super) fn is_removal(&self) -> bool {
-        matches!(self, Self::Read(row) if row.removed.is_some())
+        matches!(&self.0, Form::Read(row) if row.removed.is_some())
     }
 
     /// Whether it is asked for.
     pub(super) fn is_wanted(&self, ask: &PageAsk) -> bool {
-        match self {
-            Self::Plain(plain) => ask.wants_those(plain.host_id, plain.received_at_wall),
-            Self::Read(row) => ask.wants(row),
-        }
+        ask.wants_those(self.host_id(), self.received_at_wall())
     }
 }
 

@@ -47,18 +47,20 @@ impl View {
         view.figures.size_bytes = file.metadata().map_err(|error| view.failed(error))?.len();
         let (mut places, mut unreadable) = (HashMap::default(), 0);
         view.walk(
-            |offset, found| {
-                Some(match found {
+            |all: &mut Vec<Taken>, offset, found| {
+                all.push(match found {
                     None => Taken::Nothing,
                     Some(found) if found.is_removal() => Taken::Gone(found.print()),
                     Some(found) => Taken::There(found.print(), offset),
-                })
+                });
             },
-            |taken| {
-                match taken {
-                    Taken::Nothing => unreadable += 1,
-                    Taken::Gone(print) => drop(places.remove(&print)),
-                    Taken::There(print, offset) => drop(places.insert(print, offset)),
+            |all| {
+                for taken in all {
+                    match taken {
+                        Taken::Nothing => unreadable += 1,
+                        Taken::Gone(print) => drop(places.remove(&print)),
+                        Taken::There(print, offset) => drop(places.insert(print, offset)),
+                    }
                 }
                 Ok::<_, IndexError>(true)
             },
@@ -77,34 +79,55 @@ impl View {
         &self,
         ask: &PageAsk,
         make: impl Fn(Row) -> T + Sync,
-        each: impl FnMut(T) -> Result<bool, E>,
+        mut each: impl FnMut(T) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let add = |all: &mut Vec<T>, found: Found<'_>| all.push(make(found.row()));
+        self.fold(ask, add, |all| {
+            for made in all {
+                if !each(made)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// The rows that count and are asked for, a part of the file at a time: `add` gathers those of a part, several parts at once, and
+    /// `each` gets what was gathered, in the order of the parts, until it wants no more.
+    ///
+    /// # Errors
+    /// What the disk says, and what `each` does.
+    pub fn fold<A: Default + Send, E: From<IndexError>>(
+        &self,
+        ask: &PageAsk,
+        add: impl Fn(&mut A, Found<'_>) + Sync,
+        each: impl FnMut(A) -> Result<bool, E>,
     ) -> Result<(), E> {
         let counts = |found: &Found<'_>, offset| self.places.get(&found.print()) == Some(&offset);
         self.walk(
-            |offset, found| {
-                let found = found.filter(|found| found.is_wanted(ask) && counts(found, offset))?;
-                Some(make(found.row()))
+            |all: &mut A, offset, found| {
+                if let Some(found) = found.filter(|found| found.is_wanted(ask) && counts(found, offset)) {
+                    add(all, found);
+                }
             },
             each,
         )
     }
 
-    /// What `make` makes of every line, until no more is wanted; several parts of the file are read at once, and the next ones while
-    /// `each` looks at what was made of those before.
-    fn walk<T: Send, E: From<IndexError>>(
+    /// What `add` gathers of every line of a part, until no more is wanted; several parts of the file are read at once, and the next
+    /// ones while `each` looks at what was made of those before.
+    fn walk<A: Default + Send, E: From<IndexError>>(
         &self,
-        make: impl Fn(u64, Option<Found<'_>>) -> Option<T> + Sync,
-        mut each: impl FnMut(T) -> Result<bool, E>,
+        add: impl Fn(&mut A, u64, Option<Found<'_>>) + Sync,
+        mut each: impl FnMut(A) -> Result<bool, E>,
     ) -> Result<(), E> {
         let end = self.figures.size_bytes;
         let at_once = std::thread::available_parallelism().map_or(1, usize::from) as u64;
         let parts = end.div_ceil(PART_BYTES);
         if parts <= 1 || at_once == 1 {
             for part in 0..parts {
-                for made in self.part(part * PART_BYTES, end, &make).map_err(|error| self.failed(error))? {
-                    if !each(made)? {
-                        return Ok(());
-                    }
+                if !each(self.part(part * PART_BYTES, end, &add).map_err(|error| self.failed(error))?)? {
+                    break;
                 }
             }
             return Ok(());
@@ -113,10 +136,10 @@ impl View {
             // Each reader has its own queue, and takes every so-manieth part: so their parts are in order, and none runs far ahead.
             let readers = (0..at_once.min(parts)).map(|first| {
                 let (sender, receiver) = sync_channel(PARTS_AHEAD_MAX);
-                let make = &make;
+                let add = &add;
                 threads.spawn(move || {
                     for part in (first..parts).step_by(at_once as usize) {
-                        if sender.send(self.part(part * PART_BYTES, end, make)).is_err() {
+                        if sender.send(self.part(part * PART_BYTES, end, add)).is_err() {
                             break;
                         }
                     }
@@ -127,41 +150,34 @@ impl View {
             for part in 0..parts {
                 let read = readers[(part % at_once) as usize].recv();
                 let read = read.unwrap_or_else(|_| Err(io::Error::other("a thread that read it has ended")));
-                for made in read.map_err(|error| self.failed(error))? {
-                    if !each(made)? {
-                        return Ok(());
-                    }
+                if !each(read.map_err(|error| self.failed(error))?)? {
+                    break;
                 }
             }
             Ok(())
         })
     }
 
-    /// What is made of the lines that begin in a part of the file.
-    fn part<T>(
-        &self,
-        begins: u64,
-        end: u64,
-        make: &impl Fn(u64, Option<Found<'_>>) -> Option<T>,
-    ) -> io::Result<Vec<T>> {
+    /// What is gathered of the lines that begin in a part of the file.
+    fn part<A: Default>(&self, begins: u64, end: u64, add: &impl Fn(&mut A, u64, Option<Found<'_>>)) -> io::Result<A> {
         let ends = (begins + PART_BYTES).min(end);
         let mut file = File::open(&self.path)?;
         // A line that begins at the very beginning is one of this part: what is before it is its end.
         let before = begins.saturating_sub(1);
         file.seek(SeekFrom::Start(before))?;
         let mut lines = self.lines(file, before);
+        let mut all = A::default();
         if begins > 0
             && next_line(&mut lines.reader, before, &mut lines.kept)?.is_none_or(|line| {
                 lines.at = line.end;
                 line.end >= ends
             })
         {
-            return Ok(Vec::new());
+            return Ok(all);
         }
-        let mut all = Vec::new();
         while lines.at < ends {
             let Some((offset, found)) = lines.next()? else { break };
-            all.extend(make(offset, found));
+            add(&mut all, offset, found);
         }
         Ok(all)
     }

@@ -1,9 +1,8 @@
 //! `episodes list`: rows, totals, or what is missing. Owns how each looks, for people and programs.
 
 use highwater_engine::clock::{Clock as _, SystemClock};
-use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
-use highwater_episodes::index::{Gate, PageAsk, Row, View};
+use highwater_episodes::index::{Found, Gate, PageAsk, Row, View};
 use highwater_episodes::totals::{ByDay, ByHost, Missing, Numbers, Total};
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -17,7 +16,7 @@ use crate::output::Output;
 use crate::table::{Columns, line, moment};
 
 /// Rows that are printed at a time.
-const PAGE_ROWS: u64 = 1_000;
+const PAGE_ROWS: usize = 1_000;
 /// Digits of a commit that are shown.
 const COMMIT_CHARS: usize = 12;
 /// Hours of a day.
@@ -55,59 +54,51 @@ fn rows(args: &EpisodesList, view: &View, asked: &PageAsk, output: Output) -> Re
     let shape = shape(args, output);
     let mut columns = Columns::new(["episode", "received", "size", "commit", "note"]);
     let (mut episodes, mut size_bytes, mut withdrawn) = (0, 0_u64, 0);
-    let mut text = Vec::new();
-    if shape == Shape::Csv {
-        text = csv_lines([COLUMNS]);
-    }
-    let (mut page, mut told): (Vec<[String; 5]>, u64) = (Vec::new(), 0);
-    let mut print = |text: &mut Vec<u8>, page: &mut Vec<[String; 5]>| -> Result<Reader, Diagnosis> {
-        if shape == Shape::Table {
-            text.extend_from_slice(columns.page(page).as_bytes());
-            page.clear();
-        }
-        let reader = listing::print(text);
-        text.clear();
-        reader
-    };
     let mut reader = Reader::There;
-    let made = |row: Row| {
-        let told = match shape {
-            Shape::Json => Told::Line(row.to_line().into_bytes()),
-            Shape::Csv => Told::Line(csv_lines([fields(&row)])),
-            Shape::Table => Told::Cells(cells(&row)),
-        };
-        (row.withdrawn.is_none().then_some(row.size_bytes), told)
-    };
-    view.each(asked, made, |(stored_bytes, row)| -> Result<bool, Ended> {
-        match stored_bytes {
-            None => withdrawn += 1,
+    if shape == Shape::Csv {
+        reader = listing::print(&csv_lines([COLUMNS]))?;
+    }
+    let add = |part: &mut Part, row: Found<'_>| {
+        match row.stored_bytes() {
+            None => part.withdrawn += 1,
             Some(bytes) => {
-                episodes += 1;
-                size_bytes = size_bytes.saturating_add(bytes);
+                part.episodes += 1;
+                part.size_bytes = part.size_bytes.saturating_add(bytes);
             }
         }
-        match row {
-            Told::Line(line) => text.extend_from_slice(&line),
-            Told::Cells(cells) => page.push(cells),
+        match shape {
+            Shape::Json => row.write_line(&mut part.text),
+            Shape::Csv => part.text.extend_from_slice(&csv_lines([fields(&row.row())])),
+            Shape::Table => part.cells.push(cells(&row.row())),
         }
-        told += 1;
-        if told % PAGE_ROWS == 0 {
-            reader = print(&mut text, &mut page)?;
+    };
+    view.fold(asked, add, |part| -> Result<bool, Ended> {
+        episodes += part.episodes;
+        withdrawn += part.withdrawn;
+        size_bytes = size_bytes.saturating_add(part.size_bytes);
+        if reader == Reader::There && !part.text.is_empty() {
+            reader = listing::print(&part.text)?;
+        }
+        for page in part.cells.chunks(PAGE_ROWS) {
+            if reader == Reader::There {
+                reader = listing::print(columns.page(page).as_bytes())?;
+            }
         }
         Ok(reader == Reader::There)
     })?;
-    if reader == Reader::There && !(text.is_empty() && page.is_empty()) {
-        print(&mut text, &mut page)?;
-    }
     let more = if withdrawn == 0 { String::new() } else { format!(", {} withdrawn", grouped(withdrawn)) };
     output.note(format!("{}, {}{more}", counted(episodes, "episode"), size(size_bytes)));
     Ok(())
 }
 
-/// A row as it is printed, but for how wide its columns are.
-enum Told {
-    Line(Vec<u8>),
-    Cells([String; 5]),
+/// The rows of a part of the index, as they are printed but for how wide columns are.
+#[derive(Default)]
+struct Part {
+    episodes: u64,
+    size_bytes: u64,
+    withdrawn: u64,
+    text: Vec<u8>,
+    cells: Vec<[String; 5]>,
 }
 
 fn cells(row: &Row) -> [String; 5] {
@@ -135,18 +126,31 @@ fn cells(row: &Row) -> [String; 5] {
 
 fn totals(by: TotalBy, args: &EpisodesList, view: &View, asked: &PageAsk, output: Output) -> Result<(), Ended> {
     let shape = shape(args, output);
-    let (mut hosts, mut days) = (ByHost::default(), ByDay::default());
-    let same = |row| row;
-    view.each(asked, same, |row| -> Result<bool, Ended> {
-        match by {
-            TotalBy::Host => hosts.add(&row),
-            TotalBy::Day => days.add(&row),
-        }
-        Ok(true)
-    })?;
     let text = match by {
-        TotalBy::Host => of_hosts(&hosts, shape),
-        TotalBy::Day => of_days(&days, shape),
+        TotalBy::Host => {
+            let mut hosts = ByHost::default();
+            view.fold(
+                asked,
+                |part: &mut ByHost, row| part.add(&row),
+                |part| {
+                    hosts.merge(&part);
+                    Ok::<_, Ended>(true)
+                },
+            )?;
+            of_hosts(&hosts, shape)
+        }
+        TotalBy::Day => {
+            let mut days = ByDay::default();
+            view.fold(
+                asked,
+                |part: &mut ByDay, row| part.add(&row),
+                |part| {
+                    days.merge(&part);
+                    Ok::<_, Ended>(true)
+                },
+            )?;
+            of_days(&days, shape)
+        }
     };
     listing::print(&text)?;
     Ok(())
@@ -252,11 +256,14 @@ fn whole(estimate: f64) -> u64 {
 fn missing(args: &EpisodesList, view: &View, asked: &PageAsk, output: Output) -> Result<(), Ended> {
     let shape = shape(args, output);
     let mut numbers = Numbers::default();
-    let same = |row| row;
-    view.each(asked, same, |row| -> Result<bool, Ended> {
-        numbers.add(&row);
-        Ok(true)
-    })?;
+    view.fold(
+        asked,
+        |part: &mut Numbers, row| part.add(&row),
+        |part| {
+            numbers.merge(part);
+            Ok::<_, Ended>(true)
+        },
+    )?;
     let mut lines = Vec::new();
     let (mut uncounted, mut episodes) = (Vec::new(), 0);
     for (host, before, missing) in numbers.missing() {
