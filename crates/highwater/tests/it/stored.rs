@@ -98,6 +98,10 @@ fn an_export_is_there_whole_or_not_at_all() {
     assert_eq!((said.stdout.as_str(), rig.read("rows.csv")), ("7 rows in rows.csv\n", piped));
     rig.ok(&["episodes", "export", "--format", "json", "--root", "received", "-o", "rows.json", "-q"]);
     assert_eq!(rig.read("rows.json"), rig.ok(&["episodes", "list", "--json", "-q"]).stdout);
+    let said = rig.ok(&["episodes", "export", "--format", "parquet", "-o", "rows.parquet"]);
+    assert_eq!(said.stdout, "7 rows in rows.parquet\n");
+    let parquet = std::fs::read(rig.path("rows.parquet")).unwrap();
+    assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"), "{} bytes", parquet.len());
     refused(&rig.run(&["episodes", "export", "--format", "json", "--out", "nowhere/rows.json"]), "HW-CMD-062", 1);
     std::fs::create_dir(rig.path("dir")).unwrap();
     std::fs::write(rig.path("dir/kept"), "").unwrap();
