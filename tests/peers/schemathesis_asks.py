@@ -118,7 +118,7 @@ def main():
         if ran.returncode != 0:
             rig.fail(f"schemathesis: exit {ran.returncode}\n{ran.stdout}{ran.stderr}")
         operations = sum(len(path) for path in document["paths"].values())
-        cases = [line.strip() for line in ran.stdout.splitlines() if "generated" in line]
+        cases = [line.strip() for line in ran.stdout.splitlines() if "generated," in line]
         print(f"schemathesis: {operations} operations, all checks: {'; '.join(cases) or 'no failure'}")
 
 

@@ -109,6 +109,9 @@ fn an_export_is_there_whole_or_not_at_all() {
     let left: Vec<_> = std::fs::read_dir(rig.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("export")), "{left:?}");
     assert_eq!(rig.run(&["episodes", "export", "--format", "xml"]).code, 2);
+    // What is no text is not printed on a terminal.
+    let terminal = rig.sh("script -qec 'highwater episodes export --format parquet' /dev/null </dev/null");
+    assert!(terminal.code == 2 && terminal.stdout.contains("HW-CMD-067"), "{terminal:?}");
     // Whoever stops reading ends it.
     let head = rig.sh("highwater episodes export --format json | head -1");
     assert!(head.code == 0 && !head.stderr.contains("error["), "{head:?}");
