@@ -53,7 +53,7 @@ pub struct Content {
     pub files: u64,
     /// How many bytes are in them.
     pub bytes: u64,
-    /// The bytes of its `meta.json`, cut off past what [`recorded_commit`](super::meta::recorded_commit) reads.
+    /// The bytes of its `meta.json`, cut off past what [`recorded_commit`] reads.
     pub meta: Option<Vec<u8>>,
 }
 
