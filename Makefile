@@ -1,7 +1,8 @@
 # make demo   drains one backlog of each kind, with everything that goes wrong on the way
 # make test   installs what the tests need where it is missing, then runs every test
-# make check  what CI runs: test, rustfmt, clippy, generated files
-# make peers  harvests, is harvested, uploads and is uploaded to, by software that no one here wrote; needs Python, Node and, once, the network
+# make check  what CI runs: test, rustfmt, clippy, rustdoc, generated files
+# make peers  harvests, is harvested, uploads, is uploaded to, is asked and is read, by software that no one here wrote; needs Python, Node and,
+#             once, the network
 # make fuzz   mutated OAI-PMH pages, archives and small texts against their readers, each for FUZZ_SECS (600), from FUZZ_SEED where it is given
 # make soak   random histories of rollups beyond the seeds of the tests: SOAK_SEEDS (20..220), for SOAK_SECS where it is given
 # make bench  the hot paths against their physical limit, as ratios in one run
@@ -11,7 +12,7 @@ DEMO ?= $(TARGET)/demo
 NOT_RUN = $(TARGET)/not-run.txt
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: demo demo-clean test check fmt clippy generated peers fuzz soak bench needs
+.PHONY: demo demo-clean test check fmt clippy docs generated peers fuzz soak bench needs
 
 demo:
 	$(CARGO) build --locked --quiet -p highwater
@@ -46,11 +47,16 @@ fmt:
 clippy:
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 
+# What the code says of itself: every link leads somewhere.
+docs: export RUSTDOCFLAGS = -D warnings
+docs:
+	$(CARGO) doc --locked --workspace --no-deps --quiet
+
 # Generated files are compared by tests; this writes them anew.
 generated:
 	UPDATE_GENERATED=1 $(CARGO) test --locked -p highwater --bin highwater --quiet
 
-check: fmt clippy test
+check: fmt clippy docs test
 
 # Not part of `check`: what pip installs is not ours to pin for ever, and the product needs none of it.
 peers:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Software that no one here wrote: two servers that highwater harvests, a harvester of what highwater serves, two clients that upload to
-# highwater, and a server that it uploads to.
+# highwater, a server that it uploads to, one that asks the receiver everything that its document says, and a reader of what it exports.
 # usage: run.sh HIGHWATER DIRECTORY [PEER...]     DIRECTORY gets a Python environment and packages of Node and is kept: a second run
 #                                                 installs nothing
 set -eu
@@ -38,7 +38,8 @@ fi
 [ -n "$without" ] || cp "$here"/*.mjs "$modules/"
 
 shift 2
-[ $# -gt 0 ] || set -- oai_repo_serves pyoai_serves sickle_harvests tuspy_uploads tus_js_uploads tus_server_receives
+[ $# -gt 0 ] || set -- oai_repo_serves pyoai_serves sickle_harvests tuspy_uploads tus_js_uploads tus_server_receives \
+    schemathesis_asks pyarrow_reads
 failed="" left=""
 for peer; do
     case $peer in

@@ -17,7 +17,7 @@ use crate::name::{EpisodeKey, HostId};
 
 pub use jsonl::{JsonlIndex, Recovered, Rows, TORN_BYTES_MAX, UNREADABLE_NAMED_MAX, UnreadableLine};
 pub use lock::{IndexLock, LOCK_WAIT_SECS};
-pub use row::{Commit, CommitError, Gate, LINE_BYTES_MAX, Row, RowError, SCHEMA_VERSION};
+pub use row::{Commit, CommitError, Found, Gate, LINE_BYTES_MAX, Row, RowError, SCHEMA_VERSION};
 pub use view::View;
 
 /// Most rows of one page.
@@ -101,8 +101,13 @@ impl PageAsk {
     /// Whether a row is asked for.
     #[must_use]
     pub fn wants(&self, row: &Row) -> bool {
-        self.hosts.as_ref().is_none_or(|hosts| hosts.contains(&row.host_id))
-            && self.since.is_none_or(|since| row.received_at_wall >= since)
+        self.wants_those(row.host_id.as_str(), row.received_at_wall)
+    }
+
+    /// Whether rows of a host that were received then are.
+    fn wants_those(&self, host: &str, received: Timestamp) -> bool {
+        self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|wanted| wanted.as_str() == host))
+            && self.since.is_none_or(|since| received >= since)
     }
 }
 

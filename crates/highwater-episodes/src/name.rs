@@ -26,12 +26,14 @@ pub struct NameError {
     pub found: String,
 }
 
-fn checked(what: &'static str, text: &str) -> Result<(), NameError> {
+/// Whether a text is a name of a host or an episode.
+pub(crate) fn is_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    let fits = (1..=NAME_BYTES_MAX).contains(&text.len())
-        && text.bytes().all(plain)
-        && text.as_bytes()[0].is_ascii_alphanumeric();
-    if fits { Ok(()) } else { Err(NameError { what, found: shown(text) }) }
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain) && text.as_bytes()[0].is_ascii_alphanumeric()
+}
+
+fn checked(what: &'static str, text: &str) -> Result<(), NameError> {
+    if is_name(text) { Ok(()) } else { Err(NameError { what, found: shown(text) }) }
 }
 
 fn shown(text: &str) -> String {

@@ -14,6 +14,7 @@ pub mod identity;
 mod judged;
 mod listing;
 mod network;
+mod openapi;
 mod opened;
 mod ping;
 mod problem;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post, put};
 use highwater_engine::clock::SharedClock;
@@ -44,7 +45,7 @@ use self::commit::Committer;
 use self::counters::Counters;
 use self::gate::Gate;
 use self::identity::Identities;
-use self::problem::Problem;
+use self::problem::{Problem, known};
 use self::resumable::OpenUploads;
 use self::settings::ReceiverSettings;
 
@@ -54,6 +55,7 @@ pub use crate::wire::{
 };
 pub use judged::ByVersion;
 pub use network::Network;
+pub use openapi::openapi;
 pub(crate) use opened::{INDEX_FILE, QUARANTINE_DIR};
 pub use opened::{OpenError, Opened, open_files};
 pub use problem::DRAIN_BYTES_MAX;
@@ -152,10 +154,9 @@ pub fn router(receiver: Arc<Receiver>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no-such-address", "There is nothing at this address"))
-        .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", "This address takes another method")
-        })
+        .route("/openapi.json", get(openapi::show))
+        .fallback(async || Problem::new(&known::NO_SUCH_ADDRESS))
+        .method_not_allowed_fallback(async || Problem::new(&known::NO_SUCH_METHOD))
         .with_state(receiver)
 }
 
@@ -163,7 +164,7 @@ pub fn router(receiver: Arc<Receiver>) -> Router {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         tracing::error!(error = %error, "a request ends because its work did");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "bug", "The receiver has failed at this request")
+        Problem::new(&known::BUG)
     })
 }
 
@@ -191,10 +192,7 @@ async fn ready(State(receiver): State<Arc<Receiver>>) -> Response {
     };
     match problem {
         None => "ready\n".into_response(),
-        Some(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "The receiver is not ready")
-            .detail(why)
-            .retry_after(admit::BUSY_SECS)
-            .into_response(),
+        Some(why) => Problem::new(&known::NOT_READY).detail(why).retry_after(admit::BUSY_SECS).into_response(),
     }
 }
 

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use jiff::tz::Offset;
 
-use crate::index::Row;
-use crate::name::HostId;
+use crate::index::Found;
 
 /// Most digits at the end of a name that are read as its number.
 const NUMBER_DIGITS_MAX: usize = 18;
@@ -29,17 +28,15 @@ pub struct Total {
 }
 
 impl Total {
-    fn of(row: &Row) -> Self {
-        let at = row.received_at_wall;
-        Self { episodes: 1, size_bytes: row.size_bytes, first: at, last: at }
+    fn of(size_bytes: u64, at: Timestamp) -> Self {
+        Self { episodes: 1, size_bytes, first: at, last: at }
     }
 
-    fn add(&mut self, row: &Row) {
-        let at = row.received_at_wall;
-        self.episodes += 1;
-        self.size_bytes = self.size_bytes.saturating_add(row.size_bytes);
-        self.first = self.first.min(at);
-        self.last = self.last.max(at);
+    fn add(&mut self, other: &Self) {
+        self.episodes += other.episodes;
+        self.size_bytes = self.size_bytes.saturating_add(other.size_bytes);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
     }
 
     /// Episodes and bytes a day, from the first to the last; `None` where that is no time.
@@ -54,45 +51,66 @@ impl Total {
 
 /// By host.
 #[derive(Debug, Default)]
-pub struct ByHost(BTreeMap<HostId, Total>);
+pub struct ByHost(BTreeMap<Box<str>, Total>);
 
 impl ByHost {
     /// Counts a row.
-    pub fn add(&mut self, row: &Row) {
-        if row.withdrawn.is_none() {
-            self.0.entry(row.host_id.clone()).and_modify(|total| total.add(row)).or_insert_with(|| Total::of(row));
+    pub fn add(&mut self, row: &Found<'_>) {
+        if let Some(bytes) = row.stored_bytes() {
+            count(&mut self.0, row.host_id(), &Total::of(bytes, row.received_at_wall()));
         }
     }
 
+    /// Counts what another has counted.
+    pub fn merge(&mut self, other: &Self) {
+        other.0.iter().for_each(|(host, total)| count(&mut self.0, host, total));
+    }
+
     /// The figures, by the hosts' names.
-    pub fn iter(&self) -> impl Iterator<Item = (&HostId, &Total)> {
-        self.0.iter()
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Total)> {
+        self.0.iter().map(|(host, total)| (&**host, total))
+    }
+}
+
+/// Counts something of a host; its name is copied only where it is the first.
+fn count(hosts: &mut BTreeMap<Box<str>, Total>, host: &str, more: &Total) {
+    match hosts.get_mut(host) {
+        Some(total) => total.add(more),
+        None => drop(hosts.insert(host.into(), *more)),
     }
 }
 
 /// By day of UTC and host.
 #[derive(Debug, Default)]
-pub struct ByDay(BTreeMap<(Date, HostId), Total>);
+pub struct ByDay(BTreeMap<Date, BTreeMap<Box<str>, Total>>);
 
 impl ByDay {
     /// Counts a row.
-    pub fn add(&mut self, row: &Row) {
-        if row.withdrawn.is_none() {
-            let day = row.received_at_wall.to_zoned(TimeZone::UTC).date();
-            let of = self.0.entry((day, row.host_id.clone()));
-            of.and_modify(|total| total.add(row)).or_insert_with(|| Total::of(row));
+    pub fn add(&mut self, row: &Found<'_>) {
+        if let Some(bytes) = row.stored_bytes() {
+            let at = row.received_at_wall();
+            let day = Offset::UTC.to_datetime(at).date();
+            count(self.0.entry(day).or_default(), row.host_id(), &Total::of(bytes, at));
+        }
+    }
+
+    /// Counts what another has counted.
+    pub fn merge(&mut self, other: &Self) {
+        for (day, hosts) in &other.0 {
+            let ours = self.0.entry(*day).or_default();
+            hosts.iter().for_each(|(host, total)| count(ours, host, total));
         }
     }
 
     /// The figures, by day and host.
-    pub fn iter(&self) -> impl Iterator<Item = (Date, &HostId, &Total)> {
-        self.0.iter().map(|((day, host), total)| (*day, host, total))
+    pub fn iter(&self) -> impl Iterator<Item = (Date, &str, &Total)> {
+        self.0.iter().flat_map(|(day, hosts)| hosts.iter().map(|(host, total)| (*day, &**host, total)))
     }
 }
 
 /// The numbered names of each host. A name has a number where it ends with digits; what comes before them is its series.
 #[derive(Debug, Default)]
-pub struct Numbers(BTreeMap<(HostId, String), Series>);
+pub struct Numbers(BTreeMap<Box<str>, BTreeMap<Box<str>, Series>>);
 
 #[derive(Debug, Default)]
 struct Series {
@@ -122,10 +140,18 @@ pub struct Gap {
     pub episodes: u64,
 }
 
+impl Series {
+    fn take(&mut self, numbers: &[u64], digits: usize, differ: bool) {
+        self.differ |= differ || self.digits.is_some_and(|known| known != digits);
+        self.digits = Some(digits);
+        self.numbers.extend_from_slice(numbers);
+    }
+}
+
 impl Numbers {
     /// Takes a row's name. One that was withdrawn was there.
-    pub fn add(&mut self, row: &Row) {
-        let name = row.episode_id.as_str();
+    pub fn add(&mut self, row: &Found<'_>) {
+        let name = row.episode_id();
         let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
         let Some(number) =
             (1..=NUMBER_DIGITS_MAX).contains(&digits).then(|| name[name.len() - digits..].parse().ok()).flatten()
@@ -133,22 +159,41 @@ impl Numbers {
             return;
         };
         let before = &name[..name.len() - digits];
-        let series = self.0.entry((row.host_id.clone(), before.to_owned())).or_default();
-        series.differ |= series.digits.is_some_and(|known| known != digits);
-        series.digits = Some(digits);
-        series.numbers.push(number);
+        // Names are copied only where they are the first.
+        if !self.0.contains_key(row.host_id()) {
+            self.0.insert(row.host_id().into(), BTreeMap::new());
+        }
+        let Some(host) = self.0.get_mut(row.host_id()) else { return };
+        match host.get_mut(before) {
+            Some(series) => series.take(&[number], digits, false),
+            None => {
+                drop(host.insert(before.into(), Series { numbers: vec![number], digits: Some(digits), differ: false }))
+            }
+        }
+    }
+
+    /// Takes what another has taken.
+    pub fn merge(&mut self, other: Self) {
+        for (host, others) in other.0 {
+            let ours = self.0.entry(host).or_default();
+            for (before, series) in others {
+                ours.entry(before).or_default().take(&series.numbers, series.digits.unwrap_or(0), series.differ);
+            }
+        }
     }
 
     /// What each series lacks: its host, what its names begin with, and the gaps.
-    pub fn missing(mut self) -> Vec<(HostId, String, Missing)> {
+    pub fn missing(mut self) -> Vec<(String, String, Missing)> {
         let mut all = Vec::new();
-        for ((host, before), series) in &mut self.0 {
+        for (host, before, series) in
+            self.0.iter_mut().flat_map(|(host, of)| of.iter_mut().map(move |(before, series)| (host, before, series)))
+        {
             series.numbers.sort_unstable();
             series.numbers.dedup();
             let (Some(first), Some(last)) = (series.numbers.first(), series.numbers.last()) else { continue };
             let there = series.numbers.len() as u64;
             if there > 1 && last - first >= there.saturating_mul(2) {
-                all.push((host.clone(), before.clone(), Missing::NotCounted));
+                all.push((host.to_string(), before.to_string(), Missing::NotCounted));
                 continue;
             }
             let width = if series.differ { 0 } else { series.digits.unwrap_or(0) };
@@ -160,7 +205,7 @@ impl Numbers {
             });
             let gaps: Vec<_> = gaps.collect();
             if !gaps.is_empty() {
-                all.push((host.clone(), before.clone(), Missing::Gaps(gaps)));
+                all.push((host.to_string(), before.to_string(), Missing::Gaps(gaps)));
             }
         }
         all
@@ -171,8 +216,13 @@ impl Numbers {
 mod tests {
     use super::*;
     use crate::digest::Sha256Digest;
-    use crate::index::SCHEMA_VERSION;
+    use crate::index::{Row, SCHEMA_VERSION};
     use crate::name::EpisodeKey;
+
+    /// As it would be found in an index.
+    fn found(row: &Row, each: impl FnOnce(&Found<'_>)) {
+        each(&Found::read(row.to_line().trim_end().as_bytes()).unwrap());
+    }
 
     fn row(key: &str, at: &str, size_bytes: u64) -> Row {
         let EpisodeKey { host, episode } = key.parse().unwrap();
@@ -196,7 +246,12 @@ mod tests {
 
     fn missing(names: &[&str]) -> Vec<(String, Missing)> {
         let mut numbers = Numbers::default();
-        names.iter().for_each(|name| numbers.add(&row(&format!("lab/{name}"), NOON, 1)));
+        // Every name by another reader, so that what they take is put together.
+        for name in names {
+            let mut one = Numbers::default();
+            found(&row(&format!("lab/{name}"), NOON, 1), |row| one.add(row));
+            numbers.merge(one);
+        }
         numbers.missing().into_iter().map(|(_, before, missing)| (before, missing)).collect()
     }
 
@@ -232,17 +287,20 @@ mod tests {
             withdrawn,
         ];
         let (mut hosts, mut days) = (ByHost::default(), ByDay::default());
-        rows.iter().for_each(|row| {
-            hosts.add(row);
-            days.add(row);
-        });
-        let hosts: Vec<_> = hosts
-            .iter()
-            .map(|(host, total)| (host.as_str(), total.episodes, total.size_bytes, total.a_day()))
-            .collect();
+        for (at, row) in rows.iter().enumerate() {
+            // Some by another reader.
+            let (mut other_hosts, mut other_days) = (ByHost::default(), ByDay::default());
+            found(row, |row| {
+                (if at % 2 == 0 { &mut hosts } else { &mut other_hosts }).add(row);
+                (if at % 2 == 0 { &mut days } else { &mut other_days }).add(row);
+            });
+            hosts.merge(&other_hosts);
+            days.merge(&other_days);
+        }
+        let hosts: Vec<_> =
+            hosts.iter().map(|(host, total)| (host, total.episodes, total.size_bytes, total.a_day())).collect();
         assert_eq!(hosts, [("lab-1", 2, 40, Some((1.0, 20.0))), ("lab-2", 2, u64::MAX, None)]);
-        let days: Vec<_> =
-            days.iter().map(|(day, host, total)| (day.to_string(), host.as_str(), total.episodes)).collect();
+        let days: Vec<_> = days.iter().map(|(day, host, total)| (day.to_string(), host, total.episodes)).collect();
         let expected = [("2026-11-20", "lab-1", 1), ("2026-11-20", "lab-2", 2), ("2026-11-22", "lab-1", 1)];
         assert_eq!(days, expected.map(|(day, host, episodes)| (day.to_owned(), host, episodes)));
     }

@@ -55,7 +55,7 @@ pub struct Content {
     pub bytes: u64,
     /// When the last of them was written, in seconds since 1970; 0 where there is none.
     pub written_secs: i64,
-    /// The bytes of its `meta.json`, cut off past what [`recorded_commit`](super::meta::recorded_commit) reads.
+    /// The bytes of its `meta.json`, cut off past what [`recorded_commit`] reads.
     pub meta: Option<Vec<u8>>,
 }
 

@@ -20,7 +20,7 @@ use sha2::Digest as _;
 
 use self::lines::{Line, next_line};
 use super::lock::{HeldLock, IndexLock};
-use super::row::{LINE_BYTES_MAX, Row, RowError};
+use super::row::{Found, LINE_BYTES_MAX, Row, RowError};
 use super::{
     Appended, Cursor, Figures, Index, IndexError, PAGE_ROWS_MAX, PAGE_SCAN_BYTES_MAX, Page, PageAsk, StillHolds,
 };
@@ -82,14 +82,18 @@ struct State {
 /// The first half of a key's SHA-256: as good as the key, and short.
 pub(super) type Print = [u64; 2];
 
-pub(super) fn print_of(key: &EpisodeKey) -> Print {
+pub(super) fn print_of(host: &str, episode: &str) -> Print {
     let mut hash = sha2::Sha256::new();
-    hash.update(key.host.as_str());
+    hash.update(host);
     hash.update(b"/");
-    hash.update(key.episode.as_str());
+    hash.update(episode);
     let digest: [u8; 32] = hash.finalize().into();
     let half = |at: usize| u64::from_le_bytes(digest[at..at + 8].try_into().expect("invariant: eight bytes"));
     [half(0), half(8)]
+}
+
+fn print_of_key(key: &EpisodeKey) -> Print {
+    print_of(key.host.as_str(), key.episode.as_str())
 }
 
 /// A print is a hash already.
@@ -184,17 +188,16 @@ impl<F: Fs> JsonlIndex<F> {
         let mut torn = None;
         while let Some(line) = next_line(&mut reader, at, &mut kept).map_err(failed)? {
             at = line.end;
-            let row = if line.too_long { Err(RowError::TooLong) } else { Row::from_line(&kept) };
             if !line.whole {
-                torn = Some((line, row));
+                torn = Some(line);
                 break;
             }
-            state.take(&line, row, found);
+            state.take(&line, found_in(&line, &kept), found);
         }
         drop(reader);
         let mut file = self.fs.append(&self.path)?;
-        if let Some((line, row)) = torn {
-            at = self.mend(state, &mut file, line, row, found)?;
+        if let Some(line) = torn {
+            at = self.mend(state, &mut file, line, found_in(&line, &kept), found)?;
         }
         // Whoever wrote this may have died before its sync.
         file.sync()?;
@@ -209,7 +212,7 @@ impl<F: Fs> JsonlIndex<F> {
         state: &mut State,
         file: &mut FsFile,
         line: Line,
-        row: Result<Row, RowError>,
+        row: Result<Found<'_>, RowError>,
         found: &mut Recovered,
     ) -> Result<u64, IndexError> {
         let torn_bytes = line.end - line.offset;
@@ -275,7 +278,7 @@ impl<F: Fs> JsonlIndex<F> {
     }
 
     fn in_force(&self, state: &State, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
-        let Some(place) = state.places.get(&print_of(key)) else { return Ok(None) };
+        let Some(place) = state.places.get(&print_of_key(key)) else { return Ok(None) };
         self.row_at(key, *place)?.map(Some).ok_or_else(|| IndexError::Moved(key.clone()))
     }
 
@@ -286,18 +289,19 @@ impl<F: Fs> JsonlIndex<F> {
 
 impl State {
     /// A row counts for its key from here on, or the key has none.
-    fn counts(&mut self, print: Print, place: u64, row: &Row) {
-        match row.removed {
-            None => self.places.insert(print, place),
-            Some(_) => self.places.remove(&print),
-        };
+    fn counts(&mut self, print: Print, place: u64, is_removal: bool) {
+        if is_removal {
+            self.places.remove(&print);
+        } else {
+            self.places.insert(print, place);
+        }
     }
 
     /// Takes a line up.
-    fn take(&mut self, line: &Line, row: Result<Row, RowError>, found: &mut Recovered) {
+    fn take(&mut self, line: &Line, row: Result<Found<'_>, RowError>, found: &mut Recovered) {
         self.lines += 1;
         match row {
-            Ok(row) => self.counts(print_of(&row.key()), line.offset, &row),
+            Ok(row) => self.counts(row.print(), line.offset, row.is_removal()),
             Err(error) => {
                 self.unreadable += 1;
                 if found.named.len() < UNREADABLE_NAMED_MAX {
@@ -307,6 +311,11 @@ impl State {
             }
         }
     }
+}
+
+/// What a line holds that was kept.
+fn found_in<'l>(line: &Line, kept: &'l [u8]) -> Result<Found<'l>, RowError> {
+    if line.too_long { Err(RowError::TooLong) } else { Found::read(kept) }
 }
 
 impl<F: Fs> Index for JsonlIndex<F> {
@@ -335,7 +344,7 @@ impl<F: Fs> Index for JsonlIndex<F> {
         let mut places: HashMap<Print, (u64, &Row)> = HashMap::new();
         let mut became = Vec::with_capacity(rows.len());
         for row in rows {
-            let print = print_of(&row.key());
+            let print = print_of(row.host_id.as_str(), row.episode_id.as_str());
             let against = match places.get(&print) {
                 Some((_, before)) => stands_against(Some(*before).filter(|before| before.removed.is_none()), row),
                 None => stands_against(self.in_force(&state, &row.key())?.as_ref(), row),
@@ -363,7 +372,7 @@ impl<F: Fs> Index for JsonlIndex<F> {
         state.known_bytes += lines.len() as u64;
         state.lines += became.iter().filter(|became| **became == Appended::New).count() as u64;
         for (print, (place, row)) in places {
-            state.counts(print, place, row);
+            state.counts(print, place, row.removed.is_some());
         }
         Ok(became)
     }
@@ -375,15 +384,15 @@ impl<F: Fs> Index for JsonlIndex<F> {
         let mut page = Page { next: from, ..Page::default() };
         while page.rows.len() < rows_max && page.next.0 - from.0 < PAGE_SCAN_BYTES_MAX {
             let place = rows.cursor();
-            let Some(row) = rows.next() else {
+            let Some(found) = rows.found()? else {
                 page.complete = true;
                 break;
             };
+            let row = found
+                .ok()
+                .filter(|found| found.is_wanted(ask) && self.state().places.get(&found.print()) == Some(&place.0));
+            page.rows.extend(row.map(Found::row));
             page.next = rows.cursor();
-            let Ok(row) = row? else { continue };
-            if ask.wants(&row) && self.state().places.get(&print_of(&row.key())) == Some(&place.0) {
-                page.rows.push(row);
-            }
         }
         Ok(page)
     }
@@ -428,20 +437,23 @@ impl Rows {
     pub fn cursor(&self) -> Cursor {
         Cursor(self.at)
     }
+
+    /// The next line, without its row being made.
+    fn found(&mut self) -> Result<Option<Result<Found<'_>, RowError>>, IndexError> {
+        let read = next_line(&mut self.reader, self.at, &mut self.kept);
+        let read = read.map_err(|source| FsError::Io { op: Op::Read, path: self.path.clone(), source })?;
+        let Some(line) = read.filter(|line| line.whole) else { return Ok(None) };
+        self.at = line.end;
+        Ok(Some(found_in(&line, &self.kept)))
+    }
 }
 
 impl Iterator for Rows {
     type Item = Result<Result<Row, RowError>, IndexError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match next_line(&mut self.reader, self.at, &mut self.kept) {
-            Ok(line) => {
-                let line = line.filter(|line| line.whole)?;
-                self.at = line.end;
-                Some(Ok(if line.too_long { Err(RowError::TooLong) } else { Row::from_line(&self.kept) }))
-            }
-            Err(source) => Some(Err(FsError::Io { op: Op::Read, path: self.path.clone(), source }.into())),
-        }
+        let found = self.found().transpose()?;
+        Some(found.map(|found| found.map(Found::row)))
     }
 }
 

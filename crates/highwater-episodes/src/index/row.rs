@@ -1,14 +1,21 @@
 //! One row, as one line of JSON with its keys sorted. Owns which fields there are and how old lines without the newer ones are
 //! read; a line that is no row is reported, kept and skipped by whoever reads the file.
 
+mod plain;
+
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::PageAsk;
+use super::jsonl::{Print, print_of};
 use crate::digest::Sha256Digest;
 use crate::name::{EpisodeId, EpisodeKey, HostId};
+
+use plain::Plain;
 
 /// The version of rows that are written; others are no rows of ours.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -33,6 +40,15 @@ impl Commit {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl JsonSchema for Commit {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Commit".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^([0-9a-f]{40}|[0-9a-f]{64})$" })
     }
 }
 
@@ -66,7 +82,7 @@ impl From<Commit> for String {
 }
 
 /// How an episode passed the gate, where it did not pass by being in the window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Gate {
     /// The gate was off: nothing was judged.
@@ -87,7 +103,7 @@ impl Gate {
 }
 
 /// An episode that is stored, or was and is withdrawn. The fields are in the order of their names, which is that of the line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
     /// Made by `reindex`, not at the upload.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -106,6 +122,7 @@ pub struct Row {
     /// Who recorded it.
     pub host_id: HostId,
     /// When the receiver had it, by its clock; of a tombstone, when it was written.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub received_at_wall: Timestamp,
     /// Why nothing is stored under this name any more: a tombstone that leaves the name free, so that its key has no row from here on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -158,8 +175,110 @@ impl Row {
         if line.len() > LINE_BYTES_MAX {
             return Err(RowError::TooLong);
         }
-        let row: Self = serde_json::from_slice(line).map_err(RowError::Json)?;
-        if row.schema_version == SCHEMA_VERSION { Ok(row) } else { Err(RowError::Version(row.schema_version)) }
+        Found::read(line).map(|found| found.row())
+    }
+}
+
+/// A row that was found in a line, read as far as it was needed to see that it is one.
+#[derive(Debug)]
+pub struct Found<'l>(Form<'l>);
+
+#[derive(Debug)]
+enum Form<'l> {
+    /// It lies in its line still, which is what would be written for it.
+    Plain(&'l str, Plain<'l>),
+    /// It was read by the reader of JSON.
+    Read(Box<Row>),
+}
+
+impl<'l> Found<'l> {
+    /// Reads a line without its end, as [`Row::from_line`] does.
+    pub(crate) fn read(line: &'l [u8]) -> Result<Self, RowError> {
+        if line.len() > LINE_BYTES_MAX {
+            return Err(RowError::TooLong);
+        }
+        if let Ok(text) = std::str::from_utf8(line)
+            && let Some(plain) = Plain::read(text)
+        {
+            return Ok(Self(Form::Plain(text, plain)));
+        }
+        let row: Row = serde_json::from_slice(line).map_err(RowError::Json)?;
+        if row.schema_version == SCHEMA_VERSION {
+            Ok(Self(Form::Read(Box::new(row))))
+        } else {
+            Err(RowError::Version(row.schema_version))
+        }
+    }
+
+    /// The row itself.
+    #[must_use]
+    pub fn row(self) -> Row {
+        match self.0 {
+            Form::Plain(_, plain) => plain.row(),
+            Form::Read(row) => *row,
+        }
+    }
+
+    /// Appends the line of the row, with its end, as [`Row::to_line`] has it.
+    pub fn write_line(&self, to: &mut Vec<u8>) {
+        match &self.0 {
+            Form::Plain(line, _) => {
+                to.extend_from_slice(line.as_bytes());
+                to.push(b'\n');
+            }
+            Form::Read(row) => to.extend_from_slice(row.to_line().as_bytes()),
+        }
+    }
+
+    /// Who recorded it.
+    #[must_use]
+    pub fn host_id(&self) -> &str {
+        match &self.0 {
+            Form::Plain(_, plain) => plain.host_id,
+            Form::Read(row) => row.host_id.as_str(),
+        }
+    }
+
+    /// Which of its host's it is.
+    #[must_use]
+    pub fn episode_id(&self) -> &str {
+        match &self.0 {
+            Form::Plain(_, plain) => plain.episode_id,
+            Form::Read(row) => row.episode_id.as_str(),
+        }
+    }
+
+    /// When the receiver had it.
+    #[must_use]
+    pub fn received_at_wall(&self) -> Timestamp {
+        match &self.0 {
+            Form::Plain(_, plain) => plain.received_at_wall,
+            Form::Read(row) => row.received_at_wall,
+        }
+    }
+
+    /// How many bytes are stored; `None` of one that is withdrawn.
+    #[must_use]
+    pub fn stored_bytes(&self) -> Option<u64> {
+        match &self.0 {
+            Form::Plain(_, plain) => Some(plain.size_bytes),
+            Form::Read(row) => row.withdrawn.is_none().then_some(row.size_bytes),
+        }
+    }
+
+    /// What its key is known by.
+    pub(super) fn print(&self) -> Print {
+        print_of(self.host_id(), self.episode_id())
+    }
+
+    /// Whether its key has no row from here on.
+    pub(super) fn is_removal(&self) -> bool {
+        matches!(&self.0, Form::Read(row) if row.removed.is_some())
+    }
+
+    /// Whether it is asked for.
+    pub(super) fn is_wanted(&self, ask: &PageAsk) -> bool {
+        ask.wants_those(self.host_id(), self.received_at_wall())
     }
 }
 

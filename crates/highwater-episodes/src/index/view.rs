@@ -8,10 +8,11 @@ use std::fs::File;
 use std::hash::BuildHasherDefault;
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 
 use super::jsonl::lines::next_line;
 use super::jsonl::{Print, PrintHasher, print_of};
-use super::row::{LINE_BYTES_MAX, Row};
+use super::row::{Found, LINE_BYTES_MAX, Row};
 use super::{Appended, Figures, Index, IndexError, PAGE_ROWS_MAX, Page, PageAsk, StillHolds};
 use crate::name::EpisodeKey;
 
@@ -19,6 +20,8 @@ use crate::name::EpisodeKey;
 const READ_BYTES: usize = 256 << 10;
 /// How much of the file is read by one thread at a time.
 const PART_BYTES: u64 = 4 << 20;
+/// How many parts a thread may have read that are not looked at yet.
+const PARTS_AHEAD_MAX: usize = 2;
 /// What is read at a time where one row is wanted.
 const ROW_READ_BYTES: usize = 1024;
 
@@ -43,84 +46,140 @@ impl View {
         };
         view.figures.size_bytes = file.metadata().map_err(|error| view.failed(error))?.len();
         let (mut places, mut unreadable) = (HashMap::default(), 0);
-        view.walk(0, |line| {
-            match line.row {
-                None => unreadable += 1,
-                Some(row) if row.removed.is_some() => drop(places.remove(&line.print)),
-                Some(_) => drop(places.insert(line.print, line.offset)),
-            }
-            Ok::<_, IndexError>(true)
-        })?;
+        view.walk(
+            |all: &mut Vec<Taken>, offset, found| {
+                all.push(match found {
+                    None => Taken::Nothing,
+                    Some(found) if found.is_removal() => Taken::Gone(found.print()),
+                    Some(found) => Taken::There(found.print(), offset),
+                });
+            },
+            |all| {
+                for taken in all {
+                    match taken {
+                        Taken::Nothing => unreadable += 1,
+                        Taken::Gone(print) => drop(places.remove(&print)),
+                        Taken::There(print, offset) => drop(places.insert(print, offset)),
+                    }
+                }
+                Ok::<_, IndexError>(true)
+            },
+        )?;
         (view.places, view.figures.unreadable) = (places, unreadable);
         view.figures.keys = view.places.len() as u64;
         Ok(view)
     }
 
-    /// The rows that count, in the order in which they came; ends at the first that `each` does not want more after.
+    /// What `make` makes of each row that counts and is asked for, in the order in which they came; ends at the first that `each` does
+    /// not want more after. Several rows are made into something at once.
     ///
     /// # Errors
     /// What the disk says, and what `each` does.
-    pub fn each<E: From<IndexError>>(&self, mut each: impl FnMut(Row) -> Result<bool, E>) -> Result<(), E> {
-        self.walk(0, |line| match line.row {
-            Some(row) if self.places.get(&line.print) == Some(&line.offset) => each(row),
-            _ => Ok(true),
+    pub fn each<T: Send, E: From<IndexError>>(
+        &self,
+        ask: &PageAsk,
+        make: impl Fn(Row) -> T + Sync,
+        mut each: impl FnMut(T) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let add = |all: &mut Vec<T>, found: Found<'_>| all.push(make(found.row()));
+        self.fold(ask, add, |all| {
+            for made in all {
+                if !each(made)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
         })
     }
 
-    /// Every line from a place on, until no more is wanted; several parts of the file are read at once.
-    fn walk<E: From<IndexError>>(&self, from: u64, mut each: impl FnMut(Parsed) -> Result<bool, E>) -> Result<(), E> {
-        let at_once = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-        let (mut from, end) = (from, self.figures.size_bytes);
-        while from < end {
-            let parts = (0..at_once).map(|part| from + part * PART_BYTES).take_while(|begins| *begins < end);
-            let parts: Vec<_> = parts.collect();
-            let read: Vec<io::Result<Vec<Parsed>>> = if parts.len() == 1 {
-                vec![self.part(from, end)]
-            } else {
-                std::thread::scope(|threads| {
-                    let readers: Vec<_> =
-                        parts.iter().map(|begins| threads.spawn(|| self.part(*begins, end))).collect();
-                    let ended = |reader: std::thread::ScopedJoinHandle<'_, _>| {
-                        reader.join().unwrap_or_else(|_| Err(io::Error::other("a thread that read it has ended")))
-                    };
-                    readers.into_iter().map(ended).collect()
-                })
-            };
-            for part in read {
-                for line in part.map_err(|error| self.failed(error))? {
-                    if !each(line)? {
-                        return Ok(());
-                    }
+    /// The rows that count and are asked for, a part of the file at a time: `add` gathers those of a part, several parts at once, and
+    /// `each` gets what was gathered, in the order of the parts, until it wants no more.
+    ///
+    /// # Errors
+    /// What the disk says, and what `each` does.
+    pub fn fold<A: Default + Send, E: From<IndexError>>(
+        &self,
+        ask: &PageAsk,
+        add: impl Fn(&mut A, Found<'_>) + Sync,
+        each: impl FnMut(A) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let counts = |found: &Found<'_>, offset| self.places.get(&found.print()) == Some(&offset);
+        self.walk(
+            |all: &mut A, offset, found| {
+                if let Some(found) = found.filter(|found| found.is_wanted(ask) && counts(found, offset)) {
+                    add(all, found);
                 }
-            }
-            from += parts.len() as u64 * PART_BYTES;
-        }
-        Ok(())
+            },
+            each,
+        )
     }
 
-    /// The lines that begin in a part of the file.
-    fn part(&self, begins: u64, end: u64) -> io::Result<Vec<Parsed>> {
+    /// What `add` gathers of every line of a part, until no more is wanted; several parts of the file are read at once, and the next
+    /// ones while `each` looks at what was made of those before.
+    fn walk<A: Default + Send, E: From<IndexError>>(
+        &self,
+        add: impl Fn(&mut A, u64, Option<Found<'_>>) + Sync,
+        mut each: impl FnMut(A) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let end = self.figures.size_bytes;
+        let at_once = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        let parts = end.div_ceil(PART_BYTES);
+        if parts <= 1 || at_once == 1 {
+            for part in 0..parts {
+                if !each(self.part(part * PART_BYTES, end, &add).map_err(|error| self.failed(error))?)? {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        std::thread::scope(|threads| {
+            // Each reader has its own queue, and takes every so-manieth part: so their parts are in order, and none runs far ahead.
+            let readers = (0..at_once.min(parts)).map(|first| {
+                let (sender, receiver) = sync_channel(PARTS_AHEAD_MAX);
+                let add = &add;
+                threads.spawn(move || {
+                    for part in (first..parts).step_by(at_once as usize) {
+                        if sender.send(self.part(part * PART_BYTES, end, add)).is_err() {
+                            break;
+                        }
+                    }
+                });
+                receiver
+            });
+            let readers: Vec<_> = readers.collect();
+            for part in 0..parts {
+                let read = readers[(part % at_once) as usize].recv();
+                let read = read.unwrap_or_else(|_| Err(io::Error::other("a thread that read it has ended")));
+                if !each(read.map_err(|error| self.failed(error))?)? {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// What is gathered of the lines that begin in a part of the file.
+    fn part<A: Default>(&self, begins: u64, end: u64, add: &impl Fn(&mut A, u64, Option<Found<'_>>)) -> io::Result<A> {
         let ends = (begins + PART_BYTES).min(end);
         let mut file = File::open(&self.path)?;
         // A line that begins at the very beginning is one of this part: what is before it is its end.
         let before = begins.saturating_sub(1);
         file.seek(SeekFrom::Start(before))?;
         let mut lines = self.lines(file, before);
+        let mut all = A::default();
         if begins > 0
             && next_line(&mut lines.reader, before, &mut lines.kept)?.is_none_or(|line| {
                 lines.at = line.end;
                 line.end >= ends
             })
         {
-            return Ok(Vec::new());
+            return Ok(all);
         }
-        let mut parsed = Vec::new();
         while lines.at < ends {
-            let Some((offset, row)) = lines.next()? else { break };
-            let print = row.as_ref().map_or([0, 0], |row| print_of(&row.key()));
-            parsed.push(Parsed { offset, print, row });
+            let Some((offset, found)) = lines.next()? else { break };
+            add(&mut all, offset, found);
         }
-        Ok(parsed)
+        Ok(all)
     }
 
     fn lines(&self, file: File, from: u64) -> Lines {
@@ -135,7 +194,7 @@ impl View {
 
 impl Index for View {
     fn find(&self, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
-        let Some(place) = self.places.get(&print_of(key)) else { return Ok(None) };
+        let Some(place) = self.places.get(&print_of(key.host.as_str(), key.episode.as_str())) else { return Ok(None) };
         let mut file = File::open(&self.path).map_err(|error| self.failed(error))?;
         file.seek(SeekFrom::Start(*place)).map_err(|error| self.failed(error))?;
         let mut reader = BufReader::with_capacity(ROW_READ_BYTES, file.take(LINE_BYTES_MAX as u64 + 1));
@@ -158,12 +217,10 @@ impl Index for View {
         file.seek(SeekFrom::Start(ask.cursor.0)).map_err(|error| self.failed(error))?;
         let mut lines = self.lines(file, ask.cursor.0);
         let rows_max = ask.rows_max.clamp(1, PAGE_ROWS_MAX);
-        while let Some((offset, row)) = lines.next().map_err(|error| self.failed(error))? {
+        while let Some((offset, found)) = lines.next().map_err(|error| self.failed(error))? {
+            let row = found.filter(|found| found.is_wanted(ask) && self.places.get(&found.print()) == Some(&offset));
+            page.rows.extend(row.map(|found| found.row()));
             page.next.0 = lines.at;
-            let Some(row) = row.filter(|row| ask.wants(row)) else { continue };
-            if self.places.get(&print_of(&row.key())) == Some(&offset) {
-                page.rows.push(row);
-            }
             if page.rows.len() == rows_max {
                 page.complete = lines.at >= self.figures.size_bytes;
                 break;
@@ -183,11 +240,12 @@ impl fmt::Debug for View {
     }
 }
 
-/// A line: its row, or none where it is none.
-struct Parsed {
-    offset: u64,
-    print: Print,
-    row: Option<Row>,
+/// What a line means for its key.
+enum Taken {
+    There(Print, u64),
+    Gone(Print),
+    /// It is no row.
+    Nothing,
 }
 
 /// Lines with where they begin.
@@ -199,10 +257,10 @@ struct Lines {
 
 impl Lines {
     /// The next line: its row, or none where it is none. What is torn at the end is no line, unless it lacks nothing but its end.
-    fn next(&mut self) -> io::Result<Option<(u64, Option<Row>)>> {
+    fn next(&mut self) -> io::Result<Option<(u64, Option<Found<'_>>)>> {
         let Some(line) = next_line(&mut self.reader, self.at, &mut self.kept)? else { return Ok(None) };
         self.at = line.end;
-        let row = if line.too_long { None } else { Row::from_line(&self.kept).ok() };
-        Ok((line.whole || row.is_some()).then_some((line.offset, row)))
+        let found = if line.too_long { None } else { Found::read(&self.kept).ok() };
+        Ok((line.whole || found.is_some()).then_some((line.offset, found)))
     }
 }

@@ -5,12 +5,12 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::gate::{Claim, Judge, Verdict};
 use super::identity::{Caller, Peer};
-use super::problem::Problem;
+use super::problem::{Problem, known};
 use super::{CONTENT_HEADER, JUDGE_HEADER, RECORDED_HEADER, Receiver};
 use crate::digest::Sha256Digest;
 use crate::index::{Commit, Gate};
@@ -71,14 +71,12 @@ impl Receiver {
     /// An episode that the caller may touch.
     pub(super) fn key_for(&self, caller: &Caller, host: &str, episode: &str) -> Result<EpisodeKey, Problem> {
         if !caller.may(host) {
-            let problem = Problem::new(StatusCode::FORBIDDEN, "foreign-host", "This host is not yours");
+            let problem = Problem::new(&known::FOREIGN_HOST);
             return Err(problem.detail(format!("{} may not touch the episodes of {:?}", caller.name, shown(host))).remediation(
                 "correct the host's name, or let the receiver's operator add it to `hosts` of your token or certificate",
             ));
         }
-        let named = |error: crate::name::NameError| {
-            Problem::new(StatusCode::BAD_REQUEST, "bad-name", "This is no name").detail(error.to_string())
-        };
+        let named = |error: crate::name::NameError| Problem::new(&known::BAD_NAME).detail(error.to_string());
         Ok(EpisodeKey { host: HostId::new(host).map_err(named)?, episode: EpisodeId::new(episode).map_err(named)? })
     }
 
@@ -139,7 +137,7 @@ impl Receiver {
         let judge = match text(JUDGE_HEADER) {
             None => Judge::default(),
             Some(word) => Judge::read(&word).ok_or_else(|| {
-                Problem::new(StatusCode::BAD_REQUEST, "bad-judge", "It is not said whose commit this is")
+                Problem::new(&known::BAD_JUDGE)
                     .detail(format!("found {JUDGE_HEADER}: {:?}, expected `recorded` or `ships`", shown(&word)))
             })?,
         };
@@ -181,30 +179,25 @@ pub(super) fn digits(headers: &HeaderMap, name: &str) -> Result<Option<Sha256Dig
 }
 
 fn bad_digest(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "bad-digest-field", "A digest cannot be read").detail(detail)
+    Problem::new(&known::BAD_DIGEST_FIELD).detail(detail)
 }
 
 /// How long a body is said to be.
 pub(super) fn length(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get(header::CONTENT_LENGTH) else { return Ok(None) };
     let bytes = value.to_str().ok().and_then(|text| text.parse().ok());
-    bytes.map(Some).ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "bad-length", "Content-Length is no number"))
+    bytes.map(Some).ok_or_else(|| Problem::new(&known::BAD_LENGTH))
 }
 
 /// What is stored is what was sent, so it has no other form on the way.
 pub(super) fn refuse_encodings(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(header::CONTENT_RANGE) {
-        let problem = Problem::new(StatusCode::BAD_REQUEST, "partial-put", "A PUT brings the whole episode");
+        let problem = Problem::new(&known::PARTIAL_PUT);
         return Err(problem.detail("found a Content-Range"));
     }
     match headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes()) {
         None | Some(b"identity") => Ok(()),
-        Some(_) => Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "content-encoding",
-            "An archive is compressed already, and is stored as it is sent",
-        )
-        .detail("found a Content-Encoding")),
+        Some(_) => Err(Problem::new(&known::CONTENT_ENCODING).detail("found a Content-Encoding")),
     }
 }
 
@@ -217,41 +210,37 @@ pub(super) fn pass(verdict: Verdict) -> Result<Option<Gate>, Problem> {
     match verdict {
         Verdict::Accepted { gate } => Ok(gate),
         Verdict::Missing { remediation } => {
-            let problem =
-                Problem::new(StatusCode::BAD_REQUEST, "code-missing", "It is not said which code recorded this");
+            let problem = Problem::new(&known::CODE_MISSING);
             Err(mended(problem, remediation))
         }
         Verdict::Malformed { detail, remediation } => {
-            let problem = Problem::new(StatusCode::BAD_REQUEST, "code-malformed", "This is no commit of code");
+            let problem = Problem::new(&known::CODE_MALFORMED);
             Err(mended(problem.detail(detail), remediation))
         }
         Verdict::Outdated { your_commit, head_commit, remediation } => {
-            let problem = Problem::new(StatusCode::PRECONDITION_FAILED, "code-outdated", "The code is out of date");
+            let problem = Problem::new(&known::CODE_OUTDATED);
             Err(mended(problem.commits(&your_commit, &head_commit), remediation))
         }
-        Verdict::Unready { retry_after } => Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "gate-unready",
-            "The receiver does not know yet which code is accepted",
-        )
-        .retry_after(retry_after.as_secs().max(1))),
+        Verdict::Unready { retry_after } => {
+            Err(Problem::new(&known::GATE_UNREADY).retry_after(retry_after.as_secs().max(1)))
+        }
     }
 }
 
 pub(super) fn too_large(bytes: u64, limit: u64) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The episode is too large")
+    Problem::new(&known::TOO_LARGE)
         .detail(format!("found {bytes} bytes or more, expected at most {limit}"))
         .remediation("let the receiver's operator raise `size` in `[receiver.limits]`, or record less in one episode")
 }
 
 pub(super) fn disk_full() -> Problem {
-    Problem::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The receiver's disk is as full as it may be")
+    Problem::new(&known::DISK_FULL)
         .remediation("let the receiver's operator free space, or lower `free` in `[receiver.limits]`")
         .retry_after(FULL_SECS)
 }
 
 pub(super) fn busy(detail: &str) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The receiver is busy").detail(detail).retry_after(BUSY_SECS)
+    Problem::new(&known::BUSY).detail(detail).retry_after(BUSY_SECS)
 }
 
 /// A store or an index that refused: told here, logged here, and the client comes again.
@@ -260,8 +249,7 @@ pub(super) fn cannot(error: &(dyn std::error::Error + 'static), is_full: bool) -
     if is_full {
         return disk_full();
     }
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "storage", "The receiver cannot store")
-        .remediation("look into the receiver's log; what was sent may be sent again")
+    Problem::new(&known::STORAGE).remediation("look into the receiver's log; what was sent may be sent again")
 }
 
 /// A text of a client's, for a message.

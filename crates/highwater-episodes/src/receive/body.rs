@@ -7,13 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
 use sha2::Digest as _;
 use tokio::task::JoinHandle;
 
 use super::admit::{Slot, cannot, disk_full, too_large};
-use super::problem::Problem;
+use super::problem::{Problem, known};
 use super::settings::LimitSettings;
 use crate::digest::Sha256Digest;
 use crate::store::{Staging, Store, StoreError};
@@ -198,7 +197,7 @@ pub(super) async fn pump<S: Sink>(
                 (Err(_), None) => end = Some(Err(too_slow("the body stood still"))),
                 (Ok(None), _) => end = Some(Ok(())),
                 (Ok(Some(Err(error))), None) => {
-                    let problem = Problem::new(StatusCode::BAD_REQUEST, "broken-body", "The body broke off");
+                    let problem = Problem::new(&known::BROKEN_BODY);
                     end = Some(Err(problem.detail(error.to_string())));
                 }
                 // Trailers are not asked for, and say nothing here.
@@ -240,11 +239,11 @@ async fn finish<S>(work: JoinHandle<Result<S, Fault>>) -> Result<S, Problem> {
         Ok(Err(Fault::Full)) => Err(disk_full()),
         Err(error) => {
             tracing::error!(error = %error, "an upload ends because its writing did");
-            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "bug", "The receiver has failed at this request"))
+            Err(Problem::new(&known::BUG))
         }
     }
 }
 
 fn too_slow(detail: &str) -> Problem {
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "The upload was too slow").detail(detail)
+    Problem::new(&known::TOO_SLOW).detail(detail)
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::admit::cannot;
-use super::problem::Problem;
+use super::problem::{Problem, known};
 use super::upload::Names;
 use super::{Receiver, blocking};
 use crate::index::Row;
@@ -33,9 +33,8 @@ pub(super) async fn head(State(receiver): State<Arc<Receiver>>, names: Names, re
 impl Receiver {
     async fn show(&self, head: &Parts, names: Names, body: bool) -> Result<Response, Problem> {
         let caller = self.caller(head)?;
-        let Path((host, episode)) = names.map_err(|rejected| {
-            Problem::new(StatusCode::BAD_REQUEST, "bad-name", "This is no name").detail(rejected.body_text())
-        })?;
+        let Path((host, episode)) =
+            names.map_err(|rejected| Problem::new(&known::BAD_NAME).detail(rejected.body_text()))?;
         let key = self.key_for(&caller, &host, &episode)?;
         let on = self.on.clone();
         let found = blocking(move || {
@@ -46,10 +45,10 @@ impl Receiver {
         let (key, row, size) = found.await??;
         // Also while its bytes are on their way to quarantine.
         if let Some(why) = row.as_ref().and_then(|row| row.withdrawn.as_deref()) {
-            return Err(Problem::new(StatusCode::GONE, "withdrawn", "This episode was withdrawn").detail(why));
+            return Err(Problem::new(&known::IS_WITHDRAWN).detail(why));
         }
         let Some(size) = size else {
-            return Err(Problem::new(StatusCode::NOT_FOUND, "no-such-episode", "There is no such episode"));
+            return Err(Problem::new(&known::NO_SUCH_EPISODE));
         };
         let range = wanted(&head.headers, size)?;
         let (from, to) = range.unwrap_or((0, size));
@@ -57,7 +56,7 @@ impl Receiver {
             let store = Arc::clone(&self.on.store);
             let opened = blocking(move || store.read(&key, from)).await?;
             let opened = opened.map_err(|error| cannot(&error, error.is_full()))?;
-            let gone = || Problem::new(StatusCode::NOT_FOUND, "no-such-episode", "There is no such episode");
+            let gone = || Problem::new(&known::NO_SUCH_EPISODE);
             flow(Box::new(opened.ok_or_else(gone)?.take(to - from)))
         } else {
             Body::empty()
@@ -105,7 +104,7 @@ fn wanted(headers: &HeaderMap, size: u64) -> Result<Option<(u64, u64)>, Problem>
     if from < to {
         return Ok(Some((from, to)));
     }
-    let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "no-such-range", "The episode has no such bytes");
+    let problem = Problem::new(&known::NO_SUCH_RANGE);
     Err(problem.detail(format!("it has {size} bytes")))
 }
 

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
@@ -18,7 +18,7 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
 use super::network::Network;
-use super::problem::Problem;
+use super::problem::{Problem, known};
 use super::settings::{HostRule, ReceiverSettings};
 use crate::digest::Sha256Digest;
 use crate::name::HostId;
@@ -178,16 +178,13 @@ impl Identities {
 }
 
 fn nobody(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "no-identity", "The receiver does not know who calls")
-        .detail(detail)
-        .remediation(
-            "send `Authorization: Bearer TOKEN` with a token of `[[receiver.tokens]]`, or a client certificate",
-        )
-        .authenticate()
+    Problem::new(&known::NO_IDENTITY).detail(detail).remediation(
+        "send `Authorization: Bearer TOKEN` with a token of `[[receiver.tokens]]`, or a client certificate",
+    )
 }
 
 fn forged(header: &str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "no-identity", "The receiver does not know who calls")
+    Problem::new(&known::NO_IDENTITY)
         .detail(format!("the proxy's {header} is given more than once, or cannot be read"))
         .remediation("let the proxy set the header anew, whatever its client sent")
 }

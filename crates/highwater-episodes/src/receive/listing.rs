@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::admit::cannot;
-use super::problem::Problem;
+use super::problem::{Problem, known};
 use super::{Receiver, blocking};
 use crate::index::{Cursor, PAGE_ROWS_MAX, PageAsk};
 use crate::name::HostId;
@@ -35,7 +35,7 @@ impl Receiver {
                 "host" => {
                     let host = HostId::new(&value).map_err(|error| bad_query(error.to_string()))?;
                     if !caller.may(host.as_str()) {
-                        return Err(Problem::new(StatusCode::FORBIDDEN, "foreign-host", "This host is not yours"));
+                        return Err(Problem::new(&known::FOREIGN_HOST));
                     }
                     ask.hosts = Some(vec![host]);
                 }
@@ -71,5 +71,5 @@ fn parts(query: &str) -> Result<Vec<(String, String)>, Problem> {
 }
 
 fn bad_query(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "bad-query", "The query cannot be read").detail(detail)
+    Problem::new(&known::BAD_QUERY).detail(detail)
 }

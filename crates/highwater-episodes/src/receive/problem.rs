@@ -4,6 +4,8 @@
 //! # Source
 //! RFC 9457 (Problem Details for HTTP APIs).
 
+pub(super) mod known;
+
 use std::time::Duration;
 
 use axum::body::Body;
@@ -13,7 +15,9 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
 use serde_json::{Map, Value, json};
 
+use self::known::Known;
 use crate::digest::Sha256Digest;
+use crate::wire::PROBLEM_MEDIA_TYPE;
 
 /// What is read and dropped of a body that nobody wants, so that its sender comes to read the answer.
 pub const DRAIN_BYTES_MAX: u64 = 8 << 20;
@@ -29,18 +33,18 @@ pub(super) struct Problem {
     code: &'static str,
     members: Map<String, Value>,
     retry_after_secs: Option<u64>,
-    authenticate: bool,
     headers: Vec<(&'static str, HeaderValue)>,
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, code: &'static str, title: &str) -> Self {
+    pub(super) fn new(&Known { status, code, title }: &Known) -> Self {
+        let status = StatusCode::from_u16(status).expect("invariant: it has three digits");
         let mut members = Map::new();
         members.insert("type".to_owned(), json!(format!("{TYPE_PREFIX}{code}")));
         members.insert("title".to_owned(), json!(title));
         members.insert("status".to_owned(), json!(status.as_u16()));
         members.insert("code".to_owned(), json!(code));
-        Self { status, code, members, retry_after_secs: None, authenticate: false, headers: Vec::new() }
+        Self { status, code, members, retry_after_secs: None, headers: Vec::new() }
     }
 
     pub(super) fn code(&self) -> &'static str {
@@ -85,12 +89,6 @@ impl Problem {
     /// A header that goes with it.
     pub(super) fn header(mut self, name: &'static str, value: impl IntoHeaderValue) -> Self {
         self.headers.push((name, value.into_header_value()));
-        self
-    }
-
-    /// That a token would do.
-    pub(super) fn authenticate(mut self) -> Self {
-        self.authenticate = true;
         self
     }
 
@@ -147,14 +145,15 @@ impl IntoResponse for Problem {
         let mut response = Response::new(Body::from(format!("{}\n", Value::Object(self.members))));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
         if let Some(secs) = self.retry_after_secs {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
         for (name, value) in self.headers {
             headers.insert(name, value);
         }
-        if self.authenticate {
+        // Every 401 says what would do (RFC 9110, section 15.5.2).
+        if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"highwater\""));
         }
         response

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 
 use super::admit::{busy, cannot, pass};
 use super::identity::Caller;
-use super::problem::Problem;
+use super::problem::{Problem, known};
 use super::{Receiver, blocking};
 use crate::store::{Partial, Partials, Progress, StoreError, UploadId};
 use crate::wire::{
@@ -53,7 +53,7 @@ pub(super) async fn all(State(receiver): State<Arc<Receiver>>, request: Request)
     let answered = match method(&head).as_str() {
         "OPTIONS" => Ok(receiver.offer()),
         "POST" => receiver.begin(&head, &mut body).await,
-        _ => Err(no_such_method()),
+        _ => Err(no_such_method("OPTIONS, POST")),
     };
     receiver.told(&head, body, answered).await
 }
@@ -70,14 +70,13 @@ pub(super) async fn one(State(receiver): State<Arc<Receiver>>, id: Id, request: 
             "HEAD" => receiver.look(&head, id).await,
             "PATCH" => receiver.go_on(&head, id, &mut body).await,
             "DELETE" => receiver.end(&head, id).await,
-            _ => Err(no_such_method()),
+            _ => Err(no_such_method("OPTIONS, HEAD, PATCH, DELETE")),
         };
         receiver.told(&head, body, answered).await
     });
     answered.await.unwrap_or_else(|error| {
         tracing::error!(error = %error, "a request ends because its work did");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "bug", "The receiver has failed at this request")
-            .into_response()
+        Problem::new(&known::BUG).into_response()
     })
 }
 
@@ -87,22 +86,21 @@ fn method(head: &Parts) -> Method {
     named.and_then(|named| Method::from_bytes(named.as_bytes()).ok()).unwrap_or_else(|| head.method.clone())
 }
 
-fn no_such_method() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", "This address takes another method")
+fn no_such_method(allow: &'static str) -> Problem {
+    Problem::new(&known::NO_SUCH_METHOD).header("allow", allow)
 }
 
 fn no_such_upload() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no-such-upload", "There is no such upload")
-        .remediation("begin it anew with POST")
+    Problem::new(&known::NO_SUCH_UPLOAD).remediation("begin it anew with POST")
 }
 
 fn wrong_offset(bytes: u64) -> Problem {
-    let problem = Problem::new(StatusCode::CONFLICT, "wrong-offset", "The upload is elsewhere");
+    let problem = Problem::new(&known::WRONG_OFFSET);
     problem.detail(format!("{bytes} bytes of it are here")).header(UPLOAD_OFFSET_HEADER, bytes)
 }
 
 fn bad_field(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "bad-upload-field", "A header of the upload cannot be read").detail(detail)
+    Problem::new(&known::BAD_UPLOAD_FIELD).detail(detail)
 }
 
 /// A header that is one number.
@@ -123,7 +121,7 @@ fn same_version(head: &Parts) -> Result<(), Problem> {
     if said.is_some_and(|said| said.as_bytes() == TUS_VERSION.as_bytes()) {
         return Ok(());
     }
-    let problem = Problem::new(StatusCode::PRECONDITION_FAILED, "tus-version", "This is another version of tus");
+    let problem = Problem::new(&known::TUS_VERSION);
     Err(problem.detail(format!("expected {TUS_RESUMABLE_HEADER}: {TUS_VERSION}")).header("tus-version", TUS_VERSION))
 }
 
@@ -206,7 +204,7 @@ impl Receiver {
         let store = Arc::clone(&self.on.store);
         let done = blocking(move || store.partials().map(work)).await?;
         let Some(done) = done else {
-            let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "not-resumable", "Uploads cannot go on here");
+            let problem = Problem::new(&known::NOT_RESUMABLE);
             return Err(problem.detail("the receiver's store keeps none that broke off").remediation("send it by PUT"));
         };
         done.map_err(|error| cannot(&error, error.is_full()))
@@ -242,7 +240,7 @@ impl Receiver {
         let uploads = self.uploads().await?;
         let id = id.ok_or_else(no_such_upload)?;
         let is_held = || {
-            let problem = Problem::new(StatusCode::LOCKED, "upload-held", "Another request has this upload in hand");
+            let problem = Problem::new(&known::UPLOAD_HELD);
             problem.remediation("ask where it is with HEAD, and go on from there").retry_after(super::admit::BUSY_SECS)
         };
         let mut asked = false;
@@ -250,7 +248,7 @@ impl Receiver {
             match uploads.look(&id, &caller.name, self.on.clock.now()) {
                 Looked::Unknown => return Err(no_such_upload()),
                 Looked::Expired => {
-                    let problem = Problem::new(StatusCode::GONE, "upload-expired", "The time of this upload is over");
+                    let problem = Problem::new(&known::UPLOAD_EXPIRED);
                     return Err(problem.remediation("begin it anew with POST"));
                 }
                 Looked::Held(_) if asked || !is_to_let_go => return Err(is_held()),

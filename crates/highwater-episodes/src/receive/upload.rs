@@ -17,7 +17,7 @@ use sha2::Digest as _;
 use super::admit::{Admission, busy, cannot};
 use super::body::{Kept, Read};
 use super::commit::{Became, CommitError, Wish};
-use super::problem::Problem;
+use super::problem::{Problem, known};
 use super::{Receiver, blocking, body};
 use crate::digest::Sha256Digest;
 use crate::index::{Row, SCHEMA_VERSION};
@@ -106,7 +106,7 @@ impl Receiver {
             // Whoever calls is asked first, whatever the path is made of.
             Err(rejected) => {
                 self.caller(head)?;
-                let problem = Problem::new(StatusCode::BAD_REQUEST, "bad-name", "This is no name");
+                let problem = Problem::new(&known::BAD_NAME);
                 return Err(problem.detail(rejected.body_text()));
             }
         };
@@ -186,20 +186,20 @@ impl Receiver {
 }
 
 pub(super) fn withdrawn(why: &str) -> Problem {
-    Problem::new(StatusCode::CONFLICT, "withdrawn", "This episode was withdrawn")
+    Problem::new(&known::WITHDRAWN)
         .detail(why)
         .remediation("it is not wanted any more: keep it, or remove it, but do not send it again")
 }
 
 pub(super) fn wrong_digest(sha256: Sha256Digest, declared: Sha256Digest) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "wrong-digest", "The body is not what its digest says")
+    Problem::new(&known::WRONG_DIGEST)
         .digests(("sha256", sha256), ("declared_sha256", declared))
         .remediation("send it again; if it happens again, the file changed or is damaged")
 }
 
 /// Two episodes of one name, by their bytes.
 pub(super) fn conflict(sent: Sha256Digest, stored: Sha256Digest) -> Problem {
-    Problem::new(StatusCode::CONFLICT, "conflict", "Another episode has this name")
+    Problem::new(&known::CONFLICT)
         .digests(("sha256", sent), ("stored_sha256", stored))
         .remediation("compare the two: both are kept, one here and one where it was recorded")
 }

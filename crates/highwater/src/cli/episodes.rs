@@ -173,6 +173,8 @@ pub(crate) enum ExportFormat {
     Csv,
     /// One JSON object a line, as in the index.
     Json,
+    /// Apache Parquet: times as TIMESTAMP(UTC), sizes as INT64, null where a row does not say it.
+    Parquet,
 }
 
 /// `episodes withdraw`.

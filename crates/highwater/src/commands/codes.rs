@@ -89,6 +89,8 @@ pub(super) const STORED_ANEW: &str = "HW-CMD-063";
 pub(super) const NO_PAGE: &str = "HW-CMD-064";
 /// A directory that pages cannot be written to.
 pub(super) const NO_PAGES_THERE: &str = "HW-CMD-065";
+/// What is not for people to read was to be printed on a terminal.
+pub(super) const NO_TEXT: &str = "HW-CMD-067";
 
 /// A key that cannot be set, or none at all.
 pub(super) const UNKNOWN_SETTING: &str = "HW-CMD-040";
@@ -103,7 +105,7 @@ pub(super) const NOTHING_SET: &str = "HW-CMD-043";
 
 /// Every code, in order.
 #[cfg(test)]
-const ALL: [&str; 49] = [
+const ALL: [&str; 50] = [
     NEEDS_CONFIG,
     NO_WORKLIST,
     UNKNOWN_OUTCOME,
@@ -153,6 +155,7 @@ const ALL: [&str; 49] = [
     STORED_ANEW,
     NO_PAGE,
     NO_PAGES_THERE,
+    NO_TEXT,
 ];
 
 #[cfg(test)]

@@ -82,19 +82,11 @@ fn unusable(error: IndexError) -> Diagnosis {
     Diagnosis::failure(codes::EPISODES_UNUSABLE, with_causes(&error), "check the disk and that this user may read it")
 }
 
-/// Rows that are meant.
-struct Asked(PageAsk);
-
-impl Asked {
-    fn of(which: &Which) -> Result<Self, Diagnosis> {
-        let since = which.since.as_deref().map(|text| moment_of(text, SystemClock::new().now())).transpose()?;
-        let hosts: Option<Vec<HostId>> = (!which.hosts.is_empty()).then(|| which.hosts.clone());
-        Ok(Self(PageAsk { hosts, since, ..PageAsk::default() }))
-    }
-
-    fn wants(&self, row: &Row) -> bool {
-        self.0.wants(row)
-    }
+/// Which rows are meant.
+fn asked(which: &Which) -> Result<PageAsk, Diagnosis> {
+    let since = which.since.as_deref().map(|text| moment_of(text, SystemClock::new().now())).transpose()?;
+    let hosts: Option<Vec<HostId>> = (!which.hosts.is_empty()).then(|| which.hosts.clone());
+    Ok(PageAsk { hosts, since, ..PageAsk::default() })
 }
 
 /// What ends a walk through the rows.
@@ -129,6 +121,9 @@ fn size(bytes: u64) -> String {
     DecimalBytes(bytes).to_string()
 }
 
+/// What is gathered of CSV before it is copied; about a row.
+const CSV_BUFFER_BYTES: usize = 512;
+
 /// The columns of CSV.
 const COLUMNS: [&str; 10] = [
     "host_id",
@@ -162,7 +157,7 @@ fn fields(row: &Row) -> [String; 10] {
 
 /// Lines of CSV.
 fn csv_lines<R: IntoIterator<Item = impl AsRef<[u8]>>>(rows: impl IntoIterator<Item = R>) -> Vec<u8> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new().buffer_capacity(CSV_BUFFER_BYTES).from_writer(Vec::new());
     for row in rows {
         writer.write_record(row).expect("invariant: a Vec takes every write, and rows have the same fields");
     }

@@ -98,6 +98,10 @@ fn an_export_is_there_whole_or_not_at_all() {
     assert_eq!((said.stdout.as_str(), rig.read("rows.csv")), ("7 rows in rows.csv\n", piped));
     rig.ok(&["episodes", "export", "--format", "json", "--root", "received", "-o", "rows.json", "-q"]);
     assert_eq!(rig.read("rows.json"), rig.ok(&["episodes", "list", "--json", "-q"]).stdout);
+    let said = rig.ok(&["episodes", "export", "--format", "parquet", "-o", "rows.parquet"]);
+    assert_eq!(said.stdout, "7 rows in rows.parquet\n");
+    let parquet = std::fs::read(rig.path("rows.parquet")).unwrap();
+    assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"), "{} bytes", parquet.len());
     refused(&rig.run(&["episodes", "export", "--format", "json", "--out", "nowhere/rows.json"]), "HW-CMD-062", 1);
     std::fs::create_dir(rig.path("dir")).unwrap();
     std::fs::write(rig.path("dir/kept"), "").unwrap();
@@ -105,6 +109,9 @@ fn an_export_is_there_whole_or_not_at_all() {
     let left: Vec<_> = std::fs::read_dir(rig.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("export")), "{left:?}");
     assert_eq!(rig.run(&["episodes", "export", "--format", "xml"]).code, 2);
+    // What is no text is not printed on a terminal.
+    let terminal = rig.sh("script -qec 'highwater episodes export --format parquet' /dev/null </dev/null");
+    assert!(terminal.code == 2 && terminal.stdout.contains("HW-CMD-067"), "{terminal:?}");
     // Whoever stops reading ends it.
     let head = rig.sh("highwater episodes export --format json | head -1");
     assert!(head.code == 0 && !head.stderr.contains("error["), "{head:?}");

@@ -11,7 +11,7 @@ use super::{UPLOADS_PATH, about_it, bad_field, number};
 use crate::receive::admit::{busy, cannot, digits, length, pass, refuse_encodings, too_large};
 use crate::receive::commit::{Became, Wish};
 use crate::receive::gate::Claim;
-use crate::receive::problem::Problem;
+use crate::receive::problem::{Problem, known};
 use crate::receive::upload::{conflict, withdrawn};
 use crate::receive::{CONTENT_HEADER, Receiver, blocking};
 use crate::store::UploadId;
@@ -26,7 +26,7 @@ enum There {
 }
 
 fn bad_metadata(error: &MetadataError) -> Problem {
-    let problem = Problem::new(StatusCode::BAD_REQUEST, "bad-upload-metadata", "The metadata cannot be read");
+    let problem = Problem::new(&known::BAD_UPLOAD_METADATA);
     problem.detail(error.to_string())
 }
 
@@ -88,7 +88,7 @@ impl Receiver {
         };
         let metadata = Metadata::read(text).map_err(|error| bad_metadata(&error))?;
         let named = |what: &'static str| {
-            let problem = Problem::new(StatusCode::BAD_REQUEST, "bad-name", "This is no name");
+            let problem = Problem::new(&known::BAD_NAME);
             metadata.get(what).ok_or_else(|| {
                 problem
                     .detail(format!("expected `{what}` in {UPLOAD_METADATA_HEADER}, found none"))

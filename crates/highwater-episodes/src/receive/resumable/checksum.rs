@@ -3,20 +3,18 @@
 //! # Source
 //! tus 1.0.0, Checksum: every server knows `sha1`.
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::Digest as _;
 
 use super::bad_field;
-use crate::receive::problem::Problem;
+use crate::receive::problem::{Problem, known};
 
 /// The algorithms that are known.
 pub(super) const ALGORITHMS: &str = "sha256,sha1";
 /// Where it is said.
 const UPLOAD_CHECKSUM_HEADER: &str = "upload-checksum";
-/// What a chunk is answered that is something else, by the protocol's own number.
-const CHECKSUM_MISMATCH: u16 = 460;
 
 /// A chunk's digest as it was said, and as it becomes.
 #[derive(Debug, Clone)]
@@ -65,8 +63,5 @@ impl Checksum {
 
 /// A chunk is not what it was said to be.
 pub(super) fn mismatch() -> Problem {
-    let status = StatusCode::from_u16(CHECKSUM_MISMATCH).expect("invariant: it has three digits");
-    Problem::new(status, "checksum-mismatch", "The chunk is not what its checksum says")
-        .detail("nothing of it was kept")
-        .remediation("send the chunk again")
+    Problem::new(&known::CHECKSUM_MISMATCH).detail("nothing of it was kept").remediation("send the chunk again")
 }

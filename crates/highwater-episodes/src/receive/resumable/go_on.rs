@@ -11,7 +11,7 @@ use super::open::{Hold, Looked};
 use super::{about_it, no_such_upload, number, wrong_offset};
 use crate::receive::admit::{Slot, cannot, length, pass};
 use crate::receive::body::{Bounds, Broken, Fault, Sink, pump};
-use crate::receive::problem::Problem;
+use crate::receive::problem::{Problem, known};
 use crate::receive::{Receiver, blocking};
 use crate::store::{Partial, Progress, UploadId};
 use crate::wire::{TUS_MEDIA_TYPE, UPLOAD_OFFSET_HEADER};
@@ -38,7 +38,7 @@ impl Sink for Receiving {
 }
 
 fn too_long(more: u64, left: u64) -> Problem {
-    let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "beyond-length", "The upload is shorter than that");
+    let problem = Problem::new(&known::BEYOND_LENGTH);
     problem.detail(format!("found {more} bytes or more, expected at most the {left} that are left"))
 }
 
@@ -48,8 +48,7 @@ impl Receiver {
         let found = self.find(&caller, id, false).await?;
         let kind = head.headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
         if kind != Some(TUS_MEDIA_TYPE.as_bytes()) {
-            let problem =
-                Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", "This is no part of an upload");
+            let problem = Problem::new(&known::CONTENT_TYPE);
             return Err(problem.detail(format!("expected Content-Type: {TUS_MEDIA_TYPE}")));
         }
         let offset = number(&head.headers, UPLOAD_OFFSET_HEADER)?;
@@ -102,8 +101,7 @@ impl Receiver {
         let asked_for = hold.asked_for();
         let stop = async {
             asked_for.await;
-            Problem::new(StatusCode::LOCKED, "upload-taken", "Another request has taken this upload over")
-                .remediation("ask where it is with HEAD, and go on from there")
+            Problem::new(&known::UPLOAD_TAKEN).remediation("ask where it is with HEAD, and go on from there")
         };
         let (sink, problem) = match pump(body, receiving, bounds, stop).await {
             Ok(sink) => (sink, None),

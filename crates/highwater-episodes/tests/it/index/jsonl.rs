@@ -254,9 +254,10 @@ fn a_view_shows_what_counts_as_it_lies_there_and_changes_nothing() {
     assert!(!file.exists(), "nothing was made");
     let keys_of = |view: &View| {
         let mut keys = Vec::new();
-        view.each::<IndexError>(|row| {
-            keys.push((row.key().to_string(), row.size_bytes));
-            Ok(true)
+        let made = |row: Row| (row.key().to_string(), row.size_bytes);
+        view.each(&PageAsk::default(), made, |made| {
+            keys.push(made);
+            Ok::<_, IndexError>(true)
         })
         .unwrap();
         keys
@@ -318,18 +319,22 @@ fn a_view_of_many_parts_has_each_row_once_and_in_order() {
     std::fs::write(&file, &text).unwrap();
     let view = View::read(&file).unwrap();
     let mut keys = Vec::new();
-    view.each::<IndexError>(|row| {
-        keys.push(row.key().to_string());
-        Ok(true)
-    })
+    view.each(
+        &PageAsk::default(),
+        |row| row.key().to_string(),
+        |key| {
+            keys.push(key);
+            Ok::<_, IndexError>(true)
+        },
+    )
     .unwrap();
     assert!(keys == expected, "{} rows, expected {}", keys.len(), expected.len());
     let figures = view.figures().unwrap();
     assert_eq!((figures.keys, figures.unreadable), (n, 1));
     let mut few = 0;
-    view.each::<IndexError>(|_| {
+    view.each(&PageAsk::default(), drop, |()| {
         few += 1;
-        Ok(few < 5)
+        Ok::<_, IndexError>(few < 5)
     })
     .unwrap();
     assert_eq!(few, 5, "it ends where no more is wanted");

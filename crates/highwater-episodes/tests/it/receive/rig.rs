@@ -272,7 +272,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         head.push_str("\r\n");
         // An answer may come while this is still being sent, and sending may fail because of it.
         let _ = self.stream.write_all(&[head.as_bytes(), body].concat()).await;
-        tokio::time::timeout(WAIT, self.read_answer(method == "HEAD")).await.expect("an answer in time")
+        let answer = tokio::time::timeout(WAIT, self.read_answer(method == "HEAD")).await.expect("an answer in time");
+        let other =
+            headers.iter().find(|(name, _)| method == "POST" && name.eq_ignore_ascii_case("x-http-method-override"));
+        if let Some(answer) = &answer {
+            super::documented::holds(other.map_or(method, |(_, method)| method), path, answer);
+        }
+        answer
     }
 
     pub(crate) async fn say(&mut self, bytes: impl AsRef<[u8]>) {

@@ -1,16 +1,19 @@
 //! `episodes export`: rows as a file for other programs. Owns that the file is there whole or not at all.
 
-use std::io::{self, BufWriter, Write};
+mod parquet;
+
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::Path;
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
-use highwater_episodes::index::{Row, View};
+use highwater_episodes::index::{PageAsk, Row, View};
 use tempfile::NamedTempFile;
 
+use self::parquet::Sheet;
 use super::super::codes;
 use super::super::listing::reader;
-use super::{Asked, COLUMNS, Ended, csv_lines, fields, files, view};
+use super::{COLUMNS, Ended, asked, csv_lines, fields, files, view};
 use crate::Done;
 use crate::bar::counted;
 use crate::cli::{EpisodesExport, ExportFormat, Global};
@@ -21,12 +24,17 @@ const FILE_MODE: u32 = 0o644;
 
 pub(super) fn export(args: &EpisodesExport, global: &Global, output: Output) -> Done {
     let one = |error| vec![error];
-    let asked = Asked::of(&args.which).map_err(one)?;
+    if args.format == ExportFormat::Parquet && args.out.is_none() && io::stdout().is_terminal() {
+        let message = "Parquet is no text, and this is a terminal";
+        let next = "name a file with `--out`, or pass it on to a program";
+        return Err(one(Diagnosis::refusal(codes::NO_TEXT, message, next).at_field("--format")));
+    }
+    let asked = asked(&args.which).map_err(one)?;
     let view = view(&files(args.which.root.as_deref(), global)?, output).map_err(one)?;
     let exported = match &args.out {
         Some(path) => to_file(&view, &asked, args.format, path),
         None => {
-            let mut stdout = BufWriter::new(io::stdout().lock());
+            let mut stdout = BufWriter::new(io::stdout());
             match write(&view, &asked, args.format, &mut stdout) {
                 Ok(rows) => reader(stdout.flush()).map(|_| rows).map_err(Ended::Told),
                 Err(Fault::Io(error)) => reader(Err(error)).map(|_| 0).map_err(Ended::Told),
@@ -55,26 +63,32 @@ impl From<highwater_episodes::index::IndexError> for Fault {
     }
 }
 
-fn write(view: &View, asked: &Asked, format: ExportFormat, to: &mut impl Write) -> Result<u64, Fault> {
+fn write(view: &View, asked: &PageAsk, format: ExportFormat, to: &mut (impl Write + Send)) -> Result<u64, Fault> {
     let mut rows = 0;
-    if format == ExportFormat::Csv {
-        to.write_all(&csv_lines([COLUMNS])).map_err(Fault::Io)?;
-    }
-    view.each(|row| -> Result<bool, Fault> {
-        if asked.wants(&row) {
-            rows += 1;
-            let text = match format {
-                ExportFormat::Json => Row::to_line(&row).into_bytes(),
-                ExportFormat::Csv => csv_lines([fields(&row)]),
-            };
-            to.write_all(&text).map_err(Fault::Io)?;
+    let text: fn(Row) -> Vec<u8> = match format {
+        ExportFormat::Json => |row| row.to_line().into_bytes(),
+        ExportFormat::Csv => {
+            to.write_all(&csv_lines([COLUMNS])).map_err(Fault::Io)?;
+            |row| csv_lines([fields(&row)])
         }
-        Ok(true)
+        ExportFormat::Parquet => {
+            let mut sheet = Sheet::begin(to).map_err(Fault::Io)?;
+            let same = |row| row;
+            view.each(asked, same, |row| {
+                rows += 1;
+                sheet.add(row).map_err(Fault::Io).map(|()| true)
+            })?;
+            return sheet.end().map_err(Fault::Io).map(|()| rows);
+        }
+    };
+    view.each(asked, text, |text| {
+        rows += 1;
+        to.write_all(&text).map_err(Fault::Io).map(|()| true)
     })?;
     Ok(rows)
 }
 
-fn to_file(view: &View, asked: &Asked, format: ExportFormat, path: &Path) -> Result<u64, Ended> {
+fn to_file(view: &View, asked: &PageAsk, format: ExportFormat, path: &Path) -> Result<u64, Ended> {
     let cannot = |error: io::Error| {
         let next = "name a file in a directory that this user can write, with room for it";
         let message = format!("it cannot be written: {error}; what was there is as it was");

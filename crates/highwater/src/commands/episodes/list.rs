@@ -1,15 +1,14 @@
 //! `episodes list`: rows, totals, or what is missing. Owns how each looks, for people and programs.
 
 use highwater_engine::clock::{Clock as _, SystemClock};
-use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
-use highwater_episodes::index::{Gate, Row, View};
+use highwater_episodes::index::{Found, Gate, PageAsk, Row, View};
 use highwater_episodes::totals::{ByDay, ByHost, Missing, Numbers, Total};
 use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::super::listing::{self, Reader};
-use super::{Asked, COLUMNS, Ended, csv_lines, fields, files, size, view};
+use super::{COLUMNS, Ended, asked, csv_lines, fields, files, size, view};
 use crate::Done;
 use crate::bar::{counted, grouped};
 use crate::cli::{EpisodesList, Global, TotalBy};
@@ -25,7 +24,7 @@ const HOURS: f64 = 24.0;
 
 pub(super) fn list(args: &EpisodesList, global: &Global, output: Output) -> Done {
     let one = |error| vec![error];
-    let asked = Asked::of(&args.which).map_err(one)?;
+    let asked = asked(&args.which).map_err(one)?;
     let view = view(&files(args.which.root.as_deref(), global)?, output).map_err(one)?;
     let told = match (args.by, args.missing) {
         (Some(by), _) => totals(by, args, &view, &asked, output),
@@ -51,48 +50,55 @@ fn shape(args: &EpisodesList, output: Output) -> Shape {
     }
 }
 
-fn rows(args: &EpisodesList, view: &View, asked: &Asked, output: Output) -> Result<(), Ended> {
+fn rows(args: &EpisodesList, view: &View, asked: &PageAsk, output: Output) -> Result<(), Ended> {
     let shape = shape(args, output);
     let mut columns = Columns::new(["episode", "received", "size", "commit", "note"]);
     let (mut episodes, mut size_bytes, mut withdrawn) = (0, 0_u64, 0);
-    let mut page: Vec<Row> = Vec::new();
-    let mut head = shape == Shape::Csv;
-    let mut print = |page: &mut Vec<Row>| -> Result<Reader, Diagnosis> {
-        let text = match shape {
-            Shape::Json => page.iter().map(Row::to_line).collect::<String>().into_bytes(),
-            Shape::Csv => {
-                let titles = std::mem::take(&mut head).then(|| COLUMNS.map(str::to_owned));
-                csv_lines(titles.into_iter().chain(page.iter().map(fields)))
-            }
-            Shape::Table => columns.page(&page.iter().map(cells).collect::<Vec<_>>()).into_bytes(),
-        };
-        page.clear();
-        listing::print(&text)
-    };
     let mut reader = Reader::There;
-    view.each(|row| -> Result<bool, Ended> {
-        if !asked.wants(&row) {
-            return Ok(true);
-        }
-        match row.withdrawn {
-            Some(_) => withdrawn += 1,
-            None => {
-                episodes += 1;
-                size_bytes = size_bytes.saturating_add(row.size_bytes);
+    if shape == Shape::Csv {
+        reader = listing::print(&csv_lines([COLUMNS]))?;
+    }
+    let add = |part: &mut Part, row: Found<'_>| {
+        match row.stored_bytes() {
+            None => part.withdrawn += 1,
+            Some(bytes) => {
+                part.episodes += 1;
+                part.size_bytes = part.size_bytes.saturating_add(bytes);
             }
         }
-        page.push(row);
-        if page.len() == PAGE_ROWS {
-            reader = print(&mut page)?;
+        match shape {
+            Shape::Json => row.write_line(&mut part.text),
+            Shape::Csv => part.text.extend_from_slice(&csv_lines([fields(&row.row())])),
+            Shape::Table => part.cells.push(cells(&row.row())),
+        }
+    };
+    view.fold(asked, add, |part| -> Result<bool, Ended> {
+        episodes += part.episodes;
+        withdrawn += part.withdrawn;
+        size_bytes = size_bytes.saturating_add(part.size_bytes);
+        if reader == Reader::There && !part.text.is_empty() {
+            reader = listing::print(&part.text)?;
+        }
+        for page in part.cells.chunks(PAGE_ROWS) {
+            if reader == Reader::There {
+                reader = listing::print(columns.page(page).as_bytes())?;
+            }
         }
         Ok(reader == Reader::There)
     })?;
-    if reader == Reader::There && !(page.is_empty() && (episodes + withdrawn > 0 || shape != Shape::Csv)) {
-        print(&mut page)?;
-    }
     let more = if withdrawn == 0 { String::new() } else { format!(", {} withdrawn", grouped(withdrawn)) };
     output.note(format!("{}, {}{more}", counted(episodes, "episode"), size(size_bytes)));
     Ok(())
+}
+
+/// The rows of a part of the index, as they are printed but for how wide columns are.
+#[derive(Default)]
+struct Part {
+    episodes: u64,
+    size_bytes: u64,
+    withdrawn: u64,
+    text: Vec<u8>,
+    cells: Vec<[String; 5]>,
 }
 
 fn cells(row: &Row) -> [String; 5] {
@@ -118,20 +124,33 @@ fn cells(row: &Row) -> [String; 5] {
     ]
 }
 
-fn totals(by: TotalBy, args: &EpisodesList, view: &View, asked: &Asked, output: Output) -> Result<(), Ended> {
+fn totals(by: TotalBy, args: &EpisodesList, view: &View, asked: &PageAsk, output: Output) -> Result<(), Ended> {
     let shape = shape(args, output);
-    let (mut hosts, mut days) = (ByHost::default(), ByDay::default());
-    view.each(|row| -> Result<bool, Ended> {
-        match by {
-            _ if !asked.wants(&row) => {}
-            TotalBy::Host => hosts.add(&row),
-            TotalBy::Day => days.add(&row),
-        }
-        Ok(true)
-    })?;
     let text = match by {
-        TotalBy::Host => of_hosts(&hosts, shape),
-        TotalBy::Day => of_days(&days, shape),
+        TotalBy::Host => {
+            let mut hosts = ByHost::default();
+            view.fold(
+                asked,
+                |part: &mut ByHost, row| part.add(&row),
+                |part| {
+                    hosts.merge(&part);
+                    Ok::<_, Ended>(true)
+                },
+            )?;
+            of_hosts(&hosts, shape)
+        }
+        TotalBy::Day => {
+            let mut days = ByDay::default();
+            view.fold(
+                asked,
+                |part: &mut ByDay, row| part.add(&row),
+                |part| {
+                    days.merge(&part);
+                    Ok::<_, Ended>(true)
+                },
+            )?;
+            of_days(&days, shape)
+        }
     };
     listing::print(&text)?;
     Ok(())
@@ -234,15 +253,17 @@ fn whole(estimate: f64) -> u64 {
     estimate as u64
 }
 
-fn missing(args: &EpisodesList, view: &View, asked: &Asked, output: Output) -> Result<(), Ended> {
+fn missing(args: &EpisodesList, view: &View, asked: &PageAsk, output: Output) -> Result<(), Ended> {
     let shape = shape(args, output);
     let mut numbers = Numbers::default();
-    view.each(|row| -> Result<bool, Ended> {
-        if asked.wants(&row) {
-            numbers.add(&row);
-        }
-        Ok(true)
-    })?;
+    view.fold(
+        asked,
+        |part: &mut Numbers, row| part.add(&row),
+        |part| {
+            numbers.merge(part);
+            Ok::<_, Ended>(true)
+        },
+    )?;
     let mut lines = Vec::new();
     let (mut uncounted, mut episodes) = (Vec::new(), 0);
     for (host, before, missing) in numbers.missing() {

@@ -4,13 +4,13 @@ use std::io::IsTerminal as _;
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
-use highwater_episodes::index::Row;
+use highwater_episodes::index::{PageAsk, Row};
 use highwater_episodes::verify::{Standing, standings};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::super::listing;
-use super::{Asked, Ended, files, size, view};
+use super::{Ended, asked, files, size, view};
 use crate::Done;
 use crate::bar::counted;
 use crate::cli::{EpisodesVerify, Global};
@@ -22,7 +22,7 @@ const ROWS_EACH: usize = 16;
 
 pub(super) fn verify(args: &EpisodesVerify, global: &Global, output: Output) -> Done {
     let one = |error| vec![error];
-    let asked = Asked::of(&args.which).map_err(one)?;
+    let asked = asked(&args.which).map_err(one)?;
     let files = files(args.which.root.as_deref(), global)?;
     verified(&asked, &files, output).map_err(|ended| one(ended.diagnosis()))
 }
@@ -34,7 +34,7 @@ struct Counts {
     size_bytes: u64,
 }
 
-fn verified(asked: &Asked, files: &highwater_episodes::reindex::Files, output: Output) -> Result<ExitCode, Ended> {
+fn verified(asked: &PageAsk, files: &highwater_episodes::reindex::Files, output: Output) -> Result<ExitCode, Ended> {
     use highwater_episodes::index::Index as _;
     let view = view(files, output)?;
     let store = files.open_store()?;
@@ -58,10 +58,9 @@ fn verified(asked: &Asked, files: &highwater_episodes::reindex::Files, output: O
         rows.clear();
         Ok(())
     };
-    view.each(|row| -> Result<bool, Ended> {
-        if asked.wants(&row) {
-            rows.push(row);
-        }
+    let same = |row| row;
+    view.each(asked, same, |row| -> Result<bool, Ended> {
+        rows.push(row);
         if rows.len() == at_once * ROWS_EACH {
             compare(&mut rows, &mut counts)?;
         }

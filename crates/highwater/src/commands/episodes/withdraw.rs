@@ -4,7 +4,7 @@
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::ledger::Ledger as _;
 use highwater_engine::report::ExitCode;
-use highwater_episodes::index::View;
+use highwater_episodes::index::{PageAsk, Row, View};
 use highwater_episodes::name::EpisodeKey;
 use highwater_episodes::reindex::Files;
 use highwater_episodes::store::Store as _;
@@ -95,12 +95,12 @@ fn meant(args: &EpisodesWithdraw, files: &Files) -> Result<Vec<EpisodeKey>, Diag
     let commit = commit_of(commit).map_err(|error| error.at_field("--commit"))?;
     let mut keys = Vec::new();
     let mut found = 0;
-    view.each(|row| -> Result<bool, Ended> {
-        if row.commit.as_ref() == Some(&commit) {
+    let its = |row: Row| (row.commit.as_ref() == Some(&commit)).then(|| (row.key(), row.withdrawn.is_some()));
+    view.each(&PageAsk::default(), its, |its| -> Result<bool, Ended> {
+        if let Some((key, is_withdrawn)) = its {
             found += 1;
-            let key = row.key();
             let left = store.stat(&key).map_err(|error| refused(&error.into()))?.is_some();
-            if row.withdrawn.is_none() || left || args.make_room {
+            if !is_withdrawn || left || args.make_room {
                 keys.push(key);
             }
         }

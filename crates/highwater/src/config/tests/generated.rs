@@ -28,6 +28,12 @@ fn the_committed_reference_is_the_generated_one() {
 }
 
 #[test]
+fn the_committed_document_of_the_receivers_api_is_the_generated_one() {
+    let document = highwater_episodes::receive::openapi(&Default::default());
+    compare("docs/openapi.json", &format!("{document:#}\n"));
+}
+
+#[test]
 fn the_schema_accepts_what_the_examples_say() {
     let quickstart =
         fs::read_to_string(repository().join("examples/quickstart/highwater.toml")).expect("the quickstart");
