@@ -32,20 +32,20 @@ pub trait Scenario {
     /// Does the steps in order, up to the first that fails, and says how many were acknowledged.
     ///
     /// It can be called again after it has been cut short and recovered, and then does them all.
-    fn work(&self, fs: &dyn Fs) -> usize;
+    fn work(&self, fs: &SimFs) -> usize;
 
     /// Does what a program does first after a crash. It can be cut short and called again.
     ///
     /// # Errors
     /// A sentence that says what went wrong.
-    fn recover(&self, fs: &dyn Fs) -> Result<(), String>;
+    fn recover(&self, fs: &SimFs) -> Result<(), String>;
 
     /// Checks a recovered disk on which this many steps were acknowledged: it must be as after
     /// them, or as after one more.
     ///
     /// # Errors
     /// A sentence that says what is wrong.
-    fn check(&self, fs: &dyn Fs, acknowledged: usize) -> Result<(), String>;
+    fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String>;
 }
 
 /// How much was tried.
