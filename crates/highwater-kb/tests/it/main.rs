@@ -1,0 +1,5 @@
+//! The knowledge base, from outside: on a simulated disk that is crashed everywhere, and on a real one.
+
+mod edits;
+mod home;
+mod simulated;
