@@ -40,6 +40,9 @@ pub const HOME: &str = ".highwater";
 /// The most bytes of one page, or of anything else that is read as text.
 pub const PAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// The most bytes of a manifest.
+const MANIFEST_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
 /// A generation: what changed the base, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
@@ -112,6 +115,17 @@ impl Base {
     pub fn head(&self) -> Result<Option<Generation>, KbError> {
         self.sound()?;
         rows::head(&self.rows)
+    }
+
+    /// What a generation changed.
+    ///
+    /// # Errors
+    /// What the rows say, or an object that is missing, damaged or no manifest.
+    pub fn manifest(&self, generation: u32) -> Result<Option<Manifest>, KbError> {
+        self.sound()?;
+        let Some(id) = rows::manifest(&self.rows, generation)? else { return Ok(None) };
+        let bytes = self.objects().read(id, MANIFEST_BYTES_MAX)?;
+        serde_json::from_slice(&bytes).map(Some).map_err(|source| KbError::Manifest { id, source })
     }
 
     /// What the newest generation has at a path.

@@ -37,6 +37,14 @@ pub enum KbError {
         /// What its bytes are called.
         found: ContentId,
     },
+    /// An object that is said to be a manifest is none.
+    #[error("the object {id} is no manifest of a generation")]
+    Manifest {
+        /// Which.
+        id: ContentId,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
     /// Bytes that were hashed were others when they were copied.
     #[error("the bytes changed while they were read: they were called {first}, and then {then}")]
     Changed {

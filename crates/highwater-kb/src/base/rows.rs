@@ -40,6 +40,11 @@ pub(super) fn head(rows: &Connection) -> Result<Option<Generation>, KbError> {
     })
 }
 
+pub(super) fn manifest(rows: &Connection, generation: u32) -> Result<Option<ContentId>, KbError> {
+    const SQL: &str = "SELECT manifest FROM generation WHERE number = ?1";
+    one(rows, "look up a generation", SQL, [generation], |row| row.get(0))
+}
+
 pub(super) fn file(rows: &Connection, path: &FilePath) -> Result<Option<ContentId>, KbError> {
     one(rows, "look up a file", "SELECT content FROM file WHERE path = ?1", [path], |row| row.get(0))
 }

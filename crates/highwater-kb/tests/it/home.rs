@@ -37,6 +37,8 @@ impl Home for Simulated {
                 rows.deserialize_read_exact("main", bytes.as_slice(), bytes.len(), false).map_err(told)?;
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // An image is copied at each COMMIT and hashed at each crash.
+                rows.pragma_update(None, "page_size", 512).map_err(told)?;
                 migrate(&mut rows, MIGRATIONS, now, |_| Ok(()))?;
                 self.settle(&mut rows)?;
             }

@@ -18,9 +18,18 @@ struct Generations {
     generations: Vec<Files>,
     /// What people did before the second.
     edits: Vec<(&'static str, Option<&'static str>)>,
+    /// What somebody deletes after a crash.
+    deletes: Option<&'static str>,
     /// What stands on the disk after each generation beyond the first.
     stands: Vec<Files>,
 }
+
+/// A page in a directory of its own.
+const NEW: &str = "wiki/new/b.md";
+/// Says that somebody has deleted what they were to delete.
+const TIDIED: &str = "tidied";
+/// Says that they found everything in order.
+const SEEN: &str = "seen";
 
 fn path(path: &str) -> RelPath {
     RelPath::new(path).unwrap()
@@ -29,17 +38,27 @@ fn path(path: &str) -> RelPath {
 /// Nobody edits.
 fn alone() -> Generations {
     let generations = vec![
-        Files::from([("wiki/concepts/a.md", "a1\n"), ("wiki/s.md", "s1\n"), ("raw/d.txt", "d\n")]),
-        Files::from([("wiki/concepts/a.md", "a2\n"), ("raw/d.txt", "d\n"), ("wiki/new/b.md", "b\n")]),
-        Files::from([("wiki/concepts/a.md", "a3\n"), ("wiki/s.md", "s1\n"), ("wiki/new/b.md", "b\n")]),
+        Files::from([("wiki/concepts/a.md", "a1\n"), ("wiki/concepts/s.md", "s1\n"), ("raw/d.txt", "d\n")]),
+        Files::from([("wiki/concepts/a.md", "a2\n"), ("raw/d.txt", "d\n"), (NEW, "b\n")]),
+        Files::from([("wiki/concepts/a.md", "a3\n"), ("wiki/concepts/s.md", "s1\n"), (NEW, "b\n")]),
     ];
-    Generations { stands: generations[1..].to_vec(), edits: Vec::new(), generations }
+    Generations { stands: generations[1..].to_vec(), generations, edits: Vec::new(), deletes: None }
+}
+
+/// Whoever comes after a crash deletes a page that it finds, once, before anything is finished.
+fn beside_a_person_who_tidies_up() -> Generations {
+    let generations = vec![
+        Files::from([("wiki/concepts/a.md", "a1\n")]),
+        Files::from([("wiki/concepts/a.md", "a2\n"), (NEW, "b\n")]),
+    ];
+    Generations { stands: generations[1..].to_vec(), generations, edits: Vec::new(), deletes: Some(NEW) }
 }
 
 /// Somebody edits, deletes and creates.
 fn beside_a_person() -> Generations {
     let lines = "top\nmiddle\nend\n";
     Generations {
+        deletes: None,
         generations: vec![
             Files::from([
                 ("wiki/merged.md", lines),
@@ -134,10 +153,19 @@ impl Scenario for Generations {
     }
 
     fn recover(&self, fs: &SimFs) -> Result<(), String> {
+        let there = |name: &str| fs.stat(&path(name)).is_ok_and(|found| found.is_some());
+        if let Some(page) = self.deletes.filter(|page| there(page) && !there(TIDIED) && !there(SEEN)) {
+            let gone = fs.unlink(&path(page)).and_then(|()| fs.sync_dir(&path(page).parent().unwrap()));
+            let _ = gone.and_then(|()| fs.save(&path(TIDIED), b""));
+        }
         opened(&Simulated::home(fs)).map(drop).map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             format!("{error}: {cause:?}")
-        })
+        })?;
+        if self.deletes.is_some() && !there(TIDIED) && !there(SEEN) {
+            fs.save(&path(SEEN), b"").map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
@@ -169,7 +197,20 @@ impl Scenario for Generations {
             }
             step => owned(&self.stands[step - 1]),
         };
-        let seen = Self::seen(fs).map_err(|error| error.to_string())?;
+        for generation in 1..=step + 1 {
+            let manifest = base.manifest(u32::try_from(generation).unwrap()).map_err(told)?;
+            if manifest.is_none_or(|manifest| manifest.generation as usize != generation) {
+                return Err(format!("generation {generation} has no manifest of its own"));
+            }
+        }
+        let mut stands = stands;
+        let mut seen = Self::seen(fs).map_err(|error| error.to_string())?;
+        seen.remove(SEEN);
+        if let Some(page) = self.deletes {
+            if seen.remove(TIDIED).is_some() || !seen.contains_key(page) {
+                stands.remove(page);
+            }
+        }
         if seen != stands {
             return Err(format!("after generation {step} there stands {seen:?}, expected {stands:?}"));
         }
@@ -192,6 +233,12 @@ fn r05_what_a_person_wrote_is_there_wherever_the_power_is_cut() {
 }
 
 #[test]
+fn r05_a_page_that_somebody_deleted_after_a_crash_does_not_come_back() {
+    let tally = crash_everywhere(&beside_a_person_who_tidies_up()).unwrap_or_else(|found| panic!("{found}"));
+    eprintln!("{tally:?}");
+}
+
+#[test]
 fn r05_a_disk_that_fails_anywhere_loses_nothing() {
     for scenario in [alone(), beside_a_person()] {
         let tally = fail_everywhere(&scenario).unwrap_or_else(|found| panic!("{found}"));
@@ -201,12 +248,27 @@ fn r05_a_disk_that_fails_anywhere_loses_nothing() {
 
 #[test]
 fn every_sync_is_needed() {
-    let mut unnoticed = Vec::new();
-    for scenario in [alone(), beside_a_person()] {
-        let omissions = forget_each_sync(&scenario).unwrap_or_else(|found| panic!("{found}"));
-        unnoticed.extend(omissions.iter().filter(|omission| omission.noticed.is_none()).map(ToString::to_string));
+    // One by which a new page stays, and one by which a page that somebody deleted does not come back.
+    let mut short = alone();
+    short.generations.truncate(2);
+    let mut noticed: BTreeMap<String, bool> = BTreeMap::new();
+    for scenario in [short, beside_a_person_who_tidies_up()] {
+        let mut nth: BTreeMap<String, usize> = BTreeMap::new();
+        for omission in forget_each_sync(&scenario).unwrap_or_else(|found| panic!("{found}")) {
+            let path = omission.step.path.to_string();
+            let what = match path.strip_prefix(".highwater/objects/.") {
+                Some(_) => format!("{} of an object", omission.step.op),
+                None => omission.to_string(),
+            };
+            let n = nth.entry(what.clone()).or_default();
+            *n += 1;
+            let needed = noticed.entry(format!("{what}, {n}")).or_default();
+            *needed |= omission.noticed.is_some();
+        }
     }
-    assert_eq!(unnoticed, Vec::<String>::new());
+    let unnoticed: Vec<&str> = noticed.iter().filter(|(_, needed)| !**needed).map(|(what, _)| what.as_str()).collect();
+    // A directory's own directories are synced with it, up to the root, which was always there.
+    assert_eq!(unnoticed, ["recovery: sync directory ., 1", "work: sync directory ., 1"]);
 }
 
 #[test]

@@ -28,7 +28,8 @@ pub(super) fn act(fs: &dyn Fs, plan: &Plan) -> Result<Fates, KbError> {
             Act::Replace { staged, expected } => replace(fs, &place, step, staged, expected)?,
             Act::Remove { expected } => remove(fs, &place, step, expected)?,
         };
-        if !matches!(step.act, Act::Leave) {
+        // What goes is moved to where bytes are staged, and durable with that.
+        if matches!(step.act, Act::Create { .. } | Act::Replace { .. }) {
             touched.insert(step.path.directory());
         }
         fates.insert(step.file.clone(), fate);
