@@ -13,7 +13,9 @@ mod home;
 mod manifest;
 mod objects;
 mod project;
+mod rebuild;
 mod rows;
+mod undo;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ pub use self::home::{BaseLock, Directory, Home};
 pub use self::manifest::{FileChange, Manifest};
 pub use self::objects::Objects;
 pub use self::project::Fate;
+pub use self::rebuild::rebuild;
 pub use self::rows::MIGRATIONS;
 
 use self::rows::Standing;
@@ -39,9 +42,6 @@ pub const HOME: &str = ".highwater";
 
 /// The most bytes of one page, or of anything else that is read as text.
 pub const PAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
-
-/// The most bytes of a manifest.
-const MANIFEST_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// A generation: what changed the base, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,15 +117,19 @@ impl Base {
         rows::head(&self.rows)
     }
 
-    /// What a generation changed.
+    /// What a generation changed; `None` where there is none of this number.
     ///
     /// # Errors
-    /// What the rows say, or an object that is missing, damaged or no manifest.
+    /// What the rows or the disk say, and a manifest that is missing, damaged, or another than was committed.
     pub fn manifest(&self, generation: u32) -> Result<Option<Manifest>, KbError> {
         self.sound()?;
         let Some(id) = rows::manifest(&self.rows, generation)? else { return Ok(None) };
-        let bytes = self.objects().read(id, MANIFEST_BYTES_MAX)?;
-        serde_json::from_slice(&bytes).map(Some).map_err(|source| KbError::Manifest { id, source })
+        let bytes = self.objects().manifest(generation)?.ok_or(KbError::ObjectMissing { id })?;
+        let found = ContentId::of(&bytes);
+        if found != id {
+            return Err(KbError::ObjectDamaged { id, found });
+        }
+        Manifest::read(generation, &bytes).map(Some)
     }
 
     /// What the newest generation has at a path.

@@ -37,13 +37,29 @@ pub enum KbError {
         /// What its bytes are called.
         found: ContentId,
     },
-    /// An object that is said to be a manifest is none.
-    #[error("the object {id} is no manifest of a generation")]
+    /// What is said to be a generation's manifest is none.
+    #[error("what generation {generation} changed cannot be read")]
     Manifest {
-        /// Which.
-        id: ContentId,
+        /// Its number.
+        generation: u32,
         /// What is wrong with it.
         source: serde_json::Error,
+    },
+    /// A manifest does not follow from the one before it.
+    #[error("generation {generation} does not follow from the one before it: {found}")]
+    Chain {
+        /// Its number.
+        generation: u32,
+        /// What is wrong.
+        found: &'static str,
+    },
+    /// There is no such generation to go back to.
+    #[error("there is no generation {generation}: the newest is {head}")]
+    NoGeneration {
+        /// Which was asked for.
+        generation: u32,
+        /// The newest.
+        head: u32,
     },
     /// Bytes that were hashed were others when they were copied.
     #[error("the bytes changed while they were read: they were called {first}, and then {then}")]

@@ -132,7 +132,7 @@ impl Base {
             return Ok(None);
         }
         let bytes = serde_json::to_vec(&manifest).expect("invariant: a manifest is JSON");
-        let id = objects.put(&bytes)?;
+        let id = objects.put_manifest(manifest.generation, &bytes)?;
         objects.settle()?;
         rows::write(&transaction, &manifest, id)?;
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::content::ContentId;
+use crate::error::KbError;
 use crate::path::FilePath;
 
 /// The shape that this program writes.
@@ -32,6 +33,20 @@ pub struct Manifest {
     pub files: Vec<FileChange>,
     /// Every document that it changed: before, and after.
     pub documents: BTreeMap<String, (Option<serde_json::Value>, Option<serde_json::Value>)>,
+}
+
+impl Manifest {
+    /// Reads a generation's manifest.
+    pub(super) fn read(generation: u32, bytes: &[u8]) -> Result<Self, KbError> {
+        let manifest: Self =
+            serde_json::from_slice(bytes).map_err(|source| KbError::Manifest { generation, source })?;
+        let found = match () {
+            () if manifest.format != FORMAT => "it has a shape of another version",
+            () if manifest.generation != generation => "it has another number",
+            () => return Ok(manifest),
+        };
+        Err(KbError::Chain { generation, found })
+    }
 }
 
 /// What a generation changed at one path.

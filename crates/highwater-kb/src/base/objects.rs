@@ -12,6 +12,9 @@ use crate::error::KbError;
 /// Where they are.
 pub(super) const OBJECTS: &str = ".highwater/objects";
 
+/// The most bytes of a manifest.
+const MANIFEST_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
 /// How much of a stream is held while it is stored.
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -48,6 +51,23 @@ impl<'a> Objects<'a> {
             if then == first { Ok(()) } else { Err(KbError::Changed { first, then }) }
         })?;
         Ok((first, bytes))
+    }
+
+    /// Stores what a generation changed, in the place of an attempt that never came to its COMMIT.
+    pub(super) fn put_manifest(&self, generation: u32, bytes: &[u8]) -> Result<ContentId, KbError> {
+        let mut staged = Staged::create(self.fs, &manifest_of(generation), Mode::Umask)?;
+        staged.write_all(bytes).map_err(KbError::Source)?;
+        staged.place()?;
+        Ok(ContentId::of(bytes))
+    }
+
+    /// What a generation changed; `None` where there is no such generation.
+    pub(super) fn manifest(&self, generation: u32) -> Result<Option<Vec<u8>>, KbError> {
+        match self.fs.read(&manifest_of(generation), MANIFEST_BYTES_MAX) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Makes the names of all that was put durable.
@@ -96,6 +116,10 @@ impl<'a> Objects<'a> {
 
 fn path_of(id: ContentId) -> RelPath {
     layout(OBJECTS).join(id.to_string()).expect("invariant: 64 digits are a name")
+}
+
+fn manifest_of(generation: u32) -> RelPath {
+    layout(OBJECTS).join(format!("generation-{generation:010}")).expect("invariant: ten digits are a name")
 }
 
 fn missing(id: ContentId, error: FsError) -> KbError {

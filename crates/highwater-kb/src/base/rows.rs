@@ -109,6 +109,13 @@ pub(super) fn write(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) 
     write().map_err(|error| told(rows, "write a generation down", error))
 }
 
+/// Writes a generation down that follows one which is taken to be applied.
+pub(super) fn replay(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) -> Result<(), KbError> {
+    rows.execute_batch("DELETE FROM change; UPDATE base SET applied = head")
+        .map_err(|error| told(rows, "write a generation down", error))?;
+    write(rows, manifest, id)
+}
+
 pub(super) fn commit(transaction: Transaction<'_>) -> Result<(), KbError> {
     let path = transaction.path().map(std::path::PathBuf::from).unwrap_or_default();
     transaction

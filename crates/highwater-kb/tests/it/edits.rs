@@ -203,3 +203,59 @@ fn two_handles_on_one_base_take_turns() {
     assert!(house.home.try_lock().unwrap().is_some());
     assert!(Path::new(&house.directory.path().join(".highwater/base.lock")).exists());
 }
+
+#[test]
+fn going_back_gives_the_bytes_of_then_and_is_a_generation_of_its_own() {
+    let mut house = House::new();
+    let states = [
+        vec![(PAGE, Some("one\n")), ("raw/a.txt", Some("a"))],
+        vec![(PAGE, Some("two\n")), ("wiki/b.md", Some("b\n"))],
+        vec![(PAGE, None), ("raw/a.txt", None), ("wiki/c.md", Some("c\n"))],
+    ];
+    let mut were = vec![house.base.files().unwrap()];
+    for files in &states {
+        house.commit(files).unwrap();
+        were.push(house.base.files().unwrap());
+    }
+    let held = house.home.try_lock().unwrap().unwrap();
+    for back in [2, 0, 3, 1] {
+        house.base.undo(&held, now(), back).unwrap().unwrap();
+        assert_eq!(house.base.files().unwrap(), were[back as usize], "back to {back}");
+    }
+    assert_eq!(house.base.head().unwrap().unwrap().number, 7);
+    assert_eq!((house.read(PAGE).as_deref(), house.read("wiki/c.md")), (Some("one\n"), None));
+    assert_eq!(house.base.undo(&held, now(), 7).unwrap(), None);
+    let none = house.base.undo(&held, now(), 8).unwrap_err().to_string();
+    assert_eq!(none, "there is no generation 8: the newest is 7");
+}
+
+#[test]
+fn rows_that_are_destroyed_are_made_again_from_the_manifests() {
+    let mut house = House::new();
+    house.commit(&[(PAGE, Some("one\n")), ("raw/a.txt", Some("a"))]).unwrap();
+    house.commit(&[(PAGE, Some("two\n")), ("wiki/b.md", Some("b\n"))]).unwrap();
+    house.remove("wiki/b.md");
+    house.write(PAGE, "mine\n");
+    let (had, head) = (house.base.files().unwrap(), house.base.head().unwrap());
+    let House { directory, home, base } = house;
+    drop(base);
+    for file in ["kb.db", "kb.db-wal", "kb.db-shm"] {
+        let _ = std::fs::remove_file(directory.path().join(".highwater").join(file));
+    }
+    let held = home.try_lock().unwrap().unwrap();
+    let base = highwater_kb::base::rebuild(home.clone(), &held, now()).unwrap();
+    assert_eq!((base.files().unwrap(), base.head().unwrap()), (had, head));
+    assert_eq!(std::fs::read_to_string(directory.path().join(PAGE)).unwrap(), "mine\n");
+    drop((base, held));
+
+    // A generation that is not the one it follows from is not taken for it.
+    for file in ["kb.db", "kb.db-wal", "kb.db-shm"] {
+        let _ = std::fs::remove_file(directory.path().join(".highwater").join(file));
+    }
+    let first = directory.path().join(".highwater/objects/generation-0000000001");
+    let text = std::fs::read_to_string(&first).unwrap().replace("a test", "another");
+    std::fs::write(first, text).unwrap();
+    let held = home.try_lock().unwrap().unwrap();
+    let error = highwater_kb::base::rebuild(home.clone(), &held, now()).unwrap_err().to_string();
+    assert_eq!(error, "generation 2 does not follow from the one before it: its parent is another");
+}
