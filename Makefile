@@ -28,12 +28,13 @@ needs:
 	@tests/needs.sh
 
 # nextest where it is installed: it runs the tests of all crates at once. What a test cannot show on this machine it
-# writes to $HIGHWATER_NOT_RUN, and that is told at the end.
+# writes to $HIGHWATER_NOT_RUN, and that is told at the end. Half of the time tests wait for a disk or a clock: so two at a
+# time for each processor.
 test: export HIGHWATER_NOT_RUN = $(NOT_RUN)
 test: needs
 	@mkdir -p "$(TARGET)" && rm -f "$(NOT_RUN)"
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-	    $(CARGO) nextest run --locked --workspace && $(CARGO) test --locked --workspace --doc --quiet; \
+	    $(CARGO) nextest run --locked --workspace --test-threads "$$((2 * $$(getconf _NPROCESSORS_ONLN)))" && $(CARGO) test --locked --workspace --doc --quiet; \
 	else \
 	    $(CARGO) test --locked --workspace --no-fail-fast; \
 	fi

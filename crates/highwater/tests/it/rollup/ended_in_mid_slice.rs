@@ -109,8 +109,8 @@ async fn r07_a_session_that_is_terminated_in_the_part_that_stamps_leaves_the_wat
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pass_that_is_told_to_stop_ends_between_two_parts() {
     let (base, rig) = driven(GATED, Lines { job: "slice-target = \"1ms\"", resource: "" }).await;
-    base.usage("now() - interval '12 days'", "now() - interval '1 hour'").await;
-    let gate = base.gate("now() - interval '4 days'").await;
+    base.usage("now() - interval '8 days'", "now() - interval '1 hour'").await;
+    let gate = base.gate("now() - interval '3 days'").await;
     let pass = rig.usage_begun(&[]);
     base.wait_for_a_slice_at_the_gate().await;
     let told = std::process::Command::new("kill").args(["-TERM", &pass.pid().to_string()]).status().unwrap();
