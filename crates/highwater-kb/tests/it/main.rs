@@ -2,4 +2,5 @@
 
 mod edits;
 mod home;
+mod power_loss;
 mod simulated;
