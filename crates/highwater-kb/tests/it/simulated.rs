@@ -10,18 +10,18 @@ use highwater_testkit::sim_fs::{Scenario, SimFs, crash_everywhere, fail_everywhe
 use crate::home::{Simulated, file, now, opened};
 
 /// Files and what is in them.
-type Files = BTreeMap<&'static str, &'static str>;
+pub(crate) type Files = BTreeMap<&'static str, &'static str>;
 
 /// Generations that come while people edit.
-struct Generations {
+pub(crate) struct Generations {
     /// What each generation has, all of it.
-    generations: Vec<Files>,
+    pub(crate) generations: Vec<Files>,
     /// What people did before the second.
-    edits: Vec<(&'static str, Option<&'static str>)>,
+    pub(crate) edits: Vec<(&'static str, Option<&'static str>)>,
     /// What somebody deletes after a crash.
-    deletes: Option<&'static str>,
+    pub(crate) deletes: Option<&'static str>,
     /// What stands on the disk after each generation beyond the first.
-    stands: Vec<Files>,
+    pub(crate) stands: Vec<Files>,
 }
 
 /// A page in a directory of its own.
@@ -130,6 +130,7 @@ impl Scenario for Generations {
                 fs.unlink(&path(name)).unwrap();
             }
             if let Some(text) = text {
+                highwater_fs::ensure_dir(&fs, &path(name).parent().unwrap(), Mode::Umask).unwrap();
                 fs.create(&path(name), Mode::Umask).unwrap().write_all(text.as_bytes()).unwrap();
             }
         }
