@@ -83,6 +83,15 @@ pub trait Fs: Send + Sync + fmt::Debug {
     /// What the disk says.
     fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), FsError>;
 
+    /// Moves a file to a name that must not be taken, at once.
+    ///
+    /// Linux does it with `RENAME_NOREPLACE`, macOS with `RENAME_EXCL`. On a file system that cannot, the file gets a
+    /// second name and loses the first: a crash between the two leaves both.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when `to` is taken; else what the disk says.
+    fn rename_new(&self, from: &RelPath, to: &RelPath) -> Result<(), FsError>;
+
     /// Swaps two names at once; both must be there.
     ///
     /// Linux does it with `RENAME_EXCHANGE`, macOS with `RENAME_SWAP`, which only APFS and HFS+
@@ -166,6 +175,9 @@ macro_rules! the_same_disk {
             }
             fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
                 (**self).rename(from, to)
+            }
+            fn rename_new(&self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
+                (**self).rename_new(from, to)
             }
             fn exchange(&self, a: &RelPath, b: &RelPath) -> Result<(), FsError> {
                 (**self).exchange(a, b)

@@ -127,7 +127,7 @@ impl<'a> Staged<'a> {
     }
 
     /// Puts the file at its target; the name is durable once its directory is synced.
-    fn place(&mut self) -> Result<(), FsError> {
+    pub fn place(&mut self) -> Result<(), FsError> {
         self.file.sync()?;
         if let Some(partial) = &self.partial {
             self.fs.rename(partial, &self.target)?;

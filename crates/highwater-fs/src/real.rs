@@ -151,6 +151,16 @@ impl Fs for RealFs {
         self.pair(Op::Rename, from, to, |a, x, b, y| fs::renameat(a, x, b, y))
     }
 
+    fn rename_new(&self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
+        self.pair(Op::Rename, from, to, |a, x, b, y| match fs::renameat_with(a, x, b, y, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                fs::linkat(a, x, b, y, AtFlags::empty())?;
+                fs::unlinkat(a, x, AtFlags::empty())
+            }
+            renamed => renamed,
+        })
+    }
+
     fn exchange(&self, a: &RelPath, b: &RelPath) -> Result<(), FsError> {
         self.pair(Op::Exchange, a, b, |a, x, b, y| fs::renameat_with(a, x, b, y, RenameFlags::EXCHANGE))
     }

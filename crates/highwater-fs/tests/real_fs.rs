@@ -52,7 +52,7 @@ fn reaches(fs: &dyn Fs, link: &str) -> Vec<String> {
     let new = path(link).join("new").unwrap();
     let inside = path("inside");
     publish(fs, &inside, b"x", Mode::Umask).unwrap();
-    let attempts: [(&str, Result<(), FsError>); 16] = [
+    let attempts: [(&str, Result<(), FsError>); 17] = [
         ("read", fs.read(&below, 100).map(|_| ())),
         ("append", fs.append(&below).map(|_| ())),
         ("create", fs.create(&new, Mode::Umask).map(|_| ())),
@@ -63,6 +63,7 @@ fn reaches(fs: &dyn Fs, link: &str) -> Vec<String> {
         ("link out", fs.link(&inside, &new)),
         ("link in", fs.link(&below, &path("stolen"))),
         ("exchange", fs.exchange(&inside, &below)),
+        ("rename_new", fs.rename_new(&inside, &new)),
         ("list", fs.list(&path(link)).map(|_| ())),
         ("stat", fs.stat(&below).map(|_| ())),
         ("sync_dir", fs.sync_dir(&path(link))),
@@ -171,6 +172,19 @@ fn what_is_created_has_the_mode_of_any_other_file() {
     }
     world.fs.mkdir(&path("open"), Mode::Exact(0o777)).unwrap();
     assert_eq!(mode_of(&world.root("open")), 0o777);
+}
+
+#[test]
+fn a_file_moves_to_a_free_name_and_to_no_other() {
+    let world = World::new();
+    fs::write(world.root("a"), "a").unwrap();
+    fs::write(world.root("sub/b"), "b").unwrap();
+    let taken = world.fs.rename_new(&path("a"), &path("sub/b")).unwrap_err();
+    assert_eq!(taken.kind(), std::io::ErrorKind::AlreadyExists);
+    assert_eq!(fs::read(world.root("sub/b")).unwrap(), b"b");
+    world.fs.rename_new(&path("a"), &path("sub/c")).unwrap();
+    assert_eq!(fs::read(world.root("sub/c")).unwrap(), b"a");
+    assert!(!world.root("a").exists());
 }
 
 #[test]

@@ -38,13 +38,13 @@
 //!     fn steps(&self) -> usize {
 //!         1
 //!     }
-//!     fn work(&self, fs: &dyn Fs) -> usize {
+//!     fn work(&self, fs: &SimFs) -> usize {
 //!         usize::from(publish(fs, &self.0, b"new", Mode::Umask).is_ok())
 //!     }
-//!     fn recover(&self, fs: &dyn Fs) -> Result<(), String> {
+//!     fn recover(&self, fs: &SimFs) -> Result<(), String> {
 //!         collect_stale(fs, &RelPath::root()).map(|_| ()).map_err(|error| error.to_string())
 //!     }
-//!     fn check(&self, fs: &dyn Fs, acknowledged: usize) -> Result<(), String> {
+//!     fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
 //!         match (fs.read(&self.0, 100).as_deref(), acknowledged) {
 //!             (Ok(b"new"), _) | (Ok(b"old"), 0) => Ok(()),
 //!             (found, _) => Err(format!("{found:?}")),
@@ -157,6 +157,15 @@ impl SimFs {
         self.state().disk.symlink(path, to.as_ref())
     }
 
+    /// Replaces a file, whole and durably, by one operation: what the COMMIT of a database is to its file. Whether a database
+    /// keeps that promise is shown on a real disk.
+    ///
+    /// # Errors
+    /// A fault that was injected, and a directory that is not there.
+    pub fn save(&self, path: &RelPath, bytes: &[u8]) -> Result<(), FsError> {
+        self.act(Op::Write, path, |disk| disk.save(path, bytes))
+    }
+
     /// The same disk, with what is pending on it, for another try; no fault and no crash ahead.
     fn fork(&self) -> Self {
         Self::of(self.state().disk.clone())
@@ -230,6 +239,10 @@ impl Fs for SimFs {
 
     fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
         self.act(Op::Rename, to, |disk| disk.rename(from, to))
+    }
+
+    fn rename_new(&self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
+        self.act(Op::Rename, to, |disk| disk.rename_new(from, to))
     }
 
     fn exchange(&self, a: &RelPath, b: &RelPath) -> Result<(), FsError> {

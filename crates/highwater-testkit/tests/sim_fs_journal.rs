@@ -112,18 +112,18 @@ impl Scenario for Changes {
         self.changes.len()
     }
 
-    fn work(&self, fs: &dyn Fs) -> usize {
+    fn work(&self, fs: &SimFs) -> usize {
         self.changes.iter().take_while(|edits| change(fs, edits).is_ok()).count()
     }
 
-    fn recover(&self, fs: &dyn Fs) -> Result<(), String> {
+    fn recover(&self, fs: &SimFs) -> Result<(), String> {
         match journal(fs).and_then(|journal| journal.recover()).map_err(|error| format!("{error:?}"))? {
             Recovery::SetAside { why, .. } => Err(format!("a crash passed for damage: {why}")),
             _ => Ok(()),
         }
     }
 
-    fn check(&self, fs: &dyn Fs, acknowledged: usize) -> Result<(), String> {
+    fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
         // Every file of the disk: nothing torn, nothing outside, no partial, an empty journal.
         let found = files(fs);
         let one_more = (acknowledged + 1).min(self.steps());

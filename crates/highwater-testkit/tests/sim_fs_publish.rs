@@ -66,19 +66,19 @@ impl Scenario for Replaces {
         self.steps.len()
     }
 
-    fn work(&self, fs: &dyn Fs) -> usize {
+    fn work(&self, fs: &SimFs) -> usize {
         let done = |(target, fill): &&(RelPath, u8)| publish(fs, target, &content(*fill), Mode::Umask).is_ok();
         self.steps.iter().take_while(done).count()
     }
 
-    fn recover(&self, fs: &dyn Fs) -> Result<(), String> {
+    fn recover(&self, fs: &SimFs) -> Result<(), String> {
         for dir in [RelPath::root(), path("dir")] {
             collect_stale(fs, &dir).map_err(|error| error.to_string())?;
         }
         Ok(())
     }
 
-    fn check(&self, fs: &dyn Fs, acknowledged: usize) -> Result<(), String> {
+    fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
         let one_more = (acknowledged + 1).min(self.steps());
         let found = files(fs);
         if (acknowledged..=one_more).any(|steps| found == self.after(steps)) {
@@ -117,7 +117,7 @@ impl Scenario for Adds {
         3
     }
 
-    fn work(&self, fs: &dyn Fs) -> usize {
+    fn work(&self, fs: &SimFs) -> usize {
         let add = |name| publish_new(fs, &path(name), &content(b'n'), Mode::Umask);
         let steps: [&dyn Fn() -> Result<Placed, FsError>; 3] = [&|| add("taken"), &|| add("fresh"), &|| {
             Self::another_is_first(fs, &path("raced")).and_then(|()| add("raced"))
@@ -125,7 +125,7 @@ impl Scenario for Adds {
         steps.iter().take_while(|step| step().is_ok()).count()
     }
 
-    fn recover(&self, fs: &dyn Fs) -> Result<(), String> {
+    fn recover(&self, fs: &SimFs) -> Result<(), String> {
         // The other process's, which is not ours to test.
         if fs.stat(&path("theirs")).map_err(|error| error.to_string())?.is_some() {
             fs.unlink(&path("theirs")).map_err(|error| error.to_string())?;
@@ -133,7 +133,7 @@ impl Scenario for Adds {
         collect_stale(fs, &RelPath::root()).map(|_| ()).map_err(|error| error.to_string())
     }
 
-    fn check(&self, fs: &dyn Fs, acknowledged: usize) -> Result<(), String> {
+    fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
         let found = files(fs);
         let taken = found.contains(&(path("taken"), content(b'p')));
         let fresh = found.contains(&(path("fresh"), content(b'n')));
@@ -161,20 +161,20 @@ impl Scenario for Settles {
         2
     }
 
-    fn work(&self, fs: &dyn Fs) -> usize {
+    fn work(&self, fs: &SimFs) -> usize {
         let made = ensure_dir(fs, &path("a/b/c"), Mode::Umask);
         let placed = made.is_ok() && publish(fs, &path("a/b/c/file"), b"x", Mode::Umask).is_ok();
         usize::from(made.is_ok()) + usize::from(placed)
     }
 
-    fn recover(&self, fs: &dyn Fs) -> Result<(), String> {
+    fn recover(&self, fs: &SimFs) -> Result<(), String> {
         match collect_stale(fs, &path("a/b/c")) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.to_string()),
             _ => Ok(()),
         }
     }
 
-    fn check(&self, fs: &dyn Fs, acknowledged: usize) -> Result<(), String> {
+    fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
         let found = tree(fs).unwrap();
         let whole = found.get(&path("a/b/c/file")) == Some(&Some(b"x".to_vec()));
         match acknowledged {

@@ -41,7 +41,7 @@ impl Scenario for SetsAside {
         2
     }
 
-    fn work(&self, fs: &dyn Fs) -> usize {
+    fn work(&self, fs: &SimFs) -> usize {
         let damaged = path("index/rows");
         let aside = match fs.stat(&damaged) {
             Ok(Some(_)) => quarantine(fs).set_aside(&damaged, "unreadable").is_ok(),
@@ -53,14 +53,14 @@ impl Scenario for SetsAside {
         usize::from(aside) + usize::from(kept)
     }
 
-    fn recover(&self, fs: &dyn Fs) -> Result<(), String> {
+    fn recover(&self, fs: &SimFs) -> Result<(), String> {
         match collect_stale(fs, &path("quarantine")) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.to_string()),
             _ => Ok(()),
         }
     }
 
-    fn check(&self, fs: &dyn Fs, acknowledged: usize) -> Result<(), String> {
+    fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
         let found = files(fs);
         let in_place = found.contains_key(&path("index/rows"));
         let (mut aside, mut kept) = (0, 0);

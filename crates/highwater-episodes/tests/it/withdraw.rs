@@ -54,16 +54,16 @@ impl Scenario for Withdraws {
         1
     }
 
-    fn work(&self, fs: &dyn Fs) -> usize {
+    fn work(&self, fs: &SimFs) -> usize {
         let (Ok(store), Ok(index)) = (store(fs), index(fs)) else { return 0 };
         usize::from(withdraw(&store, &index, &key("lab/a"), "lens cap", self.0, now()).is_ok())
     }
 
-    fn recover(&self, fs: &dyn Fs) -> Result<(), String> {
+    fn recover(&self, fs: &SimFs) -> Result<(), String> {
         store(fs).and(index(fs).map(drop))
     }
 
-    fn check(&self, fs: &dyn Fs, acknowledged: usize) -> Result<(), String> {
+    fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
         let (store, index) = (store(fs)?, index(fs)?);
         let row = index.find(&key("lab/a")).map_err(|error| error.to_string())?;
         let stored = store.stat(&key("lab/a")).map_err(|error| error.to_string())?.is_some();

@@ -82,6 +82,24 @@ impl Disk {
         Ok(())
     }
 
+    /// Replaces a file, whole and durably.
+    pub(super) fn save(&mut self, path: &RelPath, bytes: &[u8]) -> Result<(), FsError> {
+        let (dir, name, found) = self.find(Op::Write, path)?;
+        let ino = match found {
+            Some(ino) => ino,
+            None => {
+                let ino = self.add(Op::Write, path, Node::File(Versions::default()), bits(Mode::Exact(0o600), 0))?;
+                self.pending.pop();
+                self.durable_dir(dir).insert(name, ino);
+                ino
+            }
+        };
+        let file = self.file(ino);
+        file.seen = bytes.to_vec();
+        file.durable = bytes.to_vec();
+        Ok(())
+    }
+
     pub(super) fn open(&self, op: Op, path: &RelPath) -> Result<Ino, FsError> {
         let (_, _, found) = self.find(op, path)?;
         let ino = found.ok_or_else(|| refused(op, path, Errno::ENOENT))?;
@@ -143,6 +161,13 @@ impl Disk {
             NameChange { dir: from_dir, name: from_name, to: None },
         ]);
         Ok(())
+    }
+
+    pub(super) fn rename_new(&mut self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
+        if self.find(Op::Rename, to)?.2.is_some() {
+            return Err(refused_pair(Op::Rename, from, to, Errno::EEXIST));
+        }
+        self.rename(from, to)
     }
 
     pub(super) fn exchange(&mut self, a: &RelPath, b: &RelPath) -> Result<(), FsError> {

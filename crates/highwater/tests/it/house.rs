@@ -37,6 +37,7 @@ fn each_crate_knows_only_whom_it_may() {
         ("highwater-episodes", &["highwater-engine", "highwater-fs"]),
         ("highwater-oai", &["highwater-engine", "highwater-db", "highwater-fs"]),
         ("highwater-rollup", &["highwater-engine", "highwater-db"]),
+        ("highwater-kb", &["highwater-engine", "highwater-db", "highwater-fs"]),
         (
             "highwater",
             &[

@@ -154,16 +154,16 @@ impl Scenario for Appends {
         STEPS.len()
     }
 
-    fn work(&self, fs: &dyn Fs) -> usize {
+    fn work(&self, fs: &SimFs) -> usize {
         let Ok(index) = sim(fs) else { return 0 };
         STEPS.iter().take_while(|step| index.append(&[row(step, step.as_bytes())]).is_ok()).count()
     }
 
-    fn recover(&self, fs: &dyn Fs) -> Result<(), String> {
+    fn recover(&self, fs: &SimFs) -> Result<(), String> {
         sim(fs).map(drop)
     }
 
-    fn check(&self, fs: &dyn Fs, acknowledged: usize) -> Result<(), String> {
+    fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
         let index = sim(fs)?;
         let there = |step: &str| index.find(&key(step)).unwrap().is_some();
         match STEPS[..acknowledged].iter().find(|step| !there(step)) {

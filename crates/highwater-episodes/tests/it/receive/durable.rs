@@ -78,16 +78,16 @@ impl Scenario for Uploads {
         ROUNDS.len()
     }
 
-    fn work(&self, fs: &dyn Fs) -> usize {
+    fn work(&self, fs: &SimFs) -> usize {
         let Ok(receiver) = open(fs) else { return 0 };
         ROUNDS.iter().take_while(|of| receiver.round(of).iter().all(|answered| *answered)).count()
     }
 
-    fn recover(&self, fs: &dyn Fs) -> Result<(), String> {
+    fn recover(&self, fs: &SimFs) -> Result<(), String> {
         open(fs).map(drop)
     }
 
-    fn check(&self, fs: &dyn Fs, acknowledged: usize) -> Result<(), String> {
+    fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
         let files: BTreeMap<RelPath, Vec<u8>> =
             tree(fs).unwrap().into_iter().filter_map(|(path, bytes)| Some((path, bytes?))).collect();
         let receiver = open(fs)?;

@@ -44,6 +44,10 @@ impl Fs for Unsynced {
         self.0.rename(from, to)
     }
 
+    fn rename_new(&self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
+        self.0.rename_new(from, to)
+    }
+
     fn exchange(&self, a: &RelPath, b: &RelPath) -> Result<(), FsError> {
         self.0.exchange(a, b)
     }

@@ -241,15 +241,15 @@ impl Scenario for Upload {
         1 + PARTS.len()
     }
 
-    fn work(&self, fs: &dyn Fs) -> usize {
+    fn work(&self, fs: &SimFs) -> usize {
         open(fs).map_or(0, |receiver| receiver.go_on())
     }
 
-    fn recover(&self, fs: &dyn Fs) -> Result<(), String> {
+    fn recover(&self, fs: &SimFs) -> Result<(), String> {
         open(fs).map(drop)
     }
 
-    fn check(&self, fs: &dyn Fs, acknowledged: usize) -> Result<(), String> {
+    fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
         let bytes = noise(BYTES);
         let told: usize = PARTS[..acknowledged.saturating_sub(1)].iter().sum();
         let files: BTreeMap<String, Vec<u8>> =

@@ -1,0 +1,180 @@
+//! The base on the disk, and the one way to change it.
+//!
+//! A **generation** is a state of the base; committing makes the next one. Its bytes are durable first, as objects that are
+//! named by their hash. Then one transaction on the rows says what it is: that COMMIT is the only commit point. Then it is
+//! **projected**: written to `wiki/` and `raw/`, beside whatever people do there. A crash before the COMMIT leaves objects that
+//! nothing refers to; a crash after it leaves a generation that is not applied, which the next who opens the base finishes.
+//! Nothing is ever taken back.
+//!
+//! Owns the order of these steps, and that a handle whose commit failed says nothing more. What a page says is not known here.
+
+mod commit;
+mod home;
+mod manifest;
+mod objects;
+mod project;
+mod rebuild;
+mod rows;
+mod undo;
+
+use std::fmt;
+use std::sync::Arc;
+
+use highwater_db::sqlite::rusqlite::Connection;
+use highwater_fs::{Mode, RelPath, ensure_dir};
+use jiff::Timestamp;
+
+pub use self::commit::{Committed, Draft};
+pub use self::home::{BaseLock, Directory, Home};
+pub use self::manifest::{FileChange, Manifest};
+pub use self::objects::Objects;
+pub use self::project::Fate;
+pub use self::rebuild::rebuild;
+pub use self::rows::MIGRATIONS;
+
+use self::rows::Standing;
+use crate::content::ContentId;
+use crate::error::KbError;
+use crate::path::{FilePath, RAW, WIKI};
+
+/// Where everything lies that is not for people.
+pub const HOME: &str = ".highwater";
+
+/// The most bytes of one page, or of anything else that is read as text.
+pub const PAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// A generation: what changed the base, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// 1 for the first.
+    pub number: u32,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// What was done: one word, such as `add`.
+    pub op: String,
+    /// To what, for people.
+    pub text: String,
+    /// The object that says what it changed.
+    pub manifest: ContentId,
+}
+
+/// A base that is open.
+pub struct Base {
+    home: Arc<dyn Home>,
+    rows: Connection,
+    /// A commit failed: what is durable is known only to one who opens the base anew.
+    broken: bool,
+}
+
+impl fmt::Debug for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Base").field("home", &self.home).field("broken", &self.broken).finish_non_exhaustive()
+    }
+}
+
+impl Base {
+    /// Makes what a base needs where it is not there, and opens it.
+    ///
+    /// # Errors
+    /// What the disk or the rows say.
+    pub fn init(home: Arc<dyn Home>, now: Timestamp) -> Result<Self, KbError> {
+        for directory in [RAW, WIKI, HOME, objects::OBJECTS, project::TMP] {
+            ensure_dir(home.fs(), &layout(directory), Mode::Umask)?;
+        }
+        Self::open(home, now)
+    }
+
+    /// Opens a base, as it was left: see [`Base::finish`].
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn open(home: Arc<dyn Home>, now: Timestamp) -> Result<Self, KbError> {
+        let rows = home.open(now).map_err(KbError::rows("be opened"))?;
+        Ok(Self { home, rows, broken: false })
+    }
+
+    /// Finishes what a crash left: brings a generation that is committed to `wiki/` and `raw/`, and removes what is
+    /// left of older ones. Says what people's edits met, if there was anything to finish.
+    ///
+    /// # Errors
+    /// [`KbError::Unapplied`] with what is in the way; else what the rows say.
+    pub fn finish(&mut self, _held: &BaseLock) -> Result<Option<Committed>, KbError> {
+        self.sound()?;
+        let Standing { head, applied } = rows::standing(&self.rows)?;
+        if head == applied {
+            project::clear(self.home.fs(), applied)?;
+            return Ok(None);
+        }
+        self.apply(head).map(Some)
+    }
+
+    /// The newest generation; `None` for a base in which nothing happened yet.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn head(&self) -> Result<Option<Generation>, KbError> {
+        self.sound()?;
+        rows::head(&self.rows)
+    }
+
+    /// What a generation changed; `None` where there is none of this number.
+    ///
+    /// # Errors
+    /// What the rows or the disk say, and a manifest that is missing, damaged, or another than was committed.
+    pub fn manifest(&self, generation: u32) -> Result<Option<Manifest>, KbError> {
+        self.sound()?;
+        let Some(id) = rows::manifest(&self.rows, generation)? else { return Ok(None) };
+        let bytes = self.objects().manifest(generation)?.ok_or(KbError::ObjectMissing { id })?;
+        let found = ContentId::of(&bytes);
+        if found != id {
+            return Err(KbError::ObjectDamaged { id, found });
+        }
+        Manifest::read(generation, &bytes).map(Some)
+    }
+
+    /// What the newest generation has at a path.
+    ///
+    /// # Errors
+    /// What the rows say, or an object that is missing or damaged.
+    pub fn read(&self, path: &FilePath) -> Result<Option<Vec<u8>>, KbError> {
+        self.sound()?;
+        let Some(content) = rows::file(&self.rows, path)? else { return Ok(None) };
+        self.objects().read(content, PAGE_BYTES_MAX).map(Some)
+    }
+
+    /// Every path that the newest generation has, with its content, in order.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn files(&self) -> Result<Vec<(FilePath, ContentId)>, KbError> {
+        self.sound()?;
+        rows::files(&self.rows)
+    }
+
+    /// The objects of the base.
+    pub fn objects(&self) -> Objects<'_> {
+        Objects::new(self.home.fs())
+    }
+
+    fn apply(&mut self, generation: u32) -> Result<Committed, KbError> {
+        let unapplied = |source| KbError::Unapplied { generation, source: Box::new(source) };
+        let changes = rows::changes(&self.rows)?;
+        let fates = project::project(self.home.fs(), generation, &changes).map_err(unapplied)?;
+        self.broken = true;
+        rows::applied(&mut self.rows, generation, &fates)?;
+        self.home.settle(&mut self.rows).map_err(KbError::rows("note what stands in wiki/"))?;
+        self.broken = false;
+        // What is not cleared now is cleared by the next who opens the base.
+        let _ = project::clear(self.home.fs(), generation);
+        Ok(Committed { generation, fates })
+    }
+
+    fn sound(&self) -> Result<(), KbError> {
+        if self.broken { Err(KbError::Reopen) } else { Ok(()) }
+    }
+}
+
+/// A path of the base's own.
+fn layout(path: &str) -> RelPath {
+    RelPath::new(path).expect("invariant: the base's own paths are confined")
+}

@@ -1,0 +1,62 @@
+//! What a generation changed, as an object of its own: from these alone the rows can be made again, and a change be taken back by
+//! its opposite. Owns their shape.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::content::ContentId;
+use crate::error::KbError;
+use crate::path::FilePath;
+
+/// The shape that this program writes.
+pub(super) const FORMAT: u32 = 1;
+
+/// What a generation changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The shape it has: 1.
+    pub format: u32,
+    /// Its number.
+    pub generation: u32,
+    /// The manifest of the generation before it.
+    pub parent: Option<ContentId>,
+    /// When.
+    pub at: Timestamp,
+    /// What was done.
+    pub op: String,
+    /// To what.
+    pub text: String,
+    /// Every file that it changed.
+    pub files: Vec<FileChange>,
+    /// Every document that it changed: before, and after.
+    pub documents: BTreeMap<String, (Option<serde_json::Value>, Option<serde_json::Value>)>,
+}
+
+impl Manifest {
+    /// Reads a generation's manifest.
+    pub(super) fn read(generation: u32, bytes: &[u8]) -> Result<Self, KbError> {
+        let manifest: Self =
+            serde_json::from_slice(bytes).map_err(|source| KbError::Manifest { generation, source })?;
+        let found = match () {
+            () if manifest.format != FORMAT => "it has a shape of another version",
+            () if manifest.generation != generation => "it has another number",
+            () => return Ok(manifest),
+        };
+        Err(KbError::Chain { generation, found })
+    }
+}
+
+/// What a generation changed at one path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileChange {
+    /// Where.
+    pub path: FilePath,
+    /// What the generation before had there.
+    pub base: Option<ContentId>,
+    /// What this one has.
+    pub new: Option<ContentId>,
+}

@@ -1,0 +1,147 @@
+//! Bytes by their hash, in `.highwater/objects/`. Owns how they get there whole, and that nobody is given bytes that are not those
+//! they are called by.
+
+use std::io::{self, Read, Write};
+
+use highwater_fs::{Fs, FsError, Mode, Op, RelPath, Staged};
+
+use super::layout;
+use crate::content::ContentId;
+use crate::error::KbError;
+
+/// Where they are.
+pub(super) const OBJECTS: &str = ".highwater/objects";
+
+/// The most bytes of a manifest.
+const MANIFEST_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// How much of a stream is held while it is stored.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// The objects of a base.
+#[derive(Debug, Clone, Copy)]
+pub struct Objects<'a> {
+    fs: &'a dyn Fs,
+}
+
+impl<'a> Objects<'a> {
+    pub(super) fn new(fs: &'a dyn Fs) -> Self {
+        Self { fs }
+    }
+
+    /// Stores bytes. They are durable, and so is their name once [`Objects::settle`] has returned.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn put(&self, bytes: &[u8]) -> Result<ContentId, KbError> {
+        let id = ContentId::of(bytes);
+        self.place(id, bytes.len() as u64, |staged| staged.write_all(bytes).map_err(KbError::Source))?;
+        Ok(id)
+    }
+
+    /// The same for what is too large to hold: it is opened twice, to learn what it is called and to copy it.
+    ///
+    /// # Errors
+    /// What the disk says, and [`KbError::Changed`] for a source that was written to meanwhile.
+    pub fn put_stream<R: Read>(&self, open: impl Fn() -> io::Result<R>) -> Result<(ContentId, u64), KbError> {
+        let (first, bytes) = ContentId::of_stream(open().map_err(KbError::Source)?).map_err(KbError::Source)?;
+        self.place(first, bytes, |staged| {
+            let mut copy = Tee { from: open().map_err(KbError::Source)?, to: staged };
+            let (then, _) = ContentId::of_stream(&mut copy).map_err(KbError::Source)?;
+            if then == first { Ok(()) } else { Err(KbError::Changed { first, then }) }
+        })?;
+        Ok((first, bytes))
+    }
+
+    /// Stores what a generation changed, in the place of an attempt that never came to its COMMIT.
+    pub(super) fn put_manifest(&self, generation: u32, bytes: &[u8]) -> Result<ContentId, KbError> {
+        let mut staged = Staged::create(self.fs, &manifest_of(generation), Mode::Umask)?;
+        staged.write_all(bytes).map_err(KbError::Source)?;
+        staged.place()?;
+        Ok(ContentId::of(bytes))
+    }
+
+    /// What a generation changed; `None` where there is no such generation.
+    pub(super) fn manifest(&self, generation: u32) -> Result<Option<Vec<u8>>, KbError> {
+        match self.fs.read(&manifest_of(generation), MANIFEST_BYTES_MAX) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes the names of all that was put durable.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn settle(&self) -> Result<(), KbError> {
+        Ok(self.fs.sync_dir(&layout(OBJECTS))?)
+    }
+
+    /// The bytes of an object, of at most `bytes_max`.
+    ///
+    /// # Errors
+    /// What the disk says, and an object that is missing or damaged.
+    pub fn read(&self, id: ContentId, bytes_max: u64) -> Result<Vec<u8>, KbError> {
+        let bytes = self.fs.read(&path_of(id), bytes_max).map_err(|error| missing(id, error))?;
+        let found = ContentId::of(&bytes);
+        if found == id { Ok(bytes) } else { Err(KbError::ObjectDamaged { id, found }) }
+    }
+
+    /// Copies an object elsewhere, whatever its size.
+    ///
+    /// # Errors
+    /// What either disk says, and an object that is missing or damaged; then what was written is not to be used.
+    pub(super) fn copy(&self, id: ContentId, to: &mut dyn Write) -> Result<(), KbError> {
+        let from = self.fs.reader(&path_of(id)).map_err(|error| missing(id, error))?;
+        let (found, _) = ContentId::of_stream(Tee { from, to }).map_err(KbError::Source)?;
+        if found == id { Ok(()) } else { Err(KbError::ObjectDamaged { id, found }) }
+    }
+
+    fn place(
+        &self,
+        id: ContentId,
+        bytes: u64,
+        write: impl FnOnce(&mut Staged<'_>) -> Result<(), KbError>,
+    ) -> Result<(), KbError> {
+        let path = path_of(id);
+        if self.fs.stat(&path)?.is_some_and(|there| there.len == bytes) {
+            return Ok(());
+        }
+        let mut staged = Staged::create(self.fs, &path, Mode::Umask)?;
+        write(&mut staged)?;
+        Ok(staged.place()?)
+    }
+}
+
+fn path_of(id: ContentId) -> RelPath {
+    layout(OBJECTS).join(id.to_string()).expect("invariant: 64 digits are a name")
+}
+
+fn manifest_of(generation: u32) -> RelPath {
+    layout(OBJECTS).join(format!("generation-{generation:010}")).expect("invariant: ten digits are a name")
+}
+
+fn missing(id: ContentId, error: FsError) -> KbError {
+    match error {
+        FsError::Io { op: Op::Read, ref source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            KbError::ObjectMissing { id }
+        }
+        other => KbError::Fs(other),
+    }
+}
+
+/// Writes what is read from it.
+struct Tee<'t, R> {
+    from: R,
+    to: &'t mut dyn Write,
+}
+
+impl<R: Read> Read for Tee<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(BUFFER_BYTES);
+        let read = self.from.read(&mut buffer[..most])?;
+        self.to.write_all(&buffer[..read])?;
+        Ok(read)
+    }
+}

@@ -1,0 +1,108 @@
+//! A generation, written to `wiki/` and `raw/` beside whatever people do there.
+//!
+//! Looks at each file that changed and **plans** what to do with it; stages all new bytes in `.highwater/tmp/`; publishes the plan;
+//! then **acts**, file by file, each by one rename. Once the plan is durable, what became of a staged file says how far it came:
+//! its own bytes are still there, or those that it replaced, or none. So whoever finds a plan after a crash goes on with it,
+//! and never does a thing twice: a page that somebody deleted meanwhile is not written again.
+//!
+//! Owns that order. What to do with an edit is decided in `plan`.
+
+mod act;
+mod merge;
+mod plan;
+
+use std::collections::BTreeMap;
+
+use highwater_fs::{Fs, Quarantine, RelPath};
+
+use serde::{Deserialize, Serialize};
+
+use super::layout;
+use super::manifest::FileChange;
+use crate::error::KbError;
+use crate::path::FilePath;
+
+use self::plan::{Earlier, Plan};
+
+/// Where bytes are staged.
+pub(super) const TMP: &str = ".highwater/tmp";
+
+/// Where damaged things go.
+const QUARANTINE: &str = ".highwater/quarantine";
+
+/// What became of a file that a generation changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// It is as it was generated.
+    AsGenerated,
+    /// A person had edited it, and what was generated is merged into that.
+    Merged,
+    /// A person had edited it, and what was generated lies beside it.
+    Conflict,
+    /// It was to go, and stays, since a person had edited it.
+    Kept,
+    /// A person had deleted it, and it stays deleted.
+    Deleted,
+}
+
+impl Fate {
+    /// As rows have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AsGenerated => "as-generated",
+            Self::Merged => "merged",
+            Self::Conflict => "conflict",
+            Self::Kept => "kept",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+/// What became of the files that a generation changed.
+pub(super) type Fates = BTreeMap<FilePath, Fate>;
+
+/// Brings a generation to `wiki/` and `raw/`, or goes on with that.
+pub(super) fn project(fs: &dyn Fs, generation: u32, changes: &[FileChange]) -> Result<Fates, KbError> {
+    let plan = match Plan::find(fs, generation)? {
+        Earlier::Plan(plan) => plan,
+        Earlier::None => {
+            sweep(fs, |_| true, |file| Ok(fs.unlink(file)?))?;
+            Plan::draw(fs, generation, changes)?
+        }
+        // What is staged may be what a person wrote in the moment of a change.
+        Earlier::Unreadable(why) => {
+            let quarantine = Quarantine::new(fs, layout(QUARANTINE));
+            sweep(fs, |_| true, |file| Ok(quarantine.set_aside(file, &why).map(drop)?))?;
+            Plan::draw(fs, generation, changes)?
+        }
+    };
+    act::act(fs, &plan)
+}
+
+/// Removes what is left of generations up to this one.
+pub(super) fn clear(fs: &dyn Fs, applied: u32) -> Result<(), KbError> {
+    sweep(fs, |of| of <= applied, |file| Ok(fs.unlink(file)?))
+}
+
+/// Does something to all that is staged for such generations.
+fn sweep(
+    fs: &dyn Fs,
+    goes: impl Fn(u32) -> bool,
+    away: impl Fn(&RelPath) -> Result<(), KbError>,
+) -> Result<(), KbError> {
+    for entry in fs.list(&layout(TMP))? {
+        let Some(name) = entry.name.to_str() else { continue };
+        let of = name.trim_start_matches('.').split(['-', '.']).next().and_then(|number| number.parse().ok());
+        if of.is_some_and(&goes) {
+            away(&staged(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// A name in the directory where bytes are staged.
+fn staged(name: &str) -> RelPath {
+    layout(TMP).join(name).expect("invariant: what is listed or staged is one name")
+}

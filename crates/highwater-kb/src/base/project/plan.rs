@@ -1,0 +1,245 @@
+//! What is to be done with each file of a generation, and the bytes for it, staged. Owns what becomes of a person's edit, and the
+//! plan as a file, which is there only once everything it speaks of is durable.
+
+use std::io;
+
+use highwater_fs::{Fs, FsError, Kind, Mode, Op, RelPath, Staged, publish};
+use serde::{Deserialize, Serialize};
+
+use super::merge::merge;
+use super::{Fate, TMP, staged};
+use crate::base::manifest::FileChange;
+use crate::base::objects::Objects;
+use crate::base::{PAGE_BYTES_MAX, layout};
+use crate::content::ContentId;
+use crate::error::KbError;
+use crate::path::FilePath;
+
+/// The most bytes of a plan.
+const PLAN_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// How many versions may lie beside one page.
+const CONFLICTS_MAX: u32 = 100;
+
+/// What is to be done with the files of a generation.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Plan {
+    pub(super) generation: u32,
+    pub(super) steps: Vec<Step>,
+}
+
+/// What a crash left of a plan.
+#[derive(Debug)]
+pub(super) enum Earlier {
+    /// Nothing: nothing was done yet.
+    None,
+    /// All of it: something may be done.
+    Plan(Plan),
+    /// Something that is none, and why.
+    Unreadable(String),
+}
+
+/// What is to be done with one file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Step {
+    /// The file that the generation changed.
+    pub(super) file: FilePath,
+    /// Where something is done: the file, or beside it.
+    pub(super) path: FilePath,
+    /// Whether its directory was not there.
+    pub(super) new_directory: bool,
+    pub(super) act: Act,
+    pub(super) fate: Fate,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Act {
+    /// Nothing: it is as it should be, or a person's.
+    Leave,
+    /// The staged bytes go where nothing is.
+    Create { staged: ContentId },
+    /// The staged bytes change places with what is there.
+    Replace { staged: ContentId, expected: ContentId },
+    /// What is there goes.
+    Remove { expected: ContentId },
+}
+
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    Nothing,
+    File(ContentId),
+    /// A directory, a symlink, a device: a person's in any case.
+    Other,
+}
+
+impl Plan {
+    /// The plan of this generation, if it had come so far.
+    pub(super) fn find(fs: &dyn Fs, generation: u32) -> Result<Earlier, KbError> {
+        let bytes = match fs.read(&plan_of(generation), PLAN_BYTES_MAX) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Earlier::None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(match serde_json::from_slice::<Self>(&bytes) {
+            Ok(plan) if plan.generation == generation => Earlier::Plan(plan),
+            Ok(plan) => Earlier::Unreadable(format!("the plan is of generation {}", plan.generation)),
+            Err(error) => Earlier::Unreadable(format!("the plan of generation {generation} cannot be read: {error}")),
+        })
+    }
+
+    /// Decides on every file, stages what is needed, and publishes the plan.
+    pub(super) fn draw(fs: &dyn Fs, generation: u32, changes: &[FileChange]) -> Result<Self, KbError> {
+        let mut drafts = changes.iter().map(|change| decide(fs, change)).collect::<Result<Vec<_>, _>>()?;
+        // New pages, then changed ones, then what goes: whoever follows a link finds where it leads.
+        drafts.sort_by_key(|draft| match draft.step.act {
+            Act::Create { .. } => 0,
+            Act::Replace { .. } | Act::Leave => 1,
+            Act::Remove { .. } => 2,
+        });
+        let mut steps = Vec::with_capacity(drafts.len());
+        for (n, Draft { mut step, source }) in drafts.into_iter().enumerate() {
+            if let Some(source) = source {
+                stage(fs, &name_of(generation, n), &step.path, &source)?;
+                step.new_directory = fs.stat(&step.path.directory())?.is_none();
+            }
+            steps.push(step);
+        }
+        let plan = Self { generation, steps };
+        fs.sync_dir(&layout(TMP))?;
+        let bytes = serde_json::to_vec(&plan).expect("invariant: a plan is JSON");
+        publish(fs, &plan_of(generation), &bytes, Mode::Umask)?;
+        Ok(plan)
+    }
+}
+
+/// A step, and where its bytes come from.
+struct Draft {
+    step: Step,
+    source: Option<Source>,
+}
+
+enum Source {
+    Object(ContentId),
+    Merged(Vec<u8>),
+}
+
+fn decide(fs: &dyn Fs, change: &FileChange) -> Result<Draft, KbError> {
+    let file = &change.path;
+    let step = |act, fate| Step { file: file.clone(), path: file.clone(), new_directory: false, act, fate };
+    let leave = |fate| Ok(Draft { step: step(Act::Leave, fate), source: None });
+    let put = |act, fate, source| Ok(Draft { step: step(act, fate), source: Some(source) });
+    match (change.base, look(fs, &file.to_rel())?, change.new) {
+        (_, Found::Nothing, None) => leave(Fate::AsGenerated),
+        (_, Found::File(there), Some(new)) if there == new => leave(Fate::AsGenerated),
+        (None, Found::Nothing, Some(new)) => put(Act::Create { staged: new }, Fate::AsGenerated, Source::Object(new)),
+        (Some(base), Found::File(there), Some(new)) if there == base => {
+            put(Act::Replace { staged: new, expected: base }, Fate::AsGenerated, Source::Object(new))
+        }
+        (Some(base), Found::File(there), None) if there == base => {
+            Ok(Draft { step: step(Act::Remove { expected: base }, Fate::AsGenerated), source: None })
+        }
+        (Some(_), Found::Nothing, Some(_)) => leave(Fate::Deleted),
+        (_, Found::File(_) | Found::Other, None) => leave(Fate::Kept),
+        (_, Found::Other, Some(new)) => beside(fs, file, new),
+        (base, Found::File(there), Some(new)) => match merged(fs, file, base, there, new)? {
+            Some(bytes) if ContentId::of(&bytes) == there => leave(Fate::Merged),
+            Some(bytes) => {
+                let act = Act::Replace { staged: ContentId::of(&bytes), expected: there };
+                put(act, Fate::Merged, Source::Merged(bytes))
+            }
+            None => beside(fs, file, new),
+        },
+    }
+}
+
+/// The person's version and the new one in one, where they do not meet.
+fn merged(
+    fs: &dyn Fs,
+    path: &FilePath,
+    base: Option<ContentId>,
+    there: ContentId,
+    new: ContentId,
+) -> Result<Option<Vec<u8>>, KbError> {
+    let objects = Objects::new(fs);
+    let Some(base) = base else { return Ok(None) };
+    let read = |id| match objects.read(id, PAGE_BYTES_MAX) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(KbError::ObjectMissing { .. } | KbError::ObjectDamaged { .. } | KbError::Fs(FsError::TooLarge { .. })) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    };
+    let (Some(base), Some(new)) = (read(base)?, read(new)?) else { return Ok(None) };
+    let edited = match fs.read(&path.to_rel(), PAGE_BYTES_MAX) {
+        // One who goes on editing is met when the step is done.
+        Ok(edited) if ContentId::of(&edited) == there => edited,
+        Ok(_) | Err(FsError::TooLarge { .. }) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(merge(&base, &edited, &new))
+}
+
+/// The new version goes beside a person's own, unless it lies there already.
+fn beside(fs: &dyn Fs, file: &FilePath, new: ContentId) -> Result<Draft, KbError> {
+    let (path, free) = beside_of(fs, file, new)?;
+    let (act, source) =
+        if free { (Act::Create { staged: new }, Some(Source::Object(new))) } else { (Act::Leave, None) };
+    let step = Step { file: file.clone(), path, new_directory: false, act, fate: Fate::Conflict };
+    Ok(Draft { step, source })
+}
+
+/// Where a version goes that cannot be at `path`, and whether nothing is there yet.
+pub(super) fn beside_of(fs: &dyn Fs, path: &FilePath, new: ContentId) -> Result<(FilePath, bool), KbError> {
+    for n in 1..=CONFLICTS_MAX {
+        let mark = if n == 1 { "conflict".to_owned() } else { format!("conflict-{n}") };
+        let place = path.marked(&mark)?;
+        match look(fs, &place.to_rel())? {
+            Found::Nothing => return Ok((place, true)),
+            Found::File(there) if there == new => return Ok((place, false)),
+            _ => {}
+        }
+    }
+    Err(KbError::Conflicts { path: path.clone(), limit: CONFLICTS_MAX })
+}
+
+/// What is at a path now.
+pub(super) fn look(fs: &dyn Fs, path: &RelPath) -> Result<Found, KbError> {
+    match fs.stat(path)? {
+        None => Ok(Found::Nothing),
+        Some(stat) if stat.kind == Kind::File => match fs.reader(path) {
+            Ok(reader) => match ContentId::of_stream(reader) {
+                Ok((there, _)) => Ok(Found::File(there)),
+                Err(source) => Err(FsError::Io { op: Op::Read, path: fs.locate(path), source }.into()),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
+            Err(error) => Err(error.into()),
+        },
+        Some(_) => Ok(Found::Other),
+    }
+}
+
+/// Stages bytes under a name that is there only once they are durable.
+fn stage(fs: &dyn Fs, name: &str, target: &FilePath, source: &Source) -> Result<(), KbError> {
+    let mode = match fs.stat(&target.to_rel())? {
+        Some(there) if there.kind == Kind::File => Mode::Exact(there.mode),
+        _ => Mode::Umask,
+    };
+    let mut file = Staged::create(fs, &staged(name), mode)?;
+    match source {
+        Source::Object(id) => Objects::new(fs).copy(*id, &mut file)?,
+        Source::Merged(bytes) => io::Write::write_all(&mut file, bytes).map_err(KbError::Source)?,
+    }
+    Ok(file.place()?)
+}
+
+pub(super) fn name_of(generation: u32, step: usize) -> String {
+    format!("{generation}-{step}")
+}
+
+fn plan_of(generation: u32) -> RelPath {
+    staged(&format!("{generation}.plan"))
+}

@@ -1,0 +1,174 @@
+//! The rows of a base. Owns every statement on them.
+
+use std::collections::BTreeMap;
+
+use highwater_db::sqlite::rusqlite::{
+    self, Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, named_params,
+};
+use highwater_db::sqlite::{Error, Migration};
+
+use super::Generation;
+use super::manifest::{FileChange, Manifest};
+use super::project::Fate;
+use crate::content::ContentId;
+use crate::error::KbError;
+use crate::path::FilePath;
+
+/// The schema, step by step. A released step never changes.
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "base", sql: include_str!("migrations/0001_base.sql") }];
+
+/// Where the base stands.
+pub(super) struct Standing {
+    pub(super) head: u32,
+    pub(super) applied: u32,
+}
+
+pub(super) fn standing(rows: &Connection) -> Result<Standing, KbError> {
+    one(rows, "say where it stands", "SELECT head, applied FROM base", [], |row| {
+        Ok(Standing { head: row.get(0)?, applied: row.get(1)? })
+    })?
+    .ok_or(KbError::Rows { doing: "say where it stands", source: nothing(rows) })
+}
+
+pub(super) fn head(rows: &Connection) -> Result<Option<Generation>, KbError> {
+    const SQL: &str = "SELECT number, at, op, text, manifest FROM generation ORDER BY number DESC LIMIT 1";
+    one(rows, "name its newest generation", SQL, [], |row| {
+        let at: String = row.get(1)?;
+        let at = at.parse().map_err(|error: jiff::Error| unreadable(1, error))?;
+        Ok(Generation { number: row.get(0)?, at, op: row.get(2)?, text: row.get(3)?, manifest: row.get(4)? })
+    })
+}
+
+pub(super) fn manifest(rows: &Connection, generation: u32) -> Result<Option<ContentId>, KbError> {
+    const SQL: &str = "SELECT manifest FROM generation WHERE number = ?1";
+    one(rows, "look up a generation", SQL, [generation], |row| row.get(0))
+}
+
+pub(super) fn file(rows: &Connection, path: &FilePath) -> Result<Option<ContentId>, KbError> {
+    one(rows, "look up a file", "SELECT content FROM file WHERE path = ?1", [path], |row| row.get(0))
+}
+
+pub(super) fn files(rows: &Connection) -> Result<Vec<(FilePath, ContentId)>, KbError> {
+    all(rows, "list its files", "SELECT path, content FROM file ORDER BY path", |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+pub(super) fn document(rows: &Connection, name: &str) -> Result<Option<serde_json::Value>, KbError> {
+    one(rows, "look up a document", "SELECT record FROM document WHERE name = ?1", [name], |row| {
+        let record: String = row.get(0)?;
+        serde_json::from_str(&record).map_err(|error| unreadable(0, error))
+    })
+}
+
+/// What the generation that is not applied yet changes.
+pub(super) fn changes(rows: &Connection) -> Result<Vec<FileChange>, KbError> {
+    all(rows, "list what is to be written", "SELECT path, base, new FROM change ORDER BY path", |row| {
+        Ok(FileChange { path: row.get(0)?, base: row.get(1)?, new: row.get(2)? })
+    })
+}
+
+pub(super) fn begin(rows: &mut Connection) -> Result<Transaction<'_>, KbError> {
+    let path = rows.path().map(std::path::PathBuf::from).unwrap_or_default();
+    rows.transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(|error| KbError::Rows { doing: "begin a change", source: Error::from_sqlite(&path, error) })
+}
+
+/// Writes a generation down.
+pub(super) fn write(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) -> Result<(), KbError> {
+    let write = || -> rusqlite::Result<()> {
+        rows.prepare_cached("INSERT INTO generation VALUES (?1, ?2, ?3, ?4, ?5)")?.execute((
+            manifest.generation,
+            manifest.at.to_string(),
+            &manifest.op,
+            &manifest.text,
+            id,
+        ))?;
+        let mut change = rows.prepare_cached("INSERT INTO change VALUES (?1, ?2, ?3)")?;
+        let mut put = rows.prepare_cached(
+            "INSERT INTO file (path, content) VALUES (?1, ?2) ON CONFLICT (path) DO UPDATE SET content = excluded.content",
+        )?;
+        let mut remove = rows.prepare_cached("DELETE FROM file WHERE path = ?1")?;
+        for file in &manifest.files {
+            change.execute((&file.path, file.base, file.new))?;
+            match file.new {
+                Some(new) => put.execute((&file.path, new))?,
+                None => remove.execute([&file.path])?,
+            };
+        }
+        let mut put = rows.prepare_cached("INSERT OR REPLACE INTO document VALUES (?1, ?2)")?;
+        let mut remove = rows.prepare_cached("DELETE FROM document WHERE name = ?1")?;
+        for (name, (_, after)) in &manifest.documents {
+            match after {
+                Some(record) => put.execute((name, record.to_string()))?,
+                None => remove.execute([name])?,
+            };
+        }
+        rows.prepare_cached("UPDATE base SET head = ?1")?.execute([manifest.generation])?;
+        Ok(())
+    };
+    write().map_err(|error| told(rows, "write a generation down", error))
+}
+
+/// Writes a generation down that follows one which is taken to be applied.
+pub(super) fn replay(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) -> Result<(), KbError> {
+    rows.execute_batch("DELETE FROM change; UPDATE base SET applied = head")
+        .map_err(|error| told(rows, "write a generation down", error))?;
+    write(rows, manifest, id)
+}
+
+pub(super) fn commit(transaction: Transaction<'_>) -> Result<(), KbError> {
+    let path = transaction.path().map(std::path::PathBuf::from).unwrap_or_default();
+    transaction
+        .commit()
+        .map_err(|error| KbError::Rows { doing: "commit a change", source: Error::from_sqlite(&path, error) })
+}
+
+/// Notes that a generation stands in `wiki/` and `raw/`, and what people had made of its files.
+pub(super) fn applied(rows: &mut Connection, generation: u32, fates: &BTreeMap<FilePath, Fate>) -> Result<(), KbError> {
+    let transaction = begin(rows)?;
+    let note = || -> rusqlite::Result<()> {
+        let mut note =
+            transaction.prepare_cached("UPDATE file SET fate = :fate WHERE path = :path AND fate <> :fate")?;
+        for (path, fate) in fates {
+            note.execute(named_params! { ":path": path, ":fate": fate.as_str() })?;
+        }
+        transaction.prepare_cached("DELETE FROM change")?.execute([])?;
+        transaction.prepare_cached("UPDATE base SET applied = ?1")?.execute([generation])?;
+        Ok(())
+    };
+    note().map_err(|error| told(&transaction, "note what stands in wiki/", error))?;
+    commit(transaction)
+}
+
+fn one<T>(
+    rows: &Connection,
+    doing: &'static str,
+    sql: &str,
+    params: impl rusqlite::Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>, KbError> {
+    let found = rows.prepare_cached(sql).and_then(|mut look| look.query_row(params, read).optional());
+    found.map_err(|error| told(rows, doing, error))
+}
+
+fn all<T>(
+    rows: &Connection,
+    doing: &'static str,
+    sql: &str,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, KbError> {
+    let list = || -> rusqlite::Result<Vec<T>> { rows.prepare_cached(sql)?.query_map([], |row| read(row))?.collect() };
+    list().map_err(|error| told(rows, doing, error))
+}
+
+fn told(rows: &Connection, doing: &'static str, error: rusqlite::Error) -> KbError {
+    KbError::Rows { doing, source: Error::on(rows, error) }
+}
+
+fn nothing(rows: &Connection) -> Error {
+    Error::on(rows, rusqlite::Error::QueryReturnedNoRows)
+}
+
+fn unreadable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+}

@@ -1,0 +1,15 @@
+//! A knowledge base: documents, folded into an interlinked wiki of plain Markdown.
+//!
+//! Owns the base on the disk: its objects, its rows, its generations, and how a generation comes to stand in `wiki/` and
+//! `raw/` without a person's edit being lost. There is one way to change a base, [`Base::commit`], and no undo journal: what
+//! a crash left is finished, never taken back.
+
+pub mod base;
+pub mod content;
+pub mod error;
+pub mod path;
+
+pub use base::{Base, BaseLock, Committed, Directory, Draft, Fate, Generation, Home};
+pub use content::ContentId;
+pub use error::KbError;
+pub use path::FilePath;
