@@ -50,7 +50,7 @@ clippy:
 # What the code says of itself: every link leads somewhere.
 docs: export RUSTDOCFLAGS = -D warnings
 docs:
-	$(CARGO) doc --locked --workspace --no-deps --quiet
+	$(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
 
 # Generated files are compared by tests; this writes them anew.
 generated:

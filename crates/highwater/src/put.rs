@@ -50,7 +50,7 @@ pub(crate) fn file(path: &Path, bytes: &[u8], mode: u32, rehearse: bool) -> io::
 /// The same with the bytes of another file.
 ///
 /// # Errors
-/// As [`file`].
+/// As [`file()`].
 pub(crate) fn copy(from_file: &Path, path: &Path, mode: u32, rehearse: bool) -> io::Result<Put> {
     from(path, || File::open(from_file), mode, rehearse)
 }

@@ -49,7 +49,7 @@ impl Home for Simulated {
 
     fn settle(&self, rows: &mut Connection) -> Result<(), Error> {
         let bytes = rows.serialize("main").map_err(|source| Error::from_sqlite("kb.db".as_ref(), source))?.to_vec();
-        self.0.save(&image(), &bytes).map_err(|error| refused(error))
+        self.0.save(&image(), &bytes).map_err(refused)
     }
 
     fn try_lock(&self) -> io::Result<Option<BaseLock>> {

@@ -1,5 +1,7 @@
 //! The knowledge base, from outside: on a simulated disk that is crashed everywhere, and on a real one.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 mod edits;
 mod histories;
 mod home;

@@ -207,10 +207,10 @@ impl Scenario for Generations {
         let mut stands = stands;
         let mut seen = Self::seen(fs).map_err(|error| error.to_string())?;
         seen.remove(SEEN);
-        if let Some(page) = self.deletes {
-            if seen.remove(TIDIED).is_some() || !seen.contains_key(page) {
-                stands.remove(page);
-            }
+        if let Some(page) = self.deletes
+            && (seen.remove(TIDIED).is_some() || !seen.contains_key(page))
+        {
+            stands.remove(page);
         }
         if seen != stands {
             return Err(format!("after generation {step} there stands {seen:?}, expected {stands:?}"));

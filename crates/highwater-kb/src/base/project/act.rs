@@ -94,8 +94,8 @@ fn put_back(fs: &dyn Fs, place: &RelPath, step: &Step, new: ContentId) -> Result
 
 fn remove(fs: &dyn Fs, place: &RelPath, step: &Step, expected: ContentId) -> Result<Fate, KbError> {
     let target = step.path.to_rel();
-    match look(fs, place)? {
-        Found::Nothing => match look(fs, &target)? {
+    if look(fs, place)? == Found::Nothing {
+        match look(fs, &target)? {
             Found::Nothing => return Ok(step.fate),
             Found::File(there) if there == expected => match fs.rename_new(&target, place) {
                 Ok(()) => {}
@@ -103,8 +103,7 @@ fn remove(fs: &dyn Fs, place: &RelPath, step: &Step, expected: ContentId) -> Res
                 Err(error) => return Err(error.into()),
             },
             _ => return Ok(Fate::Kept),
-        },
-        _ => {}
+        }
     }
     match look(fs, place)? {
         Found::File(was) if was == expected => Ok(step.fate),
