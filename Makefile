@@ -48,7 +48,7 @@ clippy:
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 
 # What the code says of itself: every link leads somewhere.
-docs: export RUSTDOCFLAGS = -D warnings
+docs: export RUSTDOCFLAGS = -D warnings -A rustdoc::private_intra_doc_links
 docs:
 	$(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
 

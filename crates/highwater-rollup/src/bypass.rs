@@ -57,7 +57,7 @@ pub(crate) fn install(shape: &Shape<'_>) -> Vec<String> {
 }
 
 /// Looks for what went past the triggers, in the transaction that is open and has read nothing of the tables yet, and settles
-/// it. Needs [`drain::prepare`].
+/// it. Needs what `drain` prepares.
 ///
 /// # Errors
 /// [`Fault`], of kind [`FaultKind::Contended`] where something went past while this looked.

@@ -1,8 +1,8 @@
 //! A rollup as people look at it: one aggregate by one key over time, in their own zone. Owns what may be asked and which cells
 //! of the target may be added up for it; it reads the target and the state row, never a raw row, and writes nothing.
 //!
-//! [`Question`] is what is asked, checked. [`series`] answers it for a table or a chart, with few keys and the rest summed; [`rows`]
-//! with every key, page by page; [`heat`] by weekday and hour. [`svg`] draws. What is later than the watermark is known in part
+//! [`Question`] is what is asked, checked. [`series()`] answers it for a table or a chart, with few keys and the rest summed; [`rows()`]
+//! with every key, page by page; [`heat()`] by weekday and hour. [`svg`] draws. What is later than the watermark is known in part
 //! at most, and each of them says which buckets that is.
 
 pub mod buckets;
