@@ -3,6 +3,9 @@
 //! A loop device over a sparse file, shut down by the file system itself (`FS_IOC_SHUTDOWN` with `NOLOGFLUSH`, through
 //! `xfs_io`), unmounted, and mounted again, which replays its journal as after a power cut.
 //!
+//! The machine goes on, though: a sync that is under way when the file system is shut down may return that all is well, on either
+//! file system and to any program. Only what was answered before [`Disk::cut_power`] is called was answered before the cut.
+//!
 //! # Source
 //! `ioctl_xfs_goingdown(2)`, `xfs_io(8)` command `shutdown`
 

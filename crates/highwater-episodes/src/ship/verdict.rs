@@ -17,6 +17,12 @@ use crate::gate::Judge;
 use crate::index::Commit;
 use crate::name::EpisodeId;
 
+/// What a receiver answers whose disk is as full as it may be.
+///
+/// # Source
+/// RFC 4918, section 11.5
+const FULL_STATUS: u16 = 507;
+
 impl Ship {
     pub(super) async fn park(
         &self,
@@ -87,7 +93,9 @@ impl Ship {
             Answer::Failed(refusal) => {
                 let stop = Stop::checkpoint(Reason::Network, format!("{episode}: {}", refusal.told));
                 cx.contacts.wind_down(stop);
-                Ok(Outcome::because(OutcomeKind::Failed, refusal.told))
+                // A receiver that is full says nothing of the episode.
+                let kind = if refusal.status == FULL_STATUS { OutcomeKind::Deferred } else { OutcomeKind::Failed };
+                Ok(Outcome::because(kind, refusal.told))
             }
             Answer::Unanswered(told) => {
                 cx.contacts.wind_down(Stop::checkpoint(Reason::Network, format!("{episode}: {told}")));

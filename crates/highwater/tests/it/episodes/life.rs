@@ -50,13 +50,15 @@ fn an_episode_meets_every_answer_of_its_receiver() {
     assert!(host.items("send").contains("\"attempts\":0"), "a ban leaves it unattempted: {}", host.items("send"));
     assert_eq!(house.stored(), nothing);
 
-    // The code comes, and is taken up by the receiver that runs. Then 201, of the very bytes that were packed at first.
+    // The code comes, and is taken up by the receiver that runs. Then 201, of the very bytes that were packed at first. The ban of
+    // five seconds may have lapsed before it is lifted.
     fs::rename(house.rig.path("not-yet"), house.rig.path("code")).unwrap();
     wait_until("a gate that is read", || {
         let asked = format!("Authorization: Bearer {TOKEN}\r\n{}", of(newest));
         house.ask(None, "POST", "/v1/ping", &asked, b"").1.contains("\"verdict\":\"accepted\"")
     });
-    host.rig.ok(&["lift", "send", "--why", "it is read now"]);
+    let lifted = host.rig.run(&["lift", "send", "--why", "it is read now"]);
+    assert!(lifted.code == 0 || lifted.stderr.contains("HW-CMD-007"), "{lifted:?}");
     host.passes("send", 0, "drained");
     assert!(fs::read(stored(&house.root(), "ep-1")).unwrap() == packed);
     assert_eq!((host.names("episodes"), host.names("outbox")), (vec![], vec![]), "retired");
@@ -172,8 +174,11 @@ fn an_episode_meets_every_answer_of_its_receiver() {
     let before = house.stored();
     host.record("episodes", "ep-6", b"x", Some(newest));
     assert_eq!(house.put("ep-6", &of(newest), b"bytes").0, 507);
-    let full = host.passes("send", 3, "network");
-    assert!(full.stdout.contains("507"), "{full:?}");
+    // More often than an episode may fail: it is the receiver that is full, and no fault of what is sent.
+    for _ in 0..=5 {
+        let full = host.passes("send", 3, "network");
+        assert!(full.stdout.contains("507"), "{full:?}");
+    }
     assert_eq!((host.outcome("send", "ep-6").0.as_str(), house.stored()), ("retry", before));
     assert_eq!(house.close(), Some(0));
     house.configure(LIMITS, &gate());

@@ -17,6 +17,9 @@ use sha1::Digest as _;
 use super::super::rig::{MASTER, Rig, TOKEN, token};
 use super::{PART, hex, metadata};
 
+/// How often a client comes again that was told that another has the upload.
+const COMES_AGAIN_TIMES: usize = 20;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_offered_is_told_to_everybody() {
     let rig = Rig::with(|settings| settings.limits.size = ByteSize::mib(2)).await;
@@ -166,7 +169,14 @@ async fn nothing_is_kept_of_a_chunk_that_is_not_what_its_checksum_says() {
     client.say(format!("{head}\r\n456")).await;
     drop(client);
     assert_eq!(rig.offset(&place).await, Some(3));
-    let last = patch("3", said("sha256", b"4567890"), b"4567890").await;
+    // The one that broke off may be met only now, and then it is the later one that holds the upload: a client comes again.
+    let mut last = patch("3", said("sha256", b"4567890"), b"4567890").await;
+    for _ in 0..COMES_AGAIN_TIMES {
+        if last.status != 423 {
+            break;
+        }
+        last = patch("3", said("sha256", b"4567890"), b"4567890").await;
+    }
     assert_eq!((last.status, last.header("upload-offset")), (204, Some("10")));
     assert_eq!(fs::read(rig.path("episodes/lab/a.tar.zst")).unwrap(), b"1234567890");
 }
