@@ -14,6 +14,8 @@ use crate::index::{Commit, CommitError};
 pub const META_NAME: &str = "meta.json";
 /// Longest `meta.json` that is read, in bytes.
 pub const META_BYTES_MAX: usize = 1 << 20;
+/// Most of what stands in the place of a commit that is told, in characters.
+const FOUND_CHARS_MAX: usize = 80;
 
 /// A `meta.json` that does not say which commit recorded the episode, though it should.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +28,12 @@ pub enum MetaError {
     Json(#[source] serde_json::Error),
     /// Something there that is no commit.
     #[error("code_version.commit of {META_NAME} is no commit")]
-    Commit(#[source] CommitError),
+    Commit {
+        /// What stands there, cut off where it is long.
+        found: String,
+        /// What is wrong with it.
+        source: CommitError,
+    },
     /// There, but no text.
     #[error("code_version.commit of {META_NAME}: expected a text of 40 or 64 hexadecimal digits")]
     NoText,
@@ -46,7 +53,10 @@ pub fn recorded_commit(meta: &[u8]) -> Result<Option<Commit>, MetaError> {
     let Ok(Some(commit)) = field(version.get().as_bytes(), "commit") else { return Ok(None) };
     match serde_json::from_str::<Option<Cow<'_, str>>>(commit.get()) {
         Ok(None) => Ok(None),
-        Ok(Some(text)) => text.parse().map(Some).map_err(MetaError::Commit),
+        Ok(Some(text)) => text.parse().map(Some).map_err(|source| {
+            let found = text.chars().take(FOUND_CHARS_MAX).collect();
+            MetaError::Commit { found, source }
+        }),
         Err(_) => Err(MetaError::NoText),
     }
 }

@@ -2,6 +2,8 @@
 //! is the job's.
 
 mod flow;
+mod pong;
+mod proof;
 mod resumable;
 
 use std::fs::File;
@@ -32,8 +34,11 @@ use crate::wire::{
 };
 
 use flow::{Flow, body};
+use pong::Pong;
+use proof::{elsewhere, not_a_receivers, not_a_receivers_of, taken};
 
 pub use flow::STALL_SECS;
+pub(super) use pong::is_pong;
 pub(super) use resumable::{Asked, Begun, Went};
 
 /// Most of an answer that is read, in bytes.
@@ -72,10 +77,14 @@ pub struct Code {
 }
 
 /// A refusal, as the receiver put it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refusal {
     /// The status.
     pub status: u16,
+    /// The code of its problem; an older receiver gives none.
+    pub code: Option<String>,
+    /// What its problem says of this very case.
+    pub detail: Option<String>,
     /// What it says of it, for a person.
     pub told: String,
     /// The commands that mend it.
@@ -85,8 +94,10 @@ pub struct Refusal {
 /// What an answer means.
 #[derive(Debug)]
 pub enum Answer {
-    /// 2xx.
+    /// A ping is accepted; or the receiver has the episode, and names its bytes or what they hold.
     Ok,
+    /// The receiver takes the episode, but its answer does not name it by a hash.
+    Unnamed,
     /// 409: another content is stored under the name.
     Conflict(Refusal),
     /// 412, or a 400 of the gate: the code is not accepted.
@@ -95,7 +106,7 @@ pub enum Answer {
     Refused(Refusal),
     /// 5xx: sent again it may be taken.
     Failed(Refusal),
-    /// No answer: DNS, connection, TLS, or the connection broke.
+    /// No answer of a receiver: DNS, connection, TLS, the connection broke, or something else answered.
     Unanswered(String),
 }
 
@@ -126,8 +137,14 @@ impl Remediation {
     }
 }
 
+/// What a network answers that wants somebody to log in first (RFC 6585, section 6).
+const PORTAL_STATUS: u16 = 511;
 /// What code a gate's refusal carries; an older receiver's 400 has none.
 const GATE_CODE_PREFIX: &str = "code-";
+/// The code of a refusal because no commit was said.
+pub(super) const GATE_MISSING: &str = "code-missing";
+/// The code of a conflict that is none: the episode was withdrawn.
+pub(super) const WITHDRAWN: &str = "withdrawn";
 
 impl Receiver {
     /// The receiver of these settings.
@@ -219,7 +236,14 @@ impl Receiver {
             // A server of uploads alone takes whatever it is asked for one of its own requests.
             Ok(response) if response.headers().contains_key(TUS_RESUMABLE_HEADER) => Ok(None),
             Ok(mut response) if response.status().is_success() => {
-                let pong: Pong = serde_json::from_slice(&text_of(&mut response).await).unwrap_or_default();
+                let pong = match text_of(&mut response).await {
+                    Ok(text) if !elsewhere(&url, &response) => Pong::read(&text),
+                    Ok(_) => None,
+                    Err(broke) => return Ok(Some(Answer::Unanswered(with_causes(&broke)))),
+                };
+                let Some(pong) = pong else {
+                    return Ok(Some(not_a_receivers(&url, &response, "JSON with `hosts` and `gate`")));
+                };
                 if pong.is_unready() {
                     // An upload would meet 503: it is the same, before a byte is sent.
                     tracing::info!(resource = %self.resource, "the receiver's gate has read no commits yet");
@@ -294,6 +318,7 @@ impl Receiver {
             never = flow.is_steered(cx) => match never {},
         };
         match sent {
+            Ok(response) if response.status().is_success() => Ok(taken(&url, response, parcel).await),
             Ok(response) => Ok(answer(response).await),
             Err(unanswered) => Ok(Answer::Unanswered(with_causes(&unanswered))),
         }
@@ -317,102 +342,40 @@ fn unusable(
     (field, Diagnosis::refusal("HW-EPI-104", message, "name a PEM file that this user can read"))
 }
 
-/// What a ping is answered with, as far as it is read; a receiver that says nothing of a part has nothing against it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Pong {
-    /// The hosts that this one may write to: a list, or `"*"`.
-    hosts: Option<Hosts>,
-    gate: PongGate,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Hosts {
-    Listed(Vec<String>),
-    #[expect(dead_code, reason = "whatever the word is, it is no list")]
-    All(String),
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct PongGate {
-    verdict: Option<String>,
-    detail: Option<String>,
-    your_commit: Option<String>,
-    head_commit: Option<String>,
-    remediation: Option<Remediation>,
-}
-
-impl Pong {
-    /// Whether the gate puts everybody off until it has read its repository.
-    fn is_unready(&self) -> bool {
-        self.gate.verdict.as_deref() == Some("unready")
-    }
-
-    fn answer(self, host: &HostId) -> Answer {
-        let Self { hosts, gate } = self;
-        if let Some(Hosts::Listed(hosts)) = &hosts
-            && !hosts.iter().any(|listed| listed == host.as_str())
-        {
-            let told = format!("403: this host may write to {}, not to {host}", hosts.join(", "));
-            return Answer::Refused(Refusal { status: 403, told, remediation: Vec::new() });
-        }
-        let remediation = gate.remediation.map(Remediation::commands).unwrap_or_default();
-        let refused = |status: u16, told: String| Refusal { status, told, remediation };
-        match gate.verdict.as_deref() {
-            Some("outdated") => {
-                let unsaid = || "not said".to_owned();
-                let (yours, head) = (gate.your_commit.unwrap_or_else(unsaid), gate.head_commit.unwrap_or_else(unsaid));
-                let told =
-                    format!("412: the code is out of date: commit {yours}; the newest that is accepted is {head}");
-                Answer::Gate(refused(412, told))
-            }
-            Some(verdict @ ("missing" | "malformed")) => {
-                let detail = gate.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
-                Answer::Gate(refused(400, format!("400: the commit of the code is {verdict}{detail}")))
-            }
-            _ => Answer::Ok,
-        }
-    }
-}
-
-/// The body of an answer. One that breaks off is still an answer: its status is what counts.
-pub(super) async fn text_of(response: &mut reqwest::Response) -> Vec<u8> {
+/// The body of an answer, as far as it is read.
+///
+/// # Errors
+/// When it breaks off.
+pub(super) async fn text_of(response: &mut reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
     let mut text = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
+    while let Some(chunk) = response.chunk().await? {
         let room = ANSWER_BYTES_MAX - text.len();
         text.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if text.len() == ANSWER_BYTES_MAX {
             break;
         }
     }
-    text
+    Ok(text)
 }
 
-async fn answer(response: reqwest::Response) -> Answer {
-    coded(response).await.0
-}
-
-/// What an answer means, and the code of the problem where it is one.
-async fn coded(mut response: reqwest::Response) -> (Answer, Option<String>) {
+/// What an answer that is no 2xx means. A refusal that breaks off is still one: its status is what counts.
+async fn answer(mut response: reqwest::Response) -> Answer {
     let status = response.status().as_u16();
-    let text = text_of(&mut response).await;
-    if (200..300).contains(&status) {
-        return (Answer::Ok, None);
+    if status < 400 || status == PORTAL_STATUS {
+        return not_a_receivers_of(&response);
     }
-    let problem: Problem = serde_json::from_slice(&text).unwrap_or_default();
-    let said: Vec<String> = [problem.title, problem.detail].into_iter().flatten().collect();
+    let text = text_of(&mut response).await.unwrap_or_default();
+    let Problem { title, detail, code, remediation } = serde_json::from_slice(&text).unwrap_or_default();
+    let said: Vec<String> = [title, detail.clone()].into_iter().flatten().collect();
     let told = if said.is_empty() { format!("{status}") } else { format!("{status}: {}", said.join(": ")) };
-    let of_gate = problem.code.as_ref().is_some_and(|code| code.starts_with(GATE_CODE_PREFIX));
-    let remediation = problem.remediation.map(Remediation::commands).unwrap_or_default();
-    let refusal = Refusal { status, told, remediation };
-    let answer = match status {
+    let of_gate = code.as_ref().is_some_and(|code| code.starts_with(GATE_CODE_PREFIX));
+    let remediation = remediation.map(Remediation::commands).unwrap_or_default();
+    let refusal = Refusal { status, code, detail, told, remediation };
+    match status {
         409 => Answer::Conflict(refusal),
         412 => Answer::Gate(refusal),
         400 if of_gate => Answer::Gate(refusal),
         500.. => Answer::Failed(refusal),
         _ => Answer::Refused(refusal),
-    };
-    (answer, problem.code)
+    }
 }

@@ -14,7 +14,7 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use serde::Deserialize;
 use tokio::net::TcpStream;
 
-use super::client::{Code, Receiver, text_of};
+use super::client::{Code, Receiver, is_pong, text_of};
 
 /// Longest wait for a name, a connection or an answer, in seconds.
 pub const PROBE_SECS: u64 = 15;
@@ -114,9 +114,9 @@ pub async fn probe(receiver: &Receiver, clock: &SharedClock, has_certificate: bo
             probe.ban = Some((retry_after, date));
             return probe;
         }
-        let body = text_of(&mut response).await;
+        let body = text_of(&mut response).await.unwrap_or_default();
         let pong = match status {
-            200..=299 => serde_json::from_slice::<Pong>(&body).ok(),
+            200..=299 => serde_json::from_slice::<Pong>(&body).ok().filter(|_| is_pong(&body)),
             404 | 405 | 501 => {
                 if at == 0 {
                     private(&mut probe, receiver);

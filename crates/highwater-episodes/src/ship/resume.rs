@@ -63,7 +63,7 @@ impl Ship {
                 continue;
             };
             if from_byte == parcel.size_bytes {
-                return Ok(Some(Answer::Ok));
+                return receiver.proves(contacts, episode, parcel).await.map(Some);
             }
             let told = match receiver.go_on(cx, &url, from_byte, archive, parcel, code).await? {
                 Went::At(bytes) => {
@@ -83,7 +83,7 @@ impl Ship {
                     return Ok(Some(answer));
                 }
                 Went::Broke(told) => Answer::Unanswered(told),
-                Went::Elsewhere(told) => Answer::Failed(Refusal { status: 409, told, remediation: Vec::new() }),
+                Went::Elsewhere(told) => Answer::Failed(Refusal { status: 409, told, ..Refusal::default() }),
             };
             (breaks, stalled, at) = (breaks + 1, stalled + 1, None);
             if breaks > BREAKS_MAX || stalled > STALLED_BREAKS_MAX {
@@ -120,5 +120,5 @@ fn place_of(url: &Url) -> String {
 }
 
 fn failed(told: &str) -> Answer {
-    Answer::Failed(Refusal { status: 404, told: told.to_owned(), remediation: Vec::new() })
+    Answer::Failed(Refusal { status: 404, told: told.to_owned(), ..Refusal::default() })
 }

@@ -1,5 +1,7 @@
 //! What an answer makes of an episode. Owns its outcome, what is parked, and when the same refusal halts the job.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::sync::PoisonError;
 
 use highwater_engine::diagnosis::with_causes;
@@ -8,10 +10,12 @@ use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::Reason;
 use jiff::Timestamp;
 
+use super::client::{GATE_MISSING, WITHDRAWN};
 use super::{
-    Answer, Code, Holds, OTHER_CODE, Parcel, Parked, Parking, RetireError, Retired, SAME_REFUSAL_EPISODES, Ship,
-    UNMOVED_EPISODES, disk,
+    Answer, Code, Holds, MARKER, OTHER_CODE, Parcel, Parked, Parking, RetireError, Retired, SAME_REFUSAL_EPISODES,
+    Ship, UNMOVED_EPISODES, disk,
 };
+use crate::archive::meta::{META_BYTES_MAX, META_NAME, MetaError, recorded_commit};
 use crate::archive::{TreeLimits, content_of};
 use crate::gate::Judge;
 use crate::index::Commit;
@@ -51,6 +55,20 @@ impl Ship {
         let review = |why: String| Ok(Outcome::because(OutcomeKind::Review, why));
         match answer {
             Answer::Ok => self.retire(cx, episode, parcel.holds.map(|holds| holds.receipt())).await,
+            Answer::Unnamed => {
+                tracing::warn!(%episode, "the receiver took it, and names no SHA-256 of it: it stays in `shipped`, however long others do");
+                self.retire(cx, episode, None).await
+            }
+            Answer::Conflict(refusal) if refusal.code.as_deref() == Some(WITHDRAWN) => {
+                self.park(episode, Parking::Conflict, code, &refusal.told, now).await?;
+                let why = refusal.detail.map(|why| format!(": {why}")).unwrap_or_default();
+                review(format!(
+                    "the receiver withdrew this episode and takes it no more{why}; `highwater episodes resolve {episode} --keep remote` \
+                     sets this host's aside; if it is wanted again, let the receiver's operator call `highwater episodes withdraw \
+                     {}/{episode} --make-room --why …`, then touch `{MARKER}`",
+                    self.place.receiver.host
+                ))
+            }
             Answer::Conflict(refusal) => {
                 self.park(episode, Parking::Conflict, code, &refusal.told, now).await?;
                 review(format!("the receiver has another episode of this name; both are kept: {}", refusal.told))
@@ -68,6 +86,16 @@ impl Ship {
                     });
                 }
                 self.park(episode, Parking::Gate, code, &refusal.told, now).await?;
+                // Nothing that a gate tells everybody gives an episode its commit.
+                if code.judged.is_none() && refusal.code.as_deref().is_none_or(|code| code == GATE_MISSING) {
+                    let found = self.uncommitted(episode).await?;
+                    return review(format!(
+                        "{found}, expected 40 or 64 hex digits; correct it and touch `{MARKER}`: the receiver takes no episode without ({})",
+                        refusal.told
+                    ));
+                }
+                let lines: Vec<&str> = mend.lines().collect();
+                let mend = lines.join("; ");
                 let mend = if mend.is_empty() { String::new() } else { format!("; what mends it: {mend}") };
                 review(format!(
                     "the receiver does not accept the code that recorded it, {commit}: {}{mend}",
@@ -102,6 +130,27 @@ impl Ship {
                 Ok(Outcome::because(OutcomeKind::Deferred, told))
             }
         }
+    }
+
+    /// What stands in an episode's `meta.json` where its commit should. Its archive goes: mended, it is another one.
+    async fn uncommitted(&self, episode: &EpisodeId) -> Result<String, Stop> {
+        let (outbox, id, dir) = (self.outbox()?, episode.clone(), self.place.outbox.clone());
+        let meta = self.place.shelves.episodes.join(episode.as_str()).join(META_NAME);
+        Self::on_disk(move || {
+            outbox.drop_parcel(&id).map_err(|error| disk(&error, &dir))?;
+            let mut text = Vec::new();
+            let read = File::open(&meta).and_then(|file| file.take(META_BYTES_MAX as u64 + 1).read_to_end(&mut text));
+            Ok(match read.map(|_| recorded_commit(&text)) {
+                Err(error) => format!("`{META_NAME}` with `code_version.commit` cannot be read ({error})"),
+                Ok(Err(MetaError::Commit { found, .. })) => {
+                    format!("`{META_NAME}` has `code_version.commit` = {found:?}")
+                }
+                Ok(Err(error)) => with_causes(&error),
+                Ok(Ok(None)) => format!("`{META_NAME}` has no `code_version.commit`"),
+                Ok(Ok(Some(_))) => format!("`{META_NAME}` had no `code_version.commit` when it was packed"),
+            })
+        })
+        .await
     }
 
     /// It is in `shipped/` already: a pass that was killed after it retired it left that, or a person moved it there. The receiver is asked

@@ -326,7 +326,7 @@ async fn r12_old_code_parks_its_episode_and_the_rest_goes_on_until_it_is_accepte
     let old = told.iter().find(|line| line.starts_with("a-old")).unwrap();
     assert!(
         old.contains("review: the receiver does not accept the code that recorded it")
-            && old.contains("git pull\nmake install"),
+            && old.contains("what mends it: git pull; make install"),
         "{old}"
     );
     assert!(old.contains(&commits[0]) && old.contains(&commits[3]), "yours and the newest: {old}");

@@ -89,7 +89,7 @@ fn noise(bytes: usize) -> Vec<u8> {
 }
 
 /// A host with one episode that hardly shrinks, which is sent to `address`.
-fn host_with(rig: &Rig, address: SocketAddr, bytes: usize) -> Host {
+pub(crate) fn host_with(rig: &Rig, address: SocketAddr, bytes: usize) -> Host {
     let mut host = Host::new(rig);
     host.settings.receiver = serde_json::from_value(serde_json::json!(format!("http://{address}/"))).unwrap();
     host.settings.resume_above = ByteSize::mib(1);
@@ -153,14 +153,14 @@ async fn an_upload_goes_on_in_the_next_pass_where_it_stopped() {
 }
 
 /// A server of somebody else's, which answers each request from a script and keeps what it was asked.
-struct Foreign {
-    address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
+pub(crate) struct Foreign {
+    pub(crate) address: SocketAddr,
+    pub(crate) asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Foreign {
     /// `answer` makes of a request's first line and headers what is said, once its body came.
-    async fn new(answer: impl Fn(&str, &[u8]) -> String + Send + Sync + 'static) -> Self {
+    pub(crate) async fn new(answer: impl Fn(&str, &[u8]) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, asked) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<String>>>::default());
         let (keeping, answer) = (Arc::clone(&asked), Arc::new(answer));
@@ -206,7 +206,7 @@ impl Foreign {
     }
 }
 
-fn say(status: u16, headers: &str) -> String {
+pub(crate) fn say(status: u16, headers: &str) -> String {
     format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n{headers}\r\n")
 }
 
@@ -247,7 +247,8 @@ async fn a_server_of_the_core_alone_gets_it_in_parts_and_its_own_word_ends_it() 
     let report = host.pass().await;
     assert_eq!((report.exit, report.counts.done), (ExitCode::Drained, 1), "{}", report.message);
     let patch = "patch /files/7?x=1";
-    assert_eq!(foreign.lines(), ["post /v1/uploads", patch, patch, patch]);
+    assert_eq!(foreign.lines(), ["post /v1/uploads", patch, patch, patch, "head /v1/episodes/lab/ep"]);
+    assert_eq!(host.told().await, ["ep done"], "how many bytes it has is no receipt");
     let asked = foreign.asked.lock().unwrap();
     assert!(asked.iter().all(|head| !head.contains("upload-checksum") && !head.contains("expect:")));
     let of_patch: Vec<_> = asked.iter().filter(|head| head.starts_with("patch")).collect();
@@ -260,7 +261,7 @@ async fn a_server_of_the_core_alone_gets_it_in_parts_and_its_own_word_ends_it() 
 async fn what_shows_who_this_host_is_goes_to_no_other_host() {
     let rig = Rig::new().await;
     let foreign = Foreign::new(|head, _| match head.split(' ').next().unwrap() {
-        "post" => say(201, "Location: http://localhost:9/files/7\r\n"),
+        "post" => say(201, "Location: http://localhost:9/files/7\r\nTus-Resumable: 1.0.0\r\n"),
         _ => say(404, ""),
     })
     .await;
@@ -276,7 +277,7 @@ async fn what_shows_who_this_host_is_goes_to_no_other_host() {
 async fn an_upload_that_is_gone_is_begun_anew_and_not_for_ever() {
     let rig = Rig::new().await;
     let foreign = Foreign::new(|head, _| match head.split(' ').next().unwrap() {
-        "post" => say(201, "Location: /files/7\r\n"),
+        "post" => say(201, "Location: /files/7\r\nTus-Resumable: 1.0.0\r\n"),
         _ => say(410, ""),
     })
     .await;
@@ -294,12 +295,13 @@ async fn an_end_that_is_not_told_is_none() {
     // It answers each part with success, and says nothing of where the upload is; then that it refuses it, at its end.
     for (said, exit, review) in [
         (say(204, ""), ExitCode::Checkpoint, 0),
+        (say(204, "Upload-Offset: 99999999\r\n"), ExitCode::Checkpoint, 0),
         (say(409, "Content-Type: application/problem+json\r\n"), ExitCode::Checkpoint, 0),
         (say(422, ""), ExitCode::Drained, 1),
     ] {
         let foreign = Foreign::new(move |head, _| match head.split(' ').next().unwrap() {
             "post" if head.starts_with("post /v1/uploads") => say(201, "Location: /files/7\r\n"),
-            "head" => say(200, "Upload-Offset: 5\r\n"),
+            "head" => say(200, "Upload-Offset: 5\r\nTus-Resumable: 1.0.0\r\n"),
             "patch" => said.clone(),
             _ => say(404, ""),
         })

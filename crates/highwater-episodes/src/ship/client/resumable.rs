@@ -18,7 +18,7 @@ use highwater_engine::job::{ReadCx, Stop};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Response, Url};
 
-use super::{Answer, Code, Receiver, Refusal, STALL_SECS, answer, body};
+use super::{Answer, Code, Receiver, Refusal, STALL_SECS, WITHDRAWN, answer, body, not_a_receivers};
 use crate::name::EpisodeId;
 use crate::ship::outbox::Parcel;
 use crate::wire::{
@@ -68,9 +68,15 @@ fn bytes_in(headers: &HeaderMap, name: &str) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
+/// Where an upload is, as a server of the protocol says it; what some page says is no word for it.
+fn offset_in(headers: &HeaderMap) -> Option<u64> {
+    headers.get(TUS_RESUMABLE_HEADER)?;
+    bytes_in(headers, UPLOAD_OFFSET_HEADER)
+}
+
 /// Which refusals of an upload say where it is, rather than that the episode is not wanted. Of other servers any conflict does.
 fn is_elsewhere(status: u16, code: Option<&str>) -> bool {
-    status == 423 || (status == 409 && !matches!(code, Some("conflict" | "withdrawn")))
+    status == 423 || (status == 409 && !matches!(code, Some("conflict" | WITHDRAWN)))
 }
 
 /// An address that the receiver gave, on the receiver's own origin. Behind a proxy a server may not know its own scheme and port; but what
@@ -132,19 +138,19 @@ impl Receiver {
             return Ok(Begun::NotOffered);
         }
         if status != 201 {
-            return Ok(Begun::Answered(match answer(response).await {
-                // Of a proxy, maybe; nothing was begun.
-                Answer::Ok => unclear(status, "expected 201, that an upload begins"),
-                refused => refused,
+            return Ok(Begun::Answered(if response.status().is_success() {
+                not_a_receivers(&url, &response, "201, that an upload begins")
+            } else {
+                answer(response).await
             }));
         }
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         let Some(location) = location else {
-            return Ok(Begun::Answered(unclear(status, "an upload was begun, and it is not said where")));
+            return Ok(Begun::Answered(not_a_receivers(&url, &response, "a `Location`, where the upload is")));
         };
         Ok(match at_home(&url, location) {
             Ok(upload) => {
-                let bytes = bytes_in(response.headers(), UPLOAD_OFFSET_HEADER).unwrap_or(0);
+                let bytes = offset_in(response.headers()).unwrap_or(0);
                 Begun::At(upload, bytes.min(parcel.size_bytes))
             }
             Err(why) => Begun::Answered(unclear(status, &why)),
@@ -175,7 +181,7 @@ impl Receiver {
         };
         let (status, headers) = (response.status().as_u16(), response.headers());
         let length = bytes_in(headers, UPLOAD_LENGTH_HEADER);
-        Ok(match (status, bytes_in(headers, UPLOAD_OFFSET_HEADER)) {
+        Ok(match (status, offset_in(headers)) {
             (200 | 204, Some(bytes))
                 if bytes <= parcel.size_bytes && length.is_none_or(|length| length == parcel.size_bytes) =>
             {
@@ -226,7 +232,7 @@ impl Receiver {
 
 async fn went(response: Response, from_byte: u64, size_bytes: u64) -> Went {
     let status = response.status().as_u16();
-    match (status, bytes_in(response.headers(), UPLOAD_OFFSET_HEADER)) {
+    match (status, offset_in(response.headers())) {
         (200 | 204, Some(bytes)) if bytes > from_byte && bytes <= size_bytes => return Went::At(bytes),
         (200..300, _) => return Went::Elsewhere(format!("{status}, and it is not said how many bytes came")),
         (404 | 410, _) => return Went::Gone,
@@ -234,9 +240,9 @@ async fn went(response: Response, from_byte: u64, size_bytes: u64) -> Went {
         (408, _) => return Went::Broke(format!("{status}: the receiver waited no longer for the rest")),
         _ => {}
     }
-    let (refused, code) = super::coded(response).await;
+    let refused = answer(response).await;
     match &refused {
-        Answer::Conflict(refusal) | Answer::Refused(refusal) if is_elsewhere(status, code.as_deref()) => {
+        Answer::Conflict(refusal) | Answer::Refused(refusal) if is_elsewhere(status, refusal.code.as_deref()) => {
             Went::Elsewhere(refusal.told.clone())
         }
         _ => Went::Answered(refused),
@@ -244,7 +250,7 @@ async fn went(response: Response, from_byte: u64, size_bytes: u64) -> Went {
 }
 
 fn refusal(status: u16, told: &str) -> Refusal {
-    Refusal { status, told: format!("{status}: {told}"), remediation: Vec::new() }
+    Refusal { status, told: format!("{status}: {told}"), ..Refusal::default() }
 }
 
 fn unclear(status: u16, told: &str) -> Answer {

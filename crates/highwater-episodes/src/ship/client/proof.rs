@@ -1,0 +1,191 @@
+//! What a 2xx proves. Owns which answer shows that a receiver has an episode: a portal, a proxy or a wrong address answers 2xx too,
+//! and what is taken for a receiver's word may later be the reason to remove the only copy.
+
+use highwater_engine::contact::Contacts;
+use highwater_engine::diagnosis::with_causes;
+use highwater_engine::job::Stop;
+use reqwest::header::{CONTENT_TYPE, ETAG};
+use reqwest::{Response, Url};
+use serde_json::{Map, Value};
+
+use super::{Answer, Code, Receiver, STALL_SECS, text_of};
+use crate::digest::Sha256Digest;
+use crate::name::EpisodeId;
+use crate::ship::outbox::Parcel;
+use crate::wire::CONTENT_SHA256_HEADER;
+
+/// What the answer to an upload is expected to be.
+const NAMES_IT: &str = "JSON that names the episode's SHA-256";
+/// Fields of a JSON answer that say it is none of a receiver that took something: of portals (RFC 8908) and of failures.
+const OTHERWISE: [&str; 3] = ["captive", "error", "errors"];
+
+/// Whether an answer came from another host than the one that was asked: a redirect was followed.
+pub(super) fn elsewhere(asked: &Url, response: &Response) -> bool {
+    response.url().host_str() != asked.host_str()
+}
+
+fn media_type(response: &Response) -> Option<String> {
+    let text = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()).filter(|kind| !kind.is_empty())
+}
+
+fn told(response: &Response, from: &str, expected: &str) -> Answer {
+    let kind = media_type(response).unwrap_or_else(|| "without a media type".to_owned());
+    let status = response.status().as_u16();
+    Answer::Unanswered(format!(
+        "the answer is not a receiver's: {status} {kind}{from}; expected {expected}; check the address, a proxy or a captive portal"
+    ))
+}
+
+/// An answer of something that is no receiver.
+pub(super) fn not_a_receivers(asked: &Url, response: &Response, expected: &str) -> Answer {
+    let from = match response.url().host_str() {
+        Some(host) if elsewhere(asked, response) => format!(" from {host}"),
+        _ => String::new(),
+    };
+    told(response, &from, expected)
+}
+
+/// The same, of one that neither takes nor refuses.
+pub(super) fn not_a_receivers_of(response: &Response) -> Answer {
+    told(response, "", NAMES_IT)
+}
+
+/// What a 2xx to an upload means.
+pub(super) async fn taken(asked: &Url, mut response: Response, parcel: &Parcel) -> Answer {
+    let text = match text_of(&mut response).await {
+        Ok(text) => text,
+        // Sent again it is answered 200.
+        Err(broke) => return Answer::Unanswered(with_causes(&broke)),
+    };
+    let status = response.status().as_u16();
+    let kind = media_type(&response).unwrap_or_default();
+    if elsewhere(asked, &response) {
+        return not_a_receivers(asked, &response, NAMES_IT);
+    }
+    match said(status, &kind, &text, parcel) {
+        Said::Named => Answer::Ok,
+        Said::Unnamed => Answer::Unnamed,
+        Said::Other(other) => Answer::Unanswered(format!(
+            "{status}, but the answer names other bytes: found SHA-256 {other}, expected {}; check `receiver`, and what it has of this name",
+            parcel.sha256
+        )),
+        Said::Nothing => not_a_receivers(asked, &response, NAMES_IT),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    /// It has these bytes, or what they hold.
+    Named,
+    /// It took something, and that is all.
+    Unnamed,
+    /// It has others.
+    Other(String),
+    /// This is no receiver's word.
+    Nothing,
+}
+
+fn said(status: u16, kind: &str, text: &[u8], parcel: &Parcel) -> Said {
+    // 202 promises, 203 was changed on its way, 206 is a part.
+    if !matches!(status, 200 | 201 | 204) || kind.contains("html") || kind == "application/captive+json" {
+        return Said::Nothing;
+    }
+    if text.trim_ascii().is_empty() {
+        return Said::Unnamed;
+    }
+    let Ok(object) = serde_json::from_slice::<Map<String, Value>>(text) else { return Said::Nothing };
+    let field = |name: &str| object.get(name).filter(|value| !value.is_null());
+    let names = |name: &str, digest: Sha256Digest| {
+        field(name).map(|value| value.as_str().and_then(|text| text.trim().parse().ok()) == Some(digest))
+    };
+    match (names("sha256", parcel.sha256), names("content_sha256", parcel.content_sha256)) {
+        (Some(true), _) | (_, Some(true)) => Said::Named,
+        (None, None) if OTHERWISE.iter().any(|name| field(name).is_some()) => Said::Nothing,
+        (None, None) => Said::Unnamed,
+        (sha256, _) => {
+            let other = field(if sha256.is_some() { "sha256" } else { "content_sha256" });
+            Said::Other(other.map(ToString::to_string).unwrap_or_default().chars().take(80).collect())
+        }
+    }
+}
+
+impl Receiver {
+    /// Asks whether what was sent in parts is what the receiver has now: its last answer tells how many bytes came, not which.
+    ///
+    /// # Errors
+    /// As [`Contacts::send_by`].
+    pub(in crate::ship) async fn proves(
+        &self,
+        contacts: &Contacts,
+        episode: &EpisodeId,
+        parcel: &Parcel,
+    ) -> Result<Answer, Stop> {
+        let url = self.url(&["v1", "episodes", self.host.as_str(), episode.as_str()]);
+        let sent = contacts
+            .send_by(&self.http, &self.resource, None, |http| {
+                let request = self.signed(http.head(url.clone()), &Code::default());
+                request.timeout(std::time::Duration::from_secs(STALL_SECS))
+            })
+            .await?;
+        let response = match sent {
+            Ok(response) => response,
+            Err(unanswered) => return Ok(Answer::Unanswered(with_causes(&unanswered))),
+        };
+        let digest = |name: &str| -> Option<Sha256Digest> {
+            response.headers().get(name)?.to_str().ok()?.trim_matches('"').parse().ok()
+        };
+        let named = response.status().is_success()
+            && !elsewhere(&url, &response)
+            && (digest(ETAG.as_str()) == Some(parcel.sha256)
+                || digest(CONTENT_SHA256_HEADER) == Some(parcel.content_sha256));
+        Ok(if named { Answer::Ok } else { Answer::Unnamed })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_names_the_bytes_is_a_proof_and_a_page_is_nothing() {
+        let (ours, content, others) = ("a".repeat(64), "b".repeat(64), "c".repeat(64));
+        let parcel = Parcel {
+            commit: None,
+            content_sha256: content.parse().unwrap(),
+            sha256: ours.parse().unwrap(),
+            size_bytes: 1,
+            holds: None,
+        };
+        let json = "application/json";
+        let cases = [
+            (201, json, format!(r#"{{"sha256":"{ours}"}}"#), Said::Named),
+            (200, "", format!(r#"{{"sha256":"{}"}}"#, ours.to_uppercase()), Said::Named),
+            // Stored from another archive of the same files.
+            (200, json, format!(r#"{{"sha256":"{others}","content_sha256":"{content}"}}"#), Said::Named),
+            (
+                201,
+                json,
+                format!(r#"{{"sha256":"{others}","content_sha256":null}}"#),
+                Said::Other(format!("\"{others}\"")),
+            ),
+            (201, json, r#"{"sha256":7}"#.to_owned(), Said::Other("7".to_owned())),
+            (201, "", String::new(), Said::Unnamed),
+            (200, "", "\r\n".to_owned(), Said::Unnamed),
+            (204, "", String::new(), Said::Unnamed),
+            (201, json, r#"{"status":"stored"}"#.to_owned(), Said::Unnamed),
+            (200, json, r#"{"error":"log in"}"#.to_owned(), Said::Nothing),
+            (200, json, r#"{"captive":true}"#.to_owned(), Said::Nothing),
+            (200, json, format!(r#"["{ours}"]"#), Said::Nothing),
+            (200, json, format!(r#"{{"sha256":"{ours}""#), Said::Nothing),
+            (200, "text/html", format!(r#"{{"sha256":"{ours}"}}"#), Said::Nothing),
+            (200, "text/html", String::new(), Said::Nothing),
+            (200, "", "<html>captive portal".to_owned(), Said::Nothing),
+            (200, "text/plain", "OK".to_owned(), Said::Nothing),
+            (202, json, format!(r#"{{"sha256":"{ours}"}}"#), Said::Nothing),
+        ];
+        for (status, kind, text, expected) in cases {
+            assert_eq!(said(status, kind, text.as_bytes(), &parcel), expected, "{status} {kind} {text}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What an answer proves: a portal's page is no receiver's word, and what is removed was named by its hash.
+
+use std::fs;
+
+use highwater_engine::report::{ExitCode, Reason};
+use highwater_engine::settings::ByteSize;
+use highwater_episodes::ship::MARKER;
+
+use crate::life::Host;
+use crate::receive::rig::Rig;
+use crate::resume::{Foreign, host_with, say};
+
+fn page(status: u16, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
+}
+
+/// A host that keeps nothing that it may remove, with an episode that goes whole or in parts.
+fn forgetful(rig: &Rig, foreign: &Foreign, whole: bool) -> Host {
+    let mut host = host_with(rig, foreign.address, 2 << 20);
+    host.settings.resume_above = if whole { ByteSize::mib(64) } else { ByteSize::mib(1) };
+    host.settings.keep_time = Some("1s".parse().unwrap());
+    host
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_answers_everything_is_no_receiver() {
+    let rig = Rig::new().await;
+    let portal = "<html>captive portal</html>";
+    for (said, told) in [
+        (page(200, "Content-Type: text/html; charset=utf-8\r\n", portal), "200 text/html"),
+        (page(200, "", portal), "200 without a media type"),
+        (page(201, "Content-Type: text/html\r\n", portal), "201 text/html"),
+        (page(200, "Content-Type: application/captive+json\r\n", "{\"captive\":true}"), "200 application/captive+json"),
+        (page(302, "Location: http://login.invalid/\r\n", ""), "302 without"),
+        (page(511, "Content-Type: text/html\r\n", portal), "511 text/html"),
+    ] {
+        for (whole, pings) in [(true, true), (false, true), (true, false), (false, false)] {
+            let said = said.clone();
+            let foreign = Foreign::new(move |head, _| match head {
+                head if !pings && head.starts_with("post /v1/ping") => say(404, ""),
+                _ => said.clone(),
+            })
+            .await;
+            let host = forgetful(&rig, &foreign, whole);
+            for _ in 0..2 {
+                let report = host.pass().await;
+                assert_eq!(
+                    (report.exit, report.reason, report.counts.done),
+                    (ExitCode::Checkpoint, Reason::Network, 0),
+                    "{told}, {whole} {pings}: {}: {:?}",
+                    report.message,
+                    host.told().await
+                );
+            }
+            let items = host.told().await;
+            assert!(items[0].contains("the answer is not a receiver's: ") && items[0].contains(told), "{items:?}");
+            assert!(items[0].contains("check the address, a proxy or a captive portal"), "{items:?}");
+            assert_eq!((host.names("episodes"), host.names("shipped")), (vec!["ep".to_owned()], vec![]));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_a_hash_retires_an_episode_that_is_then_never_removed() {
+    let rig = Rig::new().await;
+    for said in [say(201, ""), say(200, ""), page(201, "Content-Type: application/json\r\n", "{\"status\":\"stored\"}")]
+    {
+        let foreign = Foreign::new(move |head, _| match head {
+            head if head.starts_with("put ") => said.clone(),
+            _ => say(404, ""),
+        })
+        .await;
+        let host = forgetful(&rig, &foreign, true);
+        assert_eq!(host.pass().await.counts.done, 1);
+        assert_eq!(host.told().await, ["ep done"], "it is no receipt");
+        assert_eq!(host.names("shipped"), ["ep"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_names_other_bytes_or_comes_from_elsewhere_is_none() {
+    let rig = Rig::new().await;
+    let other = format!("{{\"sha256\":\"{}\"}}", "0".repeat(64));
+    let foreign = Foreign::new(move |head, _| match head {
+        head if head.starts_with("put ") => page(201, "", &other),
+        _ => say(404, ""),
+    })
+    .await;
+    let host = forgetful(&rig, &foreign, true);
+    assert_eq!(host.pass().await.reason, Reason::Network);
+    assert!(host.told().await[0].contains("the answer names other bytes"), "{:?}", host.told().await);
+    let there = Foreign::new(|_, _| say(201, "")).await;
+    let to = format!("Location: http://localhost:{}/\r\n", there.address.port());
+    let foreign = Foreign::new(move |head, _| match head {
+        head if head.starts_with("put ") => say(307, &to),
+        _ => say(404, ""),
+    })
+    .await;
+    let host = forgetful(&rig, &foreign, true);
+    assert_eq!(host.pass().await.reason, Reason::Network);
+    assert!(host.told().await[0].contains(" from localhost; expected"), "{:?}", host.told().await);
+    assert_eq!((host.names("episodes"), there.asked.lock().unwrap().len()), (vec!["ep".to_owned()], 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_withdrawn_is_told_as_that_and_with_what_to_do() {
+    let rig = Rig::new().await;
+    let problem = r#"{"title":"This episode was withdrawn","detail":"lens cap","code":"withdrawn"}"#;
+    for whole in [true, false] {
+        let foreign = Foreign::new(move |head, _| match head {
+            head if head.starts_with("post /v1/ping") => say(404, ""),
+            _ => page(409, "Content-Type: application/problem+json\r\n", problem),
+        })
+        .await;
+        let host = forgetful(&rig, &foreign, whole);
+        assert_eq!(host.pass().await.counts.review, 1);
+        let told = host.told().await.remove(0);
+        assert!(told.contains("the receiver withdrew this episode and takes it no more: lens cap; "), "{told}");
+        assert!(told.contains("withdraw lab/ep --make-room") && !told.contains("another"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_a_meta_json_without_a_usable_commit_is_told_and_once_corrected_is_sent() {
+    let rig = Rig::new().await;
+    let good = "0123456789abcdef0123456789abcdef01234567";
+    let foreign = Foreign::new(move |head, _| {
+        let verdict = if head.contains(good) { "accepted" } else { "missing" };
+        match head {
+            head if head.starts_with("post /v1/ping") => page(
+                200,
+                "",
+                &format!(r#"{{"hosts":"*","gate":{{"verdict":"{verdict}","remediation":"git pull\nmake install"}}}}"#),
+            ),
+            head if head.starts_with("put ") => say(201, ""),
+            _ => say(404, ""),
+        }
+    })
+    .await;
+    for (meta, found) in [
+        (Some(r#"{"code_version":{"commit":"xyz"}}"#), "`meta.json` has `code_version.commit` = \"xyz\", expected"),
+        (Some("{}"), "`meta.json` has no `code_version.commit`, expected"),
+        (None, "`meta.json` with `code_version.commit` cannot be read"),
+    ] {
+        let host = forgetful(&rig, &foreign, true);
+        let path = host.path("episodes/ep/meta.json");
+        if let Some(meta) = meta {
+            fs::write(&path, meta).unwrap();
+        }
+        assert_eq!(host.pass().await.counts.review, 1);
+        let told = host.told().await.remove(0);
+        assert!(told.contains(found) && told.contains("; correct it and touch `done.marker`"), "{told}");
+        assert!(!told.contains("git pull") && !told.contains('\n'), "{told}");
+        fs::write(&path, format!(r#"{{"code_version":{{"commit":"{good}"}}}}"#)).unwrap();
+        fs::write(host.path(&format!("episodes/ep/{MARKER}")), "").unwrap();
+        let report = host.pass().await;
+        assert_eq!(report.counts.done, 1, "{}: {:?}", report.message, host.told().await);
+    }
+}
