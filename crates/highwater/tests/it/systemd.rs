@@ -343,8 +343,9 @@ fn printed_as_json_the_units_are_what_is_written() {
 
 #[test]
 fn a_row_that_is_lost_after_the_first_drain_comes_back_by_the_command_of_its_unit() {
-    let config = "state-dir = \"state\"\n[job.rows]\nkind = \"reindex\"\nroot = \"received\"\n";
+    let config = "state-dir = \"state\"\n[job.rows]\nkind = \"reindex\"\nroot = \"received\"\n[[notify]]\ncommand = [\"./page\"]\n";
     let rig = Rig::new(config);
+    rig.script("page", "cat >/dev/null; echo told >>told");
     crate::recorded::store(&rig.path("received/episodes"), "lab-1/ep-1", "a", None);
     let directory = units(&rig);
     rig.ok(&["systemd", "--write", &directory]);
@@ -359,8 +360,10 @@ fn a_row_that_is_lost_after_the_first_drain_comes_back_by_the_command_of_its_uni
     let rows = || rig.read("received/index.jsonl").lines().count();
     passes();
     assert_eq!(rows(), 1);
+    assert_eq!(rig.read("told"), "told\n");
     passes();
     assert_eq!(rows(), 1, "what has its row gets no other");
+    assert_eq!(rig.read("told"), "told\n", "nothing to do is no news");
     rig.write("received/index.jsonl", "");
     passes();
     assert_eq!(rows(), 1);
