@@ -172,6 +172,22 @@ fn a_directory_that_leads_out_is_never_entered() {
 }
 
 #[test]
+fn what_is_not_shown_yet_is_shown_before_anything_else_is_changed() {
+    let mut house = House::new();
+    let outside = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(outside.path(), house.directory.path().join("wiki/concepts")).unwrap();
+    let held = house.home.try_lock().unwrap().unwrap();
+    let mut next = |path: &str| house.base.commit(&held, now(), "add", "x", |draft| draft.write(file(path), b"one\n"));
+    for path in [PAGE, "wiki/other.md"] {
+        assert!(matches!(next(path), Err(highwater_kb::KbError::Unapplied { generation: 1, .. })), "{path}");
+    }
+    std::fs::remove_file(house.directory.path().join("wiki/concepts")).unwrap();
+    assert_eq!(next("wiki/other.md").unwrap().unwrap().generation, 2);
+    drop(held);
+    assert_eq!((house.read(PAGE).as_deref(), house.read("wiki/other.md").as_deref()), (Some("one\n"), Some("one\n")));
+}
+
+#[test]
 fn permissions_that_a_person_gave_stay() {
     use std::os::unix::fs::PermissionsExt as _;
     let mut house = House::new();
