@@ -13,15 +13,19 @@ pub const NAME_BYTES_MAX: usize = 128;
 pub const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$";
 /// What a name looks like, in words.
 const EXPECTED: &str = "1 to 128 of A-Z a-z 0-9 . _ -, the first a letter or a digit";
+/// What an episode is called where there are several hosts, in words.
+const EXPECTED_KEY: &str = "HOST/ID, such as lab-1/ep-1";
 /// Most of a wrong name that is shown, in characters.
 const SHOWN_CHARS_MAX: usize = 60;
 
 /// A text that is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}: expected {EXPECTED}, found {found}")]
+#[error("{what}: expected {expected}, found {found}")]
 pub struct NameError {
     /// What was to be named: `host` or `episode`.
     pub what: &'static str,
+    /// What its name looks like, in words.
+    pub expected: &'static str,
     /// What was given, quoted and shortened.
     pub found: String,
 }
@@ -33,7 +37,7 @@ pub(crate) fn is_name(text: &str) -> bool {
 }
 
 fn checked(what: &'static str, text: &str) -> Result<(), NameError> {
-    if is_name(text) { Ok(()) } else { Err(NameError { what, found: shown(text) }) }
+    if is_name(text) { Ok(()) } else { Err(NameError { what, expected: EXPECTED, found: shown(text) }) }
 }
 
 fn shown(text: &str) -> String {
@@ -145,7 +149,11 @@ impl FromStr for EpisodeKey {
 
     /// Reads `HOST/EPISODE`.
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let (host, episode) = text.split_once('/').ok_or_else(|| NameError { what: "episode", found: shown(text) })?;
+        let (host, episode) = text.split_once('/').ok_or_else(|| NameError {
+            what: "episode",
+            expected: EXPECTED_KEY,
+            found: shown(text),
+        })?;
         Self::new(host, episode)
     }
 }

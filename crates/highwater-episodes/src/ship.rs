@@ -226,6 +226,16 @@ fn scan_failed(error: &ScanError, path: &std::path::Path) -> Stop {
             Diagnosis::refusal("HW-EPI-102", with_causes(error), "name the directory itself: a link is not followed")
                 .in_file_once(path),
         ),
+        ScanError::Io { path: at, source } if at == path && source.kind() == std::io::ErrorKind::NotFound => {
+            Stop::Fail(
+                Diagnosis::failure(
+                    "HW-EPI-101",
+                    with_causes(error),
+                    "make the directory, or mount what it lies on, and call again: nothing is lost",
+                )
+                .in_file_once(path),
+            )
+        }
         ScanError::TooMany { .. } | ScanError::Io { .. } => disk(error, path),
     }
 }

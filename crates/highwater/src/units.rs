@@ -86,6 +86,8 @@ pub(crate) struct Units {
     pub(crate) faults: Vec<Diagnosis>,
     /// The directories that the services write in: systemd does not start them where one is missing.
     pub(crate) directories: BTreeSet<PathBuf>,
+    /// Where shippers look for episodes: they make no such directory, and fail where it is missing.
+    pub(crate) episodes: BTreeSet<PathBuf>,
     /// What a person should know of them.
     pub(crate) notes: Vec<String>,
 }
@@ -164,6 +166,9 @@ impl Units {
             KindSettings::Ship(_) => text::shipper(config, job, &needs, wishes)?,
             _ => text::passes(config, job, &needs, wishes)?,
         };
+        if let KindSettings::Ship(ship) = &job.kind {
+            self.episodes.insert(ship.episodes.to_path_buf());
+        }
         if !needs.commands.is_empty() {
             self.notes.push(format!(
                 "{} starts commands of yours ({}) and is not confined; the unit says how to confine it",

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use highwater_episodes::name::{EpisodeId, EpisodeKey, HostId};
+use highwater_episodes::name::{EpisodeId, EpisodeKey, HostId, NameError};
 
 use super::Limits;
 use super::steer::reason;
@@ -202,7 +202,7 @@ pub(crate) struct EpisodesWithdraw {
 #[derive(Debug, Args)]
 pub(crate) struct EpisodesResolve {
     /// The episode.
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = episode_of_this_host)]
     pub(crate) episode: EpisodeId,
     /// Which one it is to be; the other is set aside where it is here.
     #[arg(long, value_name = "WHICH", required = true)]
@@ -213,6 +213,14 @@ pub(crate) struct EpisodesResolve {
     /// Why, for the audit trail.
     #[arg(long, default_value = "")]
     pub(crate) why: String,
+}
+
+/// An episode where there is one host, whose name is not part of it.
+fn episode_of_this_host(text: &str) -> Result<EpisodeId, String> {
+    match text.parse::<EpisodeKey>() {
+        Ok(key) => Err(format!("episode: expected the ID alone, as this host calls it: {}", key.episode)),
+        Err(_) => text.parse().map_err(|error: NameError| error.to_string()),
+    }
 }
 
 /// Which one of a conflict.

@@ -34,8 +34,13 @@ async fn rearmed(args: &Word, site: &Site) -> Result<(), Diagnosis> {
     write_markers(site, ledger, &job).await;
     let record = ledger.job(&job).await?;
     let state = record.as_ref().map_or(JobState::Active, |record| record.state);
+    let is_recurring =
+        site.config.as_ref().and_then(|config| config.settings(&job)).is_some_and(|settings| settings.recurring);
     let text = match state {
-        JobState::Drained => format!("{job}: re-armed; its worklist is drained, so there is nothing to do"),
+        // A recurring job is drained until its next round.
+        JobState::Drained if !is_recurring => {
+            format!("{job}: re-armed; its worklist is drained, so there is nothing to do")
+        }
         _ => format!("{job}: re-armed, the breaker counts afresh; {}", next_pass(site, record.as_ref(), &job)),
     };
     site.output.answer(&Answer { job: &job, state }, text);

@@ -10,7 +10,7 @@ use highwater_engine::ledger::{Ledger, PinMode};
 use highwater_engine::lock::FileLock;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::pass::Mode;
-use highwater_engine::report::ExitCode;
+use highwater_engine::report::{ExitCode, PassReport};
 use highwater_engine::settings::{FilePath, JobSettings};
 use highwater_engine::spec::{JobSpec, ResourceSpec};
 use highwater_engine::worklist::WorklistState;
@@ -232,9 +232,21 @@ async fn passes(args: &Reindex, site: &Site, meant: Meant) -> Result<ExitCode, D
         return Ok(report.exit);
     }
     let progress = Progress::follow(Arc::clone(&engine.ledger), Arc::clone(&site.clock), &spec, output);
-    let report = passes.until(&*runner, &spec, false, progress).await;
+    let mut report = runner.run(&engine, &spec, Mode::Run).await;
+    report.notes.extend(passes.notifier.after_pass(&engine, &as_told(&spec, &report), &report).await);
+    drop(progress);
+    passes.tell(&report).await;
     upkeep::upkeep(site, &ledger, output).await;
     Ok(report.exit)
+}
+
+/// The job as people are told of it: a list that each call makes anew is a round, and one of which nothing was to do is no news.
+/// As the list is drained, nothing of it is silent.
+fn as_told(spec: &JobSpec, report: &PassReport) -> JobSpec {
+    match report.drained() {
+        true => JobSpec { recurring: true, silent_after: None, ..spec.clone() },
+        false => spec.clone(),
+    }
 }
 
 /// What is no configured job: its lock lies beside the index, whoever calls.

@@ -1,6 +1,8 @@
 //! `run`: one pass of each job, in the order of the file; or passes until drained. Owns repetition and what is printed of a
 //! pass; the pass itself is the engine's.
 
+mod rest;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use highwater_rollup::job::Asked;
 use jiff::tz::TimeZone;
 
 use super::codes;
+pub(super) use rest::released;
+
 use crate::bar::{Progress, grouped, span};
 use crate::cli::{Limits, Run, RunRollup};
 use crate::config::Config;
@@ -244,7 +248,7 @@ impl Passes<'_> {
             } else {
                 self.tell(&report).await;
             }
-            if !rest(self.engine, wait).await {
+            if !rest(self.engine, wait, released(self.engine, spec, report.reason)).await {
                 drop(progress);
                 return report;
             }
@@ -325,14 +329,15 @@ pub(crate) async fn rollup_pass(
     Ok(report)
 }
 
-/// Waits, unless a signal comes first.
-async fn rest(engine: &Engine, wait: Duration) -> bool {
+/// Waits, unless a signal or a person's word comes first; whether another pass may begin.
+async fn rest(engine: &Engine, wait: Duration, released: impl Future<Output = ()>) -> bool {
     let stop: &StopSignal = &engine.stop;
     if stop.urgency() > Urgency::None {
         return false;
     }
     tokio::select! {
         () = engine.clock.sleep(wait) => true,
+        () = released => true,
         () = stop.raised(Urgency::Soon) => false,
     }
 }

@@ -1,7 +1,7 @@
 //! `set`: a person steers a job, and a pass of it that runs, until `unset`.
 
 use highwater_engine::diagnosis::Diagnosis;
-use highwater_engine::ledger::{Ledger, Override};
+use highwater_engine::ledger::{JobRecord, Ledger, Override};
 use highwater_engine::name::JobName;
 use highwater_engine::steering::{SteeringError, SteeringKey};
 use highwater_store::Access;
@@ -46,10 +46,22 @@ async fn setting(args: &Set, site: &Site) -> Result<(), Diagnosis> {
     let text = format!(
         "{job}: set {said}, until {}; {}",
         call(site, format_args!("unset {job}")),
-        next_pass(site, record.as_ref(), &job)
+        seen(site, record.as_ref(), &job, &keys)
     );
     site.output.answer(&Answer { job: &job, overrides }, text);
     Ok(())
+}
+
+/// When what was set is heeded: an upload in hand takes its bandwidth anew.
+fn seen(site: &Site, record: Option<&JobRecord>, job: &JobName, keys: &[SteeringKey]) -> String {
+    let next = next_pass(site, record, job);
+    let running = record.filter(|record| record.halt.is_none() && record.paused.is_none());
+    let running = running.and_then(|record| record.last_pass.as_ref()).filter(|pass| pass.ended_at.is_none());
+    match running {
+        Some(pass) if keys == [SteeringKey::Bandwidth] => format!("pass {} sees it in mid-upload", pass.id),
+        Some(_) if keys.contains(&SteeringKey::Bandwidth) => format!("{next}; the bandwidth in mid-upload"),
+        _ => next,
+    }
 }
 
 /// `pace=5s`.

@@ -138,12 +138,18 @@ fn notes(made: &Units, config: &Config, user: &User, owner: &User) -> Vec<String
         notes.push("the units run as root; name a user of their own with `--user`".to_owned());
     }
     let missing: Vec<_> = made.directories.iter().filter(|path| !path.is_dir()).collect();
+    let make = |paths: &[&PathBuf]| {
+        let words: Vec<_> = paths.iter().map(|path| crate::owner::quoted(&path.display().to_string())).collect();
+        format!("`install -d -o {} -m 0750 {}`", user.name, words.join(" "))
+    };
     if !missing.is_empty() {
-        let words: Vec<_> = missing.iter().map(|path| crate::owner::quoted(&path.display().to_string())).collect();
+        notes.push(format!("systemd starts none of them before these directories are there: {}", make(&missing)));
+    }
+    let episodes: Vec<_> = made.episodes.iter().filter(|path| !path.is_dir() && !missing.contains(path)).collect();
+    if !episodes.is_empty() {
         notes.push(format!(
-            "systemd starts none of them before these directories are there: `install -d -o {} -m 0750 {}`",
-            user.name,
-            words.join(" ")
+            "nothing is shipped before the directory of episodes is there: {}; let whoever records write there",
+            make(&episodes)
         ));
     }
     notes

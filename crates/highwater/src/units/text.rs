@@ -146,9 +146,11 @@ pub(super) fn passes(
 ) -> Result<Vec<Unit>, Diagnosis> {
     let name = job.name.as_str();
     let unit = format!("{}-run-{name}", wishes.prefix);
-    let mut service = head(config, wishes, &format!("one pass of {name}"), "run", needs)?;
+    // Drained is an end for a finite job; `reindex` looks anew at each call.
+    let verb = if matches!(job.kind, KindSettings::Reindex(_)) { "reindex" } else { "run" };
+    let mut service = head(config, wishes, &format!("one pass of {name}"), verb, needs)?;
     put(&mut service, "\n[Service]\nType=oneshot\n");
-    started(&mut service, config, wishes, &["run", name])?;
+    started(&mut service, config, wishes, &[verb, name])?;
     put(
         &mut service,
         "# A checkpoint: the next pass goes on. 4 (halted), 2 and 1 fail the unit: `systemctl --failed`, `OnFailure=`.\n",
@@ -162,8 +164,11 @@ pub(super) fn passes(
         unconfined(&mut service, needs)?;
     }
     let mut timer = beginning(config, wishes)?;
-    write!(timer, "[Unit]\nDescription=highwater: starts the passes of {name}\nDocumentation=man:highwater-run(1)\n")
-        .expect("invariant: a String takes every write");
+    write!(
+        timer,
+        "[Unit]\nDescription=highwater: starts the passes of {name}\nDocumentation=man:highwater-{verb}(1)\n"
+    )
+    .expect("invariant: a String takes every write");
     put(&mut timer, "\n[Timer]\n");
     match &wishes.when {
         When::AsItIs => put(&mut timer, &format!("{EACH_HALF_HOUR}\nRandomizedDelaySec=60s\nPersistent=true\n")),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use highwater_testkit::not_here::NotHere;
 
-use crate::rig::{Ended, KILLED, Rig, dice, end, pause, wait_until};
+use crate::rig::{Ended, HIGHWATER, KILLED, Rig, dice, end, pause, wait_until};
 
 /// How often a call is killed.
 const ROUNDS: usize = 12;
@@ -171,9 +171,11 @@ fn a_configuration_that_is_there_is_never_touched_and_one_for_something_else_is_
         other.code == 2 && other.stderr.contains("HW-INS-003") && other.stderr.contains("--print-config"),
         "{other:?}"
     );
-    let ship = rig.ok(&["install", "lab-host", "--print-config"]).stdout;
-    let (_, job) = ship.split_once("state-dir = \"/var/lib/highwater/state\"\n").unwrap();
-    std::fs::write(&file, format!("{mine}\n{job}")).unwrap();
+    // As it is told.
+    let (_, told) = other.stderr.split_once("append what `highwater ").unwrap();
+    let (told, _) = told.split_once('`').unwrap();
+    let appended = rig.sh(&format!("'{HIGHWATER}' {told} >>'{}'", file.display()));
+    assert_eq!(appended.code, 0, "{appended:?}");
     let both = installed(&rig, &root, "lab-host");
     assert!(both.code == 0 && both.stdout.contains("highwater-ship-send.service"), "{both:?}");
 

@@ -235,7 +235,8 @@ fn an_upload_in_hand_takes_the_bandwidth_that_is_set_meanwhile() {
         let files = std::fs::read_dir(&staging).unwrap().filter_map(|file| file.ok()?.metadata().ok());
         files.map(|file| file.len()).sum::<u64>() > 256 << 10
     });
-    rig.ok(&["set", "send", "bandwidth=1GiB/s", "--why", "the office is empty"]);
+    let said = rig.ok(&["set", "send", "bandwidth=1GiB/s", "--why", "the office is empty"]).stdout;
+    assert!(said.contains("sees it in mid-upload"), "{said}");
     wait_until("the end of the upload", || rig.path("shipped/ep-1/noise.bin").exists());
     let ended = end(shipper);
     assert_eq!(ended.code, 0, "{ended:?}");
@@ -262,6 +263,46 @@ fn the_daemon_waits_out_a_halt_and_a_receiver_that_is_away() {
     assert!(ended.stdout.matches("halted").count() <= 2, "a halt is told once: {ended:?}");
 }
 
+#[test]
+fn r02_the_daemon_goes_on_soon_after_a_ban_is_lifted_a_halt_rearmed_and_a_pause_over() {
+    let (rig, receiver) = pair("");
+    record(&rig, "before", None);
+    let daemon = rig.doom(&["ship", "--daemon"]);
+    let shipped = |id: &str| rig.path(&format!("shipped/{id}/telemetry.csv")).exists();
+    wait_until("what was finished before", || shipped("before"));
+    let keep = |word: &[&str], why: &str, id: &str| {
+        rig.ok(word);
+        record(&rig, id, None);
+        wait_until(&format!("a pass that is {why}"), || {
+            rig.run(&["status", "send", "--json"]).stdout.contains(&format!("\"reason\":\"{why}\""))
+        });
+        assert!(!shipped(id), "{id}");
+    };
+    // Each far sooner than the end of the ban, and than the next scan.
+    keep(&["ban", "r", "--for", "1h", "--why", "it moves"], "banned_until", "banned");
+    rig.ok(&["lift", "r", "--why", "it is back"]);
+    wait_until("what was finished under the ban", || shipped("banned"));
+    keep(&["halt", "send", "--why", "the receiver moves"], "halted", "halted");
+    rig.ok(&["rearm", "send", "--why", "it is back"]);
+    wait_until("what was finished under the halt", || shipped("halted"));
+    keep(&["pause", "send", "--why", "it moves"], "paused", "paused");
+    rig.ok(&["resume", "send", "--why", "it is back"]);
+    wait_until("what was finished under the pause", || shipped("paused"));
+    signal_doomed(&daemon);
+    assert_eq!(daemon.end().code, 0);
+    assert_eq!(receiver.stop().code, 0);
+}
+
+#[test]
+fn rearm_of_a_drained_shipper_says_that_the_next_pass_looks_for_more() {
+    let rig = Rig::new(&job("http://127.0.0.1:1", ""));
+    std::fs::create_dir(rig.path("episodes")).unwrap();
+    rig.ok(&["ship", "send"]);
+    rig.ok(&["halt", "send", "--why", "the receiver moves"]);
+    let said = rig.ok(&["rearm", "send", "--why", "it is back"]).stdout;
+    assert!(!said.contains("nothing to do") && said.contains("`highwater run send`"), "{said}");
+}
+
 fn signal_doomed(daemon: &crate::rig::Doomed) {
     let sent = std::process::Command::new("kill").args(["-TERM", &daemon.pid().to_string()]).status().unwrap();
     assert!(sent.success());
@@ -274,7 +315,9 @@ fn r15_an_error_of_the_disk_names_its_path_once() {
         assert_eq!(ended.stderr.matches(&path.display().to_string()).count(), 1, "{ended:?}");
     };
     let rig = Rig::new(&job("http://127.0.0.1:1", ""));
-    once(&rig.run(&["ship"]), "HW-EPI-101", &rig.path("episodes"));
+    let missing = rig.run(&["ship"]);
+    once(&missing, "HW-EPI-101", &rig.path("episodes"));
+    assert!(missing.stderr.contains("next: make the directory"), "{missing:?}");
     std::fs::create_dir(rig.path("elsewhere")).unwrap();
     std::os::unix::fs::symlink(rig.path("elsewhere"), rig.path("episodes")).unwrap();
     once(&rig.run(&["ship"]), "HW-EPI-102", &rig.path("episodes"));

@@ -318,3 +318,15 @@ fn a_conflict_ends_with_this_hosts_episode_once_the_receiver_has_made_room() {
     assert_eq!(receiver.stop().code, 0);
     rig.ok(&["episodes", "verify"]);
 }
+
+#[test]
+fn an_episode_that_is_named_in_the_other_way_is_told_how_it_is_named_here() {
+    let rig = Rig::new("");
+    let show = rig.run(&["episodes", "show", "ep-1"]);
+    assert!(show.code == 2 && show.stderr.contains("expected HOST/ID, such as lab-1/ep-1"), "{show:?}");
+    let resolve = rig.run(&["episodes", "resolve", "lab-1/ep-1", "--keep", "local"]);
+    assert!(resolve.code == 2 && resolve.stderr.contains("expected the ID alone"), "{resolve:?}");
+    assert!(resolve.stderr.contains("calls it: ep-1"), "{resolve:?}");
+    let neither = rig.run(&["episodes", "resolve", "a/b/c", "--keep", "local"]);
+    assert!(neither.code == 2 && neither.stderr.contains("the first a letter or a digit"), "{neither:?}");
+}

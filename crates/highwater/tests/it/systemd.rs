@@ -340,3 +340,47 @@ fn printed_as_json_the_units_are_what_is_written() {
         assert_eq!(unit["text"].as_str().unwrap(), rig.read(path.to_str().unwrap()));
     }
 }
+
+#[test]
+fn a_row_that_is_lost_after_the_first_drain_comes_back_by_the_command_of_its_unit() {
+    let config = "state-dir = \"state\"\n[job.rows]\nkind = \"reindex\"\nroot = \"received\"\n[[notify]]\ncommand = [\"./page\"]\n";
+    let rig = Rig::new(config);
+    rig.script("page", "cat >/dev/null; echo told >>told");
+    crate::recorded::store(&rig.path("received/episodes"), "lab-1/ep-1", "a", None);
+    let directory = units(&rig);
+    rig.ok(&["systemd", "--write", &directory]);
+    let unit = rig.read("units/highwater-run-rows.service");
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let passes = || {
+        let mut words = start.split_whitespace();
+        let mut call = Command::new(words.next().unwrap());
+        let ended = Ended::from(call.args(words).current_dir(rig.dir.path()).output().unwrap());
+        assert_eq!(ended.code, 0, "{ended:?}");
+    };
+    let rows = || rig.read("received/index.jsonl").lines().count();
+    passes();
+    assert_eq!(rows(), 1);
+    assert_eq!(rig.read("told"), "told\n");
+    passes();
+    assert_eq!(rows(), 1, "what has its row gets no other");
+    assert_eq!(rig.read("told"), "told\n", "nothing to do is no news");
+    rig.write("received/index.jsonl", "");
+    passes();
+    assert_eq!(rows(), 1);
+    crate::recorded::store(&rig.path("received/episodes"), "lab-1/ep-2", "b", None);
+    passes();
+    assert_eq!(rows(), 2);
+}
+
+#[test]
+fn a_shelf_of_a_shipper_that_is_missing_is_named() {
+    let rig = Rig::new(
+        "state-dir = \"state\"\n[job.send]\nkind = \"ship\"\nreceiver = \"http://127.0.0.1:1\"\nhost-id = \"lab\"\nepisodes = \"in/episodes\"\noutbox = \"in/outbox\"\nshipped = \"in/shipped\"\n",
+    );
+    std::fs::create_dir(rig.path("in")).unwrap();
+    let said = rig.ok(&["systemd"]).stderr;
+    assert!(said.contains(rig.path("in/episodes").to_str().unwrap()), "{said}");
+    std::fs::create_dir(rig.path("in/episodes")).unwrap();
+    let said = rig.ok(&["systemd"]).stderr;
+    assert!(!said.contains(rig.path("in/episodes").to_str().unwrap()), "{said}");
+}

@@ -45,7 +45,7 @@ pub(super) fn fits(role: Role, config: &Config, file: &Path) -> Result<(), Diagn
     Err(Diagnosis::refusal(
         OTHER_ROLE,
         format!("found a configuration without a {what}, and one that is there is never overwritten"),
-        format!("add what `highwater install {word} --print-config` prints, and call again"),
+        format!("append what `highwater install {word} --print-config | grep -v ^state-dir` prints, and call again"),
     )
     .in_file(file))
 }

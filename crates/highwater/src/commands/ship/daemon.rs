@@ -1,4 +1,4 @@
-//! `ship --daemon`: a pass whenever an episode is finished, and every few minutes in any case. Owns when the next one begins and
+//! `ship --daemon`: a pass whenever an episode is finished, soon after a person lets it go on, and every few minutes in any case. Owns when the next one begins and
 //! what is printed of them; a pass is the engine's, and what is finished is the domain's to say.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use highwater_episodes::ship::Watch;
 use highwater_store::Access;
 
 use super::super::needs_config;
-use super::super::run::Passes;
+use super::super::run::{Passes, released};
 use crate::config::KindSettings;
 use crate::site::Site;
 use crate::wiring::{self, Wiring};
@@ -70,6 +70,7 @@ pub(super) async fn daemon(name: &str, site: &Site) -> Result<ExitCode, Diagnosi
         tokio::select! {
             () = stop.raised(Urgency::Soon) => break,
             () = engine.clock.sleep(wait) => {}
+            () = released(&engine, &spec, report.reason) => {}
             () = woken(&mut watch), if wakes => {}
         }
     }
