@@ -284,7 +284,7 @@ fn what_is_parked_stays_in_sight_until_a_person_ends_it() {
     let (rig, receiver) = conflict();
     let again = rig.ok(&["run", "send"]);
     let told = "1 episode is parked, for a person: ep-1 (conflict); `highwater episodes resolve` lists them";
-    assert!(again.stdout.contains("drained") && again.stdout.contains(told), "{again:?}");
+    assert!(again.stdout.contains("drained") && again.stderr.contains(told), "{again:?}");
     let doctor = rig.run(&["doctor"]);
     assert!(doctor.stdout.contains("send: 1 episode is parked, for a person: ep-1 (conflict)"), "{doctor:?}");
     assert!(doctor.stdout.contains("next: `highwater episodes resolve --job send` lists them"), "{doctor:?}");
@@ -298,7 +298,7 @@ fn what_is_parked_stays_in_sight_until_a_person_ends_it() {
     }
     rig.ok(&["episodes", "resolve", "ep-1", "--keep", "remote"]);
     assert!(rig.ok(&["episodes", "resolve"]).stdout.contains("is parked"));
-    assert!(!rig.ok(&["run", "send"]).stdout.contains("parked"));
+    assert!(!rig.ok(&["run", "send"]).stderr.contains("parked"));
     assert!(!rig.run(&["doctor"]).stdout.contains("parked"));
     assert_eq!(receiver.stop().code, 0);
 }
