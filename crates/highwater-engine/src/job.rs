@@ -204,6 +204,12 @@ pub trait Job: Send + Sync + 'static {
     /// Lists what there is to do, in commit order; reads only.
     fn plan(&self, cx: ReadCx) -> impl Stream<Item = Result<Self::Item, Stop>> + Send;
 
+    /// Whether a round of a recurring job takes what is listed since, at each pass that finds nothing untried in it, so that one that
+    /// fails again and again holds up no other.
+    fn rounds_stay_open(&self) -> bool {
+        false
+    }
+
     /// Whether passes of this configuration drain the item at all; one that they leave stays open, and the pass ends as a
     /// checkpoint.
     fn in_scope(&self, item: &Self::Item) -> bool {

@@ -246,7 +246,11 @@ impl<'e> Pass<'e> {
             }
             (Mode::Run, Some(open)) => {
                 pin::refuse_changed(self.engine, &**job, &cx.read, &self.spec.handle, Some(fence), &open).await?;
-                open
+                if pin::takes_more(&**job, self.spec.recurring, &open) {
+                    pin::extend(self.engine, self.spec, job, &cx.read, fence, open).await?
+                } else {
+                    open
+                }
             }
             (Mode::Run, None) => pin::pin(self.engine, job, &cx.read, fence, PinMode::Begin, &mut cx.notes).await?,
         };

@@ -1,6 +1,8 @@
 //! Pinning: from what a job lists to a worklist that is whole, hashed and fixed (R6). Owns the check of a given input against
 //! its pin, and what a dry run says of the list.
 
+mod extension;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use crate::name::PassId;
 use crate::pass::Engine;
 use crate::report::{Reason, counted};
 use crate::worklist::{Appended, Input, NewItem, WorklistRecord, repeated};
+
+pub(crate) use extension::{extend, takes_more};
 
 /// Items written in one transaction while a worklist is discovered.
 pub(crate) const PIN_BATCH_ITEMS: usize = 1000;
@@ -178,16 +182,25 @@ pub(crate) fn at_every_call(handle: &str, worklist: Option<&WorklistRecord>) -> 
 pub(crate) struct Would {
     pub(crate) items: u64,
     retry: u64,
-    pinned: bool,
+    /// Of what.
+    of: &'static str,
     first: Vec<String>,
     /// What is known of each before it is drained, a line an item.
     estimates: Vec<String>,
 }
 
+impl Would {
+    /// What is listed now, where a round is open that takes it.
+    pub(crate) fn beside(self, open: &WorklistRecord) -> Self {
+        // What was tried and is no longer listed is tried again all the same.
+        let items = self.items.max(open.tally.open());
+        Self { items, retry: open.tally.retry, of: "its open round and what it would take into it", ..self }
+    }
+}
+
 impl fmt::Display for Would {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pinned = if self.pinned { "of its pinned worklist" } else { "of a worklist it would pin" };
-        write!(f, "would drain {} {pinned}", counted(self.items, "item"))?;
+        write!(f, "would drain {} of {}", counted(self.items, "item"), self.of)?;
         if self.retry > 0 {
             write!(f, ", {} of them tried before", self.retry)?;
         }
@@ -207,7 +220,7 @@ pub(crate) async fn rehearse_open(engine: &Engine, worklist: &WorklistRecord) ->
     Ok(Would {
         items: worklist.tally.open(),
         retry: worklist.tally.retry,
-        pinned: true,
+        of: "its pinned worklist",
         first: first.iter().map(|item| item.key.to_string()).collect(),
         estimates: Vec::new(),
     })
@@ -216,7 +229,8 @@ pub(crate) async fn rehearse_open(engine: &Engine, worklist: &WorklistRecord) ->
 pub(crate) async fn rehearse_plan<J: Job>(job: &J, cx: &ReadCx) -> Result<Would, Stop> {
     let plan = job.plan(cx.clone());
     futures::pin_mut!(plan);
-    let mut would = Would { items: 0, retry: 0, pinned: false, first: Vec::new(), estimates: Vec::new() };
+    let mut would =
+        Would { items: 0, retry: 0, of: "a worklist it would pin", first: Vec::new(), estimates: Vec::new() };
     while let Some(item) = plan.next().await {
         let item = item?;
         would.items += 1;

@@ -10,6 +10,7 @@ mod holds;
 mod introduction;
 mod keep;
 mod outbox;
+pub mod parked;
 pub mod probe;
 mod resolve;
 mod resume;
@@ -300,6 +301,11 @@ impl Job for Ship {
         .await
     }
 
+    /// One that fails again and again holds up nothing that is finished later.
+    fn rounds_stay_open(&self) -> bool {
+        true
+    }
+
     fn plan(&self, cx: ReadCx) -> impl Stream<Item = Result<Episode, Stop>> + Send {
         futures::stream::once(async move { self.listed(&cx).await }).flat_map(|listed| match listed {
             Ok(episodes) => futures::stream::iter(episodes.into_iter().map(|id| Ok(Episode { id }))).left_stream(),
@@ -380,6 +386,7 @@ impl Job for Ship {
     async fn seal(&self, cx: &mut CommitCx, _: &PassReport) -> Result<(), Stop> {
         // Who is accepted is asked anew in the next pass.
         self.accepted.lock().await.clear();
+        self.tell_parked(cx).await?;
         self.clear_shipped(cx).await
     }
 }

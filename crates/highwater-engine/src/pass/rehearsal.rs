@@ -36,7 +36,11 @@ impl Pass<'_> {
         let would = match open {
             Some(open) => {
                 pin::refuse_changed(self.engine, &**job, &cx, &self.spec.handle, None, &open).await?;
-                pin::rehearse_open(self.engine, &open).await?
+                if pin::takes_more(&**job, self.spec.recurring, &open) {
+                    pin::rehearse_plan(&**job, &cx).await?.beside(&open)
+                } else {
+                    pin::rehearse_open(self.engine, &open).await?
+                }
             }
             None => pin::rehearse_plan(&**job, &cx).await?,
         };

@@ -7,13 +7,13 @@ use std::sync::Mutex;
 use futures::Stream;
 use highwater_engine::clock::SystemClock;
 use highwater_engine::contact::StopSignal;
-use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
+use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem as _};
 use highwater_engine::ledger::{EventFilter, JobState, Who, Word};
-use highwater_engine::name::JobName;
+use highwater_engine::name::{ItemKey, JobName};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::pass::{Engine, Mode, Runner as _};
 use highwater_engine::report::{ExitCode, PassReport, Reason};
-use highwater_engine::settings::JobSettings;
+use highwater_engine::settings::{BreakerSettings, JobSettings, Percent};
 use highwater_engine::spec::JobSpec;
 use highwater_store::{Access, SqliteLedger};
 use highwater_testkit::named::{Named, names};
@@ -218,4 +218,169 @@ async fn r04_a_halt_holds_until_what_was_recorded_with_it_comes_true_and_that_is
     house.engine.ledger.halt(&house.spec.name, &word, "").await.unwrap();
     *job.code.lock().unwrap() = "newer";
     assert_eq!(pass().await.exit, ExitCode::Halted);
+}
+
+/// A job whose list grows, and of whose items those that are named bad fail, or are for a person.
+#[derive(Default)]
+struct Growing {
+    asked: Asked,
+    found: Mutex<Vec<&'static str>>,
+    bad: Mutex<Vec<(&'static str, OutcomeKind)>>,
+    /// The list breaks off behind its last item.
+    broken: Mutex<bool>,
+    closed: bool,
+}
+
+impl Growing {
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.0.lock().unwrap())
+    }
+}
+
+impl Job for Growing {
+    type Item = Named;
+    type Prepared = ();
+
+    fn rounds_stay_open(&self) -> bool {
+        !self.closed
+    }
+
+    fn plan(&self, _: ReadCx) -> impl Stream<Item = Result<Named, Stop>> + Send {
+        let mut listed: Vec<_> = self
+            .found
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|name| Named::decode(&ItemKey::new(*name).unwrap(), &[]).map_err(|_| unreachable!()))
+            .collect();
+        if *self.broken.lock().unwrap() {
+            listed.push(Err(Stop::checkpoint(Reason::Network, "the list broke off")));
+        }
+        futures::stream::iter(listed)
+    }
+
+    async fn prepare(&self, _: ReadCx, _: Arc<Named>) -> Result<Attempt<()>, Stop> {
+        Ok(Attempt::Ready(()))
+    }
+
+    async fn commit(&self, _: &mut CommitCx, item: &Named, (): ()) -> Result<Outcome, Stop> {
+        self.asked.note(item.name());
+        let bad = self.bad.lock().unwrap().iter().find(|(name, _)| *name == item.name()).copied();
+        Ok(bad.map_or_else(Outcome::done, |(_, kind)| Outcome::because(kind, "bad")))
+    }
+}
+
+/// A house whose breaker lets a job fail, as that of a shipper does.
+fn house(recurring: bool) -> House {
+    let breaker = BreakerSettings { failed: Percent::whole(100), ..BreakerSettings::default() };
+    let settings = JobSettings { breaker, ..JobSettings::default() };
+    let house = House::new();
+    let spec = JobSpec {
+        concurrency: 1,
+        recurring,
+        ..JobSpec::new(house.spec.name.clone(), "growing", Vec::new(), &settings)
+    };
+    House { spec, ..house }
+}
+
+async fn acts(house: &House) -> Vec<String> {
+    let events = house.engine.ledger.events(&EventFilter::default(), 100).await.unwrap();
+    events.into_iter().map(|event| format!("{} {}: {}", event.who.0, event.act, event.why)).collect()
+}
+
+#[tokio::test]
+async fn r13_an_open_round_takes_what_is_new_before_what_failed_in_it() {
+    let house = house(true);
+    let job = Arc::new(Growing::default());
+    let pass = || job.run(&house.engine, &house.spec, Mode::Run);
+    *job.found.lock().unwrap() = vec!["bad", "good"];
+    *job.bad.lock().unwrap() = vec![("bad", OutcomeKind::Failed)];
+    assert_eq!(pass().await.reason, Reason::RetryLeft);
+    assert_eq!(job.asked(), ["bad", "good"]);
+    *job.found.lock().unwrap() = vec!["bad", "new"];
+    let report = pass().await;
+    assert_eq!((report.reason, report.counts.done, report.counts.retry), (Reason::RetryLeft, 1, 1));
+    assert_eq!(job.asked(), ["new", "bad"]);
+    let said = house.engine.ledger.job(&house.spec.name).await.unwrap().unwrap().worklist.unwrap();
+    assert_eq!((said.round, said.tally.total, said.tally.done, said.tally.retry), (1, 3, 2, 1));
+
+    // Where nothing is new nothing is written, and the attempts still end.
+    for n in 3..=5 {
+        let report = pass().await;
+        let reason = if n == 5 { Reason::Drained } else { Reason::RetryLeft };
+        assert_eq!((report.reason, job.asked()), (reason, vec!["bad".to_owned()]), "pass {n}");
+    }
+    assert_eq!(
+        acts(&house).await,
+        [
+            "alice@a pin: 2 items from discovered",
+            "pass 2 extend: 1 item, found since",
+            "pass 5 drained: 3 items, all terminal, 1 to review",
+        ]
+    );
+    assert_eq!(pass().await.reason, Reason::RetryLeft);
+    assert_eq!(house.engine.ledger.job(&house.spec.name).await.unwrap().unwrap().worklist.unwrap().round, 2);
+}
+
+#[tokio::test]
+async fn one_that_a_person_mended_is_tried_again_in_the_open_round_and_one_whose_attempts_are_spent_is_not() {
+    let house = house(true);
+    let job = Arc::new(Growing::default());
+    let pass = || job.run(&house.engine, &house.spec, Mode::Run);
+    *job.found.lock().unwrap() = vec!["bad", "parked", "good"];
+    *job.bad.lock().unwrap() = vec![("bad", OutcomeKind::Failed), ("parked", OutcomeKind::Review)];
+    pass().await;
+    *job.found.lock().unwrap() = vec!["bad"];
+    pass().await;
+    assert_eq!(job.asked(), ["bad", "parked", "good", "bad"]);
+    // It is listed again because it is mended; one that is done is not made anew in the same round.
+    *job.found.lock().unwrap() = vec!["bad", "parked", "good"];
+    job.bad.lock().unwrap().pop();
+    let report = pass().await;
+    assert_eq!((report.counts.done, report.counts.retry), (1, 1));
+    assert_eq!(job.asked(), ["parked", "bad"]);
+    assert!(acts(&house).await.contains(&"pass 3 retry: 1 item: listed again".to_owned()), "{:?}", acts(&house).await);
+    // Another keeps the round open while the first one's attempts come to their end.
+    *job.found.lock().unwrap() = vec!["bad", "late"];
+    *job.bad.lock().unwrap() = vec![("bad", OutcomeKind::Failed), ("late", OutcomeKind::Failed)];
+    pass().await;
+    pass().await;
+    assert_eq!(job.asked(), ["late", "bad", "late", "bad"]);
+    assert_eq!(pass().await.reason, Reason::RetryLeft);
+    assert_eq!(job.asked(), ["late"], "the round comes to its end");
+}
+
+#[tokio::test]
+async fn r05_an_extension_that_breaks_off_is_made_anew_and_shows_nothing() {
+    let house = house(true);
+    let job = Arc::new(Growing::default());
+    let pass = || job.run(&house.engine, &house.spec, Mode::Run);
+    *job.found.lock().unwrap() = vec!["bad"];
+    *job.bad.lock().unwrap() = vec![("bad", OutcomeKind::Failed)];
+    pass().await;
+    *job.found.lock().unwrap() = vec!["bad", "one", "two"];
+    *job.broken.lock().unwrap() = true;
+    assert_eq!(pass().await.reason, Reason::Network);
+    let said = house.engine.ledger.job(&house.spec.name).await.unwrap().unwrap().worklist.unwrap();
+    assert_eq!(said.tally.total, 1);
+    *job.found.lock().unwrap() = vec!["two", "bad", "three"];
+    *job.broken.lock().unwrap() = false;
+    let report = pass().await;
+    assert_eq!((report.counts.done, report.counts.retry), (2, 1));
+    assert_eq!(job.asked(), ["bad", "two", "three", "bad"]);
+}
+
+#[tokio::test]
+async fn r06_a_round_that_is_not_said_to_stay_open_and_a_list_of_a_finite_job_are_as_they_were_pinned() {
+    let finite = Growing::default();
+    let closed = Growing { closed: true, ..Growing::default() };
+    for (house, job) in [(house(false), finite), (house(true), closed)] {
+        let job = Arc::new(job);
+        *job.found.lock().unwrap() = vec!["bad"];
+        *job.bad.lock().unwrap() = vec![("bad", OutcomeKind::Failed)];
+        job.run(&house.engine, &house.spec, Mode::Run).await;
+        *job.found.lock().unwrap() = vec!["bad", "new"];
+        job.run(&house.engine, &house.spec, Mode::Run).await;
+        assert_eq!(job.asked(), ["bad", "bad"]);
+    }
 }

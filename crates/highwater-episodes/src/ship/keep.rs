@@ -10,6 +10,7 @@ use highwater_engine::clock::since;
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::job::{CommitCx, ReadCx, Stop};
 use highwater_engine::ledger::{DoneItem, DonePlace};
+use highwater_engine::report::counted;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -207,22 +208,34 @@ impl Ship {
     }
 }
 
+fn are(episodes: u64) -> String {
+    format!("{} {}", counted(episodes, "shipped episode"), if episodes == 1 { "is" } else { "are" })
+}
+
 /// Tells of it in the report, and of what was removed in an event.
 async fn tell(cx: &mut CommitCx, cleanup: &Cleanup) -> Result<(), Stop> {
     let Cleanup { episodes, bytes, differ, failures, failed, more, .. } = cleanup;
     if *episodes > 0 {
-        let removed =
-            format!("removed {episodes} shipped episodes of {bytes} bytes, as `keep-time` and `keep-size` say");
+        let removed = format!(
+            "removed {} of {bytes} bytes, as `keep-time` and `keep-size` say",
+            counted(*episodes, "shipped episode")
+        );
         cx.read.add_event("remove", &removed).await?;
         cx.notes.push(if *more { format!("{removed}; the next pass removes more") } else { removed });
     }
     if *differ > 0 {
         cx.notes.push(format!(
-            "{differ} shipped episodes are no longer what was sent and stay in `shipped`; the log names them"
+            "{} no longer what was sent and {} in `shipped`; the log names {}",
+            are(*differ),
+            if *differ == 1 { "stays" } else { "stay" },
+            if *differ == 1 { "it" } else { "them" },
         ));
     }
     if let Some(failed) = failed {
-        cx.notes.push(format!("{failures} shipped episodes could not be removed; the next pass tries again: {failed}"));
+        cx.notes.push(format!(
+            "{} could not be removed; the next pass tries again: {failed}",
+            counted(*failures, "shipped episode")
+        ));
     }
     Ok(())
 }

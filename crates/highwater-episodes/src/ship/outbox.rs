@@ -1,6 +1,7 @@
 //! The outbox: finished episodes as the archives that are sent. Owns that an episode is packed once and every retry sends those
 //! very bytes, and which episodes are parked until a person or newer code lets them go on.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -133,6 +134,18 @@ impl Outbox {
         Ok(Self { fs, dir: dir.to_path_buf() })
     }
 
+    /// The outbox as it is, to be looked at; `None` where there is none.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(super) fn look(dir: &Path) -> Result<Option<Self>, OutboxError> {
+        match RealFs::open(dir) {
+            Ok(fs) => Ok(Some(Self { fs, dir: dir.to_path_buf() })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Where an episode's archive lies.
     #[must_use]
     pub fn archive(&self, episode: &EpisodeId) -> PathBuf {
@@ -240,6 +253,20 @@ impl Outbox {
     /// What the disk says.
     pub fn parked(&self, episode: &EpisodeId) -> Result<Option<Parked>, OutboxError> {
         self.note(PARKED_DIR, episode)
+    }
+
+    /// Of which episodes it is noted that they are parked, by name.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(super) fn parked_names(&self) -> Result<Vec<EpisodeId>, OutboxError> {
+        let notes = match self.fs.list(&RelPath::new(PARKED_DIR)?) {
+            Ok(notes) => notes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let name = |note: &OsString| EpisodeId::new(note.to_str()?.strip_suffix(".json")?).ok();
+        Ok(notes.iter().filter_map(|note| name(&note.name)).collect())
     }
 
     /// Parks an episode.

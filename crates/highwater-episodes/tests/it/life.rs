@@ -294,6 +294,24 @@ async fn one_that_cannot_be_retired_does_not_hold_up_the_next_and_where_none_can
 }
 
 #[tokio::test]
+async fn one_that_fails_again_and_again_does_not_hold_up_what_is_finished_later() {
+    let rig = Rig::real(Arc::new(Off), |_| {}).await;
+    let host = Host::new(&rig);
+    host.record("a-bad", "x", None);
+    fs::write(host.path("shipped/a-bad"), "no directory").unwrap();
+    for n in 0..12 {
+        let later = format!("later-{n:02}");
+        host.record(&later, "x", None);
+        let report = host.pass().await;
+        assert_eq!(report.counts.done, 1, "pass {n}: {} {:?}", report.message, host.told().await);
+        assert!(host.names("shipped").contains(&later), "{:?}", host.names("shipped"));
+    }
+    assert_eq!(host.names("episodes"), ["a-bad"]);
+    fs::remove_file(host.path("shipped/a-bad")).unwrap();
+    assert_eq!(host.pass().await.exit, ExitCode::Drained, "{:?}", host.told().await);
+}
+
+#[tokio::test]
 async fn three_episodes_with_the_same_refusal_halt_the_job() {
     let rig = Rig::real(Arc::new(Off), |_| {}).await;
     let mut host = Host::new(&rig);

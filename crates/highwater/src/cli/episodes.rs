@@ -93,6 +93,7 @@ pub(crate) enum EpisodesVerb {
     /// goes on where it was. It may run beside a receiver.
     Withdraw(EpisodesWithdraw),
     /// Ends a conflict on the host that ships: the receiver has another episode of the name, and both are kept until this says which.
+    /// Without an ID it lists what is parked on this host, for whatever reason.
     Resolve(EpisodesResolve),
 }
 
@@ -201,12 +202,12 @@ pub(crate) struct EpisodesWithdraw {
 /// `episodes resolve`.
 #[derive(Debug, Args)]
 pub(crate) struct EpisodesResolve {
-    /// The episode.
-    #[arg(value_name = "ID", value_parser = episode_of_this_host)]
-    pub(crate) episode: EpisodeId,
+    /// The episode; without one, those that are parked are listed, each with why.
+    #[arg(value_name = "ID", value_parser = episode_of_this_host, requires = "keep")]
+    pub(crate) episode: Option<EpisodeId>,
     /// Which one it is to be; the other is set aside where it is here.
-    #[arg(long, value_name = "WHICH", required = true)]
-    pub(crate) keep: KeepWhich,
+    #[arg(long, value_name = "WHICH", requires = "episode")]
+    pub(crate) keep: Option<KeepWhich>,
     /// The job that ships; default: the only one.
     #[arg(long)]
     pub(crate) job: Option<String>,

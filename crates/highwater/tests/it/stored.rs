@@ -280,6 +280,30 @@ fn record(dir: &Path, text: &str) {
 }
 
 #[test]
+fn what_is_parked_stays_in_sight_until_a_person_ends_it() {
+    let (rig, receiver) = conflict();
+    let again = rig.ok(&["run", "send"]);
+    let told = "1 episode is parked, for a person: ep-1 (conflict); `highwater episodes resolve` lists them";
+    assert!(again.stdout.contains("drained") && again.stderr.contains(told), "{again:?}");
+    let doctor = rig.run(&["doctor"]);
+    assert!(doctor.stdout.contains("send: 1 episode is parked, for a person: ep-1 (conflict)"), "{doctor:?}");
+    assert!(doctor.stdout.contains("next: `highwater episodes resolve --job send` lists them"), "{doctor:?}");
+    let listed = rig.ok(&["episodes", "resolve"]);
+    assert!(listed.stdout.contains("ep-1") && listed.stdout.contains("409"), "{listed:?}");
+    assert!(listed.stdout.contains("`highwater episodes resolve ID --keep local|remote`"), "{listed:?}");
+    let json = rig.ok(&["episodes", "resolve", "--json"]).json();
+    assert_eq!((&json["parked"][0]["episode_id"], &json["parked"][0]["parking"]), (&"ep-1".into(), &"conflict".into()));
+    for half in [&["ep-1"][..], &["--keep", "local"]] {
+        assert_eq!(rig.run(&[&["episodes", "resolve"], half].concat()).code, 2, "{half:?}");
+    }
+    rig.ok(&["episodes", "resolve", "ep-1", "--keep", "remote"]);
+    assert!(rig.ok(&["episodes", "resolve"]).stdout.contains("is parked"));
+    assert!(!rig.ok(&["run", "send"]).stderr.contains("parked"));
+    assert!(!rig.run(&["doctor"]).stdout.contains("parked"));
+    assert_eq!(receiver.stop().code, 0);
+}
+
+#[test]
 fn a_conflict_ends_with_the_receivers_episode_and_this_hosts_is_set_aside() {
     let (rig, receiver) = conflict();
     // Not while a pass runs.

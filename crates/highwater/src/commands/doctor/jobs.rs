@@ -3,11 +3,19 @@
 use std::fs::File;
 use std::io::Read;
 
+use highwater_engine::diagnosis::with_causes;
+use highwater_engine::name::JobName;
+use highwater_episodes::ship::ShipSettings;
+use highwater_episodes::ship::parked::{self, parked};
+
 use super::report::Report;
 use crate::config::{Config, Environment, KindSettings, advise};
 
 pub(super) fn check(config: &Config, report: &mut Report) {
     for job in config.jobs.values() {
+        if let KindSettings::Ship(settings) = &job.kind {
+            check_parked(&job.name, settings, report);
+        }
         let list = match &job.kind {
             KindSettings::Exec(exec) => &exec.worklist,
             KindSettings::OaiBackfill(backfill) => &backfill.ids,
@@ -33,5 +41,23 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     }
     if advice.is_empty() && !config.jobs.is_empty() {
         report.ok("programs", "every command's program is there");
+    }
+}
+
+/// What waits for a person, whichever round it was of.
+fn check_parked(job: &JobName, settings: &ShipSettings, report: &mut Report) {
+    match parked(&settings.episodes, &settings.outbox) {
+        Ok(all) => {
+            if let Some(told) = parked::told(&all) {
+                let next =
+                    format!("`highwater episodes resolve --job {job}` lists them, each with why and what mends it");
+                report.fix("parked", format_args!("{job}: {told}"), next);
+            }
+        }
+        Err(error) => report.fix(
+            "parked",
+            format_args!("{job}: what is parked cannot be read: {}", with_causes(&error)),
+            "check the disk and the permissions of `outbox`",
+        ),
     }
 }

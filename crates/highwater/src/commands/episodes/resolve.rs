@@ -1,11 +1,12 @@
-//! `episodes resolve`: a conflict on the host that ships comes to its end. Owns that no pass runs meanwhile and that it is an event
+//! `episodes resolve`: a conflict on the host that ships comes to its end, and what is parked there is listed. Owns that no pass runs meanwhile and that it is an event
 //! before it is done; what is set aside is the domain's.
 
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::job::Stop;
 use highwater_engine::ledger::Ledger as _;
 use highwater_engine::report::ExitCode;
-use highwater_episodes::ship::{Keep, Outbox, ResolveError, resolve as resolve_one};
+use highwater_episodes::ship::parked::{ParkedEpisode, parked};
+use highwater_episodes::ship::{Keep, Outbox, ResolveError, ShipSettings, resolve as resolve_one};
 use highwater_store::Access;
 use serde_json::json;
 
@@ -14,8 +15,12 @@ use crate::Done;
 use crate::cli::{EpisodesResolve, KeepWhich};
 use crate::config::{Config, JobConfig, KindSettings};
 use crate::site::Site;
-use crate::table::line;
+use crate::table::{Columns, line, moment};
 use crate::wiring::{self, Wiring, ship};
+
+/// What lets a parked episode go on.
+const MENDS: &str = "a conflict ends with `highwater episodes resolve ID --keep local|remote`; code that is not accepted comes back by \
+                     itself once it is; any other, once it is mended and its `done.marker` written anew";
 
 pub(crate) async fn resolve(args: EpisodesResolve, site: Site) -> Done {
     resolved(&args, &site).await.map_err(|error| vec![error])
@@ -57,9 +62,9 @@ async fn resolved(args: &EpisodesResolve, site: &Site) -> Result<ExitCode, Diagn
     let Some(config) = &site.config else { return Err(needs_config("episodes resolve")) };
     let job = shipping(config, args.job.as_deref())?;
     let KindSettings::Ship(settings) = &job.kind else { return Err(needs_config("episodes resolve")) };
+    let (Some(episode), Some(keep)) = (&args.episode, args.keep) else { return list(settings, site) };
     let place = ship::place(config, job, settings)?;
-    let episode = &args.episode;
-    let keep = match args.keep {
+    let keep = match keep {
         KeepWhich::Local => Keep::Local,
         KeepWhich::Remote => Keep::Remote,
     };
@@ -123,13 +128,32 @@ async fn resolved(args: &EpisodesResolve, site: &Site) -> Result<ExitCode, Diagn
     Ok(ExitCode::Drained)
 }
 
+/// What is parked, and why; it changes nothing, and a pass may run meanwhile.
+fn list(settings: &ShipSettings, site: &Site) -> Result<ExitCode, Diagnosis> {
+    let all = parked(&settings.episodes, &settings.outbox).map_err(|error| refused(&error.into()))?;
+    let rows: Vec<_> = all
+        .iter()
+        .map(|one| {
+            let ParkedEpisode { episode_id, parked } = one;
+            [episode_id.to_string(), moment(parked.at).to_string(), parked.parking.to_string(), line(&parked.told)]
+        })
+        .collect();
+    let text = if rows.is_empty() {
+        format!("no episode in {} is parked", settings.episodes.display())
+    } else {
+        format!("{}\n{MENDS}", Columns::new(["episode", "since", "why", "told"]).page(&rows).trim_end())
+    };
+    site.output.answer(&json!({ "parked": all }), text);
+    Ok(ExitCode::Drained)
+}
+
 fn refused(error: &ResolveError) -> Diagnosis {
     let told = with_causes(error);
     match error {
         ResolveError::NotParked(_) | ResolveError::NoConflict { .. } => Diagnosis::refusal(
             codes::NO_CONFLICT,
             told,
-            "`highwater items JOB --outcome review` shows what a person must look at",
+            "`highwater episodes resolve`, without an ID, lists what is parked, each with why",
         )
         .at_field("ID"),
         ResolveError::Io { .. } | ResolveError::Outbox(_) => Diagnosis::failure(
