@@ -141,7 +141,7 @@ fn an_episode_meets_every_answer_of_its_receiver() {
     host.record("episodes", "ep-4-new", b"x", Some(newest));
     let pass = host.passes("send", 0, "drained");
     let (outcome, why) = host.outcome("send", "ep-2-old");
-    assert!(outcome == "review" && why.contains(&REMEDIATION.join("\n")), "{why}");
+    assert!(outcome == "review" && why.contains(&REMEDIATION.join("; ")), "{why}");
     assert!(
         pass.stderr.contains("ERROR") && REMEDIATION.iter().all(|command| pass.stderr.contains(command)),
         "{pass:?}"
