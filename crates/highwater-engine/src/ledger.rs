@@ -1,5 +1,5 @@
 //! The durable store of jobs, passes, worklists, items, resources, overrides and events, as the engine needs it. Owns
-//! the trait (its rows are in `ledger/rows.rs`); knows no SQL. `highwater-store` implements it, and one conformance suite holds every
+//! the trait (its rows are in `ledger/rows.rs` and `ledger/items.rs`); knows no SQL. `highwater-store` implements it, and one conformance suite holds every
 //! implementation to the comments here.
 //!
 //! Every method is one transaction: it is whole or it did not happen, and when it returns it would survive a power cut.
@@ -15,8 +15,10 @@ use crate::name::{ItemKey, JobName, PassId, ResourceName, WorklistId};
 use crate::throttle::ThrottleState;
 use crate::worklist::{Appended, NewItem, WorklistRecord};
 
+mod items;
 mod rows;
 
+pub use items::*;
 pub use rows::*;
 
 /// Most rows that one read returns.
