@@ -15,6 +15,11 @@ const LINE_CHARS_MAX: usize = 160;
 const LABEL_WIDTH: usize = 10;
 /// Between two columns.
 const GAP: &str = "  ";
+/// What columns are filled with.
+const BLANK: &str = "                                                ";
+const _: () = assert!(BLANK.len() == COLUMN_WIDTH_MAX);
+/// Rows that are aligned with one another, and with all before.
+const PAGE_ROWS: usize = 1_000;
 
 /// Rows under headings. A column is as wide as the widest of its cells so far, so that a long list can come in pages.
 pub(crate) struct Columns<const N: usize> {
@@ -30,31 +35,80 @@ impl<const N: usize> Columns<N> {
 
     /// The next rows as lines, the headings before the first.
     pub(crate) fn page(&mut self, rows: &[[String; N]]) -> String {
+        let mut gathered = Rows::default();
         for row in rows {
-            for (width, cell) in self.widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.width().min(COLUMN_WIDTH_MAX));
+            row.iter().for_each(|cell| gathered.cell(cell));
+        }
+        self.rows(&gathered)
+    }
+
+    /// The same, for very many rows.
+    pub(crate) fn rows(&mut self, rows: &Rows<N>) -> String {
+        // A line is hardly ever longer than its cells and half as much again.
+        let mut text = String::with_capacity(rows.text.len() + rows.text.len() / 2);
+        if !std::mem::replace(&mut self.headed, true) {
+            // The first rows say how wide the headings are set.
+            self.widen(&rows.cells[..rows.cells.len().min(PAGE_ROWS * N)]);
+            let titles = self.titles.map(str::to_uppercase);
+            self.line(&mut text, titles.iter().map(|title| (title.as_str(), title.len())));
+        }
+        let mut begin = 0;
+        for page in rows.cells.chunks(PAGE_ROWS * N) {
+            self.widen(page);
+            for row in page.chunks_exact(N) {
+                let cells = row.iter().map(|&(end, width)| {
+                    let cell = &rows.text[begin..end];
+                    begin = end;
+                    (cell, width)
+                });
+                self.line(&mut text, cells);
             }
-        }
-        let mut text = String::new();
-        if !self.headed {
-            self.headed = true;
-            self.line(&mut text, &self.titles.map(str::to_uppercase));
-        }
-        for row in rows {
-            self.line(&mut text, row);
         }
         text
     }
 
-    fn line(&self, text: &mut String, cells: &[String; N]) {
+    fn widen(&mut self, cells: &[(usize, usize)]) {
+        for row in cells.chunks_exact(N) {
+            for (width, cell) in self.widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.1.min(COLUMN_WIDTH_MAX));
+            }
+        }
+    }
+
+    fn line<'c>(&self, text: &mut String, cells: impl Iterator<Item = (&'c str, usize)>) {
         let start = text.len();
-        for (cell, width) in cells.iter().zip(self.widths) {
+        for ((cell, shown), width) in cells.zip(self.widths) {
             text.push_str(cell);
-            text.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.width())));
+            text.push_str(&BLANK[..width.saturating_sub(shown)]);
             text.push_str(GAP);
         }
         text.truncate(start + text[start..].trim_end().len());
         text.push('\n');
+    }
+}
+
+/// Rows whose cells lie behind one another in one text: no cell costs an allocation.
+#[derive(Default)]
+pub(crate) struct Rows<const N: usize> {
+    text: String,
+    /// Where each cell ends, and how wide it is shown.
+    cells: Vec<(usize, usize)>,
+}
+
+impl<const N: usize> Rows<N> {
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// The next cell; every `N` of them are a row.
+    pub(crate) fn cell(&mut self, cell: impl Display) {
+        let begin = self.text.len();
+        write!(self.text, "{cell}").expect("invariant: a String takes every write");
+        let cell = &self.text[begin..];
+        // Without a look at each character; what is below a space is escaped before it comes here, or has no width.
+        let width = if cell.bytes().all(|byte| (b' '..0x7f).contains(&byte)) { cell.len() } else { cell.width() };
+        self.cells.push((self.text.len(), width));
     }
 }
 
@@ -140,6 +194,26 @@ mod tests {
         let first = columns.page(&[row(["a", "done", ""]), row(["本本本", "review", "no title"])]);
         assert_eq!(first, "KEY     OUTCOME  DETAIL\na       done\n本本本  review   no title\n");
         assert_eq!(columns.page(&[row(["b", "done", "x"])]), "b       done     x\n");
+    }
+
+    #[test]
+    fn very_many_rows_widen_their_columns_by_pages() {
+        let mut rows = Rows::<2>::default();
+        for number in 0..PAGE_ROWS {
+            rows.cell(number);
+            rows.cell("x");
+        }
+        rows.cell("a longer one");
+        rows.cell("本");
+        let mut columns = Columns::new(["key", "note"]);
+        let text = columns.rows(&rows);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!((lines[0], lines[1], lines[PAGE_ROWS]), ("KEY  NOTE", "0    x", "999  x"));
+        assert_eq!(lines[PAGE_ROWS + 1], "a longer one  本");
+        let mut rows = Rows::<2>::default();
+        rows.cell("b");
+        rows.cell("y");
+        assert_eq!(columns.rows(&rows), "b             y\n");
     }
 
     #[test]

@@ -260,9 +260,51 @@ impl<'l> Found<'l> {
     /// How many bytes are stored; `None` of one that is withdrawn.
     #[must_use]
     pub fn stored_bytes(&self) -> Option<u64> {
+        self.withdrawn().is_none().then(|| self.size_bytes())
+    }
+
+    /// The commit it was recorded with, or shipped by.
+    #[must_use]
+    pub fn commit(&self) -> Option<&str> {
         match &self.0 {
-            Form::Plain(_, plain) => Some(plain.size_bytes),
-            Form::Read(row) => row.withdrawn.is_none().then_some(row.size_bytes),
+            Form::Plain(_, plain) => plain.commit,
+            Form::Read(row) => row.commit.as_ref().map(Commit::as_str),
+        }
+    }
+
+    /// Why it was let in without being accepted by the gate; `None` where it was accepted.
+    #[must_use]
+    pub fn gate(&self) -> Option<Gate> {
+        match &self.0 {
+            Form::Plain(_, plain) => plain.gate,
+            Form::Read(row) => row.gate,
+        }
+    }
+
+    /// Whether its row was made from its archive.
+    #[must_use]
+    pub fn backfilled(&self) -> bool {
+        match &self.0 {
+            Form::Plain(_, plain) => plain.backfilled,
+            Form::Read(row) => row.backfilled,
+        }
+    }
+
+    /// How many bytes the row says it has; those of one that is withdrawn lie elsewhere.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        match &self.0 {
+            Form::Plain(_, plain) => plain.size_bytes,
+            Form::Read(row) => row.size_bytes,
+        }
+    }
+
+    /// Why it is withdrawn.
+    #[must_use]
+    pub fn withdrawn(&self) -> Option<&str> {
+        match &self.0 {
+            Form::Plain(..) => None,
+            Form::Read(row) => row.withdrawn.as_deref(),
         }
     }
 

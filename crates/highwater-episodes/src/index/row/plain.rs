@@ -21,11 +21,11 @@ const SIZE_DIGITS_MAX: usize = 19;
 /// A row that still lies in its line. Tombstones have texts of people in them, and are never in this form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::index) struct Plain<'l> {
-    backfilled: bool,
-    commit: Option<&'l str>,
+    pub(in crate::index) backfilled: bool,
+    pub(in crate::index) commit: Option<&'l str>,
     content_sha256: Option<&'l str>,
     pub(in crate::index) episode_id: &'l str,
-    gate: Option<Gate>,
+    pub(in crate::index) gate: Option<Gate>,
     pub(in crate::index) host_id: &'l str,
     pub(in crate::index) received_at_wall: Timestamp,
     sha256: &'l str,

@@ -2,8 +2,9 @@
 
 use highwater_engine::clock::{Clock as _, SystemClock};
 use highwater_engine::report::ExitCode;
-use highwater_episodes::index::{Found, Gate, PageAsk, Row, View};
+use highwater_episodes::index::{Found, Gate, PageAsk, View};
 use highwater_episodes::totals::{ByDay, ByHost, Missing, Numbers, Total};
+use indicatif::DecimalBytes;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
@@ -13,10 +14,8 @@ use crate::Done;
 use crate::bar::{counted, grouped};
 use crate::cli::{EpisodesList, Global, TotalBy};
 use crate::output::Output;
-use crate::table::{Columns, line, moment};
+use crate::table::{Columns, Rows, line, moment};
 
-/// Rows that are printed at a time.
-const PAGE_ROWS: usize = 1_000;
 /// Digits of a commit that are shown.
 const COMMIT_CHARS: usize = 12;
 /// Hours of a day.
@@ -69,7 +68,7 @@ fn rows(args: &EpisodesList, view: &View, asked: &PageAsk, output: Output) -> Re
         match shape {
             Shape::Json => row.write_line(&mut part.text),
             Shape::Csv => part.text.extend_from_slice(&csv_lines([fields(&row.row())])),
-            Shape::Table => part.cells.push(cells(&row.row())),
+            Shape::Table => cells(&mut part.rows, &row),
         }
     };
     view.fold(asked, add, |part| -> Result<bool, Ended> {
@@ -79,10 +78,8 @@ fn rows(args: &EpisodesList, view: &View, asked: &PageAsk, output: Output) -> Re
         if reader == Reader::There && !part.text.is_empty() {
             reader = listing::print(&part.text)?;
         }
-        for page in part.cells.chunks(PAGE_ROWS) {
-            if reader == Reader::There {
-                reader = listing::print(columns.page(page).as_bytes())?;
-            }
+        if reader == Reader::There && !part.rows.is_empty() {
+            reader = listing::print(columns.rows(&part.rows).as_bytes())?;
         }
         Ok(reader == Reader::There)
     })?;
@@ -98,30 +95,29 @@ struct Part {
     size_bytes: u64,
     withdrawn: u64,
     text: Vec<u8>,
-    cells: Vec<[String; 5]>,
+    rows: Rows<5>,
 }
 
-fn cells(row: &Row) -> [String; 5] {
-    let mut notes = Vec::new();
-    if let Some(why) = &row.withdrawn {
-        notes.push(format!("withdrawn: {}", line(why)));
+fn cells(rows: &mut Rows<5>, row: &Found<'_>) {
+    rows.cell(format_args!("{}/{}", row.host_id(), row.episode_id()));
+    rows.cell(moment(row.received_at_wall()));
+    rows.cell(DecimalBytes(row.size_bytes()));
+    rows.cell(row.commit().map_or("-", |commit| &commit[..COMMIT_CHARS]));
+    let gate = match row.gate() {
+        Some(Gate::Off) => "not judged",
+        Some(Gate::Allowed) => "let in",
+        None => "",
+    };
+    let backfilled = if row.backfilled() { "backfilled" } else { "" };
+    match row.withdrawn() {
+        None if gate.is_empty() || backfilled.is_empty() => rows.cell(format_args!("{backfilled}{gate}")),
+        None => rows.cell(format_args!("{backfilled}, {gate}")),
+        Some(why) => {
+            let withdrawn = format!("withdrawn: {}", line(why));
+            let notes = [withdrawn.as_str(), backfilled, gate];
+            rows.cell(notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join(", "));
+        }
     }
-    if row.backfilled {
-        notes.push("backfilled".to_owned());
-    }
-    match row.gate {
-        Some(Gate::Off) => notes.push("not judged".to_owned()),
-        Some(Gate::Allowed) => notes.push("let in".to_owned()),
-        None => {}
-    }
-    let commit = row.commit.as_ref().map_or("-", |commit| &commit.as_str()[..COMMIT_CHARS]);
-    [
-        row.key().to_string(),
-        moment(row.received_at_wall).to_string(),
-        size(row.size_bytes),
-        commit.to_owned(),
-        notes.join(", "),
-    ]
 }
 
 fn totals(by: TotalBy, args: &EpisodesList, view: &View, asked: &PageAsk, output: Output) -> Result<(), Ended> {
