@@ -5,11 +5,18 @@
 //! a crash left is finished, never taken back.
 
 pub mod base;
+pub mod compile;
 pub mod content;
+pub mod convert;
+pub mod document;
 pub mod error;
+pub mod page;
 pub mod path;
+pub mod tree;
 
 pub use base::{Base, BaseLock, Committed, Directory, Draft, Fate, Generation, Home};
 pub use content::ContentId;
+pub use document::{DocName, Document};
 pub use error::KbError;
+pub use page::{PageKind, PageName};
 pub use path::FilePath;
