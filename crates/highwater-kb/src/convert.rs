@@ -7,6 +7,7 @@ mod answer;
 mod decode;
 mod epub;
 mod error;
+mod footnotes;
 mod format;
 mod gallery;
 mod html;
@@ -86,7 +87,9 @@ pub fn convert(bytes: &[u8], suffix: &str, beside: Option<&Path>, limits: &Limit
     if !markdown.chars().any(char::is_alphanumeric) && gallery.is_empty() {
         return Err(Refusal::NoText);
     }
-    let title = text.title.as_deref().and_then(one_line).or_else(|| settle::first_heading(&markdown));
+    let title = text.title.as_deref().and_then(one_line);
+    // A sheet's name says nothing of its workbook.
+    let title = title.or_else(|| if format.is_table() { None } else { settle::first_heading(&markdown) });
     Ok(Converted {
         title,
         markdown,

@@ -25,7 +25,7 @@ pub(super) fn convert(bytes: &[u8], gallery: &mut Gallery) -> Result<Paged, Refu
     let book = Epub::options().strict(false).read(Cursor::new(bytes.to_vec())).map_err(Refusal::damaged)?;
     let labels = labels(&book);
     let mut read = HashSet::new();
-    let mut pages = Vec::new();
+    let (mut pages, mut notes) = (Vec::new(), 0);
     for entry in book.spine().iter() {
         let Some(chapter) = entry.manifest_entry() else { continue };
         if !read.insert(chapter.index()) {
@@ -38,7 +38,7 @@ pub(super) fn convert(bytes: &[u8], gallery: &mut Gallery) -> Result<Paged, Refu
         if chapter.properties().has_property("nav") {
             continue;
         }
-        pages.push(page(&book, chapter, &labels, gallery)?);
+        pages.push(page(&book, chapter, &labels, gallery, &mut notes)?);
     }
     let title = book.metadata().title().map(|title| title.value().to_owned());
     Ok(Paged { title, pages, numbered: false, converter: CONVERTER })
@@ -49,6 +49,7 @@ fn page(
     chapter: EpubManifestEntry<'_>,
     labels: &HashMap<String, String>,
     gallery: &mut Gallery,
+    notes: &mut usize,
 ) -> Result<String, Refusal> {
     let bytes = chapter.read_bytes().map_err(|error| lost(chapter, &error))?;
     let path = chapter.href().path().as_str().to_owned();
@@ -56,7 +57,7 @@ fn page(
         let name = gallery.hang(bytes)?;
         return Ok(name.map_or_else(String::new, |name| format!("![](images/{name})")));
     }
-    let (markdown, _) = to_markdown(&decode::html(&bytes)?)?;
+    let (markdown, _) = to_markdown(&decode::html(&bytes)?, notes)?;
     let text = settle(&markdown, Tags::Markup, &mut |source| shown(source, book, &path, gallery))?;
     match labels.get(&path) {
         Some(label) if first_heading(&text).is_none() && text.chars().any(char::is_alphanumeric) => {

@@ -75,6 +75,12 @@ impl fmt::Display for Format {
 }
 
 impl Format {
+    /// Whether it is rows and columns.
+    #[must_use]
+    pub fn is_table(self) -> bool {
+        matches!(self, Self::Xlsx | Self::Xls | Self::Xlsb | Self::Ods | Self::Csv | Self::Tsv)
+    }
+
     /// Which format these bytes are, in a file whose name has this suffix.
     ///
     /// # Errors

@@ -11,12 +11,16 @@ use std::io::Read as _;
 
 use super::decode;
 use super::error::Refusal;
+use super::footnotes::Footnotes;
 use super::gallery::Gallery;
 use super::settle::{Shown, Tags, settle};
 use super::Paged;
 
 /// What reads pages.
 const CONVERTER: &str = "html-to-markdown/3.19.1";
+
+/// Where the title of a page must be, in bytes from its beginning.
+const TITLE_WITHIN_BYTES: usize = 256 * 1024;
 
 /// Takes base64 with and without its padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -26,13 +30,13 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 pub(super) fn convert(bytes: &[u8], beside: Option<&RealFs>, gallery: &mut Gallery) -> Result<Paged, Refusal> {
     let page = decode::html(bytes)?;
-    let (markdown, title) = to_markdown(&page)?;
+    let (markdown, title) = to_markdown(&page, &mut 0)?;
     let markdown = settle(&markdown, Tags::Markup, &mut |source| shown(source, beside, gallery))?;
     Ok(Paged { title, pages: vec![markdown], numbered: false, converter: CONVERTER })
 }
 
-/// A page as Markdown that is not settled yet, and its title.
-pub(super) fn to_markdown(page: &str) -> Result<(String, Option<String>), Refusal> {
+/// A page as Markdown that is not settled yet, and its title; its footnotes are numbered on from `notes`.
+pub(super) fn to_markdown(page: &str, notes: &mut usize) -> Result<(String, Option<String>), Refusal> {
     let options = ConversionOptions {
         // What is a menu to one page is the text of another: nothing is left out for its looks.
         preprocessing: PreprocessingOptions {
@@ -46,13 +50,30 @@ pub(super) fn to_markdown(page: &str) -> Result<(String, Option<String>), Refusa
         escape_underscores: true,
         escape_misc: true,
         br_in_tables: true,
+        // It would be a front matter at the beginning of the text.
+        extract_metadata: false,
         ..ConversionOptions::default()
     };
-    let result = html_to_markdown_rs::convert(page, options).map_err(Refusal::damaged)?;
+    let (page, footnotes) = Footnotes::mark(page);
+    let result = html_to_markdown_rs::convert(&page, options).map_err(Refusal::damaged)?;
     if result.warnings.iter().any(|warning| warning.kind == WarningKind::DepthLimitExceeded) {
         return Err(Refusal::Deep);
     }
-    Ok((result.content.unwrap_or_default(), result.metadata.document.title))
+    Ok((footnotes.noted(&result.content.unwrap_or_default(), notes), title(&page)))
+}
+
+/// The title of a page, as its head says it.
+fn title(page: &str) -> Option<String> {
+    let mut end = page.len().min(TITLE_WITHIN_BYTES);
+    while !page.is_char_boundary(end) {
+        end -= 1;
+    }
+    let lower = page[..end].to_ascii_lowercase();
+    let begin = lower.match_indices("<title").find(|(at, _)| matches!(lower.as_bytes().get(at + 6), Some(b'>' | b' ')))?.0;
+    let begin = begin + lower[begin..].find('>')? + 1;
+    let end = begin + lower[begin..].find("</title")?;
+    let head = format!("<html><head><title>{}</title></head><body></body></html>", &page[begin..end]);
+    html_to_markdown_rs::convert(&head, ConversionOptions::default()).ok()?.metadata.document.title
 }
 
 /// What is shown for an image's address in a document that lies in the directory `beside`.

@@ -8,8 +8,10 @@ use std::thread;
 use super::limits::Limits;
 use super::{Format, answer, convert, stage};
 
-/// The stack of a conversion: what is nested is read by calls within calls.
-const STACK_BYTES: usize = 256 << 20;
+/// The largest stack of a conversion, in bytes: what is nested is read by calls within calls.
+const STACK_BYTES_MAX: u64 = 256 << 20;
+/// The part of its memory that the stack may be.
+const STACK_ONE_IN: u64 = 8;
 
 /// How a conversion ended that has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +33,10 @@ pub fn run(limits: &Limits, document: &Path, to: &Path, beside: Option<&Path>) -
     limits.bind(bytes).map_err(|error| failed("its limits", &error))?;
     // What a panic says is told once, below.
     std::panic::set_hook(Box::new(|_| {}));
+    let stack_bytes = (limits.memory_bytes / STACK_ONE_IN).min(STACK_BYTES_MAX);
     thread::scope(|scope| {
         let conversion = thread::Builder::new()
-            .stack_size(STACK_BYTES)
+            .stack_size(usize::try_from(stack_bytes).unwrap_or(usize::MAX))
             .spawn_scoped(scope, || {
                 let bytes = std::fs::read(document).map_err(|error| failed("its copy", &error))?;
                 let suffix = stage::suffix_of(document);

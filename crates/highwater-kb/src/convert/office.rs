@@ -32,12 +32,10 @@ pub(super) fn convert(bytes: &[u8], format: Format, gallery: &mut Gallery) -> Re
     let slides = matches!(format, Format::Pptx | Format::Ppt);
     let mut pages = Vec::with_capacity(document.sections.len());
     for (at, section) in document.sections.iter().enumerate() {
-        let mut text = render_section_to_string(section, at, document.format, &rendering, &names);
-        // Between sheets and slides stands a heading; a rule as well says nothing.
-        if section.name.is_some() {
-            text = text.trim_start_matches('\n').strip_prefix("---\n").map_or(text.clone(), str::to_owned);
-        }
-        pages.push(settle(&text, Tags::Markup, &mut |source| shown(source, &document, gallery))?);
+        let text = render_section_to_string(section, at, document.format, &rendering, &names);
+        let text = headed(&text, section.name.as_deref(), slides);
+        let text = settle(&text, Tags::Markup, &mut |source| shown(source, &document, gallery))?;
+        pages.push(spaced(&text));
     }
     if !slides {
         pages = vec![pages.join("\n\n")];
@@ -45,6 +43,36 @@ pub(super) fn convert(bytes: &[u8], format: Format, gallery: &mut Gallery) -> Re
     let title = document.metadata.title.filter(|title| !title.trim().is_empty());
     let title = title.or_else(|| if slides { first_line(&document.sections) } else { None });
     Ok(Paged { title, pages, numbered: slides, converter: CONVERTER })
+}
+
+/// A sheet or a slide without the rule before its heading, which says nothing; a slide that has a title of its own is headed by it,
+/// another by its number.
+fn headed(text: &str, name: Option<&str>, slide: bool) -> String {
+    let Some(name) = name else { return text.to_owned() };
+    let text = text.trim_start_matches('\n');
+    let text = text.strip_prefix("---\n").unwrap_or(text).trim_start_matches('\n');
+    let heading = format!("## {name}\n");
+    match text.strip_prefix(&heading) {
+        Some(rest) if slide && rest.trim_start_matches('\n').starts_with("# ") => rest.trim_start_matches('\n').to_owned(),
+        Some(rest) if slide => format!("# {name}\n{rest}"),
+        _ => text.to_owned(),
+    }
+}
+
+/// One empty line between blocks; what is in a fence stays.
+fn spaced(text: &str) -> String {
+    let mut spaced = String::with_capacity(text.len());
+    let (mut fenced, mut empty) = (false, false);
+    for line in text.lines() {
+        fenced ^= line.trim_start().starts_with("```");
+        if line.is_empty() && empty && !fenced {
+            continue;
+        }
+        empty = line.is_empty();
+        spaced.push_str(line);
+        spaced.push('\n');
+    }
+    spaced
 }
 
 fn shown(source: &str, document: &Document, gallery: &mut Gallery) -> Result<Shown, Refusal> {
@@ -67,11 +95,9 @@ fn shown(source: &str, document: &Document, gallery: &mut Gallery) -> Result<Sho
 /// What slides call themselves: the first of them says it.
 fn first_line(slides: &[undoc::Section]) -> Option<String> {
     let first = slides.first()?;
-    first.name.clone().filter(|name| !name.trim().is_empty()).or_else(|| {
-        first.content.iter().find_map(|block| match block {
-            Block::Paragraph(paragraph) => super::one_line(&paragraph.plain_text()),
-            _ => None,
-        })
+    first.content.iter().find_map(|block| match block {
+        Block::Paragraph(paragraph) => super::one_line(&paragraph.plain_text()),
+        _ => None,
     })
 }
 

@@ -1,5 +1,7 @@
 //! PDF. Owns that each page begins where the text says so, and what is refused: what is encrypted, scanned, or lost in part.
 
+mod headings;
+
 use unpdf::render::{CleanupPipeline, to_markdown};
 use unpdf::{CleanupOptions, Document, Error, ParseOptions, RenderOptions};
 
@@ -22,6 +24,7 @@ pub(super) fn convert(bytes: &[u8], gallery: &mut Gallery) -> Result<Paged, Refu
     let mut document = unpdf::parse_bytes_with_options(bytes, options).map_err(refusal)?;
     whole(&document)?;
     let title = document.metadata.title.take().and_then(said);
+    headings::level(&mut document);
     let rendering = RenderOptions { cleanup: None, ..RenderOptions::new().with_image_prefix(IMAGE_PREFIX) };
     let cleanup = CleanupPipeline::new(CleanupOptions::standard());
     let fields = std::mem::take(&mut document.form_fields);

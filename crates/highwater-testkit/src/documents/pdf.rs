@@ -7,13 +7,14 @@ use std::fmt::Write as _;
 pub struct Pdf {
     title: String,
     pages: Vec<String>,
+    outline: Vec<(usize, String)>,
 }
 
 impl Pdf {
     /// One that calls itself so.
     #[must_use]
     pub fn titled(title: &str) -> Self {
-        Self { title: title.to_owned(), pages: Vec::new() }
+        Self { title: title.to_owned(), ..Self::default() }
     }
 
     /// Adds a page of lines from its top to its bottom, each with its size in points.
@@ -45,6 +46,13 @@ impl Pdf {
         self
     }
 
+    /// Names the last page in the outline, below the outline's first name where there is one.
+    #[must_use]
+    pub fn outlined(mut self, title: &str) -> Self {
+        self.outline.push((self.pages.len() - 1, title.to_owned()));
+        self
+    }
+
     /// The document.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
@@ -65,10 +73,27 @@ impl Pdf {
         for content in &self.pages {
             objects.push(format!(
                 "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {} 0 R /Resources << /Font << /F1 3 0 R \
-                 /F2 4 0 R >> /XObject << /Im1 5 0 R >> >> >>",
-                objects.len() + 2
+                 /F2 4 0 R >> {} >> >>",
+                objects.len() + 2,
+                if content.contains("/Im1") { "/XObject << /Im1 5 0 R >>" } else { "" }
             ));
             objects.push(format!("<< /Length {} >>\nstream\n{content}endstream", content.len()));
+        }
+        if let Some(((page, title), rest)) = self.outline.split_first() {
+            let root = objects.len() + 1;
+            let number = |at: usize| root + 1 + at;
+            let place = |page: &usize| format!("/Dest [{} 0 R /Fit]", 7 + 2 * page);
+            objects[0] = format!("<< /Type /Catalog /Pages 2 0 R /Outlines {root} 0 R >>");
+            objects.push(format!("<< /Type /Outlines /First {0} 0 R /Last {0} 0 R /Count 1 >>", number(0)));
+            let children = match rest.len() {
+                0 => String::new(),
+                many => format!("/First {} 0 R /Last {} 0 R /Count {many}", number(1), number(many)),
+            };
+            objects.push(format!("<< /Title ({title}) /Parent {root} 0 R {} {children} >>", place(page)));
+            for (at, (page, title)) in rest.iter().enumerate() {
+                let next = if at + 1 < rest.len() { format!("/Next {} 0 R", number(at + 2)) } else { String::new() };
+                objects.push(format!("<< /Title ({title}) /Parent {} 0 R {} {next} >>", number(0), place(page)));
+            }
         }
         let mut text = "%PDF-1.4\n".to_owned();
         let mut places = Vec::new();
@@ -104,6 +129,8 @@ pub fn pdf() -> Vec<u8> {
             (11, "A gauge stands in every harbour. It writes a line an hour,"),
             (11, "and a person reads it once a week."),
         ])
+        .outlined("Tides of the North")
+        .outlined("Measuring")
         .page(&[
             (16, "Computing"),
             (11, "From a year of readings the constituents are computed; the"),
@@ -111,10 +138,12 @@ pub fn pdf() -> Vec<u8> {
             (11, "What is left is the weather, which no table knows."),
         ])
         .image()
+        .outlined("Computing")
         .page(&[
             (16, "Printing"),
             (11, "The tables are printed in autumn for the year that comes,"),
             (11, "and sold in every harbour."),
         ])
+        .outlined("Printing")
         .bytes()
 }
