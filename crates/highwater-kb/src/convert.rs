@@ -87,9 +87,12 @@ pub fn convert(bytes: &[u8], suffix: &str, beside: Option<&Path>, limits: &Limit
     if !markdown.chars().any(char::is_alphanumeric) && gallery.is_empty() {
         return Err(Refusal::NoText);
     }
-    let title = text.title.as_deref().and_then(one_line);
-    // A sheet's name says nothing of its workbook.
-    let title = title.or_else(|| if format.is_table() { None } else { settle::first_heading(&markdown) });
+    let title = match &text.title {
+        Some(title) => one_line(title),
+        // A sheet's name says nothing of its workbook.
+        None if format.is_table() => None,
+        None => settle::first_heading(&markdown),
+    };
     Ok(Converted {
         title,
         markdown,
@@ -101,6 +104,7 @@ pub fn convert(bytes: &[u8], suffix: &str, beside: Option<&Path>, limits: &Limit
 
 /// What a converter gives: a text in pages, where the document has pages, else in one.
 struct Paged {
+    /// What the document calls itself; where it is empty, no heading is taken for it.
     title: Option<String>,
     pages: Vec<String>,
     /// Whether the pages are the document's.
@@ -129,14 +133,16 @@ impl Paged {
         markdown.push('\n');
         // What ends without text begins no later than on the last line.
         let last = u32::try_from(markdown.matches('\n').count().saturating_sub(1)).unwrap_or(u32::MAX);
-        let page_lines = if self.numbered { page_lines.into_iter().map(|line| line.min(last)).collect() } else { Vec::new() };
+        let page_lines =
+            if self.numbered { page_lines.into_iter().map(|line| line.min(last)).collect() } else { Vec::new() };
         Ok((markdown, page_lines))
     }
 }
 
 /// A title as it may stand in a line; none where nothing of it is text.
 fn one_line(title: &str) -> Option<String> {
-    let words: Vec<&str> = title.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> =
+        title.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
     let title: String = words.join(" ").chars().take(TITLE_CHARS_MAX).collect();
     title.chars().any(char::is_alphanumeric).then_some(title)
 }

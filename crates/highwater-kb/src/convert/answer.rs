@@ -117,8 +117,11 @@ fn images(
 
 /// `image-3.png`.
 fn is_image_name(name: &str) -> bool {
-    let letters = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    name.len() <= IMAGE_NAME_BYTES_MAX && name.split_once('.').is_some_and(|(stem, suffix)| letters(stem) && letters(suffix))
+    let letters = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    name.len() <= IMAGE_NAME_BYTES_MAX
+        && name.split_once('.').is_some_and(|(stem, suffix)| letters(stem) && letters(suffix))
 }
 
 fn bounded(disk: &RealFs, file: &str, bytes_max: u64) -> Result<Vec<u8>, String> {

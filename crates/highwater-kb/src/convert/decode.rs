@@ -54,7 +54,8 @@ fn guess(bytes: &[u8]) -> Result<&'static Encoding, Refusal> {
 
 fn with(bytes: &[u8], encoding: &'static Encoding) -> Result<String, Refusal> {
     let (text, used, _) = encoding.decode(bytes);
-    let controls = text.chars().filter(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{c}' | '\u{1b}')).count();
+    let controls =
+        text.chars().filter(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{c}' | '\u{1b}')).count();
     let wide = used == UTF_16LE || used == UTF_16BE;
     if (wide && text.contains('\0')) || controls > text.len() / CONTROLS_ONE_IN {
         return Err(BINARY);

@@ -10,7 +10,7 @@ use rbook::epub::manifest::EpubManifestEntry;
 use super::error::Refusal;
 use super::gallery::Gallery;
 use super::html::{carried, hung, to_markdown};
-use super::settle::{Shown, Tags, first_heading, settle};
+use super::settle::{Author, Shown, first_heading, settle};
 use super::{Paged, decode};
 
 /// What reads books.
@@ -58,7 +58,7 @@ fn page(
         return Ok(name.map_or_else(String::new, |name| format!("![](images/{name})")));
     }
     let (markdown, _) = to_markdown(&decode::html(&bytes)?, notes)?;
-    let text = settle(&markdown, Tags::Markup, &mut |source| shown(source, book, &path, gallery))?;
+    let text = settle(&markdown, Author::Converter, &mut |source| shown(source, book, &path, gallery))?;
     match labels.get(&path) {
         Some(label) if first_heading(&text).is_none() && text.chars().any(char::is_alphanumeric) => {
             Ok(format!("# {}\n\n{text}", super::settle::escaped(label)))

@@ -149,7 +149,8 @@ impl ConvertError {
 
 /// What a library or a child says, as a part of a sentence: one line, no control characters, not too long.
 pub(super) fn sentence(said: &str) -> String {
-    let words: Vec<&str> = said.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> =
+        said.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
     let line = words.join(" ");
     match line.char_indices().nth(SAID_CHARS_MAX) {
         Some((at, _)) => format!("{}…", &line[..at]),

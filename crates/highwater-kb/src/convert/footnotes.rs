@@ -59,9 +59,9 @@ impl Anchor<'_> {
         let said = format!("{} {} {}", self.get("role"), self.get("epub:type"), self.get("class")).to_ascii_lowercase();
         let target = self.target().unwrap_or_default().to_ascii_lowercase();
         let named = ["fn", "ftn", "_ftn", "footnote", "note", "cite_note"].iter().any(|start| {
-            target.strip_prefix(start).is_some_and(|rest| {
-                !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit() || "-_.:".contains(c))
-            })
+            target
+                .strip_prefix(start)
+                .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit() || "-_.:".contains(c)))
         });
         let marked = ["noteref", "footnote", "fnref"].iter().any(|word| said.contains(word)) && !said.contains("back");
         (marked || named) && (1..=REFERENCE_CHARS_MAX).contains(&reads.chars().count())
@@ -143,7 +143,8 @@ impl Footnotes {
         let mut found = vec![false; self.read.len()];
         let mut within = false;
         for line in markdown.lines() {
-            let bare = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit() || "-*+.".contains(c)).trim_start();
+            let bare =
+                line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit() || "-*+.".contains(c)).trim_start();
             let note = bare.strip_prefix(&format!("{}def", self.word)).and_then(|rest| rest.split_once('q'));
             let number = note.and_then(|(number, rest)| Some((number.parse::<usize>().ok()?, rest)));
             match number {
@@ -170,7 +171,9 @@ impl Footnotes {
             let number = at + 1;
             let with = if found[at] { format!("[^{}]", before + number) } else { super::settle::escaped(reads) };
             text = text.replace(&format!("{}ref{number}q", self.word), &with);
-            text = text.replace(&format!("{}def{number}q ", self.word), "").replace(&format!("{}def{number}q", self.word), "");
+            text = text
+                .replace(&format!("{}def{number}q ", self.word), "")
+                .replace(&format!("{}def{number}q", self.word), "");
         }
         text
     }

@@ -2,19 +2,19 @@
 //! own directory.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use highwater_fs::{Fs as _, RealFs, RelPath};
 use html_to_markdown_rs::{ConversionOptions, HiddenContent, PreprocessingOptions, PreprocessingPreset, WarningKind};
 use percent_encoding::percent_decode_str;
 use std::io::Read as _;
 
+use super::Paged;
 use super::decode;
 use super::error::Refusal;
 use super::footnotes::Footnotes;
 use super::gallery::Gallery;
-use super::settle::{Shown, Tags, settle};
-use super::Paged;
+use super::settle::{Author, Shown, settle};
 
 /// What reads pages.
 const CONVERTER: &str = "html-to-markdown/3.19.1";
@@ -31,7 +31,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub(super) fn convert(bytes: &[u8], beside: Option<&RealFs>, gallery: &mut Gallery) -> Result<Paged, Refusal> {
     let page = decode::html(bytes)?;
     let (markdown, title) = to_markdown(&page, &mut 0)?;
-    let markdown = settle(&markdown, Tags::Markup, &mut |source| shown(source, beside, gallery))?;
+    let markdown = settle(&markdown, Author::Converter, &mut |source| shown(source, beside, gallery))?;
     Ok(Paged { title, pages: vec![markdown], numbered: false, converter: CONVERTER })
 }
 
@@ -69,7 +69,8 @@ fn title(page: &str) -> Option<String> {
         end -= 1;
     }
     let lower = page[..end].to_ascii_lowercase();
-    let begin = lower.match_indices("<title").find(|(at, _)| matches!(lower.as_bytes().get(at + 6), Some(b'>' | b' ')))?.0;
+    let begin =
+        lower.match_indices("<title").find(|(at, _)| matches!(lower.as_bytes().get(at + 6), Some(b'>' | b' ')))?.0;
     let begin = begin + lower[begin..].find('>')? + 1;
     let end = begin + lower[begin..].find("</title")?;
     let head = format!("<html><head><title>{}</title></head><body></body></html>", &page[begin..end]);

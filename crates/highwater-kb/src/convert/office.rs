@@ -11,7 +11,7 @@ use super::error::Refusal;
 use super::format::Format;
 use super::gallery::Gallery;
 use super::html::hung;
-use super::settle::{Shown, Tags, settle};
+use super::settle::{Author, Shown, settle};
 
 /// What reads office files.
 const CONVERTER: &str = "undoc/0.27.1";
@@ -34,7 +34,7 @@ pub(super) fn convert(bytes: &[u8], format: Format, gallery: &mut Gallery) -> Re
     for (at, section) in document.sections.iter().enumerate() {
         let text = render_section_to_string(section, at, document.format, &rendering, &names);
         let text = headed(&text, section.name.as_deref(), slides);
-        let text = settle(&text, Tags::Markup, &mut |source| shown(source, &document, gallery))?;
+        let text = settle(&text, Author::Converter, &mut |source| shown(source, &document, gallery))?;
         pages.push(spaced(&text));
     }
     if !slides {
@@ -53,7 +53,9 @@ fn headed(text: &str, name: Option<&str>, slide: bool) -> String {
     let text = text.strip_prefix("---\n").unwrap_or(text).trim_start_matches('\n');
     let heading = format!("## {name}\n");
     match text.strip_prefix(&heading) {
-        Some(rest) if slide && rest.trim_start_matches('\n').starts_with("# ") => rest.trim_start_matches('\n').to_owned(),
+        Some(rest) if slide && rest.trim_start_matches('\n').starts_with("# ") => {
+            rest.trim_start_matches('\n').to_owned()
+        }
         Some(rest) if slide => format!("# {name}\n{rest}"),
         _ => text.to_owned(),
     }

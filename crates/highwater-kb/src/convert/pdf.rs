@@ -1,6 +1,7 @@
 //! PDF. Owns that each page begins where the text says so, and what is refused: what is encrypted, scanned, or lost in part.
 
 mod headings;
+mod running;
 
 use unpdf::render::{CleanupPipeline, to_markdown};
 use unpdf::{CleanupOptions, Document, Error, ParseOptions, RenderOptions};
@@ -9,7 +10,7 @@ use super::Paged;
 use super::error::Refusal;
 use super::gallery::Gallery;
 use super::html::hung;
-use super::settle::{Shown, Tags, settle};
+use super::settle::{Author, Shown, first_heading, settle};
 
 /// What reads PDF.
 const CONVERTER: &str = "unpdf/0.52.1";
@@ -32,9 +33,12 @@ pub(super) fn convert(bytes: &[u8], gallery: &mut Gallery) -> Result<Paged, Refu
     for page in std::mem::take(&mut document.pages) {
         document.pages = vec![page];
         let text = cleanup.process(&to_markdown(&document, &rendering).map_err(refusal)?);
-        let text = settle(&text, Tags::Markup, &mut |source| shown(source, &document, gallery))?;
+        let text = settle(&text, Author::Converter, &mut |source| shown(source, &document, gallery))?;
         pages.push(text);
     }
+    running::left_out(&mut pages);
+    // The first heading of a later page is that of a chapter.
+    let title = title.or_else(|| first_heading(pages.first()?)).or_else(|| Some(String::new()));
     document.pages.clear();
     document.form_fields = fields;
     if let Some(last) = pages.last_mut().filter(|_| !document.form_fields.is_empty()) {

@@ -18,13 +18,15 @@ pub(super) enum Shown {
     Words,
 }
 
-/// What becomes of HTML in a text.
+/// Who wrote a text's markup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tags {
-    /// It is markup.
-    Markup,
-    /// The text has no markup: what looks like it is to be read.
-    Words,
+pub(super) enum Author {
+    /// A converter, which escapes more than it must.
+    Converter,
+    /// A person: it stays as it is.
+    Person,
+    /// Nobody: what looks like a tag is to be read.
+    Nobody,
 }
 
 /// What a text may consist of.
@@ -35,10 +37,10 @@ fn options() -> Options {
 /// Settles a text; `show` says what is shown for an image's destination.
 pub(super) fn settle(
     markdown: &str,
-    tags: Tags,
+    author: Author,
     show: &mut dyn FnMut(&str) -> Result<Shown, Refusal>,
 ) -> Result<String, Refusal> {
-    let mut edits = Edits { markdown, links: Vec::new(), image: None, code: 0, tags, edits: Vec::new() };
+    let mut edits = Edits { markdown, links: Vec::new(), image: None, code: 0, author, edits: Vec::new() };
     for (event, range) in Parser::new_ext(markdown, options()).into_offset_iter() {
         edits.take(event, range, show)?;
     }
@@ -100,7 +102,7 @@ struct Edits<'m> {
     links: Vec<Link>,
     image: Option<Picture>,
     code: usize,
-    tags: Tags,
+    author: Author,
     edits: Vec<(Range<usize>, String)>,
 }
 
@@ -136,7 +138,7 @@ impl Edits<'_> {
             Event::Start(Tag::CodeBlock(_)) => self.code += 1,
             Event::End(TagEnd::CodeBlock) => self.code -= 1,
             Event::Text(_) if self.code == 0 => self.text(range),
-            Event::Html(_) | Event::InlineHtml(_) if self.tags == Tags::Words => self.tag(range),
+            Event::Html(_) | Event::InlineHtml(_) if self.author == Author::Nobody => self.tag(range),
             _ => {}
         }
         Ok(())
@@ -183,6 +185,9 @@ impl Edits<'_> {
         for at in range.clone() {
             // What a backslash stands before is escaped already; the range begins behind it.
             if at == range.start && at > 0 && bytes[at - 1] == b'\\' {
+                if self.author == Author::Converter && self.is_needless(at) {
+                    self.edits.push((at - 1..at, String::new()));
+                }
                 continue;
             }
             let before = at.checked_sub(1).map(|before| bytes[before]);
@@ -196,6 +201,29 @@ impl Edits<'_> {
             if escape {
                 self.edits.push((at..at, "\\".to_owned()));
             }
+        }
+    }
+
+    /// Whether the character at this place would mean the same without the backslash before it.
+    fn is_needless(&self, at: usize) -> bool {
+        let line = self.markdown[..at - 1].rfind('\n').map_or(0, |end| end + 1);
+        let before = self.markdown[line..at - 1].trim_start();
+        let after = self.markdown[at + 1..].chars().next();
+        let within_word = before.ends_with(char::is_alphanumeric) && after.is_some_and(char::is_alphanumeric);
+        // In a heading and in a table no block begins.
+        let inline = before.starts_with(['#', '|']);
+        match self.markdown.as_bytes()[at] {
+            b'.' | b')' => {
+                let number = !before.is_empty() && before.bytes().all(|byte| byte.is_ascii_digit());
+                // Behind the mark of an item another item may begin.
+                let item = before.ends_with(|c: char| c.is_ascii_digit()) && before.starts_with(['-', '*', '+', '>']);
+                inline || !(number || item) || after.is_some_and(|c| !c.is_whitespace())
+            }
+            b'-' | b'+' | b'#' | b'>' | b'=' => inline || before.contains(char::is_alphanumeric),
+            b'_' => within_word,
+            b'!' => after != Some('['),
+            b'{' | b'}' | b'(' | b'"' | b'\'' | b':' | b';' | b',' | b'/' | b'?' | b'@' => true,
+            _ => false,
         }
     }
 
@@ -238,11 +266,78 @@ pub(super) fn escaped(words: &str) -> String {
     let mut rest = words.chars().peekable();
     while let Some(c) = rest.next() {
         let within = before.is_alphanumeric() && rest.peek().is_some_and(|after| after.is_alphanumeric());
-        if "\\`*[]<|".contains(c) || (c == '_' && !within) || (c == '%' && before == '%') || (c == '~' && before == '~') {
+        if "\\`*[]<|".contains(c) || (c == '_' && !within) || (c == '%' && before == '%') || (c == '~' && before == '~')
+        {
             text.push('\\');
         }
         text.push(c);
         before = c;
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(markdown: &str, author: Author) -> String {
+        settle(markdown, author, &mut |_| Ok(Shown::Words)).unwrap()
+    }
+
+    #[test]
+    fn what_a_converter_escapes_stays_escaped_only_where_it_must() {
+        for (given, settled_to) in [
+            ("# 9\\.3\\. A dot\\-vim", "# 9.3. A dot-vim"),
+            ("9\\. no item", "9\\. no item"),
+            ("9\\.1\\. no item", "9.1. no item"),
+            ("- 1\\. no item", "- 1\\. no item"),
+            ("\\- no item, x \\- y", "\\- no item, x - y"),
+            ("\\# no heading \\#1", "\\# no heading #1"),
+            ("snake\\_case \\_\\_init\\_\\_", "snake_case \\_\\_init\\_\\_"),
+            ("\\*no\\* \\<tag\\>", "\\*no\\* \\<tag>"),
+            ("\\[\\[x\\]\\] \\!\\[y\\](z\\)", "\\[\\[x\\]\\] !\\[y\\](z)"),
+            ("`a\\-b`", "`a\\-b`"),
+            ("    a\\-b", "    a\\-b"),
+        ] {
+            assert_eq!(settled(given, Author::Converter), settled_to);
+            assert_eq!(settled(given, Author::Person), given);
+            let plain = |text: &str| {
+                let texts = Parser::new_ext(text, options()).filter_map(|event| match event {
+                    Event::Text(text) | Event::Code(text) => Some(text.to_string()),
+                    _ => None,
+                });
+                texts.collect::<String>()
+            };
+            assert_eq!(plain(given), plain(settled_to), "it reads the same");
+        }
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_its_text() {
+        for (given, settled_to) in [
+            ("[a *b*](c.md) [d][e]\n\n[e]: f.html\n", "a *b* d\n\n[e]: f.html\n"),
+            ("[](x) [a](#b) [c](C:\\\\d) [e](javascript:f)", " a c e"),
+            (
+                "[a](https://b) <https://c> <d@e.org> [f](mailto:g@h.org)",
+                "[a](https://b) <https://c> <d@e.org> [f](mailto:g@h.org)",
+            ),
+            ("[a\nb](c)\n", "a\nb\n"),
+        ] {
+            assert_eq!(settled(given, Author::Person), settled_to);
+        }
+    }
+
+    #[test]
+    fn what_a_wiki_would_take_for_its_own_is_escaped() {
+        for (given, settled_to) in [
+            ("[[a]] ![[b]] %%c%%", "\\[\\[a]] !\\[\\[b]] %\\%c%\\%"),
+            ("`[[a]]` and\n\n```\n[[b]] %%\n```\n", "`[[a]]` and\n\n```\n[[b]] %%\n```\n"),
+            ("[[1]](https://a)", "[\\[1\\]](https://a)"),
+            ("\\[[a]]", "\\[\\[a]]"),
+        ] {
+            let once = settled(given, Author::Person);
+            assert_eq!(once, settled_to);
+            assert_eq!(settled(&once, Author::Person), once, "once is enough");
+        }
+    }
 }

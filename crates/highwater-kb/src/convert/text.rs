@@ -5,7 +5,7 @@ use highwater_fs::RealFs;
 use super::error::Refusal;
 use super::format::Format;
 use super::gallery::Gallery;
-use super::settle::{Shown, Tags, settle};
+use super::settle::{Author, Shown, settle};
 use super::{Paged, decode, html};
 
 /// What keeps Markdown.
@@ -18,7 +18,7 @@ const FRONT_MATTER_LINES_MAX: usize = 200;
 pub(super) fn markdown(bytes: &[u8], beside: Option<&RealFs>, gallery: &mut Gallery) -> Result<Paged, Refusal> {
     let text = decode::text(bytes)?;
     let (front, body) = front_matter(&text);
-    let body = settle(body, Tags::Markup, &mut |source| html::shown(source, beside, gallery))?;
+    let body = settle(body, Author::Person, &mut |source| html::shown(source, beside, gallery))?;
     let title = front.and_then(titled);
     // The page that it becomes a part of has a front matter of its own, so this one is kept as what it is.
     let page = match front {
@@ -32,7 +32,7 @@ pub(super) fn plain(bytes: &[u8], format: Format, suffix: &str) -> Result<Paged,
     let text = decode::text(bytes)?;
     let page = match format {
         Format::Data => fenced(&text, suffix),
-        _ => settle(&text, Tags::Words, &mut |_| Ok(Shown::Words))?,
+        _ => settle(&text, Author::Nobody, &mut |_| Ok(Shown::Words))?,
     };
     Ok(Paged { title: None, pages: vec![page], numbered: false, converter: TEXT })
 }

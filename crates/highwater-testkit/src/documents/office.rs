@@ -133,7 +133,9 @@ pub fn docx() -> Vec<u8> {
 pub fn xlsx() -> Vec<u8> {
     let text = |at: &str, value: &str| format!("<c r=\"{at}\" t=\"inlineStr\"><is><t>{value}</t></is></c>");
     let sheet = |rows: &str| {
-        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><worksheet xmlns=\"{SHEET}\"><sheetData>{rows}</sheetData></worksheet>")
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><worksheet xmlns=\"{SHEET}\"><sheetData>{rows}</sheetData></worksheet>"
+        )
     };
     let one = sheet(&format!(
         "<row r=\"1\">{}{}</row><row r=\"2\">{}<c r=\"B2\"><v>3.25</v></c></row><row r=\"3\">{}<c r=\"B3\"><v>6</v></c></row>",

@@ -106,12 +106,8 @@ impl Pdf {
         for place in places {
             writeln!(text, "{place:010} 00000 n ").expect("memory takes every write");
         }
-        write!(
-            text,
-            "trailer\n<< /Size {} /Root 1 0 R /Info 6 0 R >>\nstartxref\n{start}\n%%EOF\n",
-            objects.len() + 1
-        )
-        .expect("memory takes every write");
+        write!(text, "trailer\n<< /Size {} /Root 1 0 R /Info 6 0 R >>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1)
+            .expect("memory takes every write");
         text.into_bytes()
     }
 }

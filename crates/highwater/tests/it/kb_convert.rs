@@ -63,7 +63,11 @@ fn said(ended: &Ended, desk: &Desk) -> String {
 fn a_document_becomes_a_directory_with_its_text_its_images_and_what_else_there_is_to_say() {
     let desk = Desk::with("tides.pdf", &documents::pdf());
     let ended = desk.convert(&["tides.pdf"]);
-    assert_eq!((ended.code, ended.stdout.as_str()), (0, "PDF as 17 lines, 3 pages, 1 image: out/text.md\n"), "{ended:?}");
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (0, "PDF as 17 lines, 3 pages, 1 image: out/text.md\n"),
+        "{ended:?}"
+    );
     let conversion: Value = serde_json::from_str(&desk.0.read("out/conversion.json")).unwrap();
     assert_eq!(conversion["format"], "pdf");
     assert_eq!(conversion["title"], "Tides of the North");
@@ -116,7 +120,8 @@ fn a_directory_that_holds_something_is_left_alone() {
 
 #[test]
 fn images_beside_a_page_come_with_it() {
-    let desk = Desk::with("page.html", b"<p>Sea <img src=\"img/sea.png\" alt=\"sea\"> <img src=\"../x.png\" alt=\"out\"></p>");
+    let desk =
+        Desk::with("page.html", b"<p>Sea <img src=\"img/sea.png\" alt=\"sea\"> <img src=\"../x.png\" alt=\"out\"></p>");
     fs::create_dir(desk.0.path("img")).unwrap();
     fs::write(desk.0.path("img/sea.png"), documents::PNG).unwrap();
     assert_eq!(desk.convert(&["page.html"]).code, 0);

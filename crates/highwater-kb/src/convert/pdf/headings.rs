@@ -92,7 +92,8 @@ fn by_number(document: &mut Document) {
 fn numbered(heading: &str) -> Option<u8> {
     let (number, title) = heading.trim_start().split_once(char::is_whitespace)?;
     let parts: Vec<&str> = number.trim_end_matches('.').split('.').collect();
-    let whole = parts.iter().all(|part| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit()));
+    let whole =
+        parts.iter().all(|part| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit()));
     (whole && title.chars().any(char::is_alphabetic)).then(|| u8::try_from(parts.len()).unwrap_or(LEVEL_MAX))
 }
 

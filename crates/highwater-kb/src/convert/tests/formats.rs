@@ -100,7 +100,8 @@ fn images_beside_a_page_are_taken_and_no_others() {
     let page = format!("<html><body>{page}</body></html>");
     let converted = convert(page.as_bytes(), "html", Some(&place), &Limits::default()).unwrap();
     insta::assert_snapshot!("html_images", shown(&converted));
-    let markdown = b"# A\n\n![one](same.png \"A title\") ![two](../outside.png) [![in a link](same.png)](https://example.org)\n";
+    let markdown =
+        b"# A\n\n![one](same.png \"A title\") ![two](../outside.png) [![in a link](same.png)](https://example.org)\n";
     let converted = convert(markdown, "md", Some(&place), &Limits::default()).unwrap();
     insta::assert_snapshot!("markdown_images", shown(&converted));
 }
@@ -141,8 +142,7 @@ fn a_text_is_read_in_its_encoding() {
 fn rows_are_a_table_whatever_separates_them() {
     let latin = b"Hafen;Breite;Bemerkung\nB\xfcsum;54,13;\"steigt; f\xe4llt\"\nT\xf6nning;54,32;*alt* | neu\n";
     snapshot!("csv_latin", latin, "csv");
-    let wide: Vec<u8> =
-        "\u{feff}Harbour\tRange\r\nDover\t6.0\r\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let wide: Vec<u8> = "\u{feff}Harbour\tRange\r\nDover\t6.0\r\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
     snapshot!("csv_utf16", wide, "csv");
     snapshot!("tsv", b"name\tsnake_case\nx\t\"two\nlines\"\nshort\n", "tsv");
     assert!(of(b"sep=|\na|b\n1|2\n", "csv").unwrap().markdown.starts_with("| a | b |\n"));

@@ -15,7 +15,11 @@ fn what_is_no_document_is_named() {
         (b"\x1f\x8b\x08\0".to_vec(), "txt", "it is compressed: unpack it first"),
         (documents::archive(&[("a.txt", b"x")]), "zip", "it is a ZIP archive: unpack it, and add what is in it"),
         (b"<html><body></body></html>".to_vec(), "html", "it has no text"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest".to_vec(), "doc", "it is an older Office file that is damaged, or of a kind that is not read"),
+        (
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest".to_vec(),
+            "doc",
+            "it is an older Office file that is damaged, or of a kind that is not read",
+        ),
         (b"%PDF-1.4\n".to_vec(), "pdf", ""),
     ] {
         let said = refusal(&bytes, suffix);

@@ -51,15 +51,13 @@ async fn called(args: &KbConvert, output: Output) -> Done {
         ..Limits::default()
     };
     let told = |error: ConvertError| vec![diagnosis(&error, &args.file)];
-    let program = std::env::current_exe().map_err(|source| {
-        told(ConvertError::Disk { path: PathBuf::from("the binary of highwater"), source })
-    })?;
+    let program = std::env::current_exe()
+        .map_err(|source| told(ConvertError::Disk { path: PathBuf::from("the binary of highwater"), source }))?;
     let staged = Staged::copy(&args.file, &std::env::temp_dir(), &limits).map_err(told)?;
     let conversion = Subprocess::new(&program, limits, SystemClock::shared());
     let (converted, format) = conversion.convert(&staged, &at_once()).await.map_err(told)?;
-    write(&args.to, &converted, format).map_err(|source| {
-        vec![diagnosis(&ConvertError::Disk { path: args.to.clone(), source }, &args.to)]
-    })?;
+    write(&args.to, &converted, format)
+        .map_err(|source| vec![diagnosis(&ConvertError::Disk { path: args.to.clone(), source }, &args.to)])?;
     answer(args, &staged, &converted, format, output);
     Ok(ExitCode::Drained)
 }

@@ -58,7 +58,10 @@ fn what_is_nested_without_end_is_converted_or_refused() {
         ("b.html", format!("<html><body>{}x", many("<ul><li>", deep)).into_bytes()),
         ("c.html", format!("<html><body>{}x", many("<table><tr><td>", deep)).into_bytes()),
         ("a.docx", docx_of(&format!("{}<w:p/>{}", many("<w:sdt>", deep), many("</w:sdt>", deep)))),
-        ("b.docx", docx_of(&format!("{}<w:p/>{}", many("<w:tbl><w:tr><w:tc>", deep), many("</w:tc></w:tr></w:tbl>", deep)))),
+        (
+            "b.docx",
+            docx_of(&format!("{}<w:p/>{}", many("<w:tbl><w:tr><w:tc>", deep), many("</w:tc></w:tr></w:tbl>", deep))),
+        ),
         ("a.json", format!("{}1{}", many("[", deep), many("]", deep)).into_bytes()),
         ("a.md", format!("{}x\n{}\n", many("> ", 20_000), many("[", deep)).into_bytes()),
     ];
@@ -148,7 +151,8 @@ fn whatever_the_bytes_are_they_are_converted_or_refused() {
         proptest::collection::vec(any::<u8>(), 0..2000).prop_map(|rest| [b"PK\x03\x04".to_vec(), rest].concat()),
         "[<>/a-z!\\[\\]()*_#|`~\n &;=\"-]{0,600}".prop_map(String::into_bytes),
     ];
-    let suffix = prop_oneof![Just("pdf"), Just("docx"), Just("html"), Just("md"), Just("csv"), Just("txt"), Just("xls")];
+    let suffix =
+        prop_oneof![Just("pdf"), Just("docx"), Just("html"), Just("md"), Just("csv"), Just("txt"), Just("xls")];
     let config = Config { cases: 48, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
         .run(&(bytes, suffix), |(bytes, suffix)| {

@@ -97,10 +97,18 @@ fn by_script(script: &str) -> ConvertError {
 fn the_end_of_a_conversion_is_told_in_words() {
     for (script, says, verdict) in [
         ("echo 'it is odd' >&2; exit 2", "it is odd", Verdict::Document),
-        ("echo 'index out of bounds' >&2; exit 1", "its converter broke on it: exit 1, index out of bounds", Verdict::Document),
+        (
+            "echo 'index out of bounds' >&2; exit 1",
+            "its converter broke on it: exit 1, index out of bounds",
+            Verdict::Document,
+        ),
         ("kill -SEGV $$", "its converter broke on it: signal 11 (SIGSEGV) (core dumped)", Verdict::Document),
         ("kill -XCPU $$", "it took more than 1 s", Verdict::Document),
-        ("echo 'memory allocation of 9 bytes failed' >&2; kill -ABRT $$", "it needed more than 2048 MiB of memory", Verdict::Document),
+        (
+            "echo 'memory allocation of 9 bytes failed' >&2; kill -ABRT $$",
+            "it needed more than 2048 MiB of memory",
+            Verdict::Document,
+        ),
         ("echo 'thread has overflowed its stack' >&2; kill -ABRT $$", "it is nested too deeply", Verdict::Document),
         ("exit 0", "its converter gave what cannot be used: ", Verdict::Document),
         ("sleep 600", "it took more than 4 s", Verdict::Document),
