@@ -76,7 +76,7 @@ pub fn convert(bytes: &[u8], suffix: &str, beside: Option<&Path>, limits: &Limit
         Format::Docx | Format::Xlsx | Format::Pptx | Format::Doc | Format::Ppt => {
             office::convert(bytes, format, &mut gallery)
         }
-        Format::Xls | Format::Xlsb | Format::Ods => sheet::workbook(bytes, format),
+        Format::Xls | Format::Xlsb | Format::Ods => sheet::workbook(bytes, format, &mut gallery),
         Format::Csv | Format::Tsv => sheet::delimited(bytes, format),
         Format::Epub => epub::convert(bytes, &mut gallery),
         Format::Html => html::convert(bytes, beside.as_ref(), &mut gallery),

@@ -9,6 +9,7 @@ use csv::ReaderBuilder;
 use super::Paged;
 use super::error::Refusal;
 use super::format::Format;
+use super::gallery::Gallery;
 use super::settle::escaped;
 use super::{decode, office};
 
@@ -57,7 +58,7 @@ fn sniffed(text: &str) -> u8 {
     DELIMITERS.into_iter().rev().max_by_key(|delimiter| agreeing(*delimiter)).unwrap_or(b',')
 }
 
-pub(super) fn workbook(bytes: &[u8], format: Format) -> Result<Paged, Refusal> {
+pub(super) fn workbook(bytes: &[u8], format: Format, gallery: &mut Gallery) -> Result<Paged, Refusal> {
     let from = Cursor::new(bytes);
     let read = match format {
         Format::Ods => Ods::new(from).map_err(|e| e.to_string()).and_then(sheets),
@@ -69,7 +70,7 @@ pub(super) fn workbook(bytes: &[u8], format: Format) -> Result<Paged, Refusal> {
         Err(said) if said.to_lowercase().contains("password") => return Err(Refusal::Encrypted),
         // Workbooks of the years before 1997 are read by the other.
         Err(said) if format == Format::Xls => {
-            return office::convert(bytes, format, &mut super::Gallery::new(&super::Limits::default()))
+            return office::convert(bytes, format, gallery)
                 .map_err(|other| if other == Refusal::Encrypted { other } else { Refusal::damaged(&said) });
         }
         Err(said) => return Err(Refusal::damaged(&said)),

@@ -30,7 +30,7 @@ fn what_unfolds_into_more_than_it_may_is_refused() {
     assert!(told.starts_with("it is damaged: ") && told.contains("bomb"), "{told}");
     let epub = archive(&[
         ("mimetype", b"application/epub+zip"),
-        ("META-INF/container.xml", b"<container><rootfiles><rootfile full-path=\"a.opf\"/></rootfiles></container>"),
+        ("META-INF/container.xml", b"<container><rootfiles><rootfile full-path=\"a.opf\" media-type=\"application/oebps-package+xml\"/></rootfiles></container>"),
         ("a.opf", &spaces),
     ]);
     let desk = Desk::with("bomb.epub", &epub);
