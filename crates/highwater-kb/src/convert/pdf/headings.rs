@@ -18,6 +18,13 @@ const HEADING_CHARS_MAX: usize = 200;
 
 /// Levels the headings of a document.
 pub(super) fn level(document: &mut Document) {
+    for page in &mut document.pages {
+        for paragraph in paragraphs(&mut page.elements).filter(|paragraph| paragraph.is_heading()) {
+            if is_of_contents(&paragraph.plain_text()) {
+                paragraph.style.heading_level = None;
+            }
+        }
+    }
     let mut outlined = HashMap::new();
     let mut left = ITEMS_MAX;
     if let Some(outline) = &document.outline {
@@ -43,6 +50,13 @@ fn gather(items: &[OutlineItem], level: u8, left: &mut usize, outlined: &mut Has
             gather(&item.children, level + 1, left, outlined);
         }
     }
+}
+
+/// Whether a line is one of a table of contents: it leads to a page's number by dots.
+fn is_of_contents(line: &str) -> bool {
+    let bare: String = line.chars().filter(|c| !c.is_whitespace()).collect();
+    let leader = bare.trim_end_matches(|c: char| c.is_ascii_digit() || "ivxlc".contains(c));
+    leader.ends_with("..") && leader.len() < bare.len()
 }
 
 fn by_outline(document: &mut Document, outlined: &HashMap<String, Vec<(Option<u32>, u8)>>) {
@@ -107,4 +121,20 @@ fn paragraphs(blocks: &mut [Block]) -> impl Iterator<Item = &mut Paragraph> {
 /// A title by its letters and digits alone.
 fn letters(title: &str) -> String {
     title.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heading_is_numbered_and_no_line_of_a_table_of_contents() {
+        assert_eq!(numbered("3.1 Gauges"), Some(2));
+        assert_eq!(numbered("2. Gauges"), Some(1));
+        for other in ["Gauges", "1999 was a year", "3.1", "1.x Gauges", "3 4"] {
+            assert_eq!(numbered(other), None, "{other}");
+        }
+        assert!(is_of_contents("2 Simple manipulations . . . . 8") && is_of_contents("Preface......iv"));
+        assert!(!is_of_contents("To be continued...") && !is_of_contents("Chapter 3"));
+    }
 }
