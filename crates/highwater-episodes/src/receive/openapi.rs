@@ -30,8 +30,14 @@ const CALLER: &[&Known] = &[&known::NO_IDENTITY, &known::BUG];
 /// What it is called, and whose it is.
 const NAMES: &[&Known] = &[&known::BAD_NAME, &known::FOREIGN_HOST];
 /// Which code recorded it.
-const GATE: &[&Known] =
-    &[&known::BAD_JUDGE, &known::CODE_MISSING, &known::CODE_MALFORMED, &known::CODE_OUTDATED, &known::GATE_UNREADY];
+const GATE: &[&Known] = &[
+    &known::BAD_JUDGE,
+    &known::BAD_RECORDED_COMMIT,
+    &known::CODE_MISSING,
+    &known::CODE_MALFORMED,
+    &known::CODE_OUTDATED,
+    &known::GATE_UNREADY,
+];
 /// What its headers say of a body.
 const BODY: &[&Known] =
     &[&known::BAD_DIGEST_FIELD, &known::BAD_LENGTH, &known::PARTIAL_PUT, &known::CONTENT_ENCODING, &known::TOO_LARGE];
@@ -145,7 +151,7 @@ const OPERATIONS: &[Operation] = &[
                   not the last: go on with `next` until `complete`.",
         parameters: &["of-host", "since", "cursor"],
         answers: &[(200, Part::Schema("Page"), &[])],
-        problems: &[CALLER, &[&known::BAD_QUERY, &known::FOREIGN_HOST], DISK],
+        problems: &[CALLER, &[&known::BAD_QUERY, &known::FOREIGN_HOST, &known::INDEX_EDITED], DISK],
         ..NONE
     },
     Operation {
@@ -253,7 +259,7 @@ const OPERATIONS: &[Operation] = &[
         summary: "Who the caller is and what an upload would meet; writes nothing.",
         parameters: &["commit", "judge"],
         answers: &[(200, Part::Schema("Pong"), &[])],
-        problems: &[CALLER, &[&known::BAD_JUDGE]],
+        problems: &[CALLER, &[&known::BAD_JUDGE, &known::BAD_RECORDED_COMMIT]],
         ..NONE
     },
     Operation {
