@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{Stream, StreamExt as _};
-use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
 use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
@@ -119,14 +119,11 @@ pub enum Ready {
 }
 
 fn disk(error: &(dyn std::error::Error + 'static), path: &std::path::Path) -> Stop {
-    Stop::Fail(
-        Diagnosis::failure(
-            "HW-EPI-101",
-            with_causes(error),
-            "check the disk, its space and the permissions of `episodes`, `outbox` and `shipped`, and call again: nothing is lost",
-        )
-        .in_file_once(path),
-    )
+    let mend = mends_disk(error, path).unwrap_or_else(|| {
+        "check the disk, its space and the permissions of `episodes`, `outbox` and `shipped`".to_owned()
+    });
+    let next = format!("{mend}, and call again: nothing is lost");
+    Stop::Fail(Diagnosis::failure("HW-EPI-101", with_causes(error), next).in_file_once(path))
 }
 
 impl Ship {
@@ -346,7 +343,10 @@ impl Job for Ship {
         match packed.await? {
             Ok(ready) => Ok(Attempt::Ready(ready)),
             Err(error) => {
-                let told = with_causes(&error);
+                let told = match mends_disk(&error, &self.place.outbox) {
+                    Some(mend) if matches!(error, PackError::Write(_)) => format!("{}: {mend}", with_causes(&error)),
+                    _ => with_causes(&error),
+                };
                 let kind = match error {
                     PackError::Root { .. } | PackError::Kind { .. } | PackError::TooMuch { .. } => {
                         self.park(&item.id, Parking::Unpackable, &Code::default(), &told, cx.clock.now()).await?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use highwater_engine::contact::Urgency;
-use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
 use highwater_engine::report::ExitCode;
 use highwater_engine::settings::Problem;
 use highwater_episodes::archive::ArchiveContent;
@@ -173,8 +173,9 @@ fn not_opened(error: &OpenError, settings: &ReceiverSettings) -> Diagnosis {
         OpenError::Root(_) | OpenError::Lock(_) | OpenError::Store(_) | OpenError::Index(_) => Diagnosis::failure(
             "HW-EPI-001",
             told,
-            format!("make the directory (`mkdir -p {root}`) and let this user write in it"),
+            mends_disk(error, root)
+                .unwrap_or_else(|| format!("make the directory (`mkdir -p {root}`) and let this user write in it")),
         ),
     };
-    diagnosis.in_file(&**root).at_field("receiver.root")
+    diagnosis.in_file_once(&**root).at_field("receiver.root")
 }

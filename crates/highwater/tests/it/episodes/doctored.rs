@@ -163,3 +163,42 @@ fn a_full_disk_and_one_that_is_read_only_are_told() {
     assert!(again.success());
     told(&rig, "store", "Read-only file system");
 }
+
+#[test]
+fn a_disk_that_refuses_is_told_with_what_mends_that() {
+    let rig = Rig::new(&crate::receive::config(&[("t", "lab")]));
+    let Some(small) = Small::mounted(rig.path("received")) else {
+        NotHere("a file system cannot be mounted here".to_owned())
+            .say("a_disk_that_refuses_is_told_with_what_mends_that");
+        return;
+    };
+    let place = small.0.display().to_string();
+    let told = |ended: &Ended, code: &str, next: &str| {
+        assert!(ended.stderr.contains(&format!("error[{code}]: ")) && ended.stderr.contains(next), "{ended:?}");
+    };
+    fs::write(small.0.join("ballast"), vec![1; 2_000_000]).unwrap_err();
+    rig.write("highwater-exec", "");
+    let program = rig.path("highwater-exec").display().to_string();
+    let units = rig.run(&["systemd", "--write", "received", "--user", "root", "--program", &program]);
+    told(&units, "HW-UNI-002", "next: free space on the disk of ");
+
+    // A shipper whose outbox is full: the episode waits, and says what for.
+    let job = crate::ship::job("http://127.0.0.1:1", "outbox = \"received\"");
+    rig.write("highwater.toml", &job);
+    fs::create_dir_all(rig.path("episodes/ep-1")).unwrap();
+    let noise: Vec<u8> = (0..600_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    fs::write(rig.path("episodes/ep-1/telemetry"), noise).unwrap();
+    fs::write(rig.path("episodes/ep-1/done.marker"), "").unwrap();
+    let ended = rig.run(&["run", "send"]);
+    let items = rig.run(&["items", "send", "--json"]).stdout;
+    let said = format!("{}{}{items}", ended.stdout, ended.stderr);
+    assert!(ended.code != 0 && said.contains(&format!("free space on the disk of {place}")), "{said}");
+
+    fs::remove_file(small.0.join("ballast")).unwrap();
+    assert!(Command::new("mount").args(["-o", "remount,ro"]).arg(&small.0).status().unwrap().success());
+    let ended = rig.run(&["run", "send"]);
+    told(&ended, "HW-EPI-101", &format!("next: make {place} writable: its file system is mounted to read alone"));
+    rig.write("highwater.toml", &crate::receive::config(&[("t", "lab")]));
+    let ended = rig.run(&["receive"]);
+    told(&ended, "HW-EPI-001", &format!("next: make {place} writable"));
+}
