@@ -17,6 +17,7 @@ use super::account::Account;
 use super::steps::{State, Step};
 use super::{CANNOT, MODE_OF_CONFIG, NOT_ROOT, WRONG_PATH};
 use crate::cli::Role;
+use crate::commands::config::counted;
 use crate::output::Output;
 use crate::owner::{name_of, quoted};
 use crate::put::{self, Put};
@@ -249,15 +250,29 @@ impl Stage {
         files: impl IntoIterator<Item = (String, Vec<u8>)>,
         mode: u32,
     ) -> Result<(), Diagnosis> {
-        let mut whole = Put::AsItWas;
+        let (mut put_before, mut names) = (0, Vec::new());
         for (name, bytes) in files {
-            let path = directory.join(name);
+            let path = directory.join(&name);
             self.parents_of(&path)?;
             let here = self.at(&path);
             let put = put::file(&here, &bytes, mode, self.rehearse).map_err(|error| cannot(&error, &here))?;
-            whole = if put == Put::AsItWas { whole } else { put };
+            if put == Put::AsItWas {
+                put_before += 1;
+            } else {
+                names.push((name, put));
+            }
         }
-        self.stood(what, directory.display().to_string(), whole);
+        let directory_is = directory.display();
+        match (put_before, names.as_slice()) {
+            // One of its kind has a name of its own.
+            (0, [(name, put)]) => drop(self.stood(what, format!("{directory_is}/{name}"), *put)),
+            (0, []) => {}
+            (_, []) => drop(self.stood(what, format!("{directory_is}: {}", counted(put_before, "file")), Put::AsItWas)),
+            (before, new) => {
+                let found = format!("{directory_is}: {} of {}", new.len(), counted(before + new.len(), "file"));
+                self.stood(what, found, new[0].1);
+            }
+        }
         self.sweep(directory);
         Ok(())
     }
@@ -300,7 +315,9 @@ impl Stage {
             Role::LabHost => "lab-host",
         };
         let whole = match (count(State::Done), count(State::WouldDo)) {
-            (0, 0) => format!("{role}: nothing changed"),
+            (0, 0) => {
+                format!("{role}: nothing changed; {} as they should be already", counted(count(State::AsItWas), "step"))
+            }
             (0, 1) => format!("{role}: 1 step would be done"),
             (0, would) => format!("{role}: {would} steps would be done"),
             (1, _) => format!("{role}: 1 step done"),
