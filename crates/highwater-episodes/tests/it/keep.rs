@@ -68,7 +68,7 @@ async fn the_oldest_go_first_and_it_is_told() {
     assert_eq!(lab.shipped(), ["a-second", "b-first"]);
     let report = lab.later(6).await;
     assert_eq!(lab.shipped(), ["a-second"]);
-    let told = "removed 1 shipped episode of 100 bytes, as `keep-time` and `keep-size` say";
+    let told = "removed 1 shipped episode of 100 bytes, for `keep-time` is 10 days";
     assert_eq!(report.notes, [told]);
     assert_eq!(lab.removals().await, [told]);
     let report = lab.later(10).await;
