@@ -1,6 +1,7 @@
 //! `receive`: the receiver of the configuration, listening. Owns what is told at its start, and what signals do; receiving is the
 //! domain's.
 
+use std::io;
 use std::sync::Arc;
 
 use highwater_engine::contact::Urgency;
@@ -16,6 +17,7 @@ use highwater_episodes::receive::tls::TlsKeeper;
 use highwater_episodes::receive::{
     ByVersion, Doors, Foundation, OpenError, Opened, Receiver, open_files, router, serve,
 };
+use rustix::fs::{Access, access};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -174,6 +176,10 @@ fn not_opened(error: &OpenError, settings: &ReceiverSettings) -> Diagnosis {
             "HW-EPI-001",
             told,
             mends_disk(error, root)
+                // A lock tells no cause.
+                .or_else(|| {
+                    mends_disk(&io::Error::from(access(&**root, Access::WRITE_OK | Access::EXEC_OK).err()?), root)
+                })
                 .unwrap_or_else(|| format!("make the directory (`mkdir -p {root}`) and let this user write in it")),
         ),
     };

@@ -250,29 +250,23 @@ impl Stage {
         files: impl IntoIterator<Item = (String, Vec<u8>)>,
         mode: u32,
     ) -> Result<(), Diagnosis> {
-        let (mut put_before, mut names) = (0, Vec::new());
+        let mut put: Vec<(String, Put)> = Vec::new();
         for (name, bytes) in files {
             let path = directory.join(&name);
             self.parents_of(&path)?;
             let here = self.at(&path);
-            let put = put::file(&here, &bytes, mode, self.rehearse).map_err(|error| cannot(&error, &here))?;
-            if put == Put::AsItWas {
-                put_before += 1;
-            } else {
-                names.push((name, put));
-            }
+            let became = put::file(&here, &bytes, mode, self.rehearse).map_err(|error| cannot(&error, &here))?;
+            put.push((name, became));
         }
-        let directory_is = directory.display();
-        match (put_before, names.as_slice()) {
-            // One of its kind has a name of its own.
-            (0, [(name, put)]) => drop(self.stood(what, format!("{directory_is}/{name}"), *put)),
-            (0, []) => {}
-            (_, []) => drop(self.stood(what, format!("{directory_is}: {}", counted(put_before, "file")), Put::AsItWas)),
-            (before, new) => {
-                let found = format!("{directory_is}: {} of {}", new.len(), counted(before + new.len(), "file"));
-                self.stood(what, found, new[0].1);
-            }
-        }
+        let (all, there) = (put.len(), directory.display());
+        let new: Vec<Put> = put.iter().map(|(_, became)| *became).filter(|became| *became != Put::AsItWas).collect();
+        let (found, whole) = match (put.as_slice(), new.first()) {
+            ([(name, became)], _) => (format!("{there}/{name}"), *became),
+            (_, None) => (format!("{there}: {}", counted(all, "file")), Put::AsItWas),
+            (_, Some(became)) if new.len() == all => (format!("{there}: {}", counted(all, "file")), *became),
+            (_, Some(became)) => (format!("{there}: {} of {}", new.len(), counted(all, "file")), *became),
+        };
+        self.stood(what, found, whole);
         self.sweep(directory);
         Ok(())
     }
