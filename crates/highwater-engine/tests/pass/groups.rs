@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::Stream;
-use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
+use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem as _};
+use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::pass::{Mode, Runner as _};
 use highwater_engine::report::{ExitCode, PassReport, Reason};
 use highwater_engine::settings::{BreakerSettings, Count, JobSettings, Percent};
 use highwater_engine::spec::JobSpec;
 use highwater_testkit::named::{Named, names};
+use proptest::prelude::*;
 use tokio::sync::watch;
 
 use super::House;
@@ -157,5 +159,83 @@ async fn r05_a_stop_of_a_commit_of_several_leaves_them_unattempted_and_what_was_
         let report = pass(&house, &job, &wide(&house, 50)).await;
         assert_eq!((report.reason, report.counts.done), (Reason::Drained, 5));
         assert_eq!(job.committed().join(" "), "a b c e f");
+    }
+}
+
+/// What an item of a random list does: how long it is prepared, in milliseconds, and what it comes to.
+fn list() -> impl Strategy<Value = Vec<(u64, Option<OutcomeKind>)>> {
+    let kind = prop_oneof![
+        6 => Just(None),
+        1 => Just(Some(OutcomeKind::Failed)),
+        1 => Just(Some(OutcomeKind::Review)),
+        1 => Just(Some(OutcomeKind::Gone)),
+        1 => Just(Some(OutcomeKind::Deferred)),
+        1 => Just(Some(OutcomeKind::Present)),
+    ];
+    proptest::collection::vec((0_u64..4, kind), 1..24)
+}
+
+/// A job of such a list.
+struct Random {
+    list: Vec<(u64, Option<OutcomeKind>)>,
+    group_items_max: usize,
+    committed: Mutex<Vec<usize>>,
+}
+
+fn number(item: &Named) -> usize {
+    item.name().parse().unwrap()
+}
+
+impl Job for Random {
+    type Item = Named;
+    type Prepared = ();
+
+    fn plan(&self, _: ReadCx) -> impl Stream<Item = Result<Named, Stop>> + Send {
+        let names: Vec<String> = (0..self.list.len()).map(|number| number.to_string()).collect();
+        futures::stream::iter(names.into_iter().map(|name| {
+            Named::decode(&ItemKey::new(name).unwrap(), &[]).map_err(|_| unreachable!("a name is an item's"))
+        }))
+    }
+
+    async fn prepare(&self, cx: ReadCx, item: Arc<Named>) -> Result<Attempt<()>, Stop> {
+        let (millis, comes_to) = self.list[number(&item)];
+        cx.clock.sleep(Duration::from_millis(millis)).await;
+        Ok(comes_to.map_or(Attempt::Ready(()), |kind| Attempt::Outcome(Outcome::because(kind, "so"))))
+    }
+
+    async fn commit(&self, cx: &mut CommitCx, item: &Named, (): ()) -> Result<Outcome, Stop> {
+        // A commit of its own length, so that others become ready meanwhile.
+        cx.read.clock.sleep(Duration::from_millis(1)).await;
+        self.committed.lock().unwrap().push(number(item));
+        Ok(Outcome::done())
+    }
+
+    fn group_items_max(&self) -> usize {
+        self.group_items_max
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Whatever takes how long and comes to what: no pass hangs, and every commit is in plan order.
+    #[test]
+    fn r13_every_pass_ends_and_commits_in_plan_order(
+        list in list(), group_items_max in 1_usize..6, concurrency in 1_usize..6, failed_after in 1_u64..6,
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let house = House::new();
+            let spec = JobSpec { concurrency, ..wide(&house, failed_after) };
+            let ready = list.iter().filter(|(_, kind)| kind.is_none()).count();
+            let job = Arc::new(Random { list, group_items_max, committed: Mutex::default() });
+            let pass = job.run(&house.engine, &spec, Mode::Run);
+            let report = tokio::time::timeout(Duration::from_secs(60), pass).await.expect("the pass ends");
+            let committed = job.committed.lock().unwrap().clone();
+            prop_assert!(committed.is_sorted(), "{committed:?}");
+            prop_assert_eq!(committed.len(), usize::try_from(report.counts.done).unwrap());
+            prop_assert!(report.reason == Reason::Halted || committed.len() == ready, "{:?}", report);
+            Ok(())
+        })?;
     }
 }
