@@ -1,4 +1,4 @@
-//! What an answer makes of an episode. Owns its outcome, what is parked, and when the same refusal halts the job.
+//! What an answer makes of an episode. Owns its outcome, what is parked, and how it is retired.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 use super::client::{GATE_MISSING, WITHDRAWN};
 use super::{
-    Answer, Code, Holds, MARKER, OTHER_CODE, Parcel, Parked, Parking, RetireError, Retired, SAME_REFUSAL_EPISODES,
-    Ship, UNMOVED_EPISODES, disk,
+    Answer, Code, Holds, MARKER, OTHER_CODE, Parcel, Parked, Parking, RetireError, Retired, Ship, UNMOVED_EPISODES,
+    disk,
 };
 use crate::archive::meta::{META_BYTES_MAX, META_NAME, MetaError, recorded_commit};
 use crate::archive::{TreeLimits, content_of};
@@ -36,8 +36,12 @@ impl Ship {
         told: &str,
         at: Timestamp,
     ) -> Result<(), Stop> {
+        let parked = Parked { at, commit: code.judged.clone(), parking, refused: None, told: told.to_owned() };
+        self.park_as(episode, parked).await
+    }
+
+    pub(super) async fn park_as(&self, episode: &EpisodeId, parked: Parked) -> Result<(), Stop> {
         let (outbox, episode) = (self.outbox()?, episode.clone());
-        let parked = Parked { at, commit: code.judged.clone(), parking, told: told.to_owned() };
         let dir = self.place.outbox.clone();
         Self::on_disk(move || outbox.park(&episode, &parked).map_err(|error| disk(&error, &dir))).await
     }
@@ -102,22 +106,7 @@ impl Ship {
                     refusal.told
                 ))
             }
-            Answer::Refused(refusal) => {
-                let episodes = {
-                    let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-                    let episodes = refused.entry(refusal.status).or_default();
-                    episodes.insert(episode.clone());
-                    episodes.len()
-                };
-                if episodes >= SAME_REFUSAL_EPISODES {
-                    return Err(Stop::Halt {
-                        why: format!("{episodes} different episodes got the same refusal: {}", refusal.told),
-                        evidence: format!("the last: {episode}\n{}", refusal.remediation.join("\n")),
-                        until: None,
-                    });
-                }
-                review(format!("the receiver refuses it: {}", refusal.told))
-            }
+            Answer::Refused(refusal) => self.refused(cx, episode, code, refusal).await,
             Answer::Failed(refusal) => {
                 let stop = Stop::checkpoint(Reason::Network, format!("{episode}: {}", refusal.told));
                 cx.contacts.wind_down(stop);

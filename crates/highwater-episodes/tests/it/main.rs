@@ -9,6 +9,7 @@ mod index;
 mod keep;
 mod life;
 mod receive;
+mod refused;
 mod reindex;
 mod resume;
 mod retire;
