@@ -40,6 +40,7 @@ use proof::{elsewhere, not_a_receivers, not_a_receivers_of, taken};
 
 pub use flow::STALL_SECS;
 pub(super) use pong::is_pong;
+pub(super) use proof::Proved;
 pub(super) use resumable::{Asked, Begun, Went};
 
 /// Most of an answer that is read, in bytes.
