@@ -333,7 +333,13 @@ impl Job for Ship {
                 error => Err(disk(&error, &outbox_dir)),
             };
             match outbox.parcel(&id) {
-                Ok(Some(parcel)) => return Ok(Ok(Ready::Packed(parcel))),
+                Ok(Some(parcel)) => {
+                    let changed = shelves.changed(&id, parcel.holds.as_ref());
+                    if !changed.map_err(|error| disk(&error, &shelves.episodes))? {
+                        return Ok(Ok(Ready::Packed(parcel)));
+                    }
+                    tracing::info!(episode = %id, "it changed since it was packed, and is packed anew");
+                }
                 Ok(None) => {}
                 Err(error) => return failed(error),
             }

@@ -8,6 +8,7 @@ mod gate;
 mod index;
 mod keep;
 mod life;
+mod only_copy;
 mod receive;
 mod refused;
 mod reindex;

@@ -2,6 +2,7 @@
 
 mod attacked;
 mod broken_line;
+mod extended;
 mod gated;
 mod hostile;
 mod house;
