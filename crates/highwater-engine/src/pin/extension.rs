@@ -7,13 +7,12 @@ use futures::StreamExt;
 use sha2::{Digest, Sha256};
 
 use super::next_batch;
-use crate::contact::Urgency;
 use crate::job::{Job, ReadCx, Stop};
 use crate::ledger::{Fence, ItemFilter, ItemOrder, Pin, PinMode, Who, Word};
 use crate::name::ItemKey;
 use crate::outcome::OutcomeKind;
 use crate::pass::Engine;
-use crate::report::{Reason, counted};
+use crate::report::counted;
 use crate::spec::JobSpec;
 use crate::worklist::{Tally, WorklistRecord};
 
@@ -46,17 +45,7 @@ pub(crate) async fn extend<J: Job>(
     {
         let plan = job.plan(cx.clone()).fuse();
         futures::pin_mut!(plan);
-        loop {
-            let batch = next_batch::<J>(&mut plan, &mut hash).await?;
-            if batch.is_empty() {
-                break;
-            }
-            if cx.stop().urgency() > Urgency::None {
-                return Err(Stop::checkpoint(
-                    Reason::Stopped,
-                    "stopped by a signal while what is new was read; it is read anew",
-                ));
-            }
+        while let Some(batch) = next_batch::<J>(cx, &mut plan, &mut hash).await? {
             let appended = ledger.append_items(fence, worklist, &batch).await?;
             added += appended.added;
             if appended.duplicates > 0 {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use highwater_engine::ledger::EventFilter;
+use highwater_engine::ledger::{Event, EventFilter};
 use highwater_engine::name::ResourceName;
 use highwater_engine::pass::Engine;
 use highwater_engine::report::Reason;
@@ -19,7 +19,7 @@ const EVENTS_A_LOOK: usize = 100;
 const WAKING_ACTS: [&str; 2] = ["retry", "resolve"];
 
 /// Ends when what kept the last pass from working no longer stands, or where nothing kept it, once a person has given it more to do
-/// since this moment.
+/// since this moment, which is when the pass began: what was said meanwhile it may not have seen.
 ///
 /// A ledger that cannot be read releases nothing: the next pass says so.
 pub(in super::super) async fn released(engine: &Engine, spec: &JobSpec, reason: Reason, since: Timestamp) {
@@ -48,7 +48,9 @@ async fn given_more(engine: &Engine, spec: &JobSpec, since: Timestamp) {
     loop {
         engine.clock.sleep(Duration::from_secs(LOOK_SECS)).await;
         let Ok(events) = engine.ledger.events(&filter, EVENTS_A_LOOK).await else { continue };
-        if events.iter().any(|event| WAKING_ACTS.contains(&event.act.as_str())) {
+        // A pass puts items back too.
+        let is_a_persons = |event: &Event| !event.who.0.starts_with("pass ");
+        if events.iter().any(|event| WAKING_ACTS.contains(&event.act.as_str()) && is_a_persons(event)) {
             return;
         }
         filter.after = events.last().map_or(filter.after, |last| last.no);

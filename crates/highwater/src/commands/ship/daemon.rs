@@ -47,8 +47,8 @@ pub(super) async fn daemon(name: &str, site: &Site) -> Result<ExitCode, Diagnosi
     site.output.note(format!("{name}: sends what is finished in {} until SIGTERM", settings.episodes.display()));
     let (mut idle, mut before) = (0, None);
     loop {
+        let begun_at = engine.clock.now();
         let mut report = runner.run(&engine, &spec, Mode::Run).await;
-        let ended_at = engine.clock.now();
         report.notes.extend(passes.notifier.after_pass(&engine, &spec, &report).await);
         if stop.urgency() > Urgency::None {
             break;
@@ -71,7 +71,7 @@ pub(super) async fn daemon(name: &str, site: &Site) -> Result<ExitCode, Diagnosi
         tokio::select! {
             () = stop.raised(Urgency::Soon) => break,
             () = engine.clock.sleep(wait) => {}
-            () = released(&engine, &spec, report.reason, ended_at) => {}
+            () = released(&engine, &spec, report.reason, begun_at) => {}
             () = woken(&mut watch), if wakes => {}
         }
     }
