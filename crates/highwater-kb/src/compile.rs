@@ -1,0 +1,78 @@
+//! From a document's text to what it contributes to the wiki. Owns that seam: what a compiler is given, and what it answers. It
+//! never writes a page: a page is rendered at the commit, from what every document contributes to it.
+
+use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+
+use crate::convert::Converted;
+use crate::document::DocName;
+use crate::page::PageName;
+use crate::tree::Section;
+
+/// What a compiler is given.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// What the document is called.
+    pub name: &'a DocName,
+    /// Its text.
+    pub converted: &'a Converted,
+    /// Its sections; empty for a document that is short.
+    pub tree: &'a [Section],
+}
+
+/// What was compiled from a document, alone: nothing of it depends on another document, so that the order in which documents are
+/// prepared does not show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Compiled {
+    /// What people call the document.
+    pub title: String,
+    /// What kind of document it is, in one word: `article`, `report`, `table`, `slides`, `book`, `notes`.
+    pub doc_type: String,
+    /// What it is about, in one line.
+    pub description: String,
+    /// The body of its summary page, in Markdown, without front matter and without its heading.
+    pub summary: String,
+    /// Its sections; empty for a document that is short.
+    pub tree: Vec<Section>,
+    /// What it says on pages that it shares with other documents, the most important first.
+    pub contributions: Vec<Contribution>,
+}
+
+/// What one document says on a page that documents share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Contribution {
+    /// Which page.
+    pub page: PageName,
+    /// How the document calls what the page is about.
+    pub title: String,
+    /// What that is, in one line, as far as this document says it.
+    pub description: String,
+    /// What the document says of it, in Markdown, without a heading.
+    pub body: String,
+    /// Whether the page is worth having for this document alone. Else it appears once a second document contributes to it.
+    pub alone: bool,
+}
+
+/// Why a document was not compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// A person must look at the document.
+    #[error("{0}")]
+    Review(String),
+}
+
+/// What makes contributions of a document.
+pub trait Compiler: Send + Sync {
+    /// What the registry calls it, with what decides its answers: `builtin/1`.
+    fn name(&self) -> String;
+
+    /// Compiles one document.
+    ///
+    /// # Errors
+    /// [`CompileError`].
+    fn compile(&self, source: Source<'_>) -> impl Future<Output = Result<Compiled, CompileError>> + Send;
+}
