@@ -12,6 +12,7 @@ mod keep;
 mod outbox;
 pub mod parked;
 pub mod probe;
+mod refused;
 mod resolve;
 mod resume;
 mod retire;
@@ -42,6 +43,7 @@ pub use holds::Holds;
 pub use introduction::certificate_name;
 pub use keep::{Keeping, Shelf};
 pub use outbox::{Outbox, OutboxError, Parcel, Parked, Parking};
+pub use refused::{Refused, Sign};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, resolve};
 pub use retire::{Cleared, RetireError, Retired, Shelves};
 pub use scan::{Finished, MARKER, Scan, ScanError, check_root, scan};
@@ -181,8 +183,8 @@ impl Ship {
         }
     }
 
-    /// Which of the finished ones go on the list: not those that are parked, unless the gate now accepts what recorded them or the
-    /// marker was written anew since, which is how a person says that they are mended.
+    /// Which of the finished ones go on the list: not those that are parked, unless the gate now accepts what recorded them, one that was
+    /// refused has waited long enough, or the marker was written anew since, which is how a person says that they are mended.
     async fn listed(&self, cx: &ReadCx) -> Result<Vec<EpisodeId>, Stop> {
         let (episodes, outbox) = (self.place.shelves.episodes.clone(), self.outbox()?);
         let outbox_dir = self.place.outbox.clone();
@@ -208,6 +210,11 @@ impl Ship {
                 Some(Parked { parking: Parking::Gate, commit, .. }) => {
                     let code = self.code(commit).await?;
                     if self.preflight(cx, &code).await?.is_none() {
+                        listed.push(episode);
+                    }
+                }
+                Some(parked) if parked.parking == Parking::Refused => {
+                    if parked.is_due(self.place.receiver.sign, cx.clock.now()) {
                         listed.push(episode);
                     }
                 }
@@ -323,7 +330,13 @@ impl Job for Ship {
                 error => Err(disk(&error, &outbox_dir)),
             };
             match outbox.parcel(&id) {
-                Ok(Some(parcel)) => return Ok(Ok(Ready::Packed(parcel))),
+                Ok(Some(parcel)) => {
+                    let changed = shelves.changed(&id, parcel.holds.as_ref());
+                    if !changed.map_err(|error| disk(&error, &shelves.episodes))? {
+                        return Ok(Ok(Ready::Packed(parcel)));
+                    }
+                    tracing::info!(episode = %id, "it changed since it was packed, and is packed anew");
+                }
                 Ok(None) => {}
                 Err(error) => return failed(error),
             }

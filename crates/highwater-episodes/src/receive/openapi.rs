@@ -81,6 +81,13 @@ const NONE: Operation = Operation {
     problems: &[],
 };
 
+/// What is said of tus, whoever asks.
+const OFFERED: &[(u16, Part, &[&str])] = &[(
+    204,
+    Part::Nothing,
+    &["Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"],
+)];
+
 const EPISODE: &str = "/v1/episodes/{host}/{episode}";
 const UPLOADS: &str = "/v1/uploads";
 const UPLOAD: &str = "/v1/uploads/{upload}";
@@ -160,11 +167,7 @@ const OPERATIONS: &[Operation] = &[
         id: "uploadOptions",
         summary: "What of tus is offered.",
         is_open: true,
-        answers: &[(
-            204,
-            Part::Nothing,
-            &["Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"],
-        )],
+        answers: OFFERED,
         ..NONE
     },
     Operation {
@@ -193,11 +196,7 @@ const OPERATIONS: &[Operation] = &[
         summary: "What of tus is offered.",
         is_open: true,
         parameters: &["any-upload"],
-        answers: &[(
-            204,
-            Part::Nothing,
-            &["Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"],
-        )],
+        answers: OFFERED,
         ..NONE
     },
     Operation {

@@ -4,6 +4,8 @@
 //! age, so neither `shipped/` nor the ledger is read whole: a note says how far both were gone through. The note is of use, not of
 //! record: without it a pass goes through them from the beginning, a bounded part at a time.
 
+mod unreceived;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ use super::holds::Holds;
 use super::outbox::Outbox;
 use super::retire::{Cleared, RetireError, Shelves};
 use super::{Ship, disk};
+use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 
 /// Most rows of the ledger that one pass looks at to count, and to remove.
@@ -75,6 +78,12 @@ pub struct Shelf {
     bytes: u64,
     /// Since when it is counted.
     counted_since: Timestamp,
+    /// When `shipped/` was last looked at for what has no receipt.
+    #[serde(default)]
+    looked_at: Timestamp,
+    /// The names of what has none, as they were told last; without one nothing was to be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    told: Option<Sha256Digest>,
 }
 
 /// What one pass removed, and what it could not.
@@ -171,11 +180,14 @@ impl Ship {
         if let Some(at) = cleanup.at {
             shelf.removed = at;
         }
+        let unreceived = self.look_for_unreceived(&cx.read, &mut shelf, now).await?;
         if shelf != before {
             let shelf = shelf.clone();
             self.noted(move |outbox| outbox.set_shelf(&shelf)).await?;
         }
-        tell(cx, &cleanup, keeping).await
+        tell(cx, &cleanup, keeping).await?;
+        cx.notes.extend(unreceived);
+        Ok(())
     }
 
     async fn noted<T: Send + 'static>(

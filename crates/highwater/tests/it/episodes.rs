@@ -3,6 +3,7 @@
 mod attacked;
 mod broken_line;
 mod doctored;
+mod extended;
 mod gated;
 mod hostile;
 mod house;
