@@ -194,7 +194,7 @@ pub(crate) enum Verb {
 #[derive(Debug, Args)]
 pub(crate) struct Receive {
     /// Where to listen, in place of `listen`.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = highwater_episodes::receive::settings::listen_address)]
     pub(crate) listen: Option<std::net::SocketAddr>,
 }
 
