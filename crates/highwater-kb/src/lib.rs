@@ -12,6 +12,7 @@ pub mod document;
 pub mod error;
 pub mod page;
 pub mod path;
+pub mod prose;
 pub mod tree;
 
 pub use base::{Base, BaseLock, Committed, Directory, Draft, Fate, Generation, Home};

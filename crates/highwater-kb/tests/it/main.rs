@@ -8,3 +8,4 @@ mod histories;
 mod home;
 mod power_loss;
 mod simulated;
+mod tree;
