@@ -12,10 +12,20 @@ fn main() -> std::io::Result<()> {
         let name = DocName::of_stem(&path.file_stem().unwrap_or_default().to_string_lossy());
         let tree = tree::build(&converted);
         let compiled = Builtin.compiled(Source { name: &name, converted: &converted, tree: &tree });
-        println!("=== {name}: {} ({})\n> {}\n\n{}", compiled.title, compiled.doc_type, compiled.description, compiled.summary);
+        println!(
+            "=== {name}: {} ({})\n> {}\n\n{}",
+            compiled.title, compiled.doc_type, compiled.description, compiled.summary
+        );
         println!("sections: {}", tree::count(&compiled.tree));
         for it in &compiled.contributions {
-            println!("--- {}{} [{}]\n{}\n{}", if it.alone { "* " } else { "" }, it.page, it.title, it.description, it.body);
+            println!(
+                "--- {}{} [{}]\n{}\n{}",
+                if it.alone { "* " } else { "" },
+                it.page,
+                it.title,
+                it.description,
+                it.body
+            );
         }
     }
     Ok(())

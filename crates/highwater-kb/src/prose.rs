@@ -15,14 +15,15 @@ mod word;
 pub use blocks::{Block, BlockKind, Blocks, Heading, Table};
 pub use language::Language;
 pub use reading::{Reading, Sentence};
-pub use safe::{cut, markdown, plain};
+pub use safe::{cut, markdown, markdown_inside, plain};
 pub use weight::weights;
 pub use word::{Glue, Shape, Token, Word, WordId, Words};
 
 pub(crate) use blocks::{append, boundary, level_of, options};
 pub(crate) use boilerplate::is_form_heading;
-pub(crate) use language::is_cjk;
+pub(crate) use language::{Lexicon, is_cjk, lexicon};
 pub(crate) use reading::{count_words, describes_itself};
+pub(crate) use sentence::numberless;
 pub(crate) use weight::{counts, is_at, weigh, words_of};
 pub(crate) use word::is_honorific;
 

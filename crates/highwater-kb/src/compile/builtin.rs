@@ -15,7 +15,10 @@ use std::future::{Future, ready};
 
 use super::{CompileError, Compiled, Compiler, Contribution, Source};
 use crate::page::{PageKind, PageName, slug};
-use crate::prose::{BlockKind, Reading, TEXT_BYTES_MAX, cut, markdown, plain, weights};
+use crate::prose::{
+    BlockKind, Heading, Reading, TEXT_BYTES_MAX, cut, is_form_heading, markdown, markdown_inside, numberless, plain,
+    weights,
+};
 use crate::tree;
 use names::{Name, Of};
 
@@ -79,6 +82,7 @@ fn described(reading: &Reading, kind: &str, lead: &lead::Lead) -> String {
     let table = || tables::described(reading);
     let text = match lead.first {
         _ if kind == "table" => table(),
+        _ if kind == "notes" && headed(reading).len() > 1 => Some(format!("Notes on {}.", headed(reading).join("; "))),
         Some(first) => Some(plain(reading.text(&reading.sentences[first]))),
         None => table(),
     };
@@ -90,11 +94,26 @@ fn described(reading: &Reading, kind: &str, lead: &lead::Lead) -> String {
     text.map_or_else(|| "No text was found in it.".to_owned(), |text| cut(&text, DESCRIPTION_CHARS_MAX))
 }
 
+/// What the sections of a short document are called, those of the highest level, without what is there for the form.
+fn headed(reading: &Reading) -> Vec<String> {
+    let titles = reading.blocks.headings.iter().skip(1).filter(|heading| !is_form_heading(&heading.title));
+    let top = titles.clone().map(|heading| heading.level).min();
+    let formal = ["agenda", "attendees", "action items", "actions", "present", "next meeting", "teilnehmer"];
+    let title = |heading: &Heading| numberless(&plain(&heading.title)).to_owned();
+    let titles = titles.filter(|heading| Some(heading.level) == top).map(title);
+    titles.filter(|title| !formal.contains(&title.to_lowercase().as_str())).take(6).collect()
+}
+
 /// The body of the summary page.
 fn summary(source: &Source<'_>, reading: &Reading, title: &str, kind: &str, lead: &lead::Lead) -> String {
     let mut parts = vec![facts(source, reading, kind)];
-    if !lead.sentences.is_empty() && kind != "table" {
-        let sentences: Vec<&str> = lead.sentences.iter().map(|at| reading.text(&reading.sentences[*at])).collect();
+    // What the description says whole stands above it already.
+    let said = |at: &&usize| {
+        lead.first == Some(**at) && described(reading, kind, lead) == plain(reading.text(&reading.sentences[**at]))
+    };
+    if lead.sentences.iter().any(|at| !said(&at)) && kind != "table" {
+        let sentences: Vec<&str> =
+            lead.sentences.iter().filter(|at| !said(at)).map(|at| reading.text(&reading.sentences[*at])).collect();
         let join = if reading.language.has_no_spaces() { "" } else { " " };
         parts.push(markdown(&sentences.join(join)));
     }
@@ -156,13 +175,16 @@ fn sections(reading: &Reading, title: &str) -> Vec<String> {
     };
     let mut lines = Vec::new();
     let all: Vec<usize> = (0..reading.blocks.headings.len())
-        .filter(|at| reading.blocks.headings[*at].level == top && reading.blocks.headings[*at].title != title)
+        .filter(|at| reading.blocks.headings[*at].level == top)
+        .filter(|at| {
+            reading.blocks.headings[*at].title != title && !is_form_heading(&reading.blocks.headings[*at].title)
+        })
         .collect();
     for at in all.iter().take(SECTIONS_MAX) {
         let heading = &reading.blocks.headings[*at];
-        let name = markdown(&cut(&plain(&heading.title), TITLE_CHARS_MAX));
+        let name = markdown(&cut(numberless(&plain(&heading.title)), TITLE_CHARS_MAX));
         match section(reading, *at) {
-            Some(said) => lines.push(format!("- {name}: {}", markdown(&cut(&said, SECTION_CHARS_MAX)))),
+            Some(said) => lines.push(format!("- {name}: {}", markdown_inside(&cut(&said, SECTION_CHARS_MAX)))),
             None => lines.push(format!("- {name}")),
         }
     }
@@ -209,7 +231,7 @@ fn concepts(reading: &Reading, title: &str, weights: &[u64], entities: &[Contrib
         if concepts.len() >= CONCEPTS_MAX {
             break;
         }
-        let Some(told) = mentions::tell(reading, title, weights, mentions) else { continue };
+        let Some(told) = mentions::tell(reading, title, weights, mentions, false) else { continue };
         let canonical: Vec<&str> = phrase.words.iter().map(|word| reading.words.word(*word).text.as_str()).collect();
         let page = PageName::of_title(PageKind::Concept, &canonical.join(" "));
         let known = |other: &Contribution| other.page.stem() == page.stem();
@@ -238,7 +260,7 @@ fn entities(reading: &Reading, title: &str, weights: &[u64]) -> Vec<Contribution
         if entities.len() >= ENTITIES_MAX {
             break;
         }
-        let Some(told) = mentions::tell(reading, title, weights, &name.mentions) else { continue };
+        let Some(told) = mentions::tell(reading, title, weights, &name.mentions, true) else { continue };
         let page = PageName::of_title(PageKind::Entity, &name.text);
         if slug(&name.text) == slug("") || entities.iter().any(|other| other.page == page) {
             continue;

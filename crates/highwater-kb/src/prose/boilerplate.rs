@@ -1,8 +1,10 @@
 //! What of a text is there for its form: contents, licences, navigation, page numbers, what each page repeats. Owns how it is known.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use super::blocks::{Block, BlockKind, Blocks};
+use super::language::{Lexicon, lexicon};
 
 /// A block that comes as often is a header or a footer.
 const REPEATS_MIN: u32 = 3;
@@ -12,67 +14,10 @@ const REPEATED_CHARS_MAX: usize = 160;
 const LINKED_PERCENT_MIN: usize = 70;
 
 /// Headings over what nobody reads for what it says, in lower case.
-const HEADINGS: &[&str] = &[
-    "acknowledgement",
-    "acknowledgements",
-    "acknowledgments",
-    "bibliography",
-    "changelog",
-    "change log",
-    "contents",
-    "copying",
-    "copyright",
-    "danksagung",
-    "impressum",
-    "index",
-    "inhalt",
-    "inhaltsverzeichnis",
-    "legal notice",
-    "licence",
-    "license",
-    "licensing",
-    "literatur",
-    "literaturverzeichnis",
-    "literature",
-    "list of figures",
-    "list of tables",
-    "navigation",
-    "on this page",
-    "references",
-    "see also",
-    "sommaire",
-    "table des matières",
-    "table of contents",
-    "works cited",
-    "参考文献",
-    "目次",
-    "目录",
-];
+static HEADINGS: Lexicon = LazyLock::new(|| lexicon(include_str!("words/form-headings.txt")));
 
 /// What only a licence says, in lower case.
-const LICENCES: &[&str] = &[
-    "all rights reserved",
-    "as is\" basis",
-    "apache license",
-    "copyright (c)",
-    "copyright ©",
-    "©",
-    "creative commons",
-    "gnu general public",
-    "licensed under",
-    "merchantability",
-    "permission is hereby granted",
-    "redistribution and use",
-    "spdx-license",
-    "without warranty",
-    "warranties",
-    "no part of this",
-    "terms of the gnu",
-    "for copying, redistribution and modification",
-    "free documentation license",
-    "sie dürfen dieses",
-    "alle rechte vorbehalten",
-];
+static LICENCES: Lexicon = LazyLock::new(|| lexicon(include_str!("words/licences.txt")));
 
 /// Which blocks say nothing.
 pub(super) fn silent(blocks: &Blocks) -> Vec<bool> {
@@ -117,7 +62,7 @@ fn below(blocks: &Blocks) -> Vec<bool> {
 pub(crate) fn is_form_heading(title: &str) -> bool {
     let numberless = title.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ' ');
     let title = numberless.trim_end_matches([':', ' ', '.']).to_lowercase();
-    HEADINGS.contains(&title.as_str())
+    HEADINGS.contains(title.as_str())
 }
 
 fn is_form(block: &Block) -> bool {
@@ -131,7 +76,7 @@ fn is_form(block: &Block) -> bool {
     }
     if text.len() < 4096 {
         let lower = text.to_lowercase();
-        if LICENCES.iter().any(|said| lower.contains(said)) {
+        if LICENCES.iter().any(|said| lower.contains(said.as_str())) {
             return true;
         }
     }

@@ -79,6 +79,7 @@ impl Reading {
         let language =
             language.map_or_else(|| Arc::new(Language::of(read.map(|(block, _)| block.text.as_str()))), Arc::clone);
         let (mut words, mut tokens, mut sentences) = (Words::default(), Vec::new(), Vec::new());
+        let name = blocks.headings.first().and_then(|heading| heading.title.split(' ').next()).unwrap_or_default();
         for (number, block) in blocks.blocks.iter().enumerate() {
             if silent[number] {
                 continue;
@@ -97,7 +98,7 @@ impl Reading {
                     block: small(number),
                     span: (small(begin), small(end)),
                     tokens: small(first)..small(tokens.len()),
-                    whole: is_whole(block, text, read),
+                    whole: is_whole(block, text, read, name),
                     leans: leans(text),
                     words: small(count_words(text)),
                 });
@@ -148,7 +149,7 @@ impl Reading {
     pub fn place(&self, block: &Block, title: &str) -> Option<String> {
         let heading = block.heading.map(|heading| self.blocks.headings[heading as usize].title.as_str());
         let heading = heading.filter(|heading| *heading != title && !heading.is_empty());
-        let heading = heading.map(|heading| safe::cut(&safe::plain(heading), PLACE_CHARS_MAX));
+        let heading = heading.map(|heading| safe::cut(sentence::numberless(&safe::plain(heading)), PLACE_CHARS_MAX));
         let page = self.page_of(block.line).map(|page| format!("p. {page}"));
         match (heading, page) {
             (Some(heading), Some(page)) => Some(format!("{heading}, {page}")),
@@ -164,14 +165,16 @@ pub(crate) fn count_words(text: &str) -> usize {
     spaced + ideographs.div_ceil(2)
 }
 
-fn is_whole(block: &Block, text: &str, tokens: &[Token]) -> bool {
+/// `name` is the first word of the title, which may be written small wherever it stands.
+fn is_whole(block: &Block, text: &str, tokens: &[Token], name: &str) -> bool {
     if block.kind == BlockKind::Heading || block.kind == BlockKind::Note {
         return false;
     }
     let (words, characters) = (count_words(text), text.chars().count());
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
     let odd = tokens.iter().filter(|token| matches!(token.shape, Shape::Code | Shape::Number)).count();
-    let begins = text.chars().find(|c| c.is_alphanumeric()).is_some_and(|c| !c.is_lowercase());
+    let named = !name.is_empty() && text.split(' ').next() == Some(name);
+    let begins = named || text.chars().find(|c| c.is_alphanumeric()).is_some_and(|c| !c.is_lowercase());
     let starts_well = text.starts_with(|c: char| c.is_alphanumeric() || "\"“„«'‘(「『".contains(c));
     let ends = text.ends_with(['.', '!', '。', '！', '…', '।'])
         || text.ends_with([')', '"', '”', '“', '»', '」']) && text.contains(['.', '。', '!']);
@@ -373,6 +376,11 @@ pub(crate) fn describes_itself(text: &str) -> bool {
         "手順",
         "論文",
         "文書",
+        "手引",
+        "merkblatt",
+        "richtlinie",
+        "satzung",
+        "recipe",
     ];
     let head: String = text.chars().take(48).collect::<String>().to_lowercase();
     THIS.iter().any(|this| head.starts_with(this)) && WHAT.iter().any(|what| head.contains(what))

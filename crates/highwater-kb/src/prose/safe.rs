@@ -29,6 +29,16 @@ pub fn plain(text: &str) -> String {
 /// Words as Markdown that shows them, wherever in a line it stands, its beginning included.
 #[must_use]
 pub fn markdown(text: &str) -> String {
+    shown(text, true)
+}
+
+/// The same, where other words stand before it on the line.
+#[must_use]
+pub fn markdown_inside(text: &str) -> String {
+    shown(text, false)
+}
+
+fn shown(text: &str, begins: bool) -> String {
     let line = plain(text);
     let mut shown = String::with_capacity(line.len() + 16);
     for (at, word) in line.split(' ').enumerate() {
@@ -42,7 +52,7 @@ pub fn markdown(text: &str) -> String {
             shown.push('`');
             continue;
         }
-        escape(&mut shown, word, at == 0);
+        escape(&mut shown, word, begins && at == 0);
     }
     shown
 }

@@ -2,12 +2,13 @@
 //! word comes.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::Language;
-use super::language::{GENERIC, is_cjk, is_ideograph, is_katakana};
+use super::language::{GENERIC, GENERIC_ELSEWHERE, Lexicon, is_cjk, is_ideograph, is_katakana, lexicon};
 
 /// A run of ideographs is taken for one word up to this.
 const RUN_CHARS_MAX: usize = 12;
@@ -16,87 +17,9 @@ const WORD_CHARS_MAX: usize = 48;
 /// Chinese characters that stand between words.
 const BETWEEN: &str = "的了是在和有与及或对为于不也就都而其之以等将被把从到向这那我们你他她它个中上下来去可会能要";
 /// What an English plural ends in that is none.
-const NO_PLURAL: &[&str] = &[
-    "always",
-    "analysis",
-    "atlas",
-    "alias",
-    "basis",
-    "bias",
-    "bus",
-    "canvas",
-    "census",
-    "chaos",
-    "christmas",
-    "diabetes",
-    "gas",
-    "hypothesis",
-    "iris",
-    "kubernetes",
-    "lens",
-    "mars",
-    "news",
-    "paris",
-    "perhaps",
-    "plus",
-    "postgres",
-    "series",
-    "species",
-    "texas",
-    "thesis",
-    "united",
-    "windows",
-    "wales",
-    "netherlands",
-    "times",
-    "sas",
-    "aws",
-    "dns",
-    "gps",
-    "https",
-    "macos",
-    "ios",
-    "nfs",
-    "xfs",
-    "cars",
-    "alps",
-    "thames",
-];
+static NO_PLURAL: Lexicon = LazyLock::new(|| lexicon(include_str!("words/no-plural.txt")));
 /// Plurals in `-ches` and `-ses` whose singular keeps its `e`.
-const KEEP_E: &[&str] = &[
-    "aches",
-    "caches",
-    "headaches",
-    "niches",
-    "axes",
-    "cases",
-    "bases",
-    "phases",
-    "phrases",
-    "databases",
-    "houses",
-    "purposes",
-    "releases",
-    "responses",
-    "diseases",
-    "courses",
-    "causes",
-    "clauses",
-    "increases",
-    "licenses",
-    "noses",
-    "roses",
-    "uses",
-    "pulses",
-    "senses",
-    "expenses",
-    "horses",
-    "nurses",
-    "sizes",
-    "prizes",
-    "sources",
-    "warehouses",
-];
+static KEEP_E: Lexicon = LazyLock::new(|| lexicon(include_str!("words/plural-keeps-e.txt")));
 
 /// A word in its canonical form, in the order of its first appearance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -209,7 +132,8 @@ impl Words {
         let short = letters < 3 && !canonical.chars().any(is_ideograph);
         let english = language.code == "en";
         let stop = short || language.is_stop(&lower) || language.is_stop(&canonical) || acts(&canonical, english);
-        let generic = english && (GENERIC.contains(&canonical.as_str()) || GENERIC.contains(&lower.as_str()));
+        let generics: &Lexicon = if english { &GENERIC } else { &GENERIC_ELSEWHERE };
+        let generic = generics.contains(&canonical) || generics.contains(&lower);
         self.words.push(Word { text: canonical.clone(), stop, generic, count: 1 });
         self.ids.insert(canonical, id);
         id
@@ -401,11 +325,11 @@ fn acts(word: &str, english: bool) -> bool {
 
 /// The form that a word and its plural share.
 fn canonical(lower: &str, language: &Language) -> String {
-    if language.code != "en" || !lower.is_ascii() || lower.len() < 4 || NO_PLURAL.contains(&lower) {
+    if language.code != "en" || !lower.is_ascii() || lower.len() < 4 || NO_PLURAL.contains(lower) {
         return lower.to_owned();
     }
     let Some(stem) = lower.strip_suffix('s') else { return lower.to_owned() };
-    if KEEP_E.contains(&lower) {
+    if KEEP_E.contains(lower) {
         return stem.to_owned();
     }
     match () {

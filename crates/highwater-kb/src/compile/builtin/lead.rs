@@ -55,7 +55,12 @@ pub(super) fn of(reading: &Reading, title: &str) -> Lead {
         (0..reading.sentences.len().min(SELF_SENTENCES / 3))
             .find(|at| is_whole(reading, *at) && defines(reading, *at, &titled))
     };
-    let Some(begin) = own.or_else(defined).or_else(|| abstracted(reading)).or_else(|| opening(reading)) else {
+    let Some(begin) = own
+        .or_else(|| introduction(reading))
+        .or_else(|| abstracted(reading))
+        .or_else(defined)
+        .or_else(|| opening(reading))
+    else {
         return Lead { first: None, sentences: Vec::new() };
     };
     let (block, mut sentences, mut characters) = (reading.sentences[begin].block, Vec::new(), 0);
@@ -104,6 +109,17 @@ fn abstracted(reading: &Reading) -> Option<usize> {
             heading.is_some_and(|heading| HEADINGS.contains(&heading.trim_matches(|c: char| !c.is_alphabetic())));
         under && is_whole(reading, *at) && !reading.sentences[*at].leans
     })
+}
+
+/// The first sentence below the title, before any other heading.
+fn introduction(reading: &Reading) -> Option<usize> {
+    let below = |at: &usize| reading.block(&reading.sentences[*at]).heading.is_none_or(|heading| heading == 0);
+    let titled = reading.blocks.headings.len() > 1;
+    let opens = |at: &usize| {
+        let sentence = &reading.sentences[*at];
+        sentence.whole && !sentence.leans && reading.block(sentence).kind == BlockKind::Paragraph
+    };
+    (0..reading.sentences.len().min(LEAD_SENTENCES)).take_while(below).find(opens).filter(|_| titled)
 }
 
 /// The first sentence of the first paragraph that has one.

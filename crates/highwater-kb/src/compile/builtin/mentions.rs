@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::prose::{BlockKind, Glue, Reading, Shape, WordId, cut, is_at, markdown, plain};
+use crate::prose::{BlockKind, Glue, Reading, Shape, WordId, cut, is_at, markdown, markdown_inside, plain};
 
 /// The most sentences that are told of one thing.
 const TOLD_MAX: usize = 5;
@@ -96,16 +96,16 @@ pub(super) fn surface(reading: &Reading, mentions: &[Mention]) -> String {
     counts.into_iter().find(|(_, count)| *count == best).map_or_else(String::new, |(written, _)| written)
 }
 
-/// What the document says of what is mentioned there; nothing where no sentence can stand alone.
-pub(super) fn tell(reading: &Reading, title: &str, weights: &[u64], mentions: &[Mention]) -> Option<Told> {
+/// What the document says of what is mentioned there; nothing where no sentence can stand alone. `named` says that it is a name:
+/// `Anna Keller: …` tells who said something, not who she is.
+pub(super) fn tell(reading: &Reading, title: &str, weights: &[u64], mentions: &[Mention], named: bool) -> Option<Told> {
     let mut candidates: Vec<(u64, usize)> = Vec::new();
     for mention in mentions {
-        if let Some((value, at)) = value(reading, weights, *mention)
-            && !candidates.iter().any(|(_, known)| {
-                *known == at || reading.text(&reading.sentences[*known]) == reading.text(&reading.sentences[at])
-            })
-        {
-            candidates.push((value, at));
+        let Some((value, at)) = value(reading, weights, *mention, named) else { continue };
+        let text = reading.text(&reading.sentences[at]);
+        match candidates.iter_mut().find(|(_, known)| reading.text(&reading.sentences[*known]) == text) {
+            Some((best, _)) => *best = value.max(*best),
+            None => candidates.push((value, at)),
         }
     }
     candidates.sort_by_key(|(value, at)| (std::cmp::Reverse(*value), *at));
@@ -131,13 +131,13 @@ pub(super) fn line(reading: &Reading, title: &str, at: usize) -> String {
     let sentence = &reading.sentences[at];
     let text = markdown(&cut(reading.text(sentence), TOLD_CHARS_MAX));
     match reading.place(reading.block(sentence), title) {
-        Some(place) => format!("- {text} ({})", markdown(&place)),
+        Some(place) => format!("- {text} ({})", markdown_inside(&place)),
         None => format!("- {text}"),
     }
 }
 
 /// How much a mention says of what it mentions, and by which sentence.
-fn value(reading: &Reading, weights: &[u64], mention: Mention) -> Option<(u64, usize)> {
+fn value(reading: &Reading, weights: &[u64], mention: Mention, named: bool) -> Option<(u64, usize)> {
     let sentence = &reading.sentences[mention.sentence];
     let tokens = reading.tokens_of(sentence);
     if reading.block(sentence).kind == BlockKind::Heading {
@@ -149,7 +149,7 @@ fn value(reading: &Reading, weights: &[u64], mention: Mention) -> Option<(u64, u
             .find(|at| reading.sentences[*at].whole && !reading.sentences[*at].leans);
         return next.filter(|_| about).map(|at| (DEFINES / 2 + weights[at], at));
     }
-    let defines = defines(reading, mention);
+    let defines = defines(reading, mention, named);
     if weights[mention.sentence] == 0 {
         // `Chart datum: the level …` is no sentence, and defines.
         let enough = defines >= 3 && (5..=60).contains(&sentence.words);
@@ -161,7 +161,7 @@ fn value(reading: &Reading, weights: &[u64], mention: Mention) -> Option<(u64, u
 }
 
 /// How clearly a sentence says what something is: 0 where it does not.
-fn defines(reading: &Reading, mention: Mention) -> u64 {
+fn defines(reading: &Reading, mention: Mention, named: bool) -> u64 {
     let sentence = &reading.sentences[mention.sentence];
     let tokens = reading.tokens_of(sentence);
     let word = |at: usize| tokens.get(at).map(|token| reading.surface(sentence, token, token));
@@ -178,6 +178,7 @@ fn defines(reading: &Reading, mention: Mention) -> u64 {
         return 2;
     }
     if begins
+        && !named
         && mention.token == 0
         && [": ", " – ", " — ", " - "].iter().any(|mark| behind.starts_with(mark))
         && sentence.words >= 5

@@ -2,9 +2,10 @@
 //! whose.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use super::mentions::Mention;
-use crate::prose::{BlockKind, Glue, Reading, Sentence, Shape, Token, is_honorific};
+use crate::prose::{BlockKind, Glue, Lexicon, Reading, Sentence, Shape, Token, is_honorific, lexicon};
 
 /// The words of a name.
 const NAME_WORDS_MAX: usize = 7;
@@ -35,115 +36,9 @@ pub(super) struct Name {
 }
 
 /// The last word of an organisation's name, or a word of it.
-const ORGANISATIONS: &[&str] = &[
-    "agency",
-    "ag",
-    "association",
-    "authority",
-    "bank",
-    "board",
-    "bureau",
-    "centre",
-    "center",
-    "church",
-    "club",
-    "college",
-    "commission",
-    "committee",
-    "company",
-    "consortium",
-    "corp",
-    "corporation",
-    "council",
-    "court",
-    "department",
-    "federation",
-    "foundation",
-    "gmbh",
-    "group",
-    "hospital",
-    "inc",
-    "institute",
-    "institut",
-    "institution",
-    "laboratory",
-    "laboratories",
-    "league",
-    "llc",
-    "ltd",
-    "limited",
-    "ministry",
-    "museum",
-    "observatory",
-    "office",
-    "organisation",
-    "organization",
-    "party",
-    "police",
-    "press",
-    "school",
-    "service",
-    "services",
-    "society",
-    "trust",
-    "union",
-    "universität",
-    "university",
-    "verein",
-    "ministerium",
-    "behörde",
-    "hochschule",
-    "amt",
-    "université",
-    "universidad",
-];
+static ORGANISATIONS: Lexicon = LazyLock::new(|| lexicon(include_str!("../../prose/words/organisations.txt")));
 /// The last word of a place's name.
-const PLACES: &[&str] = &[
-    "avenue",
-    "bay",
-    "beach",
-    "bridge",
-    "canal",
-    "cape",
-    "channel",
-    "city",
-    "coast",
-    "county",
-    "district",
-    "firth",
-    "fjord",
-    "harbour",
-    "harbor",
-    "island",
-    "islands",
-    "isle",
-    "lake",
-    "loch",
-    "marina",
-    "mountain",
-    "mountains",
-    "ocean",
-    "park",
-    "peninsula",
-    "pier",
-    "point",
-    "port",
-    "quay",
-    "river",
-    "road",
-    "sea",
-    "sound",
-    "square",
-    "strait",
-    "street",
-    "valley",
-    "village",
-    "straße",
-    "strasse",
-    "platz",
-    "hafen",
-    "insel",
-];
+static PLACES: Lexicon = LazyLock::new(|| lexicon(include_str!("../../prose/words/places.txt")));
 /// Words that begin a place's name.
 const PLACES_BEGIN: &[&str] =
     &["cape", "isle", "lake", "loch", "mount", "port", "river", "fort", "san", "santa", "saint", "st", "los", "las"];
@@ -151,148 +46,9 @@ const PLACES_BEGIN: &[&str] =
 const WITHIN: &[&str] =
     &["of", "de", "la", "du", "des", "del", "von", "van", "der", "den", "zu", "af", "y", "e", "&", "für"];
 /// Capitalised words that name nothing.
-const NO_NAMES: &[&str] = &[
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-    "jan",
-    "feb",
-    "mar",
-    "apr",
-    "jun",
-    "jul",
-    "aug",
-    "sep",
-    "sept",
-    "oct",
-    "nov",
-    "dec",
-    "i",
-    "i'm",
-    "i'll",
-    "i've",
-    "figure",
-    "fig",
-    "table",
-    "section",
-    "chapter",
-    "appendix",
-    "part",
-    "article",
-    "note",
-    "page",
-    "step",
-    "example",
-    "english",
-    "german",
-    "french",
-    "spanish",
-    "italian",
-    "chinese",
-    "japanese",
-    "dutch",
-    "yes",
-    "no",
-    "ok",
-    "okay",
-    "todo",
-    "mon",
-    "tue",
-    "wed",
-    "thu",
-    "fri",
-    "sat",
-    "sun",
-    "am",
-    "pm",
-    "schedule",
-    "annex",
-    "clause",
-    "equation",
-    "eq",
-    "theorem",
-    "lemma",
-    "title",
-    "abstract",
-    "introduction",
-    "http",
-    "https",
-    "internet",
-    "web",
-    "email",
-    "god",
-    "mr",
-    "mrs",
-    "ms",
-    "dr",
-    "prof",
-    "herr",
-    "frau",
-    "sie",
-    "ihr",
-    "ihre",
-    "ihnen",
-    "januar",
-    "februar",
-    "märz",
-    "mai",
-    "juni",
-    "juli",
-    "oktober",
-    "dezember",
-    "warning",
-    "caution",
-    "important",
-    "tip",
-    "must",
-    "shall",
-    "should",
-    "required",
-    "optional",
-    "recommended",
-    "not",
-    "never",
-    "always",
-    "tenant",
-    "landlord",
-    "licensor",
-    "licensee",
-    "lessor",
-    "lessee",
-    "party",
-    "parties",
-    "agreement",
-    "mieter",
-    "vermieter",
-    "xxx",
-    "fixme",
-];
+static NO_NAMES: Lexicon = LazyLock::new(|| lexicon(include_str!("../../prose/words/no-names.txt")));
 /// Acronyms that everybody has: a page about each says nothing.
-const COMMON: &[&str] = &[
-    "API", "ASCII", "CLI", "CPU", "CSS", "CSV", "DNS", "DVD", "EOF", "FAQ", "FTP", "GB", "GUI", "HTML", "HTTP",
-    "HTTPS", "ID", "IDS", "IO", "IP", "ISBN", "ISO", "JPEG", "JSON", "KB", "MB", "OS", "PC", "PDF", "PNG", "RAM",
-    "RFC", "SQL", "SSH", "SSL", "TB", "TCP", "TLS", "TOML", "TV", "TXT", "UDP", "UI", "URI", "URL", "URLS", "USB",
-    "UTC", "UTF", "UUID", "XML", "YAML", "ZIP", "AND", "OR", "NOT", "THE", "NULL", "TRUE", "FALSE", "OK", "II", "III",
-    "IV", "VI", "VII", "VIII", "IX", "XI", "AM", "PM", "GMT", "CET", "DNA", "RNA", "PCR", "PH", "AD", "BC", "CEO",
-    "EUR", "USD", "GBP", "SELECT", "INSERT", "UPDATE", "DELETE", "GET", "PUT", "POST", "HEAD", "EOL", "EXIT", "TODO",
-    "NOTE", "WARNING", "PATH", "HOME", "BSD", "MIT", "GPL", "LGPL",
-];
+static COMMON: Lexicon = LazyLock::new(|| lexicon(include_str!("../../prose/words/common-acronyms.txt")));
 
 #[derive(Default)]
 struct Found {
@@ -315,13 +71,14 @@ pub(super) fn ranked(reading: &Reading) -> Vec<Name> {
     let mut lower: HashMap<u32, u32> = HashMap::new();
     for (number, sentence) in reading.sentences.iter().enumerate() {
         let tokens = reading.tokens_of(sentence);
-        if reading.block(sentence).kind == BlockKind::Heading || shouts(tokens) {
+        if reading.block(sentence).kind == BlockKind::Heading || shouts(reading, tokens) {
             continue;
         }
         for token in tokens.iter().filter(|token| token.shape == Shape::Lower) {
             *lower.entry(token.word.0).or_default() += 1;
         }
         for (from, to) in spans(reading, sentence, tokens) {
+            let from = whole_name(reading, sentence, tokens, from, to);
             let text = reading.surface(sentence, &tokens[from], &tokens[to - 1]).to_owned();
             if let Some((short, long)) = expansion(reading, sentence, tokens, from, to) {
                 acronyms.entry(short).or_insert(long);
@@ -406,10 +163,11 @@ fn last_names(names: &mut Vec<(usize, Name)>) {
 }
 
 /// Whether a sentence is written in capitals.
-fn shouts(tokens: &[Token]) -> bool {
+fn shouts(reading: &Reading, tokens: &[Token]) -> bool {
     let capital =
         tokens.iter().filter(|token| matches!(token.shape, Shape::Acronym | Shape::Capital | Shape::Mixed)).count();
-    tokens.len() > 3 && capital * 10 > tokens.len() * 7
+    let most = if reading.language.capitalises_nouns() { 9 } else { 7 };
+    tokens.len() > 3 && capital * 10 > tokens.len() * most
 }
 
 /// Where capitalised words stand together, as ranges of tokens.
@@ -418,7 +176,7 @@ fn spans(reading: &Reading, sentence: &Sentence, tokens: &[Token]) -> Vec<(usize
     let is_part = |at: usize| {
         matches!(tokens[at].shape, Shape::Capital | Shape::Acronym | Shape::Mixed)
             && !is_honorific(text(at))
-            && !NO_NAMES.contains(&text(at).to_lowercase().as_str())
+            && !NO_NAMES.contains(text(at).to_lowercase().as_str())
     };
     let joined = |at: usize| matches!(tokens[at].glue, Glue::Space | Glue::Hyphen | Glue::Dot);
     let (mut spans, mut at) = (Vec::new(), 0);
@@ -466,6 +224,32 @@ fn opens_words(gap: &str) -> bool {
     gap.contains([':', '"', '“', '„', '«', '–', '—', '.', '?', '!', '/', '|', '=', '>', '•', '('])
 }
 
+/// Where a name begins whose acronym says that it has more words: `Maritime and Coastguard Agency (MCA)`.
+fn whole_name(reading: &Reading, sentence: &Sentence, tokens: &[Token], from: usize, to: usize) -> usize {
+    let bracketed = before(reading, sentence, tokens, to).is_some_and(|gap| gap.trim() == "(");
+    let Some(short) = tokens.get(to).filter(|token| bracketed && token.shape == Shape::Acronym) else { return from };
+    let short = reading.surface(sentence, short, short).chars().count();
+    let capitals = |from: usize| tokens[from..to].iter().filter(|token| token.shape != Shape::Lower).count();
+    let mut begin = from;
+    while capitals(begin) < short && begin >= 2 {
+        let (word, joined) =
+            (&tokens[begin - 1], tokens[begin].glue == Glue::Space && tokens[begin - 1].glue == Glue::Space);
+        let link = matches!(reading.surface(sentence, word, word), "and" | "for" | "of" | "the" | "und" | "für" | "et");
+        if !(joined && link && tokens[begin - 2].shape == Shape::Capital) {
+            break;
+        }
+        begin -= 2;
+        if capitals(begin) < short
+            && begin >= 1
+            && tokens[begin].glue == Glue::Space
+            && tokens[begin - 1].shape == Shape::Capital
+        {
+            begin -= 1;
+        }
+    }
+    if capitals(begin) == short { begin } else { from }
+}
+
 /// `World Health Organization (WHO)`: the acronym, and what it stands for.
 fn expansion(
     reading: &Reading,
@@ -505,8 +289,12 @@ fn judged(
     if letters < 2 || text.chars().filter(|c| !c.is_alphanumeric() && !" -.'’&".contains(*c)).count() > 0 {
         return None;
     }
-    let organised = words.iter().any(|word| ORGANISATIONS.contains(&word.to_lowercase().as_str()));
-    let placed = PLACES.contains(&last.as_str()) || (words.len() > 1 && PLACES_BEGIN.contains(&first.as_str()));
+    let organised = words.iter().map(|word| word.to_lowercase()).any(|word| {
+        let ends = |end: &&str| reading.language.code == "de" && word.len() > end.len() + 3 && word.ends_with(*end);
+        ORGANISATIONS.contains(word.as_str())
+            || ["amt", "verband", "gesellschaft", "institut", "universität", "ministerium"].iter().any(ends)
+    });
+    let placed = PLACES.contains(last.as_str()) || (words.len() > 1 && PLACES_BEGIN.contains(&first.as_str()));
     let expanded = acronyms.values().any(|long| long == text);
     let of = match () {
         () if found.titled > 0 => Of::Person,
@@ -521,7 +309,7 @@ fn judged(
         () if expanded => true,
         () if acronym => {
             let length = text.chars().count();
-            !COMMON.contains(&text)
+            !COMMON.contains(text)
                 && (2..=ACRONYM_LETTERS_MAX).contains(&length)
                 && (acronyms.contains_key(text) || (found.inside >= 2 && length >= 3))
         }
@@ -563,250 +351,8 @@ fn is_person(reading: &Reading, words: &[&str], lower: &HashMap<u32, u32>) -> bo
         .count();
     let shaped = (2..=3).contains(&words.len()) && initials + names == words.len() && names >= 1;
     let plain = words.iter().any(|word| is_plain(reading, word, lower));
-    shaped && !plain && (initials > 0 || FIRST_NAMES.contains(&words[0].to_lowercase().as_str()))
+    shaped && !plain && (initials > 0 || FIRST_NAMES.contains(words[0].to_lowercase().as_str()))
 }
 
 /// First names, with which a person's name begins.
-const FIRST_NAMES: &[&str] = &[
-    "adam",
-    "agnes",
-    "aiko",
-    "alan",
-    "albert",
-    "alex",
-    "alexander",
-    "alice",
-    "amara",
-    "amina",
-    "amy",
-    "ana",
-    "andrea",
-    "andreas",
-    "andrew",
-    "angela",
-    "anita",
-    "ann",
-    "anna",
-    "anne",
-    "anthony",
-    "antonio",
-    "arthur",
-    "barbara",
-    "ben",
-    "benjamin",
-    "bernd",
-    "birgit",
-    "bob",
-    "brian",
-    "bruce",
-    "carl",
-    "carlos",
-    "carol",
-    "caroline",
-    "catherine",
-    "charles",
-    "charlotte",
-    "chen",
-    "chris",
-    "christian",
-    "christine",
-    "christopher",
-    "claire",
-    "clara",
-    "claudia",
-    "daniel",
-    "david",
-    "deborah",
-    "dennis",
-    "diana",
-    "dieter",
-    "donald",
-    "dorothy",
-    "douglas",
-    "edward",
-    "elena",
-    "elizabeth",
-    "ella",
-    "emily",
-    "emma",
-    "eric",
-    "erik",
-    "eva",
-    "felix",
-    "fiona",
-    "frank",
-    "franz",
-    "fred",
-    "fritz",
-    "gary",
-    "george",
-    "grace",
-    "greg",
-    "hannah",
-    "hans",
-    "harry",
-    "heike",
-    "heinrich",
-    "helen",
-    "helga",
-    "henry",
-    "hiroshi",
-    "howard",
-    "ian",
-    "ingrid",
-    "isaac",
-    "isabel",
-    "ivan",
-    "jack",
-    "jacob",
-    "james",
-    "jan",
-    "jane",
-    "janet",
-    "jason",
-    "jean",
-    "jeff",
-    "jennifer",
-    "jens",
-    "jessica",
-    "jim",
-    "joan",
-    "joe",
-    "johann",
-    "johannes",
-    "john",
-    "jonas",
-    "jonathan",
-    "jose",
-    "josef",
-    "joseph",
-    "juan",
-    "julia",
-    "julian",
-    "jun",
-    "jürgen",
-    "karen",
-    "karin",
-    "karl",
-    "katharina",
-    "kate",
-    "katherine",
-    "keith",
-    "kenji",
-    "kenneth",
-    "kevin",
-    "klaus",
-    "larry",
-    "laura",
-    "lena",
-    "leo",
-    "leon",
-    "linda",
-    "linus",
-    "lisa",
-    "louis",
-    "lucas",
-    "lucy",
-    "luis",
-    "lukas",
-    "luke",
-    "manfred",
-    "marco",
-    "margaret",
-    "maria",
-    "marie",
-    "mark",
-    "markus",
-    "martha",
-    "martin",
-    "mary",
-    "matthew",
-    "matthias",
-    "max",
-    "mei",
-    "mia",
-    "michael",
-    "michel",
-    "michelle",
-    "mike",
-    "miguel",
-    "mohamed",
-    "monika",
-    "nancy",
-    "natalie",
-    "nicholas",
-    "nick",
-    "nicole",
-    "nina",
-    "noah",
-    "olga",
-    "oliver",
-    "olivia",
-    "oscar",
-    "otto",
-    "pablo",
-    "patricia",
-    "patrick",
-    "paul",
-    "paula",
-    "pedro",
-    "peter",
-    "petra",
-    "philip",
-    "pierre",
-    "priya",
-    "rachel",
-    "ralf",
-    "ralph",
-    "raj",
-    "ravi",
-    "rebecca",
-    "renate",
-    "richard",
-    "robert",
-    "roger",
-    "rosa",
-    "rose",
-    "ruth",
-    "ryan",
-    "sabine",
-    "sam",
-    "samuel",
-    "sandra",
-    "sara",
-    "sarah",
-    "scott",
-    "sean",
-    "sebastian",
-    "simon",
-    "sofia",
-    "sophie",
-    "stefan",
-    "stephen",
-    "steve",
-    "steven",
-    "susan",
-    "susanne",
-    "takeshi",
-    "teresa",
-    "thomas",
-    "tim",
-    "tobias",
-    "tom",
-    "tomas",
-    "ursula",
-    "victor",
-    "victoria",
-    "vincent",
-    "walter",
-    "wei",
-    "werner",
-    "will",
-    "william",
-    "wolfgang",
-    "xavier",
-    "yasmin",
-    "yuki",
-    "yusuf",
-    "zoe",
-];
+static FIRST_NAMES: Lexicon = LazyLock::new(|| lexicon(include_str!("../../prose/words/first-names.txt")));

@@ -2,8 +2,9 @@
 //! phrases, where, and between which words. Counted in whole numbers: see docs/decisions/0032.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
-use crate::prose::{BlockKind, Glue, Reading, Shape, Token, WordId, is_cjk, words_of};
+use crate::prose::{BlockKind, Glue, Lexicon, Reading, Shape, Token, WordId, is_cjk, lexicon, words_of};
 
 /// The words of a phrase.
 const PHRASE_WORDS_MAX: usize = 3;
@@ -16,169 +17,12 @@ const SHORT_WORDS_MAX: u64 = 600;
 /// Above so many words, a word that comes once is in no phrase.
 const RARE_WORDS_MIN: u64 = 3_000;
 
-/// English endings of words that are no nouns, and the nouns that have them.
-const NO_NOUNS: (&[&str], &[&str]) = (
-    &[
-        "ous", "ful", "less", "ible", "able", "ed", "ive", "ic", "ish", "est", "ier", "ward", "wards", "al", "ant",
-        "ent",
-    ],
-    &[
-        "archive",
-        "drive",
-        "table",
-        "cable",
-        "variable",
-        "seed",
-        "feed",
-        "speed",
-        "need",
-        "bed",
-        "shed",
-        "deed",
-        "weed",
-        "breed",
-        "music",
-        "topic",
-        "traffic",
-        "metric",
-        "fabric",
-        "logic",
-        "arctic",
-        "clinic",
-        "epic",
-        "test",
-        "forest",
-        "harvest",
-        "request",
-        "manifest",
-        "digest",
-        "interest",
-        "chest",
-        "guest",
-        "nest",
-        "pest",
-        "west",
-        "barrier",
-        "carrier",
-        "pier",
-        "tier",
-        "supplier",
-        "multiplier",
-        "dish",
-        "fish",
-        "polish",
-        "ward",
-        "reward",
-        "award",
-        "signal",
-        "journal",
-        "terminal",
-        "interval",
-        "animal",
-        "coal",
-        "goal",
-        "hospital",
-        "canal",
-        "capital",
-        "metal",
-        "mineral",
-        "material",
-        "manual",
-        "protocol",
-        "proposal",
-        "arrival",
-        "removal",
-        "approval",
-        "withdrawal",
-        "principal",
-        "plant",
-        "tenant",
-        "covenant",
-        "constant",
-        "restaurant",
-        "variant",
-        "grant",
-        "agent",
-        "event",
-        "cement",
-        "agreement",
-        "document",
-        "payment",
-        "equipment",
-        "sediment",
-        "measurement",
-        "experiment",
-        "instrument",
-        "moment",
-        "segment",
-        "element",
-        "environment",
-        "government",
-        "parliament",
-        "shipment",
-        "tournament",
-        "treatment",
-        "client",
-        "patient",
-        "student",
-        "accident",
-        "incident",
-        "continent",
-        "current",
-        "talent",
-        "parent",
-        "content",
-        "component",
-        "coefficient",
-        "gradient",
-        "ingredient",
-        "nutrient",
-        "solvent",
-        "detergent",
-        "reagent",
-        "rent",
-        "tent",
-        "cent",
-        "deployment",
-        "management",
-        "development",
-        "requirement",
-        "statement",
-        "settlement",
-        "investment",
-        "department",
-        "apartment",
-        "argument",
-        "attachment",
-        "adjustment",
-        "alignment",
-        "comment",
-        "olive",
-        "hive",
-        "native",
-        "initiative",
-        "narrative",
-        "perspective",
-        "directive",
-        "executive",
-        "collective",
-        "adhesive",
-        "additive",
-        "objective",
-        "alternative",
-        "detective",
-        "locomotive",
-        "motive",
-        "vegetable",
-        "timetable",
-        "durable",
-        "vehicle",
-        "wetland",
-        "embed",
-        "seabed",
-        "watershed",
-    ],
-);
+/// English endings of words that are no nouns.
+const NO_NOUN_ENDS: &[&str] = &[
+    "ous", "ful", "less", "ible", "able", "ed", "ive", "ic", "ish", "est", "ier", "ward", "wards", "al", "ant", "ent",
+];
+/// Nouns that end so.
+static NOUNS: Lexicon = LazyLock::new(|| lexicon(include_str!("../../prose/words/nouns.txt")));
 
 /// A phrase, as it is found.
 #[derive(Debug, Clone)]
@@ -233,11 +77,9 @@ pub(super) fn ranked(reading: &Reading, title: &str) -> Vec<Phrase> {
                     stat.count += 1;
                     stat.alone += u32::from(tokens.len() == run.len());
                     stat.headed += u32::from(heading);
-                    let named = |token: &Token| {
-                        matches!(token.shape, Shape::Capital | Shape::Mixed | Shape::Acronym)
-                            && token.glue != Glue::Begin
-                    };
-                    stat.capital += u32::from(!heading && tokens.iter().all(named));
+                    let followed = || run.get(to).is_some_and(is_capital);
+                    let inside = tokens.len() > 1 || tokens[0].glue != Glue::Begin || followed();
+                    stat.capital += u32::from(!heading && inside && tokens.iter().all(is_capital));
                     stat.sections += u32::from(stat.last_section != section);
                     stat.last_section = section;
                 }
@@ -250,7 +92,7 @@ pub(super) fn ranked(reading: &Reading, title: &str) -> Vec<Phrase> {
     for (key, stat) in keys.iter().zip(&stats) {
         let words: Vec<WordId> = key.iter().filter(|word| **word > 0).map(|word| WordId(word - 1)).collect();
         let in_title = words.iter().all(|word| titled.contains(word));
-        if !is_concept(reading, &words, stat, in_title, total) {
+        if !is_concept(reading, &words, stat, in_title, titled.len(), total) {
             continue;
         }
         let score = score(&words, stat, in_title, reading.sentences.len());
@@ -275,20 +117,27 @@ fn runs<'t>(reading: &Reading, tokens: &'t [Token]) -> Vec<&'t [Token]> {
         matches!(token.shape, Shape::Lower | Shape::Capital | Shape::Acronym | Shape::Mixed | Shape::Run)
             && !reading.words.word(token.word).stop
     };
-    let (mut runs, mut from) = (Vec::new(), 0);
-    for at in 0..tokens.len() {
-        let joined = at > from && matches!(tokens[at].glue, Glue::Space | Glue::Hyphen);
-        if !(joined && is_part(&tokens[at])) {
-            if at > from && is_part(&tokens[from]) {
-                runs.push(&tokens[from..at]);
-            }
-            from = at;
+    let (mut runs, mut from) = (Vec::new(), None);
+    for (at, token) in tokens.iter().enumerate() {
+        let part = is_part(token);
+        if let Some(begin) = from
+            && !(part && matches!(token.glue, Glue::Space | Glue::Hyphen))
+        {
+            runs.push(&tokens[begin..at]);
+            from = None;
+        }
+        if part && from.is_none() {
+            from = Some(at);
         }
     }
-    if tokens.get(from).is_some_and(is_part) {
-        runs.push(&tokens[from..]);
+    if let Some(begin) = from {
+        runs.push(&tokens[begin..]);
     }
     runs
+}
+
+fn is_capital(token: &Token) -> bool {
+    matches!(token.shape, Shape::Capital | Shape::Mixed | Shape::Acronym)
 }
 
 fn key(tokens: &[Token]) -> [u32; 3] {
@@ -319,12 +168,23 @@ fn nest(keys: &[[u32; 3]], stats: &mut [Stat], index: &HashMap<[u32; 3], usize>)
 }
 
 /// Whether a phrase may be what a page is about.
-fn is_concept(reading: &Reading, words: &[WordId], stat: &Stat, in_title: bool, total: u64) -> bool {
+fn is_concept(
+    reading: &Reading,
+    words: &[WordId],
+    stat: &Stat,
+    in_title: bool,
+    title_words: usize,
+    total: u64,
+) -> bool {
     let text = |word: &WordId| reading.words.word(*word).text.as_str();
     let generic = |word: &WordId| reading.words.word(*word).generic;
     let english = reading.language.code == "en";
     let (Some(first), Some(last)) = (words.first(), words.last()) else { return false };
     if words.iter().all(generic) || words.windows(2).any(|pair| pair[0] == pair[1]) {
+        return false;
+    }
+    // The document itself is no concept of its own.
+    if in_title && words.len() > 1 && words.len() >= title_words {
         return false;
     }
     // What is written with capitals is a name.
@@ -351,8 +211,7 @@ fn is_concept(reading: &Reading, words: &[WordId], stat: &Stat, in_title: bool, 
 }
 
 fn is_noun(word: &str) -> bool {
-    let (ends, nouns) = NO_NOUNS;
-    nouns.contains(&word) || !ends.iter().any(|end| word.len() > end.len() + 1 && word.ends_with(end))
+    NOUNS.contains(word) || !NO_NOUN_ENDS.iter().any(|end| word.len() > end.len() + 1 && word.ends_with(end))
 }
 
 fn is_junk(word: &str) -> bool {

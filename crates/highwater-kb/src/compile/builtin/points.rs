@@ -8,7 +8,7 @@ const POINTS_MAX: usize = 7;
 /// The fewest, where there are as many sentences.
 const POINTS_MIN: usize = 3;
 /// One more point for so many words.
-const WORDS_PER_POINT: u64 = 110;
+const WORDS_PER_POINT: u64 = 60;
 /// The most of one section.
 const PER_SECTION_MAX: usize = 2;
 /// What is said already weighs so much less.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use crate::prose::{Reading, Table, cut, markdown, plain};
+use crate::prose::{Reading, Table, cut, markdown, markdown_inside, plain};
 
 /// The tables that a summary tells of.
 const TABLES_MAX: usize = 8;
@@ -60,7 +60,8 @@ fn is_told(table: &Table) -> bool {
 fn column(table: &Table, at: usize, name: &str) -> String {
     let values: Vec<&str> =
         table.rows.iter().filter_map(|row| row.get(at)).map(String::as_str).filter(|value| !value.is_empty()).collect();
-    let name = if name.is_empty() { format!("column {}", at + 1) } else { markdown(&cut(name, VALUE_CHARS_MAX)) };
+    let name =
+        if name.is_empty() { format!("column {}", at + 1) } else { markdown_inside(&cut(name, VALUE_CHARS_MAX)) };
     match span(&values) {
         Some(span) => format!("{name} ({span})"),
         None => name,
@@ -68,7 +69,7 @@ fn column(table: &Table, at: usize, name: &str) -> String {
 }
 
 fn span(values: &[&str]) -> Option<String> {
-    let shown = |value: &str| markdown(&cut(value, VALUE_CHARS_MAX));
+    let shown = |value: &str| markdown_inside(&cut(value, VALUE_CHARS_MAX));
     if values.len() < 2 {
         return None;
     }
@@ -90,9 +91,7 @@ fn span(values: &[&str]) -> Option<String> {
     let different: BTreeSet<&str> = values.iter().copied().collect();
     match different.len() {
         1 => Some(format!("always {}", shown(values[0]))),
-        few if few <= NAMED_MAX && values.len() > few => {
-            Some(different.iter().map(|value| shown(value)).collect::<Vec<_>>().join(", "))
-        }
+        few if few <= NAMED_MAX => Some(different.iter().map(|value| shown(value)).collect::<Vec<_>>().join(", ")),
         many if many == values.len() && many > NAMED_MAX => {
             Some(format!("{many} names such as {}", shown(values[0]))).filter(|_| values[0].len() < 60)
         }

@@ -1,8 +1,10 @@
 //! What a document is called. Owns which of the four places is trusted: front matter, first heading, what the file says of itself, its
 //! name.
 
+use std::sync::LazyLock;
+
 use super::super::Source;
-use crate::prose::{Blocks, cut, is_form_heading, plain};
+use crate::prose::{Blocks, Lexicon, cut, is_form_heading, lexicon, plain};
 
 /// The most characters of a title.
 const TITLE_CHARS_MAX: usize = 160;
@@ -10,42 +12,7 @@ const TITLE_CHARS_MAX: usize = 160;
 const FIRST_BLOCKS: usize = 12;
 
 /// First headings that name a part of any document.
-const PARTS: &[&str] = &[
-    "abstract",
-    "agenda",
-    "appendix",
-    "beginning",
-    "chapter",
-    "description",
-    "document",
-    "foreword",
-    "general",
-    "introduction",
-    "name",
-    "overview",
-    "page",
-    "part",
-    "preface",
-    "readme",
-    "section",
-    "sheet",
-    "slide",
-    "summary",
-    "synopsis",
-    "title",
-    "untitled",
-    "usage",
-    "welcome",
-    "einleitung",
-    "inhalt",
-    "seite",
-    "teil",
-    "überblick",
-    "vorwort",
-    "zusammenfassung",
-    "はじめに",
-    "概要",
-];
+static PARTS: Lexicon = LazyLock::new(|| lexicon(include_str!("../../prose/words/parts.txt")));
 
 /// What programs write where a title belongs.
 const NO_TITLES: &[&str] = &[
@@ -86,7 +53,7 @@ fn heading(blocks: &Blocks) -> Option<String> {
 
 fn is_title(title: &str) -> bool {
     let words = title.trim_matches(|c: char| !c.is_alphabetic()).to_lowercase();
-    has_letters(title) && !PARTS.contains(&words.as_str()) && !is_form_heading(title) && is_trusted(title)
+    has_letters(title) && !PARTS.contains(words.as_str()) && !is_form_heading(title) && is_trusted(title)
 }
 
 fn has_letters(title: &str) -> bool {
