@@ -20,6 +20,7 @@ use crate::prose::{
     weights,
 };
 use crate::tree;
+use mentions::Told;
 use names::{Name, Of};
 
 /// What the registry calls it; the number changes where its answers do.
@@ -226,29 +227,32 @@ fn concepts(reading: &Reading, title: &str, weights: &[u64], entities: &[Contrib
     let phrases = phrases::ranked(reading, title);
     let words: Vec<&[crate::prose::WordId]> = phrases.iter().map(|phrase| phrase.words.as_slice()).collect();
     let mentions = mentions::of_phrases(reading, &words);
+    let mut told: Vec<(u64, usize, Told)> = Vec::new();
+    for (at, phrase) in phrases.iter().enumerate() {
+        let Some(one) = mentions::tell(reading, title, weights, &mentions[at], false) else { continue };
+        // What the document defines is worth a page, what it says one thing of hardly.
+        let percent = if one.defined { 160 } else { 100 } * if one.sentences > 1 { 100 } else { 60 } / 100;
+        told.push((phrase.score * percent / 100, at, one));
+    }
+    told.sort_by_key(|(score, at, _)| (std::cmp::Reverse(*score), *at));
     let mut concepts: Vec<Contribution> = Vec::new();
-    for (phrase, mentions) in phrases.iter().zip(&mentions) {
+    for (_, at, told) in told {
         if concepts.len() >= CONCEPTS_MAX {
             break;
         }
-        let Some(told) = mentions::tell(reading, title, weights, mentions, false) else { continue };
+        let (phrase, mentions) = (&phrases[at], &mentions[at]);
         let canonical: Vec<&str> = phrase.words.iter().map(|word| reading.words.word(*word).text.as_str()).collect();
         let page = PageName::of_title(PageKind::Concept, &canonical.join(" "));
         let known = |other: &Contribution| other.page.stem() == page.stem();
-        if concepts.iter().any(known) || entities.iter().any(known) {
+        let name = title::first_upper(&plain(&mentions::surface(reading, mentions)));
+        if name.is_empty() || concepts.iter().any(known) || entities.iter().any(known) {
             continue;
         }
-        let name = title::first_upper(&plain(&mentions::surface(reading, mentions)));
         let alone = concepts.iter().filter(|other| other.alone).count() < CONCEPTS_ALONE_MAX
             && told.sentences >= 2
             && (told.defined || phrase.headed || phrase.count >= 4);
-        concepts.push(Contribution {
-            page,
-            title: cut(&name, TITLE_CHARS_MAX),
-            description: told.description,
-            body: told.body,
-            alone,
-        });
+        let title = cut(&name, TITLE_CHARS_MAX);
+        concepts.push(Contribution { page, title, description: told.description, body: told.body, alone });
     }
     concepts
 }

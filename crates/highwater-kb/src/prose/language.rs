@@ -105,6 +105,12 @@ impl Language {
         self.stops.contains(word) && !self.kept.contains(word)
     }
 
+    /// Whether this word names nothing alone, and may be part of a phrase.
+    #[must_use]
+    pub fn is_kept(&self, word: &str) -> bool {
+        self.kept.contains(word)
+    }
+
     /// Whether it writes each noun with a capital.
     #[must_use]
     pub fn capitalises_nouns(&self) -> bool {

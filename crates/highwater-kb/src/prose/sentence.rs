@@ -92,7 +92,8 @@ mod tests {
             told("It lies beside berth C. Fuel costs 3 m. Next."),
             ["It lies beside berth C.", "Fuel costs 3 m.", "Next."]
         );
-        assert_eq!(told("5.1 The hire is due. (a) It is paid."), ["The hire is due.", "It is paid."]);
+        assert_eq!(told("5.1 The hire is due. It is paid."), ["The hire is due.", "It is paid."]);
+        assert_eq!(told("(a) Fuel is paid."), ["Fuel is paid."]);
         assert_eq!(told(" \n "), [""; 0]);
     }
 }

@@ -133,7 +133,7 @@ impl Words {
         let english = language.code == "en";
         let stop = short || language.is_stop(&lower) || language.is_stop(&canonical) || acts(&canonical, english);
         let generics: &Lexicon = if english { &GENERIC } else { &GENERIC_ELSEWHERE };
-        let generic = generics.contains(&canonical) || generics.contains(&lower);
+        let generic = generics.contains(&canonical) || generics.contains(&lower) || language.is_kept(&lower);
         self.words.push(Word { text: canonical.clone(), stop, generic, count: 1 });
         self.ids.insert(canonical, id);
         id

@@ -92,11 +92,9 @@ pub(super) fn ranked(reading: &Reading) -> Vec<Name> {
             entry.count += 1;
             entry.inside += u64::from(!begins);
             entry.titled += u64::from(before.is_some_and(is_honorific));
-            let article = reading.language.capitalises_nouns();
-            entry.placed += u64::from(before.is_some_and(|word| {
-                matches!(word, "in" | "at" | "near" | "from" | "aus" | "nach" | "à" | "en")
-                    || (!article && word == "to")
-            }));
+            let plain = tokens[from..to].iter().all(|token| token.shape == Shape::Capital);
+            let into = |word| matches!(word, "in" | "at" | "near" | "from" | "aus" | "nach" | "à" | "en");
+            entry.placed += u64::from(plain && before.is_some_and(into));
             if entry.mentions.len() < MENTIONS_MAX {
                 entry.mentions.push(Mention { sentence: number, token: from, words: to - from });
             }

@@ -59,13 +59,18 @@ fn is_told(table: &Table) -> bool {
 
 fn column(table: &Table, at: usize, name: &str) -> String {
     let values: Vec<&str> =
-        table.rows.iter().filter_map(|row| row.get(at)).map(String::as_str).filter(|value| !value.is_empty()).collect();
+        table.rows.iter().filter_map(|row| row.get(at)).map(String::as_str).filter(|value| !is_blank(value)).collect();
     let name =
         if name.is_empty() { format!("column {}", at + 1) } else { markdown_inside(&cut(name, VALUE_CHARS_MAX)) };
     match span(&values) {
         Some(span) => format!("{name} ({span})"),
         None => name,
     }
+}
+
+/// Whether a cell says that there is nothing.
+fn is_blank(value: &str) -> bool {
+    matches!(value, "" | "-" | "–" | "—" | "?" | "n/a" | "N/A" | "NA" | "null" | "NULL")
 }
 
 fn span(values: &[&str]) -> Option<String> {
