@@ -5,6 +5,7 @@
 
 mod blocks;
 mod boilerplate;
+mod clean;
 mod language;
 mod reading;
 mod safe;
@@ -19,8 +20,9 @@ pub use safe::{cut, markdown, markdown_inside, plain};
 pub use weight::weights;
 pub use word::{Glue, Shape, Token, Word, WordId, Words};
 
-pub(crate) use blocks::{append, boundary, level_of, options};
+pub(crate) use blocks::{level_of, options};
 pub(crate) use boilerplate::is_form_heading;
+pub(crate) use clean::{append, boundary};
 pub(crate) use language::{Lexicon, is_cjk, lexicon};
 pub(crate) use reading::{count_words, describes_itself};
 pub(crate) use sentence::numberless;

@@ -83,7 +83,7 @@ fn described(reading: &Reading, kind: &str, lead: &lead::Lead) -> String {
     let table = || tables::described(reading);
     let text = match lead.first {
         _ if kind == "table" => table(),
-        _ if kind == "notes" && headed(reading).len() > 1 => Some(format!("Notes on {}.", headed(reading).join("; "))),
+        _ if kind == "notes" && headed(reading).len() > 1 => Some(format!("Covers {}.", headed(reading).join("; "))),
         Some(first) => Some(plain(reading.text(&reading.sentences[first]))),
         None => table(),
     };

@@ -4,22 +4,17 @@
 use pulldown_cmark::{Event, HeadingLevel, MetadataBlockKind, Options, Parser, Tag, TagEnd};
 
 use super::TEXT_BYTES_MAX;
+use super::clean::{append, boundary, pieces};
 use super::language::is_cjk;
 
 /// A paragraph is taken apart where it is longer.
-const BLOCK_BYTES_MAX: usize = 16 * 1024;
+pub(super) const BLOCK_BYTES_MAX: usize = 16 * 1024;
 /// The rows of a table that are looked at; all are counted.
 const ROWS_READ_MAX: usize = 10_000;
 /// The columns of a table that are looked at.
 const COLUMNS_READ_MAX: usize = 64;
 /// The characters of a cell that are kept.
 const CELL_CHARS_MAX: usize = 80;
-/// How often one mark may follow itself: what is more is a ruler.
-const SAME_MARKS_MAX: u32 = 6;
-/// How many marks in a row are kept.
-const MARKS_MAX: u32 = 12;
-/// How many combining marks a letter may bear.
-const COMBINING_MAX: u32 = 3;
 
 /// What a block is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,18 +119,6 @@ impl Blocks {
         }
         reader.flush();
         reader.blocks
-    }
-}
-
-/// Where a text is cut that is longer than `limit`: after a line where there is one.
-pub(crate) fn boundary(text: &str, limit: usize) -> usize {
-    if text.len() <= limit {
-        return text.len();
-    }
-    let end = text.floor_char_boundary(limit);
-    match text[..end].rfind('\n') {
-        Some(line) if line > end / 2 => line + 1,
-        _ => end,
     }
 }
 
@@ -364,7 +347,8 @@ impl Reader {
             (None, None) => return,
         };
         // A line's end between two ideographs is no space.
-        if !(soft && text.chars().next_back().is_some_and(is_cjk)) && !text.ends_with(' ') && !text.is_empty() {
+        let joined = soft && text.chars().next_back().is_some_and(is_cjk);
+        if !(joined || text.is_empty() || text.ends_with(' ')) {
             text.push(' ');
         }
     }
@@ -380,70 +364,6 @@ impl Reader {
             }
         }
     }
-}
-
-/// A text in parts that a block can hold, cut at spaces where there are some.
-fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let mut end = rest.floor_char_boundary(BLOCK_BYTES_MAX.min(rest.len()));
-        if end < rest.len()
-            && let Some(space) = rest[..end].rfind(' ')
-            && space > end / 2
-        {
-            end = space + 1;
-        }
-        let (piece, left) = rest.split_at(end);
-        rest = left;
-        Some(piece)
-    })
-}
-
-/// Appends words: spaces become one, what cannot be seen goes, rulers become short.
-pub(crate) fn append(to: &mut String, text: &str) {
-    let (mut last, mut same, mut marks, mut combining) = (to.chars().next_back().unwrap_or(' '), 0, 0, 0);
-    for character in text.chars() {
-        if character.is_whitespace() {
-            if last != ' ' {
-                to.push(' ');
-            }
-            (last, same, marks) = (' ', 0, 0);
-            continue;
-        }
-        if is_unseen(character) {
-            continue;
-        }
-        if unicode_normalization::char::is_combining_mark(character) {
-            combining += 1;
-            if combining > COMBINING_MAX {
-                continue;
-            }
-        } else {
-            combining = 0;
-            if character.is_alphanumeric() {
-                (same, marks) = (0, 0);
-            } else {
-                same = if character == last { same + 1 } else { 0 };
-                marks += 1;
-                if same >= SAME_MARKS_MAX || marks > MARKS_MAX {
-                    continue;
-                }
-            }
-        }
-        to.push(character);
-        last = character;
-    }
-}
-
-/// What has no shape of its own, or changes the direction of what follows.
-fn is_unseen(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffd}' | '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..='\u{10ffff}')
 }
 
 /// `title: …` of a front matter, read as its line says it.

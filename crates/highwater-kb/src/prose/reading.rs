@@ -2,12 +2,16 @@
 //! in the document is told to a person.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::blocks::{Block, BlockKind, Blocks};
 use super::word::{Shape, Token, Words};
-use super::{Language, boilerplate, is_cjk, safe, sentence};
+use super::{Language, Lexicon, TEXT_BYTES_MAX, boilerplate, boundary, is_cjk, lexicon, safe, sentence};
 
+/// Words that point back.
+static BACK: Lexicon = LazyLock::new(|| lexicon(include_str!("words/pointing-back.txt")));
+/// What a document may call itself.
+static WHAT: Lexicon = LazyLock::new(|| lexicon(include_str!("words/what-documents-are.txt")));
 /// A sentence of fewer words says too little.
 const WORDS_MIN: usize = 4;
 /// A sentence of more words says too much.
@@ -66,7 +70,18 @@ impl Reading {
     }
 
     fn read(markdown: &str, page_lines: &[u32], language: Option<&Arc<Language>>) -> Self {
-        let blocks = Blocks::read(markdown);
+        let mut blocks = Blocks::read(markdown);
+        let spoken = |blocks: &Blocks| blocks.blocks.iter().any(|block| block.kind != BlockKind::Heading);
+        // A plain text that is indented throughout is no code, though Markdown says so.
+        if blocks.code_bytes > 0 && !spoken(&blocks) && blocks.tables.is_empty() && !markdown.contains("```") {
+            blocks = Blocks::read(
+                &markdown[..boundary(markdown, TEXT_BYTES_MAX)]
+                    .lines()
+                    .map(str::trim_start)
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            );
+        }
         let mut silent = boilerplate::silent(&blocks);
         // A text that is nothing but form is read as it is.
         let said = |silent: &[bool]| {
@@ -207,95 +222,6 @@ fn balanced(text: &str) -> bool {
 
 /// Whether a sentence begins with a word that points back.
 fn leans(text: &str) -> bool {
-    const BACK: &[&str] = &[
-        "also",
-        "although",
-        "and",
-        "another",
-        "as",
-        "because",
-        "both",
-        "but",
-        "consequently",
-        "each",
-        "either",
-        "finally",
-        "first",
-        "firstly",
-        "for",
-        "furthermore",
-        "he",
-        "hence",
-        "here",
-        "his",
-        "her",
-        "however",
-        "if",
-        "in",
-        "instead",
-        "it",
-        "its",
-        "likewise",
-        "moreover",
-        "nevertheless",
-        "nor",
-        "or",
-        "otherwise",
-        "second",
-        "secondly",
-        "she",
-        "similarly",
-        "so",
-        "such",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "therefore",
-        "these",
-        "they",
-        "third",
-        "this",
-        "those",
-        "thus",
-        "we",
-        "which",
-        "who",
-        "yet",
-        "außerdem",
-        "auch",
-        "aber",
-        "da",
-        "dabei",
-        "daher",
-        "damit",
-        "dann",
-        "deshalb",
-        "dies",
-        "diese",
-        "dieser",
-        "dieses",
-        "er",
-        "es",
-        "sie",
-        "so",
-        "trotzdem",
-        "und",
-        "il",
-        "elle",
-        "ils",
-        "cela",
-        "ce",
-        "ces",
-        "mais",
-        "また",
-        "しかし",
-        "これ",
-        "この",
-        "それ",
-        "その",
-    ];
     // Words after which the sentence may still be about something that it names.
     const NOT_ALWAYS: &[&str] = &[
         "the", "in", "for", "as", "if", "each", "there", "first", "we", "both", "although", "because", "another", "who",
@@ -316,11 +242,12 @@ fn leans(text: &str) -> bool {
             "for example",
             "for instance",
             "as a result",
+            "apart from that",
         ]
         .iter()
         .any(|begin| text.get(..begin.len()).is_some_and(|head| head.eq_ignore_ascii_case(begin)));
     }
-    BACK.contains(&word.as_str()) && !describes_itself(text)
+    BACK.contains(&word) && !describes_itself(text)
         || ["また", "しかし", "これ", "この", "それ", "その", "他是", "它", "这", "因此", "但"]
             .iter()
             .any(|begin| text.starts_with(begin))
@@ -329,61 +256,13 @@ fn leans(text: &str) -> bool {
 
 /// Whether a sentence says what the document is.
 pub(crate) fn describes_itself(text: &str) -> bool {
-    const THIS: &[&str] =
-        &["this", "these", "dieses", "diese", "dieser", "das vorliegende", "ce", "cette", "este", "esta", "本", "この"];
-    const WHAT: &[&str] = &[
-        "agreement",
-        "article",
-        "book",
-        "chapter",
-        "contract",
-        "document",
-        "documentation",
-        "file",
-        "guide",
-        "handbook",
-        "library",
-        "manual",
-        "module",
-        "note",
-        "notes",
-        "package",
-        "page",
-        "paper",
-        "policy",
-        "program",
-        "project",
-        "protocol",
-        "report",
-        "specification",
-        "study",
-        "thesis",
-        "tool",
-        "tutorial",
-        "anleitung",
-        "bericht",
-        "buch",
-        "dokument",
-        "handbuch",
-        "leitfaden",
-        "vertrag",
-        "article",
-        "rapport",
-        "guide",
-        "書",
-        "報告",
-        "資料",
-        "手順",
-        "論文",
-        "文書",
-        "手引",
-        "merkblatt",
-        "richtlinie",
-        "satzung",
-        "recipe",
-    ];
+    const THIS: &[&str] = &["this", "these", "dieses", "diese", "dieser", "ce", "cette", "este", "esta", "本", "この"];
     let head: String = text.chars().take(48).collect::<String>().to_lowercase();
-    THIS.iter().any(|this| head.starts_with(this)) && WHAT.iter().any(|what| head.contains(what))
+    if head.chars().any(is_cjk) {
+        return THIS.iter().any(|this| head.starts_with(this)) && WHAT.iter().any(|what| head.contains(what.as_str()));
+    }
+    let mut words = head.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.next().is_some_and(|first| THIS.contains(&first)) && words.take(2).any(|word| WHAT.contains(word))
 }
 
 fn small(value: usize) -> u32 {

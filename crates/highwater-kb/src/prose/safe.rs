@@ -1,7 +1,7 @@
 //! Words of a document where they stand in a page of ours: they stay words. Owns what a page must not take from a document: links,
 //! headings, HTML, front matter, tags.
 
-use super::blocks::append;
+use super::clean::append;
 
 /// Words as one line of plain text: nothing of them opens a link or a tag, and nothing of them is invisible.
 #[must_use]

@@ -73,6 +73,14 @@ fn a_page_is_told_where_there_are_pages() {
 }
 
 #[test]
+fn a_plain_text_that_is_indented_throughout_is_read() {
+    let markdown =
+        "    The gauge is a tool that measures the tide of a harbour.\n    It stands beside the pier.\n".to_owned();
+    let converted = Converted { markdown, ..Converted::default() };
+    assert_eq!(compile("gauge", &converted).description, "The gauge is a tool that measures the tide of a harbour.");
+}
+
+#[test]
 fn a_text_that_is_cut_off_says_so() {
     let sentence = "The gauge at the pier measures the tide of the harbour. ";
     let converted = Converted { markdown: sentence.repeat(200_000), ..Converted::default() };

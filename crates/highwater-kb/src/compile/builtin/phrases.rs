@@ -52,7 +52,8 @@ struct Stat {
 
 /// Phrases in the order of their importance.
 pub(super) fn ranked(reading: &Reading, title: &str) -> Vec<Phrase> {
-    let (mut index, mut keys, mut stats): (HashMap<[u32; 3], usize>, Vec<[u32; 3]>, Vec<Stat>) = Default::default();
+    let mut index: HashMap<[u32; 3], usize> = HashMap::new();
+    let (mut keys, mut stats): (Vec<[u32; 3]>, Vec<Stat>) = Default::default();
     let total = reading.word_count();
     let rare = if total >= RARE_WORDS_MIN { 2 } else { 1 };
     for (number, sentence) in reading.sentences.iter().enumerate() {
