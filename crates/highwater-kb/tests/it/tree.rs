@@ -39,7 +39,8 @@ fn hold(converted: &Converted) {
         assert_eq!(sections, []);
         return;
     }
-    let lines = u32::try_from(converted.markdown.lines().count()).unwrap();
+    let lines = u32::try_from(converted.markdown.matches('\n').count()).unwrap()
+        + u32::from(!converted.markdown.is_empty() && !converted.markdown.ends_with('\n'));
     let pages = tree::in_order(&converted.page_lines);
     assert!(tree::count(&sections) <= SECTIONS_MAX);
     if lines > 0 {
@@ -94,6 +95,16 @@ fn the_headings_of_a_book_are_its_tree_with_their_pages() {
     let book = document(text, pages);
     hold(&book);
     insta::assert_snapshot!(drawing(&book));
+}
+
+#[test]
+fn what_stands_before_the_first_heading_is_in_the_tree_too() {
+    let rest = format!("# One\n\n{SENTENCE}\n\n# Two\n\n{SENTENCE}\n");
+    for (before, first) in [("\n\n", "One"), ("", "One"), ("Words of it.\n\n", "Beginning")] {
+        let text = document(format!("{before}{rest}"), vec![0; 20]);
+        hold(&text);
+        assert_eq!(tree::build(&text)[0].title, first, "{before:?}");
+    }
 }
 
 #[test]
