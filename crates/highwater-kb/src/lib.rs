@@ -4,12 +4,14 @@
 //! `raw/` without a person's edit being lost. There is one way to change a base, [`Base::commit`], and no undo journal: what
 //! a crash left is finished, never taken back.
 
+pub mod add;
 pub mod base;
 pub mod compile;
 pub mod content;
 pub mod convert;
 pub mod document;
 pub mod error;
+pub mod origin;
 pub mod page;
 pub mod path;
 pub mod prose;
@@ -19,5 +21,6 @@ pub use base::{Base, BaseLock, Committed, Directory, Draft, Fate, Generation, Ho
 pub use content::ContentId;
 pub use document::{DocName, Document};
 pub use error::KbError;
+pub use origin::Origin;
 pub use page::{PageKind, PageName};
 pub use path::FilePath;

@@ -43,7 +43,7 @@ fn each_crate_knows_only_whom_it_may() {
             &[
                 "highwater-episodes",
                 "highwater-oai",
-                "highwater-episodes",
+                "highwater-kb",
                 "highwater-rollup",
                 "highwater-engine",
                 "highwater-store",

@@ -1,0 +1,1 @@
+//! What the converters make of documents.
