@@ -14,6 +14,7 @@ pub mod error;
 pub mod origin;
 pub mod page;
 pub mod path;
+pub mod prose;
 pub mod tree;
 
 pub use base::{Base, BaseLock, Committed, Directory, Draft, Fate, Generation, Home};

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod birth;
+mod compiled;
 mod edits;
 mod histories;
 mod home;
+mod hostile_text;
 mod power_loss;
 mod simulated;
+mod tree;
