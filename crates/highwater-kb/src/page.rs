@@ -1,5 +1,9 @@
 //! A page of the wiki: its kind, its name, and how a link names it. Owns the names; what pages say is in the rooms below.
 
+pub mod front;
+pub mod link;
+pub mod plain;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -108,8 +112,7 @@ impl PageName {
     /// A link to it that reads so: `[[concepts/tides|Tides]]`.
     #[must_use]
     pub fn link(&self, alias: &str) -> String {
-        let alias: String =
-            alias.chars().map(|c| if c.is_control() || "[]|".contains(c) { ' ' } else { c }).collect();
+        let alias: String = alias.chars().map(|c| if c.is_control() || "[]|".contains(c) { ' ' } else { c }).collect();
         format!("[[{self}|{}]]", alias.trim())
     }
 }
@@ -199,7 +202,8 @@ mod tests {
         assert_eq!(page.path().as_str(), "wiki/concepts/tidal-range.md");
         assert_eq!(page.link("Tidal [range]|x"), "[[concepts/tidal-range|Tidal  range  x]]");
         assert_eq!("concepts/tidal-range".parse(), Ok(page));
-        for other in ["", "concepts", "concepts/", "concepts/a/b", "concepts/..", "wiki/a", "/a", "concepts/a#b", "x/a"] {
+        for other in ["", "concepts", "concepts/", "concepts/a/b", "concepts/..", "wiki/a", "/a", "concepts/a#b", "x/a"]
+        {
             assert!(other.parse::<PageName>().is_err(), "{other:?}");
         }
     }
