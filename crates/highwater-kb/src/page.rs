@@ -3,6 +3,7 @@
 pub mod front;
 pub mod link;
 pub mod plain;
+pub mod render;
 
 use std::fmt;
 use std::str::FromStr;
