@@ -4,6 +4,7 @@ pub mod front;
 pub mod link;
 pub mod plain;
 pub mod render;
+pub mod rendered;
 
 use std::fmt;
 use std::str::FromStr;

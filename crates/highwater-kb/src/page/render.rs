@@ -95,7 +95,7 @@ fn shown(name: &DocName, document: &Document, text: &str) -> String {
         }
     }
     for (event, span) in Parser::new_ext(text, MARKDOWN.difference(Options::ENABLE_WIKILINKS)).into_offset_iter() {
-        let (Event::Start(Tag::Image { dest_url, .. } | Tag::Link { dest_url, .. })) = &event else { continue };
+        let Event::Start(Tag::Image { dest_url, .. } | Tag::Link { dest_url, .. }) = &event else { continue };
         if ours(dest_url)
             && let Some(at) = text[span.clone()].rfind(dest_url.as_ref())
         {

@@ -4,7 +4,9 @@
 
 mod birth;
 mod edits;
+mod fold;
 mod histories;
 mod home;
+mod library;
 mod power_loss;
 mod simulated;
