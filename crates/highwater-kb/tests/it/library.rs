@@ -119,6 +119,13 @@ impl Library {
         Self { home, base, held: Some(held) }
     }
 
+    /// A base that is there already.
+    pub(crate) fn open(home: Arc<dyn Home>) -> Self {
+        let base = Base::open(home.clone(), now()).unwrap();
+        let held = home.try_lock().unwrap();
+        Self { home, base, held }
+    }
+
     pub(crate) fn add(&mut self, papers: &[&Paper]) {
         let names: Vec<&str> = papers.iter().map(|paper| paper.name.as_str()).collect();
         self.change("add", &names.join(", "), |draft| papers.iter().try_for_each(|paper| paper.fold(draft)));

@@ -9,4 +9,8 @@ mod histories;
 mod home;
 mod library;
 mod power_loss;
+mod rebuilt;
 mod simulated;
+mod simulated_fold;
+mod snapshot;
+mod touched;
