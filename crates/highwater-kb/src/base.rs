@@ -14,7 +14,8 @@ mod manifest;
 mod objects;
 mod project;
 mod rebuild;
-mod rows;
+pub(crate) mod rows;
+mod snapshot;
 mod undo;
 
 use std::fmt;
@@ -31,9 +32,11 @@ pub use self::objects::Objects;
 pub use self::project::Fate;
 pub use self::rebuild::rebuild;
 pub use self::rows::MIGRATIONS;
+pub use self::snapshot::{Counts, HITS_MAX, Hit, LISTED_MAX, Snapshot};
 
 use self::rows::Standing;
 use crate::content::ContentId;
+use crate::document::{DocName, Document};
 use crate::error::KbError;
 use crate::path::{FilePath, RAW, WIKI};
 
@@ -140,6 +143,33 @@ impl Base {
         self.sound()?;
         let Some(content) = rows::file(&self.rows, path)? else { return Ok(None) };
         self.objects().read(content, PAGE_BYTES_MAX).map(Some)
+    }
+
+    /// What the newest generation knows of a document.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn document(&self, name: &DocName) -> Result<Option<Document>, KbError> {
+        self.sound()?;
+        rows::record(&self.rows, name.as_str())
+    }
+
+    /// The document of the newest generation that is called so, whatever the case.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn document_called(&self, name: &str) -> Result<Option<DocName>, KbError> {
+        self.sound()?;
+        rows::registry::by_folded(&self.rows, &name.to_lowercase())
+    }
+
+    /// The document of the newest generation with this content that was added first: what is known is not converted again.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn document_of(&self, content: ContentId) -> Result<Option<DocName>, KbError> {
+        self.sound()?;
+        rows::registry::by_content(&self.rows, content)
     }
 
     /// Every path that the newest generation has, with its content, in order.

@@ -6,6 +6,7 @@ use highwater_db::sqlite;
 use highwater_fs::FsError;
 
 use crate::content::ContentId;
+use crate::document::{DocName, NoDocName};
 use crate::path::{FilePath, PathFault};
 
 /// Why a base did not do what was asked.
@@ -61,6 +62,34 @@ pub enum KbError {
         /// The newest.
         head: u32,
     },
+    /// Two documents would have names that only their case tells apart.
+    #[error("a document cannot be called {name}: {other} is called so")]
+    NameTaken {
+        /// What it would be called.
+        name: DocName,
+        /// The one that is called so.
+        other: DocName,
+    },
+    /// What is known of a document, or was compiled from it, cannot be read.
+    #[error("what is known of the document {name} cannot be read")]
+    Record {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A row or a manifest names a document as none can be called.
+    #[error(transparent)]
+    Name(#[from] NoDocName),
+    /// There is no document of this name.
+    #[error("there is no document called {0}")]
+    Unknown(DocName),
+    /// An image of a document has a name that is none of one file.
+    #[error("{0:?} cannot be the name of an image")]
+    ImageName(String),
+    /// The rows are of another version of this program, and whoever only reads does not change that.
+    #[error("the base was last written by an older version: change it once, or run `highwater kb status`")]
+    Older,
     /// Bytes that were hashed were others when they were copied.
     #[error("the bytes changed while they were read: they were called {first}, and then {then}")]
     Changed {

@@ -11,13 +11,14 @@ pub mod content;
 pub mod convert;
 pub mod document;
 pub mod error;
+pub mod fold;
 pub mod origin;
 pub mod page;
 pub mod path;
 pub mod prose;
 pub mod tree;
 
-pub use base::{Base, BaseLock, Committed, Directory, Draft, Fate, Generation, Home};
+pub use base::{Base, BaseLock, Committed, Counts, Directory, Draft, Fate, Generation, Hit, Home, Snapshot};
 pub use content::ContentId;
 pub use document::{DocName, Document};
 pub use error::KbError;

@@ -1,5 +1,11 @@
 //! A page of the wiki: its kind, its name, and how a link names it. Owns the names; what pages say is in the rooms below.
 
+pub mod front;
+pub mod link;
+pub mod plain;
+pub mod render;
+pub mod rendered;
+
 use std::fmt;
 use std::str::FromStr;
 

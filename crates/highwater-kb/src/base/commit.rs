@@ -8,9 +8,13 @@ use jiff::Timestamp;
 use super::manifest::{FORMAT, FileChange, Manifest};
 use super::objects::Objects;
 use super::project::Fate;
+use super::rows::{derived, registry};
 use super::{Base, BaseLock, rows};
+use crate::compile::Compiled;
 use crate::content::ContentId;
+use crate::document::{DocName, Document};
 use crate::error::KbError;
+use crate::fold::{self, Folding};
 use crate::path::FilePath;
 
 /// A generation that stands in `wiki/` and `raw/`.
@@ -28,10 +32,15 @@ pub struct Draft<'a> {
     rows: &'a Connection,
     objects: Objects<'a>,
     files: BTreeMap<FilePath, Option<ContentId>>,
-    documents: BTreeMap<String, Option<serde_json::Value>>,
+    documents: BTreeMap<DocName, Option<Document>>,
+    folding: Folding,
 }
 
-impl Draft<'_> {
+impl<'a> Draft<'a> {
+    fn new(rows: &'a Connection, objects: Objects<'a>) -> Self {
+        Self { rows, objects, files: BTreeMap::new(), documents: BTreeMap::new(), folding: Folding::default() }
+    }
+
     /// What is at a path now, with what this draft said.
     ///
     /// # Errors
@@ -43,12 +52,25 @@ impl Draft<'_> {
         }
     }
 
+    /// The bytes of what is at a path now, at most so many.
+    ///
+    /// # Errors
+    /// What the rows or the disk say.
+    pub fn read(&self, path: &FilePath, bytes_max: u64) -> Result<Option<Vec<u8>>, KbError> {
+        let Some(content) = self.content(path)? else { return Ok(None) };
+        self.objects.read(content, bytes_max).map(Some)
+    }
+
     /// Puts bytes at a path.
     ///
     /// # Errors
     /// What the disk says.
     pub fn write(&mut self, path: FilePath, bytes: &[u8]) -> Result<(), KbError> {
-        let content = self.objects.put(bytes)?;
+        let content = ContentId::of(bytes);
+        // What is there already is not stored again.
+        if self.content(&path)? != Some(content) {
+            self.objects.put(bytes)?;
+        }
         self.place(path, content);
         Ok(())
     }
@@ -67,16 +89,80 @@ impl Draft<'_> {
     ///
     /// # Errors
     /// What the rows say.
-    pub fn document(&self, name: &str) -> Result<Option<serde_json::Value>, KbError> {
+    pub fn document(&self, name: &DocName) -> Result<Option<Document>, KbError> {
         match self.documents.get(name) {
             Some(said) => Ok(said.clone()),
-            None => rows::document(self.rows, name),
+            None => rows::record(self.rows, name.as_str()),
         }
     }
 
-    /// Says what is known of a document, or that there is none of this name.
-    pub fn set_document(&mut self, name: impl Into<String>, record: Option<serde_json::Value>) {
-        self.documents.insert(name.into(), record);
+    /// The document with this content that was added first, with what this draft said.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn document_of(&self, content: ContentId) -> Result<Option<DocName>, KbError> {
+        registry::by_content(self.rows, content)
+    }
+
+    /// Says what is known of a document, or that there is none of this name; what was compiled from it is an object. Its pages are
+    /// left as they are: [`crate::fold`] is what writes them.
+    ///
+    /// # Errors
+    /// What the rows or the disk say.
+    pub fn set_document(&mut self, name: &DocName, record: Option<&Document>) -> Result<(), KbError> {
+        let compiled = record.map(|record| derived::compiled(self.objects, name.as_str(), record)).transpose()?;
+        self.put_document(name, record.zip(compiled.as_ref()))
+    }
+
+    pub(crate) fn put_document(
+        &mut self,
+        name: &DocName,
+        after: Option<(&Document, &Compiled)>,
+    ) -> Result<(), KbError> {
+        let before = self.document(name)?;
+        let affected = registry::put(self.rows, name, before.as_ref(), after)?;
+        let sequences = [before.as_ref(), after.map(|(after, _)| after)].map(|of| of.map(|of| of.sequence));
+        if let Some(sequence) = sequences.into_iter().flatten().min() {
+            self.folding.take_in(name, before.is_some(), sequence, affected);
+        }
+        self.documents.insert(name.clone(), after.map(|(record, _)| record.clone()));
+        Ok(())
+    }
+
+    /// What is known of a document, and what was compiled from it.
+    pub(crate) fn compiled(&self, name: &DocName) -> Result<(Document, Compiled), KbError> {
+        let document = self.document(name)?.ok_or_else(|| KbError::Unknown(name.clone()))?;
+        let compiled = derived::compiled(self.objects, name.as_str(), &document)?;
+        Ok((document, compiled))
+    }
+
+    pub(crate) fn next_sequence(&self) -> Result<u64, KbError> {
+        Ok(registry::tally(self.rows)?.sequence_last + 1)
+    }
+
+    /// The rows as this draft has them: those of documents and pages. Files are in the draft alone.
+    pub(crate) fn rows(&self) -> &'a Connection {
+        self.rows
+    }
+
+    pub(crate) fn objects(&self) -> Objects<'a> {
+        self.objects
+    }
+
+    pub(crate) fn folding(&mut self) -> &mut Folding {
+        &mut self.folding
+    }
+
+    /// What differs from the rows.
+    fn changes(&self) -> Result<Vec<FileChange>, KbError> {
+        let mut changes = Vec::new();
+        for (path, new) in &self.files {
+            let base = rows::file(self.rows, path)?;
+            if base != *new {
+                changes.push(FileChange { path: path.clone(), base, new: *new });
+            }
+        }
+        Ok(changes)
     }
 }
 
@@ -103,38 +189,41 @@ impl Base {
         let objects = Objects::new(home.fs());
         let transaction = rows::begin(&mut self.rows)?;
 
-        let mut said = Draft { rows: &transaction, objects, files: BTreeMap::new(), documents: BTreeMap::new() };
+        let mut said = Draft::new(&transaction, objects);
         draft(&mut said)?;
-        let Draft { files, documents, .. } = said;
-        let mut manifest = Manifest {
+        let rendered = fold::complete(&mut said)?;
+        let mut documents = BTreeMap::new();
+        for (name, after) in &said.documents {
+            let before = rows::document(&transaction, name.as_str())?;
+            let after = after
+                .as_ref()
+                .map(|record| serde_json::to_value(record).expect("invariant: what is known of a document is JSON"));
+            if before != after {
+                documents.insert(name.to_string(), (before, after));
+            }
+        }
+        if said.changes()?.is_empty() && documents.is_empty() {
+            return Ok(None);
+        }
+        let log = FilePath::new(fold::LOG_PAGE).expect("invariant: it is below wiki/");
+        if rendered || said.content(&log)?.is_some() {
+            fold::render_log(&mut said, at, op, text)?;
+        }
+        let manifest = Manifest {
             format: FORMAT,
             generation: parent.as_ref().map_or(1, |parent| parent.number + 1),
             parent: parent.map(|parent| parent.manifest),
             at,
             op: op.to_owned(),
             text: text.to_owned(),
-            files: Vec::new(),
-            documents: BTreeMap::new(),
+            files: said.changes()?,
+            documents,
         };
-        for (path, new) in files {
-            let base = rows::file(&transaction, &path)?;
-            if base != new {
-                manifest.files.push(FileChange { path, base, new });
-            }
-        }
-        for (name, after) in documents {
-            let before = rows::document(&transaction, &name)?;
-            if before != after {
-                manifest.documents.insert(name, (before, after));
-            }
-        }
-        if manifest.files.is_empty() && manifest.documents.is_empty() {
-            return Ok(None);
-        }
+        drop(said);
         let bytes = serde_json::to_vec(&manifest).expect("invariant: a manifest is JSON");
         let id = objects.put_manifest(manifest.generation, &bytes)?;
         objects.settle()?;
-        rows::write(&transaction, &manifest, id)?;
+        rows::write(&transaction, objects, &manifest, id)?;
 
         // From here on an error may have come after the COMMIT.
         self.broken = true;

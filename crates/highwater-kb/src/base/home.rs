@@ -37,6 +37,12 @@ pub trait Home: Send + Sync + fmt::Debug {
     /// What the database says.
     fn open(&self, now: Timestamp) -> Result<Connection, Error>;
 
+    /// A connection that only reads them, beside whoever writes; nothing is brought up to date.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn open_reader(&self) -> Result<Connection, Error>;
+
     /// Called after each COMMIT on such a connection, before anything is built on it.
     ///
     /// # Errors
@@ -99,6 +105,10 @@ impl Home for Directory {
         let backups = Backups::new(&database, self.own(BACKUPS));
         migrate(&mut rows, MIGRATIONS, now, |_| backups.take(now).map(drop))?;
         Ok(rows)
+    }
+
+    fn open_reader(&self) -> Result<Connection, Error> {
+        Database::new(self.own(ROWS), APPLICATION_ID).read_only()
     }
 
     /// SQLite returns from a COMMIT when it is durable.

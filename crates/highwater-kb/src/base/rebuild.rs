@@ -34,6 +34,7 @@ pub fn rebuild(home: Arc<dyn Home>, held: &BaseLock, now: Timestamp) -> Result<B
         rows::replay(&transaction, &manifest, id)?;
         parent = Some(id);
     }
+    rows::replayed(&transaction, objects)?;
     base.broken = true;
     rows::commit(transaction)?;
     home.settle(&mut base.rows).map_err(KbError::rows("make its rows again"))?;

@@ -1,4 +1,8 @@
-//! The rows of a base. Owns every statement on them.
+//! The rows of a base. Owns every statement on what a generation is; those on what follows from it are in the rooms below.
+
+pub(crate) mod derived;
+pub(crate) mod passages;
+pub(crate) mod registry;
 
 use std::collections::BTreeMap;
 
@@ -9,14 +13,18 @@ use highwater_db::sqlite::{Error, Migration};
 
 use super::Generation;
 use super::manifest::{FileChange, Manifest};
+use super::objects::Objects;
 use super::project::Fate;
 use crate::content::ContentId;
+use crate::document::Document;
 use crate::error::KbError;
 use crate::path::FilePath;
 
 /// The schema, step by step. A released step never changes.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "base", sql: include_str!("migrations/0001_base.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "base", sql: include_str!("migrations/0001_base.sql") },
+    Migration { number: 2, name: "pages", sql: include_str!("migrations/0002_pages.sql") },
+];
 
 /// Where the base stands.
 pub(super) struct Standing {
@@ -45,7 +53,7 @@ pub(super) fn manifest(rows: &Connection, generation: u32) -> Result<Option<Cont
     one(rows, "look up a generation", SQL, [generation], |row| row.get(0))
 }
 
-pub(super) fn file(rows: &Connection, path: &FilePath) -> Result<Option<ContentId>, KbError> {
+pub(crate) fn file(rows: &Connection, path: &FilePath) -> Result<Option<ContentId>, KbError> {
     one(rows, "look up a file", "SELECT content FROM file WHERE path = ?1", [path], |row| row.get(0))
 }
 
@@ -60,6 +68,23 @@ pub(super) fn document(rows: &Connection, name: &str) -> Result<Option<serde_jso
     })
 }
 
+/// What is known of a document, as what it is.
+pub(super) fn record(rows: &Connection, name: &str) -> Result<Option<Document>, KbError> {
+    derived::record_of(rows, name)
+}
+
+/// The paths of files that begin so, in their order.
+pub(crate) fn files_below(rows: &Connection, prefix: &str) -> Result<Vec<FilePath>, KbError> {
+    // No path has the largest character.
+    let list = || -> rusqlite::Result<Vec<FilePath>> {
+        let mut list = rows.prepare_cached(FILES_BELOW)?;
+        list.query_map((prefix, format!("{prefix}\u{10ffff}")), |row| row.get(0))?.collect()
+    };
+    list().map_err(|error| told(rows, "list its files", error))
+}
+
+const FILES_BELOW: &str = "SELECT path FROM file WHERE path >= ?1 AND path < ?2 ORDER BY path";
+
 /// What the generation that is not applied yet changes.
 pub(super) fn changes(rows: &Connection) -> Result<Vec<FileChange>, KbError> {
     all(rows, "list what is to be written", "SELECT path, base, new FROM change ORDER BY path", |row| {
@@ -73,8 +98,19 @@ pub(super) fn begin(rows: &mut Connection) -> Result<Transaction<'_>, KbError> {
         .map_err(|error| KbError::Rows { doing: "begin a change", source: Error::from_sqlite(&path, error) })
 }
 
-/// Writes a generation down.
-pub(super) fn write(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) -> Result<(), KbError> {
+/// Writes a generation down, with what follows from it; its documents are in their rows already.
+pub(super) fn write(
+    rows: &Transaction<'_>,
+    objects: Objects<'_>,
+    manifest: &Manifest,
+    id: ContentId,
+) -> Result<(), KbError> {
+    derived::log(rows, manifest.generation, manifest.at)?;
+    change(rows, manifest, id)?;
+    derived::derive(rows, objects, manifest)
+}
+
+fn change(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) -> Result<(), KbError> {
     let write = || -> rusqlite::Result<()> {
         rows.prepare_cached("INSERT INTO generation VALUES (?1, ?2, ?3, ?4, ?5)")?.execute((
             manifest.generation,
@@ -113,7 +149,17 @@ pub(super) fn write(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) 
 pub(super) fn replay(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) -> Result<(), KbError> {
     rows.execute_batch("DELETE FROM change; UPDATE base SET applied = head")
         .map_err(|error| told(rows, "write a generation down", error))?;
-    write(rows, manifest, id)
+    derived::log(rows, manifest.generation, manifest.at)?;
+    for (_, after) in manifest.documents.values() {
+        let sequence = after.as_ref().and_then(|record| record.get("sequence")).and_then(serde_json::Value::as_u64);
+        sequence.map_or(Ok(()), |sequence| registry::given(rows, sequence))?;
+    }
+    change(rows, manifest, id)
+}
+
+/// Makes what follows from the newest of the generations that were replayed.
+pub(super) fn replayed(rows: &Transaction<'_>, objects: Objects<'_>) -> Result<(), KbError> {
+    derived::derive_all(rows, objects)
 }
 
 pub(super) fn commit(transaction: Transaction<'_>) -> Result<(), KbError> {
@@ -161,7 +207,7 @@ fn all<T>(
     list().map_err(|error| told(rows, doing, error))
 }
 
-fn told(rows: &Connection, doing: &'static str, error: rusqlite::Error) -> KbError {
+pub(crate) fn told(rows: &Connection, doing: &'static str, error: rusqlite::Error) -> KbError {
     KbError::Rows { doing, source: Error::on(rows, error) }
 }
 
@@ -169,6 +215,57 @@ fn nothing(rows: &Connection) -> Error {
     Error::on(rows, rusqlite::Error::QueryReturnedNoRows)
 }
 
-fn unreadable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+pub(crate) fn unreadable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+}
+
+/// A number as SQLite has numbers.
+pub(crate) fn int(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+/// A number that is never negative.
+pub(crate) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(column)?;
+    number.try_into().map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_db::sqlite::migrate;
+
+    use super::*;
+    use crate::base::snapshot::SEARCH;
+    use crate::fold;
+
+    fn rows() -> Connection {
+        let mut rows = Connection::open_in_memory().unwrap();
+        migrate(&mut rows, MIGRATIONS, "2026-11-21T12:00:00Z".parse().unwrap(), |_| Ok(())).unwrap();
+        rows
+    }
+
+    fn plan(rows: &Connection, sql: &str) -> Vec<String> {
+        let mut explain = rows.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let plan = explain.raw_query().mapped(|row| row.get(3)).collect::<Result<_, _>>();
+        plan.unwrap()
+    }
+
+    #[test]
+    fn nothing_that_a_change_or_a_search_asks_scans_what_grows() {
+        let rows = rows();
+        let asked = [registry::LOOKUPS, derived::LOOKUPS, passages::LOOKUPS, fold::LOOKUPS, &[FILES_BELOW]].concat();
+        for sql in asked {
+            for step in plan(&rows, sql) {
+                let bounded = !step.starts_with("SCAN") || step.contains("SCAN own") || step.contains("CONSTANT ROW");
+                assert!(bounded, "{sql}: {step}");
+            }
+        }
+        // What is ranked is bounded; it is what is sorted, and no table is walked through.
+        for step in plan(&rows, SEARCH) {
+            let bounded =
+                !step.starts_with("SCAN") || step.contains("VIRTUAL TABLE INDEX") || step.contains("SCAN found");
+            assert!(bounded, "{step}");
+        }
+        assert!(plan(&rows, "SELECT * FROM page").iter().any(|step| step.starts_with("SCAN")), "scans are told");
+    }
 }

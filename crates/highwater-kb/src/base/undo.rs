@@ -6,12 +6,14 @@ use jiff::Timestamp;
 
 use super::commit::Committed;
 use super::{Base, BaseLock};
+use crate::document::{DocName, Document};
 use crate::error::KbError;
+use crate::fold;
 
 impl Base {
     /// Makes the next generation one that has what `generation` had; 0 is the empty base. `None` where the newest has it already.
     ///
-    /// People's edits are met as by any other change.
+    /// People's edits are met as by any other change. The log only grows: that it went back is an entry of its own.
     ///
     /// # Errors
     /// [`KbError::NoGeneration`], a manifest that is missing or damaged, and as [`Base::commit`].
@@ -24,7 +26,8 @@ impl Base {
         let (mut files, mut documents) = (BTreeMap::new(), BTreeMap::new());
         for taken_back in (generation + 1..=head).rev() {
             let manifest = self.manifest(taken_back)?.ok_or(KbError::NoGeneration { generation: taken_back, head })?;
-            files.extend(manifest.files.into_iter().map(|file| (file.path, file.base)));
+            let changed = manifest.files.into_iter().filter(|file| !fold::is_log(&file.path));
+            files.extend(changed.map(|file| (file.path, file.base)));
             documents.extend(manifest.documents.into_iter().map(|(name, (before, _))| (name, before)));
         }
         self.commit(held, at, "undo", &format!("back to generation {generation}"), |draft| {
@@ -34,8 +37,12 @@ impl Base {
                     None => draft.remove(path),
                 }
             }
-            for (name, record) in documents {
-                draft.set_document(name, record);
+            // Who goes makes room for who comes: their names may differ in case alone.
+            let (come, go): (Vec<_>, Vec<_>) = documents.into_iter().partition(|(_, record)| record.is_some());
+            for (name, record) in go.into_iter().chain(come) {
+                let record = record.map(serde_json::from_value::<Document>).transpose();
+                let record = record.map_err(|source| KbError::Record { name: name.clone(), source })?;
+                draft.set_document(&DocName::try_from(name)?, record.as_ref())?;
             }
             Ok(())
         })

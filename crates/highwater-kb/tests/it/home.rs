@@ -47,6 +47,10 @@ impl Home for Simulated {
         Ok(rows)
     }
 
+    fn open_reader(&self) -> Result<Connection, Error> {
+        self.open(now())
+    }
+
     fn settle(&self, rows: &mut Connection) -> Result<(), Error> {
         let bytes = rows.serialize("main").map_err(|source| Error::from_sqlite("kb.db".as_ref(), source))?.to_vec();
         self.0.save(&image(), &bytes).map_err(refused)

@@ -5,9 +5,15 @@
 mod birth;
 mod compiled;
 mod edits;
+mod fold;
 mod histories;
 mod home;
 mod hostile_text;
+mod library;
 mod power_loss;
+mod rebuilt;
 mod simulated;
+mod simulated_fold;
+mod snapshot;
+mod touched;
 mod tree;

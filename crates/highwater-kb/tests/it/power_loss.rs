@@ -96,6 +96,9 @@ impl Home for Doomed {
     fn open(&self, now: Timestamp) -> Result<Connection, Error> {
         self.inner.open(now)
     }
+    fn open_reader(&self) -> Result<Connection, Error> {
+        self.inner.open_reader()
+    }
     /// Before the COMMIT is built upon, and after it: another moment for the power to go.
     fn settle(&self, rows: &mut Connection) -> Result<(), Error> {
         self.fs.count();

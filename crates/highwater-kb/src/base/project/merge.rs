@@ -1,11 +1,22 @@
 //! A person's edit and a new version of one page, brought together where they do not meet. Owns what counts as clean.
 
+use crate::page::rendered::marked;
+
 /// The text that has both changes, or `None` where they touch the same lines.
 ///
 /// Bytes that are no UTF-8 are never merged.
 pub(super) fn merge(base: &[u8], edited: &[u8], new: &[u8]) -> Option<Vec<u8>> {
     let (base, edited, new) = (str::from_utf8(base).ok()?, str::from_utf8(edited).ok()?, str::from_utf8(new).ok()?);
+    if let Some(spliced) = splice(base, edited, new) {
+        return Some(spliced.into_bytes());
+    }
     diffy::merge(base, edited, new).ok().map(String::into_bytes)
+}
+
+/// What is outside the markers of a page is a person's, whatever comes between them.
+fn splice(base: &str, edited: &str, new: &str) -> Option<String> {
+    let ((_, was, _), (before, theirs, after), (_, ours, _)) = (marked(base)?, marked(edited)?, marked(new)?);
+    (was == theirs).then(|| format!("{before}{ours}{after}"))
 }
 
 #[cfg(test)]
@@ -29,6 +40,19 @@ mod tests {
     fn what_is_merged_already_stays_as_it_is() {
         let merged = b"ONE\ntwo\nthree\nfour\nFIVE\n".as_slice();
         assert_eq!(merge(BASE, merged, b"one\ntwo\nthree\nfour\nFIVE\n").unwrap(), merged);
+    }
+
+    #[test]
+    fn outside_the_markers_a_page_is_a_persons() {
+        use crate::page::rendered::{BEGIN, END};
+        let page = |before: &str, inner: &str, after: &str| format!("{before}{BEGIN}\n{inner}\n{END}{after}");
+        let (base, new) = (page("# A\n", "one", "\n"), page("# A\n", "one\ntwo", "\n"));
+        let edited = page("mine\n", "one", " and mine");
+        let merged = merge(base.as_bytes(), edited.as_bytes(), new.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(merged).unwrap(), page("mine\n", "one\ntwo", " and mine"));
+        // Between them it is merged as any other page.
+        let edited = page("# A\n", "mine", "\n");
+        assert_eq!(merge(base.as_bytes(), edited.as_bytes(), new.as_bytes()), None);
     }
 
     #[test]

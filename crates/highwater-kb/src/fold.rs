@@ -1,0 +1,169 @@
+//! How a document comes into a base, and how it leaves it: its own files, and every page that it shares with others.
+//!
+//! A document's own pages are written as it is folded in. The shared ones are rendered once for a draft, at its end, from the rows,
+//! which by then say what every document of the draft contributes: so neither the order within a draft nor how documents were
+//! grouped into generations shows. Owns which pages a change touches. How they look is in `page`.
+
+mod log;
+mod shelves;
+mod shown;
+mod touched;
+
+pub(crate) use self::log::{LOG_PAGE, is_log, render as render_log};
+#[cfg(test)]
+pub(crate) use self::shelves::LOOKUPS;
+pub(crate) use self::touched::Folding;
+
+use crate::base::{Draft, Objects};
+use crate::compile::Compiled;
+use crate::convert::Image;
+use crate::document::{DocName, Document};
+use crate::error::KbError;
+use crate::page::{PageKind, PageName, render, rendered};
+use crate::path::FilePath;
+
+/// The page that says how a base hangs together.
+const GUIDE: &str = "wiki/AGENTS.md";
+
+/// A document that is ready to come into a base.
+#[derive(Debug, Clone, Copy)]
+pub struct Ready<'a> {
+    /// What it is called.
+    pub name: &'a DocName,
+    /// What is known of it. Its sequence, its title, and where its text, its images and what was compiled from it are, are said by
+    /// the fold: whatever stands there is not looked at. Its bytes are an object already.
+    pub document: &'a Document,
+    /// Its text, as it was converted.
+    pub text: &'a str,
+    /// Its images, as they were converted.
+    pub images: &'a [Image],
+    /// What was compiled from it.
+    pub compiled: &'a Compiled,
+}
+
+impl Ready<'_> {
+    /// What the registry will know, but for its sequence.
+    fn record(&self, sequence: u64, compiled: &[u8]) -> Result<Document, KbError> {
+        let images = self.images.iter().map(|image| image_path(self.name, &image.name)).collect::<Result<_, _>>()?;
+        Ok(Document {
+            sequence,
+            title: self.compiled.title.clone(),
+            full_text: PageName::of_document(PageKind::Source, self.name).path(),
+            images,
+            compiled: crate::ContentId::of(compiled),
+            ..self.document.clone()
+        })
+    }
+
+    fn compiled_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self.compiled).expect("invariant: what was compiled is JSON")
+    }
+
+    fn text_page(&self, record: &Document) -> String {
+        render::source(self.name, record, &self.compiled.description, self.text)
+    }
+}
+
+/// Stores what is a document's own, ahead of its commit and beside others: the commit then finds it and writes it no more.
+///
+/// # Errors
+/// What the disk says, and an image whose name is none of one file.
+pub fn stage(objects: Objects<'_>, ready: &Ready<'_>) -> Result<(), KbError> {
+    let compiled = ready.compiled_bytes();
+    let record = ready.record(0, &compiled)?;
+    objects.put(&compiled)?;
+    objects.put(ready.text_page(&record).as_bytes())?;
+    ready.images.iter().try_for_each(|image| objects.put(&image.bytes).map(drop))
+}
+
+/// Folds a document in: a new one, or a new version of the one that is called so, which keeps its place among the others.
+///
+/// # Errors
+/// What the disk or the rows say; [`KbError::NameTaken`]; an image whose name is none of one file.
+pub fn fold(draft: &mut Draft<'_>, ready: &Ready<'_>) -> Result<(), KbError> {
+    let name = ready.name;
+    let before = draft.document(name)?;
+    let sequence = match &before {
+        Some(before) => before.sequence,
+        None => draft.next_sequence()?,
+    };
+    let compiled = ready.compiled_bytes();
+    let record = ready.record(sequence, &compiled)?;
+    draft.objects().put(&compiled)?;
+    if let Some(before) = &before {
+        files_of(before).for_each(|path| draft.remove(path.clone()));
+    }
+    for (image, path) in ready.images.iter().zip(&record.images) {
+        draft.write(path.clone(), &image.bytes)?;
+    }
+    draft.write(record.full_text.clone(), ready.text_page(&record).as_bytes())?;
+    draft.place(record.raw.clone(), record.content);
+    draft.put_document(name, Some((&record, ready.compiled)))?;
+    draft.folding().renders();
+    Ok(())
+}
+
+/// Takes a document out: its files, its sections on pages that it shares, and links to it. Its bytes in `raw/` stay where `keep_raw`
+/// says so. `false` where there is none of this name.
+///
+/// # Errors
+/// What the disk or the rows say.
+pub fn unfold(draft: &mut Draft<'_>, name: &DocName, keep_raw: bool) -> Result<bool, KbError> {
+    let Some(before) = draft.document(name)? else { return Ok(false) };
+    for path in files_of(&before).filter(|path| !keep_raw || **path != before.raw) {
+        draft.remove(path.clone());
+    }
+    draft.remove(PageName::of_document(PageKind::Summary, name).path());
+    draft.put_document(name, None)?;
+    draft.folding().renders();
+    Ok(true)
+}
+
+/// Gives a new base what it has before its first document: an index, a log, and the page that says how it hangs together.
+///
+/// # Errors
+/// What the disk says.
+pub fn furnish(draft: &mut Draft<'_>) -> Result<(), KbError> {
+    draft.write(FilePath::new(GUIDE).expect("invariant: it is below wiki/"), rendered::guide().as_bytes())?;
+    draft.folding().renders();
+    Ok(())
+}
+
+/// Renders what the draft touched; `false` for a draft that folds nothing.
+pub(crate) fn complete(draft: &mut Draft<'_>) -> Result<bool, KbError> {
+    let folding = std::mem::take(draft.folding());
+    if !folding.is_rendering() {
+        return Ok(false);
+    }
+    let stale = folding.stale(draft)?;
+    for (page, stands) in &stale.shared {
+        match stands {
+            true => {
+                let text = shown::shared(draft, page)?;
+                draft.write(page.path(), text.as_bytes())?;
+            }
+            false => draft.remove(page.path()),
+        }
+    }
+    for name in &stale.summaries {
+        let text = shown::summary(draft, name)?;
+        draft.write(PageName::of_document(PageKind::Summary, name).path(), text.as_bytes())?;
+    }
+    for path in &stale.linking {
+        shown::unlink(draft, path, &stale.gone)?;
+    }
+    shelves::render(draft, &folding.listed(draft)?)?;
+    Ok(true)
+}
+
+/// The files that are a document's own, but for its summary.
+fn files_of(document: &Document) -> impl Iterator<Item = &FilePath> {
+    document.images.iter().chain([&document.full_text, &document.raw])
+}
+
+fn image_path(document: &DocName, name: &str) -> Result<FilePath, KbError> {
+    if name.is_empty() || name.contains(['/', '\\', '\0']) {
+        return Err(KbError::ImageName(name.to_owned()));
+    }
+    Ok(FilePath::new(format!("wiki/sources/images/{document}/{name}"))?)
+}

@@ -1,0 +1,85 @@
+//! The log of a base as pages: the newest entries in `log.md`, those before them by month, in parts. Owns which entries are on which
+//! page. A commit writes the page with its entry, and the one that is full with it.
+
+use jiff::Timestamp;
+
+use crate::base::Draft;
+use crate::base::rows::derived::{Place, entries, entries_of_month, month_before, next_entry};
+use crate::error::KbError;
+use crate::page::rendered;
+use crate::path::FilePath;
+
+/// The page with the newest entries.
+pub(crate) const LOG_PAGE: &str = "wiki/log.md";
+/// Where the others are.
+const PARTS: &str = "wiki/log/";
+/// How many entries a page has.
+const ENTRIES_MAX: u32 = 200;
+/// How many months before the newest the log links; what is earlier is linked from these.
+const MONTHS_MAX: usize = 24;
+
+/// Whether a file is of the log, which only grows: to go back is an entry of its own.
+pub(crate) fn is_log(path: &FilePath) -> bool {
+    path.as_str() == LOG_PAGE || path.as_str().starts_with(PARTS)
+}
+
+/// Renders the log with an entry that is not in the rows yet.
+pub(crate) fn render(draft: &mut Draft<'_>, at: Timestamp, op: &str, text: &str) -> Result<(), KbError> {
+    let place = next_entry(draft.rows(), at)?;
+    let part = part_of(place.n);
+    // The page that was the newest is one of the others now.
+    if place.n % ENTRIES_MAX == 1
+        && let Some((month, last)) = before(draft, &place)?
+    {
+        let part = part_of(last);
+        let listed = entries(draft.rows(), &month, first_of(part), last)?;
+        let links = earlier(draft, &month, part)?;
+        let page = rendered::log(&format!("Log of {month}, part {part}"), &links, &listed);
+        draft.write(path(&month, part), page.as_bytes())?;
+    }
+    let mut listed = entries(draft.rows(), &place.month, first_of(part), place.n)?;
+    listed.push((at, op.to_owned(), text.to_owned()));
+    let mut links = earlier(draft, &place.month, part)?;
+    let (mut month, mut months) = (place.month, Vec::new());
+    while let Some(before) = month_before(draft.rows(), &month)?.filter(|_| months.len() < MONTHS_MAX) {
+        months.push(format!("[[log/{before}-1|{before}]]"));
+        month = before;
+    }
+    if !months.is_empty() {
+        links.push(format!("Months: {}", months.join(", ")));
+    }
+    let page = rendered::log("Log", &links, &listed);
+    draft.write(FilePath::new(LOG_PAGE).expect("invariant: it is below wiki/"), page.as_bytes())
+}
+
+/// The month and the number of the entry before this one.
+fn before(draft: &Draft<'_>, place: &Place) -> Result<Option<(String, u32)>, KbError> {
+    if place.n > 1 {
+        return Ok(Some((place.month.clone(), place.n - 1)));
+    }
+    let Some(month) = month_before(draft.rows(), &place.month)? else { return Ok(None) };
+    let last = entries_of_month(draft.rows(), &month)?;
+    Ok(Some((month, last)))
+}
+
+/// A link to the part before this one.
+fn earlier(draft: &Draft<'_>, month: &str, part: u32) -> Result<Vec<String>, KbError> {
+    if part > 1 {
+        return Ok(vec![format!("Earlier: [[log/{month}-{}]]", part - 1)]);
+    }
+    let Some(month) = month_before(draft.rows(), month)? else { return Ok(Vec::new()) };
+    let part = part_of(entries_of_month(draft.rows(), &month)?);
+    Ok(vec![format!("Earlier: [[log/{month}-{part}]]")])
+}
+
+fn part_of(n: u32) -> u32 {
+    n.saturating_sub(1) / ENTRIES_MAX + 1
+}
+
+fn first_of(part: u32) -> u32 {
+    (part - 1) * ENTRIES_MAX + 1
+}
+
+fn path(month: &str, part: u32) -> FilePath {
+    FilePath::new(format!("{PARTS}{month}-{part}.md")).expect("invariant: a month and a number are a file's name")
+}
