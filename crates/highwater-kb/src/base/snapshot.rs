@@ -21,6 +21,7 @@ use super::{Generation, PAGE_BYTES_MAX};
 use crate::content::ContentId;
 use crate::document::{DocName, Document};
 use crate::error::KbError;
+use crate::origin::Origin;
 use crate::page::PageName;
 use crate::path::FilePath;
 
@@ -119,6 +120,14 @@ impl Snapshot {
     /// What the rows say.
     pub fn document_of(&self, content: ContentId) -> Result<Option<DocName>, KbError> {
         registry::by_content(&self.rows, content)
+    }
+
+    /// The document of this origin.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn document_from(&self, origin: &Origin) -> Result<Option<DocName>, KbError> {
+        registry::by_origin(&self.rows, origin)
     }
 
     /// The document of this sequence.
