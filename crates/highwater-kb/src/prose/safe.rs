@@ -46,7 +46,7 @@ fn shown(text: &str, begins: bool) -> String {
             shown.push(' ');
         }
         // An address is not to become a link: as code it is none.
-        if word.contains("://") || word.starts_with("www.") || word.contains('@') {
+        if word.contains("://") || word.starts_with("www.") || is_address(word) {
             shown.push('`');
             shown.extend(word.chars().filter(|c| *c != '`'));
             shown.push('`');
@@ -55,6 +55,12 @@ fn shown(text: &str, begins: bool) -> String {
         escape(&mut shown, word, begins && at == 0);
     }
     shown
+}
+
+/// `somebody@example.org`.
+fn is_address(word: &str) -> bool {
+    let outside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    word.split_once('@').is_some_and(|(name, host)| outside(name.chars().next_back()) && outside(host.chars().next()))
 }
 
 fn escape(shown: &mut String, word: &str, first: bool) {
