@@ -1,7 +1,7 @@
 //! From a document's text to what it contributes to the wiki. Owns that seam: what a compiler is given, and what it answers. It
 //! never writes a page: a page is rendered at the commit, from what every document contributes to it.
 
-mod builtin;
+pub mod builtin;
 
 use std::future::Future;
 

@@ -1,6 +1,7 @@
 //! The wiring: from the configuration to what the engine runs. Owns the registry of kinds: one arm a kind, nowhere else.
 
 mod advisory;
+pub(crate) mod kb;
 pub(crate) mod oai;
 pub(crate) mod rollup;
 pub(crate) mod ship;
@@ -98,6 +99,7 @@ impl Wiring {
                 Box::new(Arc::new(Reindex::new(reindex::Place::open(settings)?)))
             }
             KindSettings::Ship(settings) => Box::new(Arc::new(Ship::new(ship::place(config, job, settings)?))),
+            KindSettings::KbAdd(settings) => kb::runner(settings, &self.clock)?,
         };
         Ok((runner, spec))
     }
@@ -222,7 +224,11 @@ pub(crate) fn notifier(site: &Site) -> Notifier {
 /// When the state directory cannot be written.
 pub(crate) fn make_dirs(config: &Config, job: &JobConfig) -> Result<(), Diagnosis> {
     let own = match &job.kind {
-        KindSettings::Exec(_) | KindSettings::Rollup(_) | KindSettings::Ship(_) | KindSettings::Reindex(_) => None,
+        KindSettings::Exec(_)
+        | KindSettings::Rollup(_)
+        | KindSettings::Ship(_)
+        | KindSettings::Reindex(_)
+        | KindSettings::KbAdd(_) => None,
         KindSettings::OaiHarvest(_) | KindSettings::OaiBackfill(_) => Some(oai::spool(config, job)),
     };
     let mut paths: Vec<PathBuf> = own.into_iter().collect();

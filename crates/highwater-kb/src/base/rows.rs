@@ -40,12 +40,22 @@ pub(super) fn standing(rows: &Connection) -> Result<Standing, KbError> {
 }
 
 pub(super) fn head(rows: &Connection) -> Result<Option<Generation>, KbError> {
-    const SQL: &str = "SELECT number, at, op, text, manifest FROM generation ORDER BY number DESC LIMIT 1";
-    one(rows, "name its newest generation", SQL, [], |row| {
-        let at: String = row.get(1)?;
-        let at = at.parse().map_err(|error: jiff::Error| unreadable(1, error))?;
-        Ok(Generation { number: row.get(0)?, at, op: row.get(2)?, text: row.get(3)?, manifest: row.get(4)? })
-    })
+    Ok(generations(rows, 1)?.pop())
+}
+
+/// The newest generations, the newest first.
+pub(super) fn generations(rows: &Connection, limit: u32) -> Result<Vec<Generation>, KbError> {
+    const SQL: &str = "SELECT number, at, op, text, manifest FROM generation ORDER BY number DESC LIMIT ?1";
+    let read = || -> rusqlite::Result<Vec<Generation>> {
+        let mut list = rows.prepare_cached(SQL)?;
+        let read = list.query_map([limit], |row| {
+            let at: String = row.get(1)?;
+            let at = at.parse().map_err(|error: jiff::Error| unreadable(1, error))?;
+            Ok(Generation { number: row.get(0)?, at, op: row.get(2)?, text: row.get(3)?, manifest: row.get(4)? })
+        })?;
+        read.collect()
+    };
+    read().map_err(|error| told(rows, "name its newest generation", error))
 }
 
 pub(super) fn manifest(rows: &Connection, generation: u32) -> Result<Option<ContentId>, KbError> {

@@ -76,6 +76,14 @@ impl Snapshot {
         self.generation.as_ref()
     }
 
+    /// The newest generations, this one first; at most `limit`.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn generations(&self, limit: u32) -> Result<Vec<Generation>, KbError> {
+        rows::generations(&self.rows, limit)
+    }
+
     /// How many there are of what it has.
     ///
     /// # Errors

@@ -8,6 +8,26 @@ use highwater_engine::settings::{ByteSize, DurationText};
 /// `kb`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KbVerb {
+    /// Makes a knowledge base: a directory with `wiki/`, which Obsidian opens as it is, and `raw/`.
+    ///
+    /// Where there is a base already, nothing changes.
+    Init(KbInit),
+    /// Adds documents: files, and directories with every document below them.
+    ///
+    /// Each document gets a page that says what it is about, a page with its text, and its place on the pages of concepts and entities
+    /// that it shares with others. A document that is there already is passed over, one that changed replaces its old version, and
+    /// pages that you edited are kept: what is new is merged into them, or laid beside them. A call that is killed goes on with the next.
+    Add(KbAdd),
+    /// Lists the documents of a base, in the order in which they were added.
+    List(KbWhich),
+    /// Finds passages that say these words.
+    Search(KbSearch),
+    /// Takes a base back to what an earlier generation had, by a new one with the old contents.
+    ///
+    /// Pages that you edited since are met as by any other change. `kb log` shows the generations.
+    Undo(KbUndo),
+    /// Shows what was done to a base, the newest first.
+    Log(KbLog),
     /// Converts one document to Markdown, as `kb add` would, without a base.
     ///
     /// Reads PDF, DOCX, XLSX, PPTX, DOC, XLS, PPT, XLSB, ODS, EPUB, HTML, CSV, TSV, Markdown and text, by what is in the file
@@ -15,6 +35,73 @@ pub(crate) enum KbVerb {
     /// line each page begins, the images. The conversion is a process of its own with limited time and memory. A symlink is not
     /// followed. Exit 2 says what is wrong with the document.
     Convert(KbConvert),
+}
+
+/// Which base a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct KbWhich {
+    /// The knowledge base. Without it, the nearest one at or above the working directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) kb: Option<PathBuf>,
+}
+
+/// `kb init`.
+#[derive(Debug, Args)]
+pub(crate) struct KbInit {
+    /// The directory; it is made where it is not there.
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) directory: PathBuf,
+}
+
+/// `kb add`.
+#[derive(Debug, Args)]
+pub(crate) struct KbAdd {
+    /// Files, and directories.
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+    /// Documents that are prepared at once. Without it, one for each processor. The result is the same.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) concurrency: Option<u16>,
+    /// Says what would be added and writes nothing; exit 3 while there is something to do.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) limits: super::Limits,
+}
+
+/// `kb search`.
+#[derive(Debug, Args)]
+pub(crate) struct KbSearch {
+    /// The words.
+    #[arg(value_name = "WORD", required = true)]
+    pub(crate) words: Vec<String>,
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+    /// Most places that are shown.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) limit: u16,
+}
+
+/// `kb undo`.
+#[derive(Debug, Args)]
+pub(crate) struct KbUndo {
+    /// The generation to go back to; 0 is the empty base. Without it, the one before the newest.
+    #[arg(value_name = "GENERATION")]
+    pub(crate) generation: Option<u32>,
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+}
+
+/// `kb log`.
+#[derive(Debug, Args)]
+pub(crate) struct KbLog {
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+    /// Most generations that are shown.
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub(crate) limit: u32,
 }
 
 /// `kb convert`.

@@ -1,10 +1,18 @@
 //! `kb`: knowledge bases. Owns the codes of what its commands refuse; each verb is in a file of its own.
 
+mod add;
 mod convert;
+mod init;
+mod list;
+mod log;
+mod place;
+mod search;
+mod undo;
 
 use crate::Done;
 use crate::cli::{Global, KbVerb};
 use crate::output::Output;
+use crate::wiring::kb::NO_BASE;
 
 /// What is wrong with a document.
 const DOCUMENT: &str = "HW-KB-001";
@@ -14,10 +22,22 @@ const NO_CONVERSION: &str = "HW-KB-002";
 const TAKEN: &str = "HW-KB-003";
 /// The conversion is to be tried again.
 const AGAIN: &str = "HW-KB-004";
+/// A base cannot be made there.
+const NOT_MADE: &str = "HW-KB-024";
+/// Another change of the base does not end.
+const BUSY: &str = "HW-KB-025";
+/// There is no such generation.
+const NO_GENERATION: &str = "HW-KB-026";
 
 pub(crate) fn kb(verb: KbVerb, global: &Global) -> Done {
     let output = Output { json: global.json, quiet: global.quiet };
     match verb {
+        KbVerb::Init(args) => init::init(&args, output),
+        KbVerb::Add(args) => add::add(&args, global),
+        KbVerb::List(which) => list::list(&which, output),
+        KbVerb::Search(args) => search::search(&args, output),
+        KbVerb::Undo(args) => undo::undo(&args, output),
+        KbVerb::Log(args) => log::log(&args, output),
         KbVerb::Convert(args) => convert::convert(&args, output),
     }
 }

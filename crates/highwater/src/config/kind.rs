@@ -10,6 +10,7 @@ use highwater_engine::settings::{
 };
 use highwater_episodes::reindex::ReindexSettings;
 use highwater_episodes::ship::ShipSettings;
+use highwater_kb::add::KbAddSettings;
 use highwater_oai::settings::{BackfillSettings, HarvestSettings};
 use highwater_rollup::settings::RollupSettings;
 use schemars::JsonSchema;
@@ -36,6 +37,8 @@ pub(crate) enum KindSettings {
     Ship(Box<ShipSettings>),
     /// Rows for stored episodes that have none.
     Reindex(ReindexSettings),
+    /// Documents into a knowledge base.
+    KbAdd(KbAddSettings),
 }
 
 /// Every kind, in the order of the reference.
@@ -46,6 +49,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::of::<RollupSettings>("rollup"),
     Kind::of::<ShipSettings>("ship"),
     Kind::of::<ReindexSettings>("reindex"),
+    Kind::of::<KbAddSettings>("kb-add"),
 ];
 
 /// The kinds whose items are slices of time, so that `set slice=…` means something to them.
@@ -80,6 +84,7 @@ impl KindSettings {
             Self::Rollup(_) => "rollup",
             Self::Ship(_) => "ship",
             Self::Reindex(_) => "reindex",
+            Self::KbAdd(_) => "kb-add",
         }
     }
 
@@ -91,6 +96,7 @@ impl KindSettings {
             Self::Rollup(settings) => settings.resolve(base),
             Self::Ship(settings) => settings.resolve(base),
             Self::Reindex(settings) => settings.resolve(base),
+            Self::KbAdd(settings) => settings.resolve(base),
         }
     }
 
@@ -102,6 +108,7 @@ impl KindSettings {
             Self::Rollup(settings) => settings.problems(),
             Self::Ship(settings) => settings.problems(),
             Self::Reindex(settings) => settings.problems(),
+            Self::KbAdd(settings) => settings.problems(),
         }
     }
 
@@ -113,6 +120,7 @@ impl KindSettings {
             Self::Rollup(settings) => serde_json::to_value(settings),
             Self::Ship(settings) => serde_json::to_value(settings),
             Self::Reindex(settings) => serde_json::to_value(settings),
+            Self::KbAdd(settings) => serde_json::to_value(settings),
         }
     }
 
@@ -127,7 +135,7 @@ impl KindSettings {
                     .and_then(|target| Some(("target.have-command", target.have_command.as_ref()?, None)));
                 load.into_iter().chain(have).collect()
             }
-            Self::Rollup(_) | Self::Ship(_) | Self::Reindex(_) => Vec::new(),
+            Self::Rollup(_) | Self::Ship(_) | Self::Reindex(_) | Self::KbAdd(_) => Vec::new(),
         }
     }
 
@@ -141,6 +149,12 @@ impl KindSettings {
         }
         match self {
             Self::Exec(_) | Self::Reindex(_) => {}
+            Self::KbAdd(_) => {
+                if !is_set("breaker.failed") {
+                    // A document that cannot be read is its own fault. What would befall all of them ends the pass.
+                    settings.breaker.failed = Percent::whole(100);
+                }
+            }
             Self::OaiHarvest(_) => {
                 if !is_set("recurring") {
                     settings.recurring = true;
@@ -201,7 +215,7 @@ impl KindSettings {
     /// The delay between contacts of a resource that says none.
     pub(super) fn default_pace(&self) -> Option<DurationText> {
         match self {
-            Self::Exec(_) | Self::Rollup(_) | Self::Ship(_) | Self::Reindex(_) => None,
+            Self::Exec(_) | Self::Rollup(_) | Self::Ship(_) | Self::Reindex(_) | Self::KbAdd(_) => None,
             Self::OaiHarvest(_) | Self::OaiBackfill(_) => Some(DurationText::secs(OAI_PACE_SECS)),
         }
     }
@@ -222,6 +236,12 @@ impl From<HarvestSettings> for KindSettings {
 impl From<ReindexSettings> for KindSettings {
     fn from(settings: ReindexSettings) -> Self {
         Self::Reindex(settings)
+    }
+}
+
+impl From<KbAddSettings> for KindSettings {
+    fn from(settings: KbAddSettings) -> Self {
+        Self::KbAdd(settings)
     }
 }
 

@@ -146,6 +146,10 @@ impl Needs {
             KindSettings::Rollup(rollup) => self.database(rollup.database.expose()),
             KindSettings::Ship(ship) => self.shelves(ship),
             KindSettings::Reindex(reindex) => self.writes_in(&reindex.root),
+            KindSettings::KbAdd(add) => {
+                self.writes_in(&add.base);
+                self.reads.extend(add.paths.iter().map(|path| path.to_path_buf()));
+            }
         }
     }
 

@@ -204,9 +204,8 @@ fn time_to_stop(job: &JobConfig) -> (u64, &'static str) {
         | KindSettings::OaiBackfill(_)
         | KindSettings::Rollup(_)
         | KindSettings::Ship(_)
-        | KindSettings::Reindex(_) => {
-            (STOP_SECS, "What is in hand ends; a pass that is killed is resumed by the next.")
-        }
+        | KindSettings::Reindex(_)
+        | KindSettings::KbAdd(_) => (STOP_SECS, "What is in hand ends; a pass that is killed is resumed by the next."),
     }
 }
 

@@ -66,9 +66,11 @@ pub(crate) fn catalogs(config: &Config) -> BTreeSet<PathBuf> {
 /// The catalogue that a job loads into.
 pub(crate) fn catalog_of(config: &Config, job: &JobConfig) -> Option<PathBuf> {
     let wanted = match &job.kind {
-        KindSettings::Exec(_) | KindSettings::Rollup(_) | KindSettings::Ship(_) | KindSettings::Reindex(_) => {
-            return None;
-        }
+        KindSettings::Exec(_)
+        | KindSettings::Rollup(_)
+        | KindSettings::Ship(_)
+        | KindSettings::Reindex(_)
+        | KindSettings::KbAdd(_) => return None,
         KindSettings::OaiHarvest(settings) => Wanted::from(settings),
         KindSettings::OaiBackfill(settings) => Wanted::from(settings),
     };

@@ -22,7 +22,8 @@ pub(super) fn check(config: &Config, report: &mut Report) {
             KindSettings::OaiHarvest(_)
             | KindSettings::Rollup(_)
             | KindSettings::Ship(_)
-            | KindSettings::Reindex(_) => &None,
+            | KindSettings::Reindex(_)
+            | KindSettings::KbAdd(_) => &None,
         };
         let Some(worklist) = list else { continue };
         // A directory opens, and only then cannot be read.

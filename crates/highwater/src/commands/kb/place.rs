@@ -1,0 +1,90 @@
+//! Which knowledge base a command is about: the one that is named, else the nearest above the working directory. Owns how it is found,
+//! and how the base lock is waited for.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use highwater_engine::clock::{Clock as _, SystemClock};
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_kb::{Base, BaseLock, Directory, Home, KbError, Snapshot};
+
+use super::{BUSY, NO_BASE};
+use crate::wiring::kb::{ROWS, root};
+
+/// How long the base lock is waited for, in seconds: it is held for one commit at a time.
+const LOCK_WAIT_SECS: u64 = 60;
+/// How often it is asked for meanwhile, in milliseconds.
+const LOCK_LOOK_MS: u64 = 20;
+
+/// A base.
+pub(super) struct Place {
+    /// Its directory, from `/` on.
+    pub(super) root: PathBuf,
+    pub(super) clock: SystemClock,
+}
+
+impl Place {
+    /// The base that is named, else the nearest one at or above the working directory.
+    ///
+    /// # Errors
+    /// A refusal where there is none, or it is another user's.
+    pub(super) fn find(named: Option<&Path>) -> Result<Self, Diagnosis> {
+        let found = match named {
+            Some(named) => Some(named.to_owned()),
+            None => {
+                let working = std::env::current_dir().unwrap_or_default();
+                working.ancestors().find(|above| above.join(ROWS).is_file()).map(Path::to_owned)
+            }
+        };
+        let found = found.ok_or_else(|| {
+            Diagnosis::refusal(
+                NO_BASE,
+                "there is no knowledge base here, nor in a directory above",
+                "name it: `--kb DIR`; or make one: `highwater kb init DIR`",
+            )
+        })?;
+        Ok(Self { root: root(&found)?, clock: SystemClock::new() })
+    }
+
+    /// Its files.
+    ///
+    /// # Errors
+    /// When the directory cannot be entered.
+    pub(super) fn home(&self) -> Result<Arc<dyn Home>, Diagnosis> {
+        Ok(Arc::new(Directory::open(&self.root).map_err(|error| self.failed(&KbError::from(error)))?))
+    }
+
+    /// A reader of its newest generation.
+    ///
+    /// # Errors
+    /// What its rows say.
+    pub(super) fn snapshot(&self) -> Result<Snapshot, Diagnosis> {
+        Snapshot::open(self.home()?).map_err(|error| self.failed(&error))
+    }
+
+    /// Opens it to change it, under its lock.
+    ///
+    /// # Errors
+    /// What its rows say, and a lock that another has for long.
+    pub(super) async fn locked(&self) -> Result<(Base, BaseLock), Diagnosis> {
+        let home = self.home()?;
+        for _ in 0..LOCK_WAIT_SECS * 1000 / LOCK_LOOK_MS {
+            match home.try_lock() {
+                Ok(Some(lock)) => {
+                    let base = Base::open(home, self.clock.now()).map_err(|error| self.failed(&error))?;
+                    return Ok((base, lock));
+                }
+                Ok(None) => self.clock.sleep(Duration::from_millis(LOCK_LOOK_MS)).await,
+                Err(error) => return Err(self.failed(&KbError::Source(error))),
+            }
+        }
+        let message = format!("another change of it has held its lock for {LOCK_WAIT_SECS} s");
+        Err(Diagnosis::failure(BUSY, message, "let that one end, and call again").in_file(&self.root))
+    }
+
+    /// What went wrong in it, for people.
+    pub(super) fn failed(&self, error: &KbError) -> Diagnosis {
+        highwater_kb::add::diagnosis(error).in_file(&self.root)
+    }
+}

@@ -1,0 +1,50 @@
+//! `kb undo`: back to what an earlier generation had.
+
+use highwater_engine::clock::Clock as _;
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::report::ExitCode;
+use highwater_kb::{Fate, KbError};
+use serde_json::json;
+
+use super::NO_GENERATION;
+use super::place::Place;
+use crate::cli::KbUndo;
+use crate::output::Output;
+use crate::{Done, in_runtime};
+
+pub(super) fn undo(args: &KbUndo, output: Output) -> Done {
+    let place = Place::find(args.which.kb.as_deref()).map_err(|error| vec![error])?;
+    in_runtime(async { undone(&place, args, output).await.map_err(|error| vec![error]) })
+}
+
+async fn undone(place: &Place, args: &KbUndo, output: Output) -> Result<ExitCode, Diagnosis> {
+    let (mut base, held) = place.locked().await?;
+    let failed = |error: &KbError| match error {
+        KbError::NoGeneration { .. } => {
+            Diagnosis::refusal(NO_GENERATION, error.to_string(), "`highwater kb log` shows the generations")
+        }
+        error => place.failed(error),
+    };
+    let head = base.head().map_err(|error| failed(&error))?.map_or(0, |head| head.number);
+    let to = args.generation.unwrap_or(head.saturating_sub(1));
+    let done = base.undo(&held, place.clock.now(), to).map_err(|error| failed(&error))?;
+    let json = json!({ "to": to, "generation": done.as_ref().map(|done| done.generation),
+        "kept": done.iter().flat_map(|done| &done.fates).filter(|(_, fate)| **fate != Fate::AsGenerated)
+            .map(|(path, fate)| json!({ "path": path, "fate": fate })).collect::<Vec<_>>() });
+    let mut told = match &done {
+        Some(done) => format!("generation {} has what generation {to} had", done.generation),
+        None => format!("the newest generation has what generation {to} had; nothing changed"),
+    };
+    for (path, fate) in done.iter().flat_map(|done| &done.fates) {
+        let became = match fate {
+            Fate::AsGenerated => continue,
+            Fate::Merged => "was edited: the change is merged into it",
+            Fate::Conflict => "was edited: what it had lies beside it, as .conflict",
+            Fate::Kept => "was edited, and stays",
+            Fate::Deleted => "was deleted, and stays away",
+        };
+        told.push_str(&format!("\n  {path} {became}"));
+    }
+    output.answer(&json, told);
+    Ok(ExitCode::Drained)
+}
