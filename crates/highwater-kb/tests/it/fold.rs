@@ -136,6 +136,18 @@ fn known_content_is_found_whatever_it_is_called() {
 }
 
 #[test]
+fn a_document_whose_bytes_nobody_stored_is_refused_before_anything_is_committed() {
+    let mut library = library();
+    let mut said = None;
+    library.change("add", "x", |draft| {
+        said = highwater_kb::fold::fold(draft, &tides().ready()).err();
+        Ok(())
+    });
+    assert!(said.unwrap().to_string().ends_with("is not there"));
+    assert_eq!(library.base.document(&tides().name).unwrap(), None);
+}
+
+#[test]
 fn a_sequence_is_never_given_twice() {
     let mut library = library();
     library.add(&[&tides(), &harbour()]);
