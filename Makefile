@@ -3,7 +3,7 @@
 # make check  what CI runs: test, rustfmt, clippy, rustdoc, generated files
 # make peers  harvests, is harvested, uploads, is uploaded to, is asked and is read, by software that no one here wrote; needs Python, Node and,
 #             once, the network
-# make fuzz   mutated OAI-PMH pages, archives and small texts against their readers, each for FUZZ_SECS (600), from FUZZ_SEED where it is given
+# make fuzz   mutated OAI-PMH pages, archives, small texts and documents against their readers, each for FUZZ_SECS (600), from FUZZ_SEED where it is given
 # make soak   random histories of rollups beyond the seeds of the tests: SOAK_SEEDS (20..220), for SOAK_SECS where it is given
 # make bench  the hot paths against their physical limit, as ratios in one run
 
@@ -67,6 +67,7 @@ fuzz: export HIGHWATER_FUZZ_SECS = $(or $(FUZZ_SECS),600)
 fuzz:
 	$(if $(FUZZ_SEED),HIGHWATER_FUZZ_SEED=$(FUZZ_SEED)) $(CARGO) test --locked --release -p highwater-oai --test fuzz -- --nocapture
 	$(if $(FUZZ_SEED),HIGHWATER_FUZZ_SEED=$(FUZZ_SEED)) $(CARGO) test --locked --release -p highwater-episodes --test fuzz_tar --test fuzz_texts -- --nocapture
+	$(if $(FUZZ_SEED),HIGHWATER_FUZZ_SEED=$(FUZZ_SEED)) $(CARGO) test --locked --release -p highwater-kb --test fuzz -- --nocapture
 
 # Each seed is printed before it runs; with SOAK_SECS alone there is no last one. A failure is repeated by
 # `make soak SOAK_SEEDS=7..8`: what writers do is then the same, though not when the server does it.

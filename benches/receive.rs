@@ -8,15 +8,18 @@
 //! `RECEIVE_BYTES` is how large the large one is (1,000,000,000), `RECEIVE_DIR` where both sides write.
 
 mod limit;
+#[expect(dead_code, reason = "what it stores is looked at by another bench")]
+mod receiver;
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::Mutex;
 
 use highwater_engine::clock::{Clock, SystemClock};
+use receiver::{Receiver, TOKEN};
 use sha2::{Digest as _, Sha256};
 
 const BYTES: u64 = 1_000_000_000;
@@ -28,7 +31,6 @@ const EPISODES: usize = 40;
 const SMALL_BYTES: usize = 16 << 10;
 const CLIENTS_RATIO_MIN: f64 = 0.5;
 const ROUNDS: usize = 5;
-const TOKEN: &str = "bench";
 
 fn main() -> ExitCode {
     let bytes = std::env::var("RECEIVE_BYTES").ok().and_then(|bytes| bytes.parse().ok()).unwrap_or(BYTES);
@@ -64,7 +66,7 @@ fn stream(dir: &Path, bytes: u64, clock: &SystemClock) -> Vec<(bool, String)> {
             fs::remove_file(copy).expect("it goes");
             let name = format!("large-{round}");
             let ours = timed(clock, || {
-                let mut connection = receiver.connect();
+                let mut connection = Connection::to(receiver);
                 connection.head(&name, bytes);
                 std::io::copy(&mut File::open(&source).expect("a file"), &mut connection.stream).expect("it is sent");
                 assert_eq!(connection.status(), 201);
@@ -100,7 +102,7 @@ fn clients(dir: &Path, clock: &SystemClock) -> Vec<(bool, String)> {
                     for client in 0..CLIENTS {
                         let (receiver, body) = (&receiver, &body);
                         scope.spawn(move || {
-                            let mut connection = receiver.connect();
+                            let mut connection = Connection::to(receiver);
                             for episode in 0..EPISODES {
                                 connection.head(&format!("ep-{round}-{client}-{episode}"), SMALL_BYTES as u64);
                                 connection.stream.write_all(body).expect("it is sent");
@@ -156,54 +158,6 @@ fn bare(dir: &Path, body: &[u8]) {
     });
 }
 
-/// A receiver that runs.
-struct Receiver {
-    child: Child,
-    address: String,
-}
-
-impl Receiver {
-    fn start(dir: &Path) -> Self {
-        fs::create_dir_all(dir.join("received")).expect("a directory");
-        let sha256 = hex::encode(Sha256::digest(TOKEN));
-        let config = format!(
-            "[receiver]\nlisten = \"127.0.0.1:0\"\nroot = \"received\"\nlimits.free = \"1 MB\"\n\
-             [[receiver.tokens]]\nname = \"bench\"\nsha256 = \"{sha256}\"\nhosts = [\"lab-1\"]\n"
-        );
-        fs::write(dir.join("highwater.toml"), config).expect("it is written");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_highwater"))
-            .args(["receive", "--json"])
-            .current_dir(dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it is started");
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().expect("its output")).read_line(&mut line).expect("it says where");
-        let address = line.split("http://").nth(1).and_then(|rest| rest.split('"').next()).expect("an address");
-        Self { child, address: address.to_owned() }
-    }
-
-    fn connect(&self) -> Connection {
-        let stream = TcpStream::connect(&self.address).expect("it listens");
-        stream.set_nodelay(true).expect("a socket");
-        Connection { answers: BufReader::new(stream.try_clone().expect("a socket")), stream }
-    }
-
-    fn peak_mib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a figure");
-        peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a figure") >> 10
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
 /// A connection of a client that asks one thing after the other.
 struct Connection {
     stream: TcpStream,
@@ -211,6 +165,12 @@ struct Connection {
 }
 
 impl Connection {
+    fn to(receiver: &Receiver) -> Self {
+        let stream = TcpStream::connect(&receiver.address).expect("it listens");
+        stream.set_nodelay(true).expect("a socket");
+        Self { answers: BufReader::new(stream.try_clone().expect("a socket")), stream }
+    }
+
     fn head(&mut self, episode: &str, bytes: u64) {
         write!(
             self.stream,

@@ -6,20 +6,20 @@
 
 #[expect(dead_code, reason = "there is one round, and no median")]
 mod limit;
+mod receiver;
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use highwater_engine::clock::{Clock, SystemClock};
-use sha2::{Digest as _, Sha256};
+use receiver::{Receiver, TOKEN, peak_mib};
 
 const BYTES: u64 = 1_000_000_000;
 const MEMORY_MIB_MAX: u64 = 64;
 const PART_BYTES: usize = 256 << 10;
-const TOKEN: &str = "bench";
 /// How often the shipper's memory is looked at.
 const LOOK_MILLIS: u64 = 50;
 
@@ -30,12 +30,12 @@ fn main() -> ExitCode {
     let time = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let clock = SystemClock::new();
     let (lab, receiver) = (dir.path().join("lab"), dir.path().join("receiver"));
-    let receiver = Running::receive(&receiver);
+    let receiver = Receiver::start(&receiver);
     let mut limits = Vec::new();
     noise(&lab.join("episodes/ep"), bytes);
     for (what, resume_above) in [("by PUT", "1TiB"), ("in parts", "1MiB")] {
         let config = format!(
-            "[job.send]\nkind = \"ship\"\nreceiver = \"{}\"\nhost-id = \"lab-1\"\ntoken = \"{TOKEN}\"\nresume-above = \"{resume_above}\"\n",
+            "[job.send]\nkind = \"ship\"\nreceiver = \"http://{}\"\nhost-id = \"lab-1\"\ntoken = \"{TOKEN}\"\nresume-above = \"{resume_above}\"\n",
             receiver.address
         );
         fs::write(lab.join("highwater.toml"), config).expect("it is written");
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         };
         assert!(ended.success(), "{what}: {ended}");
         let rate = bytes as f64 / 1e6 / (clock.elapsed() - begun).as_secs_f64();
-        let theirs = peak_mib(&receiver.child).expect("it runs");
+        let theirs = receiver.peak_mib();
         println!(
             "ship: {:.1} GB {what} at {rate:.0} MB/s, packed, sent and durable: {peak} MiB at the shipper, {theirs} MiB at the receiver (limit: \
              {MEMORY_MIB_MAX} MiB)",
@@ -68,54 +68,10 @@ fn main() -> ExitCode {
                 .push((peak < MEMORY_MIB_MAX, format!("ship: {what}: {end}: {peak} MiB, limit {MEMORY_MIB_MAX} MiB")));
         }
         // The same once more, to a receiver that has made room for it.
-        fs::remove_file(receiver.dir.join("received/episodes/lab-1/ep.tar.zst")).expect("it goes");
+        fs::remove_file(receiver.root.join("episodes/lab-1/ep.tar.zst")).expect("it goes");
         fs::rename(lab.join("shipped/ep"), lab.join("episodes/ep")).expect("it is moved");
     }
     limit::verdict(&limits)
-}
-
-/// A receiver that runs.
-struct Running {
-    child: Child,
-    address: String,
-    dir: PathBuf,
-}
-
-impl Running {
-    fn receive(dir: &Path) -> Self {
-        fs::create_dir_all(dir.join("received")).expect("a directory");
-        let sha256 = hex::encode(Sha256::digest(TOKEN));
-        let config = format!(
-            "[receiver]\nlisten = \"127.0.0.1:0\"\nroot = \"received\"\nlimits.free = \"1 MB\"\n\
-             [[receiver.tokens]]\nname = \"bench\"\nsha256 = \"{sha256}\"\nhosts = [\"lab-1\"]\n"
-        );
-        fs::write(dir.join("highwater.toml"), config).expect("it is written");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_highwater"))
-            .args(["receive", "--json"])
-            .current_dir(dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it is started");
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().expect("its output")).read_line(&mut line).expect("it says where");
-        let at = line.split("http://").nth(1).and_then(|rest| rest.split('"').next()).expect("an address");
-        Self { child, address: format!("http://{at}"), dir: dir.to_path_buf() }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-/// The most memory that a process took so far; `None` once it has ended.
-fn peak_mib(child: &Child) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(peak.trim().trim_end_matches(" kB").parse::<u64>().ok()? >> 10)
 }
 
 /// An episode that does not compress.

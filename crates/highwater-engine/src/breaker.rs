@@ -99,7 +99,8 @@ impl Foresight {
         }
     }
 
-    fn trips(&self) -> bool {
+    /// Whether what is known would trip the breaker.
+    pub(crate) fn would_trip(&self) -> bool {
         let figures = self.figures.borrow();
         let mut tally = *figures;
         let (failed, gone) = (self.failed.load(Ordering::SeqCst), self.gone.load(Ordering::SeqCst));
@@ -111,11 +112,11 @@ impl Foresight {
 
     /// Ends once what is known would not trip the breaker; where it would, recording it tells.
     pub(crate) async fn clear(&self) {
-        if !self.trips() {
+        if !self.would_trip() {
             return;
         }
         let mut figures = self.figures.clone();
-        while self.trips() {
+        while self.would_trip() {
             if figures.changed().await.is_err() {
                 return;
             }

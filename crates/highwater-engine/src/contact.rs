@@ -70,10 +70,12 @@ impl Permit {
 
 /// A request that got no answer: DNS, connect, TLS, time-out. It counts a deferral, not an attempt.
 #[derive(Debug, thiserror::Error)]
-#[error("{resource} did not answer")]
+#[error("{resource}{} did not answer", .address.as_ref().map(|address| format!(", {address},")).unwrap_or_default())]
 pub struct Unanswered {
     /// The resource.
     pub resource: ResourceName,
+    /// Who did not, where the client knows: scheme, host and port.
+    pub address: Option<String>,
     /// What the client said.
     #[source]
     pub source: reqwest::Error,
@@ -336,7 +338,10 @@ impl Contacts {
             };
             let (response, method) = match sent {
                 Ok(sent) => sent,
-                Err(source) => return Ok(Err(Unanswered { resource: permit.resource, source })),
+                Err(source) => {
+                    let address = source.url().map(|url| url.origin().ascii_serialization());
+                    return Ok(Err(Unanswered { resource: permit.resource, address, source }));
+                }
             };
             asked_at.push(response.url().clone());
             if let Some(there) = redirected(&response, &method).filter(|there| may_follow(&asked_at, there)) {

@@ -2,7 +2,8 @@
 //! expected, and what to do next (R15). Owns the shape; each module that can fail makes its own.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -111,6 +112,27 @@ impl fmt::Display for Diagnosis {
 }
 
 impl std::error::Error for Diagnosis {}
+
+/// What a person does where a disk refused to be written, with the path named; `None` where the error is of another kind.
+#[must_use]
+pub fn mends_disk(error: &(dyn std::error::Error + 'static), path: &Path) -> Option<String> {
+    let refused = std::iter::successors(Some(error), |error| error.source());
+    let kind = refused.filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind).next()?;
+    let path = path.display();
+    match kind {
+        io::ErrorKind::StorageFull => Some(format!("free space on the disk of {path}")),
+        io::ErrorKind::QuotaExceeded => {
+            Some(format!("free space in this user's quota on the disk of {path}, or raise it"))
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Some(format!("make {path} writable: its file system is mounted to read alone (`mount -o remount,rw …`)"))
+        }
+        io::ErrorKind::PermissionDenied => {
+            Some(format!("make {path} readable and writable for this user (`chown`, `chmod u+rwX`)"))
+        }
+        _ => None,
+    }
+}
 
 /// An error and what is below it, in one line; SQLite says most things twice.
 pub fn with_causes(error: &dyn std::error::Error) -> String {

@@ -251,6 +251,28 @@ pub trait Job: Send + Sync + 'static {
         ready: Self::Prepared,
     ) -> impl Future<Output = Result<Outcome, Stop>> + Send;
 
+    /// Most items whose effects are one change: as many neighbours in plan order as are ready at the same moment are handed to
+    /// [`Job::commit_group`] together. With 1 each is committed alone.
+    fn group_items_max(&self) -> usize {
+        1
+    }
+
+    /// Applies several items as one change, in plan order, under the lock; idempotent per key. Answers with one outcome for each, in
+    /// that order; a stop leaves all of them unattempted. A single item goes to [`Job::commit`].
+    fn commit_group(
+        &self,
+        cx: &mut CommitCx,
+        group: Vec<(Arc<Self::Item>, Self::Prepared)>,
+    ) -> impl Future<Output = Result<Vec<Outcome>, Stop>> + Send {
+        async move {
+            let mut outcomes = Vec::with_capacity(group.len());
+            for (item, ready) in group {
+                outcomes.push(self.commit(cx, &item, ready).await?);
+            }
+            Ok(outcomes)
+        }
+    }
+
     /// Closes the pass, once, before the lock is let go. `report.drained()` says whether every item is terminal.
     fn seal(&self, cx: &mut CommitCx, report: &PassReport) -> impl Future<Output = Result<(), Stop>> + Send {
         let _ = (cx, report);

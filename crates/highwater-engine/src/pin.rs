@@ -43,17 +43,7 @@ pub(crate) async fn pin<J: Job>(
     {
         let plan = job.plan(cx.clone()).fuse();
         futures::pin_mut!(plan);
-        loop {
-            let batch = next_batch::<J>(&mut plan, &mut hash).await?;
-            if batch.is_empty() {
-                break;
-            }
-            if cx.stop().urgency() > Urgency::None {
-                return Err(Stop::checkpoint(
-                    Reason::Stopped,
-                    "stopped by a signal while the worklist was read; it is read anew",
-                ));
-            }
+        while let Some(batch) = next_batch::<J>(cx, &mut plan, &mut hash).await? {
             let appended = engine.ledger.append_items(fence, worklist, &batch).await?;
             sum.added += appended.added;
             sum.duplicates += appended.duplicates;
@@ -94,10 +84,12 @@ pub(crate) async fn pin<J: Job>(
     Ok(pinned)
 }
 
+/// The next items of a plan; `None` at its end.
 async fn next_batch<J: Job>(
+    cx: &ReadCx,
     plan: &mut (impl Stream<Item = Result<J::Item, Stop>> + Unpin),
     hash: &mut Sha256,
-) -> Result<Vec<NewItem>, Stop> {
+) -> Result<Option<Vec<NewItem>>, Stop> {
     let mut batch = Vec::new();
     while batch.len() < PIN_BATCH_ITEMS {
         let Some(item) = plan.next().await else { break };
@@ -109,7 +101,14 @@ async fn next_batch<J: Job>(
         }
         batch.push(new);
     }
-    Ok(batch)
+    if batch.is_empty() {
+        return Ok(None);
+    }
+    if cx.stop().urgency() > Urgency::None {
+        let why = "stopped by a signal while the worklist was read; it is read anew";
+        return Err(Stop::checkpoint(Reason::Stopped, why));
+    }
+    Ok(Some(batch))
 }
 
 /// Refuses a pinned worklist whose given input is no longer what it was.

@@ -1,6 +1,7 @@
-//! The pipeline: items are prepared N at a time and committed one at a time, in plan order (R13). Owns the window of items in
-//! hand and how a stop winds it down; the pass around it is [`crate::pass`]'s.
+//! The pipeline: items are prepared N at a time and committed in plan order (R13). Owns the window of items in hand, how they come
+//! into it, and how a stop winds it down; how they leave it is `commit`'s, and the pass around it is [`crate::pass`]'s.
 
+mod commit;
 mod feed;
 mod room;
 
@@ -14,7 +15,6 @@ use tokio::task::JoinHandle;
 
 use crate::breaker::Foresight;
 use crate::contact::Urgency;
-use crate::diagnosis::Diagnosis;
 use crate::job::{Attempt, CommitCx, Effects, Job, OnUnknown, ReadCx, Stop, WorkItem};
 use crate::ledger::{Intent, Ledger, OpenItem};
 use crate::lock::LockWatch;
@@ -150,7 +150,7 @@ impl<J: Job> Drain<J> {
     /// How many items may be in hand, of which so many are prepared at once.
     fn ahead(&self, concurrency: usize) -> usize {
         match self.job.effects() {
-            Effects::InCommit => concurrency + 1,
+            Effects::InCommit => concurrency + self.job.group_items_max().max(1),
             Effects::InPrepare => concurrency.max(UNORDERED_AHEAD_ITEMS),
         }
     }
@@ -341,89 +341,6 @@ impl<J: Job> Drain<J> {
         } else {
             Err(Stop::checkpoint(Reason::LockLost, "the lock was lost while it was held"))
         }
-    }
-
-    /// Commits or records what is in hand, in plan order.
-    async fn commit(&self, shared: &Shared<J>, mut in_hand: mpsc::Receiver<Slot<J>>, cx: &mut CommitCx) {
-        let mut must_end_now = pin!(self.must_end_now());
-        while let Some(slot) = in_hand.recv().await {
-            let Slot { position, number, item, work, _window } = slot;
-            let finished = match work {
-                Work::Known(finished) => Some(finished),
-                Work::Task(mut task) => tokio::select! {
-                    biased;
-                    joined = &mut task.0 => Some(joined.unwrap_or_else(|e| self.broken(position, &e))),
-                    () = &mut must_end_now => None,
-                },
-            };
-            let Some(finished) = finished else {
-                in_hand.close();
-                return;
-            };
-            match finished {
-                Finished::Judged(outcome) => self.recorder.outcome(position, outcome).await,
-                Finished::Stopped => {}
-                Finished::Ready { ready, _weight } => {
-                    if !self.stopper.breaks_off()
-                        && let Err(stop) = self.commit_one(position, &item, ready, cx).await
-                    {
-                        self.stopper.stop(stop);
-                    }
-                }
-            }
-            shared.head.send_replace(number + 1);
-        }
-    }
-
-    /// A second signal: preparations are dropped, what is done is recorded.
-    async fn must_end_now(&self) {
-        self.cx.stop().raised(Urgency::Now).await;
-        self.stopper.stop(Stop::checkpoint(Reason::Stopped, "stopped at once by a second signal"));
-    }
-
-    fn broken(&self, position: u64, error: &tokio::task::JoinError) -> Finished<J::Prepared> {
-        self.stopper.stop(Stop::Fail(Diagnosis::failure(
-            "HW-BUG-001",
-            format!("preparing item {} broke off: {error}", position + 1),
-            "report it with this message; the item is untried and the next pass goes on",
-        )));
-        Finished::Stopped
-    }
-
-    async fn commit_one(
-        &self,
-        position: u64,
-        item: &J::Item,
-        ready: J::Prepared,
-        cx: &mut CommitCx,
-    ) -> Result<(), Stop> {
-        tokio::select! {
-            biased;
-            () = self.foresight.clear() => {}
-            () = self.stopper.winds_down() => return Ok(()),
-        }
-        self.cx.contacts.obey(&self.cx.contacts.control_lately().await?)?;
-        self.locks_held()?;
-        if self.job.on_unknown() == OnUnknown::Review && !self.recorder.intent_written(position, Intent::Started).await
-        {
-            return Ok(());
-        }
-        let begun = self.cx.clock.elapsed();
-        cx.read.deadline = self.cx.contacts.deadline();
-        let outcome = match self.job.commit(cx, item, ready).await {
-            Ok(outcome) => outcome,
-            Err(stop) => {
-                // What the job kept of its preparation stays for the next pass; a word that it was begun does not.
-                if self.job.on_unknown() == OnUnknown::Review {
-                    self.recorder.withdraw(position).await;
-                }
-                return Err(stop);
-            }
-        };
-        self.foresight.known(outcome.kind);
-        Stages::add(&self.stages.commit_us, self.cx.clock.elapsed().saturating_sub(begun));
-        self.recorder.outcome(position, outcome).await;
-        Ok(())
     }
 }
 

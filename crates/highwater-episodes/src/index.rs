@@ -161,6 +161,14 @@ pub enum IndexError {
     /// What is asked of a row before it is appended cannot be told.
     #[error("whether a row still holds cannot be told")]
     Unsure(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Somebody changed the file in place, and keys that had a row have none.
+    #[error("{} was changed in place: {lost} of its rows are not there any more", .path.display())]
+    Edited {
+        /// The file.
+        path: PathBuf,
+        /// How many; 0 where it is being changed now.
+        lost: u64,
+    },
     /// A row is not where it was found before.
     #[error("the index changed while it was read: the row of {0} is not where it was")]
     Moved(EpisodeKey),

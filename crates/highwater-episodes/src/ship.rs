@@ -12,6 +12,7 @@ mod keep;
 mod outbox;
 pub mod parked;
 pub mod probe;
+mod refused;
 mod resolve;
 mod resume;
 mod retire;
@@ -25,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{Stream, StreamExt as _};
-use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
 use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
@@ -42,6 +43,7 @@ pub use holds::Holds;
 pub use introduction::certificate_name;
 pub use keep::{Keeping, Shelf};
 pub use outbox::{Outbox, OutboxError, Parcel, Parked, Parking};
+pub use refused::{Refused, Sign};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, resolve};
 pub use retire::{Cleared, RetireError, Retired, Shelves};
 pub use scan::{Finished, MARKER, Scan, ScanError, check_root, scan};
@@ -119,14 +121,11 @@ pub enum Ready {
 }
 
 fn disk(error: &(dyn std::error::Error + 'static), path: &std::path::Path) -> Stop {
-    Stop::Fail(
-        Diagnosis::failure(
-            "HW-EPI-101",
-            with_causes(error),
-            "check the disk, its space and the permissions of `episodes`, `outbox` and `shipped`, and call again: nothing is lost",
-        )
-        .in_file_once(path),
-    )
+    let mend = mends_disk(error, path).unwrap_or_else(|| {
+        "check the disk, its space and the permissions of `episodes`, `outbox` and `shipped`".to_owned()
+    });
+    let next = format!("{mend}, and call again: nothing is lost");
+    Stop::Fail(Diagnosis::failure("HW-EPI-101", with_causes(error), next).in_file_once(path))
 }
 
 impl Ship {
@@ -184,8 +183,8 @@ impl Ship {
         }
     }
 
-    /// Which of the finished ones go on the list: not those that are parked, unless the gate now accepts what recorded them or the
-    /// marker was written anew since, which is how a person says that they are mended.
+    /// Which of the finished ones go on the list: not those that are parked, unless the gate now accepts what recorded them, one that was
+    /// refused has waited long enough, or the marker was written anew since, which is how a person says that they are mended.
     async fn listed(&self, cx: &ReadCx) -> Result<Vec<EpisodeId>, Stop> {
         let (episodes, outbox) = (self.place.shelves.episodes.clone(), self.outbox()?);
         let outbox_dir = self.place.outbox.clone();
@@ -211,6 +210,11 @@ impl Ship {
                 Some(Parked { parking: Parking::Gate, commit, .. }) => {
                     let code = self.code(commit).await?;
                     if self.preflight(cx, &code).await?.is_none() {
+                        listed.push(episode);
+                    }
+                }
+                Some(parked) if parked.parking == Parking::Refused => {
+                    if parked.is_due(self.place.receiver.sign, cx.clock.now()) {
                         listed.push(episode);
                     }
                 }
@@ -326,7 +330,13 @@ impl Job for Ship {
                 error => Err(disk(&error, &outbox_dir)),
             };
             match outbox.parcel(&id) {
-                Ok(Some(parcel)) => return Ok(Ok(Ready::Packed(parcel))),
+                Ok(Some(parcel)) => {
+                    let changed = shelves.changed(&id, parcel.holds.as_ref());
+                    if !changed.map_err(|error| disk(&error, &shelves.episodes))? {
+                        return Ok(Ok(Ready::Packed(parcel)));
+                    }
+                    tracing::info!(episode = %id, "it changed since it was packed, and is packed anew");
+                }
                 Ok(None) => {}
                 Err(error) => return failed(error),
             }
@@ -346,7 +356,10 @@ impl Job for Ship {
         match packed.await? {
             Ok(ready) => Ok(Attempt::Ready(ready)),
             Err(error) => {
-                let told = with_causes(&error);
+                let told = match mends_disk(&error, &self.place.outbox) {
+                    Some(mend) if matches!(error, PackError::Write(_)) => format!("{}: {mend}", with_causes(&error)),
+                    _ => with_causes(&error),
+                };
                 let kind = match error {
                     PackError::Root { .. } | PackError::Kind { .. } | PackError::TooMuch { .. } => {
                         self.park(&item.id, Parking::Unpackable, &Code::default(), &told, cx.clock.now()).await?;

@@ -39,13 +39,13 @@ impl Total {
         self.last = self.last.max(other.last);
     }
 
-    /// Episodes and bytes a day, from the first to the last; `None` where that is no time.
+    /// Episodes and bytes a day, from the first to the last; `None` where that is less than a day, of which nothing can be told.
     #[must_use]
     pub fn a_day(&self) -> Option<(f64, f64)> {
         let span = self.last.duration_since(self.first).as_secs_f64() / DAY_SECS;
         #[expect(clippy::cast_precision_loss, reason = "a rate is an estimate")]
         let rates = (self.episodes as f64 / span, self.size_bytes as f64 / span);
-        (span > 0.0).then_some(rates)
+        (span >= 1.0).then_some(rates)
     }
 }
 
@@ -282,7 +282,7 @@ mod tests {
         let rows = [
             row("lab-1/a", "2026-11-20T00:00:00Z", 10),
             row("lab-1/b", "2026-11-22T00:00:00Z", 30),
-            row("lab-2/a", "2026-11-20T23:59:59Z", u64::MAX),
+            row("lab-2/a", "2026-11-20T00:00:10Z", u64::MAX),
             row("lab-2/b", "2026-11-20T23:59:59Z", 5),
             withdrawn,
         ];

@@ -1,4 +1,5 @@
-//! Whether what is stored is what the rows say. Owns how they are compared, several at a time and told in their order; changes nothing.
+//! Whether what is stored is what the rows say. Owns what is compared, and that several are at a time and told in their order; changes
+//! nothing.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -6,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use highwater_engine::diagnosis::with_causes;
 
+use crate::archive::meta::contradiction;
+use crate::archive::{Archive, Limits, ReadError, Reader};
 use crate::digest::Sha256Digest;
 use crate::index::Row;
 use crate::store::Store;
@@ -25,6 +28,10 @@ pub enum Standing {
         /// Its size.
         size_bytes: u64,
     },
+    /// Its bytes are those of the row, and no archive of the episode: why.
+    NoArchive(String),
+    /// Its bytes are those of the row, and what is in them is something else: what.
+    Contradicts(String),
     /// It was withdrawn, and is stored all the same.
     Left,
     /// It cannot be read.
@@ -39,17 +46,79 @@ impl Standing {
     }
 }
 
-/// Compares one row with what is stored.
-pub fn standing(store: &dyn Store, row: &Row) -> Standing {
-    let key = row.key();
-    if row.withdrawn.is_some() {
-        return match store.stat(&key) {
-            Ok(None) => Standing::Agrees,
-            Ok(Some(_)) => Standing::Left,
-            Err(error) => Standing::Unread(with_causes(&error)),
+/// How much of what is stored is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Its size and the SHA-256 of its bytes.
+    Bytes,
+    /// Those, and what is in it: that it is an archive, its content hash, and what its `meta.json` says.
+    Contents,
+}
+
+/// Compares rows with what is stored, one after the other, with the buffers of the first.
+#[derive(Debug)]
+pub struct Comparer {
+    reader: Option<Reader>,
+}
+
+impl Comparer {
+    /// One that looks so deep.
+    ///
+    /// # Errors
+    /// When there is no memory to read archives with.
+    pub fn new(depth: Depth) -> Result<Self, ReadError> {
+        let reader = match depth {
+            Depth::Bytes => None,
+            Depth::Contents => Some(Reader::new(Limits::default())?),
         };
+        Ok(Self { reader })
     }
-    match hash(store, &key) {
+
+    /// Compares one row with what is stored.
+    pub fn standing(&mut self, store: &dyn Store, row: &Row) -> Standing {
+        let key = row.key();
+        let stored = match store.stat(&key) {
+            Ok(stored) => stored,
+            Err(error) => return Standing::Unread(with_causes(&error)),
+        };
+        match (stored, &mut self.reader) {
+            (None, _) if row.withdrawn.is_some() => Standing::Agrees,
+            (Some(_), _) if row.withdrawn.is_some() => Standing::Left,
+            // One of another size is another one, whatever it holds.
+            (Some(size_bytes), Some(reader)) if size_bytes == row.size_bytes => match store.read(&key, 0) {
+                Ok(None) => Standing::Missing,
+                Err(error) => Standing::Unread(with_causes(&error)),
+                Ok(Some(source)) => match reader.read(source, Some(size_bytes), &row.episode_id) {
+                    Ok(archive) => held(row, &archive),
+                    Err(error) if error.is_of_archive() => match by_bytes(store, row) {
+                        Standing::Agrees => Standing::NoArchive(with_causes(&error)),
+                        other => other,
+                    },
+                    Err(error) => Standing::Unread(with_causes(&error)),
+                },
+            },
+            _ => by_bytes(store, row),
+        }
+    }
+}
+
+/// An archive that was read to its end.
+fn held(row: &Row, archive: &Archive) -> Standing {
+    if (archive.sha256, archive.size_bytes) != (row.sha256, row.size_bytes) {
+        return Standing::Differs { sha256: archive.sha256, size_bytes: archive.size_bytes };
+    }
+    if let Some(content) = row.content_sha256.filter(|content| *content != archive.content_sha256) {
+        return Standing::Contradicts(format!(
+            "its content has sha256 {}; the row says {content}",
+            archive.content_sha256
+        ));
+    }
+    let contradiction = archive.meta.as_deref().and_then(|meta| contradiction(meta, row));
+    contradiction.map_or(Standing::Agrees, Standing::Contradicts)
+}
+
+fn by_bytes(store: &dyn Store, row: &Row) -> Standing {
+    match hash(store, &row.key()) {
         Ok(None) => Standing::Missing,
         Ok(Some(found)) if found == (row.sha256, row.size_bytes) => Standing::Agrees,
         Ok(Some((sha256, size_bytes))) => Standing::Differs { sha256, size_bytes },
@@ -57,18 +126,18 @@ pub fn standing(store: &dyn Store, row: &Row) -> Standing {
     }
 }
 
-/// Compares rows with what is stored, so many at a time; the answers are in the order of the rows.
-pub fn standings(store: &dyn Store, rows: &[Row], at_once: usize) -> Vec<Standing> {
+/// Compares rows with what is stored, so many at a time as there are comparers; the answers are in the order of the rows.
+pub fn standings(store: &dyn Store, rows: &[Row], comparers: &mut [Comparer]) -> Vec<Standing> {
     let next = AtomicUsize::new(0);
     let found = Mutex::new(vec![Standing::Missing; rows.len()]);
     std::thread::scope(|threads| {
-        for _ in 0..at_once.clamp(1, rows.len().max(1)) {
+        for comparer in comparers.iter_mut().take(rows.len()) {
             threads.spawn(|| {
                 while let Some((at, row)) = {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     rows.get(at).map(|row| (at, row))
                 } {
-                    let standing = standing(store, row);
+                    let standing = comparer.standing(store, row);
                     found.lock().unwrap_or_else(PoisonError::into_inner)[at] = standing;
                 }
             });

@@ -1,6 +1,8 @@
 //! From a document's text to what it contributes to the wiki. Owns that seam: what a compiler is given, and what it answers. It
 //! never writes a page: a page is rendered at the commit, from what every document contributes to it.
 
+mod builtin;
+
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,8 @@ use crate::convert::Converted;
 use crate::document::DocName;
 use crate::page::PageName;
 use crate::tree::Section;
+
+pub use builtin::{Builtin, CONCEPTS_ALONE_MAX, CONCEPTS_MAX, DESCRIPTION_CHARS_MAX, ENTITIES_ALONE_MAX, ENTITIES_MAX};
 
 /// What a compiler is given.
 #[derive(Debug, Clone, Copy)]

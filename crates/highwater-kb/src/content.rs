@@ -25,6 +25,11 @@ impl ContentId {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
+    /// What bytes are called that were hashed elsewhere.
+    pub(crate) fn of_hash(hash: &blake3::Hash) -> Self {
+        Self(*hash.as_bytes())
+    }
+
     /// What the bytes of a stream are called, and how many they are.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::content::ContentId;
+use crate::origin::Origin;
 use crate::path::FilePath;
 
 /// The most bytes of a document's name: with a suffix and a mark it stays below the 255 of a file's name.
@@ -99,8 +100,8 @@ impl TryFrom<String> for DocName {
 pub struct Document {
     /// The order in which documents were added, from 1; never given twice.
     pub sequence: u64,
-    /// Where it came from, for people: a path as it was given, or an address.
-    pub origin: String,
+    /// Where it came from.
+    pub origin: Origin,
     /// The document as it was given.
     pub raw: FilePath,
     /// What its bytes are called inside.

@@ -4,6 +4,7 @@
 //! `raw/` without a person's edit being lost. There is one way to change a base, [`Base::commit`], and no undo journal: what
 //! a crash left is finished, never taken back.
 
+pub mod add;
 pub mod base;
 pub mod compile;
 pub mod content;
@@ -11,13 +12,16 @@ pub mod convert;
 pub mod document;
 pub mod error;
 pub mod fold;
+pub mod origin;
 pub mod page;
 pub mod path;
+pub mod prose;
 pub mod tree;
 
 pub use base::{Base, BaseLock, Committed, Counts, Directory, Draft, Fate, Generation, Hit, Home, Snapshot};
 pub use content::ContentId;
 pub use document::{DocName, Document};
 pub use error::KbError;
+pub use origin::Origin;
 pub use page::{PageKind, PageName};
 pub use path::FilePath;

@@ -5,6 +5,7 @@
 //! test is killed.
 
 pub mod certificates;
+pub mod documents;
 pub mod faulty_http;
 mod keeper;
 mod mount;

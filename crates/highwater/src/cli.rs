@@ -2,6 +2,7 @@
 
 mod episodes;
 mod host;
+mod kb;
 mod migrate;
 mod oai;
 mod rollup;
@@ -20,6 +21,7 @@ pub(crate) use episodes::{
     ExportFormat, GateAllow, GateRevoke, GateVerb, KeepWhich, Reindex, Ship, TotalBy, Which,
 };
 pub(crate) use host::{Completions, Install, Man, Role, Systemd, Times};
+pub(crate) use kb::{KbConvert, KbVerb};
 pub(crate) use migrate::{Baseline, MigrateVerb, Up};
 pub(crate) use oai::{
     Catalog, CatalogSearch, CatalogVerb, OaiDiscover, OaiServe, OaiSnapshot, OaiVerb, SnapshotExport, SnapshotImport,
@@ -137,6 +139,9 @@ pub(crate) enum Verb {
     Oai(OaiVerb),
     /// Looks into a catalogue, loads files into it, and exports it.
     Catalog(Catalog),
+    /// Looks after knowledge bases: documents, folded into a wiki.
+    #[command(subcommand)]
+    Kb(KbVerb),
     /// Installs a rollup, takes it away, shows how it stands.
     #[command(subcommand)]
     Rollup(RollupVerb),
@@ -189,7 +194,7 @@ pub(crate) enum Verb {
 #[derive(Debug, Args)]
 pub(crate) struct Receive {
     /// Where to listen, in place of `listen`.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = highwater_episodes::receive::settings::listen_address)]
     pub(crate) listen: Option<std::net::SocketAddr>,
 }
 

@@ -84,6 +84,7 @@ fn dispatch(cli: Cli) -> Done {
         }
         Verb::Oai(verb) => commands::oai::oai(verb, &global),
         Verb::Catalog(args) => commands::catalog::catalog(args, &global),
+        Verb::Kb(verb) => commands::kb::kb(verb, &global),
         Verb::Rollup(verb) => at(&global, |site| commands::rollup::rollup(verb, site)),
         Verb::Migrate(verb) => at(&global, |site| commands::migrate::migrate(verb, site)),
         Verb::Receive(args) => {

@@ -153,6 +153,11 @@ pub(crate) fn line(text: &str) -> String {
     line
 }
 
+/// Text on one line, whole: what a person needs to the end.
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
+    escaped(text, |_| false)
+}
+
 /// Text on its own lines: control characters escaped but for the ends of lines and tabs.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| matches!(c, '\n' | '\t'))

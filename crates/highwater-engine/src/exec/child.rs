@@ -31,33 +31,35 @@ const SIGNAL_LAG_MS: u64 = 200;
 
 /// What is to be started.
 #[derive(Debug, Clone)]
-pub(crate) struct Start<'s> {
+pub struct Start<'s> {
     /// The program as it is written, then its arguments.
-    pub(crate) words: Vec<String>,
+    pub words: Vec<String>,
     /// Its working directory.
-    pub(crate) directory: &'s Path,
+    pub directory: &'s Path,
     /// Variables added to the environment.
-    pub(crate) env: Vec<(&'s str, String)>,
+    pub env: Vec<(&'s str, String)>,
     /// What it reads; nothing when absent.
-    pub(crate) stdin: Option<Vec<u8>>,
+    pub stdin: Option<Vec<u8>>,
 }
 
 /// How long a command may run, and who may end it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds<'b> {
-    pub(crate) clock: &'b SharedClock,
-    pub(crate) stop: &'b StopSignal,
+pub struct Bounds<'b> {
+    /// Time.
+    pub clock: &'b SharedClock,
+    /// Whether the pass is to end.
+    pub stop: &'b StopSignal,
     /// When the pass's time is spent, by [`crate::clock::Clock::elapsed`].
-    pub(crate) deadline: Option<Duration>,
+    pub deadline: Option<Duration>,
     /// How long the command may take.
-    pub(crate) timeout: Option<Duration>,
+    pub timeout: Option<Duration>,
     /// The time between SIGTERM and SIGKILL.
-    pub(crate) grace: Duration,
+    pub grace: Duration,
 }
 
 /// How a command came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub enum Ending {
     /// By itself.
     Itself(ExitStatus),
     /// It took longer than its timeout.
@@ -70,33 +72,56 @@ pub(crate) enum Ending {
 
 /// A command that has ended.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) ending: Ending,
-    pub(crate) stderr: Tail,
+pub struct Ended {
+    /// How.
+    pub ending: Ending,
+    /// The end of what it said.
+    pub stderr: Tail,
 }
 
 /// A command that did not run to an end that is known.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ChildError {
+pub enum ChildError {
     /// It was never started.
     #[error("cannot start {program:?}")]
-    CannotStart { program: String, source: io::Error },
+    CannotStart {
+        /// As it is written.
+        program: String,
+        /// What the kernel says.
+        source: io::Error,
+    },
     /// Its directory is not there.
     #[error("cannot start {program:?}: its directory {} is not there", directory.display())]
-    NoDirectory { program: String, directory: PathBuf },
+    NoDirectory {
+        /// As it is written.
+        program: String,
+        /// Where it was to run.
+        directory: PathBuf,
+    },
     /// It is there, and what should run it is not.
     #[error("cannot start {program:?}: the interpreter that its first line names is not there")]
-    NoInterpreter { program: String },
+    NoInterpreter {
+        /// As it is written.
+        program: String,
+    },
     /// The kernel does not tell how it ended.
     #[error("cannot tell how process {pid} ended")]
-    CannotWait { pid: u32, source: io::Error },
+    CannotWait {
+        /// Its number.
+        pid: u32,
+        /// What the kernel says.
+        source: io::Error,
+    },
     /// It does not die.
     #[error("the command cannot be ended")]
     Unkillable(#[from] Unkillable),
 }
 
 /// Runs one command to its end. Dropped before, it kills the command's process group at once.
-pub(crate) async fn run(start: Start<'_>, bounds: Bounds<'_>, output: &Output) -> Result<Ended, ChildError> {
+///
+/// # Errors
+/// [`ChildError`].
+pub async fn run(start: Start<'_>, bounds: Bounds<'_>, output: &Output) -> Result<Ended, ChildError> {
     let (mut running, mut pipes) = Running::start(start, output)?;
     let ending = {
         let mut pumping = pin!(pipes.pump());

@@ -20,7 +20,7 @@ pub(super) struct Group(Pid);
 /// What is left of a group after SIGKILL.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("process group {group} is still there {KILLED_WAIT_SECS} s after SIGKILL")]
-pub(crate) struct Unkillable {
+pub struct Unkillable {
     /// Its number.
     group: i32,
 }

@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 
 use crate::name::ResourceName;
 
-pub(crate) mod child;
+pub mod child;
 pub mod consumer;
 mod group;
 pub mod item;
@@ -68,7 +68,8 @@ impl ExecJob {
 }
 
 /// How a command ended, in words: `exit 5`, `signal 9 (SIGKILL)`.
-pub(crate) fn described(status: ExitStatus) -> String {
+#[must_use]
+pub fn described(status: ExitStatus) -> String {
     match status.code() {
         Some(code) => format!("exit {code}"),
         None => status.to_string().replacen("signal: ", "signal ", 1),

@@ -84,7 +84,7 @@ impl Relay {
 
 /// The last [`EVIDENCE_BYTES_MAX`] bytes of a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Tail(Vec<u8>);
+pub struct Tail(Vec<u8>);
 
 impl Tail {
     pub(super) fn take(&mut self, bytes: &[u8]) {
@@ -95,7 +95,8 @@ impl Tail {
     }
 
     /// Its end as text of at most `bytes_max` bytes, without the white space around it.
-    pub(crate) fn text(&self, bytes_max: usize) -> String {
+    #[must_use]
+    pub fn text(&self, bytes_max: usize) -> String {
         let text = String::from_utf8_lossy(&self.0);
         let text = text.trim();
         let from = (text.len().saturating_sub(bytes_max)..).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());

@@ -7,15 +7,14 @@ use futures::StreamExt;
 use sha2::{Digest, Sha256};
 
 use super::next_batch;
-use crate::contact::Urgency;
 use crate::job::{Job, ReadCx, Stop};
 use crate::ledger::{Fence, ItemFilter, ItemOrder, Pin, PinMode, Who, Word};
 use crate::name::ItemKey;
 use crate::outcome::OutcomeKind;
 use crate::pass::Engine;
-use crate::report::{Reason, counted};
+use crate::report::counted;
 use crate::spec::JobSpec;
-use crate::worklist::WorklistRecord;
+use crate::worklist::{Tally, WorklistRecord};
 
 /// A round of so many items takes no more: it comes to its end, and so does what the ledger must keep of it.
 const ROUND_ITEMS_MAX: u64 = 100_000;
@@ -23,12 +22,11 @@ const ROUND_ITEMS_MAX: u64 = 100_000;
 /// Whether the round is to take what is listed since: it was discovered, and all that is open in it was tried before. What is
 /// untried would come first in any case.
 pub(crate) fn takes_more<J: Job>(job: &J, recurring: bool, open: &WorklistRecord) -> bool {
-    let tally = &open.tally;
-    recurring
-        && job.rounds_stay_open()
-        && open.input.is_none()
-        && tally.open() == tally.retry
-        && tally.total < ROUND_ITEMS_MAX
+    recurring && job.rounds_stay_open() && open.input.is_none() && has_room(&open.tally)
+}
+
+fn has_room(tally: &Tally) -> bool {
+    tally.open() == tally.retry && tally.total < ROUND_ITEMS_MAX
 }
 
 /// Takes into the open round what is listed since. Where nothing is new, nothing is written of the list. It is whole or not at all: what
@@ -47,17 +45,7 @@ pub(crate) async fn extend<J: Job>(
     {
         let plan = job.plan(cx.clone()).fuse();
         futures::pin_mut!(plan);
-        loop {
-            let batch = next_batch::<J>(&mut plan, &mut hash).await?;
-            if batch.is_empty() {
-                break;
-            }
-            if cx.stop().urgency() > Urgency::None {
-                return Err(Stop::checkpoint(
-                    Reason::Stopped,
-                    "stopped by a signal while what is new was read; it is read anew",
-                ));
-            }
+        while let Some(batch) = next_batch::<J>(cx, &mut plan, &mut hash).await? {
             let appended = ledger.append_items(fence, worklist, &batch).await?;
             added += appended.added;
             if appended.duplicates > 0 {
@@ -87,4 +75,17 @@ pub(crate) async fn extend<J: Job>(
         round = now;
     }
     Ok(round)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_of_so_many_items_takes_no_more_and_comes_to_its_end() {
+        let round = |total: u64, retry: u64| Tally { total, retry, done: total - retry, ..Tally::default() };
+        assert!(has_room(&round(99_999, 1)));
+        assert!(!has_room(&round(100_000, 1)), "the ledger keeps a round whole until its end");
+        assert!(!has_room(&Tally { total: 3, retry: 1, done: 1, ..Tally::default() }), "one is untried");
+    }
 }

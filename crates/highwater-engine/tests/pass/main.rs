@@ -1,6 +1,8 @@
 //! What the pass itself holds, whatever its ledger would catch after it.
 #![allow(clippy::unwrap_used)]
 
+mod groups;
+
 use std::sync::Arc;
 use std::sync::Mutex;
 

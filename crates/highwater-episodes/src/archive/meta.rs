@@ -1,5 +1,5 @@
-//! What an episode's `meta.json` says of the code that recorded it. Owns the one field that is read, `code_version.commit`; all
-//! else in the file is its recorder's own business and is passed over unread.
+//! What an episode's `meta.json` says of the code that recorded it, and of what it is called. Owns the fields that are read,
+//! `code_version.commit`, `host_id` and `episode_id`; all else in the file is its recorder's own business and is passed over unread.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::index::{Commit, CommitError};
+use crate::index::{Commit, CommitError, Row};
 
 /// The file's name within the episode.
 pub const META_NAME: &str = "meta.json";
@@ -59,6 +59,27 @@ pub fn recorded_commit(meta: &[u8]) -> Result<Option<Commit>, MetaError> {
         }),
         Err(_) => Err(MetaError::NoText),
     }
+}
+
+/// What the file says that the episode's row says otherwise. What only one of the two speaks of contradicts nothing.
+#[must_use]
+pub fn contradiction(meta: &[u8], row: &Row) -> Option<String> {
+    let differ = |name: &str, found: &str, said: &str| {
+        let found: String = found.chars().take(FOUND_CHARS_MAX).collect();
+        format!("{name} of its {META_NAME} is {found:?}; the row says {said:?}")
+    };
+    let commit = recorded_commit(meta).ok().flatten();
+    if let (Some(found), Some(said)) = (&commit, &row.commit)
+        && found != said
+    {
+        return Some(differ("code_version.commit", &found.to_string(), &said.to_string()));
+    }
+    let meta = meta.strip_prefix(b"\xef\xbb\xbf").unwrap_or(meta);
+    [("host_id", row.host_id.as_str()), ("episode_id", row.episode_id.as_str())].into_iter().find_map(|(name, said)| {
+        let found = field(meta, name).ok()??;
+        let found: Cow<'_, str> = serde_json::from_str(found.get()).ok()?;
+        (found != said).then(|| differ(name, &found, said))
+    })
 }
 
 /// The field of that name of a JSON object, unread; of several the last, as most readers have it.
@@ -127,6 +148,28 @@ mod tests {
         ] {
             assert_eq!(commit(meta), Ok(None), "{meta}");
         }
+    }
+
+    #[test]
+    fn what_file_and_row_both_speak_of_is_the_same() {
+        let line = format!(
+            r#"{{"commit":"{}","episode_id":"ep","host_id":"lab","received_at_wall":"2026-11-20T10:00:00Z","schema_version":1,"sha256":"{}","size_bytes":1}}"#,
+            COMMIT.to_ascii_lowercase(),
+            "0".repeat(64)
+        );
+        let row = Row::from_line(line.as_bytes()).unwrap();
+        let told = |meta: &str| contradiction(meta.as_bytes(), &row);
+        for meta in ["", "{}", r#"{"host":"x","episode_id":7}"#, r#"{"host_id":"lab","episode_id":"ep"}"#] {
+            assert_eq!(told(meta), None, "{meta}");
+        }
+        assert_eq!(told(&format!(r#"{{"code_version":{{"commit":"{COMMIT}"}}}}"#)), None);
+        assert_eq!(
+            told(r#"{"host_id":"other"}"#).unwrap(),
+            r#"host_id of its meta.json is "other"; the row says "lab""#
+        );
+        assert!(told(r#"{"episode_id":"ep-2"}"#).unwrap().starts_with("episode_id of its"));
+        let code = format!(r#"{{"code_version":{{"commit":"{}"}}}}"#, "f".repeat(40));
+        assert!(told(&code).unwrap().starts_with("code_version.commit of its"));
     }
 
     #[test]

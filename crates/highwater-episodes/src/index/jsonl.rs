@@ -1,24 +1,26 @@
 //! The index as a file, `index.jsonl`: one row a line, appended and never changed. Owns how it is appended to beside other
 //! processes, what becomes of a torn end and of lines that cannot be read, and where the row of a key is.
 //!
-//! In memory is the place of each key's row and no more: 24 bytes a key. The row itself is read when it is asked for.
+//! In memory is the place of each key's row and no more: 32 bytes a key. The row itself is read when it is asked for. Where somebody
+//! changed the file in place, a row is not where it was: the file is read anew, and while keys that had a row have none there are no
+//! pages, for a list that lacks them would be taken for all there is.
 //!
 //! What is here of a process that died may not have been synced by it, so the file is synced once after what others wrote was
 //! read. After a sync of ours that failed, the rows of that append are cut off again before anything else is done, for the
 //! kernel calls their bytes clean without having saved them; until that succeeds the lock is kept.
 
 pub(super) mod lines;
+pub(super) mod places;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::io::{self, BufReader, Read};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use highwater_fs::{FileId, Fs, FsError, FsFile, Mode, Op, Quarantine, Quarantined, RelPath};
-use sha2::Digest as _;
 
 use self::lines::{Line, next_line};
+use self::places::{Places, Print, print_of};
 use super::lock::{HeldLock, IndexLock};
 use super::row::{Found, LINE_BYTES_MAX, Row, RowError};
 use super::{
@@ -74,44 +76,13 @@ struct State {
     known_bytes: u64,
     lines: u64,
     unreadable: u64,
-    places: HashMap<Print, u64, BuildHasherDefault<PrintHasher>>,
+    places: Places,
     /// An append of ours failed, and what it left beyond `known_bytes` is not cut off yet.
     doubtful: Option<HeldLock>,
 }
 
-/// The first half of a key's SHA-256: as good as the key, and short.
-pub(super) type Print = [u64; 2];
-
-pub(super) fn print_of(host: &str, episode: &str) -> Print {
-    let mut hash = sha2::Sha256::new();
-    hash.update(host);
-    hash.update(b"/");
-    hash.update(episode);
-    let digest: [u8; 32] = hash.finalize().into();
-    let half = |at: usize| u64::from_le_bytes(digest[at..at + 8].try_into().expect("invariant: eight bytes"));
-    [half(0), half(8)]
-}
-
 fn print_of_key(key: &EpisodeKey) -> Print {
     print_of(key.host.as_str(), key.episode.as_str())
-}
-
-/// A print is a hash already.
-#[derive(Default)]
-pub(super) struct PrintHasher(u64);
-
-impl Hasher for PrintHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for (at, byte) in bytes.iter().enumerate() {
-            self.0 ^= u64::from(*byte) << (at % 8 * 8);
-        }
-    }
-    fn write_u64(&mut self, half: u64) {
-        self.0 ^= half;
-    }
 }
 
 impl<F: Fs> JsonlIndex<F> {
@@ -141,7 +112,7 @@ impl<F: Fs> JsonlIndex<F> {
         let from = from.0.min(known);
         let reader = self.fs.reader_from(&self.path, from)?;
         let reader = BufReader::with_capacity(READ_BYTES, reader.take(known - from));
-        Ok(Rows { reader, at: from, kept: Vec::new(), path: self.fs.locate(&self.path) })
+        Ok(Rows { reader, at: from, until: known, kept: Vec::new(), path: self.fs.locate(&self.path) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -279,7 +250,68 @@ impl<F: Fs> JsonlIndex<F> {
 
     fn in_force(&self, state: &State, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
         let Some(place) = state.places.get(&print_of_key(key)) else { return Ok(None) };
-        self.row_at(key, *place)?.map(Some).ok_or_else(|| IndexError::Moved(key.clone()))
+        self.row_at(key, place)?.map(Some).ok_or_else(|| IndexError::Moved(key.clone()))
+    }
+
+    /// The same; where the row is not there any more, everything is read anew. Under the lock.
+    fn in_force_anew(&self, state: &mut State, held: &HeldLock, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
+        match self.in_force(state, key) {
+            Err(IndexError::Moved(_)) => {
+                self.reread(state, held)?;
+                self.in_force(state, key)
+            }
+            found => found,
+        }
+    }
+
+    /// Reads everything anew, because somebody changed the file in place, and keeps which keys had a row and have none. Under the lock.
+    fn reread(&self, state: &mut State, held: &HeldLock) -> Result<(), IndexError> {
+        let mut fresh = State::default();
+        self.follow(&mut fresh, held, &mut Recovered::default())?;
+        fresh.places.miss_those_of(&state.places);
+        let (lost, known) = (fresh.places.lost(), state.places.lost());
+        if lost > known {
+            tracing::error!(
+                index.lost = lost,
+                "{} was changed in place, and episodes lost their rows: no page of the list is answered until `highwater reindex` gave them back",
+                self.fs.locate(&self.path).display()
+            );
+        }
+        *state = fresh;
+        Ok(())
+    }
+
+    fn edited(&self, lost: u64) -> IndexError {
+        IndexError::Edited { path: self.fs.locate(&self.path), lost }
+    }
+
+    /// A page, as far as every row is where it is known to be; `None` where one is not.
+    fn page_as_known(&self, ask: &PageAsk) -> Result<Option<Page>, IndexError> {
+        let mut rows = self.rows(ask.cursor)?;
+        let lost = self.state().places.lost();
+        if lost > 0 {
+            return Err(self.edited(lost));
+        }
+        let rows_max = ask.rows_max.clamp(1, PAGE_ROWS_MAX);
+        let from = rows.cursor();
+        let mut page = Page { next: from, ..Page::default() };
+        let mut seen = Vec::new();
+        while page.rows.len() < rows_max && page.next.0 - from.0 < PAGE_SCAN_BYTES_MAX {
+            let place = rows.cursor();
+            let Some(found) = rows.found()? else {
+                page.complete = true;
+                break;
+            };
+            if let Ok(found) = found
+                && self.state().places.get(&found.print()) == Some(place.0)
+            {
+                seen.push(place.0);
+                page.rows.extend(found.is_wanted(ask).then(|| found.row()));
+            }
+            page.next = rows.cursor();
+        }
+        let until = if page.complete { rows.until } else { page.next.0 };
+        Ok(self.state().places.are_all_of(from.0..until, &seen).then_some(page))
     }
 
     fn vanished(&self) -> FsError {
@@ -288,20 +320,11 @@ impl<F: Fs> JsonlIndex<F> {
 }
 
 impl State {
-    /// A row counts for its key from here on, or the key has none.
-    fn counts(&mut self, print: Print, place: u64, is_removal: bool) {
-        if is_removal {
-            self.places.remove(&print);
-        } else {
-            self.places.insert(print, place);
-        }
-    }
-
     /// Takes a line up.
     fn take(&mut self, line: &Line, row: Result<Found<'_>, RowError>, found: &mut Recovered) {
         self.lines += 1;
         match row {
-            Ok(row) => self.counts(row.print(), line.offset, row.is_removal()),
+            Ok(row) => self.places.counts(row.print(), line.offset, row.is_removal()),
             Err(error) => {
                 self.unreadable += 1;
                 if found.named.len() < UNREADABLE_NAMED_MAX {
@@ -322,12 +345,10 @@ impl<F: Fs> Index for JsonlIndex<F> {
     fn find(&self, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
         let mut state = self.current()?;
         match self.in_force(&state, key) {
-            // Somebody wrote another file in the place of this one, as long and with the same number: read it all.
+            // Somebody wrote another file in the place of this one, as long and with the same number.
             Err(IndexError::Moved(_)) => {
                 let held = self.lock.hold()?;
-                *state = State::default();
-                self.follow(&mut state, &held, &mut Recovered::default())?;
-                self.in_force(&state, key)
+                self.in_force_anew(&mut state, &held, key)
             }
             found => found,
         }
@@ -347,7 +368,7 @@ impl<F: Fs> Index for JsonlIndex<F> {
             let print = print_of(row.host_id.as_str(), row.episode_id.as_str());
             let against = match places.get(&print) {
                 Some((_, before)) => stands_against(Some(*before).filter(|before| before.removed.is_none()), row),
-                None => stands_against(self.in_force(&state, &row.key())?.as_ref(), row),
+                None => stands_against(self.in_force_anew(&mut state, &held, &row.key())?.as_ref(), row),
             };
             if let Some(against) = against {
                 became.push(against);
@@ -357,7 +378,7 @@ impl<F: Fs> Index for JsonlIndex<F> {
                 became.push(Appended::Outrun);
                 continue;
             }
-            places.insert(print, (state.known_bytes + lines.len() as u64, row));
+            places.insert(print, (lines.len() as u64, row));
             lines.extend_from_slice(row.to_line().as_bytes());
             became.push(Appended::New);
         }
@@ -369,32 +390,27 @@ impl<F: Fs> Index for JsonlIndex<F> {
             let _ = self.cut_back(&mut state, held);
             return Err(error.into());
         }
+        let end = state.known_bytes;
         state.known_bytes += lines.len() as u64;
         state.lines += became.iter().filter(|became| **became == Appended::New).count() as u64;
-        for (print, (place, row)) in places {
-            state.counts(print, place, row.removed.is_some());
+        let mut places: Vec<_> = places.into_iter().collect();
+        places.sort_unstable_by_key(|(_, (below, _))| *below);
+        for (print, (below, row)) in places {
+            state.places.counts(print, end + below, row.removed.is_some());
         }
         Ok(became)
     }
 
     fn page(&self, ask: &PageAsk) -> Result<Page, IndexError> {
-        let mut rows = self.rows(ask.cursor)?;
-        let rows_max = ask.rows_max.clamp(1, PAGE_ROWS_MAX);
-        let from = rows.cursor();
-        let mut page = Page { next: from, ..Page::default() };
-        while page.rows.len() < rows_max && page.next.0 - from.0 < PAGE_SCAN_BYTES_MAX {
-            let place = rows.cursor();
-            let Some(found) = rows.found()? else {
-                page.complete = true;
-                break;
-            };
-            let row = found
-                .ok()
-                .filter(|found| found.is_wanted(ask) && self.state().places.get(&found.print()) == Some(&place.0));
-            page.rows.extend(row.map(Found::row));
-            page.next = rows.cursor();
+        if let Some(page) = self.page_as_known(ask)? {
+            return Ok(page);
         }
-        Ok(page)
+        {
+            let mut state = self.current()?;
+            let held = self.lock.hold()?;
+            self.reread(&mut state, &held)?;
+        }
+        self.page_as_known(ask)?.ok_or_else(|| self.edited(0))
     }
 
     fn figures(&self) -> Result<Figures, IndexError> {
@@ -427,6 +443,7 @@ impl<F> fmt::Debug for JsonlIndex<F> {
 pub struct Rows {
     reader: BufReader<io::Take<Box<dyn Read + Send>>>,
     at: u64,
+    until: u64,
     kept: Vec<u8>,
     path: std::path::PathBuf,
 }

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::PageAsk;
-use super::jsonl::{Print, print_of};
+use super::jsonl::places::{Print, print_of};
 use crate::digest::Sha256Digest;
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 

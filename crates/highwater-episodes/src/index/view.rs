@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
 use super::jsonl::lines::next_line;
-use super::jsonl::{Print, PrintHasher, print_of};
+use super::jsonl::places::{Print, PrintHasher, print_of};
 use super::row::{Found, LINE_BYTES_MAX, Row};
 use super::{Appended, Figures, Index, IndexError, PAGE_ROWS_MAX, Page, PageAsk, StillHolds};
 use crate::name::EpisodeKey;

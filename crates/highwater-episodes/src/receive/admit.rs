@@ -143,10 +143,11 @@ impl Receiver {
         };
         let commit = text(self.settings.commit_header.as_str());
         let recorded = match judge {
-            Judge::Recorded => commit.clone(),
-            Judge::Ships => text(RECORDED_HEADER),
+            // What the gate makes of one that is none is the gate's to say.
+            Judge::Recorded => commit.as_ref().and_then(|commit| commit.parse().ok()),
+            Judge::Ships => text(RECORDED_HEADER).map(|commit| recorded_commit(&commit)).transpose()?,
         };
-        Ok((Claim { commit, judge }, recorded.and_then(|commit| commit.parse().ok())))
+        Ok((Claim { commit, judge }, recorded))
     }
 
     /// The SHA-256 that a body is said to have, in whichever headers say it; they agree.
@@ -169,6 +170,18 @@ impl Receiver {
         digits(headers, self.settings.digest_header.as_str())?.map_or(Ok(()), &mut agree)?;
         Ok(declared)
     }
+}
+
+/// Nobody judges it, so it is refused here: a row that lacks it would say that nobody knows.
+fn recorded_commit(text: &str) -> Result<Commit, Problem> {
+    text.parse().map_err(|_| {
+        Problem::new(&known::BAD_RECORDED_COMMIT)
+            .detail(format!(
+                "found {RECORDED_HEADER}: {:?}, expected the 40 or 64 hexadecimal digits of a commit",
+                shown(text)
+            ))
+            .remediation("send the whole commit as `git rev-parse HEAD` prints it, or leave the header out")
+    })
 }
 
 /// A digest in a header of its own.

@@ -9,10 +9,10 @@ use axum::response::{IntoResponse as _, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 
-use super::admit::cannot;
+use super::admit::{BUSY_SECS, cannot};
 use super::problem::{Problem, known};
 use super::{Receiver, blocking};
-use crate::index::{Cursor, PAGE_ROWS_MAX, PageAsk};
+use crate::index::{Cursor, IndexError, PAGE_ROWS_MAX, PageAsk};
 use crate::name::HostId;
 
 /// How many rows a page has.
@@ -45,7 +45,7 @@ impl Receiver {
             }
         }
         let index = Arc::clone(&self.on.index);
-        let page = blocking(move || index.page(&ask)).await?.map_err(|error| cannot(&error, error.is_full()))?;
+        let page = blocking(move || index.page(&ask)).await?.map_err(|error| unlisted(&error))?;
         let told = json!({"episodes": page.rows, "next": page.next.0.to_string(), "complete": page.complete});
         let mut response = format!("{told}\n").into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -68,6 +68,17 @@ fn parts(query: &str) -> Result<Vec<(String, String)>, Problem> {
             Ok((decoded(name)?, decoded(value)?))
         })
         .collect()
+}
+
+fn unlisted(error: &IndexError) -> Problem {
+    match error {
+        // Logged where it was found, once.
+        IndexError::Edited { .. } => Problem::new(&known::INDEX_EDITED)
+            .detail(error.to_string())
+            .remediation("let the receiver's operator call `highwater reindex`; rows that were taken out on purpose are forgotten when the receiver is started again")
+            .retry_after(BUSY_SECS),
+        error => cannot(error, error.is_full()),
+    }
 }
 
 fn bad_query(detail: String) -> Problem {

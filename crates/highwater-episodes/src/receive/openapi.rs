@@ -30,8 +30,14 @@ const CALLER: &[&Known] = &[&known::NO_IDENTITY, &known::BUG];
 /// What it is called, and whose it is.
 const NAMES: &[&Known] = &[&known::BAD_NAME, &known::FOREIGN_HOST];
 /// Which code recorded it.
-const GATE: &[&Known] =
-    &[&known::BAD_JUDGE, &known::CODE_MISSING, &known::CODE_MALFORMED, &known::CODE_OUTDATED, &known::GATE_UNREADY];
+const GATE: &[&Known] = &[
+    &known::BAD_JUDGE,
+    &known::BAD_RECORDED_COMMIT,
+    &known::CODE_MISSING,
+    &known::CODE_MALFORMED,
+    &known::CODE_OUTDATED,
+    &known::GATE_UNREADY,
+];
 /// What its headers say of a body.
 const BODY: &[&Known] =
     &[&known::BAD_DIGEST_FIELD, &known::BAD_LENGTH, &known::PARTIAL_PUT, &known::CONTENT_ENCODING, &known::TOO_LARGE];
@@ -74,6 +80,13 @@ const NONE: Operation = Operation {
     answers: &[],
     problems: &[],
 };
+
+/// What is said of tus, whoever asks.
+const OFFERED: &[(u16, Part, &[&str])] = &[(
+    204,
+    Part::Nothing,
+    &["Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"],
+)];
 
 const EPISODE: &str = "/v1/episodes/{host}/{episode}";
 const UPLOADS: &str = "/v1/uploads";
@@ -145,7 +158,7 @@ const OPERATIONS: &[Operation] = &[
                   not the last: go on with `next` until `complete`.",
         parameters: &["of-host", "since", "cursor"],
         answers: &[(200, Part::Schema("Page"), &[])],
-        problems: &[CALLER, &[&known::BAD_QUERY, &known::FOREIGN_HOST], DISK],
+        problems: &[CALLER, &[&known::BAD_QUERY, &known::FOREIGN_HOST, &known::INDEX_EDITED], DISK],
         ..NONE
     },
     Operation {
@@ -154,11 +167,7 @@ const OPERATIONS: &[Operation] = &[
         id: "uploadOptions",
         summary: "What of tus is offered.",
         is_open: true,
-        answers: &[(
-            204,
-            Part::Nothing,
-            &["Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"],
-        )],
+        answers: OFFERED,
         ..NONE
     },
     Operation {
@@ -187,11 +196,7 @@ const OPERATIONS: &[Operation] = &[
         summary: "What of tus is offered.",
         is_open: true,
         parameters: &["any-upload"],
-        answers: &[(
-            204,
-            Part::Nothing,
-            &["Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"],
-        )],
+        answers: OFFERED,
         ..NONE
     },
     Operation {
@@ -253,7 +258,7 @@ const OPERATIONS: &[Operation] = &[
         summary: "Who the caller is and what an upload would meet; writes nothing.",
         parameters: &["commit", "judge"],
         answers: &[(200, Part::Schema("Pong"), &[])],
-        problems: &[CALLER, &[&known::BAD_JUDGE]],
+        problems: &[CALLER, &[&known::BAD_JUDGE, &known::BAD_RECORDED_COMMIT]],
         ..NONE
     },
     Operation {

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use highwater_engine::settings::{ByteSize, DurationText, FilePath, Problem, Whole};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::network::Network;
 use crate::digest::Sha256Digest;
@@ -25,6 +26,7 @@ pub const OPEN_UPLOADS_MAX: u64 = 65_536;
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ReceiverSettings {
     /// The address and port to listen at.
+    #[serde(deserialize_with = "listen_of_text")]
     #[schemars(with = "String")]
     pub listen: SocketAddr,
     /// The directory that holds `episodes/`, `index.jsonl` and `quarantine/`; it must be there.
@@ -68,6 +70,20 @@ impl Default for ReceiverSettings {
             limits: LimitSettings::default(),
         }
     }
+}
+
+/// Where to listen. A name is none: it may have several addresses, or another one tomorrow.
+///
+/// # Errors
+/// What was expected, where the text is no address with a port.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "expected an address and a port, such as 127.0.0.1:8460 or [::1]:8460; a name is none".to_owned())
+}
+
+fn listen_of_text<'de, D: Deserializer<'de>>(text: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(text)?;
+    listen_address(&text).map_err(|expected| D::Error::custom(format!("found {text:?}, {expected}")))
 }
 
 /// TLS of a receiver; the files are read again when they change.

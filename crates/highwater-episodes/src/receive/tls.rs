@@ -1,6 +1,8 @@
 //! TLS of the receiver: its certificate, who signs those of clients, which of these are revoked. Owns reading these files, and reading
 //! them again when they change: the next connection meets the new ones, those that are open stay as they are.
 
+pub mod look;
+
 use std::fmt;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
@@ -169,13 +171,7 @@ fn verifier(
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     let mut told = ca;
     if let Some(crl) = &settings.crl {
-        let read = |source| TlsError::File { path: crl.to_path_buf(), what: "list of revoked certificates", source };
-        let lists: Result<Vec<_>, _> =
-            CertificateRevocationListDer::pem_file_iter(crl).and_then(|lists| lists.collect());
-        let lists = lists.map_err(read)?;
-        if lists.is_empty() {
-            return Err(TlsError::Empty { path: crl.to_path_buf(), what: "list of revoked certificates" });
-        }
+        let lists = read_revoked(crl)?;
         // The root is ours to take away; it is those below it that are revoked.
         builder = builder.with_crls(lists).only_check_end_entity_revocation();
         told = crl;
@@ -188,6 +184,13 @@ fn verifier(
 
 fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(|certificates| certificates.collect());
+    let read = read.map_err(|source| TlsError::File { path: path.to_path_buf(), what, source })?;
+    if read.is_empty() { Err(TlsError::Empty { path: path.to_path_buf(), what }) } else { Ok(read) }
+}
+
+fn read_revoked(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let what = "list of revoked certificates";
+    let read: Result<Vec<_>, _> = CertificateRevocationListDer::pem_file_iter(path).and_then(|lists| lists.collect());
     let read = read.map_err(|source| TlsError::File { path: path.to_path_buf(), what, source })?;
     if read.is_empty() { Err(TlsError::Empty { path: path.to_path_buf(), what }) } else { Ok(read) }
 }

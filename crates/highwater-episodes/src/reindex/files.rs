@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
 use highwater_fs::{Fs, Kind, RealFs, RelPath};
 
 use crate::index::{IndexLock, JsonlIndex, Recovered};
@@ -92,6 +92,9 @@ fn split(path: &Path) -> Result<(&Path, RelPath), Diagnosis> {
 }
 
 pub(super) fn unusable(path: &Path, error: &(dyn std::error::Error + 'static)) -> Diagnosis {
-    let next = "name a receiver's directory, which holds `episodes` and `index.jsonl`, and let this user write in it";
+    let next = mends_disk(error, path).unwrap_or_else(|| {
+        "name a receiver's directory, which holds `episodes` and `index.jsonl`, and let this user write in it"
+            .to_owned()
+    });
     Diagnosis::refusal("HW-EPI-203", with_causes(error), next).in_file_once(path)
 }

@@ -23,6 +23,7 @@ use serde::Deserialize;
 
 use super::bandwidth::Bandwidth;
 use super::outbox::Parcel;
+use super::refused::Sign;
 use super::settings::{ShipSettings, ShipTlsSettings};
 use crate::digest::Sha256Digest;
 use crate::gate::Judge;
@@ -39,6 +40,7 @@ use proof::{elsewhere, not_a_receivers, not_a_receivers_of, taken};
 
 pub use flow::STALL_SECS;
 pub(super) use pong::is_pong;
+pub(super) use proof::Proved;
 pub(super) use resumable::{Asked, Begun, Went};
 
 /// Most of an answer that is read, in bytes.
@@ -65,6 +67,8 @@ pub struct Receiver {
     pub judge: Judge,
     /// How fast uploads send together.
     pub bandwidth: Arc<Bandwidth>,
+    /// Who asks whom.
+    pub sign: Sign,
 }
 
 /// What is said of the code of an episode.
@@ -158,6 +162,7 @@ impl Receiver {
     ) -> Result<Self, (&'static str, Diagnosis)> {
         let mut client = client_builder();
         let ShipTlsSettings { ca, certificate, key } = &settings.tls;
+        let mut shown = Vec::new();
         if let Some(path) = ca {
             let authorities = reqwest::Certificate::from_pem_bundle(&pem(path, "tls.ca")?)
                 .map_err(|error| unusable(path, "tls.ca", "certificates", &error))?;
@@ -168,6 +173,7 @@ impl Receiver {
         }
         if let (Some(certificate), Some(key)) = (certificate, key) {
             let mut chain = pem(certificate, "tls.certificate")?;
+            shown.clone_from(&chain);
             chain.push(b'\n');
             chain.extend(pem(key, "tls.key")?);
             let identity = reqwest::Identity::from_pem(&chain)
@@ -179,7 +185,10 @@ impl Receiver {
             let next = "check that `tls.key` is the key of `tls.certificate`, and the machine's TLS certificates";
             ("tls", Diagnosis::refusal("HW-EPI-104", message, next))
         })?;
+        let token = settings.token.as_ref().map(|token| token.expose().as_bytes()).unwrap_or_default();
+        let sign = Sign::of(&[settings.receiver.expose().as_str().as_bytes(), host.as_str().as_bytes(), token, &shown]);
         Ok(Self {
+            sign,
             base: settings.receiver.expose().clone(),
             resource,
             host,

@@ -4,6 +4,9 @@
 //! age, so neither `shipped/` nor the ledger is read whole: a note says how far both were gone through. The note is of use, not of
 //! record: without it a pass goes through them from the beginning, a bounded part at a time.
 
+mod unreceived;
+
+use std::fmt;
 use std::time::Duration;
 
 use highwater_engine::clock::since;
@@ -11,6 +14,7 @@ use highwater_engine::diagnosis::with_causes;
 use highwater_engine::job::{CommitCx, ReadCx, Stop};
 use highwater_engine::ledger::{DoneItem, DonePlace};
 use highwater_engine::report::counted;
+use highwater_engine::settings::{ByteSize, DurationText};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +22,7 @@ use super::holds::Holds;
 use super::outbox::Outbox;
 use super::retire::{Cleared, RetireError, Shelves};
 use super::{Ship, disk};
+use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 
 /// Most rows of the ledger that one pass looks at to count, and to remove.
@@ -42,6 +47,25 @@ pub struct Keeping {
     pub size_bytes: Option<u64>,
 }
 
+/// As a person set it.
+impl fmt::Display for Keeping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = self.time.map(|time| {
+            let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            format!("`keep-time` is {}", DurationText::millis(millis))
+        });
+        let size = self.size_bytes.map(|bytes| {
+            let size = format!("{bytes}B");
+            let size = size.parse().map_or(size, |size: ByteSize| size.to_string());
+            format!("`keep-size` is {size}")
+        });
+        match (time, size) {
+            (Some(time), Some(size)) => write!(f, "{time} and {size}"),
+            (time, size) => f.write_str(&time.or(size).unwrap_or_default()),
+        }
+    }
+}
+
 /// How far the shelf was gone through, between two passes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,6 +78,12 @@ pub struct Shelf {
     bytes: u64,
     /// Since when it is counted.
     counted_since: Timestamp,
+    /// When `shipped/` was last looked at for what has no receipt.
+    #[serde(default)]
+    looked_at: Timestamp,
+    /// The names of what has none, as they were told last; without one nothing was to be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    told: Option<Sha256Digest>,
 }
 
 /// What one pass removed, and what it could not.
@@ -150,11 +180,14 @@ impl Ship {
         if let Some(at) = cleanup.at {
             shelf.removed = at;
         }
+        let unreceived = self.look_for_unreceived(&cx.read, &mut shelf, now).await?;
         if shelf != before {
             let shelf = shelf.clone();
             self.noted(move |outbox| outbox.set_shelf(&shelf)).await?;
         }
-        tell(cx, &cleanup).await
+        tell(cx, &cleanup, keeping).await?;
+        cx.notes.extend(unreceived);
+        Ok(())
     }
 
     async fn noted<T: Send + 'static>(
@@ -213,13 +246,10 @@ fn are(episodes: u64) -> String {
 }
 
 /// Tells of it in the report, and of what was removed in an event.
-async fn tell(cx: &mut CommitCx, cleanup: &Cleanup) -> Result<(), Stop> {
+async fn tell(cx: &mut CommitCx, cleanup: &Cleanup, keeping: Keeping) -> Result<(), Stop> {
     let Cleanup { episodes, bytes, differ, failures, failed, more, .. } = cleanup;
     if *episodes > 0 {
-        let removed = format!(
-            "removed {} of {bytes} bytes, as `keep-time` and `keep-size` say",
-            counted(*episodes, "shipped episode")
-        );
+        let removed = format!("removed {} of {bytes} bytes, for {keeping}", counted(*episodes, "shipped episode"));
         cx.read.add_event("remove", &removed).await?;
         cx.notes.push(if *more { format!("{removed}; the next pass removes more") } else { removed });
     }

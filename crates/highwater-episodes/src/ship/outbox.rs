@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::holds::Holds;
 use super::keep::Shelf;
+use super::refused::Refused;
 use crate::archive::meta::recorded_commit;
 use crate::archive::{PackError, Packer};
 use crate::digest::Sha256Digest;
@@ -62,6 +63,8 @@ pub enum Parking {
     Gate,
     /// It cannot be packed.
     Unpackable,
+    /// The receiver refuses it: it is tried again ever more seldom.
+    Refused,
 }
 
 /// A parked episode.
@@ -74,6 +77,9 @@ pub struct Parked {
     pub commit: Option<Commit>,
     /// Why.
     pub parking: Parking,
+    /// How it was refused, where that is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
     /// What was told of it.
     pub told: String,
 }

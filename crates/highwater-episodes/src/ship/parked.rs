@@ -25,6 +25,7 @@ impl fmt::Display for Parking {
             Self::Conflict => "conflict",
             Self::Gate => "code not accepted",
             Self::Unpackable => "cannot be packed",
+            Self::Refused => "refused",
         })
     }
 }

@@ -20,6 +20,8 @@ use super::client::{Code, Receiver, is_pong, text_of};
 pub const PROBE_SECS: u64 = 15;
 /// How often a receiver is asked that breaks the connection off without a word.
 const ASKS_MAX: u32 = 5;
+/// A name that nobody gives an episode or an address.
+const NOWHERE: &str = "highwater-ping-of-nothing";
 /// How far the two clocks may be apart, in seconds.
 pub const CLOCK_SKEW_SECS_MAX: i64 = 60;
 
@@ -120,7 +122,7 @@ pub async fn probe(receiver: &Receiver, clock: &SharedClock, has_certificate: bo
             404 | 405 | 501 => {
                 if at == 0 {
                     private(&mut probe, receiver);
-                    probe.good("answer", format!("{status}: it is too old to be asked; an upload shows the rest"));
+                    unasked(&mut probe, receiver, status).await;
                     apart(&mut probe, (asked_at, answered_at), date.as_deref(), None);
                 }
                 return probe;
@@ -150,6 +152,30 @@ pub async fn probe(receiver: &Receiver, clock: &SharedClock, has_certificate: bo
         judged(&mut probe, of, code, pong.gate);
     }
     probe
+}
+
+/// A far side that knows no ping: one of an older kind, if it answers for an episode otherwise than for what is nowhere.
+async fn unasked(probe: &mut Probe, receiver: &Receiver, status: u16) {
+    let nowhere = looked(receiver, &["v1", NOWHERE]).await;
+    let episode = looked(receiver, &["v1", "episodes", receiver.host.as_str(), NOWHERE]).await;
+    match (episode, nowhere) {
+        // It has no such address, and has one for episodes: another method is meant, or somebody else may.
+        (Some(401 | 403 | 405 | 501), Some(404)) => {
+            probe.good("answer", format!("{status}: it is too old to be asked; an upload shows the rest"));
+        }
+        _ => probe.bad(
+            "answer",
+            format!("{status}: it answers no ping, and whether it is an older receiver or something else cannot be told without an upload"),
+            "correct `receiver` if it names something else; else ship one episode (`highwater ship --once`): its answer says whether it arrived",
+        ),
+    }
+}
+
+/// What an address is answered with that is only looked at.
+async fn looked(receiver: &Receiver, path: &[&str]) -> Option<u16> {
+    let request = receiver.signed(receiver.http.get(receiver.url(path)), &Code::default());
+    let response = request.timeout(Duration::from_secs(PROBE_SECS)).send().await.ok()?;
+    Some(response.status().as_u16())
 }
 
 /// Asks, and says when. In TLS 1.3 a receiver refuses this host's certificate after the handshake, and the end of the connection

@@ -77,12 +77,18 @@ pub fn resolve(shelves: &Shelves, outbox: &Outbox, episode: &EpisodeId, keep: Ke
         Keep::Remote => &shelves.episodes,
     };
     let aside = set_aside(shelf, episode)?;
-    if keep == Keep::Remote {
+    // Where its directory is gone, its archive is the only copy, and stays.
+    if keep == Keep::Remote && (aside.is_some() || lies_aside(shelf, episode)) {
         outbox.drop_parcel(episode)?;
     }
     // Last: as long as it is parked, all of this can be said again.
     outbox.unpark(episode)?;
     Ok(Resolved { aside, told: parked.told })
+}
+
+/// Whether one of this name was set aside before: a kill came behind it.
+fn lies_aside(shelf: &Path, episode: &EpisodeId) -> bool {
+    fs::symlink_metadata(shelf.join(ASIDE_DIR).join(format!("{episode}.0"))).is_ok()
 }
 
 fn set_aside(shelf: &Path, episode: &EpisodeId) -> Result<Option<PathBuf>, ResolveError> {

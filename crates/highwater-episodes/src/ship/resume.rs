@@ -6,7 +6,7 @@ use std::path::Path;
 use highwater_engine::job::{ReadCx, Stop};
 use reqwest::Url;
 
-use super::client::{Asked, Begun, Went};
+use super::client::{Asked, Begun, Proved, Went};
 use super::outbox::Parcel;
 use super::{Answer, Code, Refusal, Ship, disk};
 use crate::name::EpisodeId;
@@ -63,7 +63,13 @@ impl Ship {
                 continue;
             };
             if from_byte == parcel.size_bytes {
-                return receiver.proves(contacts, episode, parcel).await.map(Some);
+                let status = match receiver.proves(contacts, episode, parcel).await? {
+                    Proved::Answered(answer) => return Ok(Some(answer)),
+                    Proved::Missing(status) => status,
+                };
+                self.note_upload(episode, None).await?;
+                let told = "all of it came, but the receiver does not have this episode; it is sent anew";
+                return Ok(Some(Answer::Failed(Refusal { status, told: told.to_owned(), ..Refusal::default() })));
             }
             let told = match receiver.go_on(cx, &url, from_byte, archive, parcel, code).await? {
                 Went::At(bytes) => {

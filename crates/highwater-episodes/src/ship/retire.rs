@@ -137,6 +137,8 @@ impl Shelves {
             (true, true) => {
                 let (ours, theirs) = (self.content(&from, episode)?, self.content(&to, episode)?);
                 if ours == theirs {
+                    // The kill may have come before its name there was durable, on another disk than this one's.
+                    sync_dir(&self.shipped).map_err(failed(&to))?;
                     remove(&self.episodes, episode)?;
                     Ok(Retired::Moved)
                 } else {
@@ -154,6 +156,21 @@ impl Shelves {
                 }
                 Ok(Retired::Moved)
             }
+        }
+    }
+
+    /// Whether an episode in `episodes/` is other than what was packed. One that is gone did not change, nor did one of which it is not
+    /// known what it was.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn changed(&self, episode: &EpisodeId, packed: Option<&Holds>) -> Result<bool, RetireError> {
+        let from = self.from(episode);
+        let Some(packed) = packed else { return Ok(false) };
+        match Holds::look(&from) {
+            Ok(holds) => Ok(holds.as_ref() != Some(packed)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !there(&from)? => Ok(false),
+            Err(error) => Err(failed(&from)(error)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What an answer makes of an episode. Owns its outcome, what is parked, and when the same refusal halts the job.
+//! What an answer makes of an episode. Owns its outcome, what is parked, and how it is retired.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 use super::client::{GATE_MISSING, WITHDRAWN};
 use super::{
-    Answer, Code, Holds, MARKER, OTHER_CODE, Parcel, Parked, Parking, RetireError, Retired, SAME_REFUSAL_EPISODES,
-    Ship, UNMOVED_EPISODES, disk,
+    Answer, Code, Holds, MARKER, OTHER_CODE, Parcel, Parked, Parking, RetireError, Retired, Ship, UNMOVED_EPISODES,
+    disk,
 };
 use crate::archive::meta::{META_BYTES_MAX, META_NAME, MetaError, recorded_commit};
 use crate::archive::{TreeLimits, content_of};
@@ -27,6 +27,15 @@ use crate::name::EpisodeId;
 /// RFC 4918, section 11.5
 const FULL_STATUS: u16 = 507;
 
+/// What a receiver's word is worth.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// It named what it has; with the receipt, where it is known what the directory held.
+    Proved(Option<String>),
+    /// It took it, or is not known to have it.
+    Unproved,
+}
+
 impl Ship {
     pub(super) async fn park(
         &self,
@@ -36,8 +45,12 @@ impl Ship {
         told: &str,
         at: Timestamp,
     ) -> Result<(), Stop> {
+        let parked = Parked { at, commit: code.judged.clone(), parking, refused: None, told: told.to_owned() };
+        self.park_as(episode, parked).await
+    }
+
+    pub(super) async fn park_as(&self, episode: &EpisodeId, parked: Parked) -> Result<(), Stop> {
         let (outbox, episode) = (self.outbox()?, episode.clone());
-        let parked = Parked { at, commit: code.judged.clone(), parking, told: told.to_owned() };
         let dir = self.place.outbox.clone();
         Self::on_disk(move || outbox.park(&episode, &parked).map_err(|error| disk(&error, &dir))).await
     }
@@ -54,10 +67,14 @@ impl Ship {
         let now = cx.clock.now();
         let review = |why: String| Ok(Outcome::because(OutcomeKind::Review, why));
         match answer {
-            Answer::Ok => self.retire(cx, episode, parcel.holds.map(|holds| holds.receipt())).await,
+            Answer::Ok | Answer::Unnamed if self.changed(episode, parcel).await? => {
+                let told = "it changed while it was sent: it is packed and sent anew".to_owned();
+                Ok(Outcome::because(OutcomeKind::Failed, told))
+            }
+            Answer::Ok => self.retire(cx, episode, Arrival::Proved(parcel.holds.map(|holds| holds.receipt()))).await,
             Answer::Unnamed => {
                 tracing::warn!(%episode, "the receiver took it, and names no SHA-256 of it: it stays in `shipped`, however long others do");
-                self.retire(cx, episode, None).await
+                self.retire(cx, episode, Arrival::Unproved).await
             }
             Answer::Conflict(refusal) if refusal.code.as_deref() == Some(WITHDRAWN) => {
                 self.park(episode, Parking::Conflict, code, &refusal.told, now).await?;
@@ -102,22 +119,7 @@ impl Ship {
                     refusal.told
                 ))
             }
-            Answer::Refused(refusal) => {
-                let episodes = {
-                    let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-                    let episodes = refused.entry(refusal.status).or_default();
-                    episodes.insert(episode.clone());
-                    episodes.len()
-                };
-                if episodes >= SAME_REFUSAL_EPISODES {
-                    return Err(Stop::Halt {
-                        why: format!("{episodes} different episodes got the same refusal: {}", refusal.told),
-                        evidence: format!("the last: {episode}\n{}", refusal.remediation.join("\n")),
-                        until: None,
-                    });
-                }
-                review(format!("the receiver refuses it: {}", refusal.told))
-            }
+            Answer::Refused(refusal) => self.refused(cx, episode, code, refusal).await,
             Answer::Failed(refusal) => {
                 let stop = Stop::checkpoint(Reason::Network, format!("{episode}: {}", refusal.told));
                 cx.contacts.wind_down(stop);
@@ -163,33 +165,56 @@ impl Ship {
                 return Ok(Outcome::because(OutcomeKind::Deferred, told));
             }
         };
-        let receipt = match theirs {
-            Some(theirs) => {
-                let (dir, id) = (self.place.shelves.shipped.join(episode.as_str()), episode.clone());
-                let ours = Self::on_disk(move || Ok(content_of(&dir, &id, TreeLimits::default()).ok())).await?;
-                ours.filter(|ours| ours.content_sha256 == theirs).map(|ours| Holds::of(&ours).receipt())
-            }
-            None => None,
-        };
-        if receipt.is_none() {
-            tracing::warn!(%episode, "it was in `shipped` already, and the receiver does not say that it has it: move it back to be sent");
+        let (dir, id, outbox) = (self.place.shelves.shipped.join(episode.as_str()), episode.clone(), self.outbox()?);
+        let outbox_dir = self.place.outbox.clone();
+        let (ours, packed) = Self::on_disk(move || {
+            let packed = outbox.parcel(&id).map_err(|error| disk(&error, &outbox_dir))?;
+            // Where nothing is packed and nobody has it, what it holds says nothing.
+            let is_asked = theirs.is_some() || packed.is_some();
+            let ours = is_asked.then(|| content_of(&dir, &id, TreeLimits::default()).ok()).flatten();
+            Ok((ours, packed.map(|packed| packed.content_sha256)))
+        })
+        .await?;
+        let here = ours.as_ref().map(|ours| ours.content_sha256);
+        if packed.is_some_and(|packed| Some(packed) != here && Some(packed) != theirs) {
+            tracing::warn!(%episode, "its directory is gone, and another one is in `shipped`: its archive in the outbox is the only copy");
+            let told = "its directory is gone before it was sent, and another one of its name is in `shipped`: its archive stays in the \
+                        outbox; move the other one away, and `retry` sends it";
+            return Ok(Outcome::because(OutcomeKind::Review, told));
         }
-        self.retire(cx, episode, receipt).await
+        let arrival = match ours.filter(|ours| Some(ours.content_sha256) == theirs) {
+            Some(ours) => Arrival::Proved(Some(Holds::of(&ours).receipt())),
+            None => {
+                tracing::warn!(%episode, "it was in `shipped` already, and the receiver does not say that it has it: move it back to be sent");
+                Arrival::Unproved
+            }
+        };
+        self.retire(cx, episode, arrival).await
     }
 
-    /// The receiver has it: it is retired, and its archive goes. What is recorded of it is the receipt, without which it stays in `shipped/`
-    /// for ever.
-    pub(super) async fn retire(
-        &self,
-        cx: &ReadCx,
-        episode: &EpisodeId,
-        receipt: Option<String>,
-    ) -> Result<Outcome, Stop> {
+    /// Whether an episode is no longer what was packed; one that is gone did not change.
+    async fn changed(&self, episode: &EpisodeId, parcel: &Parcel) -> Result<bool, Stop> {
+        let (shelves, episode, holds) = (self.place.shelves.clone(), episode.clone(), parcel.holds);
+        Self::on_disk(move || {
+            shelves.changed(&episode, holds.as_ref()).map_err(|error| disk(&error, &shelves.episodes))
+        })
+        .await
+    }
+
+    /// The receiver took it: it is retired, and its archive goes, unless that may be the only copy. What is recorded of it is the receipt,
+    /// without which it stays in `shipped/` for ever.
+    pub(super) async fn retire(&self, cx: &ReadCx, episode: &EpisodeId, arrival: Arrival) -> Result<Outcome, Stop> {
         let (shelves, outbox, id) = (self.place.shelves.clone(), self.outbox()?, episode.clone());
         let outbox_dir = self.place.outbox.clone();
+        let is_proved = matches!(arrival, Arrival::Proved(_));
         let retired = Self::on_disk(move || {
             let retired = shelves.retire(&id);
-            if matches!(retired, Ok(Retired::Moved | Retired::Already) | Err(RetireError::Gone { .. })) {
+            let is_elsewhere = match retired {
+                Ok(Retired::Moved | Retired::Already) => true,
+                Err(RetireError::Gone { .. }) => is_proved,
+                _ => false,
+            };
+            if is_elsewhere {
                 let dropped = outbox.drop_parcel(&id).and_then(|()| outbox.unpark(&id));
                 dropped.map_err(|error| disk(&error, &outbox_dir))?;
             }
@@ -197,10 +222,20 @@ impl Ship {
         });
         let retired = match retired.await? {
             Ok(retired) => retired,
+            Err(error @ RetireError::Gone { .. }) if !is_proved => {
+                return Ok(Outcome::because(
+                    OutcomeKind::Review,
+                    format!(
+                        "{}: somebody removed it, and the receiver does not say that it has it: its archive stays in the outbox",
+                        with_causes(&error)
+                    ),
+                ));
+            }
             Err(error) => return self.unmoved(episode, &error),
         };
         match retired {
             Retired::Moved | Retired::Already => {
+                let receipt = if let Arrival::Proved(receipt) = arrival { receipt } else { None };
                 Ok(receipt.map_or_else(Outcome::done, |receipt| Outcome::because(OutcomeKind::Done, receipt)))
             }
             Retired::Differs { ours, theirs } => {

@@ -9,6 +9,7 @@ use highwater_engine::ledger::EventFilter;
 use highwater_engine::report::{ExitCode, PassReport};
 use highwater_engine::settings::{ByteSize, DurationText};
 use highwater_episodes::receive::gate::Off;
+use highwater_episodes::ship::MARKER;
 use highwater_store::{Access, SqliteLedger};
 use highwater_testkit::sim_clock::SimClock;
 
@@ -68,7 +69,7 @@ async fn the_oldest_go_first_and_it_is_told() {
     assert_eq!(lab.shipped(), ["a-second", "b-first"]);
     let report = lab.later(6).await;
     assert_eq!(lab.shipped(), ["a-second"]);
-    let told = "removed 1 shipped episode of 100 bytes, as `keep-time` and `keep-size` say";
+    let told = "removed 1 shipped episode of 100 bytes, for `keep-time` is 10 days";
     assert_eq!(report.notes, [told]);
     assert_eq!(lab.removals().await, [told]);
     let report = lab.later(10).await;
@@ -128,6 +129,61 @@ async fn what_is_no_longer_what_was_sent_stays() {
 }
 
 #[tokio::test]
+async fn directories_without_a_receipt_are_told_once_a_change_and_a_day_at_most() {
+    let lab = Lab::new().await;
+    lab.ship("received", 100).await;
+    let put = |id: &str| {
+        fs::create_dir(lab.host.path("shipped").join(id)).unwrap();
+        fs::write(lab.host.path("shipped").join(id).join(MARKER), "").unwrap();
+    };
+    for id in ["by-hand", "two words", ".review"] {
+        put(id);
+    }
+    fs::write(lab.host.path("shipped/file"), "no directory").unwrap();
+    assert_eq!(lab.later(0).await.notes, Vec::<String>::new(), "it was looked at today");
+    let told = |report: PassReport| match report.notes.as_slice() {
+        [] => None,
+        [note] => Some(note.split_once(": ").unwrap().0.to_owned()),
+        more => panic!("{more:?}"),
+    };
+    let two = "2 directories in `shipped` have no receipt and stay (by-hand, two words)";
+    let report = lab.later(2).await;
+    assert!(report.notes[0].contains("move one back to `episodes`"), "{:?}", report.notes);
+    assert_eq!(told(report).as_deref(), Some(two));
+    assert_eq!((told(lab.later(0).await), told(lab.later(2).await)), (None, None), "it is told once");
+    // Another in the place of one: as many, and yet a change.
+    fs::remove_dir_all(lab.host.path("shipped/two words")).unwrap();
+    put("moved");
+    let told_then = told(lab.later(2).await);
+    assert_eq!(told_then.as_deref(), Some("2 directories in `shipped` have no receipt and stay (by-hand, moved)"));
+    // What the note tells mends it.
+    fs::rename(lab.host.path("shipped/by-hand"), lab.host.path("episodes/by-hand")).unwrap();
+    assert_eq!(lab.later(0).await.counts.done, 1);
+    let one = told(lab.later(2).await);
+    assert_eq!(one.as_deref(), Some("1 directory in `shipped` has no receipt and stays (moved)"));
+    fs::remove_dir_all(lab.host.path("shipped/moved")).unwrap();
+    assert_eq!(told(lab.later(2).await), None);
+    // What goes by its receipt is none of them, nor is what has one and was changed.
+    fs::write(lab.host.path("shipped/by-hand/notes.txt"), "calibrate anew").unwrap();
+    let notes = lab.later(30).await.notes;
+    assert!(notes.iter().all(|note| !note.contains("receipt")), "{notes:?}");
+    assert_eq!(lab.shipped(), ["by-hand", "file"]);
+}
+
+#[tokio::test]
+async fn a_shelf_that_an_older_version_noted_is_read() {
+    let lab = Lab::new().await;
+    lab.ship("first", 100).await;
+    let old = r#"{"removed":{"worklist":0,"recorded_no":0},"counted":{"worklist":0,"recorded_no":0},"bytes":7,"counted_since":"2026-11-20T12:00:00Z"}"#;
+    fs::write(lab.host.path("outbox/.shelf.json"), old).unwrap();
+    fs::create_dir(lab.host.path("shipped/by-hand")).unwrap();
+    assert_eq!(lab.later(0).await.notes.len(), 1);
+    let now: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(lab.host.path("outbox/.shelf.json")).unwrap()).unwrap();
+    assert_eq!(now["bytes"], 7, "what it said is kept");
+}
+
+#[tokio::test]
 async fn r05_a_removal_that_was_killed_is_finished_by_the_next_pass() {
     let lab = Lab::new().await;
     lab.ship("whole", 100).await;
@@ -138,7 +194,7 @@ async fn r05_a_removal_that_was_killed_is_finished_by_the_next_pass() {
     fs::remove_file(lab.host.path("shipped/.removing/half/telemetry.csv")).unwrap();
     assert_eq!(lab.later(1).await.counts.all(), 0, "it is no episode");
     assert_eq!((lab.host.names("shipped/.removing").len(), lab.shipped()), (0, vec!["whole".to_owned()]));
-    assert!(!lab.host.path("outbox/.shelf.json").exists());
+    fs::remove_file(lab.host.path("outbox/.shelf.json")).unwrap();
     lab.later(10).await;
     assert_eq!(lab.shipped().len(), 0);
     for note in ["", "{}", "junk"] {

@@ -108,6 +108,14 @@ impl Host {
         Arc::new(Ship::new(place)).run(&self.engine, &self.spec, Mode::Run).await
     }
 
+    /// A pass that drains its round, of which so many are done.
+    pub(crate) async fn drains(&self, done: u64) -> PassReport {
+        let report = self.pass().await;
+        let told = self.told().await;
+        assert_eq!((report.exit, report.counts.done), (ExitCode::Drained, done), "{}: {told:?}", report.message);
+        report
+    }
+
     /// What is in a directory, but for what begins with a dot.
     pub(crate) fn names(&self, below: &str) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.path(below))
@@ -169,14 +177,7 @@ async fn r11_an_episode_is_stored_and_retired_once_and_sent_again_it_is_the_same
     let mut host = Host::new(&rig);
     host.record("ep-1", "a,b\n1,2\n", Some(&"a".repeat(40)));
     host.record("ep-2", "a,b\n3,4\n", None);
-    let report = host.pass().await;
-    assert_eq!(
-        (report.reason, report.counts.done),
-        (Reason::Drained, 2),
-        "{}: {:?}",
-        report.message,
-        host.told().await
-    );
+    host.drains(2).await;
     assert_eq!(rig.files(), ["lab/ep-1.tar.zst", "lab/ep-2.tar.zst"]);
     assert_eq!((host.names("episodes"), host.names("outbox")), (vec![], vec![]));
     assert_eq!(host.names("shipped"), ["ep-1", "ep-2"]);
@@ -387,14 +388,7 @@ async fn r12_old_code_that_sends_halts_the_job_until_it_is_other_code() {
     let report = host.pass().await;
     assert_eq!(report.exit, ExitCode::Halted, "{}", report.message);
     fs::write(host.path("COMMIT"), format!("{} v2\n", commits[3])).unwrap();
-    let report = host.pass().await;
-    assert_eq!(
-        (report.exit, report.counts.done),
-        (ExitCode::Drained, 1),
-        "{}: {:?}",
-        report.message,
-        host.told().await
-    );
+    host.drains(1).await;
     assert_eq!(rig.rows()[0]["commit"], commits[1], "the row's commit is the recorded one");
     let events = host.engine.ledger.events(&EventFilter::default(), 10).await.unwrap();
     let rearm = events.iter().find(|event| event.act == "rearm").unwrap();

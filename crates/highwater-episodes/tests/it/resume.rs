@@ -104,14 +104,7 @@ async fn an_upload_that_is_cut_ten_times_arrives_and_each_byte_is_sent_about_onc
     let rig = Rig::real(Arc::new(Off), |_| {}).await;
     let line = Line::to(rig.address, bytes as u64 / 11, CUTS).await;
     let host = host_with(&rig, line.address, bytes);
-    let report = host.pass().await;
-    assert_eq!(
-        (report.exit, report.counts.done),
-        (ExitCode::Drained, 1),
-        "{}: {:?}",
-        report.message,
-        host.told().await
-    );
+    host.drains(1).await;
     assert!(line.cuts.load(Ordering::Relaxed) >= CUTS);
     let size = fs::metadata(rig.path("episodes/lab/ep.tar.zst")).unwrap().len();
     let sent = line.sent.load(Ordering::Relaxed);
@@ -139,14 +132,7 @@ async fn an_upload_goes_on_in_the_next_pass_where_it_stopped() {
     let rig = Rig::real_in(rig.end().await, Arc::new(Off), |settings| settings.listen = receiver).await;
     line.cuts_before_closed.store(usize::MAX, Ordering::Relaxed);
     let before = line.sent.load(Ordering::Relaxed);
-    let report = host.pass().await;
-    assert_eq!(
-        (report.exit, report.counts.done),
-        (ExitCode::Drained, 1),
-        "{}: {:?}",
-        report.message,
-        host.told().await
-    );
+    host.drains(1).await;
     let size = fs::metadata(rig.path("episodes/lab/ep.tar.zst")).unwrap().len();
     let more = line.sent.load(Ordering::Relaxed) - before;
     assert!(more < size * 3 / 4, "{more} more bytes were sent for {size}");
@@ -314,6 +300,40 @@ async fn an_end_that_is_not_told_is_none() {
         if review == 1 {
             assert_eq!(fs::read_dir(host.path("outbox/.sending")).unwrap().count(), 0, "its end is no word for it");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_nothing_proves_retires_no_episode() {
+    let rig = Rig::new().await;
+    let other = format!("ETag: \"{}\"\r\n", "c".repeat(64));
+    // All of it came, as the upload says; and then, of the episode: is it there?
+    for (said, exit, is_begun_anew) in [
+        (say(500, ""), ExitCode::Checkpoint, false),
+        (say(502, "Content-Type: text/html\r\n"), ExitCode::Checkpoint, false),
+        (say(404, "Content-Type: application/problem+json\r\n"), ExitCode::Checkpoint, true),
+        (say(200, &other), ExitCode::Checkpoint, true),
+        (say(200, "Content-Type: text/html\r\n"), ExitCode::Checkpoint, false),
+        (say(304, ""), ExitCode::Checkpoint, false),
+        (say(403, ""), ExitCode::Drained, false),
+    ] {
+        let told = said.lines().next().unwrap().to_owned();
+        let foreign = Foreign::new(move |head, body| match head.split(' ').next().unwrap() {
+            "post" if head.starts_with("post /v1/uploads") => {
+                say(201, "Location: /files/7\r\nTus-Resumable: 1.0.0\r\n")
+            }
+            "patch" => say(204, &format!("Upload-Offset: {}\r\nTus-Resumable: 1.0.0\r\n", body.len())),
+            "head" if head.starts_with("head /v1/episodes/") => said.clone(),
+            _ => say(404, ""),
+        })
+        .await;
+        let host = host_with(&rig, foreign.address, 2 << 20);
+        let report = host.pass().await;
+        assert_eq!((report.exit, report.counts.done), (exit, 0), "{told}: {}", report.message);
+        assert_eq!((host.names("episodes"), host.names("shipped")), (vec!["ep".to_owned()], vec![]), "{told}");
+        assert_eq!(host.names("outbox"), ["ep.tar.zst"], "{told}");
+        let noted = fs::read_dir(host.path("outbox/.sending")).unwrap().count();
+        assert_eq!(noted, usize::from(!is_begun_anew), "{told}");
     }
 }
 

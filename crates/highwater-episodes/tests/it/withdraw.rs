@@ -9,7 +9,7 @@ use highwater_episodes::index::{
 use highwater_episodes::name::EpisodeKey;
 use highwater_episodes::receive::commit::{Became, Wish, round};
 use highwater_episodes::store::{FileStore, Placement, Store};
-use highwater_episodes::verify::{Standing, standing, standings};
+use highwater_episodes::verify::{Comparer, Depth, Standing, standings};
 use highwater_episodes::withdraw::{Name, WHY_BYTES_MAX, WithdrawError, withdraw};
 use highwater_fs::{Fs, RealFs, RelPath};
 use highwater_testkit::sim_fs::{Scenario, SimFs, crash_everywhere};
@@ -206,10 +206,14 @@ fn what_is_stored_is_compared_with_its_row_in_the_order_of_the_rows() {
         Standing::Left,
         Standing::Agrees,
     ];
-    for at_once in [0, 1, 3, 100] {
-        assert_eq!(standings(&store, &rows, at_once), expected);
+    let comparers = |depth, count| (0..count).map(|_| Comparer::new(depth).unwrap()).collect::<Vec<_>>();
+    for at_once in [1, 3, 100] {
+        assert_eq!(standings(&store, &rows, &mut comparers(Depth::Bytes, at_once)), expected);
     }
-    assert_eq!(standings(&store, &[], 4), []);
-    assert_eq!(standing(&store, &rows[2]), Standing::Missing);
+    assert_eq!(standings(&store, &[], &mut comparers(Depth::Bytes, 4)), []);
+    // `a` is what its row says, and no archive; of what differs that alone is told.
+    let deep = standings(&store, &rows, &mut comparers(Depth::Contents, 2));
+    assert!(matches!(&deep[0], Standing::NoArchive(why) if why.contains("zstd")), "{deep:?}");
+    assert_eq!(deep[1..], expected[1..]);
     assert_eq!(View::read(std::path::Path::new("/nowhere/index.jsonl")).unwrap().figures().unwrap().keys, 0);
 }

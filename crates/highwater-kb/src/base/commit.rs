@@ -15,6 +15,7 @@ use crate::content::ContentId;
 use crate::document::{DocName, Document};
 use crate::error::KbError;
 use crate::fold::{self, Folding};
+use crate::origin::Origin;
 use crate::path::FilePath;
 
 /// A generation that stands in `wiki/` and `raw/`.
@@ -94,6 +95,14 @@ impl<'a> Draft<'a> {
             Some(said) => Ok(said.clone()),
             None => rows::record(self.rows, name.as_str()),
         }
+    }
+
+    /// The document that came from there, with what this draft said; of several, the one that was added first.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn document_from(&self, origin: &Origin) -> Result<Option<DocName>, KbError> {
+        registry::by_origin(self.rows, origin)
     }
 
     /// The document with this content that was added first, with what this draft said.

@@ -21,6 +21,7 @@ use super::{Generation, PAGE_BYTES_MAX};
 use crate::content::ContentId;
 use crate::document::{DocName, Document};
 use crate::error::KbError;
+use crate::origin::Origin;
 use crate::page::PageName;
 use crate::path::FilePath;
 
@@ -111,6 +112,14 @@ impl Snapshot {
     /// What the rows say.
     pub fn document_called(&self, name: &str) -> Result<Option<DocName>, KbError> {
         registry::by_folded(&self.rows, &name.to_lowercase())
+    }
+
+    /// The document that came from there; of several, the one that was added first.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn document_from(&self, origin: &Origin) -> Result<Option<DocName>, KbError> {
+        registry::by_origin(&self.rows, origin)
     }
 
     /// The document with this content that was added first.

@@ -295,7 +295,7 @@ mod tests {
     fn document(title: &str) -> Document {
         Document {
             sequence: 1,
-            origin: "/docs/tides.pdf".to_owned(),
+            origin: crate::origin::Origin::of_file("/docs/tides.pdf".as_ref()),
             raw: FilePath::new("raw/tides.pdf").unwrap(),
             content: ContentId::of(b"raw"),
             sha256: String::new(),

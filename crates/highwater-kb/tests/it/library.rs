@@ -6,6 +6,7 @@ use std::sync::Arc;
 use highwater_kb::compile::{Compiled, Contribution};
 use highwater_kb::convert::Image;
 use highwater_kb::fold::{self, Ready};
+use highwater_kb::origin::Origin;
 use highwater_kb::tree::Section;
 use highwater_kb::{Base, BaseLock, ContentId, DocName, Document, Draft, FilePath, Home, KbError, PageName};
 
@@ -40,7 +41,7 @@ impl Paper {
         };
         let document = Document {
             sequence: 0,
-            origin: format!("/papers/{stem}.txt"),
+            origin: Origin::of_file(format!("/papers/{stem}.txt").as_ref()),
             raw: FilePath::new(format!("raw/{name}.txt")).unwrap(),
             content: ContentId::of(text.as_bytes()),
             sha256: String::new(),

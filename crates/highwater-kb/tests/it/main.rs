@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod birth;
+mod compiled;
 mod edits;
 mod fold;
 mod histories;
 mod home;
+mod hostile_text;
 mod library;
 mod power_loss;
 mod rebuilt;
@@ -14,3 +16,5 @@ mod simulated;
 mod simulated_fold;
 mod snapshot;
 mod touched;
+mod tree;
+mod whole;

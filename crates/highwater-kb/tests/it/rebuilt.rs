@@ -57,7 +57,11 @@ fn rows_that_are_destroyed_are_made_again_with_all_that_follows_from_them() {
         let text = format!("# Paper {n}\n\nVersion {version} of 東京 and tides.\n");
         let own = format!("concepts/own-{n}");
         let link = format!("concepts/own-{}", n + 1);
-        Paper::new(&format!("paper-{n}"), &text, &[("concepts/tides", false, &[&link]), (&own, n % 2 == 0, &[])])
+        Paper::new(
+            &format!("paper-{n}"),
+            &text,
+            &[("concepts/tides", false, &[&link]), (&own, n.is_multiple_of(2), &[])],
+        )
     };
     library.add(&[&paper(1, 1), &paper(2, 1)]);
     library.add(&[&paper(3, 1)]);

@@ -84,6 +84,9 @@ pub(crate) enum EpisodesVerb {
     /// Shows one episode: its row, its archive, whether the two agree, and what its `meta.json` says.
     Show(EpisodesShow),
     /// Reads every episode that has a row and compares the two. Exit 0 where all agree, 4 where one does not.
+    ///
+    /// Compared are size and hash; what is in the archive, where the row has its content hash; and, where both say it, commit, `host_id`
+    /// and `episode_id` of `meta.json`.
     Verify(EpisodesVerify),
     /// Writes what is indexed as a file for other programs.
     Export(EpisodesExport),
@@ -152,6 +155,9 @@ pub(crate) struct EpisodesShow {
 pub(crate) struct EpisodesVerify {
     #[command(flatten)]
     pub(crate) which: Which,
+    /// Compares sizes and hashes alone and unpacks nothing: faster, and says nothing of what is in an archive.
+    #[arg(long)]
+    pub(crate) hashes_only: bool,
 }
 
 /// `episodes export`.

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod databases;
+mod episodes;
 mod host;
 mod jobs;
 mod ledger;
@@ -44,6 +45,7 @@ pub(crate) fn doctor(global: &Global) -> Done {
         jobs::check(config, &mut report);
         locks::check(config, &mut report);
     }
+    episodes::check(&site, &mut report);
     in_runtime(async move {
         if is_owner {
             ledger::check(&site, &mut report).await;

@@ -216,7 +216,7 @@ impl Shape {
 fn cells(item: &ItemRecord) -> [String; 6] {
     let attempts = match item.deferrals {
         0 => item.attempts.to_string(),
-        deferrals => format!("{}+{deferrals}", item.attempts),
+        deferrals => format!("{} ({deferrals} deferred)", item.attempts),
     };
     [
         item.position.to_string(),

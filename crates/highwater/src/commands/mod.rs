@@ -35,6 +35,7 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod install;
 pub(crate) mod items;
+pub(crate) mod kb;
 pub(crate) mod lift;
 mod listing;
 pub(crate) mod man;

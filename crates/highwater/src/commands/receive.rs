@@ -1,10 +1,11 @@
 //! `receive`: the receiver of the configuration, listening. Owns what is told at its start, and what signals do; receiving is the
 //! domain's.
 
+use std::io;
 use std::sync::Arc;
 
 use highwater_engine::contact::Urgency;
-use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
 use highwater_engine::report::ExitCode;
 use highwater_engine::settings::Problem;
 use highwater_episodes::archive::ArchiveContent;
@@ -16,6 +17,7 @@ use highwater_episodes::receive::tls::TlsKeeper;
 use highwater_episodes::receive::{
     ByVersion, Doors, Foundation, OpenError, Opened, Receiver, open_files, router, serve,
 };
+use rustix::fs::{Access, access};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -173,8 +175,13 @@ fn not_opened(error: &OpenError, settings: &ReceiverSettings) -> Diagnosis {
         OpenError::Root(_) | OpenError::Lock(_) | OpenError::Store(_) | OpenError::Index(_) => Diagnosis::failure(
             "HW-EPI-001",
             told,
-            format!("make the directory (`mkdir -p {root}`) and let this user write in it"),
+            mends_disk(error, root)
+                // A lock tells no cause.
+                .or_else(|| {
+                    mends_disk(&io::Error::from(access(&**root, Access::WRITE_OK | Access::EXEC_OK).err()?), root)
+                })
+                .unwrap_or_else(|| format!("make the directory (`mkdir -p {root}`) and let this user write in it")),
         ),
     };
-    diagnosis.in_file(&**root).at_field("receiver.root")
+    diagnosis.in_file_once(&**root).at_field("receiver.root")
 }

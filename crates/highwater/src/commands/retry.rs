@@ -1,15 +1,18 @@
 //! `retry`: puts items back, to be tried again as if for the first time.
 
-use highwater_engine::diagnosis::Diagnosis;
-use highwater_engine::ledger::{ItemFilter, Ledger};
+use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::ledger::{ItemFilter, Ledger, LedgerFault, Word};
 use highwater_engine::name::JobName;
+use highwater_episodes::name::EpisodeId;
+use highwater_episodes::ship::{Outbox, OutboxError, Parked, Parking};
 use serde::Serialize;
 
 use super::items::{keys, outcome, refused, worklist};
-use super::{call, done, job_with_row, next_pass, write_markers};
+use super::{call, codes, done, job_with_row, next_pass, write_markers};
 use crate::Done;
 use crate::bar::grouped;
 use crate::cli::Retry;
+use crate::config::KindSettings;
 use crate::site::Site;
 
 #[derive(Serialize)]
@@ -33,8 +36,16 @@ async fn put_back(args: &Retry, site: &Site) -> Result<(), Diagnosis> {
     let ledger = &*glance.ledger;
     let job = job_with_row(site, ledger, &args.job).await?;
     worklist(site, &job, ledger.job(&job).await?)?;
-    let items =
-        ledger.retry_items(&job, &filter, &site.word(&args.why)).await.map_err(|error| refused(site, &job, error))?;
+    let word = site.word(&args.why);
+    let items = match ledger.retry_items(&job, &filter, &word).await {
+        Ok(items) => items,
+        Err(error) => match parked(site, &job, &filter)? {
+            Some((outbox, episodes)) if error.fault == LedgerFault::NotThere => {
+                let_go(ledger, &job, &outbox, &episodes, &word).await?
+            }
+            _ => return Err(refused(site, &job, error)),
+        },
+    };
     write_markers(site, ledger, &job).await;
 
     let text = if items == 0 {
@@ -49,4 +60,48 @@ async fn put_back(args: &Retry, site: &Site) -> Result<(), Diagnosis> {
     };
     site.output.answer(&Answer { job: &job, items }, text);
     Ok(())
+}
+
+/// The episodes that are meant, where a receiver refused all of them: their round is over, and they wait in the outbox.
+fn parked(site: &Site, job: &JobName, filter: &ItemFilter) -> Result<Option<(Outbox, Vec<EpisodeId>)>, Diagnosis> {
+    let (Some(config), ItemFilter::Keys(keys)) = (&site.config, filter) else { return Ok(None) };
+    let Ok(configured) = config.job(job.as_str()) else { return Ok(None) };
+    let KindSettings::Ship(settings) = &configured.kind else { return Ok(None) };
+    if !settings.outbox.is_dir() {
+        return Ok(None);
+    }
+    let outbox = Outbox::open(&settings.outbox).map_err(|error| unusable(&error))?;
+    let mut episodes = Vec::new();
+    for key in keys {
+        let Ok(episode) = EpisodeId::new(key.as_str()) else { return Ok(None) };
+        match outbox.parked(&episode).map_err(|error| unusable(&error))? {
+            Some(Parked { parking: Parking::Refused, .. }) => episodes.push(episode),
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some((outbox, episodes)))
+}
+
+/// Lets parked episodes go on, as an event; how many.
+async fn let_go(
+    ledger: &impl Ledger,
+    job: &JobName,
+    outbox: &Outbox,
+    episodes: &[EpisodeId],
+    word: &Word,
+) -> Result<u64, Diagnosis> {
+    let named: Vec<_> = episodes.iter().map(EpisodeId::as_str).collect();
+    let why = if word.why.is_empty() { String::new() } else { format!(": {}", word.why) };
+    let told = Word { why: format!("{}{why}", named.join(", ")), ..word.clone() };
+    ledger.add_event("retry", Some(job), None, &told).await?;
+    episodes.iter().try_for_each(|episode| outbox.unpark(episode)).map_err(|error| unusable(&error))?;
+    Ok(episodes.len() as u64)
+}
+
+fn unusable(error: &OutboxError) -> Diagnosis {
+    Diagnosis::failure(
+        codes::EPISODES_UNUSABLE,
+        with_causes(error),
+        "check the disk and its permissions, and call again",
+    )
 }

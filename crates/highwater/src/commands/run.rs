@@ -235,6 +235,7 @@ impl Passes<'_> {
     ) -> PassReport {
         let mut idle = 0;
         loop {
+            let begun_at = self.engine.clock.now();
             let mut report = runner.run(self.engine, spec, Mode::Run).await;
             report.notes.extend(self.notifier.after_pass(self.engine, spec, &report).await);
             let wait = if until_drained { self.wait_after(&report, &mut idle) } else { None };
@@ -248,7 +249,7 @@ impl Passes<'_> {
             } else {
                 self.tell(&report).await;
             }
-            if !rest(self.engine, wait, released(self.engine, spec, report.reason)).await {
+            if !rest(self.engine, wait, released(self.engine, spec, report.reason, begun_at)).await {
                 drop(progress);
                 return report;
             }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::diagnosis::{Diagnosis, mends_disk};
 
 use super::text::OURS;
 use super::{CANNOT_WRITE, NOT_OURS, Unit, Units, When};
@@ -147,10 +147,12 @@ fn with_times_of(text: &str, there: &str) -> String {
 }
 
 fn cannot_write(error: &std::io::Error, path: &Path) -> Diagnosis {
+    // Whoever lacks a right is another user; a disk is mended, whoever asks.
+    let mend = mends_disk(error, path).filter(|_| error.kind() != std::io::ErrorKind::PermissionDenied);
     Diagnosis::failure(
         CANNOT_WRITE,
         format!("the unit cannot be written: {error}"),
-        "call it with `sudo`, or name a directory that this user may write in",
+        mend.unwrap_or_else(|| "call it with `sudo`, or name a directory that this user may write in".to_owned()),
     )
     .in_file(path)
 }

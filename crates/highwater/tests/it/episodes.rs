@@ -2,6 +2,8 @@
 
 mod attacked;
 mod broken_line;
+mod doctored;
+mod extended;
 mod gated;
 mod hostile;
 mod house;

@@ -43,7 +43,7 @@ fn each_crate_knows_only_whom_it_may() {
             &[
                 "highwater-episodes",
                 "highwater-oai",
-                "highwater-episodes",
+                "highwater-kb",
                 "highwater-rollup",
                 "highwater-engine",
                 "highwater-store",
@@ -67,10 +67,15 @@ fn each_crate_knows_only_whom_it_may() {
     }
 }
 
-/// The codes of the form `HW-ABC-001` in a text.
+/// The codes of the form `HW-ABC-001` or `HW-AB-001` in a text.
 fn codes(text: &str) -> BTreeSet<String> {
     let code = |at: usize| {
-        text.get(at..at + 10).filter(|c| c.as_bytes()[6] == b'-' && c[7..].bytes().all(|b| b.is_ascii_digit()))
+        [6, 5].into_iter().find_map(|dash| {
+            let code = text.get(at..at + dash + 4)?;
+            let (area, number) = code[3..].split_once('-')?;
+            let said = area.len() == dash - 3 && area.bytes().all(|b| b.is_ascii_uppercase());
+            (said && number.bytes().all(|b| b.is_ascii_digit())).then_some(code)
+        })
     };
     text.match_indices("HW-").filter_map(|(at, _)| code(at)).map(str::to_owned).collect()
 }

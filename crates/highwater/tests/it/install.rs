@@ -111,6 +111,13 @@ fn twice_nothing_changes_and_each_role_has_what_it_needs() {
             "{again:?}"
         );
         assert!(before == tree(Path::new(&root)), "something changed");
+        let already: Vec<_> = again.stdout.lines().filter(|line| line.starts_with("already so")).collect();
+        for path in
+            ["/etc/highwater/highwater.toml", unit, "/usr/share/man/man1: ", "completions/highwater", "_highwater"]
+        {
+            assert!(already.iter().any(|line| line.contains(path)), "{path}: {again:?}");
+        }
+        assert!(again.stdout.contains(&format!("nothing changed; {} steps were done before", already.len())));
     }
 }
 

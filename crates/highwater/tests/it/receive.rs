@@ -216,7 +216,10 @@ fn what_cannot_be_received_with_is_refused_with_the_way_out() {
         assert!(ended.stderr.contains(&format!("error[{code}]")) && ended.stderr.contains(said), "{ended:?}");
     };
     refused(&Rig::new(""), "HW-CFG-021", 2, "[receiver]");
-    refused(&Rig::new(&token("")), "HW-EPI-001", 1, "mkdir -p");
+    let nowhere = Rig::new(&token(""));
+    refused(&nowhere, "HW-EPI-001", 1, "mkdir -p");
+    let told = nowhere.run(&["receive"]).stderr;
+    assert_eq!(told.lines().next().unwrap_or_default().matches("received").count(), 1, "{told}");
     let rig = Rig::new(&token("[receiver.tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n"));
     std::fs::create_dir(rig.path("received")).unwrap();
     refused(&rig, "HW-EPI-003", 2, "cert.pem");
@@ -229,6 +232,7 @@ fn what_cannot_be_received_with_is_refused_with_the_way_out() {
         ),
         ("[receiver]\nidentity-header = \"X-Name\"\n", "no proxy that is trusted"),
         ("[receiver]\ntrusted-proxies = [\"localhost\"]\n", "such as \"127.0.0.1\""),
+        ("[receiver]\nlisten = \"localhost\"\n", "found \"localhost\", expected an address and a port"),
         ("[receiver]\nlimits.uploads = 0\n", "from 1 to 4096"),
         ("[receiver]\ntokns = []\n", "tokens"),
         ("[[receiver.tokens]]\nname = \"a\"\nsha256 = \"abc\"\nhosts = [\"*\"]\n", "64 hexadecimal digits"),
@@ -244,6 +248,10 @@ fn what_cannot_be_received_with_is_refused_with_the_way_out() {
     std::fs::create_dir(rig.path("received")).unwrap();
     let ended = rig.run(&["receive", "--listen", "0.0.0.0:0"]);
     assert!(ended.code == 2 && ended.stderr.contains("without `tls`"), "{ended:?}");
+    for name in ["localhost", "localhost:8460", "127.0.0.1"] {
+        let ended = rig.run(&["receive", "--listen", name]);
+        assert!(ended.code == 2 && ended.stderr.contains("expected an address and a port"), "{ended:?}");
+    }
     let shown = rig.ok(&["config", "show"]);
     assert!(shown.stdout.contains("[receiver]") && shown.stdout.contains("[[receiver.tokens]]"), "{shown:?}");
 }

@@ -180,6 +180,51 @@ fn verify_reads_everything_that_has_a_row() {
     assert_eq!((json.code, &json.json()["wrong"]), (4, &2.into()));
 }
 
+#[test]
+fn verify_looks_into_archives() {
+    let rig = Rig::new(&config(&[("t", "lab-1")]));
+    let episodes = rig.path("received/episodes");
+    for episode in ["ep-1", "ep-2", "ep-3", "ep-4"] {
+        store(&episodes, &format!("lab-1/{episode}"), episode, Some(COMMIT));
+    }
+    rig.ok(&["reindex"]);
+    rig.ok(&["episodes", "verify"]);
+    // The rows of what a sender made of it: no archive, another content, other code.
+    let (other, wrong) = ("f".repeat(40), "0".repeat(64));
+    std::fs::write(file(&rig, "lab-1/ep-2"), "no archive at all").unwrap();
+    let junk = crate::receive::sha256("no archive at all");
+    let rows = rig.read("received/index.jsonl");
+    let mended = rows.lines().map(|row| {
+        let mut row: serde_json::Value = serde_json::from_str(row).unwrap();
+        match row["episode_id"].as_str().unwrap() {
+            "ep-2" => {
+                row["sha256"] = junk.as_str().into();
+                row["size_bytes"] = 17.into();
+            }
+            "ep-3" => row["content_sha256"] = wrong.as_str().into(),
+            "ep-4" => row["commit"] = other.as_str().into(),
+            _ => {}
+        }
+        format!("{row}\n")
+    });
+    rig.write("received/index.jsonl", &mended.collect::<String>());
+    let told = rig.run(&["episodes", "verify"]);
+    assert_eq!(told.code, 4, "{told:?}");
+    let lines: Vec<_> = told.stdout.lines().collect();
+    for (line, (key, text)) in lines.iter().zip([
+        ("lab-1/ep-2", "no archive of an episode: it is no zstd"),
+        ("lab-1/ep-3", "the row says 0000"),
+        ("lab-1/ep-4", "code_version.commit of its meta.json is"),
+    ]) {
+        assert!(
+            line.starts_with(&format!("{key}: its bytes are those of the row, but ")) && line.contains(text),
+            "{told:?}"
+        );
+    }
+    assert_eq!(lines[3], "3 of 4 rows disagree with what is stored");
+    rig.ok(&["episodes", "verify", "--hashes-only"]);
+}
+
 fn acts(rig: &Rig) -> Vec<(String, String)> {
     let lines = rig.ok(&["events", "--json"]).stdout;
     let events = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
@@ -225,7 +270,7 @@ fn what_is_withdrawn_is_set_aside_and_cannot_be_sent_again_to_a_receiver_that_ru
     assert_eq!(receiver.put("lab-1/ep-2", "t", "the right one"), 201);
     assert_eq!(receiver.put("lab-1/ep-1", "t", "mended"), 201);
     assert_eq!(receiver.stop().code, 0);
-    rig.ok(&["episodes", "verify"]);
+    rig.ok(&["episodes", "verify", "--hashes-only"]);
     let acts = acts(&rig);
     assert_eq!(acts[0].1, "2 episodes of commit ".to_owned() + COMMIT + " (lab-1/ep-1, lab-2/ep-1): lens cap");
     assert_eq!(acts.last().unwrap().0, "make-room");

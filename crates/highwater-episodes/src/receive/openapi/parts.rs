@@ -109,7 +109,7 @@ fn parameters(commit_header: &str, digest_header: &str) -> Value {
         "content": header(CONTENT_HEADER, text(SHA256_PATTERN), "The SHA-256 of what the episode holds."),
         "commit": header(commit_header, json!({ "type": "string" }), "The commit of the code, in 40 or 64 hexadecimal digits: what the gate judges. Without a gate nobody is refused for it."),
         "judge": header(JUDGE_HEADER, json!({ "type": "string", "enum": ["recorded", "ships"] }), "Whose commit that is: of the code that recorded the episode, or of that which ships it."),
-        "recorded": header(RECORDED_HEADER, json!({ "type": "string" }), "The commit that recorded the episode, where the other is judged; what is no commit is not kept."),
+        "recorded": header(RECORDED_HEADER, json!({ "type": "string" }), "The commit that recorded the episode, where the other is judged: 40 or 64 hexadecimal digits."),
         "tus": must(TUS_RESUMABLE_HEADER, json!({ "type": "string", "const": TUS_VERSION }), "The version of tus."),
         "length": must(UPLOAD_LENGTH_HEADER, number(), "How many bytes there will be."),
         "offset": must(UPLOAD_OFFSET_HEADER, number(), "From which byte on."),

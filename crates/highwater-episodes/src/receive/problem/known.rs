@@ -26,6 +26,7 @@ known! {
     BAD_LENGTH: 400 "bad-length" "Content-Length is no number";
     BAD_NAME: 400 "bad-name" "This is no name";
     BAD_QUERY: 400 "bad-query" "The query cannot be read";
+    BAD_RECORDED_COMMIT: 400 "bad-recorded-commit" "This is no commit that recorded an episode";
     BAD_UPLOAD_FIELD: 400 "bad-upload-field" "A header of the upload cannot be read";
     BAD_UPLOAD_METADATA: 400 "bad-upload-metadata" "The metadata cannot be read";
     BROKEN_BODY: 400 "broken-body" "The body broke off";
@@ -60,6 +61,7 @@ known! {
     NOT_RESUMABLE: 501 "not-resumable" "Uploads cannot go on here";
     BUSY: 503 "busy" "The receiver is busy";
     GATE_UNREADY: 503 "gate-unready" "The receiver does not know yet which code is accepted";
+    INDEX_EDITED: 503 "index-edited" "The receiver's index was changed by hand";
     NOT_READY: 503 "not-ready" "The receiver is not ready";
     DISK_FULL: 507 "disk-full" "The receiver's disk is as full as it may be";
 }

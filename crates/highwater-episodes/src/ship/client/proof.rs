@@ -8,14 +8,16 @@ use reqwest::header::{CONTENT_TYPE, ETAG};
 use reqwest::{Response, Url};
 use serde_json::{Map, Value};
 
-use super::{Answer, Code, Receiver, STALL_SECS, text_of};
+use super::{Answer, Code, Receiver, STALL_SECS, answer, text_of};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 use crate::ship::outbox::Parcel;
-use crate::wire::CONTENT_SHA256_HEADER;
+use crate::wire::{CONTENT_SHA256_HEADER, PROBLEM_MEDIA_TYPE};
 
 /// What the answer to an upload is expected to be.
 const NAMES_IT: &str = "JSON that names the episode's SHA-256";
+/// And the answer to who asks for it afterwards.
+const NAMES_BY_HEADER: &str = "headers that name the episode's SHA-256";
 /// Fields of a JSON answer that say it is none of a receiver that took something: of portals (RFC 8908) and of failures.
 const OTHERWISE: [&str; 3] = ["captive", "error", "errors"];
 
@@ -74,6 +76,15 @@ pub(super) async fn taken(asked: &Url, mut response: Response, parcel: &Parcel) 
     }
 }
 
+/// What is proved of an upload that came to its end.
+#[derive(Debug)]
+pub(in crate::ship) enum Proved {
+    /// As an upload would be answered.
+    Answered(Answer),
+    /// The receiver says by this status that it has no such episode, or another: what came of the upload is not it.
+    Missing(u16),
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Said {
     /// It has these bytes, or what they hold.
@@ -111,7 +122,8 @@ fn said(status: u16, kind: &str, text: &[u8], parcel: &Parcel) -> Said {
 }
 
 impl Receiver {
-    /// Asks whether what was sent in parts is what the receiver has now: its last answer tells how many bytes came, not which.
+    /// Asks whether what was sent in parts is what the receiver has now: its last answer tells how many bytes came, not which. Only one
+    /// that knows no episodes, a server of uploads alone, is believed its own word.
     ///
     /// # Errors
     /// As [`Contacts::send_by`].
@@ -120,7 +132,7 @@ impl Receiver {
         contacts: &Contacts,
         episode: &EpisodeId,
         parcel: &Parcel,
-    ) -> Result<Answer, Stop> {
+    ) -> Result<Proved, Stop> {
         let url = self.url(&["v1", "episodes", self.host.as_str(), episode.as_str()]);
         let sent = contacts
             .send_by(&self.http, &self.resource, None, |http| {
@@ -130,16 +142,25 @@ impl Receiver {
             .await?;
         let response = match sent {
             Ok(response) => response,
-            Err(unanswered) => return Ok(Answer::Unanswered(with_causes(&unanswered))),
+            Err(unanswered) => return Ok(Proved::Answered(Answer::Unanswered(with_causes(&unanswered)))),
         };
         let digest = |name: &str| -> Option<Sha256Digest> {
             response.headers().get(name)?.to_str().ok()?.trim_matches('"').parse().ok()
         };
-        let named = response.status().is_success()
-            && !elsewhere(&url, &response)
-            && (digest(ETAG.as_str()) == Some(parcel.sha256)
-                || digest(CONTENT_SHA256_HEADER) == Some(parcel.content_sha256));
-        Ok(if named { Answer::Ok } else { Answer::Unnamed })
+        let (bytes, content) = (digest(ETAG.as_str()), digest(CONTENT_SHA256_HEADER));
+        let kind = media_type(&response).unwrap_or_default();
+        let status = response.status().as_u16();
+        let answered = match status {
+            _ if elsewhere(&url, &response) => not_a_receivers(&url, &response, NAMES_BY_HEADER),
+            200 | 204 if bytes == Some(parcel.sha256) || content == Some(parcel.content_sha256) => Answer::Ok,
+            200 | 204 if bytes.is_some() || content.is_some() => return Ok(Proved::Missing(status)),
+            200 | 204 if !kind.contains("html") => Answer::Unnamed,
+            404 | 410 if kind == PROBLEM_MEDIA_TYPE => return Ok(Proved::Missing(status)),
+            404 | 405 | 410 | 501 => Answer::Unnamed,
+            400.. => answer(response).await,
+            _ => not_a_receivers(&url, &response, NAMES_BY_HEADER),
+        };
+        Ok(Proved::Answered(answered))
     }
 }
 

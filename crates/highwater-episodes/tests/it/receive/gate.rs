@@ -52,6 +52,13 @@ async fn r12_code_that_may_not_record_adds_nothing_and_is_told_what_mends_it() {
     assert_eq!((judge.status, judge.code().as_str()), (400, "bad-judge"));
     let ships = rig.put("lab/a", &[("X-Code-Commit", "who"), ("X-Code-Judge", "ships")], b"bytes").await;
     assert_eq!(ships.json()["detail"], "who");
+    let short = [("X-Code-Commit", "new"), ("X-Code-Judge", "ships"), ("X-Recorded-Commit", "abc123")];
+    for (method, path) in [("PUT", "/v1/episodes/lab/a"), ("POST", "/v1/ping")] {
+        let recorded = rig.ask(method, path, &short, b"").await;
+        assert_eq!((recorded.status, recorded.code().as_str()), (400, "bad-recorded-commit"), "{method}");
+        let detail = recorded.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("x-recorded-commit: \"abc123\", expected the 40 or 64"), "{detail}");
+    }
     rig.assert_nothing_written();
     // The gate comes after the names and before the size.
     assert_eq!(rig.put("lab/..%2f", &[("X-Code-Commit", "old")], b"bytes").await.status, 400);

@@ -66,6 +66,50 @@ async fn a_list_shows_what_the_caller_may_see_and_goes_on_from_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r14_an_index_that_was_changed_in_place_is_told_and_never_listed_as_if_it_were_whole() {
+    let rig = Rig::new().await;
+    for episode in ["lab/a", "lab/b", "lab/c"] {
+        rig.put(episode, &[], b"bytes").await;
+    }
+    let file = rig.path("index.jsonl");
+    let whole = std::fs::read_to_string(&file).unwrap();
+    let keys = |page: &Value| {
+        let rows = page["episodes"].as_array().unwrap().iter();
+        rows.map(|row| row["episode_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // Lines in another order are the same rows in other places.
+    let turned: String = whole.lines().rev().map(|line| format!("{line}\n")).collect();
+    std::fs::write(&file, &turned).unwrap();
+    assert_eq!(keys(&rig.get("/v1/episodes").await.json()), ["c", "b", "a"]);
+    // Another name, and a line that is none: of both the row is lost.
+    for damaged in [
+        turned.replace("\"b\"", "\"x\""),
+        turned.replacen("{\"content", "~\"content", 1).replacen("{\"epi", "~\"epi", 1),
+    ] {
+        assert!(damaged.len() == turned.len() && damaged != turned, "{damaged}");
+        std::fs::write(&file, &damaged).unwrap();
+        for _ in 0..2 {
+            let told = rig.get("/v1/episodes?host=lab").await;
+            assert_eq!((told.status, told.code().as_str()), (503, "index-edited"));
+            assert!(told.json()["remediation"].as_str().unwrap().contains("`highwater reindex`"));
+            assert!(told.header("retry-after").is_some());
+        }
+        // Whoever sends it again gives it its row back; so does `reindex`.
+        for episode in ["lab/a", "lab/b", "lab/c"] {
+            assert_eq!(rig.put(episode, &[], b"bytes").await.status, 200);
+        }
+        let page = rig.get("/v1/episodes").await;
+        assert_eq!(page.status, 200, "{}", page.text());
+        let mut listed = keys(&page.json());
+        listed.retain(|episode| episode != "x");
+        listed.sort();
+        assert_eq!(listed, ["a", "b", "c"]);
+        std::fs::write(&file, &turned).unwrap();
+        rig.get("/v1/episodes").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ping_says_what_an_upload_would_meet_and_writes_nothing() {
     let rig = Rig::new().await;
     let told = rig.ask("POST", "/v1/ping", &[("X-Code-Commit", &"a".repeat(40))], b"").await;

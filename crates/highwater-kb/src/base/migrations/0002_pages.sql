@@ -5,9 +5,11 @@ CREATE TABLE registered (
     sequence INTEGER PRIMARY KEY,
     name     TEXT NOT NULL UNIQUE,
     folded   TEXT NOT NULL UNIQUE,           -- no two names may differ in case alone
-    content  BLOB NOT NULL
+    content  BLOB NOT NULL,
+    origin   TEXT NOT NULL
 ) STRICT;
 CREATE INDEX registered_content ON registered (content, sequence);
+CREATE INDEX registered_origin ON registered (origin, sequence);
 
 -- What each document says on the pages that it shares.
 CREATE TABLE contribution (

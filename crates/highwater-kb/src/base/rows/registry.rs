@@ -13,6 +13,7 @@ use crate::compile::Compiled;
 use crate::content::ContentId;
 use crate::document::{DocName, Document};
 use crate::error::KbError;
+use crate::origin::Origin;
 use crate::page::plain::{contained, one_line};
 use crate::page::{PageKind, PageName, link};
 
@@ -52,6 +53,7 @@ pub(crate) struct Tally {
 
 const TALLY: &str = "SELECT sequence_last, documents, concepts, entities FROM tally";
 const BY_CONTENT: &str = "SELECT name FROM registered WHERE content = ?1 ORDER BY sequence LIMIT 1";
+const BY_ORIGIN: &str = "SELECT name FROM registered WHERE origin = ?1 ORDER BY sequence LIMIT 1";
 const BY_FOLDED: &str = "SELECT name FROM registered WHERE folded = ?1";
 const BY_SEQUENCE: &str = "SELECT name FROM registered WHERE sequence = ?1";
 const AFTER_SEQUENCE: &str = "SELECT name FROM registered WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
@@ -75,6 +77,7 @@ const FORGET_PAGE: &str = "DELETE FROM page WHERE name = ?1";
 #[cfg(test)]
 pub(crate) const LOOKUPS: &[&str] = &[
     BY_CONTENT,
+    BY_ORIGIN,
     BY_FOLDED,
     BY_SEQUENCE,
     AFTER_SEQUENCE,
@@ -107,6 +110,10 @@ pub(crate) fn tally(rows: &Connection) -> Result<Tally, KbError> {
 
 pub(crate) fn by_content(rows: &Connection, content: ContentId) -> Result<Option<DocName>, KbError> {
     one(rows, "look up a document", BY_CONTENT, [content], name)
+}
+
+pub(crate) fn by_origin(rows: &Connection, origin: &Origin) -> Result<Option<DocName>, KbError> {
+    one(rows, "look up a document", BY_ORIGIN, [origin.as_str()], name)
 }
 
 pub(crate) fn by_folded(rows: &Connection, folded: &str) -> Result<Option<DocName>, KbError> {
@@ -214,11 +221,12 @@ pub(crate) fn put(
             rows.prepare_cached(FORGET)?.execute([int(before.sequence)])?;
         }
         if let Some((document, compiled)) = after {
-            rows.prepare_cached("INSERT INTO registered VALUES (?1, ?2, ?3, ?4)")?.execute((
+            rows.prepare_cached("INSERT INTO registered VALUES (?1, ?2, ?3, ?4, ?5)")?.execute((
                 int(document.sequence),
                 name.as_str(),
                 name.folded(),
                 document.content,
+                document.origin.as_str(),
             ))?;
             mention(rows, &summary, document.sequence, &compiled.summary)?;
             let mut contribute =

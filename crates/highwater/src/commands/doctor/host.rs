@@ -14,20 +14,29 @@ use super::report::Report;
 use crate::owner;
 
 /// Least space that is left to be well, in bytes.
-const FREE_BYTES_MIN: u64 = 512 << 20;
+pub(super) const FREE_BYTES_MIN: u64 = 512 << 20;
 /// Fewest files that may still be made to be well.
 const FREE_FILES_MIN: u64 = 1_000;
 /// How long `timedatectl` may take to answer, in seconds.
 const TIMEDATECTL_SECS_MAX: u64 = 5;
 const BYTES_A_MIB: u64 = 1 << 20;
 
+/// What is to be left on a disk, and what to do where it is not.
+pub(super) struct Room {
+    pub(super) bytes: u64,
+    pub(super) fix: &'static str,
+}
+
+/// For what a pass writes.
+const ROOM: Room = Room { bytes: FREE_BYTES_MIN, fix: "free space there, or move the directory" };
+
 pub(super) async fn check(site: &Site, state: &Path, report: &mut Report) {
     synchronised(site, report).await;
-    space(state, report);
+    space(state, &ROOM, report);
     let log = site.config.as_ref().and_then(|config| config.top.log_file.as_deref());
     if let Some(log) = log {
         writable_log(log, report);
-        space(log, report);
+        space(log, &ROOM, report);
     }
 }
 
@@ -55,18 +64,14 @@ async fn synchronised(site: &Site, report: &mut Report) {
 }
 
 /// What is left for this user on the disk of a directory, or of the nearest one above it that is there.
-fn space(directory: &Path, report: &mut Report) {
+pub(super) fn space(directory: &Path, room: &Room, report: &mut Report) {
     let Some((there, disk)) = directory.ancestors().find_map(|path| Some((path, statvfs(path).ok()?))) else { return };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let found = format!("{} MiB free on the disk of {}", free / BYTES_A_MIB, there.display());
     // Some file systems have no fixed number of files, and say 0 of 0.
     let few_files = disk.f_files > 0 && disk.f_favail < FREE_FILES_MIN;
-    if free < FREE_BYTES_MIN {
-        report.fix(
-            "disk",
-            format_args!("{found}, less than {} MiB", FREE_BYTES_MIN / BYTES_A_MIB),
-            "free space there, or move the directory",
-        );
+    if free < room.bytes {
+        report.fix("disk", format_args!("{found}, less than {} MiB", room.bytes.div_ceil(BYTES_A_MIB)), room.fix);
     } else if few_files {
         let found = format!("only {} more files can be made on the disk of {}", disk.f_favail, there.display());
         report.fix("disk", found, "remove files there, or move the directory");

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use highwater_engine::diagnosis::Diagnosis;
 use serde::Serialize;
 
-use crate::table::line;
+use crate::table::one_line;
 
 const OK: Style = AnsiColor::Green.on_default();
 const FIX: Style = AnsiColor::Red.on_default();
@@ -60,7 +60,7 @@ impl fmt::Display for Report {
         let width = longest.max(WHAT_WIDTH);
         for Finding { ok, what, found, fix } in &self.findings {
             let (style, word) = if *ok { (OK, "ok ") } else { (FIX, "fix") };
-            writeln!(f, "{style}{word}{style:#}  {what:<width$}{}", line(found))?;
+            writeln!(f, "{style}{word}{style:#}  {what:<width$}{}", one_line(found))?;
             if let Some(fix) = fix {
                 writeln!(f, "     {:<width$}next: {fix}", "")?;
             }

@@ -20,7 +20,7 @@ use crate::wiring::{self, Wiring, ship};
 
 /// What lets a parked episode go on.
 const MENDS: &str = "a conflict ends with `highwater episodes resolve ID --keep local|remote`; code that is not accepted comes back by \
-                     itself once it is; any other, once it is mended and its `done.marker` written anew";
+                     itself once it is; what the receiver refuses is tried again ever more seldom, and at once with `highwater retry JOB ID`; any other, once it is mended and its `done.marker` written anew";
 
 pub(crate) async fn resolve(args: EpisodesResolve, site: Site) -> Done {
     resolved(&args, &site).await.map_err(|error| vec![error])

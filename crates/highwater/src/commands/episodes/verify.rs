@@ -2,10 +2,10 @@
 
 use std::io::IsTerminal as _;
 
-use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::report::ExitCode;
 use highwater_episodes::index::{PageAsk, Row};
-use highwater_episodes::verify::{Standing, standings};
+use highwater_episodes::verify::{Comparer, Depth, Standing, standings};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -24,7 +24,7 @@ pub(super) fn verify(args: &EpisodesVerify, global: &Global, output: Output) -> 
     let one = |error| vec![error];
     let asked = asked(&args.which).map_err(one)?;
     let files = files(args.which.root.as_deref(), global)?;
-    verified(&asked, &files, output).map_err(|ended| one(ended.diagnosis()))
+    verified(&asked, &files, args.hashes_only, output).map_err(|ended| one(ended.diagnosis()))
 }
 
 #[derive(Default)]
@@ -34,7 +34,12 @@ struct Counts {
     size_bytes: u64,
 }
 
-fn verified(asked: &PageAsk, files: &highwater_episodes::reindex::Files, output: Output) -> Result<ExitCode, Ended> {
+fn verified(
+    asked: &PageAsk,
+    files: &highwater_episodes::reindex::Files,
+    hashes_only: bool,
+    output: Output,
+) -> Result<ExitCode, Ended> {
     use highwater_episodes::index::Index as _;
     let view = view(files, output)?;
     let store = files.open_store()?;
@@ -42,8 +47,14 @@ fn verified(asked: &PageAsk, files: &highwater_episodes::reindex::Files, output:
     let bar = bar(view.figures()?.keys, output);
     let mut counts = Counts::default();
     let mut rows: Vec<Row> = Vec::new();
-    let compare = |rows: &mut Vec<Row>, counts: &mut Counts| -> Result<(), Diagnosis> {
-        for (row, standing) in rows.iter().zip(standings(&store, rows, at_once)) {
+    let depth = if hashes_only { Depth::Bytes } else { Depth::Contents };
+    let no_memory = |error| {
+        Diagnosis::failure("HW-ENV-002", with_causes(&error), "give it more memory, or call it with --hashes-only")
+    };
+    let mut comparers: Vec<Comparer> =
+        (0..at_once).map(|_| Comparer::new(depth)).collect::<Result<_, _>>().map_err(no_memory)?;
+    let mut compare = |rows: &mut Vec<Row>, counts: &mut Counts| -> Result<(), Diagnosis> {
+        for (row, standing) in rows.iter().zip(standings(&store, rows, &mut comparers)) {
             if standing.is_right() {
                 counts.right += 1;
                 counts.size_bytes =
@@ -98,6 +109,10 @@ fn told(row: &Row, standing: &Standing, output: Output) -> Vec<u8> {
                 row.size_bytes, row.sha256
             ),
         ),
+        Standing::NoArchive(why) => {
+            ("no-archive", format!("its bytes are those of the row, but no archive of an episode: {}", line(why)))
+        }
+        Standing::Contradicts(what) => ("contradicts", format!("its bytes are those of the row, but {}", line(what))),
         Standing::Left => ("left", "withdrawn, and stored all the same".to_owned()),
         Standing::Unread(why) => ("unread", format!("cannot be read: {}", line(why))),
     };

@@ -17,6 +17,7 @@ use super::account::Account;
 use super::steps::{State, Step};
 use super::{CANNOT, MODE_OF_CONFIG, NOT_ROOT, WRONG_PATH};
 use crate::cli::Role;
+use crate::commands::config::counted;
 use crate::output::Output;
 use crate::owner::{name_of, quoted};
 use crate::put::{self, Put};
@@ -249,15 +250,23 @@ impl Stage {
         files: impl IntoIterator<Item = (String, Vec<u8>)>,
         mode: u32,
     ) -> Result<(), Diagnosis> {
-        let mut whole = Put::AsItWas;
+        let mut put: Vec<(String, Put)> = Vec::new();
         for (name, bytes) in files {
-            let path = directory.join(name);
+            let path = directory.join(&name);
             self.parents_of(&path)?;
             let here = self.at(&path);
-            let put = put::file(&here, &bytes, mode, self.rehearse).map_err(|error| cannot(&error, &here))?;
-            whole = if put == Put::AsItWas { whole } else { put };
+            let became = put::file(&here, &bytes, mode, self.rehearse).map_err(|error| cannot(&error, &here))?;
+            put.push((name, became));
         }
-        self.stood(what, directory.display().to_string(), whole);
+        let (all, there) = (put.len(), directory.display());
+        let new: Vec<Put> = put.iter().map(|(_, became)| *became).filter(|became| *became != Put::AsItWas).collect();
+        let (found, whole) = match (put.as_slice(), new.first()) {
+            ([(name, became)], _) => (format!("{there}/{name}"), *became),
+            (_, None) => (format!("{there}: {}", counted(all, "file")), Put::AsItWas),
+            (_, Some(became)) if new.len() == all => (format!("{there}: {}", counted(all, "file")), *became),
+            (_, Some(became)) => (format!("{there}: {} of {}", new.len(), counted(all, "file")), *became),
+        };
+        self.stood(what, found, whole);
         self.sweep(directory);
         Ok(())
     }
@@ -300,7 +309,9 @@ impl Stage {
             Role::LabHost => "lab-host",
         };
         let whole = match (count(State::Done), count(State::WouldDo)) {
-            (0, 0) => format!("{role}: nothing changed"),
+            (0, 0) => {
+                format!("{role}: nothing changed; {} as they should be already", counted(count(State::AsItWas), "step"))
+            }
             (0, 1) => format!("{role}: 1 step would be done"),
             (0, would) => format!("{role}: {would} steps would be done"),
             (1, _) => format!("{role}: 1 step done"),

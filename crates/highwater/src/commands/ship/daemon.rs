@@ -47,6 +47,7 @@ pub(super) async fn daemon(name: &str, site: &Site) -> Result<ExitCode, Diagnosi
     site.output.note(format!("{name}: sends what is finished in {} until SIGTERM", settings.episodes.display()));
     let (mut idle, mut before) = (0, None);
     loop {
+        let begun_at = engine.clock.now();
         let mut report = runner.run(&engine, &spec, Mode::Run).await;
         report.notes.extend(passes.notifier.after_pass(&engine, &spec, &report).await);
         if stop.urgency() > Urgency::None {
@@ -70,7 +71,7 @@ pub(super) async fn daemon(name: &str, site: &Site) -> Result<ExitCode, Diagnosi
         tokio::select! {
             () = stop.raised(Urgency::Soon) => break,
             () = engine.clock.sleep(wait) => {}
-            () = released(&engine, &spec, report.reason) => {}
+            () = released(&engine, &spec, report.reason, begun_at) => {}
             () = woken(&mut watch), if wakes => {}
         }
     }

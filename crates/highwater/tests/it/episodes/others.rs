@@ -98,6 +98,7 @@ fn answer(stream: TcpStream, seen: &Mutex<Vec<String>>) -> std::io::Result<()> {
     reader.take(length.unwrap_or(0)).read_to_end(&mut Vec::new())?;
     let status = match head.strip_prefix("PUT /v1/episodes/lab-1/") {
         Some(rest) => rest[3..6].to_owned(),
+        None if head.starts_with("GET /v1/episodes/lab-1/") => "405".to_owned(),
         None => "404".to_owned(),
     };
     seen.lock().unwrap().push(head);
@@ -125,6 +126,9 @@ fn an_older_receiver_is_uploaded_to_and_each_of_its_answers_means_what_it_meant(
         assert_eq!(ended.code, 0, "{ended:?}");
         assert_eq!(names(&rig.path("shipped")), [format!("ep-{status}")]);
         assert!(heads.iter().any(|head| head.starts_with("PUT /")), "{heads:?}");
+        // It knows no ping, and is known by what it takes at an episode's address.
+        let ping = rig.ok(&["ship", "send", "--ping"]);
+        assert!(ping.stdout.contains("404: it is too old to be asked"), "{ping:?}");
     }
     for (status, code, outcome) in
         [("409", 0, "review"), ("412", 0, "review"), ("400", 0, "review"), ("500", 3, "retry"), ("503", 3, "")]

@@ -33,5 +33,5 @@ echo TOKEN=hello >/etc/highwater/highwater.env
 chmod 600 /etc/highwater/highwater.env
 highwater install receiver
 echo "installed=$?" >>/told/told
-echo "again=$(highwater install receiver | sed -n 's/^receiver: //p')" >>/told/told
+echo "again=$(highwater install receiver | sed -n 's/^receiver: \([^;]*\).*/\1/p')" >>/told/told
 echo "owner=$(stat -c '%U:%G %a' /var/lib/highwater/state)" >>/told/told

@@ -1,0 +1,152 @@
+//! The files of TLS, each looked at on its own: whether it can be used, and until when. Owns what is called soon; serves nothing.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rustls::pki_types::CertificateRevocationListDer;
+use x509_cert::Certificate;
+use x509_cert::crl::CertificateList;
+use x509_cert::der::Decode as _;
+
+use super::{TlsError, certificates, config, read_revoked, verifier};
+use crate::receive::settings::TlsSettings;
+
+/// A certificate that ends within so many days ends soon, unless it was made for a short time.
+pub const SOON_DAYS_MAX: i64 = 14;
+/// One that was made for a short time ends soon in the last of so many parts of it.
+const SOON_PART: i32 = 5;
+const HOURS_A_DAY: i64 = 24;
+
+/// From when to when a file may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Term {
+    /// The first moment.
+    pub from: Timestamp,
+    /// The last.
+    pub until: Timestamp,
+}
+
+/// How a term stands at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It has not begun.
+    Early,
+    /// It goes on.
+    Good,
+    /// It is nearly over.
+    Soon,
+    /// It is over.
+    Over,
+}
+
+impl Term {
+    /// How it stands.
+    #[must_use]
+    pub fn standing(self, now: Timestamp) -> Standing {
+        let part = self.from.duration_until(self.until) / SOON_PART;
+        let soon = part.min(SignedDuration::from_hours(SOON_DAYS_MAX * HOURS_A_DAY));
+        match now.duration_until(self.until) {
+            _ if now < self.from => Standing::Early,
+            left if left <= SignedDuration::ZERO => Standing::Over,
+            left if left < soon => Standing::Soon,
+            _ => Standing::Good,
+        }
+    }
+}
+
+/// What a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// The receiver shows it, and has its key.
+    Shown,
+    /// Who signs the certificates of clients.
+    Signers,
+    /// Which of these are revoked.
+    Revoked,
+}
+
+/// A file of TLS.
+#[derive(Debug)]
+pub struct Look {
+    /// Which.
+    pub path: PathBuf,
+    /// What it is for.
+    pub used: Use,
+    /// For how long it may be used, where it says so; or why it cannot be.
+    pub term: Result<Option<Term>, TlsError>,
+}
+
+/// Looks at the files of a receiver.
+#[must_use]
+pub fn looks(settings: &TlsSettings) -> Vec<Look> {
+    let alone = TlsSettings { client_ca: None, crl: None, ..settings.clone() };
+    // Of a chain the one that ends first ends it.
+    let shown = config(&alone).and_then(|_| term(&settings.cert));
+    let mut looks = vec![Look { path: settings.cert.to_path_buf(), used: Use::Shown, term: shown }];
+    let Some(ca) = &settings.client_ca else { return looks };
+    let without = TlsSettings { crl: None, ..settings.clone() };
+    let checks = |settings| verifier(settings, ca, std::sync::Arc::new(rustls::crypto::ring::default_provider()));
+    let signers = checks(&without).and_then(|_| term(ca));
+    let usable = signers.is_ok();
+    looks.push(Look { path: ca.to_path_buf(), used: Use::Signers, term: signers });
+    if let Some(crl) = &settings.crl {
+        // What is wrong with who signs is told of them.
+        let fits = if usable { checks(settings).map(drop) } else { Ok(()) };
+        let revoked = fits.and_then(|()| Ok(fresh(&read_revoked(crl)?)));
+        looks.push(Look { path: crl.to_path_buf(), used: Use::Revoked, term: revoked });
+    }
+    looks
+}
+
+/// The term that all certificates of a file have in common; `None` where one of them does not say it.
+///
+/// # Errors
+/// It cannot be read, or holds no certificate.
+pub fn term(path: &Path) -> Result<Option<Term>, TlsError> {
+    let terms = certificates(path, "certificate chain")?.into_iter().map(|der| {
+        let validity = Certificate::from_der(&der).ok()?.tbs_certificate.validity;
+        Some(Term { from: moment(validity.not_before)?, until: moment(validity.not_after)? })
+    });
+    Ok(terms.reduce(narrowed).flatten())
+}
+
+fn narrowed(one: Option<Term>, other: Option<Term>) -> Option<Term> {
+    let (one, other) = (one?, other?);
+    Some(Term { from: one.from.max(other.from), until: one.until.min(other.until) })
+}
+
+/// From when to when lists are fresh.
+fn fresh(lists: &[CertificateRevocationListDer<'static>]) -> Option<Term> {
+    let terms = lists.iter().map(|der| {
+        let list = CertificateList::from_der(der).ok()?.tbs_cert_list;
+        Some(Term { from: moment(list.this_update)?, until: moment(list.next_update?)? })
+    });
+    terms.reduce(narrowed).flatten()
+}
+
+fn moment(time: x509_cert::time::Time) -> Option<Timestamp> {
+    let since_1970: Duration = time.to_unix_duration();
+    Timestamp::from_second(i64::try_from(since_1970.as_secs()).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    #[test]
+    fn a_certificate_ends_soon_by_what_it_was_made_for() {
+        let year = Term { from: time("2026-01-01T00:00:00Z"), until: time("2027-01-01T00:00:00Z") };
+        assert_eq!(year.standing(time("2025-12-31T23:59:59Z")), Standing::Early);
+        assert_eq!(year.standing(time("2026-12-17T23:59:59Z")), Standing::Good);
+        assert_eq!(year.standing(time("2026-12-18T00:00:01Z")), Standing::Soon);
+        assert_eq!(year.standing(time("2027-01-01T00:00:00Z")), Standing::Over);
+        let day = Term { from: time("2026-01-01T00:00:00Z"), until: time("2026-01-02T00:00:00Z") };
+        assert_eq!(day.standing(time("2026-01-01T19:00:00Z")), Standing::Good);
+        assert_eq!(day.standing(time("2026-01-01T20:00:00Z")), Standing::Soon);
+    }
+}

@@ -1,0 +1,106 @@
+//! What lies in `shipped/` and never goes by itself: directories of which the ledger holds no receipt. Owns how they are found, once a
+//! day, and that they are told when they become others.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use highwater_engine::clock::since;
+use highwater_engine::job::{ReadCx, Stop};
+use highwater_engine::ledger::DonePlace;
+use jiff::Timestamp;
+
+use super::{HOUR_SECS, RECOUNT_HOURS, ROWS_A_PAGE, Shelf, received};
+use crate::digest::Sha256Digest;
+use crate::ship::{Ship, disk};
+
+/// Most directories of which it is looked whether they have a receipt.
+const DIRS_MAX: usize = 200_000;
+/// Most pages of the ledger that one look reads.
+const PAGES_A_LOOK_MAX: usize = 2_000;
+/// Directories that are named.
+const NAMED_DIRS: usize = 5;
+
+impl Ship {
+    /// Looks, once a day, for directories that no receipt lets go. What is to be told of them, where they are others than were told.
+    pub(super) async fn look_for_unreceived(
+        &self,
+        cx: &ReadCx,
+        shelf: &mut Shelf,
+        now: Timestamp,
+    ) -> Result<Option<String>, Stop> {
+        if since(now, shelf.looked_at) <= Duration::from_secs(RECOUNT_HOURS * HOUR_SECS) {
+            return Ok(None);
+        }
+        shelf.looked_at = now;
+        let shipped = self.place.shelves.shipped.clone();
+        let there = Self::on_disk(move || directories(&shipped).map_err(|error| disk(&error, &shipped))).await?;
+        let Some(without) = without_receipt(cx, there).await? else {
+            tracing::info!("`shipped`, or what the ledger holds of it, is too much to be looked through for receipts");
+            return Ok(None);
+        };
+        let names: Vec<&str> = without.iter().map(String::as_str).collect();
+        let told = (!names.is_empty()).then(|| Sha256Digest::of(names.join("/").as_bytes()));
+        let is_news = told.is_some() && told != shelf.told;
+        shelf.told = told;
+        Ok(is_news.then(|| sentence(&names)))
+    }
+}
+
+/// Which of these directories have no receipt; `None` where that would be too much to find out.
+async fn without_receipt(cx: &ReadCx, there: Option<BTreeSet<String>>) -> Result<Option<BTreeSet<String>>, Stop> {
+    let Some(mut without) = there else { return Ok(None) };
+    // From the beginning: what has a receipt and was changed since is told elsewhere.
+    let mut at = DonePlace::default();
+    for _ in 0..PAGES_A_LOOK_MAX {
+        if without.is_empty() {
+            return Ok(Some(without));
+        }
+        let page = cx.done_items(at, ROWS_A_PAGE).await?;
+        for (episode, _) in page.items.iter().filter_map(received) {
+            without.remove(episode.as_str());
+        }
+        if page.end {
+            return Ok(Some(without));
+        }
+        at = page.reached;
+    }
+    Ok(None)
+}
+
+/// The directories in `shipped/` but for ours, by name; `None` where there are more than are looked at.
+fn directories(shipped: &Path) -> io::Result<Option<BTreeSet<String>>> {
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(shipped)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') || !entry.file_type()?.is_dir() {
+            continue;
+        }
+        if names.len() == DIRS_MAX {
+            return Ok(None);
+        }
+        names.insert(name);
+    }
+    Ok(Some(names))
+}
+
+fn sentence(names: &[&str]) -> String {
+    let is_one = names.len() == 1;
+    let say = |one, several| if is_one { one } else { several };
+    let named = names[..names.len().min(NAMED_DIRS)].join(", ");
+    let more = match names.len().saturating_sub(NAMED_DIRS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "{} {} ({named}{more}): the ledger does not say that the receiver has {}; move {} back to `episodes`, and the next pass sends it \
+         again and has its receipt",
+        names.len(),
+        say("directory in `shipped` has no receipt and stays", "directories in `shipped` have no receipt and stay"),
+        say("it", "them"),
+        say("it", "one"),
+    )
+}

@@ -1,0 +1,124 @@
+//! From a marker to `shipped/`: nothing that is the only copy of an episode goes, whoever is in between.
+
+use std::fs;
+
+use highwater_engine::report::{ExitCode, Reason};
+use highwater_episodes::name::EpisodeId;
+use highwater_episodes::ship::{Keep, MARKER, Outbox, Parked, Parking, Shelves, resolve};
+
+use crate::life::Host;
+use crate::receive::rig::Rig;
+use crate::resume::{Foreign, say};
+
+/// A host whose episode was packed while its receiver was away; and a receiver that takes everything and names nothing.
+async fn packed(text: &str) -> (Host, Foreign) {
+    let rig = Rig::new().await;
+    let mut host = Host::new(&rig);
+    host.settings.receiver = serde_json::from_str("\"http://127.0.0.1:1/\"").unwrap();
+    host.record("ep", text, None);
+    assert_eq!(host.pass().await.reason, Reason::Network);
+    assert_eq!(host.names("outbox"), ["ep.tar.zst"]);
+    let far = Foreign::new(|head, _| match head.split(' ').next().unwrap() {
+        "put" => say(201, ""),
+        _ => say(404, ""),
+    })
+    .await;
+    host.settings.receiver = serde_json::from_value(serde_json::json!(format!("http://{}/", far.address))).unwrap();
+    (host, far)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_stays_where_its_directory_is_gone_and_nothing_proves_that_it_arrived() {
+    let (host, _far) = packed("x").await;
+    fs::remove_dir_all(host.path("episodes/ep")).unwrap();
+    let report = host.pass().await;
+    assert_eq!((report.counts.done, report.counts.review), (0, 1), "{}", report.message);
+    assert_eq!(host.names("outbox"), ["ep.tar.zst"], "{:?}", host.told().await);
+    assert!(host.told().await[0].contains("its archive stays in the outbox"), "{:?}", host.told().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_stays_where_another_episode_of_its_name_is_in_shipped() {
+    for is_directory in [true, false] {
+        let (host, _far) = packed("x").await;
+        fs::remove_dir_all(host.path("episodes/ep")).unwrap();
+        if is_directory {
+            fs::create_dir(host.path("shipped/ep")).unwrap();
+            fs::write(host.path("shipped/ep/telemetry.csv"), "another").unwrap();
+        } else {
+            fs::write(host.path("shipped/ep"), "no episode").unwrap();
+        }
+        let report = host.pass().await;
+        assert_eq!((report.counts.done, report.counts.review), (0, 1), "{}", report.message);
+        assert_eq!(
+            (host.names("outbox"), host.names("shipped")),
+            (vec!["ep.tar.zst".to_owned()], vec!["ep".to_owned()])
+        );
+    }
+    // The same one, moved by hand: its archive is not the only copy, and not kept.
+    let (host, _far) = packed("x").await;
+    fs::rename(host.path("episodes/ep"), host.path("shipped/ep")).unwrap();
+    assert_eq!(host.pass().await.counts.done, 1, "{:?}", host.told().await);
+    assert_eq!(host.names("outbox"), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_episode_that_changed_since_it_was_packed_is_packed_anew() {
+    let rig = Rig::real(std::sync::Arc::new(highwater_episodes::receive::gate::Off), |_| {}).await;
+    let (mut host, _far) = packed("x").await;
+    fs::write(host.path("episodes/ep/telemetry.csv"), "mended").unwrap();
+    host.settings.receiver = serde_json::from_value(serde_json::json!(format!("http://{}/", rig.address))).unwrap();
+    assert_eq!(host.pass().await.counts.done, 1, "{:?}", host.told().await);
+    // What arrived is what is in `shipped`: as it lies there, it is the same.
+    fs::rename(host.path("shipped/ep"), host.path("episodes/ep")).unwrap();
+    let report = host.pass().await;
+    assert_eq!((report.exit, report.counts.done), (ExitCode::Drained, 1), "{:?}", host.told().await);
+    assert_eq!(rig.rows().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_episode_that_changes_while_it_is_sent_is_not_retired() {
+    let (mut host, _) = packed("x").await;
+    let late = host.path("episodes/ep/late.csv");
+    let far = Foreign::new(move |head, _| match head.split(' ').next().unwrap() {
+        "put" if !late.exists() => {
+            fs::write(&late, "1,2").unwrap();
+            say(201, "")
+        }
+        "put" => say(409, ""),
+        _ => say(404, ""),
+    })
+    .await;
+    host.settings.receiver = serde_json::from_value(serde_json::json!(format!("http://{}/", far.address))).unwrap();
+    let report = host.pass().await;
+    assert_eq!((report.exit, report.counts.done), (ExitCode::Checkpoint, 0), "{:?}", host.told().await);
+    assert_eq!((host.names("episodes"), host.names("shipped")), (vec!["ep".to_owned()], vec![]));
+    // Packed anew it is another one than the receiver has: for a person, and both are kept.
+    assert_eq!(host.pass().await.counts.review, 1, "{:?}", host.told().await);
+    assert_eq!((host.names("episodes"), host.names("shipped")), (vec!["ep".to_owned()], vec![]));
+}
+
+#[test]
+fn a_conflict_that_is_resolved_removes_no_archive_whose_directory_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelves = Shelves { episodes: dir.path().join("episodes"), shipped: dir.path().join("shipped") };
+    let (archive, id) = (dir.path().join("outbox/ep.tar.zst"), EpisodeId::new("ep").unwrap());
+    for name in ["episodes", "shipped", "outbox"] {
+        fs::create_dir(dir.path().join(name)).unwrap();
+    }
+    let outbox = Outbox::open(&dir.path().join("outbox")).unwrap();
+    let at = "2026-11-20T12:00:00Z".parse().unwrap();
+    let parked = Parked { at, commit: None, parking: Parking::Conflict, refused: None, told: String::new() };
+    let conflict = || {
+        fs::write(&archive, "x").unwrap();
+        outbox.park(&id, &parked).unwrap();
+        resolve(&shelves, &outbox, &id, Keep::Remote).unwrap()
+    };
+    assert_eq!(conflict().aside, None);
+    assert!(archive.exists(), "it is the only copy");
+    fs::create_dir(shelves.episodes.join("ep")).unwrap();
+    fs::write(shelves.episodes.join("ep").join(MARKER), "").unwrap();
+    assert!(conflict().aside.is_some() && !archive.exists());
+    // Called again after a kill that came between the two.
+    assert!(conflict().aside.is_none() && !archive.exists());
+}

@@ -1,0 +1,123 @@
+//! From headings to sections. Owns which headings are taken, and that their sections leave no line out.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use super::headings::Heading;
+use super::lines::Lines;
+use super::{OUTLINE_LEVELS_MAX, SECTIONS_MAX, SIBLINGS_MAX, Section, blank};
+
+/// A heading that comes as often …
+const RUNNING_MIN: usize = 4;
+/// … and on one of so many pages is a running header.
+const RUNNING_PAGES_PER: usize = 4;
+/// What lies before the first heading is called.
+const BEGINNING: &str = "Beginning";
+
+/// The sections that these headings make: every line of the text is in one of them. One section is the whole text where headings do
+/// not divide it.
+pub(super) fn sections(headings: Vec<Heading>, lines: &Lines<'_>, pages: &[u32]) -> Vec<Section> {
+    let headings = chosen(headings, pages);
+    let mut flat = headings.into_iter().peekable();
+    let end = lines.count();
+    let begin = flat.peek().map_or(end, |heading| heading.line);
+    let mut sections = nested(&mut flat, 0, end);
+    if lines.slice(0, begin).trim().is_empty() && !sections.is_empty() {
+        sections[0].begin_line = 0;
+    } else if begin > 0 {
+        sections.insert(0, blank(BEGINNING, 0, begin));
+    }
+    // A title above everything is no section: what it holds are.
+    while sections.len() == 1 && !sections[0].children.is_empty() {
+        let mut title = sections.remove(0);
+        let mut inner = std::mem::take(&mut title.children);
+        let own = inner[0].begin_line;
+        if lines.slice(title.begin_line + 1, own).trim().is_empty() {
+            inner[0].begin_line = title.begin_line;
+        } else {
+            title.end_line = own;
+            inner.insert(0, title);
+        }
+        sections = inner;
+    }
+    grouped(&mut sections);
+    sections
+}
+
+/// The headings that divide the text.
+fn chosen(mut headings: Vec<Heading>, pages: &[u32]) -> Vec<Heading> {
+    let key = |heading: &Heading| heading.title.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    let mut often: BTreeMap<String, usize> = BTreeMap::new();
+    for heading in &headings {
+        *often.entry(key(heading)).or_default() += 1;
+    }
+    let running = |count: usize| !pages.is_empty() && count >= RUNNING_MIN && count * RUNNING_PAGES_PER >= pages.len();
+    let mut met = BTreeSet::new();
+    headings.retain(|heading| {
+        let key = key(heading);
+        let letters = key.chars().any(char::is_alphabetic);
+        letters && (!running(often.get(&key).copied().unwrap_or(0)) || (met.insert(key) && !is_page(&heading.title)))
+    });
+    // One line is one heading, though two may be said to begin on it.
+    headings.dedup_by_key(|heading| heading.line);
+    loop {
+        let levels: BTreeSet<u8> = headings.iter().map(|heading| heading.level).collect();
+        let too_many = headings.len() > SECTIONS_MAX / 2;
+        let Some(&deepest) = levels.last() else { return headings };
+        if levels.len() <= OUTLINE_LEVELS_MAX && !(too_many && levels.len() > 1) {
+            // So many entries of one level are a list.
+            return if too_many { Vec::new() } else { headings };
+        }
+        headings.retain(|heading| heading.level < deepest);
+    }
+}
+
+/// `Page 3`.
+fn is_page(title: &str) -> bool {
+    let word: String = title.chars().filter(|c| c.is_alphabetic()).collect();
+    matches!(word.to_lowercase().as_str(), "page" | "pageof" | "seite" | "seitevon")
+}
+
+/// The sections above `level`, up to `end`. It goes as deep as there are levels.
+fn nested(flat: &mut std::iter::Peekable<std::vec::IntoIter<Heading>>, level: u8, end: u32) -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
+    while let Some(heading) = flat.next_if(|heading| heading.level > level) {
+        if let Some(last) = sections.last_mut() {
+            close(last, heading.line);
+        }
+        let mut section = blank(&heading.title, heading.line, end);
+        section.children = nested(flat, heading.level, end);
+        sections.push(section);
+    }
+    sections
+}
+
+/// Ends a section, and the last of its children with it.
+fn close(section: &mut Section, end: u32) {
+    section.end_line = end;
+    if let Some(last) = section.children.last_mut() {
+        close(last, end);
+    }
+}
+
+/// Puts sections into groups where too many stand side by side.
+fn grouped(sections: &mut Vec<Section>) {
+    for section in sections.iter_mut() {
+        grouped(&mut section.children);
+    }
+    if sections.len() <= SIBLINGS_MAX {
+        return;
+    }
+    let size = sections.len().div_ceil(SIBLINGS_MAX).max(20);
+    let mut groups = Vec::new();
+    let mut rest = std::mem::take(sections).into_iter();
+    loop {
+        let children: Vec<Section> = rest.by_ref().take(size).collect();
+        let (Some(first), Some(last)) = (children.first(), children.last()) else { break };
+        let title = format!("{} – {}", crate::prose::cut(&first.title, 50), crate::prose::cut(&last.title, 50));
+        let mut group = blank(&title, first.begin_line, last.end_line);
+        group.children = children;
+        groups.push(group);
+    }
+    *sections = groups;
+}

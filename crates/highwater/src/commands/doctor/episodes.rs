@@ -1,0 +1,225 @@
+//! Where episodes are received, sent from and re-indexed: certificates, directories, space, the gate. Owns what a line says and what
+//! mends it; what a file of TLS is good for is the domain's.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use highwater_engine::diagnosis::with_causes;
+use highwater_engine::lock::FileLock;
+use highwater_episodes::gate::{ALLOWED_FILE, GateSettings, Source, read_allowed};
+use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
+use highwater_episodes::receive::tls::look::{Look, Standing, Term, Use, looks, term};
+use highwater_episodes::ship::{ShipSettings, check_root};
+use jiff::Timestamp;
+use nix::unistd::geteuid;
+use rustix::fs::{Access, access};
+
+use super::Site;
+use super::host::{FREE_BYTES_MIN, Room, space};
+use super::report::Report;
+use crate::config::{Config, JobConfig, KindSettings};
+use crate::owner::{name_of, quoted};
+use crate::table::moment;
+use crate::wiring::ship;
+
+/// What a receiver keeps in its directory.
+const KEPT: [&str; 3] = ["episodes", "quarantine", "index.jsonl"];
+/// The lock of a receiver, as far as its file system matters.
+const LOCK_FILE: &str = ".receiver.lock";
+
+pub(super) fn check(site: &Site, report: &mut Report) {
+    let Some(config) = &site.config else { return };
+    let now = site.clock.now();
+    // One that lacks a variable is told of with the configuration.
+    if let Ok(settings) = config.receiver() {
+        receiver(settings, now, report);
+    }
+    for job in config.jobs.values() {
+        match &job.kind {
+            KindSettings::Ship(settings) => shipper(config, job, settings, now, report),
+            KindSettings::Reindex(settings) => root(&settings.root, 0, report),
+            _ => {}
+        }
+    }
+}
+
+fn receiver(settings: &ReceiverSettings, now: Timestamp, report: &mut Report) {
+    settings.tls.iter().for_each(|tls| papers(tls, now, report));
+    root(&settings.root, settings.limits.free.bytes(), report);
+    settings.gate.iter().for_each(|gate| judges(gate, &settings.root, report));
+}
+
+/// The files of a receiver's TLS.
+fn papers(settings: &TlsSettings, now: Timestamp, report: &mut Report) {
+    for Look { path, used, term } in looks(settings) {
+        let (what, fix) = match used {
+            Use::Shown => (
+                "certificate",
+                "name a chain and its own key in `receiver.tls`, both readable by this user; `openssl x509 -in FILE -text` shows one",
+            ),
+            Use::Signers => ("client-ca", "name the certificate of who signs those of clients, as PEM"),
+            Use::Revoked => ("crl", "put a list there that the authority in `client-ca` signed, as PEM"),
+        };
+        match term {
+            Err(error) => report.fix(what, with_causes(&error), fix),
+            Ok(None) => report.ok(what, format_args!("{} can be used; it does not say until when", path.display())),
+            Ok(Some(term)) => held(what, &path, used, term, now, report),
+        }
+    }
+}
+
+/// How long a file may be used.
+fn held(what: &'static str, path: &Path, used: Use, term: Term, now: Timestamp, report: &mut Report) {
+    let renew = match used {
+        Use::Shown => "renew it; a receiver that runs takes the new one up within seconds",
+        Use::Signers => "make the authority's certificate anew, and those of the hosts with it",
+        Use::Revoked => "have the authority write its list again: who was revoked since then is let in",
+    };
+    let (path, from, until) = (path.display(), moment(term.from), moment(term.until));
+    match term.standing(now) {
+        Standing::Good => report.ok(what, format_args!("{path} can be used until {until}")),
+        Standing::Early => report.fix(what, format_args!("{path} counts only from {from}"), "set this host's clock"),
+        Standing::Soon => report.fix(what, format_args!("{path} ends soon, at {until}"), renew),
+        Standing::Over => report.fix(what, format_args!("{path} ended at {until}"), renew),
+    }
+}
+
+/// A receiver's directory, with what must stay free there.
+fn root(root: &Path, free_bytes: u64, report: &mut Report) {
+    if let Err(error) = fs::metadata(root) {
+        let fix = match error.kind() {
+            ErrorKind::NotFound => {
+                format!("mkdir -p {0} && chown {1} {0}, or mount what it lies on", shown(root), name_of(geteuid()))
+            }
+            _ => "let the user of the receiver enter it".to_owned(),
+        };
+        return report.fix("store", format_args!("{} cannot be received into: {error}", root.display()), fix);
+    }
+    let before = report.fixes();
+    directory("store", root, report);
+    for path in KEPT.map(|kept| root.join(kept)).iter().filter(|path| path.exists()) {
+        if let Err(error) = access(path, Access::READ_OK | Access::WRITE_OK) {
+            unwritable("store", path, error, report);
+        }
+    }
+    if let Some(kind) = FileLock::new(root.join(LOCK_FILE), true).network_file_system() {
+        let found = format!("{} lies on {kind}, where flock may not keep a second receiver out", root.display());
+        report.fix("store", found, "name a directory on a local file system in `root`");
+    }
+    if report.fixes() == before {
+        report.ok("store", format_args!("{} is writable, on a local file system", root.display()));
+    }
+    let room = Room {
+        bytes: free_bytes.max(1),
+        fix: "free space there, or lower `free` in `[receiver.limits]`: until then uploads are answered 507",
+    };
+    space(root, &room, report);
+}
+
+/// The gate, as a receiver that starts now would find it.
+fn judges(gate: &GateSettings, root: &Path, report: &mut Report) {
+    let Some(repository) = gate.repository.as_ref().filter(|_| gate.enabled) else {
+        return report.ok("gate", "it is off: code is not judged, and rows say so");
+    };
+    let source =
+        Source { repository: repository.to_path_buf(), reference: gate.reference.clone(), commits: gate.window.get() };
+    match source.read() {
+        Ok(window) => report.ok(
+            "gate",
+            format_args!(
+                "{}: the newest {} of {} are accepted, up to {}",
+                repository.display(),
+                crate::commands::config::counted(window.len(), "commit"),
+                gate.reference,
+                window.head()
+            ),
+        ),
+        Err(error) => report.fix(
+            "gate",
+            with_causes(&error),
+            "put a repository there that this user can read, with the `ref`; until then a receiver that runs keeps what it read last, and one that starts puts uploads off",
+        ),
+    }
+    if let Err(error) = read_allowed(&root.join(ALLOWED_FILE)) {
+        report.fix(
+            "gate",
+            with_causes(&error),
+            "correct the line, or remove the file and call `highwater gate allow` again",
+        );
+    }
+}
+
+/// The directories of a job that ships, and the certificate that it shows.
+fn shipper(config: &Config, job: &JobConfig, settings: &ShipSettings, now: Timestamp, report: &mut Report) {
+    match ship::place(config, job, settings) {
+        Err(error) => report.error("certificate", &error),
+        Ok(_) => {
+            if let Some(path) = &settings.tls.certificate
+                && let Ok(Some(term)) = term(path)
+            {
+                held("certificate", path, Use::Shown, term, now, report);
+            }
+        }
+    }
+    let before = report.fixes();
+    if let Err(error) = check_root(&settings.episodes) {
+        let fix = format!("mkdir -p {}, or mount what it lies on; a link is not followed", shown(&settings.episodes));
+        report.fix("episodes", format_args!("{}: {}", job.name, with_causes(&error)), fix);
+    } else {
+        directory("episodes", &settings.episodes, report);
+    }
+    for path in [&settings.outbox, &settings.shipped] {
+        match fs::symlink_metadata(path) {
+            // The first pass makes it.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let above = path.ancestors().skip(1).find(|above| above.exists()).unwrap_or(Path::new("/"));
+                if let Err(error) = access(above, Access::WRITE_OK | Access::EXEC_OK) {
+                    let found =
+                        format!("{} is not there, and cannot be made in {}: {error}", path.display(), above.display());
+                    let fix = format!("mkdir -p {0} && chown {1} {0}", shown(path), name_of(geteuid()));
+                    report.fix("episodes", found, fix);
+                }
+            }
+            _ => match check_root(path) {
+                Ok(()) => directory("episodes", path, report),
+                Err(error) => {
+                    report.fix("episodes", with_causes(&error), "name the directory itself: a link is not followed")
+                }
+            },
+        }
+    }
+    if report.fixes() == before {
+        report.ok("episodes", format_args!("{}: `episodes`, `outbox` and `shipped` are writable", job.name));
+    }
+    let room = Room { bytes: FREE_BYTES_MIN, fix: "free space there: an episode that cannot be packed is not sent" };
+    let disk = |path: &Path| path.ancestors().find_map(|path| fs::metadata(path).ok()).map(|meta| meta.dev());
+    space(&settings.outbox, &room, report);
+    if disk(&settings.shipped) != disk(&settings.outbox) {
+        space(&settings.shipped, &room, report);
+    }
+}
+
+/// A directory in which this user makes files.
+fn directory(what: &'static str, path: &Path, report: &mut Report) {
+    if !path.is_dir() {
+        return report.fix(what, format_args!("{} is no directory", path.display()), "move it away, or name another");
+    }
+    if let Err(error) = access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
+        unwritable(what, path, error, report);
+    }
+}
+
+fn unwritable(what: &'static str, path: &Path, error: rustix::io::Errno, report: &mut Report) {
+    let me = name_of(geteuid());
+    let fix = match error {
+        rustix::io::Errno::ROFS => "mount its file system to write (`mount -o remount,rw …`)".to_owned(),
+        _ => format!("let {me} write it: `sudo chown {me} {0}`, `chmod u+rwX {0}`", shown(path)),
+    };
+    report.fix(what, format_args!("{} cannot be written by {me}: {error}", path.display()), fix);
+}
+
+fn shown(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
