@@ -27,7 +27,7 @@ use jiff::Timestamp;
 
 pub use self::commit::{Committed, Draft};
 pub use self::home::{BaseLock, Directory, Home};
-pub use self::manifest::{FileChange, Manifest};
+pub use self::manifest::{Entry, FileChange, Manifest};
 pub use self::objects::Objects;
 pub use self::project::Fate;
 pub use self::rebuild::rebuild;

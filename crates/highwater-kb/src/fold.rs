@@ -9,7 +9,7 @@ mod shelves;
 mod shown;
 mod touched;
 
-pub(crate) use self::log::{LOG_PAGE, is_log, render as render_log};
+pub(crate) use self::log::{LOG_PAGE, enter as enter_log, is_log};
 #[cfg(test)]
 pub(crate) use self::shelves::LOOKUPS;
 pub(crate) use self::touched::Folding;

@@ -14,15 +14,6 @@ pub const DEPTH_MAX: usize = 64;
 /// How many kinds of file are told of among those passed over.
 const TOLD_SUFFIXES_MAX: usize = 8;
 
-/// A document that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// Which.
-    pub origin: Origin,
-    /// The directory that was named, whose files may not lead out of it; `None` of a document that was named itself.
-    pub within: Option<Origin>,
-}
-
 /// What was passed over, to be told of.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct PassedOver {
@@ -96,16 +87,15 @@ pub fn scan(
     base: &Path,
     is_document: impl Fn(&Path) -> bool,
     passed_over: &mut PassedOver,
-    mut each: impl FnMut(Candidate) -> bool,
+    mut each: impl FnMut(Origin) -> bool,
 ) -> Result<(), ScanError> {
     let failed = |source| ScanError { path: named.to_owned(), source };
     let named = std::path::absolute(named).map_err(failed)?;
     if !named.metadata().map_err(failed)?.is_dir() {
-        each(Candidate { origin: Origin::of_file(&named), within: None });
+        each(Origin::of_file(&named));
         return Ok(());
     }
-    let within = Origin::of_file(&named);
-    let root = within.file().unwrap_or(named);
+    let root = Origin::of_file(&named).file().unwrap_or(named);
     let own = ["wiki", "raw", ".highwater", ".highwater-state"].map(|own| base.join(own));
     let wanted = |entry: &DirEntry| {
         let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
@@ -132,7 +122,7 @@ pub fn scan(
             *passed_over.others.entry(suffix.unwrap_or_else(|| "without one".to_owned())).or_default() += 1;
             continue;
         }
-        if !each(Candidate { origin: Origin::of_file(entry.path()), within: Some(within.clone()) }) {
+        if !each(Origin::of_file(entry.path())) {
             break;
         }
     }
@@ -149,8 +139,8 @@ mod tests {
     fn found(named: &Path, base: &Path) -> (Vec<String>, PassedOver) {
         let (mut found, mut passed_over) = (Vec::new(), PassedOver::default());
         let is_document = |path: &Path| path.extension().is_some_and(|suffix| suffix == "md");
-        scan(named, base, is_document, &mut passed_over, |candidate| {
-            let file = candidate.origin.file().unwrap();
+        scan(named, base, is_document, &mut passed_over, |origin| {
+            let file = origin.file().unwrap();
             found.push(file.strip_prefix(named.parent().unwrap()).unwrap().display().to_string());
             true
         })

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use highwater_db::sqlite::rusqlite::Connection;
 use jiff::Timestamp;
 
-use super::manifest::{FORMAT, FileChange, Manifest};
+use super::manifest::{Entry, FORMAT, FileChange, Manifest};
 use super::objects::Objects;
 use super::project::Fate;
 use super::rows::{derived, registry};
@@ -34,12 +34,19 @@ pub struct Draft<'a> {
     objects: Objects<'a>,
     files: BTreeMap<FilePath, Option<ContentId>>,
     documents: BTreeMap<DocName, Option<Document>>,
+    entries: Vec<Entry>,
     folding: Folding,
 }
 
 impl<'a> Draft<'a> {
     fn new(rows: &'a Connection, objects: Objects<'a>) -> Self {
-        Self { rows, objects, files: BTreeMap::new(), documents: BTreeMap::new(), folding: Folding::default() }
+        let folding = Folding::default();
+        Self { rows, objects, files: BTreeMap::new(), documents: BTreeMap::new(), entries: Vec::new(), folding }
+    }
+
+    /// Tells in the log of one thing that is done; where nothing is told, the log has what the commit as a whole was called.
+    pub fn log(&mut self, op: impl Into<String>, text: impl Into<String>) {
+        self.entries.push(Entry { op: op.into(), text: text.into() });
     }
 
     /// What is at a path now, with what this draft said.
@@ -97,7 +104,15 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The document that came from there, with what this draft said; of several, the one that was added first.
+    /// The document with this content that was added first, with what this draft said.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn document_of(&self, content: ContentId) -> Result<Option<DocName>, KbError> {
+        registry::by_content(self.rows, content)
+    }
+
+    /// The document of this origin, with what this draft said.
     ///
     /// # Errors
     /// What the rows say.
@@ -105,12 +120,12 @@ impl<'a> Draft<'a> {
         registry::by_origin(self.rows, origin)
     }
 
-    /// The document with this content that was added first, with what this draft said.
+    /// The document that is called so, whatever the case, with what this draft said.
     ///
     /// # Errors
     /// What the rows say.
-    pub fn document_of(&self, content: ContentId) -> Result<Option<DocName>, KbError> {
-        registry::by_content(self.rows, content)
+    pub fn document_called(&self, name: &str) -> Result<Option<DocName>, KbError> {
+        registry::by_folded(self.rows, &name.to_lowercase())
     }
 
     /// Says what is known of a document, or that there is none of this name; what was compiled from it is an object. Its pages are
@@ -215,9 +230,12 @@ impl Base {
             return Ok(None);
         }
         let log = FilePath::new(fold::LOG_PAGE).expect("invariant: it is below wiki/");
-        if rendered || said.content(&log)?.is_some() {
-            fold::render_log(&mut said, at, op, text)?;
+        let is_shown = rendered || said.content(&log)?.is_some();
+        let mut entries = std::mem::take(&mut said.entries);
+        if entries.is_empty() {
+            entries.push(Entry { op: op.to_owned(), text: text.to_owned() });
         }
+        fold::enter_log(&mut said, at, &entries, is_shown)?;
         let manifest = Manifest {
             format: FORMAT,
             generation: parent.as_ref().map_or(1, |parent| parent.number + 1),
@@ -225,6 +243,7 @@ impl Base {
             at,
             op: op.to_owned(),
             text: text.to_owned(),
+            entries,
             files: said.changes()?,
             documents,
         };

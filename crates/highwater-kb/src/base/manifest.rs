@@ -29,6 +29,8 @@ pub struct Manifest {
     pub op: String,
     /// To what.
     pub text: String,
+    /// What the log tells of it: one entry or, where it did something to several documents, one for each.
+    pub entries: Vec<Entry>,
     /// Every file that it changed.
     pub files: Vec<FileChange>,
     /// Every document that it changed: before, and after.
@@ -47,6 +49,16 @@ impl Manifest {
         };
         Err(KbError::Chain { generation, found })
     }
+}
+
+/// What the log tells of something that was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// What was done: one word, such as `add`.
+    pub op: String,
+    /// To what, for people.
+    pub text: String,
 }
 
 /// What a generation changed at one path.

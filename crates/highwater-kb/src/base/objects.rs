@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 
 use highwater_fs::{Fs, FsError, Mode, Op, RelPath, Staged};
 
+use super::home::Home;
 use super::layout;
 use crate::content::ContentId;
 use crate::error::KbError;
@@ -27,6 +28,12 @@ pub struct Objects<'a> {
 impl<'a> Objects<'a> {
     pub(super) fn new(fs: &'a dyn Fs) -> Self {
         Self { fs }
+    }
+
+    /// Those of a base, for who stores beside the one that commits.
+    #[must_use]
+    pub fn of(home: &'a dyn Home) -> Self {
+        Self::new(home.fs())
     }
 
     /// Stores bytes. They are durable, and so is their name once [`Objects::settle`] has returned.

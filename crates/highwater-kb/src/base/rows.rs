@@ -98,14 +98,13 @@ pub(super) fn begin(rows: &mut Connection) -> Result<Transaction<'_>, KbError> {
         .map_err(|error| KbError::Rows { doing: "begin a change", source: Error::from_sqlite(&path, error) })
 }
 
-/// Writes a generation down, with what follows from it; its documents are in their rows already.
+/// Writes a generation down, with what follows from it; its documents and its entries of the log are in their rows already.
 pub(super) fn write(
     rows: &Transaction<'_>,
     objects: Objects<'_>,
     manifest: &Manifest,
     id: ContentId,
 ) -> Result<(), KbError> {
-    derived::log(rows, manifest.generation, manifest.at)?;
     change(rows, manifest, id)?;
     derived::derive(rows, objects, manifest)
 }
@@ -149,7 +148,7 @@ fn change(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) -> Result<
 pub(super) fn replay(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) -> Result<(), KbError> {
     rows.execute_batch("DELETE FROM change; UPDATE base SET applied = head")
         .map_err(|error| told(rows, "write a generation down", error))?;
-    derived::log(rows, manifest.generation, manifest.at)?;
+    manifest.entries.iter().try_for_each(|entry| derived::log(rows, manifest.at, entry))?;
     for (_, after) in manifest.documents.values() {
         let sequence = after.as_ref().and_then(|record| record.get("sequence")).and_then(serde_json::Value::as_u64);
         sequence.map_or(Ok(()), |sequence| registry::given(rows, sequence))?;

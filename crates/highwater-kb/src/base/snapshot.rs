@@ -114,20 +114,20 @@ impl Snapshot {
         registry::by_folded(&self.rows, &name.to_lowercase())
     }
 
-    /// The document that came from there; of several, the one that was added first.
-    ///
-    /// # Errors
-    /// What the rows say.
-    pub fn document_from(&self, origin: &Origin) -> Result<Option<DocName>, KbError> {
-        registry::by_origin(&self.rows, origin)
-    }
-
     /// The document with this content that was added first.
     ///
     /// # Errors
     /// What the rows say.
     pub fn document_of(&self, content: ContentId) -> Result<Option<DocName>, KbError> {
         registry::by_content(&self.rows, content)
+    }
+
+    /// The document of this origin.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn document_from(&self, origin: &Origin) -> Result<Option<DocName>, KbError> {
+        registry::by_origin(&self.rows, origin)
     }
 
     /// The document of this sequence.

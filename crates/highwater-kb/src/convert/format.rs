@@ -81,6 +81,18 @@ impl Format {
         matches!(self, Self::Xlsx | Self::Xls | Self::Xlsb | Self::Ods | Self::Csv | Self::Tsv)
     }
 
+    /// Whether a suffix says that a file is a document: one that is read, or one that a person should save as something that is. What
+    /// programs read, such as JSON, is a document where somebody names it.
+    #[must_use]
+    pub fn is_named(suffix: &str) -> bool {
+        const DOCUMENTS: &[&str] = &[
+            "pdf", "docx", "xlsx", "pptx", "doc", "xls", "ppt", "xlsb", "ods", "odt", "odp", "rtf", "epub", "htm",
+            "html", "xhtml", "xht", "shtml", "md", "markdown", "mkd", "mdown", "mdwn", "txt", "text", "rst", "adoc",
+            "org", "csv", "tsv", "tab",
+        ];
+        DOCUMENTS.contains(&suffix)
+    }
+
     /// Which format these bytes are, in a file whose name has this suffix.
     ///
     /// # Errors

@@ -24,6 +24,8 @@ pub(super) fn convert(bytes: &[u8], format: Format, gallery: &mut Gallery) -> Re
     let document = undoc::parse_bytes(bytes).map_err(refusal)?;
     let rendering = RenderOptions {
         max_heading_level: HEADING_LEVEL_MAX,
+        // Without it the words before and after a break are one word.
+        preserve_line_breaks: true,
         revision_handling: RevisionHandling::AcceptAll,
         ..RenderOptions::new().with_image_prefix(IMAGE_PREFIX)
     };

@@ -44,7 +44,15 @@ impl Staged {
     /// # Errors
     /// [`ConvertError`], which says what it is instead, or what is in the way.
     pub fn copy(path: &Path, into: &Path, limits: &Limits) -> Result<Self, ConvertError> {
-        let mut file = opened(path)?;
+        Self::copy_open(opened(path)?, path, into, limits)
+    }
+
+    /// The same of a file that is open, by who has a rule of their own which links are followed. Its path says its suffix, and in
+    /// which directory the images lie that it may show. A pipe that was opened so that its reader waits is waited for.
+    ///
+    /// # Errors
+    /// As [`Staged::copy`].
+    pub fn copy_open(mut file: File, path: &Path, into: &Path, limits: &Limits) -> Result<Self, ConvertError> {
         let before = file.metadata().map_err(ConvertError::Unreadable)?;
         let kind = before.file_type();
         if !kind.is_file() {

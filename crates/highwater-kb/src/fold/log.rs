@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 
 use crate::base::Draft;
-use crate::base::rows::derived::{Place, entries, entries_of_month, month_before, next_entry};
+use crate::base::Entry;
+use crate::base::rows::derived::{Place, entries, entries_of_month, log, month_before, next_entry};
 use crate::error::KbError;
 use crate::page::rendered;
 use crate::path::FilePath;
@@ -23,22 +24,35 @@ pub(crate) fn is_log(path: &FilePath) -> bool {
     path.as_str() == LOG_PAGE || path.as_str().starts_with(PARTS)
 }
 
-/// Renders the log with an entry that is not in the rows yet.
-pub(crate) fn render(draft: &mut Draft<'_>, at: Timestamp, op: &str, text: &str) -> Result<(), KbError> {
-    let place = next_entry(draft.rows(), at)?;
-    let part = part_of(place.n);
-    // The page that was the newest is one of the others now.
-    if place.n % ENTRIES_MAX == 1
-        && let Some((month, last)) = before(draft, &place)?
-    {
-        let part = part_of(last);
-        let listed = entries(draft.rows(), &month, first_of(part), last)?;
-        let links = earlier(draft, &month, part)?;
-        let page = rendered::log(&format!("Log of {month}, part {part}"), &links, &listed);
-        draft.write(path(&month, part), page.as_bytes())?;
+/// Adds entries to the log, and renders the pages that they are on where the base is one for people.
+pub(crate) fn enter(draft: &mut Draft<'_>, at: Timestamp, new: &[Entry], is_shown: bool) -> Result<(), KbError> {
+    let mut newest = None;
+    for entry in new {
+        let place = next_entry(draft.rows(), at)?;
+        // The page that was the newest is one of the others now.
+        if is_shown
+            && place.n % ENTRIES_MAX == 1
+            && let Some((month, last)) = before(draft, &place)?
+        {
+            let part = part_of(last);
+            let listed = entries(draft.rows(), &month, first_of(part), last)?;
+            let links = earlier(draft, &month, part)?;
+            let page = rendered::log(&format!("Log of {month}, part {part}"), &links, &listed);
+            draft.write(path(&month, part), page.as_bytes())?;
+        }
+        log(draft.rows(), at, entry)?;
+        newest = Some(place);
     }
-    let mut listed = entries(draft.rows(), &place.month, first_of(part), place.n)?;
-    listed.push((at, op.to_owned(), text.to_owned()));
+    match newest {
+        Some(place) if is_shown => render(draft, place),
+        _ => Ok(()),
+    }
+}
+
+/// Renders the page whose last entry is at this place.
+fn render(draft: &mut Draft<'_>, place: Place) -> Result<(), KbError> {
+    let part = part_of(place.n);
+    let listed = entries(draft.rows(), &place.month, first_of(part), place.n)?;
     let mut links = earlier(draft, &place.month, part)?;
     let (mut month, mut months) = (place.month, Vec::new());
     while let Some(before) = month_before(draft.rows(), &month)?.filter(|_| months.len() < MONTHS_MAX) {

@@ -295,7 +295,7 @@ mod tests {
     fn document(title: &str) -> Document {
         Document {
             sequence: 1,
-            origin: crate::origin::Origin::of_file("/docs/tides.pdf".as_ref()),
+            origin: crate::origin::Origin::of_file(std::path::Path::new("/docs/tides.pdf")),
             raw: FilePath::new("raw/tides.pdf").unwrap(),
             content: ContentId::of(b"raw"),
             sha256: String::new(),

@@ -99,6 +99,9 @@ impl Reading {
             if silent[number] {
                 continue;
             }
+            // What follows a heading begins there, however it is written.
+            let above = number.checked_sub(1).map(|above| blocks.blocks[above].kind);
+            let opens = block.kind == BlockKind::Paragraph && above.is_none_or(|kind| kind == BlockKind::Heading);
             let spans = if block.kind == BlockKind::Heading {
                 vec![(0, block.text.len())]
             } else {
@@ -113,7 +116,7 @@ impl Reading {
                     block: small(number),
                     span: (small(begin), small(end)),
                     tokens: small(first)..small(tokens.len()),
-                    whole: is_whole(block, text, read, name),
+                    whole: is_whole(block, text, read, if opens && begin == 0 { first_word(text) } else { name }),
                     leans: leans(text),
                     words: small(count_words(text)),
                 });
@@ -173,6 +176,10 @@ impl Reading {
     }
 }
 
+fn first_word(text: &str) -> &str {
+    text.split(' ').next().unwrap_or_default()
+}
+
 /// How many words a text has; of a script without spaces, half of its characters.
 pub(crate) fn count_words(text: &str) -> usize {
     let ideographs = text.chars().filter(|c| is_cjk(*c)).count();
@@ -188,7 +195,7 @@ fn is_whole(block: &Block, text: &str, tokens: &[Token], name: &str) -> bool {
     let (words, characters) = (count_words(text), text.chars().count());
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
     let odd = tokens.iter().filter(|token| matches!(token.shape, Shape::Code | Shape::Number)).count();
-    let named = !name.is_empty() && text.split(' ').next() == Some(name);
+    let named = !name.is_empty() && first_word(text) == name;
     let begins = named || text.chars().find(|c| c.is_alphanumeric()).is_some_and(|c| !c.is_lowercase());
     let starts_well = text.starts_with(|c: char| c.is_alphanumeric() || "\"“„«'‘(「『".contains(c));
     let ends = text.ends_with(['.', '!', '。', '！', '…', '।'])

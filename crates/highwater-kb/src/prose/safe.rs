@@ -46,7 +46,7 @@ fn shown(text: &str, begins: bool) -> String {
             shown.push(' ');
         }
         // An address is not to become a link: as code it is none.
-        if word.contains("://") || word.starts_with("www.") || word.contains('@') {
+        if word.contains("://") || word.starts_with("www.") || is_address(word) {
             shown.push('`');
             shown.extend(word.chars().filter(|c| *c != '`'));
             shown.push('`');
@@ -57,6 +57,12 @@ fn shown(text: &str, begins: bool) -> String {
     shown
 }
 
+/// `somebody@example.org`.
+fn is_address(word: &str) -> bool {
+    let outside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    word.split_once('@').is_some_and(|(name, host)| outside(name.chars().next_back()) && outside(host.chars().next()))
+}
+
 fn escape(shown: &mut String, word: &str, first: bool) {
     let characters: Vec<char> = word.chars().collect();
     let digits = characters.iter().take_while(|c| c.is_ascii_digit()).count();
@@ -65,10 +71,10 @@ fn escape(shown: &mut String, word: &str, first: bool) {
         let next = characters.get(at + 1).copied();
         let inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
         let marks = match character {
-            '\\' | '`' | '*' | '[' | ']' | '<' | '|' | '$' => true,
+            '\\' | '`' | '*' | '[' | ']' | '<' | '|' | '$' | '~' => true,
             // Within a word these mean nothing.
             '_' => !(inside(before) && inside(next)),
-            '~' | '=' | '%' => next == Some(character) || before == Some(character),
+            '=' | '%' => next == Some(character) || before == Some(character),
             '#' => at == 0,
             '^' => at == 0,
             '&' => inside(next) || next == Some('#'),
@@ -77,7 +83,7 @@ fn escape(shown: &mut String, word: &str, first: bool) {
             _ => false,
         };
         // A line of `===` or `:::` that begins a block.
-        if marks || (first && at == 0 && matches!(character, '=' | '~' | ':' | '%')) {
+        if marks || (first && at == 0 && matches!(character, '=' | ':' | '%')) {
             shown.push('\\');
         }
         shown.push(character);
@@ -105,6 +111,7 @@ mod tests {
         assert_eq!(markdown("--- title"), "\\--- title");
         assert_eq!(markdown("snake_case and *stars*"), "snake_case and \\*stars\\*");
         assert_eq!(markdown("see https://example.org/a_b now"), "see `https://example.org/a_b` now");
+        assert_eq!(markdown("from ~3 to ~4"), "from \\~3 to \\~4");
         assert_eq!(markdown("[a](b) ![[c]]"), "\\[a\\](b) !\\[c\\]");
     }
 

@@ -60,6 +60,9 @@ fn the_title_is_taken_from_where_it_can_be_trusted() {
     assert_eq!(title("# Introduction\n\nText.\n", Some("Told by the file")), "Told by the file");
     assert_eq!(title("Text.\n", Some("Microsoft Word - report.doc")), "tide tables 2024".replacen('t', "T", 1));
     assert_eq!(title("Text.\n", Some("final_v2.pdf")), "Tide tables 2024");
+    let paragraph =
+        "The gauge is a tool that measures the tide of a harbour, beside the pier and behind the shed of the pilots.";
+    assert_eq!(title(&format!("{paragraph}\n\n## Benchmarks\n\nText.\n"), None), "Tide tables 2024");
     assert_eq!(title("Text.\n\n## Deep\n\n# Later\n", None), "Tide tables 2024");
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use highwater_kb::compile::{Compiled, Contribution};
 use highwater_kb::convert::Image;
 use highwater_kb::fold::{self, Ready};
-use highwater_kb::origin::Origin;
 use highwater_kb::tree::Section;
 use highwater_kb::{Base, BaseLock, ContentId, DocName, Document, Draft, FilePath, Home, KbError, PageName};
 
@@ -41,7 +40,7 @@ impl Paper {
         };
         let document = Document {
             sequence: 0,
-            origin: Origin::of_file(format!("/papers/{stem}.txt").as_ref()),
+            origin: highwater_kb::Origin::of_file(std::path::Path::new(&format!("/papers/{stem}.txt"))),
             raw: FilePath::new(format!("raw/{name}.txt")).unwrap(),
             content: ContentId::of(text.as_bytes()),
             sha256: String::new(),

@@ -6,7 +6,7 @@ CREATE TABLE registered (
     name     TEXT NOT NULL UNIQUE,
     folded   TEXT NOT NULL UNIQUE,           -- no two names may differ in case alone
     content  BLOB NOT NULL,
-    origin   TEXT NOT NULL
+    origin   TEXT NOT NULL                   -- where it came from
 ) STRICT;
 CREATE INDEX registered_content ON registered (content, sequence);
 CREATE INDEX registered_origin ON registered (origin, sequence);
@@ -71,11 +71,13 @@ CREATE VIRTUAL TABLE passage_text USING fts5 (
     content = '', contentless_delete = 1, tokenize = 'porter unicode61 remove_diacritics 2'
 );
 
--- The generations of each month, in their order.
+-- What the log tells of each month, in its order. A generation has one entry or, of several documents, one for each.
 CREATE TABLE logged (
     month       TEXT NOT NULL,
     n           INTEGER NOT NULL,            -- 1 for its first
-    generation  INTEGER NOT NULL,
+    at          TEXT NOT NULL,               -- RFC 3339, UTC
+    op          TEXT NOT NULL,
+    text        TEXT NOT NULL,
     PRIMARY KEY (month, n)
 ) STRICT, WITHOUT ROWID;
 
@@ -91,4 +93,4 @@ INSERT INTO tally VALUES (1, 0, 0, 0, 0);
 
 -- Generations of a base that was made before its log was kept by month.
 INSERT INTO logged
-    SELECT substr(at, 1, 7), row_number() OVER (PARTITION BY substr(at, 1, 7) ORDER BY number), number FROM generation;
+    SELECT substr(at, 1, 7), row_number() OVER (PARTITION BY substr(at, 1, 7) ORDER BY number), at, op, text FROM generation;

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::{all, document, file, one, passages, registry, told};
 use crate::base::PAGE_BYTES_MAX;
-use crate::base::manifest::{FileChange, Manifest};
+use crate::base::manifest::{Entry, FileChange, Manifest};
 use crate::base::objects::Objects;
 use crate::compile::Compiled;
 use crate::content::ContentId;
@@ -37,9 +37,7 @@ const NEWEST_MONTH: &str = "SELECT month, n FROM logged WHERE month > '' ORDER B
 const MONTH_BEFORE: &str = "SELECT max(month) FROM logged WHERE month < ?1";
 const LINKS: &str = "SELECT target FROM link WHERE origin = ?1";
 const LINKED_FROM: &str = "SELECT origin FROM link WHERE target = ?1 ORDER BY origin";
-const ENTRIES: &str = "SELECT generation.at, generation.op, generation.text FROM logged
-    JOIN generation ON generation.number = logged.generation
-    WHERE logged.month = ?1 AND logged.n BETWEEN ?2 AND ?3 ORDER BY logged.n";
+const ENTRIES: &str = "SELECT at, op, text FROM logged WHERE month = ?1 AND n BETWEEN ?2 AND ?3 ORDER BY n";
 
 #[cfg(test)]
 pub(crate) const LOOKUPS: &[&str] = &[NEWEST_MONTH, MONTH_BEFORE, LINKS, LINKED_FROM, ENTRIES];
@@ -95,10 +93,13 @@ pub(crate) fn linked_from(rows: &Connection, target: &str) -> Result<Vec<String>
     read().map_err(|error| told(rows, "find what links a page", error))
 }
 
-/// Notes a generation in the log.
-pub(super) fn log(rows: &Connection, generation: u32, at: Timestamp) -> Result<(), KbError> {
+/// Adds an entry to the log, at the next place.
+pub(crate) fn log(rows: &Connection, at: Timestamp, entry: &Entry) -> Result<(), KbError> {
     let Place { month, n } = next_entry(rows, at)?;
-    let note = || rows.prepare_cached("INSERT INTO logged VALUES (?1, ?2, ?3)")?.execute((month, n, generation));
+    let note = || {
+        let mut note = rows.prepare_cached("INSERT INTO logged VALUES (?1, ?2, ?3, ?4, ?5)")?;
+        note.execute((month, n, at.to_string(), &entry.op, &entry.text))
+    };
     note().map(drop).map_err(|error| told(rows, "write its log", error))
 }
 

@@ -53,8 +53,8 @@ pub(crate) struct Tally {
 
 const TALLY: &str = "SELECT sequence_last, documents, concepts, entities FROM tally";
 const BY_CONTENT: &str = "SELECT name FROM registered WHERE content = ?1 ORDER BY sequence LIMIT 1";
-const BY_ORIGIN: &str = "SELECT name FROM registered WHERE origin = ?1 ORDER BY sequence LIMIT 1";
 const BY_FOLDED: &str = "SELECT name FROM registered WHERE folded = ?1";
+const BY_ORIGIN: &str = "SELECT name FROM registered WHERE origin = ?1 ORDER BY sequence LIMIT 1";
 const BY_SEQUENCE: &str = "SELECT name FROM registered WHERE sequence = ?1";
 const AFTER_SEQUENCE: &str = "SELECT name FROM registered WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
 const PAGE: &str = "SELECT title, description, documents, alone, stands FROM page WHERE name = ?1";
@@ -77,8 +77,8 @@ const FORGET_PAGE: &str = "DELETE FROM page WHERE name = ?1";
 #[cfg(test)]
 pub(crate) const LOOKUPS: &[&str] = &[
     BY_CONTENT,
-    BY_ORIGIN,
     BY_FOLDED,
+    BY_ORIGIN,
     BY_SEQUENCE,
     AFTER_SEQUENCE,
     PAGE,
@@ -112,12 +112,12 @@ pub(crate) fn by_content(rows: &Connection, content: ContentId) -> Result<Option
     one(rows, "look up a document", BY_CONTENT, [content], name)
 }
 
-pub(crate) fn by_origin(rows: &Connection, origin: &Origin) -> Result<Option<DocName>, KbError> {
-    one(rows, "look up a document", BY_ORIGIN, [origin.as_str()], name)
-}
-
 pub(crate) fn by_folded(rows: &Connection, folded: &str) -> Result<Option<DocName>, KbError> {
     one(rows, "look up a document", BY_FOLDED, [folded], name)
+}
+
+pub(crate) fn by_origin(rows: &Connection, origin: &Origin) -> Result<Option<DocName>, KbError> {
+    one(rows, "look up a document", BY_ORIGIN, [origin.as_str()], name)
 }
 
 pub(crate) fn by_sequence(rows: &Connection, sequence: u64) -> Result<Option<DocName>, KbError> {

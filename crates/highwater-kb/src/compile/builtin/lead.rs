@@ -4,6 +4,8 @@ use crate::prose::{BlockKind, Reading, WordId, describes_itself, words_of};
 
 /// A sentence of the document that says what it is stands among so many.
 const SELF_SENTENCES: usize = 60;
+/// And has so many words: `This page is the map.` says too little.
+const SELF_WORDS_MIN: u32 = 8;
 /// An introduction stands among so many sentences.
 const LEAD_SENTENCES: usize = 200;
 /// The sentences of an introduction.
@@ -49,8 +51,9 @@ pub(super) struct Lead {
 
 pub(super) fn of(reading: &Reading, title: &str) -> Lead {
     let titled = words_of(reading, title);
-    let own = (0..reading.sentences.len().min(SELF_SENTENCES))
-        .find(|at| is_whole(reading, *at) && describes_itself(text(reading, *at)));
+    let own = (0..reading.sentences.len().min(SELF_SENTENCES)).find(|at| {
+        is_whole(reading, *at) && reading.sentences[*at].words >= SELF_WORDS_MIN && describes_itself(text(reading, *at))
+    });
     let defined = || {
         (0..reading.sentences.len().min(SELF_SENTENCES / 3))
             .find(|at| is_whole(reading, *at) && defines(reading, *at, &titled))

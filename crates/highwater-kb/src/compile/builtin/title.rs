@@ -8,8 +8,10 @@ use crate::prose::{Blocks, Lexicon, cut, is_form_heading, lexicon, plain};
 
 /// The most characters of a title.
 const TITLE_CHARS_MAX: usize = 160;
-/// A title stands among the first blocks.
-const FIRST_BLOCKS: usize = 12;
+/// So many short blocks may stand above it.
+const ABOVE_BLOCKS_MAX: usize = 4;
+/// How long each of them may be.
+const ABOVE_BYTES_MAX: usize = 100;
 
 /// First headings that name a part of any document.
 static PARTS: Lexicon = LazyLock::new(|| lexicon(include_str!("../../prose/words/parts.txt")));
@@ -45,10 +47,13 @@ pub(super) fn of(source: &Source<'_>, blocks: &Blocks) -> String {
 /// The first heading, where it stands above the text and names more than a part.
 fn heading(blocks: &Blocks) -> Option<String> {
     let first = blocks.headings.first()?;
-    let before = blocks.blocks.iter().take_while(|block| block.line < first.line).count();
+    // A line or two may stand above a title, and no paragraph.
+    let mut before = blocks.blocks.iter().take_while(|block| block.line < first.line);
+    let above = before.by_ref().take(ABOVE_BLOCKS_MAX).all(|block| block.text.len() <= ABOVE_BYTES_MAX)
+        && before.next().is_none();
     let title = plain(&first.title);
     let highest = blocks.headings.iter().all(|heading| heading.level >= first.level);
-    (before <= FIRST_BLOCKS && highest && is_title(&title)).then_some(title)
+    (above && highest && is_title(&title)).then_some(title)
 }
 
 fn is_title(title: &str) -> bool {

@@ -29,6 +29,13 @@ fn a_docx_keeps_headings_lists_tables_notes_links_and_images() {
 }
 
 #[test]
+fn a_line_that_breaks_in_a_docx_breaks_in_the_text() {
+    let body = "<w:p><w:r><w:t>Old harbour</w:t><w:br/><w:t>Cuxhaven</w:t></w:r></w:p>";
+    let text = of(&documents::docx_of(body), "docx").unwrap().markdown;
+    assert!(text.starts_with("Old harbour  \nCuxhaven\n"), "{text}");
+}
+
+#[test]
 fn a_workbook_is_a_table_a_sheet() {
     snapshot!("xlsx", documents::xlsx(), "xlsx");
     snapshot!("ods", documents::ods(), "ods");

@@ -79,7 +79,16 @@ fn a_copy_is_hashed_and_goes_with_its_owner() {
     fs::write(desk.0.path("a.txt"), "another").unwrap();
     assert_eq!(fs::read(staged.document()).unwrap(), b"abc");
     drop(staged);
-    assert_eq!(fs::read_dir(into).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&into).unwrap().count(), 0);
+    symlink("a.txt", desk.0.path("link.txt")).unwrap();
+    let link = desk.0.path("link.txt");
+    assert!(matches!(Staged::copy(&link, &into, &Limits::default()), Err(ConvertError::Symlink)));
+    let open = fs::File::open(&link).unwrap();
+    assert_eq!(
+        Staged::copy_open(open, &link, &into, &Limits::default()).unwrap().bytes,
+        7,
+        "who opened it followed it"
+    );
 }
 
 /// What comes of a conversion by a program of our own, which is given the arguments of a conversion.
