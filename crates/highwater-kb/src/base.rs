@@ -38,6 +38,7 @@ use self::rows::Standing;
 use crate::content::ContentId;
 use crate::document::{DocName, Document};
 use crate::error::KbError;
+use crate::origin::Origin;
 use crate::path::{FilePath, RAW, WIKI};
 
 /// Where everything lies that is not for people.
@@ -161,6 +162,15 @@ impl Base {
     pub fn document_called(&self, name: &str) -> Result<Option<DocName>, KbError> {
         self.sound()?;
         rows::registry::by_folded(&self.rows, &name.to_lowercase())
+    }
+
+    /// The document of the newest generation that came from there; of several, the one that was added first.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn document_from(&self, origin: &Origin) -> Result<Option<DocName>, KbError> {
+        self.sound()?;
+        rows::registry::by_origin(&self.rows, origin)
     }
 
     /// The document of the newest generation with this content that was added first: what is known is not converted again.

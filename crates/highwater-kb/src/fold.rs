@@ -79,9 +79,15 @@ pub fn stage(objects: Objects<'_>, ready: &Ready<'_>) -> Result<(), KbError> {
 /// Folds a document in: a new one, or a new version of the one that is called so, which keeps its place among the others.
 ///
 /// # Errors
-/// What the disk or the rows say; [`KbError::NameTaken`]; an image whose name is none of one file.
+/// What the disk or the rows say; [`KbError::ObjectMissing`] where its bytes were not stored first; [`KbError::NameTaken`]; an image
+/// whose name is none of one file.
 pub fn fold(draft: &mut Draft<'_>, ready: &Ready<'_>) -> Result<(), KbError> {
     let name = ready.name;
+    let id = ready.document.content;
+    // What is committed must be there to be shown.
+    if !draft.objects().has(id)? {
+        return Err(KbError::ObjectMissing { id });
+    }
     let before = draft.document(name)?;
     let sequence = match &before {
         Some(before) => before.sequence,

@@ -60,6 +60,14 @@ impl<'a> Objects<'a> {
         Ok((first, bytes))
     }
 
+    /// Whether there is such an object; its bytes are not looked at.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn has(&self, id: ContentId) -> Result<bool, KbError> {
+        Ok(self.fs.stat(&path_of(id))?.is_some())
+    }
+
     /// Stores what a generation changed, in the place of an attempt that never came to its COMMIT.
     pub(super) fn put_manifest(&self, generation: u32, bytes: &[u8]) -> Result<ContentId, KbError> {
         let mut staged = Staged::create(self.fs, &manifest_of(generation), Mode::Umask)?;

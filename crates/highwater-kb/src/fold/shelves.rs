@@ -91,9 +91,9 @@ fn arrange(draft: &mut Draft<'_>, kind: PageKind, prefix: &[u8], changed: &[&[u8
             let page = rendered::shelf(heading(kind), &readable(&branch), &list);
             draft.write(path.clone(), page.as_bytes())?;
         }
-        let last = end(draft.rows(), LAST, kind, &branch)?.unwrap_or_default();
         let name = path.as_str().trim_start_matches("wiki/").trim_end_matches(".md").to_owned();
-        list.push(format!("- [[{name}]]: {} … {}", line(&readable(&key)), line(&readable(&last))));
+        // Its first name changes seldom; its last, with each document of a series.
+        list.push(format!("- [[{name}]]: from {}", line(&readable(&key))));
         // No name has the byte 255, which no UTF-8 has.
         let next = branch[shared.len()].saturating_add(1);
         from = [shared, &[next]].concat();

@@ -44,11 +44,8 @@ pub(super) fn shared(draft: &Draft<'_>, page: &PageName) -> Result<String, KbErr
 /// The summary of a document.
 pub(super) fn summary(draft: &Draft<'_>, name: &DocName) -> Result<String, KbError> {
     let (document, compiled) = draft.compiled(name)?;
-    let full_text = draft.read(&document.full_text, PAGE_BYTES_MAX)?;
-    let before_text = full_text.map_or(0, |text| {
-        let begin = &text[..text.len().min(crate::page::front::FRONT_BYTES_MAX)];
-        render::lines_before_text(&String::from_utf8_lossy(begin))
-    });
+    // However large the text is, it begins on the same line.
+    let before_text = render::lines_before_text(&render::source(name, &document, &compiled.description, ""));
     let (mut seen, mut stands) = (BTreeSet::new(), Vec::new());
     for said in compiled.contributions.iter().filter(|said| seen.insert(&said.page)) {
         stands.push((said, exists(draft, &said.page)?));

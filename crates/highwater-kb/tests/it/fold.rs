@@ -14,7 +14,7 @@ fn library() -> Library {
 }
 
 /// Every link of the wiki that leads nowhere.
-fn broken(files: &BTreeMap<String, String>) -> Vec<String> {
+pub(crate) fn broken(files: &BTreeMap<String, String>) -> Vec<String> {
     let mut names = Names::default();
     names.insert("log.md");
     files.keys().filter_map(|path| path.strip_prefix("wiki/")).for_each(|path| names.insert(path));
@@ -97,7 +97,7 @@ fn a_document_that_goes_takes_its_sections_its_files_and_the_links_to_it() {
         ]
     );
     assert!(files["wiki/explorations/q.md"].contains("As the tides say, [[summaries/Harbour]]."));
-    assert!(!library.base.document_called("tides").unwrap().is_some());
+    assert!(library.base.document_called("tides").unwrap().is_none());
 }
 
 #[test]
@@ -123,6 +123,7 @@ fn known_content_is_found_whatever_it_is_called() {
     let record = library.base.document(&tides().name).unwrap().unwrap();
     assert_eq!(library.base.document_of(record.content).unwrap(), Some(tides().name));
     assert_eq!(library.base.document_called("TIDES").unwrap(), Some(tides().name));
+    assert_eq!(library.base.document_from(&record.origin).unwrap(), Some(tides().name));
     let other_case = Paper::new("TIDES", "x", &[]);
     let error = {
         let mut said = None;
@@ -133,6 +134,18 @@ fn known_content_is_found_whatever_it_is_called() {
         said.unwrap().to_string()
     };
     assert_eq!(error, "a document cannot be called TIDES: Tides is called so");
+}
+
+#[test]
+fn a_document_whose_bytes_nobody_stored_is_refused_before_anything_is_committed() {
+    let mut library = library();
+    let mut said = None;
+    library.change("add", "x", |draft| {
+        said = highwater_kb::fold::fold(draft, &tides().ready()).err();
+        Ok(())
+    });
+    assert!(said.unwrap().to_string().ends_with("is not there"));
+    assert_eq!(library.base.document(&tides().name).unwrap(), None);
 }
 
 #[test]

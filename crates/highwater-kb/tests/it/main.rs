@@ -17,3 +17,4 @@ mod simulated_fold;
 mod snapshot;
 mod touched;
 mod tree;
+mod whole;

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use crate::library::{Library, Paper, Says};
 
 /// How many documents there are first, and then.
-const SMALL: u32 = 256;
-const LARGE: u32 = 4_096;
+const SMALL: u32 = 100;
+const LARGE: u32 = 10_000;
 /// How many documents share a commit while the base grows.
 const GROUP: u32 = 64;
 /// Over how many commits the cost is told.

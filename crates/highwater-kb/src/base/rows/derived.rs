@@ -33,7 +33,7 @@ pub(crate) struct Place {
     pub(crate) n: u32,
 }
 
-const NEWEST_MONTH: &str = "SELECT month, n FROM logged ORDER BY month DESC, n DESC LIMIT 1";
+const NEWEST_MONTH: &str = "SELECT month, n FROM logged WHERE month > '' ORDER BY month DESC, n DESC LIMIT 1";
 const MONTH_BEFORE: &str = "SELECT max(month) FROM logged WHERE month < ?1";
 const LINKS: &str = "SELECT target FROM link WHERE origin = ?1";
 const LINKED_FROM: &str = "SELECT origin FROM link WHERE target = ?1 ORDER BY origin";
