@@ -462,7 +462,10 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
             return Ok(Attempt::Outcome(outcome));
         }
         let converted = match self.converted(&cx, &staged, &path).await {
-            Ok(converted) => converted,
+            // What says no title is called as its file is, which is not always its name here.
+            Ok(converted) => {
+                Converted { title: converted.title.or_else(|| Some(item.origin.stem())), ..converted }
+            }
             Err(error) => return judged(&error),
         };
         let (place, name) = (Arc::clone(&self.place), item.name.clone());

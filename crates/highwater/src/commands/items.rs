@@ -264,7 +264,7 @@ mod tests {
     fn a_key_that_steers_a_terminal_is_escaped_in_the_table_and_whole_in_json() {
         let odd = item("a\u{1b}[2Jb\n", Some(OutcomeKind::Review), None);
         assert_eq!(cells(&odd)[1], "a\\u{1b}[2Jb\\n");
-        assert_eq!(cells(&odd)[3], "1+2");
+        assert_eq!(cells(&odd)[3], "1 (2 deferred)");
         let json = Shape::Json.page(&[odd]).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(json["key"], "a\u{1b}[2Jb\n");

@@ -15,6 +15,7 @@ mod gate;
 mod house;
 mod inside;
 mod install;
+mod kb;
 mod kb_convert;
 mod killed;
 mod manual;

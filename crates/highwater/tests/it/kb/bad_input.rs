@@ -1,0 +1,65 @@
+//! What is refused (R15): one clear error, and nothing is changed.
+
+use std::fs;
+
+use super::Desk;
+use crate::rig::Rig;
+
+/// The answer, without the directory of this run.
+fn told(rig: &Rig, args: &[&str]) -> String {
+    let ended = rig.run(args);
+    let from = rig.dir.path().canonicalize().unwrap();
+    let text = format!("exit {}\n{}{}", ended.code, ended.stdout, ended.stderr);
+    let text = text.replace(&*from.to_string_lossy(), "/desk").replace(&*rig.dir.path().to_string_lossy(), "/desk");
+    // A job is called by a mark of its paths.
+    match text.split_once("kb-add-") {
+        Some((before, after)) => {
+            format!("{before}kb-add-MARK{}", after.trim_start_matches(|c: char| c.is_ascii_hexdigit()))
+        }
+        None => text,
+    }
+}
+
+#[test]
+fn without_a_base_every_command_says_how_to_make_one() {
+    let rig = Rig::new("");
+    fs::create_dir(rig.path("plain")).unwrap();
+    for args in [
+        &["kb", "list"][..],
+        &["kb", "add", "x.md"],
+        &["kb", "search", "tides", "--kb", "plain"],
+        &["kb", "undo", "--kb", "nowhere"],
+    ] {
+        insta::assert_snapshot!(format!("no_base_{}", args[1]), told(&rig, args));
+    }
+    assert!(fs::read_dir(rig.path("plain")).unwrap().next().is_none());
+}
+
+#[test]
+fn a_path_that_is_not_there_adds_nothing() {
+    let desk = Desk::new();
+    let before = desk.shown();
+    insta::assert_snapshot!(told(&desk.0, &["kb", "add", "in", "missing.md", "--kb", "notes"]));
+    assert_eq!(desk.shown(), before);
+}
+
+#[test]
+fn a_generation_that_is_not_there_is_refused() {
+    let desk = Desk::new();
+    insta::assert_snapshot!(told(&desk.0, &["kb", "undo", "99", "--kb", "notes"]));
+}
+
+#[test]
+fn a_base_cannot_be_made_over_a_file() {
+    let rig = Rig::new("");
+    rig.write("file", "x");
+    insta::assert_snapshot!(told(&rig, &["kb", "init", "file"]));
+}
+
+#[test]
+fn a_damaged_database_is_named_and_left_alone() {
+    let desk = Desk::new();
+    fs::write(desk.0.path("notes/.highwater/kb.db"), b"SQLite format 3\0 and then nothing that is a database").unwrap();
+    insta::assert_snapshot!(told(&desk.0, &["kb", "list", "--kb", "notes"]));
+    assert!(desk.0.read("notes/.highwater/kb.db").contains("nothing that is"));
+}
