@@ -19,8 +19,9 @@ demo:
 	@examples/demo/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)"
 	@examples/oai/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)/oai"
 	@examples/rollup/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)/rollup"
-	$(CARGO) build --locked --quiet -p highwater-testkit --example certificates
+	$(CARGO) build --locked --quiet -p highwater-testkit --example certificates --example documents
 	@examples/episodes/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)/episodes" "$(TARGET)/debug/examples/certificates"
+	@examples/kb/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)/kb" "$(TARGET)/debug/examples/documents"
 
 demo-clean:
 	rm -rf "$(DEMO)"

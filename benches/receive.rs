@@ -66,7 +66,7 @@ fn stream(dir: &Path, bytes: u64, clock: &SystemClock) -> Vec<(bool, String)> {
             fs::remove_file(copy).expect("it goes");
             let name = format!("large-{round}");
             let ours = timed(clock, || {
-                let mut connection = Connection::to(receiver);
+                let mut connection = Connection::to(&receiver);
                 connection.head(&name, bytes);
                 std::io::copy(&mut File::open(&source).expect("a file"), &mut connection.stream).expect("it is sent");
                 assert_eq!(connection.status(), 201);

@@ -463,9 +463,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
         }
         let converted = match self.converted(&cx, &staged, &path).await {
             // What says no title is called as its file is, which is not always its name here.
-            Ok(converted) => {
-                Converted { title: converted.title.or_else(|| Some(item.origin.stem())), ..converted }
-            }
+            Ok(converted) => Converted { title: converted.title.or_else(|| Some(item.origin.stem())), ..converted },
             Err(error) => return judged(&error),
         };
         let (place, name) = (Arc::clone(&self.place), item.name.clone());
