@@ -36,6 +36,9 @@ use ending::{Ending, is_final};
 pub use refusal::Refusal;
 use state::State;
 
+/// How many of the passes that were killed are told of.
+const KILLED_TOLD_MAX: usize = 3;
+
 /// What every pass of a process shares.
 #[derive(Clone)]
 pub struct Engine {
@@ -269,7 +272,12 @@ impl<'e> Pass<'e> {
     async fn recover<J: Job>(&mut self, job: &Arc<J>, fence: &Fence, cx: &mut CommitCx) -> Result<(), Stop> {
         let ledger = &self.engine.ledger;
         cx.killed = ledger.passes_unended(&self.spec.name, fence.pass).await?;
-        for pass in &cx.killed {
+        // Of very many the last ones are told.
+        let untold = cx.killed.len().saturating_sub(KILLED_TOLD_MAX);
+        if untold > 0 {
+            cx.notes.push(format!("{untold} more were killed before these"));
+        }
+        for pass in &cx.killed[untold..] {
             cx.notes.push(format!(
                 "pass {} (host {}, process {}, begun {:.0}) was killed; this pass goes on where it left off",
                 pass.id, pass.host, pass.pid, pass.begun_at

@@ -245,6 +245,7 @@ fn names_that_no_terminal_likes_and_links_are_told_plainly() {
     std::os::unix::fs::symlink("/etc/hostname", desk.0.path("in/out.txt")).unwrap();
     let ended = desk.add(&[]);
     assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.stderr.contains("one document is for you to look at: highwater --ledger "), "{ended:?}");
     let items = desk.0.run(&["items", &job(&ended), "--ledger", "notes/.highwater-state/ledger.db", "--json"]);
     assert!(items.stdout.contains("a%0Ab%FF.md"), "{items:?}");
     assert!(items.stdout.contains("it is a symlink: name the file itself"), "{items:?}");

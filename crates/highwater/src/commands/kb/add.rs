@@ -67,6 +67,14 @@ async fn passes(args: &KbAdd, site: &Site, place: &Place) -> Done {
     }
     let progress = Progress::follow(Arc::clone(&engine.ledger), Arc::clone(&site.clock), &spec, output);
     let report = passes.until(&*runner, &spec, false, progress).await;
+    if report.counts.review > 0 {
+        let ledger = site.ledger_path.display();
+        let those = if report.counts.review == 1 { "one document is" } else { "some documents are" };
+        output.note(format!(
+            "  {those} for you to look at: highwater --ledger {ledger} items {} --outcome review",
+            spec.name
+        ));
+    }
     upkeep::upkeep(site, &ledger, output).await;
     Ok::<ExitCode, _>(report.exit)
 }
