@@ -2,6 +2,8 @@
 //! and folded in, with its neighbours, by one commit.
 
 mod desk;
+mod entry;
+mod found;
 mod naming;
 pub mod scan;
 mod settings;
@@ -14,30 +16,28 @@ use std::time::Duration;
 
 use futures::Stream;
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
-use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
-use highwater_engine::name::ItemKey;
+use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::{PassReport, Reason};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::base::{Base, BaseLock, Draft, Fate, Home, Objects, Snapshot};
+use crate::base::{Base, BaseLock, Fate, Home, Objects, Snapshot};
 use crate::compile::{CompileError, Compiled, Compiler, Source};
-use crate::content::ContentId;
 use crate::convert::{self, ConvertError, Converted, Staged, Subprocess, Verdict};
 use crate::document::{DocName, Document};
 use crate::error::KbError;
 use crate::fold::{self, Ready};
-use crate::origin::Origin;
 use crate::page::{PageKind, PageName};
 use crate::path::FilePath;
 use crate::tree;
 
 use self::desk::Desk;
-use self::naming::{Names, Naming};
-use self::scan::{PassedOver, ScanError};
+use self::entry::{enter, known};
+use self::found::find;
+use self::scan::PassedOver;
 
+pub use found::Found;
 pub use settings::KbAddSettings;
 
 /// Documents that wait between the reading of directories and the ledger.
@@ -78,36 +78,6 @@ pub struct KbAdd<C> {
     base: Arc<Mutex<Option<Base>>>,
     desk: Mutex<Option<Desk>>,
     passed_over: Arc<Mutex<PassedOver>>,
-}
-
-/// A document that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    origin: Origin,
-    name: DocName,
-}
-
-/// What is pinned of one, besides its origin.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Pinned {
-    name: DocName,
-}
-
-impl WorkItem for Found {
-    fn key(&self) -> ItemKey {
-        ItemKey::new(self.origin.as_str()).expect("invariant: what is longer than a key is passed over")
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(&Pinned { name: self.name.clone() }).expect("invariant: a name is JSON")
-    }
-
-    fn decode(key: &ItemKey, payload: &[u8]) -> Result<Self, String> {
-        let Pinned { name } = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
-        let origin = Origin::try_from(key.as_str().to_owned()).map_err(|error| error.to_string())?;
-        Ok(Self { origin, name })
-    }
 }
 
 /// A document that is ready to be folded in; its bytes, its text and its images are objects already.
@@ -174,115 +144,6 @@ fn judged(error: &ConvertError) -> Result<Attempt<Box<Prepared>>, Stop> {
         (_, Verdict::Stop) => return Err(Stop::checkpoint(Reason::Stopped, "stopped by a signal")),
     };
     Ok(Attempt::Outcome(outcome))
-}
-
-/// What became of a document in a commit.
-#[derive(Debug)]
-enum Way {
-    /// It is in the base.
-    In,
-    /// Its content is there, under another document's name.
-    Known(DocName),
-    /// Its content became that of another document, and its own document has the old one still.
-    Became(DocName),
-    /// Its name was given to another meanwhile.
-    Taken,
-}
-
-/// Brings a document into a draft, unless it is there.
-fn enter(draft: &mut Draft<'_>, found: &Found, ready: &Prepared) -> Result<Way, KbError> {
-    let own = draft.document_from(&found.origin)?;
-    if let Some(known) = draft.document_of(ready.document.content)? {
-        return Ok(match own {
-            Some(own) if own == known => Way::In,
-            Some(_) => Way::Became(known),
-            None => Way::Known(known),
-        });
-    }
-    let is_own = |name: &DocName| own.as_ref() == Some(name);
-    if draft.document_called(&found.name.folded())?.is_some_and(|name| !is_own(&name)) {
-        return Ok(Way::Taken);
-    }
-    fold::fold(draft, &ready.ready())?;
-    draft.log("add", found.name.as_str());
-    Ok(Way::In)
-}
-
-impl Way {
-    fn outcome(self, found: &Found, ready: &Prepared, fates: &BTreeMap<FilePath, Fate>) -> Outcome {
-        match self {
-            Self::In => {
-                let is_its = |path: &FilePath| {
-                    let own = [PageKind::Source, PageKind::Summary];
-                    *path == ready.document.raw
-                        || own.iter().any(|kind| PageName::of_document(*kind, &found.name).path() == *path)
-                        || ready.compiled.contributions.iter().any(|said| said.page.path() == *path)
-                };
-                let conflict = fates.iter().find(|(path, fate)| **fate == Fate::Conflict && is_its(path));
-                match conflict {
-                    Some((path, _)) => Outcome::because(
-                        OutcomeKind::Review,
-                        format!("{path} was edited by a person, and what is new lies beside it, as .conflict"),
-                    ),
-                    None => Outcome::done(),
-                }
-            }
-            Self::Known(name) => Outcome::because(OutcomeKind::Present, format!("its content is there as {name}")),
-            Self::Became(name) => Outcome::because(
-                OutcomeKind::Review,
-                format!("its content is now that of {name}; the base has its old content still"),
-            ),
-            Self::Taken => Outcome::because(OutcomeKind::Deferred, "another document took its name meanwhile"),
-        }
-    }
-}
-
-/// What is known of a document by its content, before it is converted.
-fn known(base: &Snapshot, content: ContentId, origin: &Origin, tried: bool) -> Result<Option<Outcome>, KbError> {
-    let Some(known) = base.document_of(content)? else { return Ok(None) };
-    Ok(match base.document_from(origin)? {
-        // It is what a pass committed that was killed before it could say so.
-        Some(own) if own == known && tried => Some(Outcome::done()),
-        Some(own) if own == known => Some(Outcome { kind: OutcomeKind::Present, detail: None }),
-        Some(_) => None,
-        None => Some(Outcome::because(OutcomeKind::Present, format!("its content is there as {known}"))),
-    })
-}
-
-impl Names for Snapshot {
-    fn called(&self, origin: &Origin) -> Result<Option<DocName>, KbError> {
-        self.document_from(origin)
-    }
-
-    fn is_taken(&self, folded: &str) -> Result<bool, KbError> {
-        Ok(self.document_called(folded)?.is_some())
-    }
-}
-
-/// Tells each document that there is, with its name, until no more is wanted.
-fn find<C>(
-    place: &Place<C>,
-    passed_over: &mut PassedOver,
-    mut each: impl FnMut(Result<Found, Stop>) -> bool,
-) -> Result<(), Stop> {
-    let base = Snapshot::open(Arc::clone(&place.home)).map_err(|error| failed(&error))?;
-    let mut naming = Naming::default();
-    for named in &place.named {
-        let is_document = |path: &Path| convert::Format::is_named(&convert::suffix_of(path));
-        let scanned =
-            scan::scan(named, &place.root, is_document, passed_over, |origin| match naming.name(&origin, &base) {
-                Ok(name) => each(Ok(Found { origin, name })),
-                Err(error) => {
-                    each(Err(failed(&error)));
-                    false
-                }
-            });
-        scanned.map_err(|error: ScanError| {
-            let next = "correct the path, or take it off the list";
-            Stop::Fail(Diagnosis::refusal("HW-KB-020", with_causes(&error), next))
-        })?;
-    }
-    Ok(())
 }
 
 async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Stop> {
