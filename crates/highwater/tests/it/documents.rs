@@ -66,13 +66,19 @@ fn programs(rig: &Rig) {
 #[test]
 fn what_the_readme_types_runs() {
     let blocks = blocks(&page("README.md"), "sh");
-    let [exec, look, init, beside] = &blocks[..] else { panic!("other blocks than this test knows: {blocks:#?}") };
+    let [exec, look, init, kb, beside] = &blocks[..] else { panic!("other blocks than this test knows: {blocks:#?}") };
     let rig = Rig::load(&["1", "2", "3"], "echo $1 >>log", "");
     std::fs::remove_file(rig.path("highwater.toml")).unwrap();
     typed(&rig, exec);
     assert_eq!(rig.log().len(), 3);
     assert!(typed(&rig, look).stdout.contains("exec: drained"));
     assert!(typed(&rig, init).stdout.contains("hello: drained"));
+    let papers = Rig::new("");
+    std::fs::create_dir(papers.path("papers")).unwrap();
+    papers.write("papers/tides.md", "# Tides\n\nThe tidal range is the height between high and low water.\n");
+    std::fs::write(papers.path("report.pdf"), highwater_testkit::documents::pdf()).unwrap();
+    let said = typed(&papers, kb);
+    assert!(said.stdout.contains("2 done") && said.stdout.contains("summaries/tides"), "{said:?}");
     let said = typed(&at_work(), beside);
     assert!(said.stdout.contains("all is well"), "{said:?}");
 }

@@ -309,9 +309,10 @@ impl Stage {
             Role::LabHost => "lab-host",
         };
         let whole = match (count(State::Done), count(State::WouldDo)) {
-            (0, 0) => {
-                format!("{role}: nothing changed; {} as they should be already", counted(count(State::AsItWas), "step"))
-            }
+            (0, 0) => match count(State::AsItWas) {
+                1 => format!("{role}: nothing changed; 1 step was done before"),
+                before => format!("{role}: nothing changed; {before} steps were done before"),
+            },
             (0, 1) => format!("{role}: 1 step would be done"),
             (0, would) => format!("{role}: {would} steps would be done"),
             (1, _) => format!("{role}: 1 step done"),

@@ -109,13 +109,15 @@ fn r05_a_round_whose_extension_is_killed_at_any_of_its_steps_has_each_episode_on
         }
         // What stands in the way goes, and passes follow until all is shipped.
         fs::remove_file(rig.path("shipped/stuck")).unwrap();
-        let passes = (0..PASSES_MAX).map(|_| rig.run(&["run", "send"])).take_while(|ended| ended.code != 0);
-        let passes: Vec<_> = passes.collect();
-        assert!(passes.len() < PASSES_MAX, "{at}: {passes:?}");
+        // A kill between pinning what is new and putting back what is mended may let the round end without the latter: it is the next one's.
         let all = ["mended", NEW[0], NEW[1], NEW[2], "stuck"];
-        assert_eq!(items(&rig).into_keys().collect::<Vec<_>>(), all, "{at}: one item each");
+        let mut passes = Vec::new();
+        while !names(&rig.path("episodes")).is_empty() {
+            assert!(passes.len() < PASSES_MAX, "{at}: {passes:?}");
+            passes.push(rig.run(&["run", "send"]));
+            assert!(items(&rig).keys().all(|key| all.contains(&key.as_str())), "{at}: one item each");
+        }
         assert_eq!(names(&rig.path("shipped")), all, "{at}: one retirement each");
-        assert_eq!(names(&rig.path("episodes")), Vec::<String>::new(), "{at}");
         let mut stored: Vec<String> =
             rows(&rig.path("received")).iter().map(|row| row["episode_id"].as_str().unwrap().to_owned()).collect();
         stored.sort();
