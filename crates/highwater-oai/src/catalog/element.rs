@@ -2,7 +2,7 @@
 //! well-formed means here, and which vocabulary an element is of.
 
 use quick_xml::XmlVersion;
-use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
@@ -11,6 +11,8 @@ use quick_xml::reader::NsReader;
 pub const METADATA_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// A record with more elements is not read.
 pub const ELEMENTS_MAX: usize = 5_000;
+/// How deep entities stand for entities: those of XML itself stand for a character each.
+const ENTITY_DEPTH_MAX: usize = 1;
 /// Metadata that is nested deeper is not read.
 pub const DEPTH_MAX: usize = 32;
 
@@ -188,7 +190,7 @@ impl<F: FnMut(&Element)> Walk<F> {
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|error| Halt::NotWellFormed(error.to_string()))?;
             let value = attribute
-                .normalized_value(XmlVersion::Implicit1_0)
+                .normalized_value_with(XmlVersion::Implicit1_0, ENTITY_DEPTH_MAX, resolve_xml_entity)
                 .map_err(|error| Halt::NotWellFormed(error.to_string()))?;
             match attribute.key.local_name().as_ref() {
                 "type" | "contributorType" | "identifierType" | "alternateIdentifierType" | "dateType" => {
@@ -239,7 +241,7 @@ fn open(start: &BytesStart<'_>, name: &ResolveResult<'_>, kind: Option<String>, 
 /// What an entity or a character reference stands for. Entities of a document type are never known.
 fn resolved(name: &str) -> Option<String> {
     let Some(number) = name.strip_prefix('#') else {
-        return resolve_predefined_entity(name).map(str::to_owned);
+        return resolve_xml_entity(name).map(str::to_owned);
     };
     let code = match number.strip_prefix('x') {
         Some(hexadecimal) => u32::from_str_radix(hexadecimal, 16),

@@ -3,10 +3,13 @@
 
 use quick_xml::Reader;
 use quick_xml::XmlVersion;
+use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
 use super::markup::{is_name_start, local};
 
+/// How deep entities stand for entities: those of XML itself stand for a character each.
+const ENTITY_DEPTH_MAX: usize = 1;
 /// Elements nested deeper are refused: whoever reads on may recurse.
 pub(super) const DEPTH_MAX: usize = 200;
 
@@ -128,7 +131,9 @@ impl Leaf {
 
 /// An attribute's value, its references resolved.
 pub(super) fn value(attribute: &quick_xml::events::attributes::Attribute<'_>) -> Result<String, Ill> {
-    Ok(attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| error.to_string())?.into_owned())
+    // Named: which entities are predefined otherwise depends on what else is linked with the reader.
+    let value = attribute.normalized_value_with(XmlVersion::Implicit1_0, ENTITY_DEPTH_MAX, resolve_xml_entity);
+    Ok(value.map_err(|error| error.to_string())?.into_owned())
 }
 
 /// What a reference stands for; it was mended, so it is predefined.

@@ -183,7 +183,7 @@ fn a_missing_command_is_told_at_its_table() {
 #[test]
 fn a_missing_kind_names_the_kinds() {
     assert_snapshot!(refused("[job.load]\ncommand = [\"true\"]\n"), @r#"
-    error[HW-CFG-006]: /hw/highwater.toml:1: job.load.kind: found no `kind`, expected one of `exec`, `oai-harvest`, `oai-backfill`, `rollup`, `ship`, `reindex`
+    error[HW-CFG-006]: /hw/highwater.toml:1: job.load.kind: found no `kind`, expected one of `exec`, `oai-harvest`, `oai-backfill`, `rollup`, `ship`, `reindex`, `kb-add`
       next: add `kind = "exec"`
     (an editor marks it)
     "#);
@@ -192,7 +192,7 @@ fn a_missing_kind_names_the_kinds() {
 #[test]
 fn an_unknown_kind_lists_the_known_ones() {
     assert_snapshot!(refused("[job.load]\nkind = \"exce\"\ncommand = [\"true\"]\n"), @r#"
-    error[HW-CFG-007]: /hw/highwater.toml:2: job.load.kind: found the kind "exce", expected one of `exec`, `oai-harvest`, `oai-backfill`, `rollup`, `ship`, `reindex`
+    error[HW-CFG-007]: /hw/highwater.toml:2: job.load.kind: found the kind "exce", expected one of `exec`, `oai-harvest`, `oai-backfill`, `rollup`, `ship`, `reindex`, `kb-add`
       next: did you mean `exec`?
     (an editor marks it)
     "#);
