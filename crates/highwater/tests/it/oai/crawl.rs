@@ -101,8 +101,10 @@ fn r05_a_spool_some_pages_older_than_the_ledger_costs_those_pages_and_nothing_el
     ends(3, "budget_contacts");
     ends(3, "budget_contacts");
     ends(0, "pinned");
+    // A page that is asked for again may give another token than before: tokens say until when they hold.
     let times: Vec<u32> = answered(&far).into_values().collect();
-    assert_eq!((times.len(), times.iter().sum::<u32>()), (PAGES, PAGES as u32 + 3), "{times:?}");
+    assert_eq!(times.iter().sum::<u32>(), PAGES as u32 + 3, "{times:?}");
+    assert!(times.len() >= PAGES, "{times:?}");
     assert_eq!(discovered(&rig), expected());
     assert_eq!(rig.oai_items("backfill", &[]).len() as u64, LIVE);
 }
