@@ -179,7 +179,8 @@ fn r05_a_pass_that_is_killed_goes_on_and_the_base_is_as_if_it_never_was() {
     let mut killed = 0;
     for _ in 0..40 {
         let mut pass = desk.0.doom(&["kb", "add", "in", "--kb", "notes"]);
-        pause(Duration::from_millis(dice.u64(1..400)));
+        // The first ones end before any pass could.
+        pause(Duration::from_millis(dice.u64(1..20 + 10 * killed)));
         if !pass.runs() {
             break;
         }
