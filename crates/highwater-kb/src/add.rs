@@ -49,7 +49,7 @@ pub const GROUP_DOCUMENTS_MAX: usize = 64;
 /// How long the base lock is waited for, in seconds: it is held for one commit at a time.
 pub const LOCK_WAIT_SECS: u64 = 60;
 /// How often it is asked for meanwhile, in milliseconds.
-const LOCK_LOOK_MS: u64 = 20;
+pub const LOCK_LOOK_MS: u64 = 20;
 /// How often a generation that is committed is tried to be shown.
 pub const SHOW_TRIES: u32 = 5;
 /// How long between two of these, in milliseconds.
@@ -190,7 +190,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
                     let told = format!("another change of the base has held its lock for {LOCK_WAIT_SECS} s");
                     return Err(Stop::checkpoint(Reason::LockHeld, told));
                 }
-                Err(error) => return Err(failed(&KbError::Source(error))),
+                Err(error) => return Err(failed(&KbError::io("be locked")(error))),
             }
             cx.rest(Duration::from_millis(LOCK_LOOK_MS)).await?;
         }
@@ -286,7 +286,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
             (held, desk)
         })
         .await?;
-        let desk = desk.map_err(|error| failed(&KbError::Source(error)))?;
+        let desk = desk.map_err(|error| failed(&KbError::io("make a place to prepare in")(error)))?;
         *self.desk.lock().unwrap_or_else(PoisonError::into_inner) = Some(desk);
         self.show(&cx.read, held).await.map(drop)
     }

@@ -98,9 +98,17 @@ pub enum KbError {
         /// And then.
         then: ContentId,
     },
-    /// What was to be stored cannot be read.
-    #[error("cannot read what is to be stored")]
+    /// What was to be stored cannot be read, or not be written.
+    #[error("what is to be stored cannot be copied")]
     Source(#[source] io::Error),
+    /// The disk refused something that is no file of a base yet.
+    #[error("the base cannot {doing}")]
+    Io {
+        /// What was tried, as a verb with its object.
+        doing: &'static str,
+        /// What the disk says.
+        source: io::Error,
+    },
     /// A path that no file of a base has.
     #[error(transparent)]
     Path(#[from] PathFault),
@@ -126,6 +134,11 @@ pub enum KbError {
 }
 
 impl KbError {
+    /// What the disk says, for something that was to be done.
+    pub fn io(doing: &'static str) -> impl Fn(io::Error) -> Self {
+        move |source| Self::Io { doing, source }
+    }
+
     /// What the rows say, for something that was to be done.
     pub(crate) fn rows(doing: &'static str) -> impl Fn(sqlite::Error) -> Self {
         move |source| Self::Rows { doing, source }

@@ -66,7 +66,7 @@ impl PassedOver {
 
 /// Why nothing was looked for.
 #[derive(Debug, thiserror::Error)]
-#[error("{} cannot be read", path.display())]
+#[error("{} cannot be added", path.display())]
 pub struct ScanError {
     /// What was named.
     pub path: PathBuf,
@@ -91,12 +91,17 @@ pub fn scan(
 ) -> Result<(), ScanError> {
     let failed = |source| ScanError { path: named.to_owned(), source };
     let named = std::path::absolute(named).map_err(failed)?;
+    let own = ["wiki", "raw", ".highwater", ".highwater-state"].map(|own| base.join(own));
+    // What a person laid into `raw/` may be named; what the base writes itself is none of its documents.
+    let lies = named.canonicalize().map_err(failed)?;
+    if own.iter().any(|own| !own.ends_with("raw") && lies.starts_with(own)) {
+        return Err(failed(io::Error::other("it is written by the base itself, and no document of it")));
+    }
     if !named.metadata().map_err(failed)?.is_dir() {
         each(Origin::of_file(&named));
         return Ok(());
     }
     let root = Origin::of_file(&named).file().unwrap_or(named);
-    let own = ["wiki", "raw", ".highwater", ".highwater-state"].map(|own| base.join(own));
     let wanted = |entry: &DirEntry| {
         let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
         entry.depth() == 0 || !(is_hidden || own.iter().any(|own| own == entry.path()))

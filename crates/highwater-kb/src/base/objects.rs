@@ -42,7 +42,9 @@ impl<'a> Objects<'a> {
     /// What the disk says.
     pub fn put(&self, bytes: &[u8]) -> Result<ContentId, KbError> {
         let id = ContentId::of(bytes);
-        self.place(id, bytes.len() as u64, |staged| staged.write_all(bytes).map_err(KbError::Source))?;
+        self.place(id, bytes.len() as u64, |staged| {
+            staged.write_all(bytes).map_err(KbError::io("store what was prepared"))
+        })?;
         Ok(id)
     }
 
@@ -71,7 +73,7 @@ impl<'a> Objects<'a> {
     /// Stores what a generation changed, in the place of an attempt that never came to its COMMIT.
     pub(super) fn put_manifest(&self, generation: u32, bytes: &[u8]) -> Result<ContentId, KbError> {
         let mut staged = Staged::create(self.fs, &manifest_of(generation), Mode::Umask)?;
-        staged.write_all(bytes).map_err(KbError::Source)?;
+        staged.write_all(bytes).map_err(KbError::io("store what was prepared"))?;
         staged.place()?;
         Ok(ContentId::of(bytes))
     }

@@ -231,7 +231,9 @@ fn stage(fs: &dyn Fs, name: &str, target: &FilePath, source: &Source) -> Result<
     let mut file = Staged::create(fs, &staged(name), mode)?;
     match source {
         Source::Object(id) => Objects::new(fs).copy(*id, &mut file)?,
-        Source::Merged(bytes) => io::Write::write_all(&mut file, bytes).map_err(KbError::Source)?,
+        Source::Merged(bytes) => {
+            io::Write::write_all(&mut file, bytes).map_err(KbError::io("write a page that was merged"))?
+        }
     }
     Ok(file.place()?)
 }

@@ -7,15 +7,11 @@ use std::time::Duration;
 
 use highwater_engine::clock::{Clock as _, SystemClock};
 use highwater_engine::diagnosis::Diagnosis;
+use highwater_kb::add::{LOCK_LOOK_MS, LOCK_WAIT_SECS};
 use highwater_kb::{Base, BaseLock, Directory, Home, KbError, Snapshot};
 
 use super::{BUSY, NO_BASE};
 use crate::wiring::kb::{ROWS, root};
-
-/// How long the base lock is waited for, in seconds: it is held for one commit at a time.
-const LOCK_WAIT_SECS: u64 = 60;
-/// How often it is asked for meanwhile, in milliseconds.
-const LOCK_LOOK_MS: u64 = 20;
 
 /// A base.
 pub(super) struct Place {
@@ -76,7 +72,7 @@ impl Place {
                     return Ok((base, lock));
                 }
                 Ok(None) => self.clock.sleep(Duration::from_millis(LOCK_LOOK_MS)).await,
-                Err(error) => return Err(self.failed(&KbError::Source(error))),
+                Err(error) => return Err(self.failed(&KbError::io("be locked")(error))),
             }
         }
         let message = format!("another change of it has held its lock for {LOCK_WAIT_SECS} s");

@@ -44,6 +44,14 @@ fn a_path_that_is_not_there_adds_nothing() {
 }
 
 #[test]
+fn a_base_is_not_added_to_itself() {
+    let desk = Desk::new();
+    let before = desk.shown();
+    insta::assert_snapshot!(told(&desk.0, &["kb", "add", "notes/wiki", "--kb", "notes"]));
+    assert_eq!(desk.shown(), before);
+}
+
+#[test]
 fn a_generation_that_is_not_there_is_refused() {
     let desk = Desk::new();
     insta::assert_snapshot!(told(&desk.0, &["kb", "undo", "99", "--kb", "notes"]));
