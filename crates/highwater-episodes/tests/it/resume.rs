@@ -217,9 +217,10 @@ async fn a_server_of_the_core_alone_gets_it_in_parts_and_its_own_word_ends_it() 
     let rig = Rig::new().await;
     let got = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&got);
-    // It takes a mebibyte at a time, and gives its address as it believes it to be; a ping it does not know for one.
+    // It takes a mebibyte at a time, and gives its address as it believes it to be; who does not speak its protocol is refused,
+    // whatever was asked for.
     let foreign = Foreign::new(move |head, body| match head.split(' ').next().unwrap() {
-        "post" if head.starts_with("post /v1/ping") => say(412, "Tus-Resumable: 1.0.0\r\n"),
+        _ if !head.contains("tus-resumable: 1.0.0") => say(412, "Tus-Resumable: 1.0.0\r\n"),
         "post" => say(201, "Location: http://127.0.0.1/files/7?x=1\r\nTus-Resumable: 1.0.0\r\n"),
         "patch" => {
             let took = body.len().min(1 << 20) as u64;

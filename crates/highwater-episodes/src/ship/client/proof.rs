@@ -12,7 +12,7 @@ use super::{Answer, Code, Receiver, STALL_SECS, answer, text_of};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 use crate::ship::outbox::Parcel;
-use crate::wire::{CONTENT_SHA256_HEADER, PROBLEM_MEDIA_TYPE};
+use crate::wire::{CONTENT_SHA256_HEADER, PROBLEM_MEDIA_TYPE, TUS_RESUMABLE_HEADER};
 
 /// What the answer to an upload is expected to be.
 const NAMES_IT: &str = "JSON that names the episode's SHA-256";
@@ -157,6 +157,10 @@ impl Receiver {
             200 | 204 if !kind.contains("html") => Answer::Unnamed,
             404 | 410 if kind == PROBLEM_MEDIA_TYPE => return Ok(Proved::Missing(status)),
             404 | 405 | 410 | 501 => Answer::Unnamed,
+            // A server of uploads alone refuses whatever does not speak of its protocol, before it looks at what was asked for.
+            412 if kind != PROBLEM_MEDIA_TYPE && response.headers().contains_key(TUS_RESUMABLE_HEADER) => {
+                Answer::Unnamed
+            }
             400.. => answer(response).await,
             _ => not_a_receivers(&url, &response, NAMES_BY_HEADER),
         };
