@@ -43,6 +43,9 @@ fn told(response: &Response, from: &str, expected: &str) -> Answer {
 pub(super) fn not_a_receivers(asked: &Url, response: &Response, expected: &str) -> Answer {
     let from = match response.url().host_str() {
         Some(host) if elsewhere(asked, response) => format!(" from {host}"),
+        _ if response.url().origin() != asked.origin() => {
+            format!(" from {}", response.url().origin().ascii_serialization())
+        }
         _ => String::new(),
     };
     told(response, &from, expected)
@@ -157,7 +160,7 @@ impl Receiver {
             200 | 204 if !kind.contains("html") => Answer::Unnamed,
             404 | 410 if kind == PROBLEM_MEDIA_TYPE => return Ok(Proved::Missing(status)),
             404 | 405 | 410 | 501 => Answer::Unnamed,
-            400.. => answer(response).await,
+            400.. => answer(&url, response).await,
             _ => not_a_receivers(&url, &response, NAMES_BY_HEADER),
         };
         Ok(Proved::Answered(answered))
