@@ -121,3 +121,28 @@ async fn three_with_the_same_refusal_halt_the_job_also_where_they_come_one_by_on
     }
     assert_eq!(lab.asked("/refused"), 6);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_parked_while_the_clock_was_ahead_comes_back_once_it_is_mended_or_the_clock_is() {
+    for is_older_note in [true, false] {
+        let lab = Lab::new().await;
+        lab.host.record("odd", "x", None);
+        let link = lab.host.path("episodes/odd/link");
+        std::os::unix::fs::symlink("/", &link).unwrap();
+        lab.host.record("refused", "x", None);
+        lab.clock.jump_secs(365 * 24 * HOUR_SECS);
+        assert_eq!(lab.host.pass().await.counts.review, 2);
+        lab.clock.jump_secs(-365 * 24 * HOUR_SECS);
+        if is_older_note {
+            let note = lab.host.path("outbox/.parked/odd.json");
+            let mut parked: serde_json::Value = serde_json::from_slice(&fs::read(&note).unwrap()).unwrap();
+            parked.as_object_mut().unwrap().remove("marker").unwrap();
+            fs::write(&note, parked.to_string()).unwrap();
+        }
+        fs::remove_file(&link).unwrap();
+        let marker = fs::File::create(lab.host.path("episodes/odd").join(MARKER)).unwrap();
+        marker.set_modified(UNIX_EPOCH + Duration::from_secs(1_700_000_100)).unwrap();
+        let report = lab.later(0).await;
+        assert_eq!((report.counts.done, lab.asked("/refused")), (1, 2), "{:?}", lab.host.told().await);
+    }
+}
