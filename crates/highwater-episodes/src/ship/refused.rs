@@ -80,7 +80,9 @@ impl Ship {
             })
             .await?;
             let evidence = format!("the last: {episode}\n{}", refusal.remediation.join("\n"));
-            return Err(Stop::Halt { why, evidence, until: None });
+            // Not at once: only a round in which all that is open was tried takes the others up again, in the pass that follows.
+            cx.contacts.wind_down(Stop::Halt { why, evidence, until: None });
+            return Ok(Outcome::because(OutcomeKind::Deferred, refusal.told));
         }
         let (outbox, dir, id) = (self.outbox()?, self.place.outbox.clone(), episode.clone());
         let before = Self::on_disk(move || outbox.parked(&id).map_err(|error| disk(&error, &dir))).await?;

@@ -116,10 +116,28 @@ async fn three_with_the_same_refusal_halt_the_job_also_where_they_come_one_by_on
     // Whoever re-arms it says that it is mended: none of the three waits.
     let word = Word { at: lab.clock.now(), who: Who("alice@a".to_owned()), why: "a larger disk".to_owned() };
     lab.host.engine.ledger.rearm(&lab.host.spec.name, &word).await.unwrap();
-    for _ in 0..2 {
-        lab.later(0).await;
+    let report = lab.later(0).await;
+    assert_eq!((report.exit, lab.asked("/refused")), (ExitCode::Halted, 6), "{}", report.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_of_one_round_that_halted_the_job_are_all_tried_in_the_pass_after_it_is_rearmed() {
+    let mut lab = Lab::new().await;
+    for n in 0..3 {
+        lab.host.record(&format!("refused-{n}"), "x", None);
     }
-    assert_eq!(lab.asked("/refused"), 6);
+    assert_eq!(lab.host.pass().await.exit, ExitCode::Halted);
+    let word = Word { at: lab.clock.now(), who: Who("alice@a".to_owned()), why: "a larger disk".to_owned() };
+    lab.host.engine.ledger.rearm(&lab.host.spec.name, &word).await.unwrap();
+    let far = Foreign::new(|head, _| if head.contains("/ping") { say(404, "") } else { say(201, "") }).await;
+    lab.host.settings.receiver = serde_json::from_value(serde_json::json!(format!("http://{}/", far.address))).unwrap();
+    let report = lab.host.pass().await;
+    assert_eq!(
+        (report.exit, report.counts.done, report.counts.review),
+        (ExitCode::Drained, 3, 0),
+        "{}",
+        report.message
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,6 @@ use highwater_engine::lock::FileLock;
 use highwater_episodes::gate::{ALLOWED_FILE, GateSettings, Source, read_allowed};
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, Standing, Term, Use, looks, term};
-use highwater_episodes::ship::parked::parked;
 use highwater_episodes::ship::{ShipSettings, check_root, scan};
 use jiff::Timestamp;
 use nix::unistd::geteuid;
@@ -29,8 +28,6 @@ use crate::wiring::ship;
 
 /// What a receiver keeps in its directory.
 const KEPT: [&str; 3] = ["episodes", "quarantine", "index.jsonl"];
-/// Episodes that a line names.
-const NAMED_EPISODES: usize = 5;
 /// The lock of a receiver, as far as its file system matters.
 const LOCK_FILE: &str = ".receiver.lock";
 
@@ -198,7 +195,7 @@ fn shipper(config: &Config, job: &JobConfig, settings: &ShipSettings, now: Times
     if report.fixes() == before {
         report.ok("episodes", format_args!("{}: `episodes`, `outbox` and `shipped` are writable", job.name));
     }
-    waiting(job, settings, report);
+    passed_over(job, settings, report);
     let room = Room { bytes: FREE_BYTES_MIN, fix: "free space there: an episode that cannot be packed is not sent" };
     let disk = |path: &Path| path.ancestors().find_map(|path| fs::metadata(path).ok()).map(|meta| meta.dev());
     space(&settings.outbox, &room, report);
@@ -207,8 +204,8 @@ fn shipper(config: &Config, job: &JobConfig, settings: &ShipSettings, now: Times
     }
 }
 
-/// What no pass sends before a person does something.
-fn waiting(job: &JobConfig, settings: &ShipSettings, report: &mut Report) {
+/// Finished directories that no pass takes for an episode.
+fn passed_over(job: &JobConfig, settings: &ShipSettings, report: &mut Report) {
     if let Ok(found) = scan(&settings.episodes) {
         let named = |names: &[OsString]| names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
         for (names, what, fix) in [
@@ -228,26 +225,6 @@ fn waiting(job: &JobConfig, settings: &ShipSettings, report: &mut Report) {
                 report.fix("episodes", format_args!("{}: {what}: {}", job.name, named(names)), fix);
             }
         }
-    }
-    let all = match parked(&settings.episodes, &settings.outbox) {
-        Ok(all) => all,
-        Err(error) => return report.fix("outbox", with_causes(&error), "let the user of the passes read it"),
-    };
-    let gone: Vec<_> = all.iter().filter(|one| one.directory_gone).map(|one| one.episode_id.as_str()).collect();
-    if !gone.is_empty() {
-        let found = format!(
-            "{}: {} in {} may be the only copy, for the directory in `episodes` is gone: {}{}",
-            job.name,
-            counted(gone.len(), "archive"),
-            settings.outbox.display(),
-            gone[..gone.len().min(NAMED_EPISODES)].join(", "),
-            if gone.len() > NAMED_EPISODES { " and more" } else { "" },
-        );
-        let fix = format!(
-            "send it (`highwater retry {} ID`), or remove the archive; `highwater episodes resolve` says why it waits",
-            job.name
-        );
-        report.fix("outbox", found, fix);
     }
 }
 
