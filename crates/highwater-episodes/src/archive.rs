@@ -6,6 +6,7 @@
 pub mod content;
 mod header;
 mod held;
+pub mod look;
 pub mod meta;
 pub mod pack;
 mod pax;
@@ -16,6 +17,7 @@ mod tree;
 
 pub use content::{ContentFile, content_sha256};
 pub use held::ArchiveContent;
+pub use look::{Look, look_at};
 pub use pack::{Content, PackError, Packed, Packer, content_of};
 pub use read::{Archive, EntryFault, Limits, ReadError, Reader};
 pub use seal::{SEAL_BYTES, Seal};

@@ -11,6 +11,7 @@ mod introduction;
 mod keep;
 mod outbox;
 pub mod parked;
+pub mod places;
 pub mod probe;
 mod refused;
 mod resolve;
@@ -37,15 +38,18 @@ use crate::gate::{self, Judge};
 use crate::index::Commit;
 use crate::name::EpisodeId;
 
+use parked::is_gone;
+use places::{apart, of_another};
+
 pub use bandwidth::Bandwidth;
 pub use client::{Answer, Code, Receiver, Refusal, STALL_SECS};
-pub use holds::Holds;
+pub use holds::{Holds, Receipt};
 pub use introduction::certificate_name;
 pub use keep::{Keeping, Shelf};
 pub use outbox::{Outbox, OutboxError, Parcel, Parked, Parking};
 pub use refused::{Refused, Sign};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, resolve};
-pub use retire::{Cleared, RetireError, Retired, Shelves};
+pub use retire::{Cleared, RetireError, Retired, Shelves, SincePacked};
 pub use scan::{Finished, MARKER, Scan, ScanError, check_root, scan};
 pub use settings::{ShipSettings, ShipTlsSettings};
 pub use watch::{WATCHED_DIRS_MAX, Watch};
@@ -89,6 +93,8 @@ pub struct Ship {
     refused: Mutex<BTreeMap<u16, BTreeSet<EpisodeId>>>,
     /// Who could not be moved to `shipped/` in this pass.
     unmoved: Mutex<BTreeSet<EpisodeId>>,
+    /// What the disk refused first in this pass that it would refuse to any other.
+    disk_refused: Mutex<Option<Diagnosis>>,
 }
 
 /// An episode that is finished.
@@ -118,6 +124,18 @@ pub enum Ready {
     Packed(Parcel),
     /// It is in `shipped/` already.
     Retired,
+    /// Its directory is gone, and its archive is damaged.
+    Lost,
+    /// Something that is none of ours is in its place in the outbox.
+    Blocked(String),
+}
+
+/// Whether a disk that refuses so refuses whatever is written to it: it is full, or mounted to read alone.
+fn is_of_all(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let kind = causes.filter_map(|error| error.downcast_ref::<std::io::Error>()).map(std::io::Error::kind).next();
+    use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(kind, Some(QuotaExceeded | ReadOnlyFilesystem | StorageFull))
 }
 
 fn disk(error: &(dyn std::error::Error + 'static), path: &std::path::Path) -> Stop {
@@ -138,11 +156,18 @@ impl Ship {
             accepted: tokio::sync::Mutex::default(),
             refused: Mutex::default(),
             unmoved: Mutex::default(),
+            disk_refused: Mutex::default(),
         }
     }
 
     fn outbox(&self) -> Result<Outbox, Stop> {
         Outbox::open(&self.place.outbox).map_err(|error| self.outbox_failed(&error))
+    }
+
+    /// Keeps what the disk refused: the others are tried, and the pass ends with it.
+    fn refused_by_disk(&self, error: &(dyn std::error::Error + 'static), path: &std::path::Path) {
+        let Stop::Fail(refused) = disk(error, path) else { return };
+        self.disk_refused.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(refused);
     }
 
     fn outbox_failed(&self, error: &OutboxError) -> Stop {
@@ -187,20 +212,35 @@ impl Ship {
     /// refused has waited long enough, or the marker was written anew since, which is how a person says that they are mended.
     async fn listed(&self, cx: &ReadCx) -> Result<Vec<EpisodeId>, Stop> {
         let (episodes, outbox) = (self.place.shelves.episodes.clone(), self.outbox()?);
-        let outbox_dir = self.place.outbox.clone();
+        let (outbox_dir, now) = (self.place.outbox.clone(), cx.clock.now());
         let finished = Self::on_disk(move || {
             let scan = scan(&episodes).map_err(|error| scan_failed(&error, &episodes))?;
             for name in &scan.misnamed {
                 tracing::warn!(?name, "a finished directory cannot be an episode's: rename it");
             }
+            for name in &scan.odd_markers {
+                tracing::warn!(
+                    ?name,
+                    "its `{MARKER}` is no file: it does not count as finished; write a file in its place"
+                );
+            }
             for name in &scan.symlinks {
                 tracing::warn!(?name, "a symlink where an episode's directory would be is not followed");
             }
+            let on_disk = |error| disk(&error, &outbox_dir);
             let parked = |finished: Finished| {
-                let parked = outbox.parked(&finished.episode).map_err(|error| disk(&error, &outbox_dir))?;
-                Ok((finished.episode, parked.filter(|parked| finished.finished_at <= parked.at)))
+                let parked = outbox.parked(&finished.episode).map_err(on_disk)?;
+                Ok((finished.episode, parked.filter(|parked| !parked.is_mended(finished.finished_at, now))))
             };
-            scan.finished.into_iter().map(parked).collect::<Result<Vec<_>, Stop>>()
+            let mut listed = scan.finished.into_iter().map(parked).collect::<Result<Vec<_>, Stop>>()?;
+            // Where somebody removed the directory, the archive is the only copy, and is sent as any other.
+            for episode in outbox.packed_names().map_err(on_disk)? {
+                if is_gone(&episodes.join(episode.as_str())) {
+                    let parked = outbox.parked(&episode).map_err(on_disk)?;
+                    listed.push((episode, parked));
+                }
+            }
+            Ok(listed)
         })
         .await?;
         let mut listed = Vec::new();
@@ -290,17 +330,22 @@ impl Job for Ship {
         self.accepted.lock().await.clear();
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.unmoved.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.disk_refused.lock().unwrap_or_else(PoisonError::into_inner).take();
         let shelves = self.place.shelves.clone();
         let (shipped, outbox) = (self.place.shelves.shipped.clone(), self.place.outbox.clone());
         Self::on_disk(move || {
             check_root(&shelves.episodes).map_err(|error| scan_failed(&error, &shelves.episodes))?;
+            apart(&shelves, &outbox)?;
             for dir in [&shipped, &outbox] {
                 std::fs::create_dir_all(dir).map_err(|error| disk(&error, dir))?;
                 check_root(dir).map_err(|error| scan_failed(&error, dir))?;
             }
+            let opened = Outbox::open(&outbox).map_err(|error| disk(&error, &outbox))?;
+            if let Some(theirs) = opened.claim(&shelves.episodes).map_err(|error| disk(&error, &outbox))? {
+                return Err(of_another(&outbox, &theirs, &shelves.episodes));
+            }
             shelves.tidy_all().map_err(|error| disk(&error, &shipped))?;
-            let opened = Outbox::open(&outbox).and_then(|outbox| outbox.tidy());
-            opened.map_err(|error| disk(&error, &outbox))
+            opened.tidy().map_err(|error| disk(&error, &outbox))
         })
         .await
     }
@@ -327,17 +372,31 @@ impl Job for Ship {
             }
             let failed = |error: OutboxError| match error {
                 OutboxError::Pack(error) => Ok(Err(error)),
+                error if error.is_odd() => Ok(Ok(Ready::Blocked(with_causes(&error)))),
                 error => Err(disk(&error, &outbox_dir)),
             };
             match outbox.parcel(&id) {
-                Ok(Some(parcel)) => {
-                    let changed = shelves.changed(&id, parcel.holds.as_ref());
-                    if !changed.map_err(|error| disk(&error, &shelves.episodes))? {
-                        return Ok(Ok(Ready::Packed(parcel)));
+                Ok(Some(mut parcel)) => {
+                    match shelves.since_packed(&id, &parcel).map_err(|error| disk(&error, &shelves.episodes))? {
+                        SincePacked::Same => return Ok(Ok(Ready::Packed(parcel))),
+                        SincePacked::Touched(holds) => {
+                            parcel.holds = Some(holds);
+                            return match outbox.note_parcel(&id, &parcel) {
+                                Ok(()) => Ok(Ok(Ready::Packed(parcel))),
+                                Err(error) => failed(error),
+                            };
+                        }
+                        SincePacked::Changed => {
+                            tracing::info!(episode = %id, "it changed since it was packed, and is packed anew");
+                        }
                     }
-                    tracing::info!(episode = %id, "it changed since it was packed, and is packed anew");
                 }
-                Ok(None) => {}
+                Ok(None) => {
+                    let is_here = shelves.is_here(&id).map_err(|error| disk(&error, &shelves.episodes))?;
+                    if !is_here && outbox.archive(&id).exists() {
+                        return Ok(Ok(Ready::Lost));
+                    }
+                }
                 Err(error) => return failed(error),
             }
             let resting = packers.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -365,6 +424,11 @@ impl Job for Ship {
                         self.park(&item.id, Parking::Unpackable, &Code::default(), &told, cx.clock.now()).await?;
                         OutcomeKind::Review
                     }
+                    // It says nothing of the episode, and the pass ends with it once the others were tried.
+                    PackError::Write(_) if is_of_all(&error) => {
+                        self.refused_by_disk(&error, &self.place.outbox);
+                        OutcomeKind::Deferred
+                    }
                     // Still being written, or a disk that may mend.
                     _ => OutcomeKind::Failed,
                 };
@@ -377,6 +441,15 @@ impl Job for Ship {
         let cx = &cx.read;
         let parcel = match ready {
             Ready::Retired => return self.retired_before(cx, &item.id).await,
+            Ready::Lost => {
+                let told = "its directory is gone, and its archive in the outbox is damaged: it is not sent, and stays"
+                    .to_owned();
+                return self.lost(&item.id, told, cx.clock.now()).await;
+            }
+            Ready::Blocked(told) => {
+                let told = format!("{told}: something in the outbox has its name and is no file; move it away");
+                return Ok(Outcome::because(OutcomeKind::Review, told));
+            }
             Ready::Packed(parcel) => parcel,
         };
         let code = self.code(parcel.commit.clone()).await?;
@@ -400,6 +473,10 @@ impl Job for Ship {
         // Who is accepted is asked anew in the next pass.
         self.accepted.lock().await.clear();
         self.tell_parked(cx).await?;
-        self.clear_shipped(cx).await
+        self.clear_shipped(cx).await?;
+        match self.disk_refused.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(refused) => Err(Stop::Fail(refused)),
+            None => Ok(()),
+        }
     }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::CompressionSettings;
+use super::look::Look;
 use super::meta::recorded_commit;
 use super::seal::Seal;
 use super::tree::{Tree, TreeLimits};
@@ -49,12 +50,8 @@ pub struct Packed {
 pub struct Content {
     /// Its content hash.
     pub content_sha256: Sha256Digest,
-    /// How many regular files.
-    pub files: u64,
-    /// How many bytes are in them.
-    pub bytes: u64,
-    /// When the last of them was written, in seconds since 1970; 0 where there is none.
-    pub written_secs: i64,
+    /// How its files were when they were read.
+    pub look: Look,
     /// The bytes of its `meta.json`, cut off past what [`recorded_commit`] reads.
     pub meta: Option<Vec<u8>>,
 }

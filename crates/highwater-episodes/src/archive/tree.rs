@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use sha2::{Digest as _, Sha256};
+
 use super::pack::PackError;
 use super::{DEPTH_MAX, ENTRIES_MAX, PATH_BYTES_MAX, PATHS_BYTES_MAX, UNPACKED_BYTES_MAX};
 use crate::name::EpisodeId;
@@ -79,6 +81,17 @@ impl Stamp {
     /// Of what bears that name by now.
     pub(super) fn named(dir: impl AsFd, name: &OsStr) -> rustix::io::Result<Self> {
         fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| Self::of(&stat))
+    }
+
+    /// Adds all of it to a hash but the device.
+    pub(super) fn add_to(&self, hash: &mut Sha256) {
+        hash.update(self.id.1.to_le_bytes());
+        hash.update(self.mode.to_le_bytes());
+        hash.update(self.size.to_le_bytes());
+        for (secs, nanos) in [self.mtime, self.ctime] {
+            hash.update(secs.to_le_bytes());
+            hash.update(nanos.to_le_bytes());
+        }
     }
 
     /// Whether a directory holds the same names: its other facts may change.
@@ -176,6 +189,11 @@ impl Tree {
         let index = self.items.binary_search_by(|item| path(&self.paths, item).cmp(dir));
         let stamp = index.ok().and_then(|index| self.items[index].dir);
         &self.stamps[stamp.expect("invariant: the directory of what was listed was listed") as usize]
+    }
+
+    /// How the file is by now at this path below the episode's own directory.
+    pub(super) fn stamp_of(&self, below: &[u8]) -> rustix::io::Result<Stamp> {
+        Stamp::named(&self.dir, OsStr::from_bytes(below))
     }
 
     /// The part of a path below the episode's own directory.

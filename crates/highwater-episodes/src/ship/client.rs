@@ -261,7 +261,7 @@ impl Receiver {
                 }
                 Ok(Some(pong.answer(&self.host)))
             }
-            Ok(response) => Ok(Some(answer(response).await)),
+            Ok(response) => Ok(Some(answer(&url, response).await)),
             Err(unanswered) => Ok(Some(Answer::Unanswered(with_causes(&unanswered)))),
         }
     }
@@ -328,7 +328,7 @@ impl Receiver {
         };
         match sent {
             Ok(response) if response.status().is_success() => Ok(taken(&url, response, parcel).await),
-            Ok(response) => Ok(answer(response).await),
+            Ok(response) => Ok(answer(&url, response).await),
             Err(unanswered) => Ok(Answer::Unanswered(with_causes(&unanswered))),
         }
     }
@@ -368,10 +368,14 @@ pub(super) async fn text_of(response: &mut reqwest::Response) -> Result<Vec<u8>,
 }
 
 /// What an answer that is no 2xx means. A refusal that breaks off is still one: its status is what counts.
-async fn answer(mut response: reqwest::Response) -> Answer {
+async fn answer(asked: &Url, mut response: reqwest::Response) -> Answer {
     let status = response.status().as_u16();
     if status < 400 || status == PORTAL_STATUS {
         return not_a_receivers_of(&response);
+    }
+    // The token does not go where a redirect leads: what is refused there says nothing of this host.
+    if response.url().origin() != asked.origin() {
+        return not_a_receivers(asked, &response, "an answer of the address in `receiver`");
     }
     let text = text_of(&mut response).await.unwrap_or_default();
     let Problem { title, detail, code, remediation } = serde_json::from_slice(&text).unwrap_or_default();

@@ -18,9 +18,9 @@ use highwater_engine::settings::{ByteSize, DurationText};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::holds::Holds;
+use super::holds::{Holds, Receipt};
 use super::outbox::Outbox;
-use super::retire::{Cleared, RetireError, Shelves};
+use super::retire::{Cleared, RetireError};
 use super::{Ship, disk};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
@@ -32,6 +32,8 @@ const ROWS_A_PAGE: usize = 500;
 /// Most episodes that one pass removes, and about the most files of them.
 const EPISODES_A_PASS_MAX: u64 = 200;
 const FILES_A_PASS_MAX: u64 = 100_000;
+/// About the most bytes of them that one pass reads, where a look does not show that one is what was sent.
+const READ_BYTES_A_PASS_MAX: u64 = 32 << 30;
 /// Most episodes whose removal fails before a pass leaves the rest to the next.
 const FAILURES_MAX: u64 = 16;
 /// After so long the bytes are counted anew, in hours: somebody may have removed episodes by hand.
@@ -94,6 +96,9 @@ struct Cleanup {
     bytes: u64,
     /// No longer what was sent.
     differ: u64,
+    /// Sent by an older version, and the receiver does not name what they hold.
+    unnamed: u64,
+    read_bytes: u64,
     failures: u64,
     failed: Option<String>,
     /// From the first on that failed, nothing counts as removed.
@@ -103,64 +108,59 @@ struct Cleanup {
 
 impl Cleanup {
     fn is_spent(&self) -> bool {
-        self.episodes >= EPISODES_A_PASS_MAX || self.files >= FILES_A_PASS_MAX || self.failures >= FAILURES_MAX
+        self.episodes >= EPISODES_A_PASS_MAX
+            || self.files >= FILES_A_PASS_MAX
+            || self.failures >= FAILURES_MAX
+            || self.read_bytes >= READ_BYTES_A_PASS_MAX
     }
 
-    /// Looks at what is due on a page, the oldest first. `false` where the first is met that is not due.
-    fn page(
-        &mut self,
-        page: &[DoneItem],
-        shelf: &mut Shelf,
-        keeping: Keeping,
-        now: Timestamp,
-        shelves: &Shelves,
-    ) -> bool {
-        for item in page {
-            let is_old = keeping.time.is_some_and(|time| since(now, item.recorded_at) > time);
-            if !is_old && keeping.size_bytes.is_none_or(|most| shelf.bytes <= most) {
-                return false;
-            }
-            if self.is_spent() {
-                self.more = true;
-                return false;
-            }
-            match clear(shelves, item) {
-                Ok(Cleared::Removed(holds)) => {
-                    self.episodes += 1;
-                    self.files += holds.files;
-                    self.bytes = self.bytes.saturating_add(holds.bytes);
-                    if item.place <= shelf.counted {
-                        shelf.bytes = shelf.bytes.saturating_sub(holds.bytes);
-                    }
-                }
-                Ok(Cleared::Gone) => {}
-                Ok(Cleared::Differs) => {
-                    tracing::warn!(episode = %item.key, "it is no longer what was sent and stays in `shipped`");
-                    self.differ += 1;
-                }
-                Err(error) => {
-                    self.failures += 1;
-                    self.at = self.at.or(Some(shelf.removed));
-                    self.failed.get_or_insert_with(|| with_causes(&error));
+    /// Takes in what became of one.
+    fn add(&mut self, item: &DoneItem, cleared: Result<Clearing, RetireError>, shelf: &mut Shelf) {
+        match cleared {
+            Ok(Clearing::Cleared(Cleared::Removed { read_bytes }, holds)) => {
+                self.read_bytes = self.read_bytes.saturating_add(read_bytes);
+                self.episodes += 1;
+                self.files += holds.files;
+                self.bytes = self.bytes.saturating_add(holds.bytes);
+                if item.place <= shelf.counted {
+                    shelf.bytes = shelf.bytes.saturating_sub(holds.bytes);
                 }
             }
-            shelf.removed = item.place;
+            Ok(Clearing::Cleared(Cleared::Differs { read_bytes }, _)) => {
+                self.read_bytes = self.read_bytes.saturating_add(read_bytes);
+                tracing::warn!(episode = %item.key, "it is no longer what was sent and stays in `shipped`");
+                self.differ += 1;
+            }
+            Ok(Clearing::Unnamed) => {
+                tracing::warn!(episode = %item.key, "the receiver does not name what it holds: it stays in `shipped`");
+                self.unnamed += 1;
+            }
+            Ok(Clearing::Cleared(Cleared::Gone, _) | Clearing::NoReceipt | Clearing::Unanswered) => {}
+            Err(error) => {
+                self.failures += 1;
+                self.at = self.at.or(Some(shelf.removed));
+                self.failed.get_or_insert_with(|| with_causes(&error));
+            }
         }
-        true
+        shelf.removed = item.place;
     }
+}
+
+/// What came of one that is due.
+enum Clearing {
+    Cleared(Cleared, Holds),
+    /// No receipt: it never goes.
+    NoReceipt,
+    /// Its receipt does not say what it held, and the receiver does not either.
+    Unnamed,
+    /// Its receipt does not say what it held, and the receiver does not answer.
+    Unanswered,
 }
 
 /// The receipt of an episode; a row that holds none never leads to a removal.
-fn received(item: &DoneItem) -> Option<(EpisodeId, Holds)> {
-    let holds = Holds::from_receipt(item.detail.as_deref()?)?;
-    Some((EpisodeId::new(item.key.as_str()).ok()?, holds))
-}
-
-fn clear(shelves: &Shelves, item: &DoneItem) -> Result<Cleared, RetireError> {
-    match received(item) {
-        Some((episode, holds)) => shelves.clear(&episode, &holds),
-        None => Ok(Cleared::Gone),
-    }
+fn received(item: &DoneItem) -> Option<(EpisodeId, Receipt)> {
+    let receipt = Receipt::read(item.detail.as_deref()?)?;
+    Some((EpisodeId::new(item.key.as_str()).ok()?, receipt))
 }
 
 impl Ship {
@@ -208,7 +208,7 @@ impl Ship {
             let shelves = self.place.shelves.clone();
             let bytes = Self::on_disk(move || {
                 let there = page.items.iter().filter_map(received).filter(|(episode, _)| shelves.is_shipped(episode));
-                Ok((there.map(|(_, holds)| holds.bytes).fold(0, u64::saturating_add), page.reached, page.end))
+                Ok((there.map(|(_, receipt)| receipt.holds.bytes).fold(0, u64::saturating_add), page.reached, page.end))
             });
             let (bytes, reached, end) = bytes.await?;
             (shelf.counted, shelf.bytes) = (reached, shelf.bytes.saturating_add(bytes));
@@ -223,21 +223,43 @@ impl Ship {
         let (keeping, mut cleanup) = (self.place.keeping, Cleanup::default());
         for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {
             let page = cx.done_items(shelf.removed, ROWS_A_PAGE).await?;
-            let (shelves, mut at) = (self.place.shelves.clone(), shelf.clone());
-            let cleared = Self::on_disk(move || {
-                let all_due = cleanup.page(&page.items, &mut at, keeping, now, &shelves);
-                if all_due {
-                    at.removed = page.reached;
+            for item in &page.items {
+                let is_old = keeping.time.is_some_and(|time| since(now, item.recorded_at) > time);
+                if !is_old && keeping.size_bytes.is_none_or(|most| shelf.bytes <= most) {
+                    return Ok(cleanup);
                 }
-                Ok((cleanup, at, all_due && !page.end))
-            });
-            let goes_on;
-            (cleanup, *shelf, goes_on) = cleared.await?;
-            if !goes_on {
+                if cleanup.is_spent() {
+                    cleanup.more = true;
+                    return Ok(cleanup);
+                }
+                let cleared = self.cleared(cx, item).await?;
+                if matches!(cleared, Ok(Clearing::Unanswered)) {
+                    return Ok(cleanup);
+                }
+                cleanup.add(item, cleared, shelf);
+            }
+            shelf.removed = page.reached;
+            if page.end {
                 break;
             }
         }
         Ok(cleanup)
+    }
+
+    /// Removes one that is due, if it is what was sent. A receipt of an older version does not say what that was: the receiver is asked.
+    async fn cleared(&self, cx: &ReadCx, item: &DoneItem) -> Result<Result<Clearing, RetireError>, Stop> {
+        let Some((episode, mut receipt)) = received(item) else { return Ok(Ok(Clearing::NoReceipt)) };
+        let (shelves, id) = (self.place.shelves.clone(), episode.clone());
+        if receipt.content_sha256.is_none() && Self::on_disk(move || Ok(shelves.is_shipped(&id))).await? {
+            receipt.content_sha256 = match self.place.receiver.content(cx, &episode).await {
+                Ok(Ok(Some(theirs))) => Some(theirs),
+                Ok(Ok(None)) => return Ok(Ok(Clearing::Unnamed)),
+                Ok(Err(_)) | Err(_) => return Ok(Ok(Clearing::Unanswered)),
+            };
+        }
+        let shelves = self.place.shelves.clone();
+        let cleared = Self::on_disk(move || Ok(shelves.clear(&episode, &receipt))).await?;
+        Ok(cleared.map(|cleared| Clearing::Cleared(cleared, receipt.holds)))
     }
 }
 
@@ -247,7 +269,7 @@ fn are(episodes: u64) -> String {
 
 /// Tells of it in the report, and of what was removed in an event.
 async fn tell(cx: &mut CommitCx, cleanup: &Cleanup, keeping: Keeping) -> Result<(), Stop> {
-    let Cleanup { episodes, bytes, differ, failures, failed, more, .. } = cleanup;
+    let Cleanup { episodes, bytes, differ, unnamed, failures, failed, more, .. } = cleanup;
     if *episodes > 0 {
         let removed = format!("removed {} of {bytes} bytes, for {keeping}", counted(*episodes, "shipped episode"));
         cx.read.add_event("remove", &removed).await?;
@@ -259,6 +281,14 @@ async fn tell(cx: &mut CommitCx, cleanup: &Cleanup, keeping: Keeping) -> Result<
             are(*differ),
             if *differ == 1 { "stays" } else { "stay" },
             if *differ == 1 { "it" } else { "them" },
+        ));
+    }
+    if *unnamed > 0 {
+        cx.notes.push(format!(
+            "{} received by an older version, whose receipt does not say what was sent, and the receiver does not name it: {} in `shipped`; \
+             to get another receipt, move one back to `episodes`",
+            are(*unnamed),
+            if *unnamed == 1 { "it stays" } else { "they stay" },
         ));
     }
     if let Some(failed) = failed {

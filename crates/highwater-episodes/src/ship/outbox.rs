@@ -6,6 +6,7 @@ use std::fmt;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use highwater_engine::diagnosis::with_causes;
 use highwater_fs::{ConfineError, Fs, FsError, Mode, RealFs, RelPath, Staged, collect_stale, ensure_dir, publish};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::holds::Holds;
 use super::keep::Shelf;
+use super::places::{Nearness, Site};
 use super::refused::Refused;
 use crate::archive::meta::recorded_commit;
 use crate::archive::{PackError, Packer};
@@ -35,6 +37,8 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 /// How far `shipped/` was gone through for what need not stay.
 const SHELF_NOTE: &str = ".shelf.json";
+/// Whose episodes are packed here.
+const OWNER_NOTE: &str = ".episodes.json";
 
 /// An archive that is ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +69,18 @@ pub enum Parking {
     Unpackable,
     /// The receiver refuses it: it is tried again ever more seldom.
     Refused,
+    /// The receiver has it, and `shipped/` has another one of its name.
+    Shelf,
+    /// Its directory is gone, and its archive is not sent by itself: it may be the only copy.
+    Gone,
+}
+
+impl Parking {
+    /// Whether a person is to say which of two it is to be.
+    #[must_use]
+    pub fn is_conflict(self) -> bool {
+        matches!(self, Self::Conflict | Self::Shelf)
+    }
 }
 
 /// A parked episode.
@@ -77,11 +93,33 @@ pub struct Parked {
     pub commit: Option<Commit>,
     /// Why.
     pub parking: Parking,
+    /// When its marker was written, where it was there; an older version noted none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marker: Option<Timestamp>,
     /// How it was refused, where that is why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
     /// What was told of it.
     pub told: String,
+}
+
+impl Parked {
+    /// Whether a marker that was written then is another one than when it was parked: a person says that it is mended. By a clock that
+    /// went back since, too.
+    #[must_use]
+    pub fn is_mended(&self, finished_at: Timestamp, now: Timestamp) -> bool {
+        match self.marker {
+            Some(marker) => finished_at != marker,
+            None => finished_at > self.at || self.at > now,
+        }
+    }
+}
+
+/// Whose outbox it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Owner {
+    /// The directory of the episodes that are packed here.
+    episodes: String,
 }
 
 /// Where an archive's upload is.
@@ -113,6 +151,19 @@ pub enum OutboxError {
     /// A name cannot be one of a file.
     #[error(transparent)]
     Name(#[from] ConfineError),
+}
+
+impl OutboxError {
+    /// Whether it is of one episode alone: a directory lies where a file of its own would.
+    #[must_use]
+    pub fn is_odd(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if is_odd(source.kind()))
+            || matches!(self, Self::Fs(error) if is_odd(error.kind()))
+    }
+}
+
+fn is_odd(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory)
 }
 
 /// The outbox of one host.
@@ -158,6 +209,27 @@ impl Outbox {
         self.dir.join(archive_name(episode))
     }
 
+    /// Makes this the outbox of one directory of episodes, which is there. Where it is another's, whose.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn claim(&self, episodes: &Path) -> Result<Option<PathBuf>, OutboxError> {
+        let (note, ours) = (RelPath::new(OWNER_NOTE)?, Site::of(episodes));
+        let owner: Option<Owner> = self.read(&note)?;
+        let episodes = ours.path().to_string_lossy().into_owned();
+        match owner.map(|owner| PathBuf::from(owner.episodes)) {
+            Some(theirs) if theirs == Path::new(&episodes) => return Ok(None),
+            // One that was moved is not there any more by its old name.
+            Some(theirs) if theirs.is_dir() && Site::of(&theirs).near(&ours) != Some(Nearness::Same) => {
+                return Ok(Some(theirs));
+            }
+            _ => {}
+        }
+        let bytes = serde_json::to_vec(&Owner { episodes }).expect("invariant: a note is words, numbers and times");
+        publish(&self.fs, &note, &bytes, Mode::Umask)?;
+        Ok(None)
+    }
+
     /// Removes what a kill left half written.
     ///
     /// # Errors
@@ -188,6 +260,8 @@ impl Outbox {
                 Ok(0) => break,
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // Of a directory in its place it is told when it is packed.
+                Err(error) if is_odd(error.kind()) => return Ok(None),
                 Err(error) => return Err(failed(error)),
             };
             hash.update(&chunk[..read]);
@@ -221,6 +295,40 @@ impl Outbox {
         Ok(parcel)
     }
 
+    /// Notes how an episode's directory is that holds what was packed of it.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn note_parcel(&self, episode: &EpisodeId, parcel: &Parcel) -> Result<(), OutboxError> {
+        self.write(PACKED_DIR, episode, parcel)
+    }
+
+    /// The episodes of which an archive is here that was packed here, by name; whether it is whole is not looked at.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn packed_names(&self) -> Result<Vec<EpisodeId>, OutboxError> {
+        let name = |name: &OsString| EpisodeId::new(name.to_str()?.strip_suffix(ARCHIVE_SUFFIX)?).ok();
+        let mut names = Vec::new();
+        for entry in self.fs.list(&RelPath::root())? {
+            if let Some(episode) = name(&entry.name)
+                && self.is_packed(&episode)?
+            {
+                names.push(episode);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Whether an archive of an episode is here that was packed here.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn is_packed(&self, episode: &EpisodeId) -> Result<bool, OutboxError> {
+        Ok(self.archive(episode).is_file() && self.note::<Parcel>(PACKED_DIR, episode)?.is_some())
+    }
+
     /// Drops an episode's archive: the receiver has it.
     ///
     /// # Errors
@@ -247,7 +355,15 @@ impl Outbox {
     pub fn note_sending(&self, episode: &EpisodeId, upload: Option<(&Parcel, &str)>) -> Result<(), OutboxError> {
         match upload {
             Some((parcel, place)) => {
-                self.write(SENDING_DIR, episode, &Sending { sha256: parcel.sha256, place: place.to_owned() })
+                let sending = Sending { sha256: parcel.sha256, place: place.to_owned() };
+                match self.write(SENDING_DIR, episode, &sending) {
+                    // Without the note it is sent from its beginning after a break.
+                    Err(error) if error.is_odd() => {
+                        tracing::warn!(%episode, error = %with_causes(&error), "where its upload is cannot be noted");
+                        Ok(())
+                    }
+                    written => written,
+                }
             }
             None => self.remove(&note_path(SENDING_DIR, episode)?),
         }
@@ -316,6 +432,10 @@ impl Outbox {
         let bytes = match self.fs.read(path, NOTE_BYTES_MAX) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if is_odd(error.kind()) => {
+                tracing::warn!(note = ?path, "what was noted in the outbox is no file: move it away");
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
         };
         match serde_json::from_slice(&bytes) {
@@ -332,10 +452,11 @@ impl Outbox {
         Ok(publish(&self.fs, &note_path(dir, episode)?, &bytes, Mode::Umask)?)
     }
 
+    /// Removes a file of ours; what is none stays.
     fn remove(&self, path: &RelPath) -> Result<(), OutboxError> {
         match self.fs.unlink(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound || is_odd(error.kind()) => Ok(()),
+            removed => Ok(removed?),
         }
     }
 }

@@ -26,6 +26,8 @@ impl fmt::Display for Parking {
             Self::Gate => "code not accepted",
             Self::Unpackable => "cannot be packed",
             Self::Refused => "refused",
+            Self::Shelf => "another in `shipped`",
+            Self::Gone => "not sent",
         })
     }
 }
@@ -38,9 +40,22 @@ pub struct ParkedEpisode {
     /// Why, and since when.
     #[serde(flatten)]
     pub parked: Parked,
+    /// Its directory is gone: its archive in the outbox may be the only copy.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub directory_gone: bool,
 }
 
-/// The episodes that are here, finished and parked, by name. Makes nothing; without an outbox there are none.
+impl ParkedEpisode {
+    /// Why, in few words.
+    #[must_use]
+    pub fn why(&self) -> String {
+        let gone = if self.directory_gone { ", its directory is gone" } else { "" };
+        format!("{}{gone}", self.parked.parking)
+    }
+}
+
+/// The episodes that are here and parked, by name: finished, or packed where somebody removed the directory since. Makes nothing; without
+/// an outbox there are none.
 ///
 /// # Errors
 /// What the disk says.
@@ -48,17 +63,28 @@ pub fn parked(episodes: &Path, outbox: &Path) -> Result<Vec<ParkedEpisode>, Outb
     let Some(outbox) = Outbox::look(outbox)? else { return Ok(Vec::new()) };
     let mut all = Vec::new();
     for episode_id in outbox.parked_names()? {
-        // One that somebody took away, or whose marker was written anew since, is parked no more.
-        let Some(finished_at) = finished_at(&episodes.join(episode_id.as_str()).join(MARKER)) else { continue };
-        if let Some(parked) = outbox.parked(&episode_id)?.filter(|parked| finished_at <= parked.at) {
-            all.push(ParkedEpisode { episode_id, parked });
+        let Some(parked) = outbox.parked(&episode_id)? else { continue };
+        let dir = episodes.join(episode_id.as_str());
+        // One whose marker was written anew since is parked no more, nor is one that somebody took away.
+        let (is_parked, directory_gone) = match finished_at(&dir) {
+            Some(finished_at) => (!parked.is_mended(finished_at, Timestamp::MAX), false),
+            None => (is_gone(&dir) && outbox.is_packed(&episode_id)?, true),
+        };
+        if is_parked {
+            all.push(ParkedEpisode { episode_id, parked, directory_gone });
         }
     }
     Ok(all)
 }
 
-fn finished_at(marker: &Path) -> Option<Timestamp> {
-    let modified: io::Result<_> = fs::symlink_metadata(marker).and_then(|marker| marker.modified());
+/// Whether nothing is there.
+pub(super) fn is_gone(dir: &Path) -> bool {
+    fs::symlink_metadata(dir).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// When the marker in a directory was written.
+pub(super) fn finished_at(dir: &Path) -> Option<Timestamp> {
+    let modified: io::Result<_> = fs::symlink_metadata(dir.join(MARKER)).and_then(|marker| marker.modified());
     Some(Timestamp::try_from(modified.ok()?).unwrap_or(Timestamp::MIN))
 }
 
@@ -66,7 +92,7 @@ fn finished_at(marker: &Path) -> Option<Timestamp> {
 #[must_use]
 pub fn told(parked: &[ParkedEpisode]) -> Option<String> {
     let named: Vec<_> =
-        parked.iter().take(NAMED_EPISODES).map(|one| format!("{} ({})", one.episode_id, one.parked.parking)).collect();
+        parked.iter().take(NAMED_EPISODES).map(|one| format!("{} ({})", one.episode_id, one.why())).collect();
     let are = if parked.len() == 1 { "episode is" } else { "episodes are" };
     let more = match parked.len().saturating_sub(NAMED_EPISODES) {
         0 => String::new(),

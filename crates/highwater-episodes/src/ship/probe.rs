@@ -9,7 +9,7 @@ use std::time::Duration;
 use highwater_engine::clock::SharedClock;
 use highwater_engine::diagnosis::with_causes;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::{DATE, RETRY_AFTER};
+use reqwest::header::{DATE, LOCATION, RETRY_AFTER};
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use serde::Deserialize;
 use tokio::net::TcpStream;
@@ -80,6 +80,8 @@ struct PongGate {
     verdict: Option<String>,
     detail: Option<String>,
     head_commit: Option<String>,
+    /// How it would be let in, where that is not by the window.
+    gate: Option<String>,
     remediation: serde_json::Value,
 }
 
@@ -131,7 +133,11 @@ pub async fn probe(receiver: &Receiver, clock: &SharedClock, has_certificate: bo
                 if at == 0 {
                     private(&mut probe, receiver);
                 }
-                refused(&mut probe, receiver, status, has_certificate, &body);
+                let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default();
+                match otherwise(status, location) {
+                    Some((found, next)) => probe.bad("answer", found, next),
+                    None => refused(&mut probe, receiver, status, has_certificate, &body),
+                }
                 apart(&mut probe, (asked_at, answered_at), date.as_deref(), None);
                 return probe;
             }
@@ -271,6 +277,15 @@ fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rus
 
 fn unanswered(probe: &mut Probe, receiver: &Receiver, error: &reqwest::Error) {
     let Some(tls) = error.source().and_then(|source| tls_error(source)) else {
+        // What a port of TLS says to plain HTTP is no HTTP.
+        if receiver.base.scheme() == "http"
+            && !error.is_timeout()
+            && error.is_request()
+            && with_causes(error).contains("HTTP version")
+        {
+            let next = "write https:// in `receiver`, or the port of plain HTTP";
+            return probe.bad("tls", "it does not speak plain HTTP at this port; it may speak TLS", next);
+        }
         let next = "look at the receiver's log; a proxy between the two may break the connection off";
         return probe.bad("answer", with_causes(error), next);
     };
@@ -326,6 +341,29 @@ fn unanswered(probe: &mut Probe, receiver: &Receiver, error: &reqwest::Error) {
             probe.bad("certificate", format!("the receiver refuses this host's: {alert:?}"), next);
         }
         _ => probe.bad("tls", found, "look into the receiver's log"),
+    }
+}
+
+/// What is no receiver's own answer: what was found, and what mends it.
+fn otherwise(status: u16, location: &str) -> Option<(String, String)> {
+    match status {
+        300..400 => {
+            let to = if location.is_empty() { "elsewhere".to_owned() } else { format!("to {location}") };
+            Some((
+                format!("{status}: it sends whoever asks {to}"),
+                "name in `receiver` the address of the receiver itself; where a network wants a login first, log in"
+                    .to_owned(),
+            ))
+        }
+        511 => Some((
+            format!("{status}: the network wants a login first"),
+            "log in to the network (a captive portal), and call again".to_owned(),
+        )),
+        502 | 504 => Some((
+            format!("{status}: a proxy between the two gets no answer of the receiver"),
+            "start the receiver, or correct the address that the proxy has of it; its log says which".to_owned(),
+        )),
+        _ => None,
     }
 }
 
@@ -415,6 +453,12 @@ fn judged(probe: &mut Probe, of: &str, code: &Code, gate: PongGate) {
         Some("missing") if code.judged.is_none() && of.is_empty() => {
             probe.good("gate", "it judges code; no finished episode is here to ask for");
         }
+        // No code that is newer gives an episode its commit.
+        Some("missing") if code.judged.is_none() => probe.bad(
+            "gate",
+            format!("its `meta.json` has no `code_version.commit` of 40 or 64 hex digits{of}"),
+            "correct it, and let the recorder write it: the receiver takes no episode without",
+        ),
         Some(verdict @ ("missing" | "malformed")) => {
             let detail = gate.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
             probe.bad(
@@ -428,6 +472,7 @@ fn judged(probe: &mut Probe, of: &str, code: &Code, gate: PongGate) {
             "it has read no commits yet",
             "call again; if it stays so, look at `highwater gate list` at the receiver",
         ),
+        Some("accepted") if gate.gate.as_deref() == Some("off") => probe.good("gate", "the receiver judges no code"),
         Some(_) => probe.good("gate", format!("it accepts {commit}{of}")),
         None => probe.good("gate", "the receiver says nothing of one"),
     }

@@ -54,7 +54,9 @@ impl Parked {
     pub(super) fn is_due(&self, sign: Sign, now: Timestamp) -> bool {
         let Some(refused) = self.refused else { return true };
         let secs = REFUSED_WAIT_SECS.checked_shl(refused.times.saturating_sub(1)).unwrap_or(REFUSED_WAIT_SECS_MAX);
-        refused.sign != sign || since(now, self.at) >= Duration::from_secs(secs.min(REFUSED_WAIT_SECS_MAX))
+        // One that was parked by a clock which went back since would wait for that time.
+        let is_later = self.at > now;
+        is_later || refused.sign != sign || since(now, self.at) >= Duration::from_secs(secs.min(REFUSED_WAIT_SECS_MAX))
     }
 }
 
@@ -78,7 +80,9 @@ impl Ship {
             })
             .await?;
             let evidence = format!("the last: {episode}\n{}", refusal.remediation.join("\n"));
-            return Err(Stop::Halt { why, evidence, until: None });
+            // Not at once: only a round in which all that is open was tried takes the others up again, in the pass that follows.
+            cx.contacts.wind_down(Stop::Halt { why, evidence, until: None });
+            return Ok(Outcome::because(OutcomeKind::Deferred, refusal.told));
         }
         let (outbox, dir, id) = (self.outbox()?, self.place.outbox.clone(), episode.clone());
         let before = Self::on_disk(move || outbox.parked(&id).map_err(|error| disk(&error, &dir))).await?;
@@ -88,6 +92,7 @@ impl Ship {
             at: cx.clock.now(),
             commit: code.judged.clone(),
             parking: Parking::Refused,
+            marker: None,
             refused: Some(Refused { status, times, sign }),
             told: refusal.told.clone(),
         };
@@ -128,7 +133,8 @@ mod tests {
         let (ours, other) = (Sign(1), Sign(2));
         for (times, hours) in [(0, 1), (1, 1), (2, 2), (5, 16), (6, 24), (70, 24), (u32::MAX, 24)] {
             let refused = Some(Refused { status: 413, times, sign: ours });
-            let parked = Parked { at, commit: None, parking: Parking::Refused, refused, told: String::new() };
+            let parked =
+                Parked { at, commit: None, parking: Parking::Refused, marker: None, refused, told: String::new() };
             let after = |secs: i64| at + jiff::SignedDuration::from_secs(secs);
             assert!(!parked.is_due(ours, after(hours * 3_600 - 1)), "{times}");
             assert!(parked.is_due(ours, after(hours * 3_600)), "{times}");

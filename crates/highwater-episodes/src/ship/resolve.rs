@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::outbox::{Outbox, OutboxError, Parking};
+use super::outbox::{Outbox, OutboxError, Parked, Parking};
 use super::retire::Shelves;
 use super::scan::sync_dir;
+use crate::archive::{TreeLimits, content_of};
 use crate::name::EpisodeId;
 
 /// The directory, in `episodes/` and in `shipped/`, of what a person decided against. A scan passes it over.
@@ -32,6 +33,8 @@ pub enum Keep {
 pub struct Resolved {
     /// Where the other one lies now, if it was here.
     pub aside: Option<PathBuf>,
+    /// The archive of this host's, where that may be its only copy: it stays, parked.
+    pub archive: Option<PathBuf>,
     /// What the receiver said, or what was found.
     pub told: String,
 }
@@ -69,26 +72,44 @@ pub enum ResolveError {
 /// When there is none, or the disk refuses.
 pub fn resolve(shelves: &Shelves, outbox: &Outbox, episode: &EpisodeId, keep: Keep) -> Result<Resolved, ResolveError> {
     let parked = outbox.parked(episode)?.ok_or_else(|| ResolveError::NotParked(episode.clone()))?;
-    if parked.parking != Parking::Conflict {
+    if !parked.parking.is_conflict() {
         return Err(ResolveError::NoConflict { episode: episode.clone(), told: parked.told });
     }
+    // Where `shipped/` has another one, the receiver's is this host's: it was sent.
     let shelf = match keep {
-        Keep::Local => &shelves.shipped,
-        Keep::Remote => &shelves.episodes,
+        Keep::Remote if parked.parking == Parking::Conflict => &shelves.episodes,
+        Keep::Local | Keep::Remote => &shelves.shipped,
     };
     let aside = set_aside(shelf, episode)?;
-    // Where its directory is gone, its archive is the only copy, and stays.
-    if keep == Keep::Remote && (aside.is_some() || lies_aside(shelf, episode)) {
-        outbox.drop_parcel(episode)?;
+    let mut archive = None;
+    if shelf == &shelves.episodes && outbox.archive(episode).exists() {
+        if aside.is_some() || lies_aside(shelf, outbox, episode)? {
+            outbox.drop_parcel(episode)?;
+        } else {
+            archive = Some(outbox.archive(episode));
+        }
     }
     // Last: as long as it is parked, all of this can be said again.
-    outbox.unpark(episode)?;
-    Ok(Resolved { aside, told: parked.told })
+    if archive.is_some() {
+        let told = format!("its archive stays: {}", parked.told);
+        outbox.park(episode, &Parked { parking: Parking::Gone, told, ..parked.clone() })?;
+    } else {
+        outbox.unpark(episode)?;
+    }
+    Ok(Resolved { aside, archive, told: parked.told })
 }
 
-/// Whether one of this name was set aside before: a kill came behind it.
-fn lies_aside(shelf: &Path, episode: &EpisodeId) -> bool {
-    fs::symlink_metadata(shelf.join(ASIDE_DIR).join(format!("{episode}.0"))).is_ok()
+/// Whether what was packed was set aside before: a kill came behind it. Another one of its name is no copy of it.
+fn lies_aside(shelf: &Path, outbox: &Outbox, episode: &EpisodeId) -> Result<bool, ResolveError> {
+    let Some(parcel) = outbox.parcel(episode)? else { return Ok(false) };
+    let dir = shelf.join(ASIDE_DIR);
+    let lies = (0..ASIDE_NAMES_MAX).any(|number| {
+        let aside = dir.join(format!("{episode}.{number}"));
+        fs::symlink_metadata(&aside).is_ok_and(|found| found.is_dir())
+            && content_of(&aside, episode, TreeLimits::default())
+                .is_ok_and(|content| content.content_sha256 == parcel.content_sha256)
+    });
+    Ok(lies)
 }
 
 fn set_aside(shelf: &Path, episode: &EpisodeId) -> Result<Option<PathBuf>, ResolveError> {

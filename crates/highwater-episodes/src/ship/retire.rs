@@ -3,14 +3,16 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::holds::Holds;
+use super::holds::{Holds, Receipt};
+use super::outbox::Parcel;
 use super::scan::{check_root, sync_dir};
-use crate::archive::{PackError, TreeLimits, content_of};
+use crate::archive::{PackError, TreeLimits, content_of, look_at};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 
@@ -46,15 +48,32 @@ pub enum Retired {
     },
 }
 
+/// How an episode is since it was packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SincePacked {
+    /// As it was, or gone.
+    Same,
+    /// It was touched, and holds what it held: how it is now.
+    Touched(Holds),
+    /// It changed.
+    Changed,
+}
+
 /// What removing a shipped one came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cleared {
-    /// It is gone; this is what it held.
-    Removed(Holds),
+    /// It is gone.
+    Removed {
+        /// How much was read to see that it is what was sent.
+        read_bytes: u64,
+    },
     /// It was not there, or is still being retired.
     Gone,
     /// It is not what was sent, and stays.
-    Differs,
+    Differs {
+        /// How much was read to see that.
+        read_bytes: u64,
+    },
 }
 
 /// Why it could not be retired.
@@ -82,6 +101,14 @@ pub enum RetireError {
         /// What was copied.
         path: PathBuf,
     },
+    /// Both places are one.
+    #[error("{} is the same directory as {}", path.display(), other.display())]
+    Same {
+        /// Where it is.
+        path: PathBuf,
+        /// Where it is too.
+        other: PathBuf,
+    },
     /// It is in neither place.
     #[error("{} is gone and was not retired", path.display())]
     Gone {
@@ -101,6 +128,14 @@ fn there(path: &Path) -> Result<bool, RetireError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(failed(path)(error)),
     }
+}
+
+/// Whether two names lead to one directory.
+fn is_one(one: &Path, other: &Path) -> Result<bool, RetireError> {
+    let id = |path: &Path| {
+        fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).map_err(|error| failed(path)(error))
+    };
+    Ok(id(one)? == id(other)?)
 }
 
 impl Shelves {
@@ -135,6 +170,9 @@ impl Shelves {
             }
             (false, false) => Err(RetireError::Gone { path: from }),
             (true, true) => {
+                if is_one(&from, &to)? {
+                    return Err(RetireError::Same { path: from, other: to });
+                }
                 let (ours, theirs) = (self.content(&from, episode)?, self.content(&to, episode)?);
                 if ours == theirs {
                     // The kill may have come before its name there was durable, on another disk than this one's.
@@ -159,18 +197,32 @@ impl Shelves {
         }
     }
 
-    /// Whether an episode in `episodes/` is other than what was packed. One that is gone did not change, nor did one of which it is not
-    /// known what it was.
+    /// Whether an episode's directory is in `episodes/`.
     ///
     /// # Errors
     /// What the disk says.
-    pub fn changed(&self, episode: &EpisodeId, packed: Option<&Holds>) -> Result<bool, RetireError> {
+    pub fn is_here(&self, episode: &EpisodeId) -> Result<bool, RetireError> {
+        there(&self.from(episode))
+    }
+
+    /// Whether an episode in `episodes/` is other than what was packed; one that is gone did not change. Its files are read only where a
+    /// look does not show it.
+    ///
+    /// # Errors
+    /// What the disk says of where it lies. One that cannot be read is not what was packed.
+    pub fn since_packed(&self, episode: &EpisodeId, parcel: &Parcel) -> Result<SincePacked, RetireError> {
         let from = self.from(episode);
-        let Some(packed) = packed else { return Ok(false) };
-        match Holds::look(&from) {
-            Ok(holds) => Ok(holds.as_ref() != Some(packed)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !there(&from)? => Ok(false),
-            Err(error) => Err(failed(&from)(error)),
+        if !there(&from)? {
+            return Ok(SincePacked::Same);
+        }
+        let packed = parcel.holds.unwrap_or_default();
+        if look_at(&from, episode, TreeLimits::default()).is_ok_and(|now| packed.is_still(&now)) {
+            return Ok(SincePacked::Same);
+        }
+        match content_of(&from, episode, TreeLimits::default()) {
+            Ok(now) if now.content_sha256 == parcel.content_sha256 => Ok(SincePacked::Touched(Holds::of(&now))),
+            Err(_) if !there(&from)? => Ok(SincePacked::Same),
+            _ => Ok(SincePacked::Changed),
         }
     }
 
@@ -185,16 +237,36 @@ impl Shelves {
     ///
     /// # Errors
     /// What the disk says.
-    pub fn clear(&self, episode: &EpisodeId, sent: &Holds) -> Result<Cleared, RetireError> {
+    pub fn clear(&self, episode: &EpisodeId, sent: &Receipt) -> Result<Cleared, RetireError> {
         let shipped = self.to(episode);
         if there(&self.from(episode))? || !there(&shipped)? {
             return Ok(Cleared::Gone);
         }
-        if !self.is_shipped(episode) || Holds::look(&shipped).map_err(failed(&shipped))?.as_ref() != Some(sent) {
-            return Ok(Cleared::Differs);
+        if !self.is_shipped(episode) {
+            return Ok(Cleared::Differs { read_bytes: 0 });
+        }
+        let read = |source| RetireError::Read { path: shipped.clone(), source };
+        let now = match look_at(&shipped, episode, TreeLimits::default()) {
+            Ok(now) => now,
+            Err(error @ PackError::Read { .. }) => return Err(read(error)),
+            Err(_) => return Ok(Cleared::Differs { read_bytes: 0 }),
+        };
+        let mut read_bytes = 0;
+        if !sent.holds.is_still(&now) {
+            // A look does not show it: the files are read, unless their number alone says that they are others.
+            let may_be = (now.files, now.bytes) == (sent.holds.files, sent.holds.bytes);
+            let Some(content) = sent.content_sha256.filter(|_| may_be) else {
+                return Ok(Cleared::Differs { read_bytes });
+            };
+            read_bytes = now.bytes;
+            match content_of(&shipped, episode, TreeLimits::default()) {
+                Ok(now) if now.content_sha256 == content => {}
+                Err(error @ PackError::Read { .. }) => return Err(read(error)),
+                _ => return Ok(Cleared::Differs { read_bytes }),
+            }
         }
         remove(&self.shipped, episode)?;
-        Ok(Cleared::Removed(*sent))
+        Ok(Cleared::Removed { read_bytes })
     }
 
     fn content(&self, dir: &Path, episode: &EpisodeId) -> Result<Sha256Digest, RetireError> {

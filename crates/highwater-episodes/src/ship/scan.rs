@@ -35,6 +35,8 @@ pub struct Scan {
     pub recording: usize,
     /// Names that no episode can have, the first few of them, though a marker says that they are finished.
     pub misnamed: Vec<OsString>,
+    /// Directories in which something that is no file has the marker's name, the first few of them.
+    pub odd_markers: Vec<OsString>,
     /// Symlinks where an episode's directory would be, the first few of them: they are not followed.
     pub symlinks: Vec<OsString>,
 }
@@ -113,7 +115,7 @@ pub fn scan(root: &Path) -> Result<Scan, ScanError> {
         let finished_at = match fs::symlink_metadata(&marker) {
             Ok(marker) if marker.is_file() => marker.modified().map_err(failed(&entry.path()))?,
             Ok(_) => {
-                scan.recording += 1;
+                tell(&mut scan.odd_markers, name);
                 continue;
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -178,8 +180,8 @@ mod tests {
         let names: Vec<_> = found.finished.iter().map(|f| f.episode.as_str()).collect();
         assert_eq!(names, ["b", "c", "a"]);
         assert_eq!(
-            (found.recording, found.misnamed, found.symlinks),
-            (2, vec!["two words".into()], vec!["link".into()])
+            (found.recording, found.misnamed, found.odd_markers, found.symlinks),
+            (1, vec!["two words".into()], vec!["odd".into()], vec!["link".into()])
         );
     }
 

@@ -11,9 +11,10 @@ use highwater_engine::report::Reason;
 use jiff::Timestamp;
 
 use super::client::{GATE_MISSING, WITHDRAWN};
+use super::parked::finished_at;
 use super::{
-    Answer, Code, Holds, MARKER, OTHER_CODE, Parcel, Parked, Parking, RetireError, Retired, Ship, UNMOVED_EPISODES,
-    disk,
+    Answer, Code, Holds, MARKER, OTHER_CODE, Parcel, Parked, Parking, Receipt, RetireError, Retired, Ship, SincePacked,
+    UNMOVED_EPISODES, disk, is_of_all,
 };
 use crate::archive::meta::{META_BYTES_MAX, META_NAME, MetaError, recorded_commit};
 use crate::archive::{TreeLimits, content_of};
@@ -45,14 +46,26 @@ impl Ship {
         told: &str,
         at: Timestamp,
     ) -> Result<(), Stop> {
-        let parked = Parked { at, commit: code.judged.clone(), parking, refused: None, told: told.to_owned() };
+        let commit = code.judged.clone();
+        let parked = Parked { at, commit, parking, marker: None, refused: None, told: told.to_owned() };
         self.park_as(episode, parked).await
     }
 
+    /// Parks an episode as its marker is now.
     pub(super) async fn park_as(&self, episode: &EpisodeId, parked: Parked) -> Result<(), Stop> {
         let (outbox, episode) = (self.outbox()?, episode.clone());
-        let dir = self.place.outbox.clone();
-        Self::on_disk(move || outbox.park(&episode, &parked).map_err(|error| disk(&error, &dir))).await
+        let (dir, root) = (self.place.outbox.clone(), self.place.shelves.episodes.join(episode.as_str()));
+        Self::on_disk(move || {
+            let parked = Parked { marker: finished_at(&root), ..parked };
+            outbox.park(&episode, &parked).map_err(|error| disk(&error, &dir))
+        })
+        .await
+    }
+
+    /// What a person is to look at whose archive stays and is not sent again by itself.
+    pub(super) async fn lost(&self, episode: &EpisodeId, told: String, at: Timestamp) -> Result<Outcome, Stop> {
+        self.park(episode, Parking::Gone, &Code::default(), &told, at).await?;
+        Ok(Outcome::because(OutcomeKind::Review, told))
     }
 
     /// What an answer makes of an episode.
@@ -66,12 +79,23 @@ impl Ship {
     ) -> Result<Outcome, Stop> {
         let now = cx.clock.now();
         let review = |why: String| Ok(Outcome::because(OutcomeKind::Review, why));
+        let taken = match answer {
+            Answer::Ok | Answer::Unnamed => self.as_sent(episode, parcel).await?,
+            _ => None,
+        };
         match answer {
-            Answer::Ok | Answer::Unnamed if self.changed(episode, parcel).await? => {
-                let told = "it changed while it was sent: it is packed and sent anew".to_owned();
+            Answer::Ok | Answer::Unnamed if taken.is_none() => {
+                let told = "it changed while it was sent: it is packed and sent anew; the receiver has it as it was, so a 409 that follows \
+                            is of its own older files"
+                    .to_owned();
                 Ok(Outcome::because(OutcomeKind::Failed, told))
             }
-            Answer::Ok => self.retire(cx, episode, Arrival::Proved(parcel.holds.map(|holds| holds.receipt()))).await,
+            Answer::Ok => {
+                let receipt = taken.and_then(|parcel| {
+                    Some(Receipt { holds: parcel.holds?, content_sha256: Some(parcel.content_sha256) })
+                });
+                self.retire(cx, episode, Arrival::Proved(receipt.map(|receipt| receipt.to_string()))).await
+            }
             Answer::Unnamed => {
                 tracing::warn!(%episode, "the receiver took it, and names no SHA-256 of it: it stays in `shipped`, however long others do");
                 self.retire(cx, episode, Arrival::Unproved).await
@@ -180,10 +204,13 @@ impl Ship {
             tracing::warn!(%episode, "its directory is gone, and another one is in `shipped`: its archive in the outbox is the only copy");
             let told = "its directory is gone before it was sent, and another one of its name is in `shipped`: its archive stays in the \
                         outbox; move the other one away, and `retry` sends it";
-            return Ok(Outcome::because(OutcomeKind::Review, told));
+            return self.lost(episode, told.to_owned(), cx.clock.now()).await;
         }
         let arrival = match ours.filter(|ours| Some(ours.content_sha256) == theirs) {
-            Some(ours) => Arrival::Proved(Some(Holds::of(&ours).receipt())),
+            Some(ours) => {
+                let receipt = Receipt { holds: Holds::of(&ours), content_sha256: Some(ours.content_sha256) };
+                Arrival::Proved(Some(receipt.to_string()))
+            }
             None => {
                 tracing::warn!(%episode, "it was in `shipped` already, and the receiver does not say that it has it: move it back to be sent");
                 Arrival::Unproved
@@ -192,11 +219,15 @@ impl Ship {
         self.retire(cx, episode, arrival).await
     }
 
-    /// Whether an episode is no longer what was packed; one that is gone did not change.
-    async fn changed(&self, episode: &EpisodeId, parcel: &Parcel) -> Result<bool, Stop> {
-        let (shelves, episode, holds) = (self.place.shelves.clone(), episode.clone(), parcel.holds);
+    /// What was packed, with how its directory is now; `None` where that is no longer what was packed. One that is gone did not change.
+    async fn as_sent(&self, episode: &EpisodeId, parcel: &Parcel) -> Result<Option<Parcel>, Stop> {
+        let (shelves, episode, parcel) = (self.place.shelves.clone(), episode.clone(), parcel.clone());
         Self::on_disk(move || {
-            shelves.changed(&episode, holds.as_ref()).map_err(|error| disk(&error, &shelves.episodes))
+            match shelves.since_packed(&episode, &parcel).map_err(|error| disk(&error, &shelves.episodes))? {
+                SincePacked::Same => Ok(Some(parcel)),
+                SincePacked::Touched(holds) => Ok(Some(Parcel { holds: Some(holds), ..parcel })),
+                SincePacked::Changed => Ok(None),
+            }
         })
         .await
     }
@@ -223,13 +254,12 @@ impl Ship {
         let retired = match retired.await? {
             Ok(retired) => retired,
             Err(error @ RetireError::Gone { .. }) if !is_proved => {
-                return Ok(Outcome::because(
-                    OutcomeKind::Review,
-                    format!(
-                        "{}: somebody removed it, and the receiver does not say that it has it: its archive stays in the outbox",
-                        with_causes(&error)
-                    ),
-                ));
+                let told = format!(
+                    "{}: somebody removed it, and the receiver does not say that it has it: its archive stays in the outbox; \
+                     `retry` sends it again",
+                    with_causes(&error)
+                );
+                return self.lost(episode, told, cx.clock.now()).await;
             }
             Err(error) => return self.unmoved(episode, &error),
         };
@@ -239,8 +269,11 @@ impl Ship {
                 Ok(receipt.map_or_else(Outcome::done, |receipt| Outcome::because(OutcomeKind::Done, receipt)))
             }
             Retired::Differs { ours, theirs } => {
-                let told = format!("`shipped` holds another one of this name ({theirs}, not {ours}); both are kept");
-                self.park(episode, Parking::Conflict, &Code::default(), &told, cx.clock.now()).await?;
+                let told = format!(
+                    "`shipped` holds another one of this name ({theirs}, not {ours}); both are kept, and the receiver has the one in \
+                     `episodes`: `highwater episodes resolve {episode} --keep remote` sets the one in `shipped` aside"
+                );
+                self.park(episode, Parking::Shelf, &Code::default(), &told, cx.clock.now()).await?;
                 Ok(Outcome::because(OutcomeKind::Review, told))
             }
         }
@@ -254,6 +287,10 @@ impl Ship {
                 OutcomeKind::Review,
                 format!("the receiver has it; {told}: somebody removed it"),
             ));
+        }
+        if is_of_all(error) {
+            self.refused_by_disk(error, &self.place.shelves.shipped);
+            return Ok(Outcome::because(OutcomeKind::Deferred, format!("the receiver has it; {told}")));
         }
         let episodes = {
             let mut unmoved = self.unmoved.lock().unwrap_or_else(PoisonError::into_inner);

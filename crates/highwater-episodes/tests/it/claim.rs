@@ -157,3 +157,25 @@ async fn r12_a_meta_json_without_a_usable_commit_is_told_and_once_corrected_is_s
         assert_eq!(report.counts.done, 1, "{}: {:?}", report.message, host.told().await);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_where_it_was_redirected_to_is_none_of_the_receivers() {
+    let rig = Rig::new().await;
+    for status in [401, 403, 409, 413] {
+        let there = Foreign::new(move |_, _| say(status, "")).await;
+        let to = format!("Location: http://127.0.0.1:{}/\r\n", there.address.port());
+        for (whole, pings) in [(true, true), (true, false), (false, false)] {
+            let to = to.clone();
+            let foreign = Foreign::new(move |head, _| match head {
+                head if !pings && head.starts_with("post /v1/ping") => say(404, ""),
+                _ => say(307, &to),
+            })
+            .await;
+            let host = forgetful(&rig, &foreign, whole);
+            let report = host.pass().await;
+            assert_eq!(report.reason, Reason::Network, "{status} {whole} {pings}: {:?}", host.told().await);
+            let told = host.told().await.remove(0);
+            assert!(told.contains(&format!("{status} ")) && told.contains(&there.address.to_string()), "{told}");
+        }
+    }
+}

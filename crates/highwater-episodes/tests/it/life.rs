@@ -95,8 +95,11 @@ impl Host {
             Receiver::new(&self.settings, host, ResourceName::new("receiver").unwrap()).map_err(|(_, d)| d).unwrap();
         let place = Place {
             receiver,
-            shelves: Shelves { episodes: self.path("episodes"), shipped: self.path("shipped") },
-            outbox: self.path("outbox"),
+            shelves: Shelves {
+                episodes: self.settings.episodes.to_path_buf(),
+                shipped: self.settings.shipped.to_path_buf(),
+            },
+            outbox: self.settings.outbox.to_path_buf(),
             compression: self.settings.compression.clone(),
             resume_above_bytes: self.settings.resume_above.bytes(),
             keeping: Keeping {

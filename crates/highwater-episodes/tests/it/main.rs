@@ -4,11 +4,14 @@
 
 mod archive;
 mod claim;
+mod edited;
 mod gate;
 mod index;
 mod keep;
 mod life;
 mod only_copy;
+mod orphan;
+mod places;
 mod receive;
 mod refused;
 mod reindex;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use highwater_engine::report::{ExitCode, Reason};
+use highwater_episodes::archive::{CompressionSettings, Packer, TreeLimits};
 use highwater_episodes::name::EpisodeId;
 use highwater_episodes::ship::{Keep, MARKER, Outbox, Parked, Parking, Shelves, resolve};
 
@@ -107,18 +108,41 @@ fn a_conflict_that_is_resolved_removes_no_archive_whose_directory_is_gone() {
         fs::create_dir(dir.path().join(name)).unwrap();
     }
     let outbox = Outbox::open(&dir.path().join("outbox")).unwrap();
+    let mut packer = Packer::new(&CompressionSettings::default(), TreeLimits::default()).unwrap();
+    let mut record = |text: &str| {
+        fs::create_dir(shelves.episodes.join("ep")).unwrap();
+        fs::write(shelves.episodes.join("ep/telemetry.csv"), text).unwrap();
+        fs::write(shelves.episodes.join("ep").join(MARKER), "").unwrap();
+        outbox.pack(&mut packer, &shelves.episodes.join("ep"), &id).unwrap();
+    };
     let at = "2026-11-20T12:00:00Z".parse().unwrap();
-    let parked = Parked { at, commit: None, parking: Parking::Conflict, refused: None, told: String::new() };
     let conflict = || {
-        fs::write(&archive, "x").unwrap();
+        let parked =
+            Parked { at, commit: None, parking: Parking::Conflict, refused: None, marker: None, told: String::new() };
         outbox.park(&id, &parked).unwrap();
         resolve(&shelves, &outbox, &id, Keep::Remote).unwrap()
     };
-    assert_eq!(conflict().aside, None);
-    assert!(archive.exists(), "it is the only copy");
-    fs::create_dir(shelves.episodes.join("ep")).unwrap();
-    fs::write(shelves.episodes.join("ep").join(MARKER), "").unwrap();
-    assert!(conflict().aside.is_some() && !archive.exists());
+    record("x");
+    let resolved = conflict();
+    assert_eq!((resolved.aside, resolved.archive), (Some(shelves.episodes.join(".review/ep.0")), None));
+    assert!(!archive.exists());
+    // Recorded anew, and its directory removed: what was set aside before is another one.
+    record("y");
+    fs::remove_dir_all(shelves.episodes.join("ep")).unwrap();
+    for _ in 0..2 {
+        let resolved = conflict();
+        assert_eq!((resolved.aside, resolved.archive.as_ref()), (None, Some(&archive)));
+        assert!(archive.exists(), "it is the only copy");
+        assert_eq!(
+            outbox.parked(&id).unwrap().unwrap().parking,
+            Parking::Gone,
+            "it is told of, and not sent by itself"
+        );
+    }
     // Called again after a kill that came between the two.
-    assert!(conflict().aside.is_none() && !archive.exists());
+    record("z");
+    fs::rename(shelves.episodes.join("ep"), shelves.episodes.join(".review/ep.7")).unwrap();
+    let resolved = conflict();
+    assert!(resolved.aside.is_none() && resolved.archive.is_none() && !archive.exists());
+    assert_eq!(outbox.parked(&id).unwrap(), None);
 }

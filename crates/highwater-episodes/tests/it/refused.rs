@@ -116,8 +116,51 @@ async fn three_with_the_same_refusal_halt_the_job_also_where_they_come_one_by_on
     // Whoever re-arms it says that it is mended: none of the three waits.
     let word = Word { at: lab.clock.now(), who: Who("alice@a".to_owned()), why: "a larger disk".to_owned() };
     lab.host.engine.ledger.rearm(&lab.host.spec.name, &word).await.unwrap();
-    for _ in 0..2 {
-        lab.later(0).await;
+    let report = lab.later(0).await;
+    assert_eq!((report.exit, lab.asked("/refused")), (ExitCode::Halted, 6), "{}", report.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_of_one_round_that_halted_the_job_are_all_tried_in_the_pass_after_it_is_rearmed() {
+    let mut lab = Lab::new().await;
+    for n in 0..3 {
+        lab.host.record(&format!("refused-{n}"), "x", None);
     }
-    assert_eq!(lab.asked("/refused"), 6);
+    assert_eq!(lab.host.pass().await.exit, ExitCode::Halted);
+    let word = Word { at: lab.clock.now(), who: Who("alice@a".to_owned()), why: "a larger disk".to_owned() };
+    lab.host.engine.ledger.rearm(&lab.host.spec.name, &word).await.unwrap();
+    let far = Foreign::new(|head, _| if head.contains("/ping") { say(404, "") } else { say(201, "") }).await;
+    lab.host.settings.receiver = serde_json::from_value(serde_json::json!(format!("http://{}/", far.address))).unwrap();
+    let report = lab.host.pass().await;
+    assert_eq!(
+        (report.exit, report.counts.done, report.counts.review),
+        (ExitCode::Drained, 3, 0),
+        "{}",
+        report.message
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_parked_while_the_clock_was_ahead_comes_back_once_it_is_mended_or_the_clock_is() {
+    for is_older_note in [true, false] {
+        let lab = Lab::new().await;
+        lab.host.record("odd", "x", None);
+        let link = lab.host.path("episodes/odd/link");
+        std::os::unix::fs::symlink("/", &link).unwrap();
+        lab.host.record("refused", "x", None);
+        lab.clock.jump_secs(365 * 24 * HOUR_SECS);
+        assert_eq!(lab.host.pass().await.counts.review, 2);
+        lab.clock.jump_secs(-365 * 24 * HOUR_SECS);
+        if is_older_note {
+            let note = lab.host.path("outbox/.parked/odd.json");
+            let mut parked: serde_json::Value = serde_json::from_slice(&fs::read(&note).unwrap()).unwrap();
+            parked.as_object_mut().unwrap().remove("marker").unwrap();
+            fs::write(&note, parked.to_string()).unwrap();
+        }
+        fs::remove_file(&link).unwrap();
+        let marker = fs::File::create(lab.host.path("episodes/odd").join(MARKER)).unwrap();
+        marker.set_modified(UNIX_EPOCH + Duration::from_secs(1_700_000_100)).unwrap();
+        let report = lab.later(0).await;
+        assert_eq!((report.counts.done, lab.asked("/refused")), (1, 2), "{:?}", lab.host.told().await);
+    }
 }

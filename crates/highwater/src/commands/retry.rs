@@ -4,7 +4,7 @@ use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::ledger::{ItemFilter, Ledger, LedgerFault, Word};
 use highwater_engine::name::JobName;
 use highwater_episodes::name::EpisodeId;
-use highwater_episodes::ship::{Outbox, OutboxError, Parked, Parking};
+use highwater_episodes::ship::{MARKER, Outbox, OutboxError, Parking};
 use serde::Serialize;
 
 use super::items::{keys, outcome, refused, worklist};
@@ -35,8 +35,14 @@ async fn put_back(args: &Retry, site: &Site) -> Result<(), Diagnosis> {
     let glance = site.ledger_to_mend()?;
     let ledger = &*glance.ledger;
     let job = job_with_row(site, ledger, &args.job).await?;
-    worklist(site, &job, ledger.job(&job).await?)?;
     let word = site.word(&args.why);
+    let has_worklist = worklist(site, &job, ledger.job(&job).await?);
+    if let Err(none) = has_worklist {
+        // A ledger that was lost knows nothing of what waits in the outbox.
+        let Some((outbox, episodes)) = parked(site, &job, &filter)? else { return Err(none) };
+        let items = let_go(ledger, &job, &outbox, &episodes, &word).await?;
+        return told(site, ledger, &job, items).await;
+    }
     let items = match ledger.retry_items(&job, &filter, &word).await {
         Ok(items) => items,
         Err(error) => match parked(site, &job, &filter)? {
@@ -46,8 +52,12 @@ async fn put_back(args: &Retry, site: &Site) -> Result<(), Diagnosis> {
             _ => return Err(refused(site, &job, error)),
         },
     };
-    write_markers(site, ledger, &job).await;
+    told(site, ledger, &job, items).await
+}
 
+/// Says how many are open again.
+async fn told(site: &Site, ledger: &dyn Ledger, job: &JobName, items: u64) -> Result<(), Diagnosis> {
+    write_markers(site, ledger, job).await;
     let text = if items == 0 {
         format!(
             "{job}: no such item has an outcome to take back; look with {}",
@@ -55,14 +65,15 @@ async fn put_back(args: &Retry, site: &Site) -> Result<(), Diagnosis> {
         )
     } else {
         let again = if items == 1 { "item is" } else { "items are" };
-        let record = ledger.job(&job).await?;
-        format!("{job}: {} {again} open again, untried; {}", grouped(items), next_pass(site, record.as_ref(), &job))
+        let record = ledger.job(job).await?;
+        format!("{job}: {} {again} open again, untried; {}", grouped(items), next_pass(site, record.as_ref(), job))
     };
-    site.output.answer(&Answer { job: &job, items }, text);
+    site.output.answer(&Answer { job, items }, text);
     Ok(())
 }
 
-/// The episodes that are meant, where a receiver refused all of them: their round is over, and they wait in the outbox.
+/// The episodes that are meant, where all of them are here and wait: their round is over. What is parked by a conflict or a gate does not
+/// come back by a person's word alone.
 fn parked(site: &Site, job: &JobName, filter: &ItemFilter) -> Result<Option<(Outbox, Vec<EpisodeId>)>, Diagnosis> {
     let (Some(config), ItemFilter::Keys(keys)) = (&site.config, filter) else { return Ok(None) };
     let Ok(configured) = config.job(job.as_str()) else { return Ok(None) };
@@ -74,17 +85,25 @@ fn parked(site: &Site, job: &JobName, filter: &ItemFilter) -> Result<Option<(Out
     let mut episodes = Vec::new();
     for key in keys {
         let Ok(episode) = EpisodeId::new(key.as_str()) else { return Ok(None) };
-        match outbox.parked(&episode).map_err(|error| unusable(&error))? {
-            Some(Parked { parking: Parking::Refused, .. }) => episodes.push(episode),
-            _ => return Ok(None),
+        let is_packed = || outbox.is_packed(&episode).map_err(|error| unusable(&error));
+        let is_here = settings.episodes.join(episode.as_str()).join(MARKER).exists();
+        let waits = match outbox.parked(&episode).map_err(|error| unusable(&error))?.map(|parked| parked.parking) {
+            Some(Parking::Refused | Parking::Unpackable | Parking::Gone) => is_here || is_packed()?,
+            // Nobody parked it, and its directory is gone: the next pass sends its archive.
+            None => !settings.episodes.join(episode.as_str()).exists() && is_packed()?,
+            Some(Parking::Conflict | Parking::Shelf | Parking::Gate) => false,
+        };
+        if !waits {
+            return Ok(None);
         }
+        episodes.push(episode);
     }
     Ok(Some((outbox, episodes)))
 }
 
 /// Lets parked episodes go on, as an event; how many.
 async fn let_go(
-    ledger: &impl Ledger,
+    ledger: &dyn Ledger,
     job: &JobName,
     outbox: &Outbox,
     episodes: &[EpisodeId],

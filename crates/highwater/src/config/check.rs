@@ -1,5 +1,5 @@
-//! What must hold between the tables: declared resources, one lock a resource, one marker directory a job, a place for
-//! the log, a ledger that remembers as long as it must. Owns these rules; a value on its own was checked when it was read.
+//! What must hold between the tables: declared resources, one lock a resource, one marker directory a job, directories of shippers that
+//! are apart, a place for the log, a ledger that remembers as long as it must. Owns these rules; a value on its own was checked when it was read.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,6 +12,7 @@ use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::settings::{DurationText, LockAddress};
 
+use super::places::check_places;
 use super::source::{FieldPath, Origin, SourceFile};
 use super::suggest::suggestion;
 use super::{Config, JobConfig, KindSettings, ResourceConfig, codes};
@@ -25,6 +26,7 @@ pub(super) fn check(config: &Config, file: &SourceFile) -> Vec<Diagnosis> {
     }
     check_locks(config, file, &mut errors);
     check_markers(config, file, &mut errors);
+    check_places(config, file, &mut errors);
     check_log_directory(config, file, &mut errors);
     // Names and paths may have come from `${NAME}`.
     errors.into_iter().map(|error| config.redacted(error)).collect()

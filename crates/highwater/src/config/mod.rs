@@ -27,6 +27,7 @@ mod init;
 mod interpolate;
 mod kind;
 mod load;
+mod places;
 mod read;
 #[cfg(test)]
 mod reference;

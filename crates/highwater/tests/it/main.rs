@@ -42,4 +42,5 @@ mod stored;
 mod systemd;
 mod takeover;
 mod throttled;
+mod unsent;
 mod unset;

@@ -14,6 +14,7 @@ use super::chunk::Chunk;
 use super::{Content, PackError};
 use crate::archive::content::{ContentFile, ContentHasher};
 use crate::archive::header::{BLOCK_BYTES, HEADERS_BYTES_MAX, Head};
+use crate::archive::look::Looking;
 use crate::archive::meta::{META_BYTES_MAX, META_NAME};
 use crate::archive::tree::{Stamp, Tree, open_dir, open_file};
 use crate::digest::Sha256Digest;
@@ -33,9 +34,7 @@ pub(super) struct Tape<'t> {
     padding: usize,
     headers: Vec<u8>,
     content: ContentHasher,
-    files: u64,
-    bytes: u64,
-    written_secs: Option<i64>,
+    looking: Looking,
     meta: Option<Vec<u8>>,
 }
 
@@ -83,9 +82,7 @@ impl<'t> Tape<'t> {
             padding: 0,
             headers: Vec::with_capacity(HEADERS_BYTES_MAX),
             content: ContentHasher::default(),
-            files: 0,
-            bytes: 0,
-            written_secs: None,
+            looking: Looking::default(),
             meta: None,
         }
     }
@@ -127,13 +124,7 @@ impl<'t> Tape<'t> {
 
     /// What was read, when the last of the stream was pulled.
     pub(super) fn finish(self) -> Content {
-        Content {
-            content_sha256: self.content.finish(),
-            files: self.files,
-            bytes: self.bytes,
-            written_secs: self.written_secs.unwrap_or_default(),
-            meta: self.meta,
-        }
+        Content { content_sha256: self.content.finish(), look: self.looking.end(), meta: self.meta }
     }
 
     /// Goes on to the next path and writes its headers.
@@ -156,11 +147,9 @@ impl<'t> Tape<'t> {
         if !stamp.is_file() {
             return Err(self.changing(path));
         }
-        self.files += 1;
-        self.bytes = self.bytes.saturating_add(stamp.size);
-        self.written_secs = self.written_secs.max(Some(stamp.mtime.0));
+        let bytes = self.looking.file(self.tree.below(path), &stamp);
         let limit = self.tree.limits().bytes;
-        if self.bytes > limit {
+        if bytes > limit {
             return Err(PackError::TooMuch { path: self.tree.locate(path), what: "bytes", limit });
         }
         let executable = stamp.mode & 0o100 != 0;

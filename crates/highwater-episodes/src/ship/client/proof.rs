@@ -43,6 +43,9 @@ fn told(response: &Response, from: &str, expected: &str) -> Answer {
 pub(super) fn not_a_receivers(asked: &Url, response: &Response, expected: &str) -> Answer {
     let from = match response.url().host_str() {
         Some(host) if elsewhere(asked, response) => format!(" from {host}"),
+        _ if response.url().origin() != asked.origin() => {
+            format!(" from {}", response.url().origin().ascii_serialization())
+        }
         _ => String::new(),
     };
     told(response, &from, expected)
@@ -161,7 +164,7 @@ impl Receiver {
             412 if kind != PROBLEM_MEDIA_TYPE && response.headers().contains_key(TUS_RESUMABLE_HEADER) => {
                 Answer::Unnamed
             }
-            400.. => answer(response).await,
+            400.. => answer(&url, response).await,
             _ => not_a_receivers(&url, &response, NAMES_BY_HEADER),
         };
         Ok(Proved::Answered(answered))

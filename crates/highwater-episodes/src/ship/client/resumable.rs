@@ -141,7 +141,7 @@ impl Receiver {
             return Ok(Begun::Answered(if response.status().is_success() {
                 not_a_receivers(&url, &response, "201, that an upload begins")
             } else {
-                answer(response).await
+                answer(&url, response).await
             }));
         }
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
@@ -190,7 +190,7 @@ impl Receiver {
             // Not this one's, whatever it is.
             (200 | 204, _) => Asked::Gone,
             (423, _) => Asked::Answered(Answer::Failed(refusal(status, "somebody has the upload in hand"))),
-            (401 | 403, _) | (500.., _) => Asked::Answered(answer(response).await),
+            (401 | 403, _) | (500.., _) => Asked::Answered(answer(upload, response).await),
             // Why, a HEAD cannot say; who begins anew is told.
             _ => Asked::Gone,
         })
@@ -224,13 +224,13 @@ impl Receiver {
             () = flow.stalls() => return Ok(Went::Broke(format!("nothing moved for {STALL_SECS} seconds"))),
         };
         match sent {
-            Ok(response) => Ok(went(response, from_byte, parcel.size_bytes).await),
+            Ok(response) => Ok(went(upload, response, from_byte, parcel.size_bytes).await),
             Err(unanswered) => Ok(Went::Broke(with_causes(&unanswered))),
         }
     }
 }
 
-async fn went(response: Response, from_byte: u64, size_bytes: u64) -> Went {
+async fn went(asked: &Url, response: Response, from_byte: u64, size_bytes: u64) -> Went {
     let status = response.status().as_u16();
     match (status, offset_in(response.headers())) {
         (200 | 204, Some(bytes)) if bytes > from_byte && bytes <= size_bytes => return Went::At(bytes),
@@ -240,7 +240,7 @@ async fn went(response: Response, from_byte: u64, size_bytes: u64) -> Went {
         (408, _) => return Went::Broke(format!("{status}: the receiver waited no longer for the rest")),
         _ => {}
     }
-    let refused = answer(response).await;
+    let refused = answer(asked, response).await;
     match &refused {
         Answer::Conflict(refusal) | Answer::Refused(refusal) if is_elsewhere(status, refusal.code.as_deref()) => {
             Went::Elsewhere(refusal.told.clone())

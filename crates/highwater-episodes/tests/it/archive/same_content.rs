@@ -54,7 +54,7 @@ fn r11_a_large_episode_in_threads_is_the_bytes_of_one_in_a_single_thread() {
     let (bytes, packed) = episode.pack();
     let tar = super::rig::unpacked(&bytes);
     assert_eq!(tar.len() % 512, 0);
-    assert_eq!(packed.content.bytes, 9 * 2 * 700_001);
+    assert_eq!(packed.content.look.bytes, 9 * 2 * 700_001);
     let read = episode.read(&bytes).unwrap();
     assert_eq!((read.content_sha256, read.files), (packed.content.content_sha256, 9));
     assert_eq!((read.sha256, read.size_bytes), (packed.sha256, packed.size_bytes));
@@ -73,7 +73,10 @@ fn r11_what_is_read_back_is_what_was_packed() {
     assert_eq!((read.sha256, read.size_bytes), (packed.sha256, packed.size_bytes));
     assert_eq!(read.size_bytes, bytes.len() as u64);
     let content = &packed.content;
-    assert_eq!((read.content_sha256, read.files, read.bytes), (content.content_sha256, content.files, content.bytes));
+    assert_eq!(
+        (read.content_sha256, read.files, read.bytes),
+        (content.content_sha256, content.look.files, content.look.bytes)
+    );
     assert_eq!((read.files, read.entries), (6, 9), "the episode itself and two directories are entries too");
     assert_eq!(read.meta, content.meta);
     let commit = meta::recorded_commit(&read.meta.unwrap()).unwrap().unwrap();

@@ -43,7 +43,7 @@ fn an_episode_of_nothing_is_one() {
     let episode = Episode::empty();
     let (bytes, packed) = episode.pack();
     let read = episode.read(&bytes).unwrap();
-    assert_eq!((packed.content.files, packed.content.bytes, &packed.content.meta), (0, 0, &None));
+    assert_eq!((packed.content.look.files, packed.content.look.bytes, &packed.content.meta), (0, 0, &None));
     assert_eq!((read.content_sha256, read.entries), (packed.content.content_sha256, 1));
     let docs = include_str!("../../../../../docs/episodes-format.md");
     assert!(
@@ -133,7 +133,7 @@ fn an_episode_of_too_much_is_refused_with_its_limit() {
         let error = packer.pack(&episode.root(), &episode.id, std::io::sink()).unwrap_err();
         assert!(error.to_string().ends_with(&format!("an episode has at most {what}")), "{error}");
     }
-    let bytes = episode.pack().1.content.bytes;
+    let bytes = episode.pack().1.content.look.bytes;
     let exact = TreeLimits { entries: 9, path_bytes: 23, depth: 2, bytes, ..limits };
     let mut packer = Packer::new(&CompressionSettings::default(), exact).unwrap();
     packer.pack(&episode.root(), &episode.id, std::io::sink()).unwrap();

@@ -1,6 +1,7 @@
 //! Where episodes are received, sent from and re-indexed: certificates, directories, space, the gate. Owns what a line says and what
 //! mends it; what a file of TLS is good for is the domain's.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +12,7 @@ use highwater_engine::lock::FileLock;
 use highwater_episodes::gate::{ALLOWED_FILE, GateSettings, Source, read_allowed};
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, Standing, Term, Use, looks, term};
-use highwater_episodes::ship::{ShipSettings, check_root};
+use highwater_episodes::ship::{ShipSettings, check_root, scan};
 use jiff::Timestamp;
 use nix::unistd::geteuid;
 use rustix::fs::{Access, access};
@@ -19,6 +20,7 @@ use rustix::fs::{Access, access};
 use super::Site;
 use super::host::{FREE_BYTES_MIN, Room, space};
 use super::report::Report;
+use crate::commands::config::counted;
 use crate::config::{Config, JobConfig, KindSettings};
 use crate::owner::{name_of, quoted};
 use crate::table::moment;
@@ -131,7 +133,7 @@ fn judges(gate: &GateSettings, root: &Path, report: &mut Report) {
             format_args!(
                 "{}: the newest {} of {} are accepted, up to {}",
                 repository.display(),
-                crate::commands::config::counted(window.len(), "commit"),
+                counted(window.len(), "commit"),
                 gate.reference,
                 window.head()
             ),
@@ -193,11 +195,36 @@ fn shipper(config: &Config, job: &JobConfig, settings: &ShipSettings, now: Times
     if report.fixes() == before {
         report.ok("episodes", format_args!("{}: `episodes`, `outbox` and `shipped` are writable", job.name));
     }
+    passed_over(job, settings, report);
     let room = Room { bytes: FREE_BYTES_MIN, fix: "free space there: an episode that cannot be packed is not sent" };
     let disk = |path: &Path| path.ancestors().find_map(|path| fs::metadata(path).ok()).map(|meta| meta.dev());
     space(&settings.outbox, &room, report);
     if disk(&settings.shipped) != disk(&settings.outbox) {
         space(&settings.shipped, &room, report);
+    }
+}
+
+/// Finished directories that no pass takes for an episode.
+fn passed_over(job: &JobConfig, settings: &ShipSettings, report: &mut Report) {
+    if let Ok(found) = scan(&settings.episodes) {
+        let named = |names: &[OsString]| names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+        for (names, what, fix) in [
+            (
+                &found.misnamed,
+                "a finished directory cannot be an episode's",
+                "give it a name of 1 to 128 of A-Z a-z 0-9 . _ -, the first a letter or a digit",
+            ),
+            (&found.odd_markers, "`done.marker` is no file", "write a file of that name in its place"),
+            (
+                &found.symlinks,
+                "a symlink where an episode's directory would be is not followed",
+                "move the directory itself there",
+            ),
+        ] {
+            if !names.is_empty() {
+                report.fix("episodes", format_args!("{}: {what}: {}", job.name, named(names)), fix);
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use highwater_engine::job::Stop;
 use highwater_engine::ledger::Ledger as _;
 use highwater_engine::report::ExitCode;
 use highwater_episodes::ship::parked::{ParkedEpisode, parked};
-use highwater_episodes::ship::{Keep, Outbox, ResolveError, ShipSettings, resolve as resolve_one};
+use highwater_episodes::ship::{Keep, Outbox, Parking, ResolveError, ShipSettings, resolve as resolve_one};
 use highwater_store::Access;
 use serde_json::json;
 
@@ -20,7 +20,7 @@ use crate::wiring::{self, Wiring, ship};
 
 /// What lets a parked episode go on.
 const MENDS: &str = "a conflict ends with `highwater episodes resolve ID --keep local|remote`; code that is not accepted comes back by \
-                     itself once it is; what the receiver refuses is tried again ever more seldom, and at once with `highwater retry JOB ID`; any other, once it is mended and its `done.marker` written anew";
+                     itself once it is; what the receiver refuses is tried again ever more seldom, and at once with `highwater retry JOB ID`; where the directory is gone, the archive in the outbox may be the only copy: `retry` sends it, and nothing removes it; any other comes back once it is mended and its `done.marker` written anew";
 
 pub(crate) async fn resolve(args: EpisodesResolve, site: Site) -> Done {
     resolved(&args, &site).await.map_err(|error| vec![error])
@@ -97,7 +97,8 @@ async fn resolved(args: &EpisodesResolve, site: &Site) -> Result<ExitCode, Diagn
     };
     // What is refused is no event.
     let parked = outbox.parked(episode).map_err(|error| refused(&error.into()))?;
-    if parked.is_some_and(|parked| parked.parking == highwater_episodes::ship::Parking::Conflict) {
+    let parking = parked.map(|parked| parked.parking).filter(|parking| parking.is_conflict());
+    if parking.is_some() {
         let ledger = site.ledger(Access::ReadWrite)?;
         let word = if keep == Keep::Local { "local" } else { "remote" };
         let why = if args.why.is_empty() { String::new() } else { format!(": {}", args.why) };
@@ -115,16 +116,29 @@ async fn resolved(args: &EpisodesResolve, site: &Site) -> Result<ExitCode, Diagn
              `highwater episodes withdraw {host}/{episode} --make-room --why …` frees the name first. It had said: {}",
             line(&done.told)
         ),
+        // The receiver has the one that was sent.
+        Keep::Remote if parking == Some(Parking::Shelf) => {
+            format!("{episode}: the receiver's stays, which is the one in `episodes`: the next pass retires it{aside}")
+        }
         Keep::Remote => format!(
             "{episode}: the receiver's stays{}",
-            done.aside.as_ref().map_or_else(
-                || ", and there is no other one here".to_owned(),
-                |aside| format!("; this host's lies in {}", aside.display())
-            )
+            match (&done.aside, &done.archive) {
+                (Some(aside), _) => format!("; this host's lies in {}", aside.display()),
+                (None, Some(archive)) => format!(
+                    "; this host's directory is gone, and {} may be its only copy: it stays, and `highwater retry {} {episode}` sends it",
+                    archive.display(),
+                    job.name
+                ),
+                (None, None) => ", and there is no other one here".to_owned(),
+            }
         ),
     };
-    site.output
-        .answer(&json!({ "episode_id": episode, "resolved": true, "aside": done.aside, "told": done.told }), text);
+    site.output.answer(
+        &json!({
+            "episode_id": episode, "resolved": true, "aside": done.aside, "archive": done.archive, "told": done.told,
+        }),
+        text,
+    );
     Ok(ExitCode::Drained)
 }
 
@@ -134,8 +148,8 @@ fn list(settings: &ShipSettings, site: &Site) -> Result<ExitCode, Diagnosis> {
     let rows: Vec<_> = all
         .iter()
         .map(|one| {
-            let ParkedEpisode { episode_id, parked } = one;
-            [episode_id.to_string(), moment(parked.at).to_string(), parked.parking.to_string(), line(&parked.told)]
+            let ParkedEpisode { episode_id, parked, .. } = one;
+            [episode_id.to_string(), moment(parked.at).to_string(), one.why(), line(&parked.told)]
         })
         .collect();
     let text = if rows.is_empty() {

@@ -89,3 +89,36 @@ fn two_jobs_with_one_marker_directory_are_refused() {
       next: give each job its own directory: `.done` and `.halted` do not say whose they are
     ");
 }
+
+fn two_shippers(first: &str, second: &str) -> Scene {
+    let job = |name, more| {
+        format!("[job.{name}]\nkind = \"ship\"\nreceiver = \"http://127.0.0.1:1\"\nhost-id = \"{name}\"\n{more}\n")
+    };
+    Scene::new(&(job("cam-a", first) + &job("cam-b", second)))
+}
+
+#[test]
+fn two_jobs_that_ship_and_share_a_directory_are_refused() {
+    let told = two_shippers("episodes = \"a\"", "episodes = \"b\"\nshipped = \"sent\"").load().expect_err("a refusal");
+    assert_snapshot!(told, @"");
+    let scene = two_shippers(
+        "episodes = \"a/episodes\"\noutbox = \"a/outbox\"\nshipped = \"a/shipped\"",
+        "episodes = \"b/episodes\"\noutbox = \"b/outbox\"\nshipped = \"link/shipped\"",
+    );
+    scene.load().expect("they are apart");
+    fs::create_dir(scene.path("a")).expect("a directory");
+    symlink(scene.path("a"), scene.path("link")).expect("a link");
+    assert_snapshot!(scene.load().expect_err("a refusal"), @"");
+}
+
+#[test]
+fn a_job_whose_directories_are_one_or_lie_within_each_other_is_refused() {
+    let one = |more: &str| {
+        Scene::new(&format!(
+            "[job.send]\nkind = \"ship\"\nreceiver = \"http://127.0.0.1:1\"\nhost-id = \"lab\"\n{more}\n"
+        ))
+    };
+    let scene = one("shipped = \"up/episodes\"\noutbox = \"episodes/out\"");
+    symlink(".", scene.path("up")).expect("a link");
+    assert_snapshot!(scene.load().expect_err("a refusal"), @"");
+}

@@ -78,7 +78,7 @@ fn ships_over_a_broken_line(rig: &Rig, line: &Line, listens: &str, port: u16) ->
     fs::create_dir(&root).unwrap();
     let own = format!("[receiver]\nroot = {root:?}\nlimits.free = \"1 MB\"\n{listens}");
     let forge = job("forge", line.port, "lab-2", "outbox = \"forged\"\n");
-    rig.write("highwater.toml", &(own + &job("send", line.port, "lab-1", "") + &forge));
+    rig.write("highwater.toml", &(own.clone() + &forge));
     let receiver = listening(rig, port);
     let episode = rig.path("episodes/ep-1");
     fs::create_dir_all(&episode).unwrap();
@@ -90,6 +90,7 @@ fn ships_over_a_broken_line(rig: &Rig, line: &Line, listens: &str, port: u16) ->
     assert!(forged.stdout.contains("1 review"), "{forged:?}");
     assert_eq!((rows(&root).len(), line.cuts.load(Ordering::Relaxed)), (0, 0), "nothing of it was sent");
     let before = line.sent.load(Ordering::Relaxed);
+    rig.write("highwater.toml", &(own + &job("send", line.port, "lab-1", "")));
     let sent = rig.run(&["run", "send"]);
     assert_eq!(sent.code, 0, "{sent:?}");
     assert!(line.cuts.load(Ordering::Relaxed) >= CUTS, "it was cut {:?} times", line.cuts);

@@ -192,7 +192,13 @@ fn a_disk_that_refuses_is_told_with_what_mends_that() {
     let ended = rig.run(&["run", "send"]);
     let items = rig.run(&["items", "send", "--json"]).stdout;
     let said = format!("{}{}{items}", ended.stdout, ended.stderr);
-    assert!(ended.code != 0 && said.contains(&format!("free space on the disk of {place}")), "{said}");
+    assert!(said.contains(&format!("free space on the disk of {place}")), "{said}");
+    // Each pass, however often, and the episode's attempts are not spent by it.
+    for _ in 0..6 {
+        let again = rig.run(&["run", "send"]);
+        assert_eq!(again.code, 1, "{again:?}");
+        told(&again, "HW-EPI-101", "next: free space on the disk of ");
+    }
 
     fs::remove_file(small.0.join("ballast")).unwrap();
     assert!(Command::new("mount").args(["-o", "remount,ro"]).arg(&small.0).status().unwrap().success());
