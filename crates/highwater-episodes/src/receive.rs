@@ -90,6 +90,8 @@ pub struct Receiver {
     /// How much room there was when the store was last asked, and when that was.
     room: Mutex<Option<(Duration, u64)>>,
     ending: AtomicBool,
+    /// Held by the one who puts what was sent in the place of a damaged episode.
+    mending: tokio::sync::Mutex<()>,
     /// Uploads that may go on; those of an earlier run once they were looked for.
     open: Arc<OpenUploads>,
     open_loaded: OnceCell<()>,
@@ -109,6 +111,7 @@ impl Receiver {
             counters: Counters::default(),
             room: Mutex::default(),
             ending: AtomicBool::new(false),
+            mending: tokio::sync::Mutex::default(),
             open: Arc::new(OpenUploads::new(
                 settings.limits.resume_time.get(),
                 settings.limits.open_uploads.as_usize(),
