@@ -181,12 +181,21 @@ async fn ready(State(receiver): State<Arc<Receiver>>) -> Response {
     } else {
         let on = receiver.on.clone();
         let looked = blocking(move || {
-            on.index.figures().map_err(|error| highwater_engine::diagnosis::with_causes(&error))?;
-            on.store.room_bytes().map_err(|error| highwater_engine::diagnosis::with_causes(&error))
+            let figures = on.index.figures().map_err(|error| highwater_engine::diagnosis::with_causes(&error))?;
+            let room = on.store.room_bytes().map_err(|error| highwater_engine::diagnosis::with_causes(&error))?;
+            Ok((figures, room))
         });
         match looked.await {
-            Ok(Ok(room)) if room < receiver.settings.limits.free.bytes() => {
+            Ok(Ok((_, room))) if room < receiver.settings.limits.free.bytes() => {
                 Some("its disk is as full as it may be".to_owned())
+            }
+            Ok(Ok((figures, _))) if figures.lost > 0 => Some(format!(
+                "its index was changed by hand, and {} of its rows are not there any more: `highwater reindex` gives them back",
+                figures.lost
+            )),
+            // They are kept and passed over, and nothing but a person takes them away.
+            Ok(Ok((figures, _))) if figures.unreadable > 0 => {
+                return format!("ready\n{} lines of its index are no rows\n", figures.unreadable).into_response();
             }
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(error),
