@@ -129,6 +129,8 @@ pub struct Figures {
     pub keys: u64,
     /// Lines that are no row.
     pub unreadable: u64,
+    /// Keys that had a row since the index was opened, which somebody took out of it.
+    pub lost: u64,
     /// Its size.
     pub size_bytes: u64,
 }
@@ -161,8 +163,8 @@ pub enum IndexError {
     /// What is asked of a row before it is appended cannot be told.
     #[error("whether a row still holds cannot be told")]
     Unsure(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Somebody changed the file in place, and keys that had a row have none.
-    #[error("{} was changed in place: {lost} of its rows are not there any more", .path.display())]
+    /// Somebody changed the file, and keys that had a row have none.
+    #[error("{} was changed by hand: {lost} of its rows are not there any more", .path.display())]
     Edited {
         /// The file.
         path: PathBuf,

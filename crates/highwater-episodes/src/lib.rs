@@ -13,6 +13,7 @@ pub mod receive;
 pub mod reindex;
 pub mod ship;
 pub mod store;
+pub mod survey;
 pub mod totals;
 pub mod verify;
 pub mod wire;

@@ -90,6 +90,8 @@ pub struct Receiver {
     /// How much room there was when the store was last asked, and when that was.
     room: Mutex<Option<(Duration, u64)>>,
     ending: AtomicBool,
+    /// Held by the one who puts what was sent in the place of a damaged episode.
+    mending: tokio::sync::Mutex<()>,
     /// Uploads that may go on; those of an earlier run once they were looked for.
     open: Arc<OpenUploads>,
     open_loaded: OnceCell<()>,
@@ -109,6 +111,7 @@ impl Receiver {
             counters: Counters::default(),
             room: Mutex::default(),
             ending: AtomicBool::new(false),
+            mending: tokio::sync::Mutex::default(),
             open: Arc::new(OpenUploads::new(
                 settings.limits.resume_time.get(),
                 settings.limits.open_uploads.as_usize(),
@@ -178,12 +181,21 @@ async fn ready(State(receiver): State<Arc<Receiver>>) -> Response {
     } else {
         let on = receiver.on.clone();
         let looked = blocking(move || {
-            on.index.figures().map_err(|error| highwater_engine::diagnosis::with_causes(&error))?;
-            on.store.room_bytes().map_err(|error| highwater_engine::diagnosis::with_causes(&error))
+            let figures = on.index.figures().map_err(|error| highwater_engine::diagnosis::with_causes(&error))?;
+            let room = on.store.room_bytes().map_err(|error| highwater_engine::diagnosis::with_causes(&error))?;
+            Ok((figures, room))
         });
         match looked.await {
-            Ok(Ok(room)) if room < receiver.settings.limits.free.bytes() => {
+            Ok(Ok((_, room))) if room < receiver.settings.limits.free.bytes() => {
                 Some("its disk is as full as it may be".to_owned())
+            }
+            Ok(Ok((figures, _))) if figures.lost > 0 => Some(format!(
+                "its index was changed by hand, and {} of its rows are not there any more: `highwater reindex` gives them back",
+                figures.lost
+            )),
+            // They are kept and passed over, and nothing but a person takes them away.
+            Ok(Ok((figures, _))) if figures.unreadable > 0 => {
+                return format!("ready\n{} lines of its index are no rows\n", figures.unreadable).into_response();
             }
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(error),

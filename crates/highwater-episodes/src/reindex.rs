@@ -2,18 +2,21 @@
 //! are read, what is made of what is found in them, and what is told of rows that have lost their episode.
 //!
 //! An episode is read once, from its archive alone: one that is sealed is hashed and believed, another is unpacked. What is no
-//! archive is set aside and never indexed; what exceeds a limit that a
+//! archive is set aside and never indexed, unless most of what is read is none; what exceeds a limit that a
 //! newer setting may lift is left where it is, for a person.
 
 mod files;
 mod orphans;
+mod outlook;
 mod settings;
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::Stream;
+use highwater_engine::breaker::BreakerRules;
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
 use highwater_engine::name::ItemKey;
@@ -32,11 +35,21 @@ use crate::store::{Store, StoreError};
 use self::files::unusable;
 
 pub use files::Files;
-pub use orphans::{Outlook, Prune};
+pub use orphans::Prune;
+pub use outlook::Outlook;
 pub use settings::ReindexSettings;
 
 /// Items that wait between the reading of directories and the ledger.
 const PLANNED_ITEMS_MAX: usize = 256;
+/// So many files that are no archive are set aside although they are most of what was read.
+const ASIDE_UNASKED: u64 = 50;
+
+/// When a job halts by itself, where nobody set it otherwise: not for what a person must look at. Each file is judged for itself, no far
+/// side suffers, and a halt would keep from their rows the episodes that are well.
+#[must_use]
+pub fn breaker(set: BreakerRules) -> BreakerRules {
+    if set == BreakerRules::default() { BreakerRules { failed: 1.0, gone: 1.0, ..set } } else { set }
+}
 
 /// What is indexed, and where.
 #[derive(Debug, Clone)]
@@ -61,6 +74,23 @@ pub struct Reindex {
     place: Place,
     /// Readers that rest: each has a window of its own.
     readers: Arc<Mutex<Vec<Reader>>>,
+    read: Arc<Tally>,
+}
+
+/// What was read, as far as it was committed.
+#[derive(Debug, Default)]
+struct Tally {
+    archives: AtomicU64,
+    aside: AtomicU64,
+}
+
+impl Tally {
+    /// Whether one more that is no archive may be set aside: where most are none, it is the reading that is at fault, or the directory
+    /// that was named.
+    fn lets_aside(&self) -> bool {
+        let (archives, aside) = (self.archives.load(Ordering::Relaxed), self.aside.load(Ordering::Relaxed));
+        aside < ASIDE_UNASKED || aside < archives
+    }
 }
 
 /// A stored episode.
@@ -131,7 +161,7 @@ impl Reindex {
     /// A job of this place.
     #[must_use]
     pub fn new(place: Place) -> Self {
-        Self { place, readers: Arc::default() }
+        Self { place, readers: Arc::default(), read: Arc::default() }
     }
 
     async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> Result<T, Stop> + Send + 'static) -> Result<T, Stop> {
@@ -299,8 +329,12 @@ impl Job for Reindex {
 
     async fn commit(&self, cx: &mut CommitCx, item: &Stored, found: Found) -> Result<Outcome, Stop> {
         let (place, key, now) = (self.place.clone(), item.key.clone(), cx.read.clock.now());
+        let tally = Arc::clone(&self.read);
         Self::on_disk(move || {
             let known = place.index.find(&key).map_err(|error| index_failed(&error))?;
+            if let Found::Archive(_) = &found {
+                tally.archives.fetch_add(1, Ordering::Relaxed);
+            }
             let outcome = match (found, known) {
                 (Found::Archive(archive), None) => {
                     let row = Self::row(&key, &archive, now);
@@ -335,7 +369,12 @@ impl Job for Reindex {
                         ),
                     ),
                 },
+                (Found::Junk(why), None) if !tally.lets_aside() => Outcome::because(
+                    OutcomeKind::Review,
+                    format!("it is no episode: {why}; it is left where it is, for so is most of what was read"),
+                ),
                 (Found::Junk(why), None) => {
+                    tally.aside.fetch_add(1, Ordering::Relaxed);
                     let aside = place.store.quarantine(&key, &why).map_err(|error| store_failed(&error))?;
                     Outcome::because(OutcomeKind::Review, format!("it is no episode: {why}; it lies in {aside}"))
                 }

@@ -12,12 +12,16 @@ use std::fmt;
 use std::io::{self, Read};
 
 use highwater_fs::FsError;
+use sha2::{Digest as _, Sha256};
 
 use crate::digest::Sha256Digest;
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 
 pub use file::{ARCHIVE_SUFFIX, EPISODES_DIR, FileStore, STAGING_DIR};
 pub use partial::{Found, Partial, Partials, Progress, UploadId, UploadIdError};
+
+/// What is read of an episode at a time, in bytes.
+const READ_BYTES: usize = 256 * 1024;
 
 /// Where episodes lie. Its calls wait for a disk or a server, so they belong on a thread that may.
 pub trait Store: Send + Sync + fmt::Debug {
@@ -135,6 +139,43 @@ pub trait ContentHash: Send + Sync + fmt::Debug {
 #[derive(Debug, thiserror::Error)]
 #[error("the archive cannot be read")]
 pub struct ContentHashError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// The SHA-256 and the size of what is stored under a key, from its bytes; `None` where there is nothing.
+///
+/// # Errors
+/// The store cannot be read.
+pub(crate) fn hash(store: &dyn Store, key: &EpisodeKey) -> Result<Option<(Sha256Digest, u64)>, StoreError> {
+    let Some(mut bytes) = store.read(key, 0)? else { return Ok(None) };
+    hash_of(&mut *bytes).map(Some).map_err(|source| StoreError::Unread { key: key.clone(), source })
+}
+
+/// The same of a copy that nobody sees yet.
+///
+/// # Errors
+/// The store cannot be read.
+pub(crate) fn hash_staged(
+    store: &dyn Store,
+    staging: &dyn Staging,
+    key: &EpisodeKey,
+) -> Result<(Sha256Digest, u64), StoreError> {
+    let mut bytes = store.read_staged(staging)?;
+    hash_of(&mut *bytes).map_err(|source| StoreError::Unread { key: key.clone(), source })
+}
+
+fn hash_of(bytes: &mut dyn Read) -> io::Result<(Sha256Digest, u64)> {
+    let (mut hash, mut size_bytes, mut part) = (Sha256::new(), 0, vec![0; READ_BYTES]);
+    loop {
+        match bytes.read(&mut part) {
+            Ok(0) => return Ok((Sha256Digest::new(hash.finalize().into()), size_bytes)),
+            Ok(read) => {
+                hash.update(&part[..read]);
+                size_bytes += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
 
 /// A store that cannot be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -11,8 +11,7 @@ use crate::archive::meta::contradiction;
 use crate::archive::{Archive, Limits, ReadError, Reader};
 use crate::digest::Sha256Digest;
 use crate::index::Row;
-use crate::store::Store;
-use crate::withdraw::hash;
+use crate::store::{Store, hash};
 
 /// How an episode stands to its row.
 #[derive(Debug, Clone, PartialEq, Eq)]

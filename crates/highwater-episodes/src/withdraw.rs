@@ -4,21 +4,14 @@
 //! Withdrawn, the tombstone comes first: from then on uploads and readers are answered that it was withdrawn, also while its bytes
 //! are still on their way. To make room the bytes go first: a key without bytes may be given others, a tombstone over bytes may not.
 
-use std::io::Read as _;
-
-use highwater_engine::diagnosis::with_causes;
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
-use crate::digest::Sha256Digest;
 use crate::index::{Appended, Commit, Index, IndexError, Row, SCHEMA_VERSION};
 use crate::name::EpisodeKey;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, hash};
 
 /// Longest reason, in bytes: it is part of a row, in which one of its bytes may take six.
 pub const WHY_BYTES_MAX: usize = 2_048;
-/// What is read of an episode at a time, in bytes.
-const READ_BYTES: usize = 256 * 1024;
 
 /// What a tombstone says of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,14 +48,6 @@ pub enum WithdrawError {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Its bytes cannot be hashed.
-    #[error("{key} cannot be read: {why}")]
-    Read {
-        /// Which.
-        key: EpisodeKey,
-        /// What failed.
-        why: String,
-    },
     /// Somebody stored another one under the name meanwhile.
     #[error("{0} was stored anew meanwhile; it is as it was")]
     Outrun(EpisodeKey),
@@ -141,21 +126,4 @@ fn row_of(store: &dyn Store, key: &EpisodeKey, now: Timestamp) -> Result<Row, Wi
         size_bytes,
         withdrawn: None,
     })
-}
-
-/// The SHA-256 and the size of what is stored under a key.
-pub(crate) fn hash(store: &dyn Store, key: &EpisodeKey) -> Result<Option<(Sha256Digest, u64)>, WithdrawError> {
-    let Some(mut bytes) = store.read(key, 0)? else { return Ok(None) };
-    let (mut hash, mut size_bytes, mut chunk) = (Sha256::new(), 0, vec![0; READ_BYTES]);
-    loop {
-        match bytes.read(&mut chunk) {
-            Ok(0) => return Ok(Some((Sha256Digest::new(hash.finalize().into()), size_bytes))),
-            Ok(read) => {
-                hash.update(&chunk[..read]);
-                size_bytes += read as u64;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(WithdrawError::Read { key: key.clone(), why: with_causes(&error) }),
-        }
-    }
 }

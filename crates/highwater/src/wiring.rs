@@ -145,6 +145,9 @@ impl Wiring {
         });
         let resources = resources.collect::<Result<_, Diagnosis>>()?;
         let mut spec = JobSpec::new(job.name.clone(), job.kind.name(), resources, settings);
+        if let KindSettings::Reindex(_) = &job.kind {
+            spec.breaker = reindex::breaker(spec.breaker);
+        }
         spec.throttle.signals = throttle::signals(config, job, &self.clock, &spec.far_side);
         Ok(spec)
     }

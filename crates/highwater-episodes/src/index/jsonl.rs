@@ -2,8 +2,8 @@
 //! processes, what becomes of a torn end and of lines that cannot be read, and where the row of a key is.
 //!
 //! In memory is the place of each key's row and no more: 32 bytes a key. The row itself is read when it is asked for. Where somebody
-//! changed the file in place, a row is not where it was: the file is read anew, and while keys that had a row have none there are no
-//! pages, for a list that lacks them would be taken for all there is.
+//! changed the file, it is shorter, does not end as it did, is another one, or a row is not where it was: it is read anew, and while keys
+//! that had a row have none there are no pages, for a list that lacks them would be taken for all there is.
 //!
 //! What is here of a process that died may not have been synced by it, so the file is synced once after what others wrote was
 //! read. After a sync of ours that failed, the rows of that append are cut off again before anything else is done, for the
@@ -11,6 +11,7 @@
 
 pub(super) mod lines;
 pub(super) mod places;
+mod rows;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,6 +22,7 @@ use highwater_fs::{FileId, Fs, FsError, FsFile, Mode, Op, Quarantine, Quarantine
 
 use self::lines::{Line, next_line};
 use self::places::{Places, Print, print_of};
+pub use self::rows::Rows;
 use super::lock::{HeldLock, IndexLock};
 use super::row::{Found, LINE_BYTES_MAX, Row, RowError};
 use super::{
@@ -34,6 +36,8 @@ pub const TORN_BYTES_MAX: u64 = 16 << 20;
 pub const UNREADABLE_NAMED_MAX: usize = 100;
 /// What is read of the file at a time.
 const READ_BYTES: usize = 256 * 1024;
+/// How much of the end of what is known is compared before what was appended is taken up.
+const END_BYTES: u64 = 256;
 /// What is read at a time where one row is wanted.
 const ROW_READ_BYTES: usize = 1024;
 
@@ -74,6 +78,8 @@ struct State {
     id: Option<FileId>,
     /// How much of the file is known and durable.
     known_bytes: u64,
+    /// The last [`END_BYTES`] of that.
+    end: Vec<u8>,
     lines: u64,
     unreadable: u64,
     places: Places,
@@ -111,8 +117,7 @@ impl<F: Fs> JsonlIndex<F> {
         let known = self.current()?.known_bytes;
         let from = from.0.min(known);
         let reader = self.fs.reader_from(&self.path, from)?;
-        let reader = BufReader::with_capacity(READ_BYTES, reader.take(known - from));
-        Ok(Rows { reader, at: from, until: known, kept: Vec::new(), path: self.fs.locate(&self.path) })
+        Ok(Rows::new(reader, from, known, self.fs.locate(&self.path)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -135,7 +140,7 @@ impl<F: Fs> JsonlIndex<F> {
     }
 
     /// Takes up what is in the file and not known yet. Under the lock, so nobody is writing.
-    fn follow(&self, state: &mut State, _held: &HeldLock, found: &mut Recovered) -> Result<(), IndexError> {
+    fn follow(&self, state: &mut State, held: &HeldLock, found: &mut Recovered) -> Result<(), IndexError> {
         let stat = match self.fs.stat(&self.path)? {
             Some(stat) => stat,
             None => {
@@ -144,9 +149,12 @@ impl<F: Fs> JsonlIndex<F> {
                 self.fs.stat(&self.path)?.ok_or_else(|| self.vanished())?
             }
         };
-        if state.id != Some(stat.id) || stat.len < state.known_bytes {
-            // Another file, or a shorter one: whoever made it has reasons, and what was known is not.
-            *state = State { id: Some(stat.id), ..State::default() };
+        match state.id {
+            None => state.id = Some(stat.id),
+            Some(id) if id != stat.id || stat.len < state.known_bytes => return self.reread(state, held),
+            Some(_) if stat.len == state.known_bytes => return Ok(()),
+            Some(_) if !self.ends_as_known(state)? => return self.reread(state, held),
+            Some(_) => {}
         }
         if stat.len == state.known_bytes {
             return Ok(());
@@ -174,7 +182,26 @@ impl<F: Fs> JsonlIndex<F> {
         file.sync()?;
         state.file = Some(file);
         state.known_bytes = at;
+        state.end = self.end_before(at)?;
         Ok(())
+    }
+
+    /// The last bytes of what is known, as they are now.
+    fn end_before(&self, known_bytes: u64) -> Result<Vec<u8>, IndexError> {
+        let from = known_bytes.saturating_sub(END_BYTES);
+        let mut end = Vec::new();
+        let reader = self.fs.reader_from(&self.path, from)?;
+        reader.take(known_bytes - from).read_to_end(&mut end).map_err(|source| FsError::Io {
+            op: Op::Read,
+            path: self.fs.locate(&self.path),
+            source,
+        })?;
+        Ok(end)
+    }
+
+    /// Whether what is known still ends as it did: who took a row out before moved all that is behind it.
+    fn ends_as_known(&self, state: &State) -> Result<bool, IndexError> {
+        Ok(self.end_before(state.known_bytes)? == state.end)
     }
 
     /// Ends the last line, or cuts it off; says where the file ends then.
@@ -264,7 +291,7 @@ impl<F: Fs> JsonlIndex<F> {
         }
     }
 
-    /// Reads everything anew, because somebody changed the file in place, and keeps which keys had a row and have none. Under the lock.
+    /// Reads everything anew, because somebody changed the file, and keeps which keys had a row and have none. Under the lock.
     fn reread(&self, state: &mut State, held: &HeldLock) -> Result<(), IndexError> {
         let mut fresh = State::default();
         self.follow(&mut fresh, held, &mut Recovered::default())?;
@@ -273,7 +300,7 @@ impl<F: Fs> JsonlIndex<F> {
         if lost > known {
             tracing::error!(
                 index.lost = lost,
-                "{} was changed in place, and episodes lost their rows: no page of the list is answered until `highwater reindex` gave them back",
+                "{} was changed by hand, and episodes lost their rows: no page of the list is answered until `highwater reindex` gave them back",
                 self.fs.locate(&self.path).display()
             );
         }
@@ -320,6 +347,13 @@ impl<F: Fs> JsonlIndex<F> {
 }
 
 impl State {
+    /// These bytes were appended to what is known.
+    fn ends_with(&mut self, lines: &[u8]) {
+        self.end.extend_from_slice(&lines[lines.len().saturating_sub(END_BYTES as usize)..]);
+        let more = self.end.len().saturating_sub(END_BYTES as usize);
+        self.end.drain(..more);
+    }
+
     /// Takes a line up.
     fn take(&mut self, line: &Line, row: Result<Found<'_>, RowError>, found: &mut Recovered) {
         self.lines += 1;
@@ -392,6 +426,7 @@ impl<F: Fs> Index for JsonlIndex<F> {
         }
         let end = state.known_bytes;
         state.known_bytes += lines.len() as u64;
+        state.ends_with(&lines);
         state.lines += became.iter().filter(|became| **became == Appended::New).count() as u64;
         let mut places: Vec<_> = places.into_iter().collect();
         places.sort_unstable_by_key(|(_, (below, _))| *below);
@@ -415,7 +450,12 @@ impl<F: Fs> Index for JsonlIndex<F> {
 
     fn figures(&self) -> Result<Figures, IndexError> {
         let state = self.current()?;
-        Ok(Figures { keys: state.places.len() as u64, unreadable: state.unreadable, size_bytes: state.known_bytes })
+        Ok(Figures {
+            keys: state.places.len() as u64,
+            unreadable: state.unreadable,
+            lost: state.places.lost(),
+            size_bytes: state.known_bytes,
+        })
     }
 }
 
@@ -436,46 +476,5 @@ fn stands_against(before: Option<&Row>, row: &Row) -> Option<Appended> {
 impl<F> fmt::Debug for JsonlIndex<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JsonlIndex").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-/// The lines of an index, one at a time: each is a row, or why it is none.
-pub struct Rows {
-    reader: BufReader<io::Take<Box<dyn Read + Send>>>,
-    at: u64,
-    until: u64,
-    kept: Vec<u8>,
-    path: std::path::PathBuf,
-}
-
-impl Rows {
-    /// Where the next line begins.
-    #[must_use]
-    pub fn cursor(&self) -> Cursor {
-        Cursor(self.at)
-    }
-
-    /// The next line, without its row being made.
-    fn found(&mut self) -> Result<Option<Result<Found<'_>, RowError>>, IndexError> {
-        let read = next_line(&mut self.reader, self.at, &mut self.kept);
-        let read = read.map_err(|source| FsError::Io { op: Op::Read, path: self.path.clone(), source })?;
-        let Some(line) = read.filter(|line| line.whole) else { return Ok(None) };
-        self.at = line.end;
-        Ok(Some(found_in(&line, &self.kept)))
-    }
-}
-
-impl Iterator for Rows {
-    type Item = Result<Result<Row, RowError>, IndexError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let found = self.found().transpose()?;
-        Some(found.map(|found| found.map(Found::row)))
-    }
-}
-
-impl fmt::Debug for Rows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rows").field("at", &self.at).finish_non_exhaustive()
     }
 }

@@ -70,6 +70,12 @@ impl View {
         Ok(view)
     }
 
+    /// Whether a row counts for a key.
+    #[must_use]
+    pub fn has(&self, key: &EpisodeKey) -> bool {
+        self.places.contains_key(&print_of(key.host.as_str(), key.episode.as_str()))
+    }
+
     /// What `make` makes of each row that counts and is asked for, in the order in which they came; ends at the first that `each` does
     /// not want more after. Several rows are made into something at once.
     ///

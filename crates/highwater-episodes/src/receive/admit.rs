@@ -142,10 +142,12 @@ impl Receiver {
             })?,
         };
         let commit = text(self.settings.commit_header.as_str());
+        // Whoever is to be judged, and whether anybody is: one that is no commit is refused.
+        let recorded = text(RECORDED_HEADER).map(|commit| recorded_commit(&commit)).transpose()?;
         let recorded = match judge {
             // What the gate makes of one that is none is the gate's to say.
             Judge::Recorded => commit.as_ref().and_then(|commit| commit.parse().ok()),
-            Judge::Ships => text(RECORDED_HEADER).map(|commit| recorded_commit(&commit)).transpose()?,
+            Judge::Ships => recorded,
         };
         Ok((Claim { commit, judge }, recorded))
     }

@@ -45,7 +45,8 @@ impl Kept {
         self.staging.take()
     }
 
-    fn open(&mut self) -> Result<&mut Box<dyn Staging>, StoreError> {
+    /// The copy, which is begun when there is none.
+    pub(super) fn open(&mut self) -> Result<&mut Box<dyn Staging>, StoreError> {
         match &mut self.staging {
             Some(staging) => Ok(staging),
             empty => Ok(empty.insert(self.store.stage()?)),

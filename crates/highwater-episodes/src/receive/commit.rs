@@ -36,6 +36,17 @@ pub enum Wish {
         /// Its row, which is left out where the row in force says the same.
         row: Row,
     },
+    /// A synced copy is to take the place of an episode that was found damaged, which is set aside.
+    Mend {
+        /// The copy.
+        staging: Box<dyn Staging>,
+        /// Its row.
+        row: Row,
+        /// The row of what is damaged: where another one is in force, nothing is done.
+        damaged: Box<Row>,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 /// What became of it.
@@ -48,7 +59,7 @@ pub enum Became {
         /// It had no row, and has one now.
         repaired: bool,
     },
-    /// An episode of other bytes, or one without a row, has the name.
+    /// An episode has the name that was there before: whether it is what was sent, or what its row says, is not known.
     Occupied {
         /// The copy.
         staging: Box<dyn Staging>,
@@ -182,13 +193,16 @@ fn take_name(
     spent: &mut Vec<Box<dyn Staging>>,
     wish: Wish,
 ) -> Result<Half, CommitError> {
-    let (staging, row) = match wish {
-        Wish::Place { staging, row } => (Some(staging), row),
-        Wish::Keep { row } => (None, row),
+    let (staging, row, mend) = match wish {
+        Wish::Place { staging, row } => (Some(staging), row, None),
+        Wish::Keep { row } => (None, row, None),
+        Wish::Mend { staging, row, damaged, why } => (Some(staging), row, Some((damaged, why))),
     };
     let key = row.key();
-    let known = match named.get(&key) {
-        Some(row) => Ok(Some(row.clone())),
+    let of_this_round = named.get(&key).cloned();
+    let is_of_this_round = of_this_round.is_some();
+    let known = match of_this_round {
+        Some(row) => Ok(Some(row)),
         None => index.find(&key),
     };
     let known = match known {
@@ -203,6 +217,15 @@ fn take_name(
         return Ok(Half::Ended(Ok(Became::Withdrawn { why })));
     }
     let Some(staging) = staging else { return Ok(Half::Named { row, stored: false }) };
+    if let Some((damaged, why)) = mend {
+        if known.as_ref() != Some(&*damaged) {
+            return Ok(Half::Ended(Ok(Became::Occupied { staging, row: known.map(Box::new) })));
+        }
+        if let Err(error) = set_aside(store, &key, &why) {
+            spent.push(staging);
+            return Err(error.into());
+        }
+    }
     match store.place(&*staging, &key) {
         Ok(Placement::New) => {
             spent.push(staging);
@@ -210,16 +233,10 @@ fn take_name(
             Ok(Half::Named { row, stored: true })
         }
         Ok(Placement::AlreadyThere) => {
-            let there = match store.stat(&key) {
-                Ok(there) => there,
-                Err(error) => {
-                    spent.push(staging);
-                    return Err(error.into());
-                }
-            };
             let same = |known: &Row| (known.sha256, known.size_bytes) == (row.sha256, row.size_bytes);
-            // What is there is as long as its row says: else it is damaged, and whoever sends it must not take theirs for spare.
-            if known.as_ref().is_some_and(same) && there == Some(row.size_bytes) {
+            // What this round stored is as it came. What was there before may have been damaged since, so it is read first, elsewhere:
+            // who is told that it is there may remove theirs.
+            if is_of_this_round && known.as_ref().is_some_and(same) {
                 spent.push(staging);
                 Ok(Half::Named { row, stored: false })
             } else {
@@ -230,6 +247,18 @@ fn take_name(
             spent.push(staging);
             Err(error.into())
         }
+    }
+}
+
+/// Sets a damaged episode aside; one that is gone meanwhile needs no more.
+fn set_aside(store: &dyn Store, key: &EpisodeKey, why: &str) -> Result<(), StoreError> {
+    match store.quarantine(key, why) {
+        Ok(aside) => {
+            tracing::warn!(episode = %key, aside, why, "a stored episode is damaged: it is set aside, and what was sent takes its place");
+            Ok(())
+        }
+        Err(StoreError::Disk(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

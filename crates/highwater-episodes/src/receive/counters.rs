@@ -54,6 +54,8 @@ impl Counters {
             family("highwater_receiver_index_keys", "gauge", "Episodes with a row.", &one(figures.keys));
             let help = "Lines of the index that are no row.";
             family("highwater_receiver_index_unreadable_lines", "gauge", help, &one(figures.unreadable));
+            let help = "Episodes whose row somebody took out of the index since the start.";
+            family("highwater_receiver_index_lost_rows", "gauge", help, &one(figures.lost));
         }
         if let Some(room_bytes) = room_bytes {
             family("highwater_receiver_free_bytes", "gauge", "Bytes that can still be stored.", &one(room_bytes));

@@ -1,6 +1,5 @@
 //! `PUT` of an episode, from its first check to its answer. Owns what is compared when the name is taken.
 
-use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use highwater_engine::diagnosis::with_causes;
 use serde_json::json;
-use sha2::Digest as _;
 
 use super::admit::{Admission, busy, cannot};
 use super::body::{Kept, Read};
@@ -21,12 +19,10 @@ use super::problem::{Problem, known};
 use super::{Receiver, blocking, body};
 use crate::digest::Sha256Digest;
 use crate::index::{Row, SCHEMA_VERSION};
-use crate::store::{ContentHash, Staging, Store, StoreError};
+use crate::store::{ContentHash, Staging, Store, StoreError, hash, hash_staged};
 
 /// How long an upload waits for its round before its sender is told to come again; the round goes on.
 const ROUND_SECS: u64 = 120;
-/// What is read of a stored episode at a time.
-const COMPARE_BUFFER_BYTES: usize = 256 * 1024;
 
 /// The two names of a path.
 pub(super) type Names = Result<Path<(String, String)>, PathRejection>;
@@ -41,7 +37,10 @@ pub(super) struct Received {
 pub(super) enum How {
     Stored,
     Present,
+    /// It was there, and its row was not.
     Repaired,
+    /// It was there damaged, and is there whole now.
+    Mended,
 }
 
 impl How {
@@ -51,6 +50,7 @@ impl How {
             Self::Stored => "stored",
             Self::Present => "present",
             Self::Repaired => "repaired",
+            Self::Mended => "mended",
         }
     }
 }
@@ -89,7 +89,7 @@ fn answer(Received { row, how }: &Received) -> Response {
         "content_sha256": row.content_sha256,
         "size_bytes": row.size_bytes,
         "stored": *how == How::Stored,
-        "repaired": *how == How::Repaired,
+        "repaired": matches!(how, How::Repaired | How::Mended),
     });
     let place = format!("/v1/episodes/{}/{}", row.host_id, row.episode_id);
     let mut response = (status, format!("{told}\n")).into_response();
@@ -161,28 +161,62 @@ impl Receiver {
         }
     }
 
-    /// An episode has the name: it is the same, or it is not.
-    async fn beside(&self, mut kept: Kept, row: Row, in_force: Option<Row>) -> Result<Received, Problem> {
-        let (store, content) = (Arc::clone(&self.on.store), self.on.content.clone());
-        let compared = blocking(move || {
-            let staging = kept.take().expect("invariant: an occupied name gives the copy back");
-            let compared = compare(&*store, content.as_deref(), &*staging, row, in_force);
-            store.discard(staging);
-            compared
-        });
-        let same = match compared.await?.map_err(|error| cannot(&error, error.is_full()))? {
+    /// An episode has the name: it is the same, or it is not, or it is no longer what its row says.
+    async fn beside(&self, kept: Kept, row: Row, in_force: Option<Row>) -> Result<Received, Problem> {
+        let (mut kept, mut compared) = self.compared(kept, row.clone(), in_force.clone()).await?;
+        if let Compared::Damaged { .. } = compared {
+            // One at a time: what another has put in its place meanwhile is not set aside once more.
+            let _alone = self.mending.lock().await;
+            (kept, compared) = self.compared(kept, row.clone(), in_force).await?;
+            if let Compared::Damaged { of, why } = compared {
+                let row = Row { content_sha256: row.content_sha256.or(of.content_sha256), ..row };
+                return self.mend(kept, row, of, why).await;
+            }
+        }
+        drop(kept);
+        let same = match compared {
             Compared::Same(row) => *row,
             Compared::Other(problem) => return Err(*problem),
-            Compared::Gone => return Err(busy("the episode went while it was compared")),
+            Compared::Damaged { .. } | Compared::Gone => return Err(busy("the episode went while it was compared")),
         };
         match self.in_a_round(Wish::Keep { row: same.clone() }).await? {
             Became::Present { repaired } => {
                 Ok(Received { row: same, how: if repaired { How::Repaired } else { How::Present } })
             }
             Became::Withdrawn { why } => Err(withdrawn(&why)),
-            Became::Stored | Became::Occupied { .. } => Err(busy("the episode changed while it was compared")),
+            Became::Stored | Became::Occupied { .. } => Err(changed()),
         }
     }
+
+    /// Puts a copy in the place of a damaged episode.
+    async fn mend(&self, mut kept: Kept, row: Row, damaged: Box<Row>, why: String) -> Result<Received, Problem> {
+        let staging = kept.take().expect("invariant: comparing leaves the copy");
+        match self.in_a_round(Wish::Mend { staging, row: row.clone(), damaged, why }).await? {
+            Became::Stored => Ok(Received { row, how: How::Mended }),
+            Became::Withdrawn { why } => Err(withdrawn(&why)),
+            Became::Present { .. } => Err(changed()),
+            Became::Occupied { staging, .. } => {
+                drop(Kept::new(Arc::clone(&self.on.store), Some(staging)));
+                Err(changed())
+            }
+        }
+    }
+
+    /// Compares a copy with what is there, where waiting holds nobody up.
+    async fn compared(&self, mut kept: Kept, row: Row, in_force: Option<Row>) -> Result<(Kept, Compared), Problem> {
+        let (store, content) = (Arc::clone(&self.on.store), self.on.content.clone());
+        let compared = blocking(move || {
+            let compared =
+                kept.open().and_then(|staging| compare(&*store, content.as_deref(), &**staging, row, in_force));
+            (kept, compared)
+        });
+        let (kept, compared) = compared.await?;
+        Ok((kept, compared.map_err(|error| cannot(&error, error.is_full()))?))
+    }
+}
+
+fn changed() -> Problem {
+    busy("the episode changed while it was compared")
 }
 
 pub(super) fn withdrawn(why: &str) -> Problem {
@@ -209,11 +243,19 @@ enum Compared {
     Same(Box<Row>),
     /// It is not.
     Other(Box<Problem>),
-    /// There is none any more.
+    /// What is there is not what its row says, and what was sent is.
+    Damaged {
+        /// The row.
+        of: Box<Row>,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is none any more, or what was sent is no longer as it came.
     Gone,
 }
 
-/// Compares what was sent with what is there: bytes first, then, where they differ, what each of them holds.
+/// Compares what was sent with what is there: bytes first, then, where they differ, what each of them holds. What is there is read, for
+/// a row tells only what it was once.
 fn compare(
     store: &dyn Store,
     content: Option<&dyn ContentHash>,
@@ -222,30 +264,49 @@ fn compare(
     in_force: Option<Row>,
 ) -> Result<Compared, StoreError> {
     let key = row.key();
-    let Some(size_bytes) = store.stat(&key)? else { return Ok(Compared::Gone) };
-    // A row that does not fit what is there says nothing about it.
-    let in_force = in_force.filter(|row| row.size_bytes == size_bytes);
-    let stored_sha256 = match &in_force {
-        Some(row) => row.sha256,
-        None => match sha256_of(store, &row)? {
-            Some(sha256) => sha256,
-            None => return Ok(Compared::Gone),
-        },
-    };
-    if (stored_sha256, size_bytes) == (row.sha256, row.size_bytes) {
+    let Some(stored) = hash(store, &key)? else { return Ok(Compared::Gone) };
+    if stored == (row.sha256, row.size_bytes) {
         return Ok(Compared::Same(Box::new(row)));
     }
-    let problem = conflict(row.sha256, stored_sha256);
-    let Some(content) = content else { return Ok(Compared::Other(Box::new(problem))) };
-    let mut stored = match store.read(&key, 0)? {
-        Some(stored) => stored,
-        None => return Ok(Compared::Gone),
+    let (stored_sha256, size_bytes) = stored;
+    let (in_force, damaged) = match in_force {
+        Some(known) if (known.sha256, known.size_bytes) == stored => (Some(known), None),
+        damaged => (None, damaged),
     };
+    let came = (row.sha256, row.size_bytes);
+    let mendable = |of: Row| {
+        // An upload in parts that was placed before is the same file by another name, and damaged with it.
+        if hash_staged(store, staging, &key)? != came {
+            return Ok(Compared::Gone);
+        }
+        let why = format!(
+            "damaged: its row says sha256 {} and {} bytes, found sha256 {stored_sha256} and {size_bytes} bytes",
+            of.sha256, of.size_bytes
+        );
+        Ok(Compared::Damaged { of: Box::new(of), why })
+    };
+    let mut problem = conflict(row.sha256, stored_sha256);
+    if let Some(of) = &damaged {
+        if (of.sha256, of.size_bytes) == came {
+            return mendable(of.clone());
+        }
+        problem = problem.detail(format!("what is stored is damaged: its row says sha256 {}", of.sha256));
+    }
+    let Some(content) = content else { return Ok(Compared::Other(Box::new(problem))) };
+    let Some(mut stored) = store.read(&key, 0)? else { return Ok(Compared::Gone) };
     let mut sent = store.read_staged(staging)?;
     Ok(match (content.of(&key.episode, &mut *sent), content.of(&key.episode, &mut *stored)) {
         (Ok(sent), Ok(stored)) if sent == stored => {
             let known = in_force.unwrap_or(Row { sha256: stored_sha256, size_bytes, ..row });
             Compared::Same(Box::new(Row { content_sha256: known.content_sha256.or(Some(stored)), ..known }))
+        }
+        // The same episode, packed otherwise: what it holds is what the row says, and what is there no longer is.
+        (Ok(sent), _) if damaged.as_ref().is_some_and(|of| of.content_sha256 == Some(sent)) => {
+            return mendable(damaged.expect("invariant: it was looked at"));
+        }
+        (Ok(sent), Ok(stored)) if damaged.is_some() => {
+            let digests = (("content_sha256", sent), ("stored_content_sha256", stored));
+            Compared::Other(Box::new(problem.digests(digests.0, digests.1)))
         }
         (Ok(sent), Ok(stored)) => Compared::Other(Box::new(
             problem
@@ -259,19 +320,4 @@ fn compare(
             Compared::Other(Box::new(problem.detail(format!("what is stored is no episode: {}", with_causes(&error)))))
         }
     })
-}
-
-/// The SHA-256 of what is stored under a row's key.
-fn sha256_of(store: &dyn Store, row: &Row) -> Result<Option<Sha256Digest>, StoreError> {
-    let key = row.key();
-    let Some(mut stored) = store.read(&key, 0)? else { return Ok(None) };
-    let (mut hash, mut buffer) = (sha2::Sha256::new(), vec![0; COMPARE_BUFFER_BYTES]);
-    loop {
-        match stored.read(&mut buffer) {
-            Ok(0) => return Ok(Some(Sha256Digest::new(hash.finalize().into()))),
-            Ok(read) => hash.update(&buffer[..read]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(source) => return Err(StoreError::Unread { key, source }),
-        }
-    }
 }

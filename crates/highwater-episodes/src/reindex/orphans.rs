@@ -16,7 +16,7 @@ const PRUNE_ROWS_UNASKED: u64 = 10;
 
 impl Place {
     /// Rows whose episode is not there, by pages of the index.
-    fn each_orphan(&self, mut each: impl FnMut(Vec<Row>) -> Result<(), Stop>) -> Result<(), Stop> {
+    pub(super) fn each_orphan(&self, mut each: impl FnMut(Vec<Row>) -> Result<(), Stop>) -> Result<(), Stop> {
         let mut cursor = Cursor::default();
         loop {
             let hosts = self.hosts.as_ref().map(|hosts| hosts.iter().cloned().collect());
@@ -74,21 +74,6 @@ impl Place {
         })?;
         Ok((pruned, told))
     }
-
-    /// What a pass would do, by host and episode, without doing any of it.
-    ///
-    /// # Errors
-    /// As a pass.
-    pub fn outlook(&self, mut each: impl FnMut(Outlook)) -> Result<(), Stop> {
-        self.each_to_read(|key, has_row| {
-            each(if has_row { Outlook::Verify(key) } else { Outlook::Index(key) });
-            true
-        })?;
-        self.each_orphan(|rows| {
-            rows.iter().map(Row::key).for_each(|key| each(Outlook::Orphan(key)));
-            Ok(())
-        })
-    }
 }
 
 /// Whether rows without an episode are taken out of the index.
@@ -98,15 +83,4 @@ pub enum Prune {
     Few,
     /// However many they are.
     Any,
-}
-
-/// What a pass would do with an episode.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outlook {
-    /// It is stored and has no row.
-    Index(EpisodeKey),
-    /// It is stored and has a row, with which it would be compared.
-    Verify(EpisodeKey),
-    /// It has a row and is not stored.
-    Orphan(EpisodeKey),
 }

@@ -6,6 +6,6 @@ mod memory;
 mod others;
 mod random;
 mod refused;
-mod rig;
+pub(crate) mod rig;
 mod same_content;
 mod shapes;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use highwater_engine::breaker::BreakerRules;
 use highwater_engine::contact::StopSignal;
 use highwater_engine::ledger::Who;
 use highwater_engine::name::JobName;
@@ -16,10 +17,12 @@ use highwater_episodes::archive::{CompressionSettings, Limits, Packer, Reader, S
 use highwater_episodes::index::Index as _;
 use highwater_episodes::index::{IndexLock, JsonlIndex, Row};
 use highwater_episodes::name::{EpisodeId, EpisodeKey, HostId};
-use highwater_episodes::reindex::{Place, Reindex, ReindexSettings};
+use highwater_episodes::reindex::{self, Access as Entry, Files, Outlook, Place, Reindex, ReindexSettings};
 use highwater_fs::{RealFs, RelPath};
 use highwater_store::{Access, SqliteLedger};
 use highwater_testkit::sim_clock::SimClock;
+
+use crate::archive::rig::{Tar, compressed, noise};
 
 /// A receiver's directory, and a ledger beside it.
 struct House {
@@ -45,6 +48,7 @@ impl House {
             stop: StopSignal::default(),
         };
         let spec = JobSpec {
+            breaker: reindex::breaker(BreakerRules::default()),
             concurrency: 4,
             ..JobSpec::new(JobName::new("rows").unwrap(), "reindex", Vec::new(), &JobSettings::default())
         };
@@ -306,4 +310,82 @@ async fn r14_a_sealed_episode_with_one_wrong_bit_is_set_aside() {
     let report = house.pass().await;
     assert_eq!((report.counts.done, report.counts.review), (9, 1), "{}", report.message);
     assert!(!house.file("lab-1/ep").exists());
+}
+
+#[tokio::test]
+async fn junk_is_set_aside_and_keeps_no_good_episode_from_its_row_in_this_pass_or_the_next() {
+    let mut house = House::new();
+    for (key, bytes) in [("lab/ep-1", &b"hello"[..]), ("lab/ep-2", b""), ("lab/ep-4", b"junk")] {
+        fs::create_dir_all(house.file(key).parent().unwrap()).unwrap();
+        fs::write(house.file(key), bytes).unwrap();
+    }
+    house.store("lab/ep-3", "three", None);
+    let report = house.pass_of("first").await;
+    assert_eq!(
+        (report.exit, report.counts.done, report.counts.review),
+        (ExitCode::Drained, 1, 3),
+        "{}",
+        report.message
+    );
+    assert_eq!(house.keys(), ["lab/ep-3"]);
+    // All of what there is to do is junk: that is no reason to do nothing the next time.
+    fs::write(house.file("lab/ep-5"), b"hello").unwrap();
+    assert_eq!(house.pass_of("second").await.exit, ExitCode::Drained);
+    fs::write(house.settings.root.join("index.jsonl"), b"").unwrap();
+    let report = house.pass_of("third").await;
+    assert_eq!((report.exit, house.keys()), (ExitCode::Drained, vec!["lab/ep-3".to_owned()]), "{}", report.message);
+}
+
+#[tokio::test]
+async fn r14_where_most_of_what_is_read_is_no_episode_it_is_left_where_it_is() {
+    let house = House::new();
+    let names: Vec<_> = (0..70).map(|n| format!("lab/x-{n:02}")).collect();
+    fs::create_dir_all(house.file(&names[0]).parent().unwrap()).unwrap();
+    for name in &names {
+        fs::write(house.file(name), b"somebody's notes").unwrap();
+    }
+    house.store("lab/zz", "zz", None);
+    let report = house.pass().await;
+    assert_eq!((report.exit, report.counts.review), (ExitCode::Drained, 70), "{}", report.message);
+    let left = names.iter().filter(|name| house.file(name).exists()).count();
+    assert_eq!((left, house.keys()), (20, vec!["lab/zz".to_owned()]), "fifty are set aside, then none");
+}
+
+#[test]
+fn the_outlook_says_what_would_be_set_aside() {
+    let house = House::new();
+    house.store("lab/a", "a", None);
+    house.store("lab/whole", &"text ".repeat(400_000), None);
+    fs::write(house.file("lab/b"), b"hello").unwrap();
+    fs::write(house.file("lab/c"), b"").unwrap();
+    fs::copy(house.file("lab/a"), house.file("lab/d")).unwrap();
+    // As an older shipper packs it, and more of it than is looked at.
+    let bytes = compressed(&Tar::default().entry(b'0', "e/noise", &noise(4 << 20, 7)).end());
+    fs::write(house.file("lab/e"), &bytes).unwrap();
+    assert!(bytes.len() > 1 << 20);
+    fs::write(house.file("lab/f"), &bytes).unwrap();
+    let files = Files::of_root(&house.settings.root);
+    let mut told = Vec::new();
+    Place::open_at(&files, &house.settings, Entry::Look)
+        .unwrap()
+        .outlook(|outlook| {
+            told.push(match outlook {
+                Outlook::Index(key) => format!("index {key}"),
+                Outlook::Aside(key, why) => format!("aside {key}: {why}"),
+                other => panic!("{other:?}"),
+            });
+        })
+        .unwrap();
+    let starts = [
+        "index lab/a",
+        "aside lab/b: it is no zstd",
+        "aside lab/c: ",
+        "aside lab/d: it was packed as a",
+        "index lab/e",
+        "aside lab/f: entry 1, \"e/noise\": it is not in a directory \"f\"",
+        "index lab/whole",
+    ];
+    assert_eq!(told.len(), starts.len(), "{told:?}");
+    assert!(told.iter().zip(starts).all(|(told, start)| told.starts_with(start)), "{told:?}");
+    assert!(house.file("lab/b").exists() && house.lines().is_empty(), "nothing was written");
 }

@@ -168,7 +168,7 @@ pub(crate) struct EpisodesExport {
     /// The format.
     #[arg(long, value_name = "FORMAT", required = true)]
     pub(crate) format: ExportFormat,
-    /// The file, which is there whole or not at all; default: standard output.
+    /// The file, which is there whole or not at all; default, or `-`: standard output. Nothing but an earlier export is replaced.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }

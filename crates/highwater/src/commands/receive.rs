@@ -10,18 +10,21 @@ use highwater_engine::report::ExitCode;
 use highwater_engine::settings::Problem;
 use highwater_episodes::archive::ArchiveContent;
 use highwater_episodes::gate::{ALLOWED_FILE, Source, VersionGate};
-use highwater_episodes::index::Recovered;
+use highwater_episodes::index::{Index, Recovered};
 use highwater_episodes::receive::gate::{Gate, Off};
 use highwater_episodes::receive::settings::ReceiverSettings;
 use highwater_episodes::receive::tls::TlsKeeper;
 use highwater_episodes::receive::{
     ByVersion, Doors, Foundation, OpenError, Opened, Receiver, open_files, router, serve,
 };
+use highwater_episodes::store::Store;
+use highwater_episodes::survey::{Sample, sample};
 use rustix::fs::{Access, access};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::codes;
+use crate::bar::counted;
 use crate::cli::{Global, Receive};
 use crate::site::{Site, configuration};
 use crate::{Done, signals};
@@ -61,9 +64,11 @@ async fn received(args: &Receive, site: &Site, flags: &Global) -> Result<(), Dia
         open_files(&settings.root).await.map_err(|error| not_opened(&error, &settings))?;
     tell(&found, site);
     let (gate, fresh) = gate_of(&settings, site).await;
+    let (store, index) = (Arc::new(store), Arc::new(index));
+    tell_missing(&*store, &*index, site);
     let on = Foundation {
-        store: Arc::new(store),
-        index: Arc::new(index),
+        store,
+        index,
         content: Some(Arc::new(ArchiveContent::default())),
         gate: Arc::clone(&gate),
         clock: Arc::clone(&site.clock),
@@ -162,6 +167,19 @@ fn tell(found: &Recovered, site: &Site) {
     let more = found.unreadable.saturating_sub(UNREADABLE_TOLD_MAX as u64);
     if more > 0 {
         site.output.note(format!("{more} more lines of the index are kept and skipped"));
+    }
+}
+
+/// Says so where rows have lost their files: a disk that is not mounted looks like it. What is sent is received all the same.
+fn tell_missing(store: &dyn Store, index: &dyn Index, site: &Site) {
+    match sample(index, store) {
+        Ok(Sample { missing: 0, .. }) => {}
+        Ok(Sample { looked, missing, first }) => site.output.note(format!(
+            "{missing} of {} that were looked at have no stored episode{}: is the disk of the episodes mounted?",
+            counted(looked, "row"),
+            first.map(|first| format!(", such as {first}")).unwrap_or_default()
+        )),
+        Err(error) => tracing::warn!(error = %with_causes(&error), "whether rows have their files cannot be told"),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use highwater_engine::breaker::BreakerRules;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::job::Stop;
 use highwater_engine::ledger::{Ledger, PinMode};
@@ -14,7 +15,7 @@ use highwater_engine::report::{ExitCode, PassReport};
 use highwater_engine::settings::{FilePath, JobSettings};
 use highwater_engine::spec::{JobSpec, ResourceSpec};
 use highwater_engine::worklist::WorklistState;
-use highwater_episodes::reindex::{Access, Files, Outlook, Place, Prune, Reindex as Indexing, ReindexSettings};
+use highwater_episodes::reindex::{self, Access, Files, Outlook, Place, Prune, Reindex as Indexing, ReindexSettings};
 use highwater_store::Access as LedgerAccess;
 use serde_json::json;
 
@@ -27,6 +28,7 @@ use crate::config::{Config, JobConfig, KindSettings};
 use crate::output::Output;
 use crate::owner::{become_owner, become_owner_of_new};
 use crate::site::{Site, configuration};
+use crate::table::line;
 use crate::wiring::{self, Wiring};
 use crate::{Done, in_runtime, signals, upkeep};
 
@@ -149,7 +151,7 @@ fn meant(args: &Reindex, config: &Config) -> Result<Meant, Diagnosis> {
 /// What a pass would do, a line each.
 fn outlook(meant: &Meant, prune: bool, output: Output) -> Result<ExitCode, Diagnosis> {
     let place = Place::open_at(&meant.files, &meant.settings, Access::Look)?;
-    let (mut index, mut verify, mut orphans) = (0, 0, 0);
+    let (mut index, mut aside, mut verify, mut orphans) = (0, 0, 0, 0);
     let mut page = Vec::new();
     let mut printed = Ok(Reader::There);
     let mut print = |page: &mut Vec<u8>| {
@@ -160,17 +162,22 @@ fn outlook(meant: &Meant, prune: bool, output: Output) -> Result<ExitCode, Diagn
     };
     let mut lines = 0;
     let told = place.outlook(|outlook| {
-        let (would, key, count) = match outlook {
-            Outlook::Index(key) => ("index", key, &mut index),
-            Outlook::Verify(key) => ("verify", key, &mut verify),
-            Outlook::Orphan(key) => ("orphan", key, &mut orphans),
+        let (would, key, why, count) = match outlook {
+            Outlook::Index(key) => ("index", key, None, &mut index),
+            Outlook::Aside(key, why) => ("quarantine", key, Some(why), &mut aside),
+            Outlook::Verify(key) => ("verify", key, None, &mut verify),
+            Outlook::Orphan(key) => ("orphan", key, None, &mut orphans),
         };
         *count += 1;
-        match output.json {
-            true => page.extend(listing::json_lines([
+        match (output.json, why) {
+            (true, None) => page.extend(listing::json_lines([
                 json!({ "would": would, "host_id": key.host, "episode_id": key.episode }),
             ])),
-            false => page.extend(format!("{would:<6} {key}\n").into_bytes()),
+            (true, Some(why)) => page.extend(listing::json_lines([
+                json!({ "would": would, "host_id": key.host, "episode_id": key.episode, "why": why }),
+            ])),
+            (false, None) => page.extend(format!("{would:<6} {key}\n").into_bytes()),
+            (false, Some(why)) => page.extend(format!("{would} {key}: {}\n", line(&why)).into_bytes()),
         }
         lines += 1;
         if lines % PAGE_LINES == 0 {
@@ -181,6 +188,9 @@ fn outlook(meant: &Meant, prune: bool, output: Output) -> Result<ExitCode, Diagn
     printed?;
     told.map_err(stopped)?;
     let mut parts = vec![format!("{} to index", counted(index, "episode"))];
+    if aside > 0 {
+        parts.push(format!("{} to quarantine", counted(aside, "file")));
+    }
     if verify > 0 {
         parts.push(format!("{} to compare with their rows", counted(verify, "episode")));
     }
@@ -188,7 +198,11 @@ fn outlook(meant: &Meant, prune: bool, output: Output) -> Result<ExitCode, Diagn
         parts.push(format!("{} without a stored episode", counted(orphans, "row")));
     }
     output.note(format!("{}; nothing was written", parts.join(", ")));
-    Ok(if index + verify + if prune { orphans } else { 0 } == 0 { ExitCode::Drained } else { ExitCode::Checkpoint })
+    Ok(if index + aside + verify + if prune { orphans } else { 0 } == 0 {
+        ExitCode::Drained
+    } else {
+        ExitCode::Checkpoint
+    })
 }
 
 fn stopped(stop: Stop) -> Diagnosis {
@@ -261,6 +275,7 @@ fn spec(site: &Site, files: &Files) -> JobSpec {
     let resources = vec![ResourceSpec::new(name, FileLock::new(lock, false))];
     JobSpec {
         handle,
+        breaker: reindex::breaker(BreakerRules::default()),
         concurrency: std::thread::available_parallelism().map_or(1, usize::from),
         ..JobSpec::new(job, REINDEX, resources, &JobSettings::default())
     }

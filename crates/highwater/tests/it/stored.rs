@@ -105,7 +105,7 @@ fn an_export_is_there_whole_or_not_at_all() {
     refused(&rig.run(&["episodes", "export", "--format", "json", "--out", "nowhere/rows.json"]), "HW-CMD-062", 1);
     std::fs::create_dir(rig.path("dir")).unwrap();
     std::fs::write(rig.path("dir/kept"), "").unwrap();
-    refused(&rig.run(&["episodes", "export", "--format", "json", "--out", "dir"]), "HW-CMD-062", 1);
+    refused(&rig.run(&["episodes", "export", "--format", "json", "--out", "dir"]), "HW-EPI-205", 2);
     let left: Vec<_> = std::fs::read_dir(rig.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("export")), "{left:?}");
     assert_eq!(rig.run(&["episodes", "export", "--format", "xml"]).code, 2);
@@ -117,6 +117,53 @@ fn an_export_is_there_whole_or_not_at_all() {
     assert!(head.code == 0 && !head.stderr.contains("error["), "{head:?}");
     let full = rig.sh("highwater episodes export --format json >/dev/full");
     assert!(full.code == 1 && full.stderr.contains("HW-CMD-011"), "{full:?}");
+}
+
+#[test]
+fn an_export_replaces_an_earlier_export_and_nothing_else() {
+    let rig = indexed();
+    let index = rig.read("received/index.jsonl");
+    let export = |format: &str, out: &str| rig.run(&["episodes", "export", "--format", format, "--out", out, "-q"]);
+    for format in ["csv", "json", "parquet", "json"] {
+        assert_eq!(export(format, "rows").code, 0, "an earlier export is replaced, whatever its format: {format}");
+    }
+    rig.write("empty", "");
+    assert_eq!(export("csv", "empty").code, 0);
+    std::fs::create_dir_all(rig.path("other")).unwrap();
+    rig.write("other/index.jsonl", &index);
+    rig.write("other/index.jsonl.lock", "");
+    rig.write("notes", "mine");
+    std::os::unix::fs::symlink(rig.path("rows"), rig.path("link")).unwrap();
+    std::os::unix::fs::symlink(rig.path("received"), rig.path("alias")).unwrap();
+    rig.sh("mkfifo pipe");
+    let kept = rig.read("rows");
+    for (out, found) in [
+        ("received/index.jsonl", "the receiver's directory"),
+        ("received/new.csv", "the receiver's directory"),
+        ("received/episodes/new.csv", "the receiver's directory"),
+        ("alias/index.jsonl", "the receiver's directory"),
+        ("other/index.jsonl", "an index"),
+        ("highwater.toml", "a file that is no export"),
+        ("notes", "a file that is no export"),
+        ("link", "a link"),
+        ("pipe", "a device, a pipe or a socket"),
+        ("/dev/full", "a device, a pipe or a socket"),
+        ("dir/", "a directory"),
+    ] {
+        std::fs::create_dir_all(rig.path("dir")).unwrap();
+        let refusal = export("csv", out);
+        refused(&refusal, "HW-EPI-205", 2);
+        assert!(
+            refusal.stderr.contains(&format!("{out}: --out: found {found}")) || refusal.stderr.contains(found),
+            "{out}: {refusal:?}"
+        );
+    }
+    assert_eq!((rig.read("received/index.jsonl"), rig.read("other/index.jsonl")), (index.clone(), index));
+    assert_eq!((rig.read("rows"), rig.read("notes").as_str()), (kept, "mine"));
+    assert!(rig.path("link").is_symlink() && !rig.path("received/new.csv").exists());
+    let streamed = export("csv", "-");
+    assert_eq!(streamed.stdout, rig.ok(&["episodes", "export", "--format", "csv", "-q"]).stdout);
+    assert!(!rig.path("-").exists());
 }
 
 /// A receiver's directory with real episodes, each with its row.

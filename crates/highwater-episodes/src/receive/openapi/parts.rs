@@ -185,7 +185,7 @@ fn schemas() -> Value {
                 "content_sha256": { "anyOf": [sha256(), { "type": "null" }] },
                 "size_bytes": number(),
                 "stored": { "type": "boolean", "description": "By this request." },
-                "repaired": { "type": "boolean", "description": "It was there, and its row was not." },
+                "repaired": { "type": "boolean", "description": "It was there, and its row was not; or it was there damaged, and is whole now." },
             },
         },
         "Pong": {

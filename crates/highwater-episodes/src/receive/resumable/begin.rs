@@ -1,5 +1,7 @@
 //! `POST`: an upload begins. Owns its checks, in the order of a `PUT`, and what is answered where the episode is there already.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -14,7 +16,7 @@ use crate::receive::gate::Claim;
 use crate::receive::problem::{Problem, known};
 use crate::receive::upload::{conflict, withdrawn};
 use crate::receive::{CONTENT_HEADER, Receiver, blocking};
-use crate::store::UploadId;
+use crate::store::{UploadId, hash};
 use crate::wire::{UPLOAD_LENGTH_HEADER, UPLOAD_METADATA_HEADER};
 
 /// What is there under an episode's name.
@@ -139,6 +141,13 @@ impl Receiver {
         }
         let (Some(sha256), true) = (about.sha256, size == Some(row.size_bytes)) else { return Ok(There::Unknown) };
         if (sha256, about.size_bytes) == (row.sha256, row.size_bytes) {
+            // What is there is read, for its row tells only what it was once: where it is damaged, the bytes are wanted.
+            let (store, key) = (Arc::clone(&self.on.store), about.key.clone());
+            let stored =
+                blocking(move || hash(&*store, &key)).await?.map_err(|error| cannot(&error, error.is_full()))?;
+            if stored != Some((row.sha256, row.size_bytes)) {
+                return Ok(There::Unknown);
+            }
             // As for a PUT: it may have been placed by one that did not come to its sync.
             return match self.in_a_round(Wish::Keep { row }).await? {
                 Became::Present { .. } => Ok(There::Same),

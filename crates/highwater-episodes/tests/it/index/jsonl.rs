@@ -85,6 +85,60 @@ fn a_torn_end_of_another_process_does_not_spoil_what_comes_after_it() {
     assert!(dir.path().join("quarantine/index.jsonl.0").exists());
 }
 
+fn all(index: &dyn Index) -> Result<usize, IndexError> {
+    index.page(&PageAsk { rows_max: 9, ..PageAsk::default() }).map(|page| page.rows.len())
+}
+
+#[test]
+fn a_row_that_was_taken_out_is_missed_however_the_file_was_written() {
+    let rows = ["lab/a", "lab/b", "lab/c"].map(|name| row(name, name.as_bytes()));
+    let line = |at: usize| rows[at].to_line();
+    let grown = |n: u64| row(&format!("lab/new-{n}"), b"new").to_line();
+    let without_b = format!("{}{}", line(0), line(2));
+    for (what, text) in [
+        ("shorter", without_b.clone()),
+        ("shorter, without the last", format!("{}{}", line(0), line(1))),
+        ("longer", format!("{without_b}{}{}", grown(1), grown(2))),
+        ("as long", format!("{}{}{}", line(0), " ".repeat(line(1).len() - 1) + "\n", line(2))),
+        ("empty", String::new()),
+    ] {
+        for in_place in [true, false] {
+            let dir = with(b"");
+            let (index, _) = open(&dir);
+            index.append(&rows).unwrap();
+            assert_eq!(all(&index).unwrap(), 3);
+            if in_place {
+                // As an editor does that keeps the file: the same inode.
+                fs::write(dir.path().join("index.jsonl"), &text).unwrap();
+            } else {
+                fs::write(dir.path().join("new"), &text).unwrap();
+                fs::rename(dir.path().join("new"), dir.path().join("index.jsonl")).unwrap();
+            }
+            let missed = all(&index);
+            assert!(matches!(missed, Err(IndexError::Edited { lost: 1.., .. })), "{what}, {in_place}: {missed:?}");
+            let lost = index.figures().unwrap().lost;
+            assert_eq!(lost, if text.is_empty() { 3 } else { 1 }, "{what}, {in_place}");
+            // Who indexes anew gives it back, also by another process.
+            let other = open(&dir).0;
+            other.append(&rows).unwrap();
+            assert!(all(&index).unwrap() >= 3 && index.figures().unwrap().lost == 0, "{what}, {in_place}");
+        }
+    }
+}
+
+#[test]
+fn what_others_append_is_no_change() {
+    let dir = with(b"");
+    let (index, _) = open(&dir);
+    let other = open(&dir).0;
+    for n in 0..20 {
+        let name = format!("lab/{n}");
+        let by: &dyn Index = if n % 3 == 0 { &index } else { &other };
+        by.append(&[row(&name, b"x")]).unwrap();
+        assert_eq!((all(&index).unwrap(), index.figures().unwrap().lost), (usize::min(n + 1, 9), 0));
+    }
+}
+
 #[test]
 fn a_file_that_took_the_place_of_the_index_is_read_anew() {
     let dir = with(b"");

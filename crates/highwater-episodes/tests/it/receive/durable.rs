@@ -1,12 +1,13 @@
 //! R9: whatever was answered would survive a power cut, at any operation.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 
 use highwater_episodes::index::{Cursor, Index, IndexLock, JsonlIndex};
 use highwater_episodes::name::EpisodeKey;
 use highwater_episodes::receive::commit::{Became, Wish, round};
 use highwater_episodes::store::{FileStore, Store};
-use highwater_fs::{Fs, RelPath};
+use highwater_fs::{Fs, Mode, RelPath};
 use highwater_testkit::sim_fs::{
     Fault, FaultKind, Scenario, SimFs, Survival, crash_everywhere, forget_each_sync, tree,
 };
@@ -48,9 +49,12 @@ impl Receiver<'_> {
         round.spent.into_iter().for_each(|copy| self.store.discard(copy));
         let answered = |(end, of): (_, &&str)| match end {
             Ok(Became::Stored | Became::Present { .. }) => true,
-            // Its row was lost: the same bytes are there, so it gets one.
-            Ok(Became::Occupied { staging, row: None }) => {
+            // It is there already: the same bytes, so it keeps its row, or gets one.
+            Ok(Became::Occupied { staging, .. }) => {
                 self.store.discard(staging);
+                let mut stored = Vec::new();
+                self.store.read(&key(of), 0).unwrap().unwrap().read_to_end(&mut stored).unwrap();
+                assert_eq!(stored, archive(of), "{of} is torn");
                 let keep = Wish::Keep { row: row(of, &archive(of)) };
                 let again = super::durable::round(&self.store, &self.index, vec![keep]);
                 matches!(again.ends[0], Ok(Became::Present { .. }))
@@ -162,4 +166,68 @@ fn r09_a_disk_that_fails_once_makes_no_answer_a_lie() {
             Uploads.check(&after, ROUNDS.len()).unwrap_or_else(|why| panic!("{why}: {kind:?} at {at}"));
         }
     }
+}
+
+/// What is stored is damaged, and the same episode is sent again.
+struct Mends;
+
+const DAMAGED: &[u8] = b"what a disk left of it";
+
+impl Scenario for Mends {
+    fn before(&self) -> SimFs {
+        let fs = SimFs::new();
+        let receiver = open(&fs).unwrap();
+        assert_eq!(receiver.round(&["lab/a"]), [true]);
+        let file = receiver.store.path_of(&key("lab/a")).unwrap();
+        fs.unlink(&file).unwrap();
+        let mut damaged = fs.create(&file, Mode::Umask).unwrap();
+        damaged.append(DAMAGED).unwrap();
+        damaged.sync().unwrap();
+        fs.sync_dir(&path("episodes/lab")).unwrap();
+        drop(receiver);
+        fs
+    }
+
+    fn steps(&self) -> usize {
+        1
+    }
+
+    fn work(&self, fs: &SimFs) -> usize {
+        let Ok(receiver) = open(fs) else { return 0 };
+        let Some(wish) = receiver.upload("lab/a") else { return 0 };
+        let mut ended = round(&receiver.store, &receiver.index, vec![wish]);
+        let mut end = ended.ends.remove(0);
+        if let Ok(Became::Occupied { staging, row: Some(damaged) }) = end {
+            let why = "damaged".to_owned();
+            let mend = Wish::Mend { staging, row: row("lab/a", &archive("lab/a")), damaged, why };
+            ended = round(&receiver.store, &receiver.index, vec![mend]);
+            end = ended.ends.remove(0);
+        }
+        usize::from(matches!(end, Ok(Became::Stored | Became::Present { .. })))
+    }
+
+    fn recover(&self, fs: &SimFs) -> Result<(), String> {
+        open(fs).map(drop)
+    }
+
+    fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
+        let files: Vec<(String, Vec<u8>)> =
+            tree(fs).unwrap().into_iter().filter_map(|(path, bytes)| Some((path.to_string(), bytes?))).collect();
+        let stored = files.iter().find(|(path, _)| path == "episodes/lab/a.tar.zst").map(|(_, bytes)| &**bytes);
+        if !files.iter().any(|(_, bytes)| bytes == DAMAGED) {
+            return Err("what was damaged is nowhere".to_owned());
+        }
+        match stored {
+            Some(bytes) if bytes == archive("lab/a") => Ok(()),
+            _ if acknowledged > 0 => Err("it was answered, and is not there whole".to_owned()),
+            Some(bytes) if bytes != DAMAGED => Err("it is torn".to_owned()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn r09_r14_a_crash_while_a_damaged_episode_is_mended_loses_neither_what_was_told_nor_what_was_there() {
+    let tally = crash_everywhere(&Mends).unwrap_or_else(|found| panic!("{found}"));
+    assert!(tally.disks > 20, "{tally:?}");
 }

@@ -76,3 +76,19 @@ async fn r12_code_that_may_not_record_adds_nothing_and_is_told_what_mends_it() {
     assert_eq!((rows[0].get("gate"), rows[1]["gate"].as_str()), (None, Some("allowed")));
     assert_eq!(rows[2]["commit"], recorded, "the row tells which code recorded it, whoever was judged");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recorded_commit_that_is_none_is_refused_whoever_is_judged_and_whether_anybody_is() {
+    let rig = Rig::new().await;
+    for judge in [&[][..], &[("X-Code-Judge", "recorded")], &[("X-Code-Judge", "ships")]] {
+        let headers = [judge, &[("X-Recorded-Commit", "zz")]].concat();
+        for (method, path) in [("PUT", "/v1/episodes/lab/a"), ("POST", "/v1/ping")] {
+            let refused = rig.ask(method, path, &headers, b"").await;
+            assert_eq!((refused.status, refused.code().as_str()), (400, "bad-recorded-commit"), "{method} {judge:?}");
+        }
+    }
+    let pairs = [("host", "lab"), ("episode", "a"), ("recorded-commit", "zz")];
+    let refused = rig.post(5, &pairs).await;
+    assert_eq!((refused.status, refused.code().as_str()), (400, "bad-recorded-commit"));
+    rig.assert_nothing_written();
+}

@@ -1,9 +1,12 @@
 //! What is read from a receiver: episodes, lists, itself.
 
+use std::sync::Arc;
+
+use highwater_episodes::digest::Sha256Digest;
+use highwater_episodes::receive::gate::Off;
 use serde_json::{Value, json};
 
 use super::rig::{MASTER, Rig};
-use highwater_episodes::digest::Sha256Digest;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_episode_is_read_back_whole_and_in_part() {
@@ -67,7 +70,7 @@ async fn a_list_shows_what_the_caller_may_see_and_goes_on_from_its_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r14_an_index_that_was_changed_in_place_is_told_and_never_listed_as_if_it_were_whole() {
-    let rig = Rig::new().await;
+    let mut rig = Rig::new().await;
     for episode in ["lab/a", "lab/b", "lab/c"] {
         rig.put(episode, &[], b"bytes").await;
     }
@@ -104,9 +107,39 @@ async fn r14_an_index_that_was_changed_in_place_is_told_and_never_listed_as_if_i
         listed.retain(|episode| episode != "x");
         listed.sort();
         assert_eq!(listed, ["a", "b", "c"]);
+        // What was taken out on purpose is forgotten by one that starts.
+        let dir = rig.end().await;
         std::fs::write(&file, &turned).unwrap();
-        rig.get("/v1/episodes").await;
+        rig = Rig::start(dir, Arc::new(Off), |_| {}).await;
+        assert_eq!(keys(&rig.get("/v1/episodes").await.json()), ["c", "b", "a"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r14_a_row_that_was_taken_out_of_the_file_is_told_wherever_one_looks_until_it_is_back() {
+    let rig = Rig::new().await;
+    for episode in ["lab/a", "lab/b", "lab/c"] {
+        rig.put(episode, &[], b"bytes").await;
+    }
+    let file = rig.path("index.jsonl");
+    let whole = std::fs::read_to_string(&file).unwrap();
+    let rest: String = whole.split_inclusive('\n').filter(|line| !line.contains("\"b\"")).collect();
+    // As an editor writes it: the same file, shorter.
+    std::fs::write(&file, &rest).unwrap();
+    let told = rig.get("/v1/episodes").await;
+    assert_eq!((told.status, told.code().as_str()), (503, "index-edited"));
+    let ready = rig.get("/readyz").await;
+    assert_eq!((ready.status, ready.code().as_str()), (503, "not-ready"));
+    assert!(ready.json()["detail"].as_str().unwrap().contains("1 of its rows"), "{ready:?}");
+    assert!(rig.get("/metrics").await.text().contains("\nhighwater_receiver_index_lost_rows 1\n"));
+    // What others add does not hide it; that it is sent again mends it.
+    assert_eq!(rig.put("lab/d", &[], b"bytes").await.status, 201);
+    assert_eq!(rig.get("/v1/episodes").await.status, 503);
+    assert_eq!(rig.put("lab/b", &[], b"bytes").await.json()["repaired"], true);
+    assert_eq!((rig.get("/v1/episodes").await.status, rig.get("/readyz").await.status), (200, 200));
+    let mut index = std::fs::OpenOptions::new().append(true).open(&file).unwrap();
+    std::io::Write::write_all(&mut index, b"no row\n").unwrap();
+    assert_eq!(rig.get("/readyz").await.text(), "ready\n1 lines of its index are no rows\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

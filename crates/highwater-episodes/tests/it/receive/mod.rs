@@ -1,6 +1,7 @@
 //! The receiver, over real sockets.
 
 mod attacks;
+mod damaged;
 pub(crate) mod documented;
 mod durable;
 mod gate;

@@ -86,18 +86,6 @@ async fn an_episode_whose_file_was_lost_is_stored_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_episode_that_was_cut_short_on_the_disk_is_not_taken_for_present() {
-    let rig = Rig::new().await;
-    rig.put("lab/a", &[], b"one|3").await;
-    fs::write(rig.path("episodes/lab/a.tar.zst"), b"on").unwrap();
-    let again = rig.put("lab/a", &[], b"one|3").await;
-    assert_eq!((again.status, again.code().as_str()), (409, "conflict"), "its sender keeps the only one that is whole");
-    assert!(again.json()["detail"].as_str().unwrap().starts_with("what is stored is no episode"));
-    fs::remove_file(rig.path("episodes/lab/a.tar.zst")).unwrap();
-    assert_eq!(rig.put("lab/a", &[], b"one|3").await.status, 201);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_withdrawn_episode_does_not_come_back() {
     let rig = Rig::new().await;
     rig.put("lab/a", &[], b"one").await;

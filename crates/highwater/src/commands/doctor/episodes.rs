@@ -10,9 +10,12 @@ use std::path::Path;
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::lock::FileLock;
 use highwater_episodes::gate::{ALLOWED_FILE, GateSettings, Source, read_allowed};
+use highwater_episodes::index::{Index as _, View};
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
-use highwater_episodes::receive::tls::look::{Look, Standing, Term, Use, looks, term};
+use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
+use highwater_episodes::reindex::Files;
 use highwater_episodes::ship::{ShipSettings, check_root, scan};
+use highwater_episodes::survey::{sample, stored, without_row};
 use jiff::Timestamp;
 use nix::unistd::geteuid;
 use rustix::fs::{Access, access};
@@ -20,7 +23,7 @@ use rustix::fs::{Access, access};
 use super::Site;
 use super::host::{FREE_BYTES_MIN, Room, space};
 use super::report::Report;
-use crate::commands::config::counted;
+use crate::bar::counted;
 use crate::config::{Config, JobConfig, KindSettings};
 use crate::owner::{name_of, quoted};
 use crate::table::moment;
@@ -30,6 +33,7 @@ use crate::wiring::ship;
 const KEPT: [&str; 3] = ["episodes", "quarantine", "index.jsonl"];
 /// The lock of a receiver, as far as its file system matters.
 const LOCK_FILE: &str = ".receiver.lock";
+const HOURS_A_DAY: i64 = 24;
 
 pub(super) fn check(site: &Site, report: &mut Report) {
     let Some(config) = &site.config else { return };
@@ -50,6 +54,7 @@ pub(super) fn check(site: &Site, report: &mut Report) {
 fn receiver(settings: &ReceiverSettings, now: Timestamp, report: &mut Report) {
     settings.tls.iter().for_each(|tls| papers(tls, now, report));
     root(&settings.root, settings.limits.free.bytes(), report);
+    rows(&settings.root, report);
     settings.gate.iter().for_each(|gate| judges(gate, &settings.root, report));
 }
 
@@ -80,7 +85,13 @@ fn held(what: &'static str, path: &Path, used: Use, term: Term, now: Timestamp, 
         Use::Revoked => "have the authority write its list again: who was revoked since then is let in",
     };
     let (path, from, until) = (path.display(), moment(term.from), moment(term.until));
+    let days = now.duration_until(term.until).as_hours() / HOURS_A_DAY;
     match term.standing(now) {
+        // One that was made for a short time, and is renewed as often.
+        Standing::Good if days < SOON_DAYS_MAX => {
+            let left = counted(u64::try_from(days).unwrap_or_default(), "day");
+            report.ok(what, format_args!("{path} can be used until {until}: {left} more"));
+        }
         Standing::Good => report.ok(what, format_args!("{path} can be used until {until}")),
         Standing::Early => report.fix(what, format_args!("{path} counts only from {from}"), "set this host's clock"),
         Standing::Soon => report.fix(what, format_args!("{path} ends soon, at {until}"), renew),
@@ -120,6 +131,51 @@ fn root(root: &Path, free_bytes: u64, report: &mut Report) {
     space(root, &room, report);
 }
 
+/// Whether a receiver's rows and files are about the same episodes, as far as a look shows that reads no archive.
+fn rows(root: &Path, report: &mut Report) {
+    let files = Files::of_root(root);
+    if !files.index.exists() || !files.episodes.exists() {
+        return;
+    }
+    let told = |error: &(dyn std::error::Error + 'static)| with_causes(error);
+    let looked = files.open_store().map_err(|error| error.told()).and_then(|store| {
+        // Before the index, so that what a receiver stores meanwhile is not missed in it.
+        let stored = stored(&store, None).map_err(|error| told(&error))?;
+        let view = View::read(&files.index).map_err(|error| told(&error))?;
+        let sample = sample(&view, &store).map_err(|error| told(&error))?;
+        let figures = view.figures().map_err(|error| told(&error))?;
+        Ok((without_row(stored, &view), sample, figures))
+    });
+    let (rowless, sample, figures) = match looked {
+        Ok(looked) => looked,
+        Err(error) => return report.fix("rows", error, "let this user read the directory; check its disk"),
+    };
+    let before = report.fixes();
+    if let Some(first) = &sample.first {
+        let found = format!(
+            "{} of {} that were looked at have no stored episode, such as {first}",
+            sample.missing,
+            counted(sample.looked, "row")
+        );
+        let fix = "mount the disk of the episodes; `highwater episodes verify` names each, `highwater reindex --prune` gives up what is lost";
+        report.fix("rows", found, fix);
+    }
+    if let Some(first) = rowless.first() {
+        let found = match rowless.len() {
+            1 => format!("1 stored episode has no row, {first}"),
+            more => format!("{more} stored episodes have no row, such as {first}"),
+        };
+        report.fix("rows", found, "`highwater reindex` gives back what was lost");
+    }
+    if report.fixes() == before {
+        let mut found = format!("{}, and as many stored as should be", counted(figures.keys, "episode"));
+        if figures.unreadable > 0 {
+            found.push_str(&format!("; {} of the index passed over", counted(figures.unreadable, "line")));
+        }
+        report.ok("rows", found);
+    }
+}
+
 /// The gate, as a receiver that starts now would find it.
 fn judges(gate: &GateSettings, root: &Path, report: &mut Report) {
     let Some(repository) = gate.repository.as_ref().filter(|_| gate.enabled) else {
@@ -133,7 +189,7 @@ fn judges(gate: &GateSettings, root: &Path, report: &mut Report) {
             format_args!(
                 "{}: the newest {} of {} are accepted, up to {}",
                 repository.display(),
-                counted(window.len(), "commit"),
+                counted(window.len() as u64, "commit"),
                 gate.reference,
                 window.head()
             ),

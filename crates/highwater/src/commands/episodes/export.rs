@@ -1,6 +1,7 @@
 //! `episodes export`: rows as a file for other programs. Owns that the file is there whole or not at all.
 
 mod parquet;
+mod place;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::Path;
@@ -24,14 +25,19 @@ const FILE_MODE: u32 = 0o644;
 
 pub(super) fn export(args: &EpisodesExport, global: &Global, output: Output) -> Done {
     let one = |error| vec![error];
-    if args.format == ExportFormat::Parquet && args.out.is_none() && io::stdout().is_terminal() {
+    let out = args.out.as_deref().filter(|out| *out != Path::new("-"));
+    if args.format == ExportFormat::Parquet && out.is_none() && io::stdout().is_terminal() {
         let message = "Parquet is no text, and this is a terminal";
         let next = "name a file with `--out`, or pass it on to a program";
         return Err(one(Diagnosis::refusal(codes::NO_TEXT, message, next).at_field("--format")));
     }
     let asked = asked(&args.which).map_err(one)?;
-    let view = view(&files(args.which.root.as_deref(), global)?, output).map_err(one)?;
-    let exported = match &args.out {
+    let files = files(args.which.root.as_deref(), global)?;
+    if let Some(path) = out {
+        place::free(path, &files).map_err(one)?;
+    }
+    let view = view(&files, output).map_err(one)?;
+    let exported = match out {
         Some(path) => to_file(&view, &asked, args.format, path),
         None => {
             let mut stdout = BufWriter::new(io::stdout());
@@ -43,7 +49,7 @@ pub(super) fn export(args: &EpisodesExport, global: &Global, output: Output) -> 
         }
     };
     let rows = exported.map_err(|ended| one(ended.diagnosis()))?;
-    if let Some(path) = &args.out {
+    if let Some(path) = out {
         output.answer(
             &serde_json::json!({ "rows": rows, "file": path }),
             format_args!("{} in {}", counted(rows, "row"), path.display()),

@@ -5,11 +5,14 @@ use std::io::IsTerminal as _;
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::report::ExitCode;
 use highwater_episodes::index::{PageAsk, Row};
+use highwater_episodes::name::EpisodeKey;
+use highwater_episodes::store::StoreError;
+use highwater_episodes::survey::{stored, without_row};
 use highwater_episodes::verify::{Comparer, Depth, Standing, standings};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::super::listing;
+use super::super::{codes, listing};
 use super::{Ended, asked, files, size, view};
 use crate::Done;
 use crate::bar::counted;
@@ -19,6 +22,8 @@ use crate::table::line;
 
 /// Rows that are compared before they are told, for each that is compared at once.
 const ROWS_EACH: usize = 16;
+/// Stored episodes without a row that are printed at a time.
+const ROWLESS_LINES: usize = 1_000;
 
 pub(super) fn verify(args: &EpisodesVerify, global: &Global, output: Output) -> Done {
     let one = |error| vec![error];
@@ -41,8 +46,13 @@ fn verified(
     output: Output,
 ) -> Result<ExitCode, Ended> {
     use highwater_episodes::index::Index as _;
-    let view = view(files, output)?;
     let store = files.open_store()?;
+    // Before the index is read, so that what is stored meanwhile is not missed in it. What was received since a time tells its row alone.
+    let stored = match asked.since {
+        None => stored(&store, asked.hosts.as_deref()).map_err(unread)?,
+        Some(_) => Vec::new(),
+    };
+    let view = view(files, output)?;
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
     let bar = bar(view.figures()?.keys, output);
     let mut counts = Counts::default();
@@ -80,13 +90,39 @@ fn verified(
     compare(&mut rows, &mut counts)?;
     bar.finish_and_clear();
     let Counts { right, wrong, size_bytes } = counts;
-    let sentence = if wrong == 0 {
-        format!("all agree: {}, {} stored", counted(right, "row"), size(size_bytes))
-    } else {
-        format!("{wrong} of {} disagree with what is stored", counted(right + wrong, "row"))
+    let rowless = without_row(stored, &view);
+    for keys in rowless.chunks(ROWLESS_LINES) {
+        listing::print(&keys.iter().flat_map(|key| without(key, output)).collect::<Vec<u8>>())?;
+    }
+    let rowless = rowless.len() as u64;
+    let mut sentence = match (wrong, rowless) {
+        (0, 0) => format!("all agree: {}, {} stored", counted(right, "row"), size(size_bytes)),
+        (0, _) => format!("{} and what is stored agree", counted(right, "row")),
+        _ => format!("{wrong} of {} disagree with what is stored", counted(right + wrong, "row")),
     };
-    output.answer(&json!({ "right": right, "wrong": wrong, "size_bytes": size_bytes }), sentence);
-    Ok(if wrong == 0 { ExitCode::Drained } else { ExitCode::Halted })
+    match rowless {
+        0 => {}
+        1 => sentence.push_str("; 1 stored episode has no row: `highwater reindex` gives it one"),
+        more => sentence.push_str(&format!("; {more} stored episodes have no row: `highwater reindex` gives them one")),
+    }
+    output
+        .answer(&json!({ "right": right, "wrong": wrong, "without_row": rowless, "size_bytes": size_bytes }), sentence);
+    Ok(if wrong + rowless == 0 { ExitCode::Drained } else { ExitCode::Halted })
+}
+
+fn unread(error: StoreError) -> Diagnosis {
+    Diagnosis::failure(codes::EPISODES_UNUSABLE, with_causes(&error), "check the disk and that this user may read it")
+}
+
+/// A stored episode that has no row, as a line.
+fn without(key: &EpisodeKey, output: Output) -> Vec<u8> {
+    let told = "stored, and has no row";
+    if output.json {
+        return listing::json_lines([
+            json!({ "host_id": key.host, "episode_id": key.episode, "standing": "no-row", "told": told }),
+        ]);
+    }
+    format!("{key}: {told}\n").into_bytes()
 }
 
 fn bar(rows: u64, output: Output) -> ProgressBar {

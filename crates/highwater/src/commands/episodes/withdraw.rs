@@ -134,7 +134,7 @@ fn refused(error: &WithdrawError) -> Diagnosis {
             told,
             "look at it (`highwater episodes show HOST/ID`), and call again if it is to go too",
         ),
-        WithdrawError::Index(_) | WithdrawError::Store(_) | WithdrawError::Read { .. } => Diagnosis::failure(
+        WithdrawError::Index(_) | WithdrawError::Store(_) => Diagnosis::failure(
             codes::EPISODES_UNUSABLE,
             told,
             "check the disk, its space and its permissions, and call again: it goes on where it was",

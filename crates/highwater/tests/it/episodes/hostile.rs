@@ -82,7 +82,6 @@ fn r14_archives_that_lead_elsewhere_are_set_aside_with_the_reason_and_write_nowh
     assert!((20_000..100_000).contains(&hostile[11].1.len()));
     // The same id of two hosts, a meta.json in the wrong place, a torn end of the index and a line that is none.
     store(&root, "lab-1/ep", "a", None);
-    // Were most of them junk, the pass would halt.
     for n in 0..12 {
         store(&root, &format!("well/ep-{n}"), "well", None);
     }

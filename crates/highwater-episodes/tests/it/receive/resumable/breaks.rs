@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::sync::Arc;
 
 use highwater_episodes::index::{Cursor, IndexLock, JsonlIndex};
@@ -15,7 +16,7 @@ use highwater_testkit::sim_fs::{
 use jiff::Timestamp;
 
 use super::super::rig::{Rig, WAIT};
-use crate::rows::{path, row};
+use crate::rows::{key, path, row};
 
 fn noise(bytes: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(7);
@@ -210,8 +211,11 @@ impl Receiver<'_> {
                 let wish = Wish::Place { staging: partial.into_staging(), row: row("lab/a", &bytes) };
                 match round(&self.store, &self.index, vec![wish]).ends.remove(0) {
                     Ok(Became::Stored | Became::Present { .. }) => {}
-                    // Its row was lost: the same bytes are there, so it gets one.
-                    Ok(Became::Occupied { row: None, .. }) => {
+                    // It is there already: the same bytes, so it keeps its row, or gets one.
+                    Ok(Became::Occupied { .. }) => {
+                        let mut stored = Vec::new();
+                        self.store.read(&key("lab/a"), 0).unwrap().unwrap().read_to_end(&mut stored).unwrap();
+                        assert_eq!(stored, bytes, "it is torn");
                         let keep = Wish::Keep { row: row("lab/a", &bytes) };
                         let kept = round(&self.store, &self.index, vec![keep]).ends.remove(0);
                         if !matches!(kept, Ok(Became::Present { .. })) {

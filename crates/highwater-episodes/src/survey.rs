@@ -1,0 +1,77 @@
+//! A look at what a receiver keeps that reads no archive: whether rows and files are still about the same episodes. Owns how few rows are
+//! looked at for it.
+
+use crate::index::{Cursor, Index, IndexError, PageAsk, View};
+use crate::name::{EpisodeKey, HostId};
+use crate::store::{Store, StoreError};
+
+/// From so many places of the index, evenly apart, rows are looked at.
+const SAMPLE_PLACES: u64 = 16;
+/// So many from each.
+const SAMPLE_ROWS: usize = 64;
+
+/// What a look at some of the rows came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// How many were looked at.
+    pub looked: u64,
+    /// How many of these have no stored episode.
+    pub missing: u64,
+    /// The first of them.
+    pub first: Option<EpisodeKey>,
+}
+
+/// What cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum SurveyError {
+    /// The index cannot.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The store cannot.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Asks of at most 1,024 rows whether their episode is stored: a disk that is not mounted shows, whatever the size of the index.
+///
+/// # Errors
+/// The index or the store cannot be read.
+pub fn sample(index: &dyn Index, store: &dyn Store) -> Result<Sample, SurveyError> {
+    let mut sample = Sample::default();
+    let (size_bytes, mut behind) = (index.figures()?.size_bytes, 0);
+    for place in 0..SAMPLE_PLACES {
+        let from = (size_bytes / SAMPLE_PLACES * place).max(behind);
+        if from >= size_bytes {
+            break;
+        }
+        let page = index.page(&PageAsk { cursor: Cursor(from), rows_max: SAMPLE_ROWS, ..PageAsk::default() })?;
+        behind = page.next.0;
+        for row in page.rows.iter().filter(|row| row.withdrawn.is_none()) {
+            sample.looked += 1;
+            if store.stat(&row.key())?.is_none() {
+                sample.missing += 1;
+                sample.first.get_or_insert_with(|| row.key());
+            }
+        }
+    }
+    Ok(sample)
+}
+
+/// What is stored, by host and episode, of these hosts or of all.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn stored(store: &dyn Store, hosts: Option<&[HostId]>) -> Result<Vec<EpisodeKey>, StoreError> {
+    let mut keys = Vec::new();
+    for host in store.hosts()?.into_iter().filter(|host| hosts.is_none_or(|hosts| hosts.contains(host))) {
+        keys.extend(store.episodes(&host)?.map(|episode| EpisodeKey { host: host.clone(), episode }));
+    }
+    Ok(keys)
+}
+
+/// Those of stored episodes that have no row, not even one that says that they were withdrawn. Where the view was read after they were
+/// listed, a receiver that stores meanwhile shows none but what it has in hand.
+#[must_use]
+pub fn without_row(stored: Vec<EpisodeKey>, view: &View) -> Vec<EpisodeKey> {
+    stored.into_iter().filter(|key| !view.has(key)).collect()
+}
