@@ -39,6 +39,7 @@ mod rollup_show;
 mod ship;
 mod steered;
 mod stored;
+mod surveyed;
 mod systemd;
 mod takeover;
 mod throttled;

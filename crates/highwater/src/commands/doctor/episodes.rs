@@ -168,7 +168,12 @@ fn rows(root: &Path, report: &mut Report) {
         report.fix("rows", found, "`highwater reindex` gives back what was lost");
     }
     if report.fixes() == before {
-        let mut found = format!("{}, and as many stored as should be", counted(figures.keys, "episode"));
+        let mut found = match figures.keys {
+            0 => "none yet, and nothing stored".to_owned(),
+            keys => {
+                format!("{}; those that were looked at have their file, and no file lacks a row", counted(keys, "row"))
+            }
+        };
         if figures.unreadable > 0 {
             found.push_str(&format!("; {} of the index passed over", counted(figures.unreadable, "line")));
         }

@@ -100,7 +100,10 @@ fn two_shippers(first: &str, second: &str) -> Scene {
 #[test]
 fn two_jobs_that_ship_and_share_a_directory_are_refused() {
     let told = two_shippers("episodes = \"a\"", "episodes = \"b\"\nshipped = \"sent\"").load().expect_err("a refusal");
-    assert_snapshot!(told, @"");
+    assert_snapshot!(told, @"
+    error[HW-EPI-106]: /hw/highwater.toml:6: job.cam-b.outbox: found the directory of `outbox` of job `cam-a`, expected one of its own: of two episodes of one name, one would be taken for the other
+      next: name another directory in one of the two jobs
+    ");
     let scene = two_shippers(
         "episodes = \"a/episodes\"\noutbox = \"a/outbox\"\nshipped = \"a/shipped\"",
         "episodes = \"b/episodes\"\noutbox = \"b/outbox\"\nshipped = \"link/shipped\"",
@@ -108,7 +111,10 @@ fn two_jobs_that_ship_and_share_a_directory_are_refused() {
     scene.load().expect("they are apart");
     fs::create_dir(scene.path("a")).expect("a directory");
     symlink(scene.path("a"), scene.path("link")).expect("a link");
-    assert_snapshot!(scene.load().expect_err("a refusal"), @"");
+    assert_snapshot!(scene.load().expect_err("a refusal"), @"
+    error[HW-EPI-106]: /hw/highwater.toml:14: job.cam-b.shipped: found the directory of `shipped` of job `cam-a`, expected one of its own: of two episodes of one name, one would be taken for the other
+      next: name another directory in one of the two jobs
+    ");
 }
 
 #[test]
@@ -120,5 +126,10 @@ fn a_job_whose_directories_are_one_or_lie_within_each_other_is_refused() {
     };
     let scene = one("shipped = \"up/episodes\"\noutbox = \"episodes/out\"");
     symlink(".", scene.path("up")).expect("a link");
-    assert_snapshot!(scene.load().expect_err("a refusal"), @"");
+    assert_snapshot!(scene.load().expect_err("a refusal"), @"
+    error[HW-EPI-106]: /hw/highwater.toml:5: job.send.shipped: found the directory of `episodes`, expected one of its own: what is in both may be the only copy
+      next: name another directory
+    error[HW-EPI-106]: /hw/highwater.toml:6: job.send.outbox: found a directory within that of `episodes`, expected one of its own: what is in both may be the only copy
+      next: name another directory
+    ");
 }

@@ -1,0 +1,70 @@
+//! Rows that lost their files and files that lost their rows: who says so.
+
+use std::fs;
+
+use crate::receive::{Running, config};
+use crate::recorded::store;
+use crate::rig::Rig;
+
+const EPISODES: [&str; 4] = ["lab-1/ep-1", "lab-1/ep-2", "lab-1/ep-3", "lab-2/ep-1"];
+
+fn received() -> Rig {
+    let rig = Rig::new(&config(&[("t", "lab-1"), ("u", "lab-2")]));
+    EPISODES.iter().for_each(|key| store(&rig.path("received/episodes"), key, key, None));
+    rig.ok(&["reindex"]);
+    rig
+}
+
+/// What the doctor says of rows: whether all is well, and what was found.
+fn doctor(rig: &Rig) -> Vec<(bool, String)> {
+    let json = rig.run(&["doctor", "--json"]).json();
+    let findings = json["findings"].as_array().unwrap().iter().filter(|finding| finding["what"] == "rows");
+    findings.map(|finding| (finding["ok"] == true, finding["found"].as_str().unwrap().to_owned())).collect()
+}
+
+#[test]
+fn an_episode_that_lost_its_row_is_named_by_verify_and_doctor_until_reindex_gave_it_back() {
+    let rig = received();
+    let well = (true, "4 rows; those that were looked at have their file, and no file lacks a row".to_owned());
+    assert_eq!(doctor(&rig), [well.clone()]);
+    assert!(rig.ok(&["episodes", "verify"]).stdout.starts_with("all agree: 4 rows, "));
+    let index = rig.read("received/index.jsonl");
+    let rest: String = index.split_inclusive('\n').filter(|line| !line.contains("\"ep-2\"")).collect();
+    // Taken out, and unreadable: either way it has none.
+    for text in [rest.clone(), format!("{rest}no row at all\n")] {
+        rig.write("received/index.jsonl", &text);
+        assert_eq!(doctor(&rig), [(false, "1 stored episode has no row, lab-1/ep-2".to_owned())]);
+        let verified = rig.run(&["episodes", "verify"]);
+        assert_eq!(verified.code, 4, "{verified:?}");
+        assert_eq!(
+            verified.stdout,
+            "lab-1/ep-2: stored, and has no row\n3 rows and what is stored agree; 1 stored episode has no row: `highwater reindex` gives it one\n"
+        );
+        assert_eq!(rig.run(&["episodes", "verify", "--host", "lab-2"]).code, 0, "of another host");
+        let json = rig.run(&["episodes", "verify", "--hashes-only", "--json"]);
+        assert!(
+            json.stdout.contains("\"standing\":\"no-row\"") && json.stdout.contains("\"without_row\":1"),
+            "{json:?}"
+        );
+        rig.ok(&["reindex"]);
+        assert_eq!(rig.run(&["episodes", "verify"]).code, 0);
+        let told = doctor(&rig);
+        assert!(told.len() == 1 && told[0].0 && told[0].1.starts_with(&well.1), "{told:?}");
+    }
+    assert!(doctor(&rig)[0].1.ends_with("1 line of the index passed over"));
+}
+
+#[test]
+fn a_disk_that_is_not_mounted_is_told_by_the_doctor_and_by_a_receiver_that_starts_and_receives() {
+    let rig = received();
+    fs::rename(rig.path("received/episodes/lab-1"), rig.path("elsewhere")).unwrap();
+    let told = "3 of 4 rows that were looked at have no stored episode, such as lab-1/ep-1";
+    assert_eq!(doctor(&rig), [(false, told.to_owned())]);
+    let receiver = Running::start(&rig);
+    assert_eq!(receiver.put("lab-2/ep-9", "u", "bytes"), 201);
+    let ended = receiver.stop();
+    assert!(ended.stderr.contains(&format!("{told}: is the disk of the episodes mounted?")), "{ended:?}");
+    fs::rename(rig.path("elsewhere"), rig.path("received/episodes/lab-1")).unwrap();
+    let ended = Running::start(&rig).stop();
+    assert!(!ended.stderr.contains("mounted"), "{ended:?}");
+}
