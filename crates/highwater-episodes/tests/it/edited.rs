@@ -37,8 +37,11 @@ fn swap(dir: &Path, one: &str, other: &str) {
     fs::rename(dir.join("between"), dir.join(other)).unwrap();
 }
 
+/// What somebody does to an episode's directory, in words and in deed.
+type Edit = (&'static str, fn(&Path));
+
 /// The edits that change no count, no size and not the newest time in seconds.
-fn edits() -> Vec<(&'static str, fn(&Path))> {
+fn edits() -> Vec<Edit> {
     vec![
         ("two files swap their names", |dir| swap(dir, "telemetry.csv", "other.csv")),
         ("one is written behind one from the future", |dir| {
@@ -87,7 +90,7 @@ async fn whatever_is_edited_after_it_was_packed_is_packed_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_edited_after_it_was_sent_stays_and_what_was_only_touched_goes() {
-    let touches: Vec<(&str, fn(&Path))> = vec![
+    let touches: Vec<Edit> = vec![
         ("nothing", |_| {}),
         ("a copy in its place", |dir| {
             fs::copy(dir.join("telemetry.csv"), dir.join("copy")).unwrap();

@@ -9,6 +9,7 @@ mod gate;
 mod index;
 mod keep;
 mod life;
+mod older_receipt;
 mod only_copy;
 mod orphan;
 mod places;
