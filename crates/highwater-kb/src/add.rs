@@ -327,17 +327,19 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
             Ok(converted) => Converted { title: converted.title.or_else(|| Some(item.origin.stem())), ..converted },
             Err(error) => return judged(&error),
         };
-        let (place, name) = (Arc::clone(&self.place), item.name.clone());
-        let compiled = tokio::task::spawn_blocking(move || {
+        let parted = tokio::task::spawn_blocking(move || {
             let tree = tree::build(&converted);
-            let source = Source { name: &name, converted: &converted, tree: &tree };
-            let compiled = tokio::runtime::Handle::current().block_on(place.compiler.compile(source));
-            (converted, compiled)
+            (converted, tree)
         });
-        let (converted, compiled) = match compiled.await {
-            Ok((converted, Ok(compiled))) => (converted, compiled),
-            Ok((_, Err(CompileError::Review(why)))) => return because(OutcomeKind::Review, why),
-            Err(broke) => return because(OutcomeKind::Review, format!("its compiler broke on it: {broke}")),
+        let (converted, tree) = match parted.await {
+            Ok(parted) => parted,
+            Err(broke) => return because(OutcomeKind::Review, format!("its sections cannot be told: {broke}")),
+        };
+        let source = Source { name: &item.name, converted: &converted, tree: &tree };
+        let compiled = match self.place.compiler.compile(&cx, source).await {
+            Ok(compiled) => compiled,
+            Err(CompileError::Review(why)) => return because(OutcomeKind::Review, why),
+            Err(CompileError::Stop(stop)) => return Err(stop),
         };
         let document = self.record(&item, &path, &staged, &converted)?;
         let prepared = Box::new(Prepared { name: item.name.clone(), document, converted, compiled });
