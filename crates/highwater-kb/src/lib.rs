@@ -17,6 +17,7 @@ pub mod page;
 pub mod path;
 pub mod prose;
 pub mod tree;
+mod workshop;
 
 pub use base::{Base, BaseLock, Committed, Counts, Directory, Draft, Fate, Generation, Hit, Home, Snapshot};
 pub use content::ContentId;
