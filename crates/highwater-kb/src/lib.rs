@@ -16,6 +16,7 @@ pub mod origin;
 pub mod page;
 pub mod path;
 pub mod prose;
+pub mod recompile;
 pub mod remove;
 pub mod tree;
 mod workshop;
