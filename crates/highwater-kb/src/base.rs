@@ -25,7 +25,7 @@ use highwater_db::sqlite::rusqlite::Connection;
 use highwater_fs::{Mode, RelPath, ensure_dir};
 use jiff::Timestamp;
 
-pub use self::commit::{Committed, Draft};
+pub use self::commit::{Committed, Draft, Rehearsed};
 pub use self::home::{BaseLock, Directory, Home};
 pub use self::manifest::{Entry, FileChange, Manifest};
 pub use self::objects::Objects;

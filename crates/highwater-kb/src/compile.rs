@@ -5,6 +5,7 @@ pub mod builtin;
 
 use std::future::Future;
 
+use highwater_engine::job::{ReadCx, Stop};
 use serde::{Deserialize, Serialize};
 
 use crate::convert::Converted;
@@ -67,6 +68,9 @@ pub enum CompileError {
     /// A person must look at the document.
     #[error("{0}")]
     Review(String),
+    /// Something ends the pass; the document stays untried.
+    #[error("the pass stops")]
+    Stop(Stop),
 }
 
 /// What makes contributions of a document.
@@ -74,9 +78,9 @@ pub trait Compiler: Send + Sync {
     /// What the registry calls it, with what decides its answers: `builtin/1`.
     fn name(&self) -> String;
 
-    /// Compiles one document.
+    /// Compiles one document. Who computes for long does it elsewhere: many of these are awaited on one thread.
     ///
     /// # Errors
     /// [`CompileError`].
-    fn compile(&self, source: Source<'_>) -> impl Future<Output = Result<Compiled, CompileError>> + Send;
+    fn compile(&self, cx: &ReadCx, source: Source<'_>) -> impl Future<Output = Result<Compiled, CompileError>> + Send;
 }

@@ -8,14 +8,18 @@ mod log;
 mod shelves;
 mod shown;
 mod touched;
+mod version;
 
 pub(crate) use self::log::{LOG_PAGE, enter as enter_log, is_log};
 #[cfg(test)]
 pub(crate) use self::shelves::LOOKUPS;
 pub(crate) use self::touched::Folding;
+pub use self::version::Version;
 
+use crate::base::rows::registry;
 use crate::base::{Draft, Objects};
 use crate::compile::Compiled;
+use crate::content::ContentId;
 use crate::convert::Image;
 use crate::document::{DocName, Document};
 use crate::error::KbError;
@@ -50,9 +54,19 @@ impl Ready<'_> {
             title: self.compiled.title.clone(),
             full_text: PageName::of_document(PageKind::Source, self.name).path(),
             images,
-            compiled: crate::ContentId::of(compiled),
+            compiled: ContentId::of(compiled),
             ..self.document.clone()
         })
+    }
+
+    /// The version that it would be of a document of this sequence.
+    ///
+    /// # Errors
+    /// An image whose name is none of one file.
+    pub fn version(&self, sequence: u64) -> Result<Version, KbError> {
+        let record = self.record(sequence, &self.compiled_bytes())?;
+        let text = self.text_page(&record);
+        Ok(Version::with(record, text.as_bytes(), self.images.iter().map(|image| ContentId::of(&image.bytes))))
     }
 
     fn compiled_bytes(&self) -> Vec<u8> {
@@ -109,28 +123,49 @@ pub fn fold(draft: &mut Draft<'_>, ready: &Ready<'_>) -> Result<(), KbError> {
     Ok(())
 }
 
+/// Folds a new version in of a document that is still what it `was` when that version was made; `false`, and nothing, where it is not.
+///
+/// # Errors
+/// As [`fold`].
+pub fn renew(draft: &mut Draft<'_>, was: &Version, ready: &Ready<'_>) -> Result<bool, KbError> {
+    if Version::in_draft(draft, ready.name)?.as_ref() != Some(was) {
+        return Ok(false);
+    }
+    fold(draft, ready)?;
+    Ok(true)
+}
+
+/// What a document left that went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfolded {
+    /// What was known of it.
+    pub document: Document,
+    /// The pages that it said something on beside others, or would have.
+    pub pages: Vec<PageName>,
+}
+
 /// Takes a document out: its files, its sections on pages that it shares, and links to it. Its bytes in `raw/` stay where `keep_raw`
-/// says so. `false` where there is none of this name.
+/// says so. `None` where there is none of this name.
 ///
 /// # Errors
 /// What the disk or the rows say.
-pub fn unfold(draft: &mut Draft<'_>, name: &DocName, keep_raw: bool) -> Result<bool, KbError> {
-    let Some(before) = draft.document(name)? else { return Ok(false) };
-    for path in files_of(&before).filter(|path| !keep_raw || **path != before.raw) {
+pub fn unfold(draft: &mut Draft<'_>, name: &DocName, keep_raw: bool) -> Result<Option<Unfolded>, KbError> {
+    let Some(document) = draft.document(name)? else { return Ok(None) };
+    let pages = registry::pages_of(draft.rows(), document.sequence)?;
+    for path in files_of(&document).filter(|path| !keep_raw || **path != document.raw) {
         draft.remove(path.clone());
     }
     draft.remove(PageName::of_document(PageKind::Summary, name).path());
     draft.put_document(name, None)?;
     draft.folding().renders();
-    Ok(true)
+    Ok(Some(Unfolded { document, pages }))
 }
 
 /// Gives a new base what it has before its first document: an index, a log, and the page that says how it hangs together.
 ///
 /// # Errors
-/// What the disk says.
+/// None: they are rendered at the end of the draft.
 pub fn furnish(draft: &mut Draft<'_>) -> Result<(), KbError> {
-    draft.write(FilePath::new(GUIDE).expect("invariant: it is below wiki/"), rendered::guide().as_bytes())?;
     draft.folding().renders();
     Ok(())
 }
@@ -140,6 +175,12 @@ pub(crate) fn complete(draft: &mut Draft<'_>) -> Result<bool, KbError> {
     let folding = std::mem::take(draft.folding());
     if !folding.is_rendering() {
         return Ok(false);
+    }
+    // It is missing from a new base, and where a generation took it: one that went back to the empty base. A person who deletes the
+    // file takes it from no generation.
+    let guide = FilePath::new(GUIDE).expect("invariant: it is below wiki/");
+    if draft.content(&guide)?.is_none() {
+        draft.write(guide, rendered::guide().as_bytes())?;
     }
     let stale = folding.stale(draft)?;
     for (page, stands) in &stale.shared {

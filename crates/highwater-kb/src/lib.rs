@@ -16,9 +16,12 @@ pub mod origin;
 pub mod page;
 pub mod path;
 pub mod prose;
+pub mod recompile;
+pub mod remove;
 pub mod tree;
+mod workshop;
 
-pub use base::{Base, BaseLock, Committed, Counts, Directory, Draft, Fate, Generation, Hit, Home, Snapshot};
+pub use base::{Base, BaseLock, Committed, Counts, Directory, Draft, Fate, Generation, Hit, Home, Rehearsed, Snapshot};
 pub use content::ContentId;
 pub use document::{DocName, Document};
 pub use error::KbError;

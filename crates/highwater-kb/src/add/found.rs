@@ -1,6 +1,6 @@
 //! A document that was found, as the ledger pins it. Owns which there are, and the order and the names they come in.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::naming::{Names, Naming};
 use super::scan::{self, PassedOver, ScanError};
-use super::{Place, failed};
-use crate::base::Snapshot;
+use crate::base::{Home, Snapshot};
 use crate::convert;
 use crate::document::DocName;
 use crate::error::KbError;
 use crate::origin::Origin;
+use crate::workshop::failed;
 
 /// A document that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,29 +52,30 @@ impl Names for Snapshot {
         self.document_from(origin)
     }
 
-    fn is_taken(&self, folded: &str) -> Result<bool, KbError> {
-        Ok(self.document_called(folded)?.is_some())
+    fn is_taken(&self, name: &DocName) -> Result<bool, KbError> {
+        Ok(self.document_called(&name.folded())?.is_some())
     }
 }
 
 /// Tells each document that there is, with its name, until no more is wanted.
-pub(super) fn find<C>(
-    place: &Place<C>,
+pub(super) fn find(
+    home: Arc<dyn Home>,
+    root: &Path,
+    named: &[PathBuf],
     passed_over: &mut PassedOver,
     mut each: impl FnMut(Result<Found, Stop>) -> bool,
 ) -> Result<(), Stop> {
-    let base = Snapshot::open(Arc::clone(&place.home)).map_err(|error| failed(&error))?;
+    let base = Snapshot::open(home).map_err(|error| failed(&error))?;
     let mut naming = Naming::default();
-    for named in &place.named {
+    for named in named {
         let is_document = |path: &Path| convert::Format::is_named(&convert::suffix_of(path));
-        let scanned =
-            scan::scan(named, &place.root, is_document, passed_over, |origin| match naming.name(&origin, &base) {
-                Ok(name) => each(Ok(Found { origin, name })),
-                Err(error) => {
-                    each(Err(failed(&error)));
-                    false
-                }
-            });
+        let scanned = scan::scan(named, root, is_document, passed_over, |origin| match naming.name(&origin, &base) {
+            Ok(name) => each(Ok(Found { origin, name })),
+            Err(error) => {
+                each(Err(failed(&error)));
+                false
+            }
+        });
         scanned.map_err(|error: ScanError| {
             let next = "correct the path, or take it off the list";
             Stop::Fail(Diagnosis::refusal("HW-KB-020", with_causes(&error), next))

@@ -18,11 +18,11 @@ pub(super) trait Names {
     /// What the rows say.
     fn called(&self, origin: &Origin) -> Result<Option<DocName>, KbError>;
 
-    /// Whether a document is called so, upper and lower case aside.
+    /// Whether it is no name for another: a document is called so, upper and lower case aside.
     ///
     /// # Errors
     /// What the rows say.
-    fn is_taken(&self, folded: &str) -> Result<bool, KbError>;
+    fn is_taken(&self, name: &DocName) -> Result<bool, KbError>;
 }
 
 /// Gives names to the documents of one list.
@@ -47,7 +47,7 @@ impl Naming {
         loop {
             let name = if digits == 0 { plain.clone() } else { plain.marked(&digest[..digits]) };
             let folded = name.folded();
-            let is_free = self.given.get(&folded).is_none_or(|given| given == origin) && !base.is_taken(&folded)?;
+            let is_free = self.given.get(&folded).is_none_or(|given| given == origin) && !base.is_taken(&name)?;
             if is_free || digits == digest.len() {
                 self.given.insert(folded, origin.clone());
                 return Ok(name);
@@ -71,8 +71,8 @@ mod tests {
             Ok(self.0.get(origin).cloned())
         }
 
-        fn is_taken(&self, folded: &str) -> Result<bool, KbError> {
-            Ok(self.0.values().any(|name| name.folded() == folded))
+        fn is_taken(&self, name: &DocName) -> Result<bool, KbError> {
+            Ok(self.0.values().any(|other| other.folded() == name.folded()))
         }
     }
 

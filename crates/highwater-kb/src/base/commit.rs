@@ -6,8 +6,8 @@ use highwater_db::sqlite::rusqlite::Connection;
 use jiff::Timestamp;
 
 use super::manifest::{Entry, FORMAT, FileChange, Manifest};
-use super::objects::Objects;
-use super::project::Fate;
+use super::objects::{Held, Objects};
+use super::project::{self, Fate};
 use super::rows::{derived, registry};
 use super::{Base, BaseLock, rows};
 use crate::compile::Compiled;
@@ -190,6 +190,15 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// What a generation would be, if it were committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rehearsed {
+    /// Every file that it would change.
+    pub files: Vec<FileChange>,
+    /// What would become of each of them, as people's edits are now.
+    pub fates: BTreeMap<FilePath, Fate>,
+}
+
 impl Base {
     /// Makes the next generation: what `draft` says of the newest one. `None` where it says nothing new.
     ///
@@ -208,46 +217,10 @@ impl Base {
         draft: impl FnOnce(&mut Draft<'_>) -> Result<(), KbError>,
     ) -> Result<Option<Committed>, KbError> {
         self.finish(held)?;
-        let parent = self.head()?;
         let home = self.home.clone();
         let objects = Objects::new(home.fs());
         let transaction = rows::begin(&mut self.rows)?;
-
-        let mut said = Draft::new(&transaction, objects);
-        draft(&mut said)?;
-        let rendered = fold::complete(&mut said)?;
-        let mut documents = BTreeMap::new();
-        for (name, after) in &said.documents {
-            let before = rows::document(&transaction, name.as_str())?;
-            let after = after
-                .as_ref()
-                .map(|record| serde_json::to_value(record).expect("invariant: what is known of a document is JSON"));
-            if before != after {
-                documents.insert(name.to_string(), (before, after));
-            }
-        }
-        if said.changes()?.is_empty() && documents.is_empty() {
-            return Ok(None);
-        }
-        let log = FilePath::new(fold::LOG_PAGE).expect("invariant: it is below wiki/");
-        let is_shown = rendered || said.content(&log)?.is_some();
-        let mut entries = std::mem::take(&mut said.entries);
-        if entries.is_empty() {
-            entries.push(Entry { op: op.to_owned(), text: text.to_owned() });
-        }
-        fold::enter_log(&mut said, at, &entries, is_shown)?;
-        let manifest = Manifest {
-            format: FORMAT,
-            generation: parent.as_ref().map_or(1, |parent| parent.number + 1),
-            parent: parent.map(|parent| parent.manifest),
-            at,
-            op: op.to_owned(),
-            text: text.to_owned(),
-            entries,
-            files: said.changes()?,
-            documents,
-        };
-        drop(said);
+        let Some(manifest) = drafted(&transaction, objects, at, (op, text), draft)? else { return Ok(None) };
         let bytes = serde_json::to_vec(&manifest).expect("invariant: a manifest is JSON");
         let id = objects.put_manifest(manifest.generation, &bytes)?;
         objects.settle()?;
@@ -261,4 +234,70 @@ impl Base {
         self.broken = false;
         self.apply(manifest.generation).map(Some)
     }
+
+    /// What [`Base::commit`] would do with this draft. Nothing is written, but what a crash left is finished.
+    ///
+    /// # Errors
+    /// What `draft` answers with, what the rows or the disk say, and [`KbError::Unapplied`].
+    pub fn rehearse(
+        &mut self,
+        held: &BaseLock,
+        at: Timestamp,
+        draft: impl FnOnce(&mut Draft<'_>) -> Result<(), KbError>,
+    ) -> Result<Option<Rehearsed>, KbError> {
+        self.finish(held)?;
+        let home = self.home.clone();
+        let in_memory = Held::default();
+        let objects = Objects::rehearsed(home.fs(), &in_memory);
+        // It is rolled back as it goes.
+        let transaction = rows::begin(&mut self.rows)?;
+        let Some(manifest) = drafted(&transaction, objects, at, ("rehearse", ""), draft)? else { return Ok(None) };
+        let fates = project::foresee(home.fs(), objects, &manifest.files)?;
+        Ok(Some(Rehearsed { files: manifest.files, fates }))
+    }
+}
+
+/// What a draft makes of the newest generation, in rows that are not committed; `None` where that is nothing new.
+fn drafted(
+    transaction: &Connection,
+    objects: Objects<'_>,
+    at: Timestamp,
+    (op, text): (&str, &str),
+    draft: impl FnOnce(&mut Draft<'_>) -> Result<(), KbError>,
+) -> Result<Option<Manifest>, KbError> {
+    let parent = rows::head(transaction)?;
+    let mut said = Draft::new(transaction, objects);
+    draft(&mut said)?;
+    let rendered = fold::complete(&mut said)?;
+    let mut documents = BTreeMap::new();
+    for (name, after) in &said.documents {
+        let before = rows::document(transaction, name.as_str())?;
+        let after = after
+            .as_ref()
+            .map(|record| serde_json::to_value(record).expect("invariant: what is known of a document is JSON"));
+        if before != after {
+            documents.insert(name.to_string(), (before, after));
+        }
+    }
+    if said.changes()?.is_empty() && documents.is_empty() {
+        return Ok(None);
+    }
+    let log = FilePath::new(fold::LOG_PAGE).expect("invariant: it is below wiki/");
+    let is_shown = rendered || said.content(&log)?.is_some();
+    let mut entries = std::mem::take(&mut said.entries);
+    if entries.is_empty() {
+        entries.push(Entry { op: op.to_owned(), text: text.to_owned() });
+    }
+    fold::enter_log(&mut said, at, &entries, is_shown)?;
+    Ok(Some(Manifest {
+        format: FORMAT,
+        generation: parent.as_ref().map_or(1, |parent| parent.number + 1),
+        parent: parent.map(|parent| parent.manifest),
+        at,
+        op: op.to_owned(),
+        text: text.to_owned(),
+        entries,
+        files: said.changes()?,
+        documents,
+    }))
 }

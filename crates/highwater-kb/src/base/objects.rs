@@ -1,6 +1,8 @@
 //! Bytes by their hash, in `.highwater/objects/`. Owns how they get there whole, and that nobody is given bytes that are not those
 //! they are called by.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 use highwater_fs::{Fs, FsError, Mode, Op, RelPath, Staged};
@@ -23,11 +25,22 @@ const BUFFER_BYTES: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub struct Objects<'a> {
     fs: &'a dyn Fs,
+    /// Where what is stored goes instead.
+    held: Option<&'a Held>,
 }
+
+/// What a change that is only rehearsed would store: it is read like the other objects, and never gets to the disk.
+#[derive(Debug, Default)]
+pub(super) struct Held(RefCell<BTreeMap<ContentId, Vec<u8>>>);
 
 impl<'a> Objects<'a> {
     pub(super) fn new(fs: &'a dyn Fs) -> Self {
-        Self { fs }
+        Self { fs, held: None }
+    }
+
+    /// The same, with what would be stored in memory.
+    pub(super) fn rehearsed(fs: &'a dyn Fs, held: &'a Held) -> Self {
+        Self { fs, held: Some(held) }
     }
 
     /// Those of a base, for who stores beside the one that commits.
@@ -42,9 +55,7 @@ impl<'a> Objects<'a> {
     /// What the disk says.
     pub fn put(&self, bytes: &[u8]) -> Result<ContentId, KbError> {
         let id = ContentId::of(bytes);
-        self.place(id, bytes.len() as u64, |staged| {
-            staged.write_all(bytes).map_err(KbError::io("store what was prepared"))
-        })?;
+        self.place(id, bytes.len() as u64, |to| to.write_all(bytes).map_err(KbError::io("store what was prepared")))?;
         Ok(id)
     }
 
@@ -54,8 +65,8 @@ impl<'a> Objects<'a> {
     /// What the disk says, and [`KbError::Changed`] for a source that was written to meanwhile.
     pub fn put_stream<R: Read>(&self, open: impl Fn() -> io::Result<R>) -> Result<(ContentId, u64), KbError> {
         let (first, bytes) = ContentId::of_stream(open().map_err(KbError::Source)?).map_err(KbError::Source)?;
-        self.place(first, bytes, |staged| {
-            let mut copy = Tee { from: open().map_err(KbError::Source)?, to: staged };
+        self.place(first, bytes, |to| {
+            let mut copy = Tee { from: open().map_err(KbError::Source)?, to };
             let (then, _) = ContentId::of_stream(&mut copy).map_err(KbError::Source)?;
             if then == first { Ok(()) } else { Err(KbError::Changed { first, then }) }
         })?;
@@ -67,7 +78,7 @@ impl<'a> Objects<'a> {
     /// # Errors
     /// What the disk says.
     pub fn has(&self, id: ContentId) -> Result<bool, KbError> {
-        Ok(self.fs.stat(&path_of(id))?.is_some())
+        Ok(self.held(id).is_some() || self.fs.stat(&path_of(id))?.is_some())
     }
 
     /// Stores what a generation changed, in the place of an attempt that never came to its COMMIT.
@@ -100,9 +111,20 @@ impl<'a> Objects<'a> {
     /// # Errors
     /// What the disk says, and an object that is missing or damaged.
     pub fn read(&self, id: ContentId, bytes_max: u64) -> Result<Vec<u8>, KbError> {
+        if let Some(bytes) = self.held(id) {
+            return Ok(bytes);
+        }
         let bytes = self.fs.read(&path_of(id), bytes_max).map_err(|error| missing(id, error))?;
         let found = ContentId::of(&bytes);
         if found == id { Ok(bytes) } else { Err(KbError::ObjectDamaged { id, found }) }
+    }
+
+    /// An object's bytes one after another, whatever its size; who reads them finds out whether they are those it is called by.
+    ///
+    /// # Errors
+    /// What the disk says, and an object that is missing.
+    pub fn reader(&self, id: ContentId) -> Result<Box<dyn Read + Send>, KbError> {
+        self.fs.reader(&path_of(id)).map_err(|error| missing(id, error))
     }
 
     /// Copies an object elsewhere, whatever its size.
@@ -110,7 +132,7 @@ impl<'a> Objects<'a> {
     /// # Errors
     /// What either disk says, and an object that is missing or damaged; then what was written is not to be used.
     pub(super) fn copy(&self, id: ContentId, to: &mut dyn Write) -> Result<(), KbError> {
-        let from = self.fs.reader(&path_of(id)).map_err(|error| missing(id, error))?;
+        let from = self.reader(id)?;
         let (found, _) = ContentId::of_stream(Tee { from, to }).map_err(KbError::Source)?;
         if found == id { Ok(()) } else { Err(KbError::ObjectDamaged { id, found }) }
     }
@@ -119,15 +141,25 @@ impl<'a> Objects<'a> {
         &self,
         id: ContentId,
         bytes: u64,
-        write: impl FnOnce(&mut Staged<'_>) -> Result<(), KbError>,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), KbError>,
     ) -> Result<(), KbError> {
         let path = path_of(id);
+        if let Some(Held(held)) = self.held {
+            let mut written = Vec::new();
+            write(&mut written)?;
+            held.borrow_mut().insert(id, written);
+            return Ok(());
+        }
         if self.fs.stat(&path)?.is_some_and(|there| there.len == bytes) {
             return Ok(());
         }
         let mut staged = Staged::create(self.fs, &path, Mode::Umask)?;
         write(&mut staged)?;
         Ok(staged.place()?)
+    }
+
+    fn held(&self, id: ContentId) -> Option<Vec<u8>> {
+        self.held.and_then(|Held(held)| held.borrow().get(&id).cloned())
     }
 }
 

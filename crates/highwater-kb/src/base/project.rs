@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout;
 use super::manifest::FileChange;
+use super::objects::Objects;
 use crate::error::KbError;
 use crate::path::FilePath;
 
@@ -79,6 +80,11 @@ pub(super) fn project(fs: &dyn Fs, generation: u32, changes: &[FileChange]) -> R
         }
     };
     act::act(fs, &plan)
+}
+
+/// What would become of these files, as they are now.
+pub(super) fn foresee(fs: &dyn Fs, objects: Objects<'_>, changes: &[FileChange]) -> Result<Fates, KbError> {
+    changes.iter().map(|change| Ok((change.path.clone(), plan::fate(fs, objects, change)?))).collect()
 }
 
 /// Removes what is left of generations up to this one.

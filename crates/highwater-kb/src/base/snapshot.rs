@@ -146,6 +146,14 @@ impl Snapshot {
         registry::by_sequence(&self.rows, sequence)
     }
 
+    /// What the generation has at a path, by the name of its bytes.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn content(&self, path: &FilePath) -> Result<Option<ContentId>, KbError> {
+        rows::file(&self.rows, path)
+    }
+
     /// What the generation has at a path.
     ///
     /// # Errors

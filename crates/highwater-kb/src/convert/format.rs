@@ -81,6 +81,12 @@ impl Format {
         matches!(self, Self::Xlsx | Self::Xls | Self::Xlsb | Self::Ods | Self::Csv | Self::Tsv)
     }
 
+    /// Whether it shows images that are files of their own, beside it.
+    #[must_use]
+    pub fn shows_what_lies_beside(self) -> bool {
+        matches!(self, Self::Html | Self::Markdown)
+    }
+
     /// Whether a suffix says that a file is a document: one that is read, or one that a person should save as something that is. What
     /// programs read, such as JSON, is a document where somebody names it.
     #[must_use]

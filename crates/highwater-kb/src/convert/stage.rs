@@ -67,16 +67,35 @@ impl Staged {
         if before.len() > limit {
             return Err(ConvertError::Large { bytes: before.len(), limit });
         }
+        let staged = Self::copy_bytes(&mut file, before.len(), path, into)?;
+        let after = file.metadata().map_err(ConvertError::Unreadable)?;
+        let state = |of: &std::fs::Metadata| (of.len(), of.mtime(), of.mtime_nsec());
+        if state(&before) != state(&after) || staged.bytes != before.len() {
+            return Err(ConvertError::Changed);
+        }
+        Ok(staged)
+    }
+
+    /// The same of bytes that are kept elsewhere; its path says what it says for [`Staged::copy_open`].
+    ///
+    /// # Errors
+    /// As [`Staged::copy`].
+    pub fn copy_kept(mut bytes: impl Read, path: &Path, into: &Path, limits: &Limits) -> Result<Self, ConvertError> {
+        let limit = limits.document_bytes;
+        let staged = Self::copy_bytes(&mut bytes, limit, path, into)?;
+        match staged.bytes {
+            bytes if bytes > limit => Err(ConvertError::Large { bytes, limit }),
+            _ => Ok(staged),
+        }
+    }
+
+    /// Copies what is expected to be so many bytes, and one more where there are more.
+    fn copy_bytes(from: &mut impl Read, expected: u64, path: &Path, into: &Path) -> Result<Self, ConvertError> {
         let disk = |source| ConvertError::Disk { path: into.to_owned(), source };
         let directory = tempfile::Builder::new().prefix(DIRECTORY).tempdir_in(into).map_err(disk)?;
         let name = format!("document.{}", suffix_of(path));
         let copy = File::create_new(directory.path().join(&name)).map_err(disk)?;
-        let (content, sha256, bytes) = copied(&mut file, copy, before.len(), disk)?;
-        let after = file.metadata().map_err(ConvertError::Unreadable)?;
-        let state = |of: &std::fs::Metadata| (of.len(), of.mtime(), of.mtime_nsec());
-        if state(&before) != state(&after) || bytes != before.len() {
-            return Err(ConvertError::Changed);
-        }
+        let (content, sha256, bytes) = copied(from, copy, expected, disk)?;
         let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let beside = std::path::absolute(beside).map_err(disk)?;
         symlink(beside, directory.path().join(BESIDE)).map_err(disk)?;
@@ -121,7 +140,7 @@ fn opened(path: &Path) -> Result<File, ConvertError> {
 
 /// Copies as many bytes as the file had, and looks whether there are more.
 fn copied(
-    from: &mut File,
+    from: &mut impl Read,
     mut to: File,
     bytes: u64,
     disk: impl Fn(io::Error) -> ConvertError,

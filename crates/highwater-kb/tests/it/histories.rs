@@ -1,5 +1,5 @@
-//! Histories that nobody thought of: each change of a few files, each edit of a person, in any order. What must stand on the disk
-//! then is said by a model that knows no disk.
+//! Histories that nobody thought of: each change of a few files, each edit of a person, in any order; and documents that come, are made
+//! anew, go and come back. What must stand on the disk then is said by a model that knows no disk, or by a disk that does not fail.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use fastrand::Rng;
 use highwater_testkit::sim_fs::{crash_everywhere, random_runs};
 
 use crate::simulated::{Files, Generations};
+use crate::story::{Act, Story};
 
 const PATHS: [&str; 4] = ["wiki/a.md", "wiki/concepts/b.md", "wiki/concepts/deep/c.md", "raw/d.txt"];
 const TEXTS: [&str; 3] = ["one\n", "two\n", "three\n"];
@@ -15,6 +16,11 @@ const MINE: &str = "mine\n";
 const GENERATIONS_MAX: usize = 3;
 /// How many histories there are in each run of the tests.
 const HISTORIES: u64 = 10_000;
+/// The same of documents, whose generations are larger.
+const DOCUMENT_HISTORIES: u64 = 400;
+/// Acts of one of these.
+const ACTS_MAX: usize = 6;
+const NAMES: [&str; 3] = ["a", "b", "c"];
 
 /// What a person does to a file.
 #[derive(Debug, Clone, Copy)]
@@ -138,4 +144,28 @@ fn r05_every_history_of_one_file_and_two_changes_is_whole_wherever_the_power_is_
         }
     }
     assert_eq!(histories, 36);
+}
+
+/// Acts of any kind, some of which may find nothing to do.
+fn acts(seed: u64) -> Story {
+    let mut rng = Rng::with_seed(seed);
+    let mut acts = Vec::new();
+    for _ in 0..rng.usize(2..=ACTS_MAX) {
+        let (name, version) = (NAMES[rng.usize(0..NAMES.len())], rng.u8(0..6));
+        acts.push(match rng.usize(0..6) {
+            0 | 1 => Act::Add(name, version),
+            2 => Act::Recompile(name, version),
+            3 | 4 => Act::Remove(name, rng.bool()),
+            _ => Act::Undo(rng.usize(0..=acts.len())),
+        });
+        // What is left out is no act to go back to.
+        acts = Story::of(&acts).acts().to_vec();
+    }
+    Story::of(&acts)
+}
+
+#[test]
+fn r05_random_histories_of_documents_with_crashes_and_faults_lose_nothing() {
+    let tally = random_runs(0..DOCUMENT_HISTORIES, acts).unwrap_or_else(|found| panic!("{found}"));
+    eprintln!("{DOCUMENT_HISTORIES} histories of documents: {tally:?}");
 }

@@ -93,14 +93,15 @@ impl Paper {
     }
 
     pub(crate) fn fold(&self, draft: &mut Draft<'_>) -> Result<(), KbError> {
-        // The bytes as they were given are an object first, as a conversion leaves them.
-        draft.write(self.document.raw.clone(), self.text_given().as_bytes())?;
-        let document = Document { content: ContentId::of(self.text_given().as_bytes()), ..self.document.clone() };
-        fold::fold(draft, &Ready { document: &document, ..self.ready() })
+        self.fold_given(draft, &format!("given: {}", self.text))
     }
 
-    fn text_given(&self) -> String {
-        format!("given: {}", self.text)
+    /// The same of one that was given as just this.
+    pub(crate) fn fold_given(&self, draft: &mut Draft<'_>, given: &str) -> Result<(), KbError> {
+        // The bytes as they were given are an object first, as a conversion leaves them.
+        draft.write(self.document.raw.clone(), given.as_bytes())?;
+        let document = Document { content: ContentId::of(given.as_bytes()), ..self.document.clone() };
+        fold::fold(draft, &Ready { document: &document, ..self.ready() })
     }
 }
 
@@ -139,6 +140,11 @@ impl Library {
     pub(crate) fn change(&mut self, op: &str, text: &str, draft: impl FnOnce(&mut Draft<'_>) -> Result<(), KbError>) {
         let held = self.held.as_ref().unwrap();
         self.base.commit(held, now(), op, text, draft).unwrap();
+    }
+
+    /// Does something that takes the base and its lock.
+    pub(crate) fn under_lock<T>(&mut self, work: impl FnOnce(&mut Base, &BaseLock) -> T) -> T {
+        work(&mut self.base, self.held.as_ref().unwrap())
     }
 
     pub(crate) fn undo(&mut self, generation: u32) {

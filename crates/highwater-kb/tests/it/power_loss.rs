@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use highwater_db::sqlite::Error;
 use highwater_db::sqlite::rusqlite::Connection;
 use highwater_fs::{Entry, Fs, FsError, FsFile, Mode, RealFs, RelPath, Stat};
-use highwater_kb::{Base, BaseLock, Directory, Home, KbError};
+use highwater_kb::{Base, BaseLock, Directory, Home, KbError, Snapshot};
 use highwater_testkit::power_loss::{Disk, FileSystem};
 use jiff::Timestamp;
 
 use crate::home::{file, now, opened};
+use crate::story::{Act, State, Story, acts_done};
 
 /// More operations than a change of this test has.
 const OPERATIONS_MAX: usize = 200;
@@ -173,6 +174,65 @@ fn cut(disk: &Arc<Disk>, n: usize, step: u32) {
     }
 }
 
+/// Cuts the power before the n-th operation of the last act of a story, or after it.
+fn cut_act(disk: &Arc<Disk>, story: &Story, n: usize) {
+    let (last, before) = story.acts().split_last().expect("there is one");
+    let root = disk.path().join(format!("story-{}-{n}", before.len()));
+    drop(made(disk, &root, before));
+
+    let fs = Counted { real: RealFs::open(&root).unwrap(), left: AtomicUsize::new(n), disk: disk.clone() };
+    let doomed: Arc<dyn Home> = Arc::new(Doomed { inner: Directory::open(&root).unwrap(), fs });
+    let acknowledged = opened(&doomed).is_ok_and(|(mut base, held)| last.make(&mut base, &held).is_ok());
+    drop(doomed);
+    let _ = disk.cut_power();
+    disk.restore_power().unwrap();
+
+    let home: Arc<dyn Home> = Arc::new(Directory::open(&root).unwrap());
+    let (base, _held) = opened(&home).unwrap_or_else(|error| panic!("{last:?} after operation {n}: {error}"));
+    let done = acts_done(&base).unwrap();
+    assert!(done == before.len() || done == before.len() + 1, "{last:?} after operation {n}: {done} acts");
+    assert!(!acknowledged || done == before.len() + 1, "{last:?} after operation {n}: an answer was taken back");
+    let state = State::with(&base, &Snapshot::open(home.clone()).unwrap()).unwrap();
+    let paths = |state: &State| state.files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(paths(&state), paths(story.after(done)), "{last:?} after operation {n}: {done} acts");
+    assert!(state == *story.after(done), "{last:?} after operation {n}: {done} acts");
+    for (path, bytes) in &state.files {
+        let stands = std::fs::read(root.join(path)).ok();
+        assert_eq!(stands.as_ref(), Some(bytes), "{last:?} after operation {n}: {path} after {done} acts");
+    }
+    for gone in story.after(before.len()).files.keys().filter(|path| !state.files.contains_key(*path)) {
+        assert!(!root.join(gone).exists(), "{last:?} after operation {n}: {gone} after {done} acts");
+    }
+    // The disk is small.
+    std::fs::remove_dir_all(&root).unwrap();
+}
+
+/// A base to which this was done.
+fn made(disk: &Arc<Disk>, root: &std::path::Path, acts: &[Act]) -> (Base, BaseLock) {
+    std::fs::create_dir(root).unwrap();
+    std::fs::File::open(disk.path()).unwrap().sync_all().unwrap();
+    let home: Arc<dyn Home> = Arc::new(Directory::open(root).unwrap());
+    let mut base = Base::init(home.clone(), now()).unwrap();
+    let held = home.try_lock().unwrap().unwrap();
+    base.commit(&held, now(), "init", "a test", highwater_kb::fold::furnish).unwrap();
+    acts.iter().for_each(|act| assert!(act.make(&mut base, &held).unwrap()));
+    (base, held)
+}
+
+/// How many operations the last act of a story has.
+fn operations_of(disk: &Arc<Disk>, story: &Story) -> usize {
+    let (last, before) = story.acts().split_last().expect("there is one");
+    let root = disk.path().join(format!("story-{}", before.len()));
+    drop(made(disk, &root, before));
+    let fs = Counted { real: RealFs::open(&root).unwrap(), left: AtomicUsize::new(usize::MAX), disk: disk.clone() };
+    let home = Arc::new(Doomed { inner: Directory::open(&root).unwrap(), fs });
+    let lent: Arc<dyn Home> = home.clone();
+    let (mut base, held) = opened(&lent).unwrap();
+    let before = home.fs.left.load(Ordering::Relaxed);
+    assert!(last.make(&mut base, &held).unwrap());
+    before - home.fs.left.load(Ordering::Relaxed)
+}
+
 /// How many operations a change has.
 fn operations(disk: &Arc<Disk>, step: u32) -> usize {
     let root = disk.path().join(format!("rehearsal-{step}"));
@@ -206,6 +266,31 @@ fn r05_a_change_is_whole_or_not_at_all_wherever_real_power_is_cut() {
             eprintln!("{}: {operations} operations in change {step}", file_system.name());
             assert!((20..OPERATIONS_MAX).contains(&operations), "{operations}");
             (1..=operations + 1).for_each(|n| cut(&disk, n, step));
+        }
+    }
+}
+
+#[test]
+fn r05_a_document_goes_is_made_anew_or_comes_back_whole_or_not_at_all_wherever_real_power_is_cut() {
+    const TEST: &str = "r05_a_document_goes_is_made_anew_or_comes_back_whole_or_not_at_all_wherever_real_power_is_cut";
+    const ACTS: &[Act] =
+        &[Act::Add("a", 1), Act::Add("b", 2), Act::Recompile("a", 3), Act::Remove("a", false), Act::Undo(3)];
+    let story = Story::of(ACTS);
+    assert_eq!(story.acts(), ACTS);
+    for file_system in FileSystem::ALL {
+        let disk = match Disk::mount(file_system) {
+            Ok(disk) => Arc::new(disk),
+            Err(not_here) => {
+                not_here.say(&format!("{TEST} on {}", file_system.name()));
+                continue;
+            }
+        };
+        for (n, act) in ACTS.iter().enumerate().skip(2) {
+            let story = story.act(n);
+            let operations = operations_of(&disk, &story);
+            eprintln!("{}: {operations} operations in {act:?}", file_system.name());
+            assert!((20..OPERATIONS_MAX).contains(&operations), "{operations}");
+            (1..=operations + 1).for_each(|n| cut_act(&disk, &story, n));
         }
     }
 }

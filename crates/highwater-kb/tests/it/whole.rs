@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use highwater_kb::compile::{Builtin, Compiler, Source};
+use highwater_kb::compile::{Builtin, Source};
 use highwater_kb::convert::Converted;
 use highwater_kb::page::front::{Found, Front};
 use highwater_kb::{DocName, Snapshot};
@@ -19,14 +19,12 @@ fn papers() -> Vec<Paper> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/decisions");
     let mut paths: Vec<_> = std::fs::read_dir(docs).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let compiled = paths.iter().take(DOCUMENTS_MAX).map(|path| {
         let stem = path.file_stem().unwrap().to_str().unwrap();
         let converted = Converted { markdown: std::fs::read_to_string(path).unwrap(), ..Converted::default() };
         let name = DocName::of_stem(stem);
         let tree = highwater_kb::tree::build(&converted);
-        let source = Source { name: &name, converted: &converted, tree: &tree };
-        let compiled = runtime.block_on(Builtin.compile(source)).unwrap();
+        let compiled = Builtin.compiled(Source { name: &name, converted: &converted, tree: &tree });
         Paper { compiled, ..Paper::new(stem, &converted.markdown, &[]) }
     });
     compiled.collect()

@@ -18,6 +18,17 @@ pub(crate) enum KbVerb {
     /// that it shares with others. A document that is there already is passed over, one that changed replaces its old version, and
     /// pages that you edited are kept: what is new is merged into them, or laid beside them. A call that is killed goes on with the next.
     Add(KbAdd),
+    /// Takes documents out: their files, their sections on pages that they share with others, and links to them.
+    ///
+    /// Says what it touches. A page on which nothing is left goes; a page that you kept, such as an exploration, has words where it
+    /// linked what goes; what you edited stays. Several documents go by one change, which `kb undo` takes back. What was removed can be
+    /// added again.
+    Remove(KbRemove),
+    /// Makes documents anew from what they were given as: converts and compiles them again, as after an update of highwater.
+    ///
+    /// A document keeps its name and its place. What comes out as it is there already is `present`, and nothing of it is written. A call
+    /// that is killed goes on with the next.
+    Recompile(KbRecompile),
     /// Lists the documents of a base, in the order in which they were added.
     List(KbWhich),
     /// Finds passages that say these words.
@@ -67,6 +78,41 @@ pub(crate) struct KbAdd {
     /// Says what would be added and writes nothing; exit 3 while there is something to do.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) limits: super::Limits,
+}
+
+/// `kb remove`.
+#[derive(Debug, Args)]
+pub(crate) struct KbRemove {
+    /// Documents: as `kb list` shows them, or the paths they were added from.
+    #[arg(value_name = "DOC", required = true)]
+    pub(crate) documents: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+    /// Leaves the documents as they were given in `raw/`.
+    #[arg(long)]
+    pub(crate) keep_raw: bool,
+    /// Says what would be touched and writes nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `kb recompile`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("chosen").required(true).args(["documents", "all"]))]
+pub(crate) struct KbRecompile {
+    /// Documents: as `kb list` shows them, or the paths they were added from.
+    #[arg(value_name = "DOC")]
+    pub(crate) documents: Vec<PathBuf>,
+    /// Every document of the base.
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+    /// Documents that are prepared at once. Without it, one for each processor. The result is the same.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) concurrency: Option<u16>,
     #[command(flatten)]
     pub(crate) limits: super::Limits,
 }

@@ -2,10 +2,15 @@
 
 mod add;
 mod convert;
+mod fates;
 mod init;
 mod list;
 mod log;
+mod named;
+mod pass;
 mod place;
+mod recompile;
+mod remove;
 mod search;
 mod undo;
 
@@ -28,12 +33,16 @@ const NOT_MADE: &str = "HW-KB-024";
 const BUSY: &str = "HW-KB-025";
 /// There is no such generation.
 const NO_GENERATION: &str = "HW-KB-026";
+/// There is no such document.
+const UNKNOWN_DOCUMENT: &str = "HW-KB-027";
 
 pub(crate) fn kb(verb: KbVerb, global: &Global) -> Done {
     let output = Output { json: global.json, quiet: global.quiet };
     match verb {
         KbVerb::Init(args) => init::init(&args, output),
         KbVerb::Add(args) => add::add(&args, global),
+        KbVerb::Remove(args) => remove::remove(&args, output),
+        KbVerb::Recompile(args) => recompile::recompile(&args, global),
         KbVerb::List(which) => list::list(&which, output),
         KbVerb::Search(args) => search::search(&args, output),
         KbVerb::Undo(args) => undo::undo(&args, output),

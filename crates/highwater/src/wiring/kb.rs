@@ -1,4 +1,4 @@
-//! Jobs that add documents to a knowledge base: where it is, and what converts and compiles.
+//! Jobs that make pages of a knowledge base: where it is, and what converts and compiles.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,22 +38,29 @@ pub(crate) fn root(named: &Path) -> Result<PathBuf, Diagnosis> {
     })
 }
 
-/// The job.
+/// The base at this directory, and what makes its pages.
 ///
 /// # Errors
 /// Where there is no base.
-pub(crate) fn runner(settings: &KbAddSettings, clock: &SharedClock) -> Result<Box<dyn Runner>, Diagnosis> {
-    let root = root(&settings.base)?;
+pub(crate) fn place(base: &Path, clock: &SharedClock) -> Result<Place<Builtin>, Diagnosis> {
+    let root = root(base)?;
     let home =
         Directory::open(&root).map_err(|error| highwater_kb::add::diagnosis(&KbError::from(error)).in_file(&root))?;
     let program = std::env::current_exe()
         .map_err(|error| Diagnosis::failure(NO_PROGRAM, with_causes(&error), "call highwater by its whole path"))?;
-    let place = Place {
+    Ok(Place {
         home: Arc::new(home),
         root,
-        named: settings.paths.iter().map(|path| path.to_path_buf()).collect(),
         converter: Subprocess::new(&program, Limits::default(), Arc::clone(clock)),
         compiler: Builtin,
-    };
-    Ok(Box::new(Arc::new(KbAdd::new(place))))
+    })
+}
+
+/// The job that adds documents.
+///
+/// # Errors
+/// Where there is no base.
+pub(crate) fn runner(settings: &KbAddSettings, clock: &SharedClock) -> Result<Box<dyn Runner>, Diagnosis> {
+    let named = settings.paths.iter().map(|path| path.to_path_buf()).collect();
+    Ok(Box::new(Arc::new(KbAdd::new(place(&settings.base, clock)?, named))))
 }

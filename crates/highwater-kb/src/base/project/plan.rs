@@ -92,7 +92,8 @@ impl Plan {
 
     /// Decides on every file, stages what is needed, and publishes the plan.
     pub(super) fn draw(fs: &dyn Fs, generation: u32, changes: &[FileChange]) -> Result<Self, KbError> {
-        let mut drafts = changes.iter().map(|change| decide(fs, change)).collect::<Result<Vec<_>, _>>()?;
+        let mut drafts =
+            changes.iter().map(|change| decide(fs, Objects::new(fs), change)).collect::<Result<Vec<_>, _>>()?;
         // New pages, then changed ones, then what goes: whoever follows a link finds where it leads.
         drafts.sort_by_key(|draft| match draft.step.act {
             Act::Create { .. } => 0,
@@ -126,7 +127,12 @@ enum Source {
     Merged(Vec<u8>),
 }
 
-fn decide(fs: &dyn Fs, change: &FileChange) -> Result<Draft, KbError> {
+/// What becomes of a file, if nobody edits it meanwhile.
+pub(super) fn fate(fs: &dyn Fs, objects: Objects<'_>, change: &FileChange) -> Result<Fate, KbError> {
+    Ok(decide(fs, objects, change)?.step.fate)
+}
+
+fn decide(fs: &dyn Fs, objects: Objects<'_>, change: &FileChange) -> Result<Draft, KbError> {
     let file = &change.path;
     let step = |act, fate| Step { file: file.clone(), path: file.clone(), new_directory: false, act, fate };
     let leave = |fate| Ok(Draft { step: step(Act::Leave, fate), source: None });
@@ -144,7 +150,7 @@ fn decide(fs: &dyn Fs, change: &FileChange) -> Result<Draft, KbError> {
         (Some(_), Found::Nothing, Some(_)) => leave(Fate::Deleted),
         (_, Found::File(_) | Found::Other, None) => leave(Fate::Kept),
         (_, Found::Other, Some(new)) => beside(fs, file, new),
-        (base, Found::File(there), Some(new)) => match merged(fs, file, base, there, new)? {
+        (base, Found::File(there), Some(new)) => match merged(fs, objects, file, base, there, new)? {
             Some(bytes) if ContentId::of(&bytes) == there => leave(Fate::Merged),
             Some(bytes) => {
                 let act = Act::Replace { staged: ContentId::of(&bytes), expected: there };
@@ -158,12 +164,12 @@ fn decide(fs: &dyn Fs, change: &FileChange) -> Result<Draft, KbError> {
 /// The person's version and the new one in one, where they do not meet.
 fn merged(
     fs: &dyn Fs,
+    objects: Objects<'_>,
     path: &FilePath,
     base: Option<ContentId>,
     there: ContentId,
     new: ContentId,
 ) -> Result<Option<Vec<u8>>, KbError> {
-    let objects = Objects::new(fs);
     let Some(base) = base else { return Ok(None) };
     let read = |id| match objects.read(id, PAGE_BYTES_MAX) {
         Ok(bytes) => Ok(Some(bytes)),

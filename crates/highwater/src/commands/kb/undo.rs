@@ -7,6 +7,7 @@ use highwater_kb::{Fate, KbError};
 use serde_json::json;
 
 use super::NO_GENERATION;
+use super::fates::became;
 use super::place::Place;
 use crate::cli::KbUndo;
 use crate::output::Output;
@@ -36,14 +37,9 @@ async fn undone(place: &Place, args: &KbUndo, output: Output) -> Result<ExitCode
         None => format!("the newest generation has what generation {to} had; nothing changed"),
     };
     for (path, fate) in done.iter().flat_map(|done| &done.fates) {
-        let became = match fate {
-            Fate::AsGenerated => continue,
-            Fate::Merged => "was edited: the change is merged into it",
-            Fate::Conflict => "was edited: what it had lies beside it, as .conflict",
-            Fate::Kept => "was edited, and stays",
-            Fate::Deleted => "was deleted, and stays away",
-        };
-        told.push_str(&format!("\n  {path} {became}"));
+        if let Some(became) = became(*fate) {
+            told.push_str(&format!("\n  {path} {became}"));
+        }
     }
     output.answer(&json, told);
     Ok(ExitCode::Drained)

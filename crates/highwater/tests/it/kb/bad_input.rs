@@ -2,23 +2,8 @@
 
 use std::fs;
 
-use super::Desk;
+use super::{Desk, told};
 use crate::rig::Rig;
-
-/// The answer, without the directory of this run.
-fn told(rig: &Rig, args: &[&str]) -> String {
-    let ended = rig.run(args);
-    let from = rig.dir.path().canonicalize().unwrap();
-    let text = format!("exit {}\n{}{}", ended.code, ended.stdout, ended.stderr);
-    let text = text.replace(&*from.to_string_lossy(), "/desk").replace(&*rig.dir.path().to_string_lossy(), "/desk");
-    // A job is called by a mark of its paths.
-    match text.split_once("kb-add-") {
-        Some((before, after)) => {
-            format!("{before}kb-add-MARK{}", after.trim_start_matches(|c: char| c.is_ascii_hexdigit()))
-        }
-        None => text,
-    }
-}
 
 #[test]
 fn without_a_base_every_command_says_how_to_make_one() {
@@ -29,6 +14,8 @@ fn without_a_base_every_command_says_how_to_make_one() {
         &["kb", "add", "x.md"],
         &["kb", "search", "tides", "--kb", "plain"],
         &["kb", "undo", "--kb", "nowhere"],
+        &["kb", "remove", "tides"],
+        &["kb", "recompile", "--all", "--kb", "plain"],
     ] {
         insta::assert_snapshot!(format!("no_base_{}", args[1]), told(&rig, args));
     }

@@ -1,0 +1,247 @@
+//! Where passes make pages of documents. Owns what all jobs that bring documents into a base do alike: the base, which is opened when it
+//! is needed, its lock, one commit of several documents, and that what is committed comes to be shown. How a document gets ready
+//! for that is in `prepare`; which documents there are, and what becomes of each, is their job's.
+
+mod desk;
+mod prepare;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::Stream;
+use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::job::{ReadCx, Stop};
+use highwater_engine::report::Reason;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::base::{Base, BaseLock, Draft, Fate, Home};
+use crate::convert::Subprocess;
+use crate::error::KbError;
+use crate::path::FilePath;
+
+use self::desk::Desk;
+pub use self::prepare::Prepared;
+pub(crate) use self::prepare::{Unready, attempt};
+
+/// Documents that wait between a list of them and the ledger.
+const PLANNED_ITEMS_MAX: usize = 256;
+/// Documents that share a commit.
+pub const GROUP_DOCUMENTS_MAX: usize = 64;
+/// How long the base lock is waited for, in seconds: it is held for one commit at a time.
+pub const LOCK_WAIT_SECS: u64 = 60;
+/// How often it is asked for meanwhile, in milliseconds.
+pub const LOCK_LOOK_MS: u64 = 20;
+/// How often a generation that is committed is tried to be shown.
+pub const SHOW_TRIES: u32 = 5;
+/// How long between two of these, in milliseconds.
+const SHOW_REST_MS: u64 = 500;
+
+/// What became of the files of a commit.
+pub(crate) type Fates = BTreeMap<FilePath, Fate>;
+
+/// Which base it is, and with what its pages are made.
+#[derive(Debug)]
+pub struct Place<C> {
+    /// The base.
+    pub home: Arc<dyn Home>,
+    /// Its directory.
+    pub root: PathBuf,
+    /// What makes Markdown of a document.
+    pub converter: Subprocess,
+    /// What makes pages of Markdown.
+    pub compiler: C,
+}
+
+/// A pass's place in a base.
+#[derive(Debug)]
+pub(crate) struct Workshop<C> {
+    place: Arc<Place<C>>,
+    /// Opened when it is first needed, and anew after an error.
+    base: Arc<Mutex<Option<Base>>>,
+    desk: Mutex<Option<Desk>>,
+}
+
+/// What went wrong in a base, for people.
+#[must_use]
+pub fn diagnosis(error: &KbError) -> Diagnosis {
+    let message = with_causes(error);
+    match error {
+        KbError::Unapplied { .. } => Diagnosis::failure(
+            "HW-KB-022",
+            message,
+            "remove what is in the way and call again: nothing is lost, and readers go on from what is stored",
+        ),
+        _ => Diagnosis::failure(
+            "HW-KB-021",
+            message,
+            "check the disk, its space and its permissions, and call again: what is in the base stays",
+        ),
+    }
+}
+
+pub(crate) fn failed(error: &KbError) -> Stop {
+    Stop::Fail(diagnosis(error))
+}
+
+/// How many documents, in words.
+pub(crate) fn counted(documents: usize) -> String {
+    if documents == 1 { "1 document".to_owned() } else { format!("{documents} documents") }
+}
+
+pub(crate) async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Stop> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Stop::Fail(Diagnosis::failure("HW-BUG-001", error.to_string(), "report it with this message")))
+}
+
+/// What `list` tells to whom it is given, on a thread of its own and a few ahead, until no more is wanted.
+pub(crate) fn listed<T: Send + 'static>(
+    list: impl FnOnce(&mut dyn FnMut(Result<T, Stop>) -> bool) + Send + 'static,
+) -> impl Stream<Item = Result<T, Stop>> + Send {
+    let (to, planned) = mpsc::channel(PLANNED_ITEMS_MAX);
+    tokio::task::spawn_blocking(move || list(&mut |item| to.blocking_send(item).is_ok()));
+    futures::stream::unfold(planned, async |mut planned| planned.recv().await.map(|item| (item, planned)))
+}
+
+fn locked<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<C> Workshop<C> {
+    pub(crate) fn new(place: Place<C>) -> Self {
+        Self { place: Arc::new(place), base: Arc::default(), desk: Mutex::default() }
+    }
+
+    pub(crate) fn place(&self) -> &Place<C> {
+        &self.place
+    }
+
+    /// Shows what a crash left unshown, clears away what it was preparing, and makes room to prepare in.
+    pub(crate) async fn open(&self, cx: &ReadCx) -> Result<(), Stop> {
+        let held = self.lock(cx).await?;
+        let root = self.place.root.clone();
+        let (held, desk) = on_disk(move || {
+            let desk = Desk::open(&root, &held);
+            (held, desk)
+        })
+        .await?;
+        let desk = desk.map_err(|error| failed(&KbError::io("make a place to prepare in")(error)))?;
+        *locked(&self.desk) = Some(desk);
+        self.show(cx, held).await.map(drop)
+    }
+
+    /// Clears the room that was made.
+    pub(crate) fn close(&self) {
+        *locked(&self.desk) = None;
+    }
+
+    fn desk(&self) -> Result<PathBuf, Stop> {
+        locked(&self.desk).as_ref().map(Desk::path).ok_or_else(|| {
+            Stop::Fail(Diagnosis::failure("HW-BUG-001", "a document was prepared before recovery", "report it"))
+        })
+    }
+
+    /// Does `each` to every one of a group in one draft, and commits that. Says what became of each of them in the draft, in their
+    /// order, and of the files.
+    pub(crate) async fn commit<T: Send + 'static, W: Send + 'static>(
+        &self,
+        cx: &ReadCx,
+        op: &'static str,
+        mut group: Vec<T>,
+        each: impl Fn(&mut Draft<'_>, &mut T) -> Result<W, KbError> + Send + 'static,
+    ) -> Result<(Vec<(T, W)>, Fates), Stop> {
+        let held = self.lock(cx).await?;
+        let now = cx.clock.now();
+        let (held, became, committed) = self
+            .in_base(now, move |base| {
+                let mut ways = Vec::with_capacity(group.len());
+                let committed = base.commit(&held, now, op, &counted(group.len()), |draft| {
+                    group.iter_mut().try_for_each(|one| {
+                        ways.push(each(draft, one)?);
+                        Ok(())
+                    })
+                });
+                Ok((held, group.into_iter().zip(ways).collect(), committed))
+            })
+            .await?
+            .map_err(|error| failed(&error))?;
+        let fates = match committed {
+            Ok(committed) => committed.map(|committed| committed.fates),
+            Err(error) => {
+                // After an error what is durable is known only to one who opens it anew.
+                *locked(&self.base) = None;
+                match error {
+                    KbError::Unapplied { .. } => self.show(cx, held).await?,
+                    error => return Err(failed(&error)),
+                }
+            }
+        };
+        Ok((became, fates.unwrap_or_default()))
+    }
+
+    /// Does something with the base.
+    async fn in_base<T: Send + 'static>(
+        &self,
+        now: Timestamp,
+        work: impl FnOnce(&mut Base) -> Result<T, KbError> + Send + 'static,
+    ) -> Result<Result<T, KbError>, Stop> {
+        let (home, slot) = (Arc::clone(&self.place.home), Arc::clone(&self.base));
+        on_disk(move || {
+            let mut slot = locked(&slot);
+            let mut base = match slot.take() {
+                Some(base) => base,
+                None => Base::open(home, now)?,
+            };
+            let done = work(&mut base)?;
+            // After an error what is durable is known only to one who opens it anew.
+            *slot = Some(base);
+            Ok(done)
+        })
+        .await
+    }
+
+    async fn lock(&self, cx: &ReadCx) -> Result<BaseLock, Stop> {
+        let begun = cx.clock.elapsed();
+        loop {
+            match self.place.home.try_lock() {
+                Ok(Some(lock)) => return Ok(lock),
+                Ok(None) if cx.clock.elapsed().saturating_sub(begun) < Duration::from_secs(LOCK_WAIT_SECS) => {}
+                Ok(None) => {
+                    let told = format!("another change of the base has held its lock for {LOCK_WAIT_SECS} s");
+                    return Err(Stop::checkpoint(Reason::LockHeld, told));
+                }
+                Err(error) => return Err(failed(&KbError::io("be locked")(error))),
+            }
+            cx.rest(Duration::from_millis(LOCK_LOOK_MS)).await?;
+        }
+    }
+
+    /// Finishes what is committed and not shown yet, several times where something is in the way.
+    async fn show(&self, cx: &ReadCx, held: BaseLock) -> Result<Option<Fates>, Stop> {
+        let (mut held, mut tries) = (held, 0);
+        loop {
+            let (back, finished) = self
+                .in_base(cx.clock.now(), move |base| {
+                    let finished = base.finish(&held);
+                    Ok((held, finished))
+                })
+                .await?
+                .map_err(|error| failed(&error))?;
+            held = back;
+            tries += 1;
+            match finished {
+                Ok(finished) => return Ok(finished.map(|finished| finished.fates)),
+                Err(error) => {
+                    *locked(&self.base) = None;
+                    if tries == SHOW_TRIES || !matches!(error, KbError::Unapplied { .. }) {
+                        return Err(failed(&error));
+                    }
+                }
+            }
+            cx.rest(Duration::from_millis(SHOW_REST_MS)).await?;
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! From a document's bytes to what is ready to be folded in: copied, converted, compiled, stored. Owns these steps, and what a failure
+//! of each makes of the document.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::job::{Attempt, ReadCx, Stop};
+use highwater_engine::outcome::{Outcome, OutcomeKind};
+use highwater_engine::report::Reason;
+
+use super::{Fates, Workshop, failed, on_disk};
+use crate::base::{Fate, Objects};
+use crate::compile::{CompileError, Compiled, Compiler, Source};
+use crate::convert::{self, ConvertError, Converted, Format, Limits, Staged, Verdict};
+use crate::document::{DocName, Document};
+use crate::error::KbError;
+use crate::fold::{self, Ready};
+use crate::origin::Origin;
+use crate::page::{PageKind, PageName};
+use crate::path::FilePath;
+use crate::tree;
+
+/// The largest document that is read as text in this process, in bytes.
+const TEXT_HERE_BYTES_MAX: u64 = 16 << 20;
+
+/// A document that is ready to be folded in; its bytes, its text and its images are objects already.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(crate) name: DocName,
+    pub(crate) document: Document,
+    pub(crate) converted: Converted,
+    pub(crate) compiled: Compiled,
+}
+
+/// Why a document is not ready.
+#[derive(Debug)]
+pub(crate) enum Unready {
+    /// This is what became of it.
+    Outcome(Outcome),
+    /// The pass stops, and it stays untried.
+    Stop(Stop),
+}
+
+impl From<Stop> for Unready {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl From<KbError> for Unready {
+    fn from(error: KbError) -> Self {
+        Self::Stop(failed(&error))
+    }
+}
+
+impl From<ConvertError> for Unready {
+    /// What a failed conversion makes of a document.
+    fn from(error: ConvertError) -> Self {
+        let message = with_causes(&error);
+        match (&error, error.verdict()) {
+            (ConvertError::Unreadable(source), _) if source.kind() == io::ErrorKind::NotFound => {
+                Self::because(OutcomeKind::Gone, "it is no longer there")
+            }
+            (_, Verdict::Document) => Self::because(OutcomeKind::Review, message),
+            (_, Verdict::Moment) => Self::because(OutcomeKind::Failed, message),
+            (_, Verdict::Machine) => {
+                let next = "check the disk, its space and its permissions, and call again: what is in the base stays";
+                Self::Stop(Stop::Fail(Diagnosis::failure("HW-KB-002", message, next)))
+            }
+            (_, Verdict::Stop) => Self::Stop(Stop::checkpoint(Reason::Stopped, "stopped by a signal")),
+        }
+    }
+}
+
+impl Unready {
+    pub(crate) fn because(kind: OutcomeKind, why: impl Into<String>) -> Self {
+        Self::Outcome(Outcome::because(kind, why))
+    }
+}
+
+/// The same, as the engine has it.
+pub(crate) fn attempt<P>(prepared: Result<P, Unready>) -> Result<Attempt<P>, Stop> {
+    match prepared {
+        Ok(prepared) => Ok(Attempt::Ready(prepared)),
+        Err(Unready::Outcome(outcome)) => Ok(Attempt::Outcome(outcome)),
+        Err(Unready::Stop(stop)) => Err(stop),
+    }
+}
+
+impl Prepared {
+    pub(crate) fn ready(&self) -> Ready<'_> {
+        Ready {
+            name: &self.name,
+            document: &self.document,
+            text: &self.converted.markdown,
+            images: &self.converted.images,
+            compiled: &self.compiled,
+        }
+    }
+
+    /// How many bytes it holds in memory, about.
+    pub(crate) fn weight(&self) -> u64 {
+        let images: usize = self.converted.images.iter().map(|image| image.bytes.len()).sum();
+        (images + self.converted.markdown.len()) as u64
+    }
+
+    /// What becomes of it once it is in the base: a page that a person had edited may be for them to look at.
+    pub(crate) fn outcome(&self, fates: &Fates) -> Outcome {
+        let is_its = |path: &FilePath| {
+            let own = [PageKind::Source, PageKind::Summary];
+            *path == self.document.raw
+                || own.iter().any(|kind| PageName::of_document(*kind, &self.name).path() == *path)
+                || self.compiled.contributions.iter().any(|said| said.page.path() == *path)
+        };
+        let conflict = fates.iter().find(|(path, fate)| **fate == Fate::Conflict && is_its(path));
+        match conflict {
+            Some((path, _)) => Outcome::because(
+                OutcomeKind::Review,
+                format!("{path} was edited by a person, and what is new lies beside it, as .conflict"),
+            ),
+            None => Outcome::done(),
+        }
+    }
+}
+
+impl<C: Compiler + 'static> Workshop<C> {
+    /// A private copy of a document, by `copy`, which is given the directory and the limits for it.
+    pub(crate) async fn copied(
+        &self,
+        copy: impl FnOnce(&Path, &Limits) -> Result<Staged, Unready> + Send + 'static,
+    ) -> Result<Staged, Unready> {
+        let (desk, limits) = (self.desk()?, *self.place().converter.limits());
+        on_disk(move || copy(&desk, &limits)).await?
+    }
+
+    /// The copy as Markdown; `path` is what its document is called. What is text already needs no process of its own. What says no
+    /// title is called as the file of its origin is, which is not always its name in the base.
+    pub(crate) async fn converted(
+        &self,
+        cx: &ReadCx,
+        staged: &Staged,
+        path: &Path,
+        origin: &Origin,
+    ) -> Result<(Converted, Format), Unready> {
+        let titled =
+            |converted: Converted| Converted { title: converted.title.or_else(|| Some(origin.stem())), ..converted };
+        let (document, suffix, beside) =
+            (staged.document(), convert::suffix_of(path), path.parent().map(Path::to_owned));
+        let limits = *self.place().converter.limits();
+        if staged.bytes <= TEXT_HERE_BYTES_MAX {
+            let here = tokio::task::spawn_blocking(move || {
+                let bytes = std::fs::read(&document).ok()?;
+                let format = Format::of(&bytes, &suffix).ok()?;
+                let is_text = matches!(format, Format::Markdown | Format::Text);
+                is_text.then(|| (convert::convert(&bytes, &suffix, beside.as_deref(), &limits), format))
+            });
+            match here.await {
+                Ok(Some((converted, format))) => {
+                    let converted = converted.map_err(|refusal| ConvertError::Refused(refusal.to_string()))?;
+                    return Ok((titled(converted), format));
+                }
+                Ok(None) => {}
+                Err(broke) => return Err(ConvertError::Crashed(broke.to_string()).into()),
+            }
+        }
+        let (converted, format) = self.place().converter.convert(staged, cx.stop()).await?;
+        Ok((titled(converted), format))
+    }
+
+    /// What a text contributes.
+    pub(crate) async fn compiled(
+        &self,
+        cx: &ReadCx,
+        name: &DocName,
+        converted: Converted,
+    ) -> Result<(Converted, Compiled), Unready> {
+        let parted = tokio::task::spawn_blocking(move || {
+            let tree = tree::build(&converted);
+            (converted, tree)
+        });
+        let (converted, tree) = parted
+            .await
+            .map_err(|broke| Unready::because(OutcomeKind::Review, format!("its sections cannot be told: {broke}")))?;
+        let source = Source { name, converted: &converted, tree: &tree };
+        match self.place().compiler.compile(cx, source).await {
+            Ok(compiled) => Ok((converted, compiled)),
+            Err(CompileError::Review(why)) => Err(Unready::because(OutcomeKind::Review, why)),
+            Err(CompileError::Stop(stop)) => Err(stop.into()),
+        }
+    }
+
+    /// Stores what is a document's own, so that its commit finds it. `bytes` stores those that it was given as, where they are new.
+    pub(crate) async fn stored(
+        &self,
+        prepared: Box<Prepared>,
+        bytes: impl FnOnce(Objects<'_>) -> Result<(), KbError> + Send + 'static,
+    ) -> Result<Box<Prepared>, Unready> {
+        let home = Arc::clone(&self.place().home);
+        let stored = on_disk(move || {
+            let objects = Objects::of(&*home);
+            bytes(objects)?;
+            fold::stage(objects, &prepared.ready())?;
+            Ok::<_, KbError>(prepared)
+        });
+        Ok(stored.await??)
+    }
+}

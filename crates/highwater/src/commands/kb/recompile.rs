@@ -1,0 +1,39 @@
+//! `kb recompile`: documents made anew from what they were given as. Owns what such a call is: the same documents, by the same program
+//! and compiler.
+
+use std::sync::Arc;
+
+use highwater_engine::clock::SystemClock;
+use highwater_kb::compile::Compiler as _;
+use highwater_kb::recompile::{KbRecompile, Which};
+
+use super::named::named;
+use super::pass::{Call, pass};
+use super::place::Place;
+use crate::Done;
+use crate::cli::{Global, KbRecompile as Args};
+use crate::wiring;
+
+pub(super) fn recompile(args: &Args, global: &Global) -> Done {
+    let one = |error| vec![error];
+    let place = Place::find(args.which.kb.as_deref()).map_err(one)?;
+    let which = match args.all {
+        true => Which::All,
+        false => Which::These(named(&place, &place.snapshot().map_err(one)?, &args.documents)?),
+    };
+    let workshop = wiring::kb::place(&place.root, &SystemClock::shared()).map_err(one)?;
+    // What another program or compiler has begun is not what this one goes on with.
+    let mut of = vec![env!("CARGO_PKG_VERSION").into(), workshop.compiler.name().into_bytes()];
+    if let Which::These(names) = &which {
+        of.extend(names.iter().map(|name| name.as_str().into()));
+    }
+    let call = Call {
+        kind: "kb-recompile",
+        of,
+        runner: Box::new(Arc::new(KbRecompile::new(workshop, which))),
+        concurrency: args.concurrency,
+        limits: &args.limits,
+        dry_run: false,
+    };
+    pass(&call, global, &place)
+}
