@@ -112,6 +112,12 @@ pub enum KbError {
     /// A path that no file of a base has.
     #[error(transparent)]
     Path(#[from] PathFault),
+    /// There are more links than one look at a base holds.
+    #[error("more than {limit} links of the wiki do not name their page in full: so many are not looked at together")]
+    Links {
+        /// How many it holds.
+        limit: usize,
+    },
     /// There are as many versions beside a page as there may be.
     #[error("{path} has {limit} conflicting versions beside it: settle them first")]
     Conflicts {

@@ -10,6 +10,7 @@ mod histories;
 mod home;
 mod hostile_text;
 mod library;
+mod lint;
 mod power_loss;
 mod rebuilt;
 mod simulated;
