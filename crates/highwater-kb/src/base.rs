@@ -143,6 +143,15 @@ impl Base {
         self.objects().read(content, PAGE_BYTES_MAX).map(Some)
     }
 
+    /// What the bytes are called that the newest generation has at a path.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn content(&self, path: &FilePath) -> Result<Option<ContentId>, KbError> {
+        self.sound()?;
+        rows::file(&self.rows, path)
+    }
+
     /// What the newest generation knows of a document.
     ///
     /// # Errors

@@ -118,6 +118,12 @@ pub enum KbError {
         /// How many it holds.
         limit: usize,
     },
+    /// There is no conflict at this path.
+    #[error("{0} is in no conflict: no other version lies beside it")]
+    NoConflict(FilePath),
+    /// Something that is no file is in the place of one.
+    #[error("{0} is no file: a directory, a symlink or the like is in its place")]
+    NoFile(FilePath),
     /// There are as many versions beside a page as there may be.
     #[error("{path} has {limit} conflicting versions beside it: settle them first")]
     Conflicts {

@@ -17,6 +17,8 @@ pub mod origin;
 pub mod page;
 pub mod path;
 pub mod prose;
+pub mod resolve;
+pub mod status;
 pub mod tree;
 
 pub use base::{Base, BaseLock, Committed, Counts, Directory, Draft, Fate, Generation, Hit, Home, Snapshot};

@@ -34,15 +34,20 @@ pub(super) fn add(args: &KbAdd, global: &Global) -> Done {
     let one = |error| vec![error];
     let place = Place::find(args.which.kb.as_deref()).map_err(one)?;
     let state = place.root.join(STATE);
+    let ledger = state_of(&place.root, global);
     if !args.dry_run {
         std::fs::create_dir_all(&state).map_err(|error| {
             let message = format!("the state directory cannot be made: {error}");
             one(Diagnosis::failure("HW-SIT-002", message, "name the ledger: `--ledger FILE`").in_file(&state))
         })?;
     }
-    let ledger = global.ledger.clone().unwrap_or_else(|| state.join(LEDGER_FILE));
     let site = Site::beside(global, ledger).map_err(one)?;
     in_runtime(passes(args, &site, &place))
+}
+
+/// The ledger of what is added to a base by command.
+pub(super) fn state_of(root: &Path, global: &Global) -> PathBuf {
+    global.ledger.clone().unwrap_or_else(|| root.join(STATE).join(LEDGER_FILE))
 }
 
 async fn passes(args: &KbAdd, site: &Site, place: &Place) -> Done {
