@@ -82,6 +82,32 @@ impl<'a> Quarantine<'a> {
         Ok(place)
     }
 
+    /// Keeps a file in quarantine that stays where it is, too, as long as it is left there: under a second name (or as a copy, where a
+    /// file has but one). Whoever writes into it there writes into both; whoever replaces it leaves this one as it is.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn keep_file(&self, what: &RelPath, why: &str) -> Result<Quarantined, FsError> {
+        let (_, name) = what.split().ok_or_else(|| self.refused(Op::Link, what, Errno::INVAL))?;
+        let stat = self.fs.stat(what)?.ok_or_else(|| self.refused(Op::Stat, what, Errno::NOENT))?;
+        ensure_dir(self.fs, &self.dir, Mode::Umask)?;
+        let name = short(name);
+        let taken = self.taken(&name)?;
+        let place = match self.same_file(&name, &taken, stat.id)? {
+            Some(place) => place,
+            None => {
+                let place = self.reserve(&name, &taken, &format!("{what}: {why}"))?;
+                match self.fs.link(what, &place.path) {
+                    Err(error) if is_unlinkable(&error) => copy(self.fs, what, &place.path)?,
+                    linked => linked?,
+                }
+                place
+            }
+        };
+        self.fs.sync_dir(&self.dir)?;
+        Ok(place)
+    }
+
     /// Keeps bytes in quarantine that were part of something, such as a torn last line, under a
     /// name that tells of what.
     ///

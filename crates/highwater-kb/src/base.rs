@@ -29,7 +29,9 @@ pub use self::commit::{Committed, Draft, Rehearsed};
 pub use self::home::{BaseLock, Directory, Home};
 pub use self::manifest::{Entry, FileChange, Manifest};
 pub use self::objects::Objects;
+pub(crate) use self::objects::Standing as ObjectStanding;
 pub use self::project::Fate;
+pub(crate) use self::project::{CONFLICTS_MAX, Found, QUARANTINE, look};
 pub use self::rebuild::rebuild;
 pub use self::rows::MIGRATIONS;
 pub use self::snapshot::{Counts, HITS_MAX, Hit, LISTED_MAX, Snapshot};
@@ -128,12 +130,7 @@ impl Base {
     pub fn manifest(&self, generation: u32) -> Result<Option<Manifest>, KbError> {
         self.sound()?;
         let Some(id) = rows::manifest(&self.rows, generation)? else { return Ok(None) };
-        let bytes = self.objects().manifest(generation)?.ok_or(KbError::ObjectMissing { id })?;
-        let found = ContentId::of(&bytes);
-        if found != id {
-            return Err(KbError::ObjectDamaged { id, found });
-        }
-        Manifest::read(generation, &bytes).map(Some)
+        Manifest::of(self.objects(), generation, id).map(Some)
     }
 
     /// What the newest generation has at a path.
@@ -144,6 +141,15 @@ impl Base {
         self.sound()?;
         let Some(content) = rows::file(&self.rows, path)? else { return Ok(None) };
         self.objects().read(content, PAGE_BYTES_MAX).map(Some)
+    }
+
+    /// What the bytes are called that the newest generation has at a path.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn content(&self, path: &FilePath) -> Result<Option<ContentId>, KbError> {
+        self.sound()?;
+        rows::file(&self.rows, path)
     }
 
     /// What the newest generation knows of a document.
@@ -215,6 +221,6 @@ impl Base {
 }
 
 /// A path of the base's own.
-fn layout(path: &str) -> RelPath {
+pub(crate) fn layout(path: &str) -> RelPath {
     RelPath::new(path).expect("invariant: the base's own paths are confined")
 }

@@ -112,6 +112,18 @@ pub enum KbError {
     /// A path that no file of a base has.
     #[error(transparent)]
     Path(#[from] PathFault),
+    /// There are more links than one look at a base holds.
+    #[error("more than {limit} links of the wiki do not name their page in full: so many are not looked at together")]
+    Links {
+        /// How many it holds.
+        limit: usize,
+    },
+    /// There is no conflict at this path.
+    #[error("{0} is in no conflict: no other version lies beside it")]
+    NoConflict(FilePath),
+    /// Something that is no file is in the place of one.
+    #[error("{0} is no file: a directory, a symlink or the like is in its place")]
+    NoFile(FilePath),
     /// There are as many versions beside a page as there may be.
     #[error("{path} has {limit} conflicting versions beside it: settle them first")]
     Conflicts {

@@ -12,12 +12,15 @@ pub mod convert;
 pub mod document;
 pub mod error;
 pub mod fold;
+pub mod lint;
 pub mod origin;
 pub mod page;
 pub mod path;
 pub mod prose;
 pub mod recompile;
 pub mod remove;
+pub mod resolve;
+pub mod status;
 pub mod tree;
 mod workshop;
 

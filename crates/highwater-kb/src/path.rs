@@ -13,6 +13,9 @@ pub const WIKI: &str = "wiki";
 /// Where the documents are, as they were given.
 pub const RAW: &str = "raw";
 
+/// The mark of a version that lies beside a person's own: `tides.conflict.md`, `tides.conflict-2.md`.
+const CONFLICT: &str = "conflict";
+
 /// The path of a file that a base shows, from the base's root: `wiki/concepts/tides.md`, `raw/report.pdf`. It is UTF-8, its own
 /// shortest form, and cannot lead out of those two directories.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +79,36 @@ impl FilePath {
         let name = self.0.rfind('/').map_or(0, |slash| slash + 1);
         let dot = self.0[name..].rfind('.').filter(|dot| *dot > 0).map_or(self.0.len(), |dot| name + dot);
         Self::new(format!("{}.{mark}{}", &self.0[..dot], &self.0[dot..]))
+    }
+
+    /// Where the `n`th version goes that cannot be at this path, from 1.
+    ///
+    /// # Errors
+    /// A name that becomes too long.
+    pub(crate) fn beside(&self, n: u32) -> Result<Self, PathFault> {
+        self.marked(&if n == 1 { CONFLICT.to_owned() } else { format!("{CONFLICT}-{n}") })
+    }
+
+    /// The path that this one lies beside, if its name says that it is such a version.
+    #[must_use]
+    pub fn lies_beside(&self) -> Option<Self> {
+        let name = self.0.rfind('/').map_or(0, |slash| slash + 1);
+        let is_mark = |mark: &str| {
+            mark.strip_prefix(CONFLICT).is_some_and(|rest| {
+                rest.is_empty()
+                    || rest
+                        .strip_prefix('-')
+                        .is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
+            })
+        };
+        let (before, last) = self.0[name..].rsplit_once('.').filter(|(before, _)| !before.is_empty())?;
+        let marked = before.rsplit_once('.').filter(|(stem, mark)| !stem.is_empty() && is_mark(mark));
+        let stem = match marked {
+            Some((stem, _)) => format!("{stem}.{last}"),
+            None if is_mark(last) => before.to_owned(),
+            None => return None,
+        };
+        Self::new(format!("{}{stem}", &self.0[..name])).ok()
     }
 }
 
@@ -150,5 +183,19 @@ mod tests {
         assert_eq!(marked("raw/plain"), "raw/plain.conflict");
         assert_eq!(marked("raw/v1.2/plain"), "raw/v1.2/plain.conflict");
         assert_eq!(marked("raw/.hidden"), "raw/.hidden.conflict");
+    }
+
+    #[test]
+    fn a_version_that_lies_beside_a_file_says_beside_which() {
+        for path in ["wiki/concepts/a.b.md", "raw/plain", "raw/v1.2/plain", "raw/.hidden", "wiki/a.conflict.md"] {
+            let path = FilePath::new(path).unwrap();
+            for n in [1, 2, 100] {
+                assert_eq!(path.beside(n).unwrap().lies_beside(), Some(path.clone()), "{n}");
+            }
+        }
+        for other in ["wiki/a.md", "wiki/conflict.md", "wiki/a.conflict-.md", "wiki/a.conflict-x.md", "wiki/.conflict"]
+        {
+            assert_eq!(FilePath::new(other).unwrap().lies_beside(), None, "{other}");
+        }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use language::{Lexicon, is_cjk, lexicon};
 pub(crate) use reading::{count_words, describes_itself};
 pub(crate) use sentence::numberless;
 pub(crate) use weight::{counts, is_at, weigh, words_of};
-pub(crate) use word::is_honorific;
+pub(crate) use word::{is_honorific, singular};
 
 /// How much of a text is read for what it says: some 2,000 pages.
 pub const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;

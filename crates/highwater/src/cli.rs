@@ -21,7 +21,9 @@ pub(crate) use episodes::{
     ExportFormat, GateAllow, GateRevoke, GateVerb, KeepWhich, Reindex, Ship, TotalBy, Which,
 };
 pub(crate) use host::{Completions, Install, Man, Role, Systemd, Times};
-pub(crate) use kb::{KbAdd, KbConvert, KbInit, KbLog, KbRecompile, KbRemove, KbSearch, KbUndo, KbVerb, KbWhich};
+pub(crate) use kb::{
+    KbAdd, KbConvert, KbInit, KbLint, KbLog, KbRecompile, KbRemove, KbResolve, KbSearch, KbUndo, KbVerb, KbWhich,
+};
 pub(crate) use migrate::{Baseline, MigrateVerb, Up};
 pub(crate) use oai::{
     Catalog, CatalogSearch, CatalogVerb, OaiDiscover, OaiServe, OaiSnapshot, OaiVerb, SnapshotExport, SnapshotImport,

@@ -33,6 +33,7 @@ pub struct Draft<'a> {
     rows: &'a Connection,
     objects: Objects<'a>,
     files: BTreeMap<FilePath, Option<ContentId>>,
+    edits: BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)>,
     documents: BTreeMap<DocName, Option<Document>>,
     entries: Vec<Entry>,
     folding: Folding,
@@ -40,8 +41,15 @@ pub struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     fn new(rows: &'a Connection, objects: Objects<'a>) -> Self {
-        let folding = Folding::default();
-        Self { rows, objects, files: BTreeMap::new(), documents: BTreeMap::new(), entries: Vec::new(), folding }
+        Self {
+            rows,
+            objects,
+            files: BTreeMap::new(),
+            edits: BTreeMap::new(),
+            documents: BTreeMap::new(),
+            entries: Vec::new(),
+            folding: Folding::default(),
+        }
     }
 
     /// Tells in the log of one thing that is done; where nothing is told, the log has what the commit as a whole was called.
@@ -91,6 +99,15 @@ impl<'a> Draft<'a> {
     /// Leaves nothing at a path.
     pub fn remove(&mut self, path: FilePath) {
         self.files.insert(path, None);
+    }
+
+    /// Changes what stands at a path where that is a person's own version, and not what the generation has there: `from` is what was
+    /// found there, `to` an object or nothing. Whoever wrote there since is met as by any other change. Where both are what the generation
+    /// has, nothing is written, and it is noted that what stands there is settled.
+    ///
+    /// Where the draft changes the file itself, that is what is done.
+    pub fn edit(&mut self, path: FilePath, from: Option<ContentId>, to: Option<ContentId>) {
+        self.edits.insert(path, (from, to));
     }
 
     /// What is known of a document, with what this draft said.
@@ -188,6 +205,13 @@ impl<'a> Draft<'a> {
         }
         Ok(changes)
     }
+
+    /// What it does to people's own versions.
+    fn edits(&self, changes: &[FileChange]) -> Vec<FileChange> {
+        let is_changed = |path: &FilePath| changes.binary_search_by(|change| change.path.cmp(path)).is_ok();
+        let edits = self.edits.iter().filter(|(path, _)| !is_changed(path));
+        edits.map(|(path, (base, new))| FileChange { path: path.clone(), base: *base, new: *new }).collect()
+    }
 }
 
 /// What a generation would be, if it were committed.
@@ -279,7 +303,8 @@ fn drafted(
             documents.insert(name.to_string(), (before, after));
         }
     }
-    if said.changes()?.is_empty() && documents.is_empty() {
+    let changes = said.changes()?;
+    if changes.is_empty() && said.edits(&changes).is_empty() && documents.is_empty() {
         return Ok(None);
     }
     let log = FilePath::new(fold::LOG_PAGE).expect("invariant: it is below wiki/");
@@ -289,6 +314,7 @@ fn drafted(
         entries.push(Entry { op: op.to_owned(), text: text.to_owned() });
     }
     fold::enter_log(&mut said, at, &entries, is_shown)?;
+    let files = said.changes()?;
     Ok(Some(Manifest {
         format: FORMAT,
         generation: parent.as_ref().map_or(1, |parent| parent.number + 1),
@@ -297,7 +323,8 @@ fn drafted(
         op: op.to_owned(),
         text: text.to_owned(),
         entries,
-        files: said.changes()?,
+        edits: said.edits(&files),
+        files,
         documents,
     }))
 }

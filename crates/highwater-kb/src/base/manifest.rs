@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::objects::Objects;
 use crate::content::ContentId;
 use crate::error::KbError;
 use crate::path::FilePath;
@@ -33,11 +34,24 @@ pub struct Manifest {
     pub entries: Vec<Entry>,
     /// Every file that it changed.
     pub files: Vec<FileChange>,
+    /// What it changed of people's own versions of files, as they stand in `wiki/` and `raw/`: nothing that a generation has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<FileChange>,
     /// Every document that it changed: before, and after.
     pub documents: BTreeMap<String, (Option<serde_json::Value>, Option<serde_json::Value>)>,
 }
 
 impl Manifest {
+    /// A generation's manifest, which was committed under this name.
+    pub(super) fn of(objects: Objects<'_>, generation: u32, id: ContentId) -> Result<Self, KbError> {
+        let bytes = objects.manifest(generation)?.ok_or(KbError::ObjectMissing { id })?;
+        let found = ContentId::of(&bytes);
+        if found != id {
+            return Err(KbError::ObjectDamaged { id, found });
+        }
+        Self::read(generation, &bytes)
+    }
+
     /// Reads a generation's manifest.
     pub(super) fn read(generation: u32, bytes: &[u8]) -> Result<Self, KbError> {
         let manifest: Self =
@@ -61,14 +75,14 @@ pub struct Entry {
     pub text: String,
 }
 
-/// What a generation changed at one path.
+/// What a generation changed at one path, or what stood there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileChange {
     /// Where.
     pub path: FilePath,
-    /// What the generation before had there.
+    /// What the generation before had there; of an edit, what stood there.
     pub base: Option<ContentId>,
-    /// What this one has.
+    /// What this one has; of an edit, what is to stand there.
     pub new: Option<ContentId>,
 }

@@ -5,10 +5,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
-use highwater_fs::{Fs, FsError, Mode, Op, RelPath, Staged};
+use highwater_fs::{Fs, FsError, Mode, Op, Quarantine, RelPath, Staged};
 
 use super::home::Home;
 use super::layout;
+use super::project::QUARANTINE;
 use crate::content::ContentId;
 use crate::error::KbError;
 
@@ -20,6 +21,16 @@ const MANIFEST_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// How much of a stream is held while it is stored.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// How an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is there and, if that was looked at, whole.
+    There,
+    Missing,
+    /// Its bytes are others.
+    Damaged,
+}
 
 /// The objects of a base.
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +107,55 @@ impl<'a> Objects<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether an object is there, and whole; without `verify` its bytes are not looked at.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(crate) fn standing(&self, id: ContentId, verify: bool) -> Result<Standing, KbError> {
+        self.compare(&path_of(id), id, verify)
+    }
+
+    /// The same of what a generation changed.
+    pub(crate) fn manifest_standing(&self, generation: u32, id: ContentId, verify: bool) -> Result<Standing, KbError> {
+        self.compare(&manifest_of(generation), id, verify)
+    }
+
+    fn compare(&self, path: &RelPath, id: ContentId, verify: bool) -> Result<Standing, KbError> {
+        if !verify {
+            return Ok(if self.fs.stat(path)?.is_some() { Standing::There } else { Standing::Missing });
+        }
+        let reader = match self.fs.reader(path) {
+            Ok(reader) => reader,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Standing::Missing),
+            Err(error) => return Err(error.into()),
+        };
+        let (found, _) = ContentId::of_stream(reader).map_err(KbError::io("read an object"))?;
+        Ok(if found == id { Standing::There } else { Standing::Damaged })
+    }
+
+    /// Puts bytes in the place of an object that is missing, or damaged: then what is there is set aside first.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(crate) fn restore<R: Read>(&self, id: ContentId, open: impl Fn() -> io::Result<R>) -> Result<(), KbError> {
+        if self.standing(id, true)? == Standing::Damaged {
+            let why = "its bytes are not those that it is called by";
+            Quarantine::new(self.fs, layout(QUARANTINE)).set_aside(&path_of(id), why)?;
+        }
+        let (found, _) = self.put_stream(open)?;
+        if found == id { self.settle() } else { Err(KbError::Changed { first: id, then: found }) }
+    }
+
+    /// How large an object is; `None` where it is not there.
+    pub(crate) fn len(&self, id: ContentId) -> Result<Option<u64>, KbError> {
+        Ok(self.fs.stat(&path_of(id))?.map(|there| there.len))
+    }
+
+    /// The disk that they are on.
+    pub(crate) fn fs(&self) -> &'a dyn Fs {
+        self.fs
     }
 
     /// Makes the names of all that was put durable.

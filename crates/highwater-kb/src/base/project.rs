@@ -23,13 +23,14 @@ use super::objects::Objects;
 use crate::error::KbError;
 use crate::path::FilePath;
 
+pub(crate) use self::plan::{CONFLICTS_MAX, Found, look};
 use self::plan::{Earlier, Plan};
 
 /// Where bytes are staged.
 pub(super) const TMP: &str = ".highwater/tmp";
 
 /// Where damaged things go.
-const QUARANTINE: &str = ".highwater/quarantine";
+pub(crate) const QUARANTINE: &str = ".highwater/quarantine";
 
 /// What became of a file that a generation changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 pub(crate) mod derived;
 pub(crate) mod passages;
 pub(crate) mod registry;
+pub(crate) mod survey;
 
 use std::collections::BTreeMap;
 
@@ -129,6 +130,9 @@ fn change(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) -> Result<
             id,
         ))?;
         let mut change = rows.prepare_cached("INSERT INTO change VALUES (?1, ?2, ?3)")?;
+        for edit in &manifest.edits {
+            change.execute((&edit.path, edit.base, edit.new))?;
+        }
         let mut put = rows.prepare_cached(
             "INSERT INTO file (path, content) VALUES (?1, ?2) ON CONFLICT (path) DO UPDATE SET content = excluded.content",
         )?;
@@ -178,12 +182,19 @@ pub(super) fn commit(transaction: Transaction<'_>) -> Result<(), KbError> {
         .map_err(|error| KbError::Rows { doing: "commit a change", source: Error::from_sqlite(&path, error) })
 }
 
+/// What stands at a path that was edited is a person's version, whatever was written there. A conflict stays one until it is settled.
+const NOTE_FATE: &str = "UPDATE file SET fate = now.fate
+    FROM (SELECT change.path, change.base IS change.new AS settled,
+                 CASE WHEN :fate = 'as-generated' AND change.new IS NOT file.content THEN 'merged' ELSE :fate END AS fate
+          FROM change JOIN file ON file.path = change.path WHERE change.path = :path) AS now
+    WHERE file.path = now.path AND file.fate <> now.fate
+      AND (file.fate <> 'conflict' OR now.fate <> 'merged' OR now.settled)";
+
 /// Notes that a generation stands in `wiki/` and `raw/`, and what people had made of its files.
 pub(super) fn applied(rows: &mut Connection, generation: u32, fates: &BTreeMap<FilePath, Fate>) -> Result<(), KbError> {
     let transaction = begin(rows)?;
     let note = || -> rusqlite::Result<()> {
-        let mut note =
-            transaction.prepare_cached("UPDATE file SET fate = :fate WHERE path = :path AND fate <> :fate")?;
+        let mut note = transaction.prepare_cached(NOTE_FATE)?;
         for (path, fate) in fates {
             note.execute(named_params! { ":path": path, ":fate": fate.as_str() })?;
         }
@@ -262,7 +273,15 @@ mod tests {
     #[test]
     fn nothing_that_a_change_or_a_search_asks_scans_what_grows() {
         let rows = rows();
-        let asked = [registry::LOOKUPS, derived::LOOKUPS, passages::LOOKUPS, fold::LOOKUPS, &[FILES_BELOW]].concat();
+        let asked = [
+            registry::LOOKUPS,
+            derived::LOOKUPS,
+            passages::LOOKUPS,
+            fold::LOOKUPS,
+            survey::LOOKUPS,
+            &[FILES_BELOW, NOTE_FATE],
+        ]
+        .concat();
         for sql in asked {
             for step in plan(&rows, sql) {
                 let bounded = !step.starts_with("SCAN") || step.contains("SCAN own") || step.contains("(subquery");

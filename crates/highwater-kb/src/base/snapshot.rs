@@ -2,6 +2,7 @@
 //! (R8): its rows are read in one transaction, its bytes from the objects, never from `wiki/`.
 
 mod search;
+mod survey;
 
 use std::fmt;
 use std::sync::Arc;

@@ -6,9 +6,11 @@ use jiff::Timestamp;
 
 use super::commit::Committed;
 use super::{Base, BaseLock};
+use crate::content::ContentId;
 use crate::document::{DocName, Document};
 use crate::error::KbError;
 use crate::fold;
+use crate::path::FilePath;
 
 impl Base {
     /// Makes the next generation one that has what `generation` had; 0 is the empty base. `None` where the newest has it already.
@@ -24,10 +26,14 @@ impl Base {
             return Err(KbError::NoGeneration { generation, head });
         }
         let (mut files, mut documents) = (BTreeMap::new(), BTreeMap::new());
+        let mut edits: BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)> = BTreeMap::new();
         for taken_back in (generation + 1..=head).rev() {
             let manifest = self.manifest(taken_back)?.ok_or(KbError::NoGeneration { generation: taken_back, head })?;
             let changed = manifest.files.into_iter().filter(|file| !fold::is_log(&file.path));
             files.extend(changed.map(|file| (file.path, file.base)));
+            for edit in manifest.edits {
+                edits.entry(edit.path).or_insert((edit.new, None)).1 = edit.base;
+            }
             documents.extend(manifest.documents.into_iter().map(|(name, (before, _))| (name, before)));
         }
         self.commit(held, at, "undo", &format!("back to generation {generation}"), |draft| {
@@ -35,6 +41,13 @@ impl Base {
                 match content {
                     Some(content) => draft.place(path, content),
                     None => draft.remove(path),
+                }
+            }
+            // What stands there now is a person's: it goes back where it is still what was written there.
+            for (path, (from, to)) in edits {
+                let is_there = to.map_or(Ok(true), |to| draft.objects().has(to))?;
+                if from != to && is_there {
+                    draft.edit(path, from, to);
                 }
             }
             // Who goes makes room for who comes: their names may differ in case alone.

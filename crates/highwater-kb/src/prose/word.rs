@@ -325,7 +325,12 @@ fn acts(word: &str, english: bool) -> bool {
 
 /// The form that a word and its plural share.
 fn canonical(lower: &str, language: &Language) -> String {
-    if language.code != "en" || !lower.is_ascii() || lower.len() < 4 || NO_PLURAL.contains(lower) {
+    if language.code == "en" { singular(lower) } else { lower.to_owned() }
+}
+
+/// The form that an English word in lower case shares with its plural.
+pub(crate) fn singular(lower: &str) -> String {
+    if !lower.is_ascii() || lower.len() < 4 || NO_PLURAL.contains(lower) {
         return lower.to_owned();
     }
     let Some(stem) = lower.strip_suffix('s') else { return lower.to_owned() };

@@ -37,6 +37,22 @@ pub(crate) enum KbVerb {
     ///
     /// Pages that you edited since are met as by any other change. `kb log` shows the generations.
     Undo(KbUndo),
+    /// Looks for what is wrong in a base, or differs from what it has.
+    ///
+    /// Faults: links that lead nowhere, conflicts, documents without their file or their pages, files in `raw/` that nobody added, front
+    /// matter, and bytes that are not stored or damaged. Notes: what people edited, deleted or made, pages that nothing links to, names
+    /// of concepts that say nearly the same. Nothing is written without `--fix` or `--report`. Exit 0 when there are notes alone, 4 when
+    /// there are faults.
+    Lint(KbLint),
+    /// Shows where a base stands, in figures.
+    ///
+    /// What you edited and deleted is told as it was when a change last met it: `kb lint` looks at the files.
+    Status(KbWhich),
+    /// Ends a conflict: of a page that you had edited where a change did, too, and of the version beside it, one stays.
+    ///
+    /// The other one is kept in `.highwater/quarantine/` where it is yours. With `--theirs`, a file that you deleted comes back. What is
+    /// added later is merged with the one that stays.
+    Resolve(KbResolve),
     /// Shows what was done to a base, the newest first.
     Log(KbLog),
     /// Converts one document to Markdown, as `kb add` would, without a base.
@@ -138,6 +154,48 @@ pub(crate) struct KbUndo {
     pub(crate) generation: Option<u32>,
     #[command(flatten)]
     pub(crate) which: KbWhich,
+}
+
+/// `kb lint`.
+#[derive(Debug, Args)]
+pub(crate) struct KbLint {
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+    /// Mends what can be mended, by one generation that `kb undo` takes back: links are made to lead to the one page whose name says the
+    /// same, else they become the words they read as; bytes are stored again from files that still have them.
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Keeps what was found as a page: `wiki/reports/lint-DATE.md`.
+    #[arg(long)]
+    pub(crate) report: bool,
+    /// Reads the bytes of everything that is stored, and of every file. Without it, of what is no page it is looked whether it is there,
+    /// and as long as it was.
+    #[arg(long)]
+    pub(crate) verify: bool,
+}
+
+/// `kb resolve`.
+#[derive(Debug, Args)]
+pub(crate) struct KbResolve {
+    /// The page: `concepts/tides`, `wiki/concepts/tides.md`, or its whole path.
+    #[arg(value_name = "PAGE")]
+    pub(crate) page: PathBuf,
+    #[command(flatten)]
+    pub(crate) side: KbSide,
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+}
+
+/// Which version of a page stays.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct KbSide {
+    /// Yours stays, and the one beside it goes.
+    #[arg(long)]
+    pub(crate) mine: bool,
+    /// What the base has stays.
+    #[arg(long)]
+    pub(crate) theirs: bool,
 }
 
 /// `kb log`.

@@ -4,6 +4,7 @@ mod add;
 mod convert;
 mod fates;
 mod init;
+mod lint;
 mod list;
 mod log;
 mod named;
@@ -11,7 +12,9 @@ mod pass;
 mod place;
 mod recompile;
 mod remove;
+mod resolve;
 mod search;
+mod status;
 mod undo;
 
 use crate::Done;
@@ -31,6 +34,8 @@ const AGAIN: &str = "HW-KB-004";
 const NOT_MADE: &str = "HW-KB-024";
 /// Another change of the base does not end.
 const BUSY: &str = "HW-KB-025";
+/// A page is in no conflict.
+const NO_CONFLICT: &str = "HW-KB-031";
 /// There is no such generation.
 const NO_GENERATION: &str = "HW-KB-026";
 /// There is no such document.
@@ -46,6 +51,9 @@ pub(crate) fn kb(verb: KbVerb, global: &Global) -> Done {
         KbVerb::List(which) => list::list(&which, output),
         KbVerb::Search(args) => search::search(&args, output),
         KbVerb::Undo(args) => undo::undo(&args, output),
+        KbVerb::Status(which) => status::status(&which, global, output),
+        KbVerb::Resolve(args) => resolve::resolve(&args, output),
+        KbVerb::Lint(args) => lint::lint(&args, output),
         KbVerb::Log(args) => log::log(&args, output),
         KbVerb::Convert(args) => convert::convert(&args, output),
     }

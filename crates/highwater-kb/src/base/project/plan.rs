@@ -18,7 +18,7 @@ use crate::path::FilePath;
 /// The most bytes of a plan.
 const PLAN_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// How many versions may lie beside one page.
-const CONFLICTS_MAX: u32 = 100;
+pub(crate) const CONFLICTS_MAX: u32 = 100;
 
 /// What is to be done with the files of a generation.
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ pub(super) enum Act {
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     Nothing,
     File(ContentId),
     /// A directory, a symlink, a device: a person's in any case.
@@ -148,6 +148,8 @@ fn decide(fs: &dyn Fs, objects: Objects<'_>, change: &FileChange) -> Result<Draf
             Ok(Draft { step: step(Act::Remove { expected: base }, Fate::AsGenerated), source: None })
         }
         (Some(_), Found::Nothing, Some(_)) => leave(Fate::Deleted),
+        // Nothing new came: what stands there is settled.
+        (Some(base), Found::File(_) | Found::Other, Some(new)) if base == new => leave(Fate::Merged),
         (_, Found::File(_) | Found::Other, None) => leave(Fate::Kept),
         (_, Found::Other, Some(new)) => beside(fs, file, new),
         (base, Found::File(there), Some(new)) => match merged(fs, objects, file, base, there, new)? {
@@ -201,8 +203,7 @@ fn beside(fs: &dyn Fs, file: &FilePath, new: ContentId) -> Result<Draft, KbError
 /// Where a version goes that cannot be at `path`, and whether nothing is there yet.
 pub(super) fn beside_of(fs: &dyn Fs, path: &FilePath, new: ContentId) -> Result<(FilePath, bool), KbError> {
     for n in 1..=CONFLICTS_MAX {
-        let mark = if n == 1 { "conflict".to_owned() } else { format!("conflict-{n}") };
-        let place = path.marked(&mark)?;
+        let place = path.beside(n)?;
         match look(fs, &place.to_rel())? {
             Found::Nothing => return Ok((place, true)),
             Found::File(there) if there == new => return Ok((place, false)),
@@ -213,7 +214,7 @@ pub(super) fn beside_of(fs: &dyn Fs, path: &FilePath, new: ContentId) -> Result<
 }
 
 /// What is at a path now.
-pub(super) fn look(fs: &dyn Fs, path: &RelPath) -> Result<Found, KbError> {
+pub(crate) fn look(fs: &dyn Fs, path: &RelPath) -> Result<Found, KbError> {
     match fs.stat(path)? {
         None => Ok(Found::Nothing),
         Some(stat) if stat.kind == Kind::File => match fs.reader(path) {

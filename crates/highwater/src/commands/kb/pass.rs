@@ -50,9 +50,13 @@ pub(super) fn pass(call: &Call<'_>, global: &Global, place: &Place) -> Done {
             one(Diagnosis::failure("HW-SIT-002", message, "name the ledger: `--ledger FILE`").in_file(&state))
         })?;
     }
-    let ledger = global.ledger.clone().unwrap_or_else(|| state.join(LEDGER_FILE));
-    let site = Site::beside(global, ledger).map_err(one)?;
+    let site = Site::beside(global, ledger_of(&place.root, global)).map_err(one)?;
     in_runtime(passed(call, &site, &place.root))
+}
+
+/// The ledger of the passes of commands.
+pub(super) fn ledger_of(root: &Path, global: &Global) -> PathBuf {
+    global.ledger.clone().unwrap_or_else(|| root.join(STATE).join(LEDGER_FILE))
 }
 
 async fn passed(call: &Call<'_>, site: &Site, root: &Path) -> Done {

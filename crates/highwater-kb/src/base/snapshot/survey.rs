@@ -1,0 +1,86 @@
+//! A look at the whole of a generation, piece by piece. Owns which pieces there are; nothing here holds them all.
+
+use highwater_fs::Fs;
+
+use super::Snapshot;
+use crate::base::manifest::{FileChange, Manifest};
+use crate::base::objects::Objects;
+use crate::base::project::Fate;
+use crate::base::rows::survey::{self, Listed};
+use crate::base::rows::{self, derived};
+use crate::content::ContentId;
+use crate::error::KbError;
+use crate::page::PageKind;
+use crate::path::FilePath;
+
+impl Snapshot {
+    /// Whether its generation stands in `wiki/` and `raw/`.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn is_applied(&self) -> Result<bool, KbError> {
+        let standing = rows::standing(&self.rows)?;
+        Ok(standing.head == standing.applied)
+    }
+
+    /// What its generation changes, where that does not stand in `wiki/` and `raw/` yet.
+    pub(crate) fn unapplied(&self) -> Result<Vec<FileChange>, KbError> {
+        rows::changes(&self.rows)
+    }
+
+    /// What a generation changed; `None` where there is none of this number.
+    pub(crate) fn manifest(&self, generation: u32) -> Result<Option<Manifest>, KbError> {
+        let Some(id) = rows::manifest(&self.rows, generation)? else { return Ok(None) };
+        Manifest::of(self.objects(), generation, id).map(Some)
+    }
+
+    /// What is at a path.
+    pub(crate) fn content(&self, path: &FilePath) -> Result<Option<ContentId>, KbError> {
+        rows::file(&self.rows, path)
+    }
+
+    pub(crate) fn files_after(&self, path: &str, limit: u32) -> Result<Vec<(FilePath, ContentId)>, KbError> {
+        survey::files_after(&self.rows, path, limit)
+    }
+
+    pub(crate) fn generations_after(&self, number: u32, limit: u32) -> Result<Vec<(u32, ContentId)>, KbError> {
+        survey::generations_after(&self.rows, number, limit)
+    }
+
+    pub(crate) fn listed_after(&self, kind: PageKind, key: &[u8], limit: u32) -> Result<Vec<Listed>, KbError> {
+        survey::listed_after(&self.rows, kind, key, limit)
+    }
+
+    pub(crate) fn links_after(&self, after: (&str, &str), limit: u32) -> Result<Vec<(String, String)>, KbError> {
+        survey::links_after(&self.rows, after, limit)
+    }
+
+    pub(crate) fn count_below(&self, prefix: &str) -> Result<u64, KbError> {
+        survey::count_below(&self.rows, prefix)
+    }
+
+    pub(crate) fn fated(&self, fate: Fate) -> Result<u64, KbError> {
+        survey::fated(&self.rows, fate)
+    }
+
+    pub(crate) fn of_fate(&self, fate: Fate, limit: usize) -> Result<Vec<FilePath>, KbError> {
+        survey::of_fate(&self.rows, fate, limit)
+    }
+
+    pub(crate) fn raw_bytes(&self) -> Result<u64, KbError> {
+        survey::raw_bytes(&self.rows)
+    }
+
+    /// The pages whose files link what is written so.
+    pub(crate) fn linked_from(&self, target: &str) -> Result<Vec<String>, KbError> {
+        derived::linked_from(&self.rows, target)
+    }
+
+    pub(crate) fn stored(&self) -> Objects<'_> {
+        self.objects()
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Fs {
+        self.home.fs()
+    }
+}

@@ -1,0 +1,44 @@
+//! Documents against their files: what they were given as, their pages, what was compiled from them. Owns that each document has them.
+
+use highwater_fs::Kind as FileKind;
+
+use super::{Kind, Look, ROWS};
+use crate::base::ObjectStanding;
+use crate::error::KbError;
+use crate::page::{PageKind, PageName};
+
+pub(super) fn look(look: &mut Look<'_>) -> Result<(), KbError> {
+    let mut after = 0;
+    loop {
+        let documents = look.snapshot.documents(after, ROWS)?;
+        let Some((_, last)) = documents.last() else { return Ok(()) };
+        after = last.sequence;
+        for (name, document) in documents {
+            look.documents += 1;
+            let raw = document.raw.as_str();
+            look.raws.insert(raw.to_owned());
+            let stands = look.snapshot.disk().stat(&document.raw.to_rel())?;
+            if !look.unapplied.contains(&document.raw) && stands.is_none_or(|there| there.kind != FileKind::File) {
+                let what = format!("the document {name} was given as this file, which is not there");
+                let mends =
+                    format!("`highwater kb resolve {raw} --theirs` puts it back; or `highwater kb remove {name}`");
+                look.note(Kind::DocumentWithoutRaw, raw, what, mends);
+            }
+            for path in [PageName::of_document(PageKind::Summary, &name).path(), document.full_text.clone()] {
+                if look.snapshot.content(&path)?.is_none() {
+                    let what = format!("the document {name} has no such page");
+                    let mends = format!("`highwater kb recompile {name}` makes it again");
+                    look.note(Kind::DocumentWithoutPage, path, what, mends);
+                }
+            }
+            let kind = match look.snapshot.stored().standing(document.compiled, look.verify)? {
+                ObjectStanding::There => continue,
+                ObjectStanding::Missing => Kind::ObjectMissing,
+                ObjectStanding::Damaged => Kind::ObjectDamaged,
+            };
+            let what = format!("what was compiled from the document {name}, which is stored as {}", document.compiled);
+            let mends = format!("`highwater kb recompile {name}` makes it again");
+            look.note(kind, PageName::of_document(PageKind::Summary, &name).path(), what, mends);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Conflicts that end: one version stays, the other is kept, and what comes is merged as before.
+
+use std::sync::Arc;
+
+use highwater_kb::resolve::{Resolved, Side, resolve};
+use highwater_kb::{Base, Directory, Fate, Home, KbError, status};
+
+use crate::home::{file, now};
+
+const PAGE: &str = "wiki/concepts/tides.md";
+const VERSION: &str = "wiki/concepts/tides.conflict.md";
+
+/// A base in a directory, with a page that a person and a change made into different things.
+struct House {
+    directory: tempfile::TempDir,
+    home: Arc<dyn Home>,
+    base: Base,
+}
+
+impl House {
+    /// A page, which a person edited, and which was then changed where they had.
+    fn in_conflict() -> Self {
+        let mut house = Self::new(&[(PAGE, Some("top\none\ntwo\nthree\nmiddle\nend\n"))]);
+        house.write(PAGE, "top\none\ntwo\nthree\nMINE\nend\n");
+        assert_eq!(house.fate(PAGE, Some("top\none\ntwo\nthree\nTHEIRS\nend\n")), Fate::Conflict);
+        house
+    }
+
+    fn new(files: &[(&str, Option<&str>)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let home: Arc<dyn Home> = Arc::new(Directory::open(directory.path()).unwrap());
+        let base = Base::init(home.clone(), now()).unwrap();
+        let mut house = Self { directory, home, base };
+        house.commit(files);
+        house
+    }
+
+    fn commit(&mut self, files: &[(&str, Option<&str>)]) -> std::collections::BTreeMap<highwater_kb::FilePath, Fate> {
+        let held = self.home.try_lock().unwrap().unwrap();
+        let committed = self.base.commit(&held, now(), "add", "a test", |draft| {
+            for (path, text) in files {
+                match text {
+                    Some(text) => draft.write(file(path), text.as_bytes())?,
+                    None => draft.remove(file(path)),
+                }
+            }
+            Ok(())
+        });
+        committed.unwrap().unwrap().fates
+    }
+
+    fn fate(&mut self, path: &str, text: Option<&str>) -> Fate {
+        self.commit(&[(path, text)])[&file(path)]
+    }
+
+    fn resolve(&mut self, path: &str, side: Side) -> Result<Resolved, KbError> {
+        let held = self.home.try_lock().unwrap().unwrap();
+        resolve(&mut self.base, &held, now(), &file(path), side)
+    }
+
+    fn undo(&mut self, generation: u32) {
+        let held = self.home.try_lock().unwrap().unwrap();
+        self.base.undo(&held, now(), generation).unwrap();
+    }
+
+    fn read(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(self.directory.path().join(path)).ok()
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        std::fs::write(self.directory.path().join(path), text).unwrap();
+    }
+
+    fn remove(&self, path: &str) {
+        std::fs::remove_file(self.directory.path().join(path)).unwrap();
+    }
+
+    /// How many conflicts rows tell of, and which the disk does.
+    fn open(&self) -> (u64, Vec<String>) {
+        let open = self.base.conflicts().unwrap().iter().map(ToString::to_string).collect();
+        (status::status(&self.home).unwrap().conflicts, open)
+    }
+}
+
+#[test]
+fn mine_stays_and_what_comes_is_merged_with_it() {
+    let mut house = House::in_conflict();
+    assert_eq!(house.open(), (1, vec![PAGE.to_owned()]));
+    let resolved = house.resolve(PAGE, Side::Mine).unwrap();
+    assert_eq!((resolved.committed.generation, resolved.kept), (3, Vec::new()));
+    assert_eq!((house.read(PAGE).as_deref(), house.read(VERSION)), (Some("top\none\ntwo\nthree\nMINE\nend\n"), None));
+    assert_eq!(house.open(), (0, Vec::new()));
+    assert_eq!(
+        house.base.read(&file(PAGE)).unwrap().unwrap(),
+        b"top\none\ntwo\nthree\nTHEIRS\nend\n",
+        "the base has what was generated"
+    );
+    assert_eq!(house.fate(PAGE, Some("TOP\none\ntwo\nthree\nTHEIRS\nend\n")), Fate::Merged);
+    assert_eq!(house.read(PAGE).unwrap(), "TOP\none\ntwo\nthree\nMINE\nend\n");
+    // The same lines again are a conflict again.
+    assert_eq!(house.fate(PAGE, Some("TOP\none\ntwo\nthree\nother\nend\n")), Fate::Conflict);
+    assert_eq!(house.open(), (1, vec![PAGE.to_owned()]));
+}
+
+#[test]
+fn theirs_stays_and_mine_is_kept() {
+    let mut house = House::in_conflict();
+    let resolved = house.resolve(PAGE, Side::Theirs).unwrap();
+    assert_eq!((house.read(PAGE).as_deref(), house.read(VERSION)), (Some("top\none\ntwo\nthree\nTHEIRS\nend\n"), None));
+    let [(path, kept)] = resolved.kept.as_slice() else { panic!("{resolved:?}") };
+    assert_eq!((path, house.read(kept).as_deref()), (&file(PAGE), Some("top\none\ntwo\nthree\nMINE\nend\n")));
+    assert!(house.read(&format!("{kept}.reason")).unwrap().contains(PAGE));
+    assert_eq!(house.open(), (0, Vec::new()));
+    assert_eq!(house.fate(PAGE, Some("top\none\ntwo\nthree\nnew\nend\n")), Fate::AsGenerated);
+}
+
+#[test]
+fn what_was_settled_is_taken_back() {
+    for side in [Side::Mine, Side::Theirs] {
+        let mut house = House::in_conflict();
+        house.resolve(PAGE, side).unwrap();
+        house.undo(2);
+        assert_eq!(house.read(PAGE).as_deref(), Some("top\none\ntwo\nthree\nMINE\nend\n"), "{side:?}");
+        assert_eq!(house.read(VERSION).as_deref(), Some("top\none\ntwo\nthree\nTHEIRS\nend\n"), "{side:?}");
+        house.resolve(PAGE, side).unwrap();
+        assert_eq!(house.open(), (0, Vec::new()));
+    }
+    // Not where a person wrote since.
+    let mut house = House::in_conflict();
+    house.resolve(PAGE, Side::Theirs).unwrap();
+    house.write(PAGE, "mine again\n");
+    house.undo(2);
+    assert_eq!(house.read(PAGE).as_deref(), Some("mine again\n"));
+}
+
+#[test]
+fn every_version_beside_a_page_goes_and_those_that_a_person_wrote_are_kept() {
+    let mut house = House::in_conflict();
+    house.write(VERSION, "what I made of both\n");
+    assert_eq!(house.fate(PAGE, Some("top\none\ntwo\nthree\nthird\nend\n")), Fate::Conflict);
+    assert_eq!(house.read("wiki/concepts/tides.conflict-2.md").as_deref(), Some("top\none\ntwo\nthree\nthird\nend\n"));
+    let resolved = house.resolve(PAGE, Side::Mine).unwrap();
+    let [(path, kept)] = resolved.kept.as_slice() else { panic!("{resolved:?}") };
+    assert_eq!((path, house.read(kept).as_deref()), (&file(VERSION), Some("what I made of both\n")));
+    assert_eq!((house.read(VERSION), house.read("wiki/concepts/tides.conflict-2.md")), (None, None));
+    assert_eq!(house.read(PAGE).as_deref(), Some("top\none\ntwo\nthree\nMINE\nend\n"));
+}
+
+#[test]
+fn where_there_is_no_conflict_nothing_is_done() {
+    let mut house = House::new(&[(PAGE, Some("one\n"))]);
+    house.write("wiki/other.md", "mine\n");
+    for path in [PAGE, "wiki/other.md", "wiki/none.md"] {
+        for side in [Side::Mine, Side::Theirs] {
+            let refused = house.resolve(path, side);
+            assert!(matches!(refused, Err(KbError::NoConflict(_))), "{refused:?}");
+        }
+    }
+    // An edit alone is no conflict, and stays.
+    house.write(PAGE, "mine\n");
+    assert!(matches!(house.resolve(PAGE, Side::Theirs), Err(KbError::NoConflict(_))));
+    assert_eq!(house.read(PAGE).as_deref(), Some("mine\n"));
+    assert_eq!(house.base.head().unwrap().unwrap().number, 1);
+}
+
+#[test]
+fn a_page_that_a_person_deleted_comes_back_where_they_say_so() {
+    let mut house = House::new(&[(PAGE, Some("one\n")), ("raw/a.txt", Some("a"))]);
+    house.remove(PAGE);
+    assert_eq!(house.fate(PAGE, Some("two\n")), Fate::Deleted);
+    assert_eq!(status::status(&house.home).unwrap().deleted, 1);
+    assert!(matches!(house.resolve(PAGE, Side::Mine), Err(KbError::NoConflict(_))));
+    house.resolve(PAGE, Side::Theirs).unwrap();
+    assert_eq!(house.read(PAGE).as_deref(), Some("two\n"));
+    assert_eq!(status::status(&house.home).unwrap().deleted, 0);
+    assert_eq!(house.fate(PAGE, Some("three\n")), Fate::AsGenerated);
+    house.remove("raw/a.txt");
+    house.resolve("raw/a.txt", Side::Theirs).unwrap();
+    assert_eq!(house.read("raw/a.txt").as_deref(), Some("a"));
+}
+
+#[test]
+fn a_conflict_stays_one_until_it_is_settled_whatever_comes() {
+    let mut house = House::in_conflict();
+    assert_eq!(house.fate(PAGE, Some("TOP\none\ntwo\nthree\nTHEIRS\nend\n")), Fate::Merged);
+    assert_eq!(house.read(PAGE).as_deref(), Some("TOP\none\ntwo\nthree\nMINE\nend\n"));
+    assert_eq!(house.open(), (1, vec![PAGE.to_owned()]));
+    house.resolve(PAGE, Side::Mine).unwrap();
+    assert_eq!(house.open(), (0, Vec::new()));
+    // One that a person settles by hand is none.
+    let house = House::in_conflict();
+    house.remove(VERSION);
+    assert_eq!(house.open(), (0, Vec::new()));
+}
+
+#[test]
+fn a_document_that_is_no_text_is_settled_as_any_file() {
+    let raw = "raw/report.pdf";
+    for (side, stays) in [(Side::Mine, b"\xff mine".as_slice()), (Side::Theirs, b"two")] {
+        let mut house = House::new(&[(raw, Some("one"))]);
+        std::fs::write(house.directory.path().join(raw), b"\xff mine").unwrap();
+        assert_eq!(house.fate(raw, Some("two")), Fate::Conflict);
+        house.resolve(raw, side).unwrap();
+        assert_eq!(std::fs::read(house.directory.path().join(raw)).unwrap(), stays);
+        assert_eq!(house.open(), (0, Vec::new()));
+    }
+}
+
+#[test]
+fn a_conflict_of_a_page_that_the_base_no_longer_has_ends_too() {
+    for (side, stays) in [(Side::Mine, Some("top\none\ntwo\nthree\nMINE\nend\n")), (Side::Theirs, None)] {
+        let mut house = House::in_conflict();
+        assert_eq!(house.fate(PAGE, None), Fate::Kept);
+        assert_eq!(house.base.conflicts().unwrap(), [file(PAGE)]);
+        let resolved = house.resolve(PAGE, side).unwrap();
+        assert_eq!((house.read(PAGE).as_deref(), house.read(VERSION)), (stays, None));
+        assert_eq!(resolved.kept.len(), usize::from(stays.is_none()));
+    }
+}
+
+#[test]
+fn what_is_no_file_is_moved_by_nobody() {
+    let mut house = House::in_conflict();
+    house.remove(PAGE);
+    std::fs::create_dir(house.directory.path().join(PAGE)).unwrap();
+    assert!(matches!(house.resolve(PAGE, Side::Theirs), Err(KbError::NoFile(_))));
+    assert_eq!(house.open(), (1, vec![PAGE.to_owned()]));
+    house.resolve(PAGE, Side::Mine).unwrap();
+    assert!(house.directory.path().join(PAGE).is_dir());
+    assert_eq!(house.open(), (0, Vec::new()));
+}

@@ -1,0 +1,120 @@
+//! `kb lint`: what is wrong in a base. Owns what is told of it; looking and mending are the domain's.
+
+use std::io::IsTerminal as _;
+
+use highwater_engine::clock::Clock as _;
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::report::ExitCode;
+use highwater_kb::lint::{Finding, Linted, Mended, lint as look, mend};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::super::listing;
+use super::place::Place;
+use crate::bar::counted;
+use crate::cli::KbLint;
+use crate::output::Output;
+use crate::table::one_line;
+use crate::{Done, in_runtime};
+
+pub(super) fn lint(args: &KbLint, output: Output) -> Done {
+    let place = Place::find(args.which.kb.as_deref()).map_err(|error| vec![error])?;
+    in_runtime(async { linted(&place, args, output).await.map_err(|error| vec![error]) })
+}
+
+async fn linted(place: &Place, args: &KbLint, output: Output) -> Result<ExitCode, Diagnosis> {
+    let mut linted = looked(place, args.verify, output)?;
+    let mut mended = Mended::default();
+    if args.report || (args.fix && linted.is_mendable()) {
+        let (mut base, held) = place.locked().await?;
+        let done = mend(&mut base, &held, place.clock.now(), &linted, args.fix, args.report);
+        mended = done.map_err(|error| place.failed(&error))?;
+        drop(held);
+        if !mended.findings.is_empty() {
+            // What is told is what is left.
+            linted = looked(place, args.verify, output)?;
+        }
+    }
+    let page: Vec<u8> = match output.json {
+        true => listing::json_lines(lines(&mended.findings, true).chain(lines(&linted.findings, false))),
+        false => text(&linted, &mended).into_bytes(),
+    };
+    listing::print(&page)?;
+    let (faults, notes) = (linted.faults(), linted.notes());
+    let generation = linted.generation.as_ref().map(|generation| generation.number);
+    let json = json!({ "generation": generation, "documents": linted.documents, "pages": linted.pages, "faults": faults, "notes": notes,
+        "counts": linted.counts, "mended": mended.findings.len(), "passed_over": mended.passed_over, "report": mended.report,
+        "committed": mended.committed.as_ref().map(|committed| committed.generation) });
+    let found = match (faults, notes) {
+        (0, 0) => "nothing is wrong".to_owned(),
+        (0, notes) => format!("no fault, {}", counted(notes, "note")),
+        (faults, notes) => format!("{}, {}", counted(faults, "fault"), counted(notes, "note")),
+    };
+    let looked = format!("{}, {}", counted(linted.documents, "document"), counted(linted.pages, "page"));
+    let mut sentence = match mended.findings.len() as u64 {
+        0 => format!("{found} in {looked}"),
+        mended => format!("{mended} mended; {found} left in {looked}"),
+    };
+    if let Some(report) = &mended.report {
+        sentence.push_str(&format!("\n  all of it: {report}"));
+    }
+    output.answer(&json, sentence);
+    if !args.fix && linted.is_mendable() {
+        output.note("  `highwater kb lint --fix` mends what is marked `fix`");
+    }
+    Ok(if faults == 0 { ExitCode::Drained } else { ExitCode::Halted })
+}
+
+fn looked(place: &Place, verify: bool, output: Output) -> Result<Linted, Diagnosis> {
+    let bar = bar(output);
+    let linted = look(&place.home()?, verify, &mut |seen, all| {
+        bar.set_length(all);
+        bar.set_position(seen);
+    });
+    bar.finish_and_clear();
+    linted.map_err(|error| place.failed(&error))
+}
+
+fn bar(output: Output) -> ProgressBar {
+    if output.quiet || output.json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} files, {per_sec}, {eta} left");
+    ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn lines(findings: &[Finding], mended: bool) -> impl Iterator<Item = Value> {
+    findings.iter().map(move |finding| {
+        json!({ "kind": finding.kind, "fault": finding.kind.is_fault(), "file": finding.file, "line": finding.line, "what": finding.what,
+            "mends": finding.mends, "fix": finding.fix, "mended": mended })
+    })
+}
+
+fn text(linted: &Linted, mended: &Mended) -> String {
+    let mut text = String::new();
+    for finding in &mended.findings {
+        text.push_str(&format!("{} mended {}: {}\n", place_of(finding), finding.kind.word(), one_line(&finding.what)));
+    }
+    for path in &mended.passed_over {
+        text.push_str(&format!("{path}: passed over, since it was written to meanwhile\n"));
+    }
+    for findings in linted.findings.chunk_by(|one, other| one.kind == other.kind) {
+        let kind = findings[0].kind;
+        let level = if kind.is_fault() { kind.word().to_owned() } else { format!("note {}", kind.word()) };
+        for finding in findings {
+            let fix = if finding.fix { "fix: " } else { "" };
+            let (what, mends) = (one_line(&finding.what), one_line(&finding.mends));
+            text.push_str(&format!("{} {level}: {what}\n    {fix}{mends}\n", place_of(finding)));
+        }
+        let more = linted.counts.get(&kind).copied().unwrap_or_default().saturating_sub(findings.len() as u64);
+        if more > 0 {
+            text.push_str(&format!("and {more} more of {}\n", kind.word()));
+        }
+    }
+    text
+}
+
+fn place_of(finding: &Finding) -> String {
+    let line = finding.line.map_or(String::new(), |line| format!("{line}:"));
+    format!("{}:{line}", one_line(&finding.file))
+}

@@ -1,0 +1,101 @@
+//! `kb resolve`: a conflict ends. Owns how a page is named, and what is told of what stays.
+
+use std::path::Path;
+
+use highwater_engine::clock::Clock as _;
+use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::report::ExitCode;
+use highwater_kb::resolve::{Side, resolve as settle};
+use highwater_kb::{Base, FilePath, KbError};
+use serde_json::json;
+
+use super::NO_CONFLICT;
+use super::place::Place;
+use crate::cli::KbResolve;
+use crate::output::Output;
+use crate::table::one_line;
+use crate::{Done, in_runtime};
+
+/// The open conflicts that a refusal names.
+const NAMED_MAX: usize = 10;
+
+pub(super) fn resolve(args: &KbResolve, output: Output) -> Done {
+    let place = Place::find(args.which.kb.as_deref()).map_err(|error| vec![error])?;
+    in_runtime(async { resolved(&place, args, output).await.map_err(|error| vec![error]) })
+}
+
+async fn resolved(place: &Place, args: &KbResolve, output: Output) -> Result<ExitCode, Diagnosis> {
+    let (mut base, held) = place.locked().await?;
+    let side = if args.side.mine { Side::Mine } else { Side::Theirs };
+    let named = args.page.to_string_lossy();
+    let mut refused = format!("{} names no file of the base", one_line(&named));
+    for path in candidates(place, &args.page) {
+        match settle(&mut base, &held, place.clock.now(), &path, side) {
+            Ok(resolved) => {
+                let stays = if side == Side::Mine { "yours" } else { "what the base has" };
+                let mut told = format!("{path}: {stays} stays");
+                for (path, kept) in &resolved.kept {
+                    told.push_str(&format!("\n  {path} as you had it is kept: {}", place.root.join(kept).display()));
+                }
+                let kept = resolved.kept.iter().map(|(path, kept)| json!({ "path": path, "kept": kept }));
+                let json = json!({ "path": path, "stays": if side == Side::Mine { "mine" } else { "theirs" },
+                    "generation": resolved.committed.generation, "kept": kept.collect::<Vec<_>>() });
+                output.answer(&json, told);
+                return Ok(ExitCode::Drained);
+            }
+            Err(error @ KbError::NoConflict(_)) => {
+                if base.content(&path).map_err(|error| place.failed(&error))?.is_some() {
+                    refused = error.to_string();
+                }
+            }
+            Err(error @ KbError::NoFile(_)) => {
+                let next = "move away what is there, and call again";
+                return Err(Diagnosis::refusal(NO_CONFLICT, error.to_string(), next).in_file(&place.root));
+            }
+            Err(error) => return Err(place.failed(&error)),
+        }
+    }
+    Err(Diagnosis::refusal(NO_CONFLICT, refused, open(place, &base)?).in_file(&place.root))
+}
+
+/// What can be done: the conflicts that are open.
+fn open(place: &Place, base: &Base) -> Result<String, Diagnosis> {
+    let open = base.conflicts().map_err(|error| place.failed(&error))?;
+    if open.is_empty() {
+        return Ok("nothing: there is no conflict in this base".to_owned());
+    }
+    let mut named: Vec<String> = open.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+    if open.len() > NAMED_MAX {
+        named.push("others that `highwater kb lint` names".to_owned());
+    }
+    Ok(format!("name one of those that are open: {}", named.join(", ")))
+}
+
+/// The files that a person may mean: `concepts/tides`, `[[concepts/tides]]`, `wiki/concepts/tides.md`, a path from `/` or from the working
+/// directory on, and each with the mark of the version beside it.
+fn candidates(place: &Place, named: &Path) -> Vec<FilePath> {
+    let mut texts: Vec<String> = Vec::new();
+    let below = |path: &Path| path.strip_prefix(&place.root).ok().map(|below| below.to_string_lossy().into_owned());
+    // The directory is followed as links lead, the file itself is not.
+    let whole = std::path::absolute(named).ok().and_then(|path| {
+        let directory = path.parent()?.canonicalize().ok()?;
+        below(&directory.join(path.file_name()?))
+    });
+    texts.extend(whole);
+    let text = named.to_string_lossy();
+    let text = text.trim().trim_start_matches("[[").trim_end_matches("]]");
+    let text = text.split(['|', '#']).next().unwrap_or_default().trim_start_matches("./");
+    texts.extend([text.to_owned(), format!("wiki/{text}")]);
+    let mut paths: Vec<FilePath> = Vec::new();
+    for text in texts {
+        for text in [format!("{text}.md"), text] {
+            let Ok(path) = FilePath::new(text) else { continue };
+            for path in [path.lies_beside(), Some(path)].into_iter().flatten() {
+                if !paths.contains(&path) {
+                    paths.push(path);
+                }
+            }
+        }
+    }
+    paths
+}
