@@ -34,11 +34,6 @@ impl Snapshot {
         Manifest::of(self.objects(), generation, id).map(Some)
     }
 
-    /// What is at a path.
-    pub(crate) fn content(&self, path: &FilePath) -> Result<Option<ContentId>, KbError> {
-        rows::file(&self.rows, path)
-    }
-
     pub(crate) fn files_after(&self, path: &str, limit: u32) -> Result<Vec<(FilePath, ContentId)>, KbError> {
         survey::files_after(&self.rows, path, limit)
     }
@@ -49,10 +44,6 @@ impl Snapshot {
 
     pub(crate) fn listed_after(&self, kind: PageKind, key: &[u8], limit: u32) -> Result<Vec<Listed>, KbError> {
         survey::listed_after(&self.rows, kind, key, limit)
-    }
-
-    pub(crate) fn links_after(&self, after: (&str, &str), limit: u32) -> Result<Vec<(String, String)>, KbError> {
-        survey::links_after(&self.rows, after, limit)
     }
 
     pub(crate) fn count_below(&self, prefix: &str) -> Result<u64, KbError> {
