@@ -46,7 +46,7 @@ struct Origin {
 impl Origin {
     /// Whether what stands there can be mended where it stands: what is rendered is rendered again.
     fn is_mendable(&self) -> bool {
-        !(self.rendered && self.as_generated) && !is_log(&self.path)
+        !(is_log(&self.path) || self.rendered && self.as_generated)
     }
 
     /// A link that rows do not tell of.

@@ -35,7 +35,7 @@ impl Page<'_> {
     /// Whether its links count, and rows do not tell of them: it lists nothing, and a person wrote it, or part of it.
     pub(super) fn is_told_of(&self) -> bool {
         let lists = self.kind == Some(PageKind::Report) || (self.kind.is_none() && self.generated.is_some());
-        !lists && !(self.is_rendered() && self.is_as_generated())
+        !(lists || self.is_rendered() && self.is_as_generated())
     }
 
     /// Whether it stands as the generation has it.

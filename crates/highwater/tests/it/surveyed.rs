@@ -26,7 +26,7 @@ fn doctor(rig: &Rig) -> Vec<(bool, String)> {
 fn an_episode_that_lost_its_row_is_named_by_verify_and_doctor_until_reindex_gave_it_back() {
     let rig = received();
     let well = (true, "4 rows; those that were looked at have their file, and no file lacks a row".to_owned());
-    assert_eq!(doctor(&rig), [well.clone()]);
+    assert_eq!(doctor(&rig), std::slice::from_ref(&well));
     assert!(rig.ok(&["episodes", "verify"]).stdout.starts_with("all agree: 4 rows, "));
     let index = rig.read("received/index.jsonl");
     let rest: String = index.split_inclusive('\n').filter(|line| !line.contains("\"ep-2\"")).collect();
