@@ -122,7 +122,7 @@ pub struct Finding {
     pub what: String,
     /// What mends it.
     pub mends: String,
-    /// Whether [`mend`] does.
+    /// Whether [`mend()`] does.
     pub fix: bool,
 }
 
@@ -156,7 +156,7 @@ impl Linted {
         self.counts.iter().filter(|(kind, _)| !kind.is_fault()).map(|(_, count)| count).sum()
     }
 
-    /// Whether there is something that [`mend`] would mend.
+    /// Whether there is something that [`mend()`] would mend.
     #[must_use]
     pub fn is_mendable(&self) -> bool {
         !self.rewrites.is_empty() || !self.lost.is_empty()
