@@ -202,9 +202,9 @@ impl Receiver {
     }
 
     /// A body that is about to be sent, as fast as a person says by now.
-    fn flow(&self, cx: &ReadCx) -> Flow {
+    fn flow(&self, cx: &ReadCx, from_byte: u64, parcel: &Parcel) -> Flow {
         self.bandwidth.steer(cx.steering().bandwidth);
-        Flow::new(&self.bandwidth, &cx.clock)
+        Flow::new(parcel.size_bytes - from_byte, parcel.size_bytes, &self.bandwidth, &cx.clock)
     }
 
     pub(super) fn url(&self, path: &[&str]) -> Url {
@@ -309,7 +309,7 @@ impl Receiver {
         code: &Code,
     ) -> Result<Answer, Stop> {
         let url = self.url(&["v1", "episodes", self.host.as_str(), episode.as_str()]);
-        let flow = self.flow(cx);
+        let flow = self.flow(cx, 0, parcel);
         let sending = cx.contacts.send_by(&self.http, &self.resource, None, |http| {
             self.signed(http.put(url.clone()), code)
                 .header(CONTENT_TYPE, EPISODE_MEDIA_TYPE)
@@ -321,8 +321,8 @@ impl Receiver {
         });
         let sent = tokio::select! {
             sent = sending => sent?,
-            () = flow.stalls() => {
-                return Ok(Answer::Unanswered(format!("nothing moved for {STALL_SECS} seconds")));
+            patience = flow.stalls() => {
+                return Ok(Answer::Unanswered(format!("nothing moved for {} seconds", patience.as_secs())));
             }
             never = flow.is_steered(cx) => match never {},
         };

@@ -15,8 +15,12 @@ use reqwest::Body;
 
 use crate::ship::bandwidth::Bandwidth;
 
-/// Longest time in which no byte of a body moves and no answer comes, in seconds.
+/// Longest time in which no byte of a body moves and no answer comes, in seconds. Once the whole body went, a receiver has longer: see
+/// [`answer_patience`].
 pub const STALL_SECS: u64 = 120;
+/// How fast a receiver at least reads what it has before it answers, in bytes a second: an episode that it has already is read whole
+/// before it is called present, and so is one that came in parts.
+const ANSWER_BYTES_PER_SEC: u64 = 16 << 20;
 /// How often that is looked at, in seconds.
 const STALL_LOOK_SECS: u64 = 5;
 /// How often an upload looks what a person set, in seconds.
@@ -26,13 +30,17 @@ const STEERING_LOOK_SECS: u64 = 2;
 #[derive(Debug, Clone)]
 pub(super) struct Flow {
     moved: Arc<AtomicU64>,
+    body_bytes: u64,
+    archive_bytes: u64,
     bandwidth: Arc<Bandwidth>,
     clock: SharedClock,
 }
 
 impl Flow {
-    pub(super) fn new(bandwidth: &Arc<Bandwidth>, clock: &SharedClock) -> Self {
-        Self { moved: Arc::default(), bandwidth: Arc::clone(bandwidth), clock: Arc::clone(clock) }
+    /// Of a body of so many bytes, which is the end of an archive of so many.
+    pub(super) fn new(body_bytes: u64, archive_bytes: u64, bandwidth: &Arc<Bandwidth>, clock: &SharedClock) -> Self {
+        let (bandwidth, clock) = (Arc::clone(bandwidth), Arc::clone(clock));
+        Self { moved: Arc::default(), body_bytes, archive_bytes, bandwidth, clock }
     }
 
     /// Takes, for as long as it is waited for, what a person sets of the bandwidth.
@@ -46,20 +54,31 @@ impl Flow {
         }
     }
 
-    /// Ends once nothing moves for [`STALL_SECS`] after the first byte did.
-    pub(super) async fn stalls(&self) {
+    /// Ends once nothing moves for [`STALL_SECS`] after the first byte did, or no answer comes for [`answer_patience`] after the last.
+    /// What it gives is that time.
+    pub(super) async fn stalls(&self) -> Duration {
         let clock = &self.clock;
         let (mut known, mut since) = (0, clock.elapsed());
         loop {
             clock.glance(Duration::from_secs(STALL_LOOK_SECS)).await;
             let moved = self.moved.load(Ordering::Relaxed);
+            let patience = if moved < self.body_bytes {
+                Duration::from_secs(STALL_SECS)
+            } else {
+                answer_patience(self.archive_bytes)
+            };
             if moved != known || moved == 0 {
                 (known, since) = (moved, clock.elapsed());
-            } else if clock.elapsed().saturating_sub(since) >= Duration::from_secs(STALL_SECS) {
-                return;
+            } else if clock.elapsed().saturating_sub(since) >= patience {
+                return patience;
             }
         }
     }
+}
+
+/// How long a receiver that has the whole body may take to answer: [`STALL_SECS`], and the time to read the archive once.
+fn answer_patience(archive_bytes: u64) -> Duration {
+    Duration::from_secs(STALL_SECS + archive_bytes / ANSWER_BYTES_PER_SEC)
 }
 
 /// A file from a byte on as a body, which is opened when it is wanted.
@@ -87,4 +106,41 @@ pub(super) fn body(archive: PathBuf, from_byte: u64, flow: Flow) -> Body {
         })
     });
     Body::wrap_stream(chunks)
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_testkit::sim_clock::SimClock;
+
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    /// How long a flow of which so many bytes moved, and then none, is waited for, in seconds.
+    async fn waited_secs(moved: u64, body_bytes: u64, archive_bytes: u64) -> u64 {
+        let clock = SimClock::standing("2026-11-20T12:00:00Z".parse().unwrap());
+        let flow = Flow::new(body_bytes, archive_bytes, &Arc::new(Bandwidth::new(None)), &clock.shared());
+        flow.moved.store(moved, Ordering::Relaxed);
+        let mut stalls = Box::pin(flow.stalls());
+        for waited in (0..10_000).step_by(usize::try_from(STALL_LOOK_SECS).unwrap()) {
+            if let Some(patience) = futures::FutureExt::now_or_never(&mut stalls) {
+                assert!(Duration::from_secs(waited) >= patience, "told {patience:?} after {waited} s");
+                return waited;
+            }
+            clock.advance(Duration::from_secs(STALL_LOOK_SECS));
+            tokio::task::yield_now().await;
+        }
+        panic!("it is waited for without end");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_stands_still_is_given_up_and_one_that_went_whole_is_given_the_time_to_be_read() {
+        let stall = STALL_SECS..STALL_SECS + 3 * STALL_LOOK_SECS;
+        assert!(stall.contains(&waited_secs(GIB, 20 * GIB, 20 * GIB).await), "half way");
+        assert!(stall.contains(&waited_secs(1, 1, 1).await), "a small one");
+        // 20 GiB at 16 MiB a second: a receiver that has it reads it before it answers 200.
+        let read = STALL_SECS + 20 * 64;
+        assert!((read..read + 3 * STALL_LOOK_SECS).contains(&waited_secs(20 * GIB, 20 * GIB, 20 * GIB).await), "whole");
+        assert!((read..read + 3 * STALL_LOOK_SECS).contains(&waited_secs(GIB, GIB, 20 * GIB).await), "the rest of it");
+    }
 }

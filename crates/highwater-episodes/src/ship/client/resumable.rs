@@ -209,7 +209,7 @@ impl Receiver {
         parcel: &Parcel,
         code: &Code,
     ) -> Result<Went, Stop> {
-        let flow = self.flow(cx);
+        let flow = self.flow(cx, from_byte, parcel);
         let sending = cx.contacts.send_by(&self.http, &self.resource, None, |http| {
             self.signed(http.patch(upload.clone()), code)
                 .header(TUS_RESUMABLE_HEADER, TUS_VERSION)
@@ -221,7 +221,9 @@ impl Receiver {
         let sent = tokio::select! {
             sent = sending => sent?,
             never = flow.is_steered(cx) => match never {},
-            () = flow.stalls() => return Ok(Went::Broke(format!("nothing moved for {STALL_SECS} seconds"))),
+            patience = flow.stalls() => {
+                return Ok(Went::Broke(format!("nothing moved for {} seconds", patience.as_secs())));
+            }
         };
         match sent {
             Ok(response) => Ok(went(upload, response, from_byte, parcel.size_bytes).await),
