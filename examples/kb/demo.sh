@@ -53,6 +53,10 @@ echo "documents that are in: $("$highwater" kb list --kb notes --json 2>/dev/nul
 say "20. Called again, it goes on where it was; nothing is torn, and nothing is there twice"
 run kb add --kb notes inbox
 expect 0
+
+say "21. Every link leads somewhere, every document has its pages; and what was asked is found"
+run kb lint --kb notes
+expect 0
 run kb search --kb notes --limit 3 tidal range
 expect 0
 run kb log --kb notes --limit 3
@@ -70,6 +74,7 @@ What to try     cd $demo
                 export PATH=$(dirname "$highwater"):\$PATH
                 highwater kb list --kb notes
                 highwater kb search --kb notes storm surge
+                highwater kb remove --kb notes --dry-run tides
                 highwater kb undo --kb notes
                 highwater kb convert inbox/tides.pdf --to tides
 EOT
