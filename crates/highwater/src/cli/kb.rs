@@ -221,6 +221,13 @@ pub(crate) struct KbLint {
     /// and as long as it was.
     #[arg(long)]
     pub(crate) verify: bool,
+    /// Has a language model read every page that documents share, as the base has it, for statements that contradict each other or are
+    /// out of date, and for what is missing. What it finds are notes, each with the words that it is about; what the page does not say
+    /// is not told. A page that is as it was is not paid for again.
+    #[arg(long)]
+    pub(crate) with_llm: bool,
+    #[command(flatten)]
+    pub(crate) llm: super::KbLlm,
 }
 
 /// `kb resolve`.

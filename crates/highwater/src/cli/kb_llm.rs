@@ -34,6 +34,18 @@ pub(crate) struct KbLlm {
 }
 
 impl KbLlm {
+    /// Whether a model was named by flags, and not by the environment alone.
+    pub(crate) fn is_typed(&self) -> bool {
+        let typed = |value: &Option<String>, name: &str| value.is_some() && *value != std::env::var(name).ok();
+        let named = [
+            (&self.llm_url, "HIGHWATER_LLM_URL"),
+            (&self.llm_model, "HIGHWATER_LLM_MODEL"),
+            (&self.llm_key_env, "HIGHWATER_LLM_KEY_ENV"),
+        ];
+        let more = self.llm_tokens.is_some() || self.llm_context.is_some() || self.llm_timeout.is_some();
+        more || named.into_iter().any(|(value, name)| typed(value, name))
+    }
+
     /// The model that is named; `None` where none is.
     ///
     /// # Errors

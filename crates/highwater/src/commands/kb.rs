@@ -64,7 +64,7 @@ pub(crate) fn kb(verb: KbVerb, global: &Global) -> Done {
         KbVerb::Undo(args) => undo::undo(&args, output),
         KbVerb::Status(which) => status::status(&which, global, output),
         KbVerb::Resolve(args) => resolve::resolve(&args, output),
-        KbVerb::Lint(args) => lint::lint(&args, output),
+        KbVerb::Lint(args) => lint::lint(&args, global),
         KbVerb::Log(args) => log::log(&args, output),
         KbVerb::Convert(args) => convert::convert(&args, output),
     }

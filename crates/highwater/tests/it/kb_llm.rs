@@ -1,5 +1,6 @@
 //! A knowledge base whose pages a language model writes: paid once, whatever happens, and nothing that it says does more than it may.
 
+mod advised;
 mod anew;
 mod asked;
 mod contained;

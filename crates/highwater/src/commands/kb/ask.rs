@@ -14,6 +14,7 @@ use highwater_engine::report::{ExitCode, Reason};
 use highwater_engine::settings::JobSettings;
 use highwater_engine::spec::JobSpec;
 use highwater_kb::Home;
+use highwater_kb::lint::{self, Advice};
 use highwater_kb::llm::fault::REQUEST_REFUSED;
 use highwater_kb::llm::{LlmSettings, Model, Unsaid};
 use highwater_kb::query::{self, Answered, Before, Passage, QueryError};
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 use super::NO_ANSWER;
 use super::pass::STATE;
 use super::place::Place;
+use crate::bar::counted;
 use crate::cli::Global;
 use crate::site::{LEDGER_FILE, Site};
 use crate::table::{line, moment};
@@ -93,6 +95,25 @@ impl From<Diagnosis> for NoAnswer {
     }
 }
 
+/// What a model said of a base, and why it did not say more.
+#[derive(Default)]
+pub(super) struct Advised {
+    pub(super) advice: Advice,
+    pub(super) ended: Option<(Reason, String)>,
+}
+
+impl Advised {
+    fn ended(mut self, why: NoAnswer) -> Result<Self, Diagnosis> {
+        match why {
+            NoAnswer::Error(error) => Err(error),
+            NoAnswer::Later { reason, message } => {
+                self.ended = Some((reason, message));
+                Ok(self)
+            }
+        }
+    }
+}
+
 fn stopped() -> NoAnswer {
     NoAnswer::Later { reason: Reason::Stopped, message: "stopped by a signal".to_owned() }
 }
@@ -155,6 +176,30 @@ impl<'p> Asker<'p> {
         })
     }
 
+    /// What the model finds in the pages that documents share, as far as it comes.
+    ///
+    /// # Errors
+    /// What the base says, and what ends it for good, such as a key that is refused.
+    pub(super) async fn advice(&self) -> Result<Advised, Diagnosis> {
+        let cx = match self.engine.errand(&self.spec).await {
+            Ok(cx) => cx,
+            Err(stop) => return Advised::default().ended(self.stop(stop)),
+        };
+        let advice = tokio::select! {
+            advice = lint::advise(&self.model, &cx, &self.home) => advice.map_err(|error| self.place.failed(&error))?,
+            () = self.stopped() => {
+                self.model.settled(&cx).await;
+                return Advised::default().ended(stopped());
+            }
+        };
+        let mut advised = Advised { advice, ended: None };
+        match advised.advice.ended.take() {
+            None => Ok(advised),
+            Some(Unsaid::Stop(stop)) => advised.ended(self.stop(stop)),
+            Some(unsaid) => advised.ended(NoAnswer::Later { reason: Reason::Network, message: unsaid.to_string() }),
+        }
+    }
+
     fn stop(&self, stop: Stop) -> NoAnswer {
         match stop {
             Stop::Fail(error) => error.into(),
@@ -215,6 +260,32 @@ pub(super) fn notes(answered: &Answered) -> Vec<String> {
     }
     if answered.is_cut {
         notes.push("it is cut off at the most tokens that an answer may have".to_owned());
+    }
+    notes
+}
+
+/// What a model said of a base, for programs; `paid` is how many tokens that cost.
+pub(super) fn advice_json(advised: &Advised, paid: u64) -> Value {
+    let Advice { pages, dropped, unusable, .. } = &advised.advice;
+    json!({ "pages": pages, "dropped": dropped, "unusable": unusable, "tokens": paid,
+        "reason": advised.ended.as_ref().map(|(reason, _)| reason), "message": advised.ended.as_ref().map(|(_, message)| message) })
+}
+
+/// What a person should know of that besides.
+pub(super) fn advice_notes(advised: &Advised) -> Vec<String> {
+    let Advice { dropped, unusable, pages, .. } = &advised.advice;
+    let mut notes = Vec::new();
+    if *dropped > 0 {
+        notes.push(format!(
+            "{} of the model quoted what does not stand there, and were left out",
+            counted(*dropped, "finding")
+        ));
+    }
+    if *unusable > 0 {
+        notes.push(format!("of {} the model said nothing that can be used", counted(*unusable, "page")));
+    }
+    if let Some((_, message)) = &advised.ended {
+        notes.push(format!("the model read {}, and not the rest: {message}; call again", counted(*pages, "page")));
     }
     notes
 }
