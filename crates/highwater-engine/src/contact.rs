@@ -1,8 +1,9 @@
 //! The contact: what every request to a far side must hold a permit for. Owns the one place where stop, override, ban,
-//! budget and pace are consulted (R2); the HTTP client that carries permits is `contact/http.rs`.
+//! budget and pace are consulted (R2); what is sent under one is `contact/send.rs`, the HTTP client that carries it `contact/http.rs`.
 
 mod bans;
 mod http;
+mod send;
 mod stop;
 mod throttled;
 
@@ -12,12 +13,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::Url;
 
 use crate::ban::{BanFile, BanRules};
 use crate::budget::{Budget, Meter};
-use crate::clock::{SharedClock, later, since};
-use crate::diagnosis::Diagnosis;
+use crate::clock::{SharedClock, since};
 use crate::job::Stop;
 use crate::ledger::{Control, DonePage, DonePlace, Ledger, Override, Who, Word};
 use crate::name::{JobName, ResourceName};
@@ -31,7 +30,6 @@ use crate::worklist::Tally;
 
 pub(crate) use http::http_client_builder;
 pub use http::{CONNECT_TIMEOUT_SECS, READ_TIMEOUT_SECS, client_builder};
-use http::{at_next, http_client, may_follow, redirected};
 pub use stop::{StopSignal, Urgency};
 use throttled::Gait;
 
@@ -283,92 +281,6 @@ impl Contacts {
         }
     }
 
-    /// Sends a request under a permit of its own. 429 and 503 extend the ban; one no longer than the resource's
-    /// `max-retry-after` is waited out once a pass and the request is asked once more, after which the pass ends whatever the
-    /// answer.
-    ///
-    /// # Errors
-    /// [`Stop`] as [`Contacts::permit`], and a ban. The inner error is a request without an answer.
-    pub async fn send(
-        &self,
-        resource: &ResourceName,
-        request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder + Send + Sync,
-    ) -> Result<Result<reqwest::Response, Unanswered>, Stop> {
-        self.send_with(resource, None, request).await
-    }
-
-    /// The same, where an absent `Retry-After` means `fallback` rather than what the resource's rules say.
-    ///
-    /// # Errors
-    /// As [`Contacts::send`].
-    pub async fn send_with(
-        &self,
-        resource: &ResourceName,
-        fallback: Option<Duration>,
-        request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder + Send + Sync,
-    ) -> Result<Result<reqwest::Response, Unanswered>, Stop> {
-        self.send_by(self.http()?, resource, fallback, request).await
-    }
-
-    /// The same by a client of the job's own, for a far side that asks who is calling: a [`client_builder`] with a certificate.
-    ///
-    /// # Errors
-    /// As [`Contacts::send`].
-    pub async fn send_by(
-        &self,
-        http: &reqwest::Client,
-        resource: &ResourceName,
-        fallback: Option<Duration>,
-        request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder + Send + Sync,
-    ) -> Result<Result<reqwest::Response, Unanswered>, Stop> {
-        let mut permit = self.permit(resource).await?;
-        let mut asked_at: Vec<Url> = Vec::new();
-        let mut next: Option<Url> = None;
-        loop {
-            let sent = match request(http).build() {
-                Ok(request) => {
-                    let request = at_next(request, next.as_ref());
-                    let (method, asked_at) = (request.method().clone(), self.clock.elapsed());
-                    let answer = http.execute(request).await;
-                    let is_error = answer.as_ref().map_or(true, |answer| answer.status().is_server_error());
-                    self.far_side.answered(self.clock.elapsed().saturating_sub(asked_at), is_error);
-                    answer.map(|response| (response, method))
-                }
-                Err(source) => Err(source),
-            };
-            let (response, method) = match sent {
-                Ok(sent) => sent,
-                Err(source) => {
-                    let address = source.url().map(|url| url.origin().ascii_serialization());
-                    return Ok(Err(Unanswered { resource: permit.resource, address, source }));
-                }
-            };
-            asked_at.push(response.url().clone());
-            if let Some(there) = redirected(&response, &method).filter(|there| may_follow(&asked_at, there)) {
-                // Paced, counted and bannable like any other.
-                next = Some(there);
-                permit = self.permit(resource).await?;
-                continue;
-            }
-            if !matches!(response.status().as_u16(), 429 | 503) {
-                return Ok(Ok(response));
-            }
-            let asked = self.asked(resource, fallback, &response);
-            // Before the ban is in the ledger, or another item would obey it and end the pass. A ban file rounds up to a second.
-            let (waits_out, waited_until) = (self.rules(resource).wait_out_max, whole_second_after(asked.until));
-            let wait = since(asked.until, self.clock.now());
-            let waited = wait <= waits_out && self.waited_out.set(waited_until).is_ok();
-            let stands = self.extend_ban(resource, asked).await?;
-            if !waited || stands.until > waited_until {
-                return Err(Stop::Ban { resource: permit.resource, until: stands.until });
-            }
-            tracing::info!(%resource, wait_secs = wait.as_secs(), "waiting the ban out, once");
-            let why = "the far side asked for less: a ban was waited out once";
-            self.wind_down(Stop::checkpoint(Reason::BannedUntil, why));
-            permit = self.permit(resource).await?;
-        }
-    }
-
     /// Lets the items in hand come to their ends, and no other begin: the far side asked for less, or does not answer. Of several
     /// reasons the first counts.
     pub fn wind_down(&self, stop: Stop) {
@@ -392,24 +304,4 @@ impl Contacts {
         let word = Word { at: self.clock.now(), who: self.who.clone(), why: why.to_owned() };
         Ok(self.ledger.add_event(act, Some(&self.job), None, &word).await?)
     }
-
-    fn http(&self) -> Result<&reqwest::Client, Stop> {
-        if let Some(client) = self.http.get() {
-            return Ok(client);
-        }
-        let client = http_client().map_err(|e| {
-            Stop::Fail(Diagnosis::failure(
-                "HW-NET-001",
-                format!("the HTTP client cannot start: {e}"),
-                "check the machine's TLS certificates and proxy settings",
-            ))
-        })?;
-        Ok(self.http.get_or_init(|| client))
-    }
-}
-
-/// The next whole second, or `at` itself where it is one.
-fn whole_second_after(at: Timestamp) -> Timestamp {
-    let second = Timestamp::from_second(at.as_second()).unwrap_or(at);
-    if second < at { later(second, Duration::from_secs(1)) } else { at }
 }

@@ -27,6 +27,7 @@ use crate::turnstile;
 use crate::worklist::{Tally, WorklistRecord};
 
 mod ending;
+mod errand;
 mod refusal;
 mod rehearsal;
 mod row;

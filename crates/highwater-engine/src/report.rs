@@ -79,6 +79,8 @@ pub enum Reason {
     BudgetBytes,
     /// The pass's time is spent.
     BudgetTime,
+    /// The tokens of a language model that the pass may pay are spent.
+    BudgetTokens,
     /// Every open item was tried once; some are to be tried again.
     RetryLeft,
     /// Signals kept the throttle closed for longer than `throttle-wait`.
@@ -119,6 +121,7 @@ impl Reason {
             Self::BudgetContacts => "budget_contacts",
             Self::BudgetBytes => "budget_bytes",
             Self::BudgetTime => "budget_time",
+            Self::BudgetTokens => "budget_tokens",
             Self::RetryLeft => "retry_left",
             Self::Throttled => "throttled",
             Self::Network => "network",

@@ -83,7 +83,12 @@ fn lets_finish(stop: &Stop) -> bool {
     let Stop::Checkpoint { reason, .. } = stop else { return false };
     matches!(
         reason,
-        Reason::BudgetItems | Reason::BudgetContacts | Reason::BudgetBytes | Reason::BudgetTime | Reason::Throttled
+        Reason::BudgetItems
+            | Reason::BudgetContacts
+            | Reason::BudgetBytes
+            | Reason::BudgetTime
+            | Reason::BudgetTokens
+            | Reason::Throttled
     )
 }
 

@@ -140,6 +140,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
         self.workshop.close();
         let told = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).told();
         cx.notes.extend(told);
+        cx.notes.extend(self.workshop.place().compiler.told());
         Ok(())
     }
 }

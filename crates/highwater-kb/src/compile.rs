@@ -2,10 +2,12 @@
 //! never writes a page: a page is rendered at the commit, from what every document contributes to it.
 
 pub mod builtin;
+pub mod llm;
 
 use std::future::Future;
 
 use highwater_engine::job::{ReadCx, Stop};
+use highwater_engine::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 
 use crate::convert::Converted;
@@ -13,6 +15,7 @@ use crate::document::DocName;
 use crate::page::PageName;
 use crate::tree::Section;
 
+pub use self::llm::Llm;
 pub use builtin::{Builtin, CONCEPTS_ALONE_MAX, CONCEPTS_MAX, DESCRIPTION_CHARS_MAX, ENTITIES_ALONE_MAX, ENTITIES_MAX};
 
 /// What a compiler is given.
@@ -68,6 +71,9 @@ pub enum CompileError {
     /// A person must look at the document.
     #[error("{0}")]
     Review(String),
+    /// It is to be compiled again, by another pass.
+    #[error("{}", .0.detail.as_deref().unwrap_or("to be tried again"))]
+    Later(Outcome),
     /// Something ends the pass; the document stays untried.
     #[error("the pass stops")]
     Stop(Stop),
@@ -83,4 +89,41 @@ pub trait Compiler: Send + Sync {
     /// # Errors
     /// [`CompileError`].
     fn compile(&self, cx: &ReadCx, source: Source<'_>) -> impl Future<Output = Result<Compiled, CompileError>> + Send;
+
+    /// What a person should know at the end of a pass, a sentence each.
+    fn told(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// The compilers that there are.
+#[derive(Debug, Clone)]
+pub enum Compilers {
+    /// Asks nobody.
+    Builtin(Builtin),
+    /// Asks a language model.
+    Llm(Llm),
+}
+
+impl Compiler for Compilers {
+    fn name(&self) -> String {
+        match self {
+            Self::Builtin(builtin) => builtin.name(),
+            Self::Llm(llm) => llm.name(),
+        }
+    }
+
+    async fn compile(&self, cx: &ReadCx, source: Source<'_>) -> Result<Compiled, CompileError> {
+        match self {
+            Self::Builtin(builtin) => builtin.compile(cx, source).await,
+            Self::Llm(llm) => llm.compile(cx, source).await,
+        }
+    }
+
+    fn told(&self) -> Vec<String> {
+        match self {
+            Self::Builtin(builtin) => builtin.told(),
+            Self::Llm(llm) => llm.told(),
+        }
+    }
 }

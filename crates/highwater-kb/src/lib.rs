@@ -6,6 +6,7 @@
 
 pub mod add;
 pub mod base;
+pub mod chat;
 pub mod compile;
 pub mod content;
 pub mod convert;
@@ -13,10 +14,12 @@ pub mod document;
 pub mod error;
 pub mod fold;
 pub mod lint;
+pub mod llm;
 pub mod origin;
 pub mod page;
 pub mod path;
 pub mod prose;
+pub mod query;
 pub mod recompile;
 pub mod remove;
 pub mod resolve;

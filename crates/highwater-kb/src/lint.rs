@@ -5,6 +5,7 @@
 //! is nobody's fault. Owns which there are, the order of the looks, and what is held meanwhile: names of what people changed, and what
 //! was found, never a list of all pages. Each sort of fault is looked for in a room below; what is mended is in `mend`.
 
+mod advice;
 mod alike;
 mod documents;
 mod front;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use self::advice::{Advice, FINDINGS_OF_A_PAGE_MAX, advise};
 pub use self::mend::{Mended, mend};
 
 use self::links::Open;
@@ -61,6 +63,12 @@ pub enum Kind {
     AmbiguousLink,
     /// Two concepts whose names say nearly the same.
     NearDuplicate,
+    /// Two statements of a page that cannot both be true, as a model says.
+    Contradiction,
+    /// A statement that another one makes out of date, as a model says.
+    Stale,
+    /// What a page leaves open, as a model says.
+    Gap,
     /// A page that nothing links to.
     Orphan,
     /// A file that a person edited.
@@ -92,6 +100,9 @@ impl Kind {
             Self::Unapplied => "unapplied",
             Self::AmbiguousLink => "ambiguous-link",
             Self::NearDuplicate => "near-duplicate",
+            Self::Contradiction => "contradiction",
+            Self::Stale => "stale",
+            Self::Gap => "gap",
             Self::Orphan => "orphan",
             Self::Edited => "edited",
             Self::Deleted => "deleted",

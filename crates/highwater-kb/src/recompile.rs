@@ -205,8 +205,9 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbRecompile<C> {
         Ok(outcomes)
     }
 
-    async fn seal(&self, _: &mut CommitCx, _: &PassReport) -> Result<(), Stop> {
+    async fn seal(&self, cx: &mut CommitCx, _: &PassReport) -> Result<(), Stop> {
         self.workshop.close();
+        cx.notes.extend(self.workshop.place().compiler.told());
         Ok(())
     }
 }

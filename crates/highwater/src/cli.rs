@@ -3,6 +3,7 @@
 mod episodes;
 mod host;
 mod kb;
+mod kb_llm;
 mod migrate;
 mod oai;
 mod rollup;
@@ -22,8 +23,10 @@ pub(crate) use episodes::{
 };
 pub(crate) use host::{Completions, Install, Man, Role, Systemd, Times};
 pub(crate) use kb::{
-    KbAdd, KbConvert, KbInit, KbLint, KbLog, KbRecompile, KbRemove, KbResolve, KbSearch, KbUndo, KbVerb, KbWhich,
+    KbAdd, KbChat, KbConvert, KbInit, KbLint, KbLog, KbQuery, KbRecompile, KbRemove, KbResolve, KbSearch, KbUndo,
+    KbVerb, KbWhich,
 };
+pub(crate) use kb_llm::KbLlm;
 pub(crate) use migrate::{Baseline, MigrateVerb, Up};
 pub(crate) use oai::{
     Catalog, CatalogSearch, CatalogVerb, OaiDiscover, OaiServe, OaiSnapshot, OaiVerb, SnapshotExport, SnapshotImport,

@@ -99,7 +99,10 @@ impl Wiring {
                 Box::new(Arc::new(Reindex::new(reindex::Place::open(settings)?)))
             }
             KindSettings::Ship(settings) => Box::new(Arc::new(Ship::new(ship::place(config, job, settings)?))),
-            KindSettings::KbAdd(settings) => kb::runner(settings, &self.clock)?,
+            KindSettings::KbAdd(settings) => {
+                let resource = job.settings.resources.first().expect("invariant: every job has a resource");
+                kb::runner(settings, resource, &self.clock)?
+            }
         };
         Ok((runner, spec))
     }

@@ -274,6 +274,7 @@ impl PassRecord {
                 | Reason::BudgetContacts
                 | Reason::BudgetBytes
                 | Reason::BudgetTime
+                | Reason::BudgetTokens
                 | Reason::RetryLeft
                 | Reason::Throttled
                 | Reason::Network

@@ -52,6 +52,7 @@ pub(super) fn got_on(report: &PassReport) -> bool {
         | Reason::BudgetContacts
         | Reason::BudgetBytes
         | Reason::BudgetTime
+        | Reason::BudgetTokens
         | Reason::RetryLeft
         | Reason::Network
         | Reason::Checkpoint => true,

@@ -164,6 +164,14 @@ impl Snapshot {
         self.objects().read(content, PAGE_BYTES_MAX).map(Some)
     }
 
+    /// Whether it has a page.
+    ///
+    /// # Errors
+    /// What the rows say.
+    pub fn has(&self, page: &PageName) -> Result<bool, KbError> {
+        Ok(rows::file(&self.rows, &page.path())?.is_some())
+    }
+
     /// The text of a page.
     ///
     /// # Errors

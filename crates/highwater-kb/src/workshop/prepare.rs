@@ -187,6 +187,7 @@ impl<C: Compiler + 'static> Workshop<C> {
         match self.place().compiler.compile(cx, source).await {
             Ok(compiled) => Ok((converted, compiled)),
             Err(CompileError::Review(why)) => Err(Unready::because(OutcomeKind::Review, why)),
+            Err(CompileError::Later(outcome)) => Err(Unready::Outcome(outcome)),
             Err(CompileError::Stop(stop)) => Err(stop.into()),
         }
     }

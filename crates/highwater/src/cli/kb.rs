@@ -17,6 +17,9 @@ pub(crate) enum KbVerb {
     /// Each document gets a page that says what it is about, a page with its text, and its place on the pages of concepts and entities
     /// that it shares with others. A document that is there already is passed over, one that changed replaces its old version, and
     /// pages that you edited are kept: what is new is merged into them, or laid beside them. A call that is killed goes on with the next.
+    ///
+    /// With a language model, that writes the pages; else what is built in does, which asks nobody. What it was asked once it is never
+    /// asked again, also after a kill: its answers are kept in the base.
     Add(KbAdd),
     /// Takes documents out: their files, their sections on pages that they share with others, and links to them.
     ///
@@ -27,12 +30,24 @@ pub(crate) enum KbVerb {
     /// Makes documents anew from what they were given as: converts and compiles them again, as after an update of highwater.
     ///
     /// A document keeps its name and its place. What comes out as it is there already is `present`, and nothing of it is written. A call
-    /// that is killed goes on with the next.
+    /// that is killed goes on with the next. With a language model, that writes the pages, and with another one it writes them anew; what
+    /// it was asked once it is not asked again.
     Recompile(KbRecompile),
     /// Lists the documents of a base, in the order in which they were added.
     List(KbWhich),
     /// Finds passages that say these words.
     Search(KbSearch),
+    /// Answers a question from a base.
+    ///
+    /// With a language model, that answers from the passages that say most of it, and names them: what it cites is checked to be among
+    /// them, what it links to be there. Without one, the passages are shown themselves, the best first, with the lines where they stand.
+    /// A question that was asked before, of a base that says the same of it, costs nothing.
+    Query(KbQuery),
+    /// Answers questions line by line, each with what was said before; needs a language model.
+    ///
+    /// Each line of standard input is a question, at a terminal or in a pipe. What is said is kept, and a session goes on where it was
+    /// left.
+    Chat(KbChat),
     /// Takes a base back to what an earlier generation had, by a new one with the old contents.
     ///
     /// Pages that you edited since are met as by any other change. `kb log` shows the generations.
@@ -96,6 +111,8 @@ pub(crate) struct KbAdd {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) limits: super::Limits,
+    #[command(flatten)]
+    pub(crate) llm: super::KbLlm,
 }
 
 /// `kb remove`.
@@ -131,6 +148,8 @@ pub(crate) struct KbRecompile {
     pub(crate) concurrency: Option<u16>,
     #[command(flatten)]
     pub(crate) limits: super::Limits,
+    #[command(flatten)]
+    pub(crate) llm: super::KbLlm,
 }
 
 /// `kb search`.
@@ -144,6 +163,36 @@ pub(crate) struct KbSearch {
     /// Most places that are shown.
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) limit: u16,
+}
+
+/// `kb query`.
+#[derive(Debug, Args)]
+pub(crate) struct KbQuery {
+    /// The question.
+    #[arg(value_name = "QUESTION", required = true)]
+    pub(crate) question: Vec<String>,
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+    /// Keeps the answer as a page in `wiki/explorations/`. The same question again replaces it.
+    #[arg(long)]
+    pub(crate) save: bool,
+    #[command(flatten)]
+    pub(crate) llm: super::KbLlm,
+}
+
+/// `kb chat`.
+#[derive(Debug, Args)]
+pub(crate) struct KbChat {
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+    /// The session that goes on, or begins under this name. Without it a new one begins, and says what it is called.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) session: Option<String>,
+    /// Lists the sessions of the base.
+    #[arg(long, conflicts_with = "session")]
+    pub(crate) list: bool,
+    #[command(flatten)]
+    pub(crate) llm: super::KbLlm,
 }
 
 /// `kb undo`.
@@ -172,6 +221,13 @@ pub(crate) struct KbLint {
     /// and as long as it was.
     #[arg(long)]
     pub(crate) verify: bool,
+    /// Has a language model read every page that documents share, as the base has it, for statements that contradict each other or are
+    /// out of date, and for what is missing. What it finds are notes, each with the words that it is about; what the page does not say
+    /// is not told. A page that is as it was is not paid for again.
+    #[arg(long)]
+    pub(crate) with_llm: bool,
+    #[command(flatten)]
+    pub(crate) llm: super::KbLlm,
 }
 
 /// `kb resolve`.

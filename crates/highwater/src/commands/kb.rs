@@ -1,6 +1,8 @@
 //! `kb`: knowledge bases. Owns the codes of what its commands refuse; each verb is in a file of its own.
 
 mod add;
+mod ask;
+mod chat;
 mod convert;
 mod fates;
 mod init;
@@ -10,6 +12,7 @@ mod log;
 mod named;
 mod pass;
 mod place;
+mod query;
 mod recompile;
 mod remove;
 mod resolve;
@@ -38,6 +41,12 @@ const BUSY: &str = "HW-KB-025";
 const NO_CONFLICT: &str = "HW-KB-031";
 /// There is no such generation.
 const NO_GENERATION: &str = "HW-KB-026";
+/// What is asked needs a language model, or fewer words.
+const NO_MODEL: &str = "HW-KB-040";
+/// A session cannot be had, or not go on.
+const NO_SESSION: &str = "HW-KB-041";
+/// A question has no answer.
+const NO_ANSWER: &str = "HW-KB-042";
 /// There is no such document.
 const UNKNOWN_DOCUMENT: &str = "HW-KB-027";
 
@@ -50,11 +59,23 @@ pub(crate) fn kb(verb: KbVerb, global: &Global) -> Done {
         KbVerb::Recompile(args) => recompile::recompile(&args, global),
         KbVerb::List(which) => list::list(&which, output),
         KbVerb::Search(args) => search::search(&args, output),
+        KbVerb::Query(args) => query::query(&args, global),
+        KbVerb::Chat(args) => chat::chat(&args, global),
         KbVerb::Undo(args) => undo::undo(&args, output),
         KbVerb::Status(which) => status::status(&which, global, output),
         KbVerb::Resolve(args) => resolve::resolve(&args, output),
-        KbVerb::Lint(args) => lint::lint(&args, output),
+        KbVerb::Lint(args) => lint::lint(&args, global),
         KbVerb::Log(args) => log::log(&args, output),
         KbVerb::Convert(args) => convert::convert(&args, output),
     }
+}
+
+/// A text as a terminal may show it, at most so many characters of it.
+fn shown(text: &str, chars_max: usize) -> String {
+    let plain = text.trim().chars().filter(|character| !character.is_control() || matches!(character, '\n' | '\t'));
+    let mut shown: String = plain.clone().take(chars_max).collect();
+    if plain.count() > chars_max {
+        shown.push_str(" …");
+    }
+    shown
 }

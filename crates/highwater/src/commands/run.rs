@@ -273,7 +273,9 @@ impl Passes<'_> {
                 Some(until) => Some(highwater_engine::clock::since(until, self.site.clock.now())),
                 None => backoff(),
             },
-            Reason::BudgetItems | Reason::BudgetContacts | Reason::BudgetBytes => Some(Duration::ZERO),
+            Reason::BudgetItems | Reason::BudgetContacts | Reason::BudgetBytes | Reason::BudgetTokens => {
+                Some(Duration::ZERO)
+            }
             Reason::BudgetTime if progressed => Some(Duration::ZERO),
             Reason::RetryLeft
             | Reason::Network

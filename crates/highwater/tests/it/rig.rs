@@ -105,7 +105,9 @@ impl Rig {
     pub(crate) fn command_of(&self, binary: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(binary);
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null()).env("NO_COLOR", "1");
-        for of_its_own in ["CONFIG", "STATE_DIR", "LOG_FILE", "LOG_FORMAT", "LOG"] {
+        for of_its_own in
+            ["CONFIG", "STATE_DIR", "LOG_FILE", "LOG_FORMAT", "LOG", "LLM_URL", "LLM_MODEL", "LLM_KEY_ENV"]
+        {
             command.env_remove(format!("HIGHWATER_{of_its_own}"));
         }
         command

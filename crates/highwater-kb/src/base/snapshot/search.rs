@@ -95,12 +95,20 @@ impl Snapshot {
         find().map_err(|error| told(&self.rows, "be searched", error))
     }
 
-    fn snippet(&self, hit: &Hit, words: &[String]) -> Result<String, KbError> {
+    /// What stands at a place that was found; of a page as a whole, what is below its heading.
+    ///
+    /// # Errors
+    /// What the rows say, or an object that is missing or damaged.
+    pub fn text(&self, hit: &Hit) -> Result<String, KbError> {
         let text = match hit.lines {
             Some((first, last)) => self.lines(&hit.page, first, last)?,
             None => self.page(&hit.page)?.map(|text| body(&hit.page, &text).to_owned()),
         };
-        let text = text.unwrap_or_default();
+        Ok(text.unwrap_or_default())
+    }
+
+    fn snippet(&self, hit: &Hit, words: &[String]) -> Result<String, KbError> {
+        let text = self.text(hit)?;
         // A word is found in one of its forms: what it begins with is enough. What has no spaces may begin anywhere.
         let begins: Vec<&str> = words.iter().map(|word| stem(word)).collect();
         let found = positions(&text).find(|(_, word)| {

@@ -1,28 +1,27 @@
 //! `kb add`: documents into a base. Owns what its paths mean.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use highwater_engine::clock::SystemClock;
 use highwater_engine::diagnosis::Diagnosis;
-use highwater_engine::settings::FilePath;
-use highwater_kb::add::KbAddSettings;
+use highwater_kb::add::KbAdd;
 
-use super::pass::{Call, pass};
+use super::pass::{Call, pass, workshop};
 use super::place::Place;
 use crate::Done;
-use crate::cli::{Global, KbAdd};
-use crate::wiring;
+use crate::cli::{Global, KbAdd as Args};
 
-pub(super) fn add(args: &KbAdd, global: &Global) -> Done {
+pub(super) fn add(args: &Args, global: &Global) -> Done {
     let one = |error| vec![error];
     let place = Place::find(args.which.kb.as_deref()).map_err(one)?;
     let paths = absolute(&args.paths).map_err(one)?;
-    let settings = KbAddSettings { base: FilePath::new(&place.root), paths: paths.iter().map(FilePath::new).collect() };
+    let (workshop, endpoint) = workshop(&place, &args.llm).map_err(one)?;
     let call = Call {
         kind: "kb-add",
         // The job of just these paths.
         of: paths.iter().map(|path| path.as_os_str().as_encoded_bytes().to_vec()).collect(),
-        runner: wiring::kb::runner(&settings, &SystemClock::shared()).map_err(one)?,
+        runner: Box::new(Arc::new(KbAdd::new(workshop, paths))),
+        endpoint,
         concurrency: args.concurrency,
         limits: &args.limits,
         dry_run: args.dry_run,

@@ -10,20 +10,51 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::super::listing;
+use super::NO_MODEL;
+use super::ask::{self, Advised, Asker};
 use super::place::Place;
 use crate::bar::counted;
-use crate::cli::KbLint;
+use crate::cli::{Global, KbLint};
 use crate::output::Output;
 use crate::table::one_line;
 use crate::{Done, in_runtime};
 
-pub(super) fn lint(args: &KbLint, output: Output) -> Done {
-    let place = Place::find(args.which.kb.as_deref()).map_err(|error| vec![error])?;
-    in_runtime(async { linted(&place, args, output).await.map_err(|error| vec![error]) })
+pub(super) fn lint(args: &KbLint, global: &Global) -> Done {
+    let one = |error| vec![error];
+    let output = Output { json: global.json, quiet: global.quiet };
+    let llm = args.llm.settings().map_err(one)?;
+    let llm = match (args.with_llm, llm) {
+        (true, None) => {
+            let message = "found `--with-llm`, and no language model is named";
+            let next = "name one: `--llm-url URL --llm-model MODEL`; without one, leave `--with-llm` out";
+            return Err(one(Diagnosis::refusal(NO_MODEL, message, next)));
+        }
+        (false, Some(_)) if args.llm.is_typed() => {
+            let message = "found a language model, and not that it is to be asked";
+            return Err(one(Diagnosis::refusal(NO_MODEL, message, "say so: `--with-llm`; or leave its flags out")));
+        }
+        (with, llm) => llm.filter(|_| with),
+    };
+    let place = Place::find(args.which.kb.as_deref()).map_err(one)?;
+    let site = llm.as_ref().map(|_| ask::site(global, &place)).transpose().map_err(one)?;
+    in_runtime(async {
+        let asker = llm.as_ref().zip(site.as_ref()).map(|(llm, site)| Asker::new(&place, site, llm));
+        linted(&place, args, asker.transpose().map_err(one)?.as_ref(), output).await.map_err(one)
+    })
 }
 
-async fn linted(place: &Place, args: &KbLint, output: Output) -> Result<ExitCode, Diagnosis> {
+async fn linted(
+    place: &Place,
+    args: &KbLint,
+    asker: Option<&Asker<'_>>,
+    output: Output,
+) -> Result<ExitCode, Diagnosis> {
     let mut linted = looked(place, args.verify, output)?;
+    let advised = match asker {
+        Some(asker) => asker.advice().await?,
+        None => Advised::default(),
+    };
+    linted.take(&advised.advice);
     let mut mended = Mended::default();
     if args.report || (args.fix && linted.is_mendable()) {
         let (mut base, held) = place.locked().await?;
@@ -33,6 +64,7 @@ async fn linted(place: &Place, args: &KbLint, output: Output) -> Result<ExitCode
         if !mended.findings.is_empty() {
             // What is told is what is left.
             linted = looked(place, args.verify, output)?;
+            linted.take(&advised.advice);
         }
     }
     let page: Vec<u8> = match output.json {
@@ -42,7 +74,7 @@ async fn linted(place: &Place, args: &KbLint, output: Output) -> Result<ExitCode
     listing::print(&page)?;
     let (faults, notes) = (linted.faults(), linted.notes());
     let generation = linted.generation.as_ref().map(|generation| generation.number);
-    let json = json!({ "generation": generation, "documents": linted.documents, "pages": linted.pages, "faults": faults, "notes": notes,
+    let mut json = json!({ "generation": generation, "documents": linted.documents, "pages": linted.pages, "faults": faults, "notes": notes,
         "counts": linted.counts, "mended": mended.findings.len(), "passed_over": mended.passed_over, "report": mended.report,
         "committed": mended.committed.as_ref().map(|committed| committed.generation) });
     let found = match (faults, notes) {
@@ -58,11 +90,21 @@ async fn linted(place: &Place, args: &KbLint, output: Output) -> Result<ExitCode
     if let Some(report) = &mended.report {
         sentence.push_str(&format!("\n  all of it: {report}"));
     }
+    if let Some(asker) = asker {
+        json["model"] = ask::advice_json(&advised, asker.paid());
+    }
     output.answer(&json, sentence);
+    for note in ask::advice_notes(&advised) {
+        output.note(format_args!("  note: {note}"));
+    }
     if !args.fix && linted.is_mendable() {
         output.note("  `highwater kb lint --fix` mends what is marked `fix`");
     }
-    Ok(if faults == 0 { ExitCode::Drained } else { ExitCode::Halted })
+    Ok(match (faults, &advised.ended) {
+        (0, None) => ExitCode::Drained,
+        (0, Some(_)) => ExitCode::Checkpoint,
+        _ => ExitCode::Halted,
+    })
 }
 
 fn looked(place: &Place, verify: bool, output: Output) -> Result<Linted, Diagnosis> {

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use highwater_engine::clock::SystemClock;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
 use highwater_engine::lock::FileLock;
@@ -12,12 +13,14 @@ use highwater_engine::pass::Runner;
 use highwater_engine::report::ExitCode;
 use highwater_engine::settings::JobSettings;
 use highwater_engine::spec::{JobSpec, ResourceSpec};
+use highwater_kb::add::Place as Workshop;
+use highwater_kb::compile::Compilers;
 use highwater_store::Access;
 use sha2::{Digest as _, Sha256};
 
 use super::place::Place;
 use crate::bar::Progress;
-use crate::cli::{Global, Limits};
+use crate::cli::{Global, KbLlm, Limits};
 use crate::commands::run::{Passes, limit};
 use crate::site::{LEDGER_FILE, Site};
 use crate::wiring;
@@ -26,7 +29,7 @@ use crate::{Done, in_runtime, signals, upkeep};
 /// Hexadecimal digits of the mark in a job's name.
 const MARK_DIGITS: usize = 12;
 /// Where the ledger is, from the base's root.
-const STATE: &str = ".highwater-state";
+pub(super) const STATE: &str = ".highwater-state";
 
 /// A call for one pass.
 pub(super) struct Call<'c> {
@@ -35,9 +38,22 @@ pub(super) struct Call<'c> {
     /// What tells it from others of this kind: a call that was killed goes on with the same one, and another is another job.
     pub(super) of: Vec<Vec<u8>>,
     pub(super) runner: Box<dyn Runner>,
+    /// What it contacts besides.
+    pub(super) endpoint: Option<ResourceSpec>,
     pub(super) concurrency: Option<u16>,
     pub(super) limits: &'c Limits,
     pub(super) dry_run: bool,
+}
+
+/// What makes pages of a base: a language model, if one is named, or what is built in; and the endpoint that it contacts.
+///
+/// # Errors
+/// Flags that do not go together, and no key where one is named.
+pub(super) fn workshop(place: &Place, llm: &KbLlm) -> Result<(Workshop<Compilers>, Option<ResourceSpec>), Diagnosis> {
+    let llm = llm.settings()?;
+    let endpoint = llm.as_ref().map(|llm| wiring::kb::endpoint(llm, &place.root.join(STATE)));
+    let asked = llm.as_ref().zip(endpoint.as_ref().map(|endpoint| &endpoint.name));
+    Ok((wiring::kb::place(&place.root, asked, &SystemClock::shared())?, endpoint))
 }
 
 /// Runs the pass and tells how it ended.
@@ -99,14 +115,15 @@ fn spec(call: &Call<'_>, site: &Site, root: &Path) -> JobSpec {
     let mark = hex::encode(hash.finalize());
     let job = JobName::new(format!("{}-{}", call.kind, &mark[..MARK_DIGITS]))
         .expect("invariant: a word and hex digits are a job's name");
-    let resource = ResourceSpec::new(ResourceName::of_job(&job), FileLock::new(lock_of(root, &job), false));
+    let mut resources = vec![ResourceSpec::new(ResourceName::of_job(&job), FileLock::new(lock_of(root, &job), false))];
+    resources.extend(call.endpoint.clone());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     JobSpec {
         handle: format!("{job} --ledger {}", site.ledger_path.display()),
         recurring: true,
         concurrency: call.concurrency.map_or(cores, usize::from),
         breaker: highwater_engine::breaker::BreakerRules { failed: 1.0, ..Default::default() },
-        ..JobSpec::new(job, call.kind, vec![resource], &JobSettings::default())
+        ..JobSpec::new(job, call.kind, resources, &JobSettings::default())
     }
 }
 

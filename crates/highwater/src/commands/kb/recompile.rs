@@ -3,16 +3,14 @@
 
 use std::sync::Arc;
 
-use highwater_engine::clock::SystemClock;
 use highwater_kb::compile::Compiler as _;
 use highwater_kb::recompile::{KbRecompile, Which};
 
 use super::named::named;
-use super::pass::{Call, pass};
+use super::pass::{Call, pass, workshop};
 use super::place::Place;
 use crate::Done;
 use crate::cli::{Global, KbRecompile as Args};
-use crate::wiring;
 
 pub(super) fn recompile(args: &Args, global: &Global) -> Done {
     let one = |error| vec![error];
@@ -21,7 +19,7 @@ pub(super) fn recompile(args: &Args, global: &Global) -> Done {
         true => Which::All,
         false => Which::These(named(&place, &place.snapshot().map_err(one)?, &args.documents)?),
     };
-    let workshop = wiring::kb::place(&place.root, &SystemClock::shared()).map_err(one)?;
+    let (workshop, endpoint) = workshop(&place, &args.llm).map_err(one)?;
     // What another program or compiler has begun is not what this one goes on with.
     let mut of = vec![env!("CARGO_PKG_VERSION").into(), workshop.compiler.name().into_bytes()];
     if let Which::These(names) = &which {
@@ -31,6 +29,7 @@ pub(super) fn recompile(args: &Args, global: &Global) -> Done {
         kind: "kb-recompile",
         of,
         runner: Box::new(Arc::new(KbRecompile::new(workshop, which))),
+        endpoint,
         concurrency: args.concurrency,
         limits: &args.limits,
         dry_run: false,

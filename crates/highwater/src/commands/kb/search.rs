@@ -1,6 +1,7 @@
 //! `kb search`: passages that say some words, the best first.
 
 use highwater_engine::report::ExitCode;
+use highwater_kb::Hit;
 use serde_json::json;
 
 use super::super::listing;
@@ -28,13 +29,18 @@ pub(super) fn search(args: &KbSearch, output: Output) -> Done {
         output.note("nothing says that");
     }
     for hit in &hits {
-        let lines = hit.lines.map(|(first, last)| format!(", lines {first} to {last}")).unwrap_or_default();
-        let pages = match hit.pages {
-            Some((first, last)) if first == last => format!(", page {first}"),
-            Some((first, last)) => format!(", pages {first} to {last}"),
-            None => String::new(),
-        };
-        output.line(format_args!("{}: {}{pages}{lines}\n  {}", hit.page, line(&hit.heading), line(&hit.snippet)));
+        output.line(format_args!("{}\n  {}", where_it_is(hit), line(&hit.snippet)));
     }
     Ok(ExitCode::Drained)
+}
+
+/// Where a place is, in words.
+pub(super) fn where_it_is(hit: &Hit) -> String {
+    let lines = hit.lines.map(|(first, last)| format!(", lines {first} to {last}")).unwrap_or_default();
+    let pages = match hit.pages {
+        Some((first, last)) if first == last => format!(", page {first}"),
+        Some((first, last)) => format!(", pages {first} to {last}"),
+        None => String::new(),
+    };
+    format!("{}: {}{pages}{lines}", hit.page, line(&hit.heading))
 }
