@@ -9,12 +9,15 @@ mod view;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use highwater_fs::FsError;
 use jiff::Timestamp;
 
 use crate::name::{EpisodeKey, HostId};
 
+pub use jsonl::lost::{LostNote, lost_note};
+pub use jsonl::places::Says;
 pub use jsonl::{JsonlIndex, Recovered, Rows, TORN_BYTES_MAX, UNREADABLE_NAMED_MAX, UnreadableLine};
 pub use lock::{IndexLock, LOCK_WAIT_SECS};
 pub use row::{Commit, CommitError, Found, Gate, LINE_BYTES_MAX, Row, RowError, SCHEMA_VERSION};
@@ -24,6 +27,11 @@ pub use view::View;
 pub const PAGE_ROWS_MAX: usize = 1_000;
 /// Most bytes of the index that are looked through for one page.
 pub const PAGE_SCAN_BYTES_MAX: u64 = 16 << 20;
+
+/// What a person does about rows that were taken out of an index.
+pub const LOST_NEXT: &str = "put the lines back into the index, or call `highwater reindex`, which gives what is stored its row again and \
+                             what was withdrawn its tombstone, and `highwater reindex --prune` for what is left: it gives up rows of which \
+                             nothing is stored";
 
 /// What was stored, for whoever receives, indexes anew and lists. Its calls wait for a disk or a server, so they belong on a
 /// thread that may.
@@ -62,6 +70,51 @@ pub trait Index: Send + Sync + fmt::Debug {
     /// # Errors
     /// The index cannot be read.
     fn figures(&self) -> Result<Figures, IndexError>;
+
+    /// What is known of a key's row that counted and that somebody took out of the index. An index that nobody else can change misses none.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    fn missed(&self, _: &EpisodeKey) -> Result<Option<Missed>, IndexError> {
+        Ok(None)
+    }
+
+    /// The tombstones that somebody took out of the index, by their keys.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    fn lost_tombstones(&self) -> Result<Vec<Row>, IndexError> {
+        Ok(Vec::new())
+    }
+
+    /// Misses the rows no longer that somebody took out of the index, by a person's word, and tells the other processes so; says how many
+    /// they were. Tombstones are never given up.
+    ///
+    /// # Errors
+    /// What tells the others cannot be written.
+    fn give_up_lost(&self) -> Result<u64, IndexError> {
+        Ok(0)
+    }
+}
+
+/// A row that counted, and was taken out of the index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missed {
+    /// The episode was withdrawn.
+    Withdrawn {
+        /// Why, as far as it is known.
+        why: String,
+    },
+    /// It was stored, and what of it.
+    Row(Says),
+}
+
+impl Missed {
+    /// Whether a row says what is missed.
+    #[must_use]
+    pub fn is_said_by(&self, row: &Row) -> bool {
+        matches!(self, Self::Row(says) if row.says() == Some(*says))
+    }
 }
 
 /// What is asked of a row just before it is appended.
@@ -81,8 +134,44 @@ pub enum Appended {
 }
 
 /// A place between two rows, from which a list goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Cursor(pub u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cursor {
+    /// Its byte.
+    pub at: u64,
+    /// What the rows before it said when it was told, as a number; without it nobody vouches for them.
+    pub after: Option<u64>,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.after {
+            Some(after) => write!(f, "{}-{after:016x}", self.at),
+            None => write!(f, "{}", self.at),
+        }
+    }
+}
+
+/// A text that is no cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected the `next` of a page")]
+pub struct CursorError;
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let digits = |text: &str, radix| {
+            let is_plain =
+                text.bytes().all(|byte| byte.is_ascii_digit() || (radix == 16 && (b'a'..=b'f').contains(&byte)));
+            u64::from_str_radix(text, radix).ok().filter(|_| is_plain).ok_or(CursorError)
+        };
+        match text.split_once('-') {
+            None => Ok(Self { at: digits(text, 10)?, after: None }),
+            Some((at, after)) if after.len() == 16 => Ok(Self { at: digits(at, 10)?, after: Some(digits(after, 16)?) }),
+            Some(_) => Err(CursorError),
+        }
+    }
+}
 
 /// Which rows are asked for.
 #[derive(Debug, Clone, Default)]
@@ -129,8 +218,10 @@ pub struct Figures {
     pub keys: u64,
     /// Lines that are no row.
     pub unreadable: u64,
-    /// Keys that had a row since the index was opened, which somebody took out of it.
+    /// Keys of which the row that counted was taken out of the index by somebody.
     pub lost: u64,
+    /// How many of these were withdrawn.
+    pub lost_withdrawn: u64,
     /// Its size.
     pub size_bytes: u64,
 }
@@ -163,7 +254,10 @@ pub enum IndexError {
     /// What is asked of a row before it is appended cannot be told.
     #[error("whether a row still holds cannot be told")]
     Unsure(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Somebody changed the file, and keys that had a row have none.
+    /// The rows before a cursor are not those that they were when it was told.
+    #[error("the index was written anew since this cursor was told")]
+    Outdated,
+    /// Somebody changed the file, and rows that counted are not in it.
     #[error("{} was changed by hand: {lost} of its rows are not there any more", .path.display())]
     Edited {
         /// The file.

@@ -23,6 +23,7 @@ mod serve;
 pub mod settings;
 pub mod tls;
 mod upload;
+mod verified;
 
 use std::fmt;
 use std::io;
@@ -38,7 +39,7 @@ use axum::routing::{any, get, post, put};
 use highwater_engine::clock::SharedClock;
 use tokio::sync::{OnceCell, Semaphore};
 
-use crate::index::Index;
+use crate::index::{Figures, Index, LOST_NEXT};
 use crate::store::{ContentHash, Store};
 
 use self::commit::Committer;
@@ -189,10 +190,7 @@ async fn ready(State(receiver): State<Arc<Receiver>>) -> Response {
             Ok(Ok((_, room))) if room < receiver.settings.limits.free.bytes() => {
                 Some("its disk is as full as it may be".to_owned())
             }
-            Ok(Ok((figures, _))) if figures.lost > 0 => Some(format!(
-                "its index was changed by hand, and {} of its rows are not there any more: `highwater reindex` gives them back",
-                figures.lost
-            )),
+            Ok(Ok((figures, _))) if figures.lost > 0 => Some(lost(&figures)),
             // They are kept and passed over, and nothing but a person takes them away.
             Ok(Ok((figures, _))) if figures.unreadable > 0 => {
                 return format!("ready\n{} lines of its index are no rows\n", figures.unreadable).into_response();
@@ -206,6 +204,16 @@ async fn ready(State(receiver): State<Arc<Receiver>>) -> Response {
         None => "ready\n".into_response(),
         Some(why) => Problem::new(&known::NOT_READY).detail(why).retry_after(admit::BUSY_SECS).into_response(),
     }
+}
+
+/// What is missed of the index, and the way out.
+fn lost(figures: &Figures) -> String {
+    let withdrawn = match figures.lost_withdrawn {
+        0 => String::new(),
+        withdrawn => format!(" ({withdrawn} of withdrawn episodes)"),
+    };
+    let are = if figures.lost == 1 { "row was" } else { "rows were" };
+    format!("{}{withdrawn} {are} taken out of its index by hand: {LOST_NEXT}", figures.lost)
 }
 
 async fn metrics(State(receiver): State<Arc<Receiver>>) -> Response {

@@ -75,6 +75,8 @@ pub struct Reindex {
     /// Readers that rest: each has a window of its own.
     readers: Arc<Mutex<Vec<Reader>>>,
     read: Arc<Tally>,
+    /// Tombstones that were put back, and not told of yet.
+    put_back: AtomicU64,
 }
 
 /// What was read, as far as it was committed.
@@ -161,7 +163,7 @@ impl Reindex {
     /// A job of this place.
     #[must_use]
     pub fn new(place: Place) -> Self {
-        Self { place, readers: Arc::default(), read: Arc::default() }
+        Self { place, readers: Arc::default(), read: Arc::default(), put_back: AtomicU64::new(0) }
     }
 
     async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> Result<T, Stop> + Send + 'static) -> Result<T, Stop> {
@@ -270,6 +272,15 @@ impl Place {
 impl Job for Reindex {
     type Item = Stored;
     type Prepared = Found;
+
+    /// Tombstones that somebody took out of the index are put back before anything of their names is read.
+    async fn recover(&self, _: &mut CommitCx) -> Result<(), Stop> {
+        let place = self.place.clone();
+        let back = Self::on_disk(move || place.put_back().map_err(|error| index_failed(&error))).await?;
+        // Told at the end: the pass that only lists tells nothing.
+        self.put_back.fetch_add(back, Ordering::Relaxed);
+        Ok(())
+    }
 
     fn plan(&self, _: ReadCx) -> impl Stream<Item = Result<Stored, Stop>> + Send {
         let (to, planned) = mpsc::channel(PLANNED_ITEMS_MAX);
@@ -389,15 +400,27 @@ impl Job for Reindex {
     }
 
     async fn seal(&self, cx: &mut CommitCx, report: &PassReport) -> Result<(), Stop> {
+        match self.put_back.swap(0, Ordering::Relaxed) {
+            0 => {}
+            1 => cx.notes.push("1 tombstone that was taken out of the index is back".to_owned()),
+            back => cx.notes.push(format!("{back} tombstones that were taken out of the index are back")),
+        }
         if !report.drained() {
             return Ok(());
         }
         let (place, now) = (self.place.clone(), cx.read.clock.now());
-        let (count, first) = Self::on_disk(move || match place.prune {
-            Some(prune) => place.prune(prune, now),
-            None => place.orphans(),
+        let (count, first, given_up) = Self::on_disk(move || match place.prune {
+            Some(prune) => {
+                let (count, first) = place.prune(prune, now)?;
+                let given_up = place.index.give_up_lost().map_err(|error| index_failed(&error))?;
+                Ok((count, first, given_up))
+            }
+            None => place.orphans().map(|(count, first)| (count, first, 0)),
         })
         .await?;
+        if given_up > 0 {
+            cx.notes.push("what a receiver missed of the index and nothing gave back is given up".to_owned());
+        }
         if count > 0 {
             let named: Vec<String> = first.iter().map(ToString::to_string).collect();
             let more = if count > named.len() as u64 { ", …" } else { "" };

@@ -44,8 +44,12 @@ pub fn sample(index: &dyn Index, store: &dyn Store) -> Result<Sample, SurveyErro
         if from >= size_bytes {
             break;
         }
-        let page = index.page(&PageAsk { cursor: Cursor(from), rows_max: SAMPLE_ROWS, ..PageAsk::default() })?;
-        behind = page.next.0;
+        let page = index.page(&PageAsk {
+            cursor: Cursor { at: from, after: None },
+            rows_max: SAMPLE_ROWS,
+            ..PageAsk::default()
+        })?;
+        behind = page.next.at;
         for row in page.rows.iter().filter(|row| row.withdrawn.is_none()) {
             sample.looked += 1;
             if store.stat(&row.key())?.is_none() {

@@ -10,6 +10,12 @@ pub const RECORDED_COMMIT_HEADER: &str = "x-recorded-commit";
 pub const SHA256_HEADER: &str = "x-sha256";
 /// The SHA-256 of what the episode holds, in hexadecimal.
 pub const CONTENT_SHA256_HEADER: &str = "x-episode-content-sha256";
+/// Asks, in a HEAD, that the episode be read before it is described.
+pub const VERIFY_HEADER: &str = "x-episode-verify";
+/// Says that it was: the digests beside it are of what was read just then.
+pub const VERIFIED_HEADER: &str = "x-episode-verified";
+/// What both say.
+pub const READ: &str = "read";
 /// The media type of an episode's bytes.
 pub const EPISODE_MEDIA_TYPE: &str = "application/zstd";
 /// The media type of a refusal.

@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use crate::index::{Appended, Commit, Index, IndexError, Row, SCHEMA_VERSION};
+use crate::index::{Appended, Commit, Index, IndexError, Missed, Row, SCHEMA_VERSION};
 use crate::name::EpisodeKey;
 use crate::store::{Store, StoreError, hash};
 
@@ -67,6 +67,11 @@ pub fn withdraw(
 ) -> Result<Withdrawn, WithdrawError> {
     if why.len() > WHY_BYTES_MAX {
         return Err(WithdrawError::LongWhy(why.len()));
+    }
+    // A tombstone that somebody took out of the index is put back first: what follows is about a name that is not free.
+    if let Some(Missed::Withdrawn { .. }) = index.missed(key)? {
+        let lost = index.lost_tombstones()?.into_iter().filter(|row| row.key() == *key);
+        index.append(&lost.collect::<Vec<_>>())?;
     }
     let known = index.find(key)?;
     let stored = store.stat(key)?;

@@ -1,33 +1,37 @@
 //! The index as a file, `index.jsonl`: one row a line, appended and never changed. Owns how it is appended to beside other
 //! processes, what becomes of a torn end and of lines that cannot be read, and where the row of a key is.
 //!
-//! In memory is the place of each key's row and no more: 32 bytes a key. The row itself is read when it is asked for. Where somebody
-//! changed the file, it is shorter, does not end as it did, is another one, or a row is not where it was: it is read anew, and while keys
-//! that had a row have none there are no pages, for a list that lacks them would be taken for all there is.
+//! In memory is the place of each key's row, with what it says in eight bytes: 48 bytes a key, and the tombstones. The row itself is read
+//! when it is asked for. Where somebody changed the file, it is shorter, does not end as it did, is another one, or a row is not where it
+//! was: it is read anew, and while rows that counted are not there any more there are no pages, for a list that lacks them would be taken for
+//! all there is. What is missed then is [`lost`]'s, and which pages there are is [`pages`]'.
 //!
 //! What is here of a process that died may not have been synced by it, so the file is synced once after what others wrote was
 //! read. After a sync of ours that failed, the rows of that append are cut off again before anything else is done, for the
 //! kernel calls their bytes clean without having saved them; until that succeeds the lock is kept.
 
 pub(super) mod lines;
+pub(super) mod lost;
+mod pages;
 pub(super) mod places;
 mod rows;
+mod state;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, BufReader, Read};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use highwater_fs::{FileId, Fs, FsError, FsFile, Mode, Op, Quarantine, Quarantined, RelPath};
+use highwater_fs::{Fs, FsError, FsFile, Mode, Op, Quarantine, Quarantined, RelPath};
 
 use self::lines::{Line, next_line};
-use self::places::{Places, Print, print_of};
+use self::lost::{LOST_SUFFIX, Lost};
+use self::places::{Print, Says, print_of};
 pub use self::rows::Rows;
+use self::state::{State, found_in, stands_against};
 use super::lock::{HeldLock, IndexLock};
 use super::row::{Found, LINE_BYTES_MAX, Row, RowError};
-use super::{
-    Appended, Cursor, Figures, Index, IndexError, PAGE_ROWS_MAX, PAGE_SCAN_BYTES_MAX, Page, PageAsk, StillHolds,
-};
+use super::{Appended, Cursor, Figures, Index, IndexError, LOST_NEXT, Missed, Page, PageAsk, StillHolds};
 use crate::name::EpisodeKey;
 
 /// Longest torn end that is moved to quarantine; a longer one stays, as a line that cannot be read.
@@ -46,6 +50,8 @@ pub struct JsonlIndex<F> {
     fs: F,
     path: RelPath,
     quarantine: RelPath,
+    /// What tells others of rows that are missed.
+    lost: RelPath,
     lock: IndexLock,
     state: Mutex<State>,
 }
@@ -72,21 +78,6 @@ pub struct UnreadableLine {
     pub why: String,
 }
 
-#[derive(Default)]
-struct State {
-    file: Option<FsFile>,
-    id: Option<FileId>,
-    /// How much of the file is known and durable.
-    known_bytes: u64,
-    /// The last [`END_BYTES`] of that.
-    end: Vec<u8>,
-    lines: u64,
-    unreadable: u64,
-    places: Places,
-    /// An append of ours failed, and what it left beyond `known_bytes` is not cut off yet.
-    doubtful: Option<HeldLock>,
-}
-
 fn print_of_key(key: &EpisodeKey) -> Print {
     print_of(key.host.as_str(), key.episode.as_str())
 }
@@ -97,12 +88,15 @@ impl<F: Fs> JsonlIndex<F> {
     /// # Errors
     /// What the disk says.
     pub fn open(fs: F, path: RelPath, quarantine: RelPath, lock: IndexLock) -> Result<(Self, Recovered), IndexError> {
-        let index = Self { fs, path, quarantine, lock, state: Mutex::default() };
+        let lost = beside(&fs, &path, LOST_SUFFIX)?;
+        let index = Self { fs, path, quarantine, lost, lock, state: Mutex::default() };
         let mut found = Recovered::default();
         {
             let mut state = index.state();
             let held = index.lock.hold()?;
             index.follow(&mut state, &held, &mut found)?;
+            let State { lost, places, .. } = &mut *state;
+            lost.read(&index.fs, &index.lost, places)?;
             found.keys = state.places.len() as u64;
             found.unreadable = state.unreadable;
         }
@@ -115,7 +109,7 @@ impl<F: Fs> JsonlIndex<F> {
     /// What the disk says.
     pub fn rows(&self, from: Cursor) -> Result<Rows, IndexError> {
         let known = self.current()?.known_bytes;
-        let from = from.0.min(known);
+        let from = from.at.min(known);
         let reader = self.fs.reader_from(&self.path, from)?;
         Ok(Rows::new(reader, from, known, self.fs.locate(&self.path)))
     }
@@ -135,8 +129,21 @@ impl<F: Fs> JsonlIndex<F> {
                 None => self.lock.hold()?,
             };
             self.follow(&mut state, &held, &mut Recovered::default())?;
+            self.note_lost(&mut state);
+        }
+        if state.lost.were_given_up(&self.fs, &self.lost)? {
+            let rows = state.lost.give_up();
+            tracing::warn!(index.lost = rows, "rows that were taken out of the index are given up");
         }
         Ok(state)
+    }
+
+    /// Makes the file beside the index tell what is lost. Where it cannot be written, this process knows it all the same.
+    fn note_lost(&self, state: &mut State) {
+        if let Err(error) = state.lost.note(&self.fs, &self.lost) {
+            let error = highwater_engine::diagnosis::with_causes(&error);
+            tracing::warn!(error, "which rows are missing cannot be noted beside the index");
+        }
     }
 
     /// Takes up what is in the file and not known yet. Under the lock, so nobody is writing.
@@ -291,54 +298,25 @@ impl<F: Fs> JsonlIndex<F> {
         }
     }
 
-    /// Reads everything anew, because somebody changed the file, and keeps which keys had a row and have none. Under the lock.
+    /// Reads everything anew, because somebody changed the file, and keeps what it said and says no longer. Under the lock.
     fn reread(&self, state: &mut State, held: &HeldLock) -> Result<(), IndexError> {
-        let mut fresh = State::default();
+        let lost = Lost::all_of(&state.places, &state.lost);
+        let mut fresh = State { lost, is_anew: true, ..State::default() };
         self.follow(&mut fresh, held, &mut Recovered::default())?;
-        fresh.places.miss_those_of(&state.places);
-        let (lost, known) = (fresh.places.lost(), state.places.lost());
+        fresh.is_anew = false;
+        fresh.lost.is_complete();
+        let (lost, known) = (fresh.lost.len(), state.lost.len());
+        *state = fresh;
+        self.note_lost(state);
         if lost > known {
             tracing::error!(
                 index.lost = lost,
-                "{} was changed by hand, and episodes lost their rows: no page of the list is answered until `highwater reindex` gave them back",
+                index.lost_withdrawn = state.lost.withdrawn(),
+                "{} was changed by hand, and rows of it are missing: no page of the list is answered until they are back or given up; {LOST_NEXT}",
                 self.fs.locate(&self.path).display()
             );
         }
-        *state = fresh;
         Ok(())
-    }
-
-    fn edited(&self, lost: u64) -> IndexError {
-        IndexError::Edited { path: self.fs.locate(&self.path), lost }
-    }
-
-    /// A page, as far as every row is where it is known to be; `None` where one is not.
-    fn page_as_known(&self, ask: &PageAsk) -> Result<Option<Page>, IndexError> {
-        let mut rows = self.rows(ask.cursor)?;
-        let lost = self.state().places.lost();
-        if lost > 0 {
-            return Err(self.edited(lost));
-        }
-        let rows_max = ask.rows_max.clamp(1, PAGE_ROWS_MAX);
-        let from = rows.cursor();
-        let mut page = Page { next: from, ..Page::default() };
-        let mut seen = Vec::new();
-        while page.rows.len() < rows_max && page.next.0 - from.0 < PAGE_SCAN_BYTES_MAX {
-            let place = rows.cursor();
-            let Some(found) = rows.found()? else {
-                page.complete = true;
-                break;
-            };
-            if let Ok(found) = found
-                && self.state().places.get(&found.print()) == Some(place.0)
-            {
-                seen.push(place.0);
-                page.rows.extend(found.is_wanted(ask).then(|| found.row()));
-            }
-            page.next = rows.cursor();
-        }
-        let until = if page.complete { rows.until } else { page.next.0 };
-        Ok(self.state().places.are_all_of(from.0..until, &seen).then_some(page))
     }
 
     fn vanished(&self) -> FsError {
@@ -346,33 +324,12 @@ impl<F: Fs> JsonlIndex<F> {
     }
 }
 
-impl State {
-    /// These bytes were appended to what is known.
-    fn ends_with(&mut self, lines: &[u8]) {
-        self.end.extend_from_slice(&lines[lines.len().saturating_sub(END_BYTES as usize)..]);
-        let more = self.end.len().saturating_sub(END_BYTES as usize);
-        self.end.drain(..more);
-    }
-
-    /// Takes a line up.
-    fn take(&mut self, line: &Line, row: Result<Found<'_>, RowError>, found: &mut Recovered) {
-        self.lines += 1;
-        match row {
-            Ok(row) => self.places.counts(row.print(), line.offset, row.is_removal()),
-            Err(error) => {
-                self.unreadable += 1;
-                if found.named.len() < UNREADABLE_NAMED_MAX {
-                    let why = highwater_engine::diagnosis::with_causes(&error);
-                    found.named.push(UnreadableLine { line: self.lines, why });
-                }
-            }
-        }
-    }
-}
-
-/// What a line holds that was kept.
-fn found_in<'l>(line: &Line, kept: &'l [u8]) -> Result<Found<'l>, RowError> {
-    if line.too_long { Err(RowError::TooLong) } else { Found::read(kept) }
+/// A file beside the index, of its name and a suffix.
+fn beside(fs: &impl Fs, path: &RelPath, suffix: &str) -> Result<RelPath, FsError> {
+    let failed = |source| FsError::Io { op: Op::Enter, path: fs.locate(path), source };
+    let name = path.split().map(|(_, name)| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let joined = path.parent().unwrap_or_default().join(format!("{name}{suffix}"));
+    joined.map_err(|error| failed(io::Error::other(error)))
 }
 
 impl<F: Fs> Index for JsonlIndex<F> {
@@ -402,7 +359,10 @@ impl<F: Fs> Index for JsonlIndex<F> {
             let print = print_of(row.host_id.as_str(), row.episode_id.as_str());
             let against = match places.get(&print) {
                 Some((_, before)) => stands_against(Some(*before).filter(|before| before.removed.is_none()), row),
-                None => stands_against(self.in_force_anew(&mut state, &held, &row.key())?.as_ref(), row),
+                None => {
+                    let before = self.in_force_anew(&mut state, &held, &row.key())?;
+                    state.missed_against(&print, row).unwrap_or_else(|| stands_against(before.as_ref(), row))
+                }
             };
             if let Some(against) = against {
                 became.push(against);
@@ -431,21 +391,15 @@ impl<F: Fs> Index for JsonlIndex<F> {
         let mut places: Vec<_> = places.into_iter().collect();
         places.sort_unstable_by_key(|(_, (below, _))| *below);
         for (print, (below, row)) in places {
-            state.places.counts(print, end + below, row.removed.is_some());
+            let says = row.says();
+            state.counts(print, end + below, says, (says == Some(Says::WITHDRAWN)).then(|| row.clone()));
         }
+        self.note_lost(&mut state);
         Ok(became)
     }
 
     fn page(&self, ask: &PageAsk) -> Result<Page, IndexError> {
-        if let Some(page) = self.page_as_known(ask)? {
-            return Ok(page);
-        }
-        {
-            let mut state = self.current()?;
-            let held = self.lock.hold()?;
-            self.reread(&mut state, &held)?;
-        }
-        self.page_as_known(ask)?.ok_or_else(|| self.edited(0))
+        self.page_of(ask)
     }
 
     fn figures(&self) -> Result<Figures, IndexError> {
@@ -453,23 +407,31 @@ impl<F: Fs> Index for JsonlIndex<F> {
         Ok(Figures {
             keys: state.places.len() as u64,
             unreadable: state.unreadable,
-            lost: state.places.lost(),
+            lost: state.lost.len(),
+            lost_withdrawn: state.lost.withdrawn(),
             size_bytes: state.known_bytes,
         })
     }
-}
 
-/// What keeps a row from being appended after the one in force.
-fn stands_against(before: Option<&Row>, row: &Row) -> Option<Appended> {
-    let known = |of: &Row| (of.sha256, of.size_bytes, of.withdrawn.is_some(), of.removed.is_some());
-    match before {
-        // Nothing is there that could be removed.
-        None => row.removed.is_some().then_some(Appended::Present),
-        Some(before) if known(before) == known(row) => Some(Appended::Present),
-        Some(before) if before.withdrawn.is_some() && row.withdrawn.is_none() && row.removed.is_none() => {
-            Some(Appended::Withdrawn)
-        }
-        Some(_) => None,
+    fn missed(&self, key: &EpisodeKey) -> Result<Option<Missed>, IndexError> {
+        let state = self.current()?;
+        let print = print_of_key(key);
+        Ok(state.lost.says(&print).map(|says| match says {
+            Says::WITHDRAWN => Missed::Withdrawn { why: state.lost.why(&print).unwrap_or_default().to_owned() },
+            says => Missed::Row(says),
+        }))
+    }
+
+    fn lost_tombstones(&self) -> Result<Vec<Row>, IndexError> {
+        Ok(self.current()?.lost.tombstones())
+    }
+
+    fn give_up_lost(&self) -> Result<u64, IndexError> {
+        let mut state = self.current()?;
+        let _held = self.lock.hold()?;
+        let rows = state.lost.give_up();
+        state.lost.note(&self.fs, &self.lost)?;
+        Ok(rows)
     }
 }
 

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::PageAsk;
-use super::jsonl::places::{Print, print_of};
+use super::jsonl::places::{Print, Says, print_of};
 use crate::digest::Sha256Digest;
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 
@@ -157,6 +157,19 @@ impl Row {
     #[must_use]
     pub fn key(&self) -> EpisodeKey {
         EpisodeKey { host: self.host_id.clone(), episode: self.episode_id.clone() }
+    }
+
+    /// What it says of its key; `None` where the key has no row from here on.
+    pub(super) fn says(&self) -> Option<Says> {
+        match (&self.removed, &self.withdrawn) {
+            (Some(_), _) => None,
+            (None, Some(_)) => Some(Says::WITHDRAWN),
+            (None, None) => {
+                let begin =
+                    self.sha256.as_bytes()[..8].try_into().expect("invariant: a digest has more than eight bytes");
+                Some(Says::stored(u64::from_be_bytes(begin)))
+            }
+        }
     }
 
     /// The line of the file, with its end.
@@ -305,6 +318,14 @@ impl<'l> Found<'l> {
         match &self.0 {
             Form::Plain(..) => None,
             Form::Read(row) => row.withdrawn.as_deref(),
+        }
+    }
+
+    /// What it says of its key; `None` of one that says that the key has no row from here on.
+    pub(super) fn says(&self) -> Option<Says> {
+        match &self.0 {
+            Form::Plain(_, plain) => Some(Says::stored(plain.sha256_begin())),
+            Form::Read(row) => row.says(),
         }
     }
 

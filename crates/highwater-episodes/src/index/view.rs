@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
 use super::jsonl::lines::next_line;
+use super::jsonl::lost::lost_note;
 use super::jsonl::places::{Print, PrintHasher, print_of};
 use super::row::{Found, LINE_BYTES_MAX, Row};
 use super::{Appended, Figures, Index, IndexError, PAGE_ROWS_MAX, Page, PageAsk, StillHolds};
@@ -216,17 +217,17 @@ impl Index for View {
 
     fn page(&self, ask: &PageAsk) -> Result<Page, IndexError> {
         let mut page = Page { next: ask.cursor, complete: true, ..Page::default() };
-        if ask.cursor.0 >= self.figures.size_bytes {
+        if ask.cursor.at >= self.figures.size_bytes {
             return Ok(page);
         }
         let mut file = File::open(&self.path).map_err(|error| self.failed(error))?;
-        file.seek(SeekFrom::Start(ask.cursor.0)).map_err(|error| self.failed(error))?;
-        let mut lines = self.lines(file, ask.cursor.0);
+        file.seek(SeekFrom::Start(ask.cursor.at)).map_err(|error| self.failed(error))?;
+        let mut lines = self.lines(file, ask.cursor.at);
         let rows_max = ask.rows_max.clamp(1, PAGE_ROWS_MAX);
         while let Some((offset, found)) = lines.next().map_err(|error| self.failed(error))? {
             let row = found.filter(|found| found.is_wanted(ask) && self.places.get(&found.print()) == Some(&offset));
             page.rows.extend(row.map(|found| found.row()));
-            page.next.0 = lines.at;
+            page.next.at = lines.at;
             if page.rows.len() == rows_max {
                 page.complete = lines.at >= self.figures.size_bytes;
                 break;
@@ -237,6 +238,18 @@ impl Index for View {
 
     fn figures(&self) -> Result<Figures, IndexError> {
         Ok(self.figures)
+    }
+
+    /// Those that the file beside the index tells of and the index does not say.
+    fn lost_tombstones(&self) -> Result<Vec<Row>, IndexError> {
+        let told = lost_note(&self.path).map_err(|error| self.failed(error))?.unwrap_or_default();
+        let mut lost = Vec::new();
+        for row in told.tombstones {
+            if self.find(&row.key())?.is_none_or(|known| known.withdrawn.is_none()) {
+                lost.push(row);
+            }
+        }
+        Ok(lost)
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::index::{Appended, Index, IndexError, Row};
+use crate::index::{Appended, Index, IndexError, Missed, Row};
 use crate::name::{EpisodeKey, HostId};
 use crate::store::{Placement, Staging, Store, StoreError};
 
@@ -71,6 +71,8 @@ pub enum Became {
         /// Why.
         why: String,
     },
+    /// Its row was taken out of the index, and said something else than what was sent.
+    Missed,
 }
 
 /// An upload that could not be made durable. It may be there or not; sending it again mends either.
@@ -179,7 +181,10 @@ pub fn round(store: &dyn Store, index: &dyn Index, wishes: Vec<Wish>) -> Round {
 /// The episode was withdrawn while it was being stored: what was stored of it goes where the withdrawn are.
 fn withdrawn_meanwhile(store: &dyn Store, index: &dyn Index, row: &Row, stored: bool) -> Result<Became, CommitError> {
     let key = row.key();
-    let why = index.find(&key)?.and_then(|row| row.withdrawn).unwrap_or_default();
+    let why = match index.missed(&key)? {
+        Some(Missed::Withdrawn { why }) => why,
+        _ => index.find(&key)?.and_then(|row| row.withdrawn).unwrap_or_default(),
+    };
     if stored {
         store.quarantine(&key, &format!("withdrawn: {why}"))?;
     }
@@ -216,7 +221,40 @@ fn take_name(
         spent.extend(staging);
         return Ok(Half::Ended(Ok(Became::Withdrawn { why })));
     }
-    let Some(staging) = staging else { return Ok(Half::Named { row, stored: false }) };
+    // What was sent may be the very episode whose row is missed; anything else would be taken for it.
+    let missed = if is_of_this_round { Ok(None) } else { index.missed(&key) };
+    let is_other = match missed {
+        Ok(Some(Missed::Withdrawn { why })) => {
+            spent.extend(staging);
+            return Ok(Half::Ended(Ok(Became::Withdrawn { why })));
+        }
+        Ok(missed) => missed.is_some_and(|missed| !missed.is_said_by(&row)),
+        Err(error) => {
+            spent.extend(staging);
+            return Err(error.into());
+        }
+    };
+    let Some(staging) = staging else {
+        return Ok(if is_other { Half::Ended(Ok(Became::Missed)) } else { Half::Named { row, stored: false } });
+    };
+    let promises_other = mend.is_none() && known.as_ref().is_some_and(|known| !is_same(known, &row));
+    if is_other || promises_other {
+        let is_gone = match store.stat(&key) {
+            Ok(stored) => stored.is_none(),
+            Err(error) => {
+                spent.push(staging);
+                return Err(error.into());
+            }
+        };
+        if is_other && (mend.is_some() || is_gone) {
+            spent.push(staging);
+            return Ok(Half::Ended(Ok(Became::Missed)));
+        }
+        // Whether what was sent holds the same as what is gone is read elsewhere.
+        if promises_other && is_gone {
+            return Ok(Half::Ended(Ok(Became::Occupied { staging, row: known.map(Box::new) })));
+        }
+    }
     if let Some((damaged, why)) = mend {
         if known.as_ref() != Some(&*damaged) {
             return Ok(Half::Ended(Ok(Became::Occupied { staging, row: known.map(Box::new) })));
@@ -233,10 +271,9 @@ fn take_name(
             Ok(Half::Named { row, stored: true })
         }
         Ok(Placement::AlreadyThere) => {
-            let same = |known: &Row| (known.sha256, known.size_bytes) == (row.sha256, row.size_bytes);
             // What this round stored is as it came. What was there before may have been damaged since, so it is read first, elsewhere:
             // who is told that it is there may remove theirs.
-            if is_of_this_round && known.as_ref().is_some_and(same) {
+            if is_of_this_round && known.as_ref().is_some_and(|known| is_same(known, &row)) {
                 spent.push(staging);
                 Ok(Half::Named { row, stored: false })
             } else {
@@ -248,6 +285,10 @@ fn take_name(
             Err(error.into())
         }
     }
+}
+
+fn is_same(known: &Row, row: &Row) -> bool {
+    (known.sha256, known.size_bytes) == (row.sha256, row.size_bytes)
 }
 
 /// Sets a damaged episode aside; one that is gone meanwhile needs no more.

@@ -13,6 +13,7 @@ pub(super) struct Counters {
     /// Uploads by what became of them: a fixed set of words.
     ends: Mutex<BTreeMap<&'static str, u64>>,
     received_bytes: AtomicU64,
+    found_damaged: AtomicU64,
 }
 
 impl Counters {
@@ -24,6 +25,11 @@ impl Counters {
     /// Counts bytes of bodies.
     pub(super) fn received(&self, bytes: u64) {
         self.received_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts a stored episode that was read and is not what its row says.
+    pub(super) fn found_damaged(&self) {
+        self.found_damaged.fetch_add(1, Ordering::Relaxed);
     }
 
     /// All of it.
@@ -47,6 +53,9 @@ impl Counters {
         family("highwater_receiver_uploads_total", "counter", "Uploads by what became of them.", &ends);
         let received = self.received_bytes.load(Ordering::Relaxed);
         family("highwater_receiver_received_bytes_total", "counter", "Bytes of uploads.", &one(received));
+        let damaged = self.found_damaged.load(Ordering::Relaxed);
+        let help = "Answers that a stored episode is not what its row says, to who asked for it to be read.";
+        family("highwater_receiver_found_damaged_total", "counter", help, &one(damaged));
         family("highwater_receiver_uploads_in_hand", "gauge", "Uploads that are being received.", &one(uploads as u64));
         let help = "Resumable uploads that may go on.";
         family("highwater_receiver_open_uploads", "gauge", help, &one(open as u64));

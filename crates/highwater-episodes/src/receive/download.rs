@@ -12,8 +12,9 @@ use axum::response::{IntoResponse as _, Response};
 use super::admit::cannot;
 use super::problem::{Problem, known};
 use super::upload::Names;
-use super::{Receiver, blocking};
-use crate::index::Row;
+use super::{Receiver, blocking, verified};
+use crate::index::{Missed, Row};
+use crate::wire::{READ, VERIFIED_HEADER};
 
 /// What is read of an episode at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -39,6 +40,9 @@ impl Receiver {
         let on = self.on.clone();
         let found = blocking(move || {
             let row = on.index.find(&key).map_err(|error| cannot(&error, error.is_full()))?;
+            if let Some(Missed::Withdrawn { why }) = on.index.missed(&key).map_err(|error| cannot(&error, false))? {
+                return Err(Problem::new(&known::IS_WITHDRAWN).detail(why));
+            }
             let size = on.store.stat(&key).map_err(|error| cannot(&error, error.is_full()))?;
             Ok::<_, Problem>((key, row, size))
         });
@@ -50,6 +54,13 @@ impl Receiver {
         let Some(size) = size else {
             return Err(Problem::new(&known::NO_SUCH_EPISODE));
         };
+        if let (false, true, Some(row)) = (body, verified::is_asked(&head.headers), row.clone()) {
+            let row = self.verified(key, row).await?;
+            let mut response = Response::new(Body::empty());
+            describe(response.headers_mut(), size, None, Some(&row));
+            response.headers_mut().insert(VERIFIED_HEADER, HeaderValue::from_static(READ));
+            return Ok(response);
+        }
         let range = wanted(&head.headers, size)?;
         let (from, to) = range.unwrap_or((0, size));
         let content = if body {

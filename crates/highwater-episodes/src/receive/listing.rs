@@ -12,7 +12,7 @@ use serde_json::json;
 use super::admit::{BUSY_SECS, cannot};
 use super::problem::{Problem, known};
 use super::{Receiver, blocking};
-use crate::index::{Cursor, IndexError, PAGE_ROWS_MAX, PageAsk};
+use crate::index::{Cursor, IndexError, LOST_NEXT, PAGE_ROWS_MAX, PageAsk};
 use crate::name::HostId;
 
 /// How many rows a page has.
@@ -40,13 +40,17 @@ impl Receiver {
                     ask.hosts = Some(vec![host]);
                 }
                 "since" => ask.since = Some(value.parse().map_err(|_| wrong("a time such as 2026-11-20T10:00:00Z"))?),
-                "cursor" => ask.cursor = Cursor(value.parse().map_err(|_| wrong("the `next` of a page"))?),
+                "cursor" => ask.cursor = value.parse().map_err(|_| wrong("the `next` of a page"))?,
                 _ => return Err(bad_query(format!("found {name:?}, expected host, since or cursor"))),
             }
         }
+        // One of an older receiver: what lies before it may be anything by now.
+        if ask.cursor != Cursor::default() && ask.cursor.after.is_none() {
+            return Err(outdated());
+        }
         let index = Arc::clone(&self.on.index);
         let page = blocking(move || index.page(&ask)).await?.map_err(|error| unlisted(&error))?;
-        let told = json!({"episodes": page.rows, "next": page.next.0.to_string(), "complete": page.complete});
+        let told = json!({"episodes": page.rows, "next": page.next.to_string(), "complete": page.complete});
         let mut response = format!("{told}\n").into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(response)
@@ -75,10 +79,17 @@ fn unlisted(error: &IndexError) -> Problem {
         // Logged where it was found, once.
         IndexError::Edited { .. } => Problem::new(&known::INDEX_EDITED)
             .detail(error.to_string())
-            .remediation("let the receiver's operator call `highwater reindex`; rows that were taken out on purpose are forgotten when the receiver is started again")
+            .remediation(format!("let the receiver's operator {LOST_NEXT}"))
             .retry_after(BUSY_SECS),
+        IndexError::Outdated => outdated(),
         error => cannot(error, error.is_full()),
     }
+}
+
+fn outdated() -> Problem {
+    Problem::new(&known::CURSOR_OUTDATED)
+        .detail("the rows before this cursor may be others than those that you were told: going on from it could pass some over")
+        .remediation("begin anew, without a cursor")
 }
 
 fn bad_query(detail: String) -> Problem {

@@ -138,27 +138,42 @@ const OPERATIONS: &[Operation] = &[
         path: EPISODE,
         method: "head",
         id: "headEpisode",
-        summary: "What GET would say of the archive, without it.",
-        parameters: &["host", "episode", "range"],
+        summary: "What GET would say of the archive, without it. By `x-episode-verify` of the archive as it is read for this answer, which \
+                  `x-episode-verified` says then; 409 where it is not what was received.",
+        parameters: &["host", "episode", "range", "verify"],
         answers: &[
-            (200, Part::Nothing, &["Accept-Ranges", "ETag?", "Repr-Digest?", "x-episode-content-sha256?"]),
+            (
+                200,
+                Part::Nothing,
+                &["Accept-Ranges", "ETag?", "Repr-Digest?", "x-episode-content-sha256?", "x-episode-verified?"],
+            ),
             (
                 206,
                 Part::Nothing,
                 &["Accept-Ranges", "Content-Range", "ETag?", "Repr-Digest?", "x-episode-content-sha256?"],
             ),
         ],
-        problems: &[CALLER, NAMES, &[&known::NO_SUCH_EPISODE, &known::IS_WITHDRAWN, &known::NO_SUCH_RANGE], DISK],
+        problems: &[
+            CALLER,
+            NAMES,
+            &[&known::NO_SUCH_EPISODE, &known::IS_WITHDRAWN, &known::DAMAGED, &known::NO_SUCH_RANGE],
+            DISK,
+        ],
         ..NONE
     },
     Operation {
         path: "/v1/episodes",
         id: "listEpisodes",
         summary: "The rows in force in the order in which they came, a page at a time; those of the caller's hosts. A page may be empty and \
-                  not the last: go on with `next` until `complete`.",
+                  not the last: go on with `next` until `complete`. A `next` holds as long as the index is only appended to: 410 says that it was \
+                  written anew, so that a list begins anew.",
         parameters: &["of-host", "since", "cursor"],
         answers: &[(200, Part::Schema("Page"), &[])],
-        problems: &[CALLER, &[&known::BAD_QUERY, &known::FOREIGN_HOST, &known::INDEX_EDITED], DISK],
+        problems: &[
+            CALLER,
+            &[&known::BAD_QUERY, &known::FOREIGN_HOST, &known::CURSOR_OUTDATED, &known::INDEX_EDITED],
+            DISK,
+        ],
         ..NONE
     },
     Operation {

@@ -8,7 +8,7 @@ use highwater_engine::job::Stop;
 use highwater_engine::lock::{FileLock, Held, Lock as _};
 use highwater_fs::{Fs, FsError, RealFs, RelPath};
 
-use crate::index::{IndexError, IndexLock, JsonlIndex, Recovered};
+use crate::index::{Index as _, IndexError, IndexLock, JsonlIndex, Recovered};
 use crate::store::{FileStore, StoreError};
 
 /// The index in the receiver's directory.
@@ -81,5 +81,10 @@ pub async fn open_files(root: &Path) -> Result<Opened, OpenError> {
     let store = FileStore::open_to_write(Arc::clone(&fs), &RelPath::root(), named(QUARANTINE_DIR))?;
     let index_lock = IndexLock::at(root.join(INDEX_LOCK_FILE));
     let (index, found) = JsonlIndex::open(fs, named(INDEX_FILE), named(QUARANTINE_DIR), index_lock)?;
+    // What was taken out on purpose is forgotten here; what was withdrawn is not.
+    let given_up = index.give_up_lost()?;
+    if given_up > 0 {
+        tracing::warn!(index.lost = given_up, "rows that were taken out of the index before this start are given up");
+    }
     Ok(Opened { store, index, found, held })
 }

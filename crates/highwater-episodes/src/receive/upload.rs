@@ -18,7 +18,7 @@ use super::commit::{Became, CommitError, Wish};
 use super::problem::{Problem, known};
 use super::{Receiver, blocking, body};
 use crate::digest::Sha256Digest;
-use crate::index::{Row, SCHEMA_VERSION};
+use crate::index::{LOST_NEXT, Row, SCHEMA_VERSION};
 use crate::store::{ContentHash, Staging, Store, StoreError, hash, hash_staged};
 
 /// How long an upload waits for its round before its sender is told to come again; the round goes on.
@@ -143,6 +143,7 @@ impl Receiver {
             Became::Stored => Ok(Received { row, how: How::Stored }),
             Became::Present { .. } => Ok(Received { row, how: How::Present }),
             Became::Withdrawn { why } => Err(withdrawn(&why)),
+            Became::Missed => Err(missed()),
             Became::Occupied { staging, row: in_force } => {
                 let kept = Kept::new(Arc::clone(&self.on.store), Some(staging));
                 self.beside(kept, row, in_force.map(|row| *row)).await
@@ -184,6 +185,7 @@ impl Receiver {
                 Ok(Received { row: same, how: if repaired { How::Repaired } else { How::Present } })
             }
             Became::Withdrawn { why } => Err(withdrawn(&why)),
+            Became::Missed => Err(missed()),
             Became::Stored | Became::Occupied { .. } => Err(changed()),
         }
     }
@@ -194,6 +196,7 @@ impl Receiver {
         match self.in_a_round(Wish::Mend { staging, row: row.clone(), damaged, why }).await? {
             Became::Stored => Ok(Received { row, how: How::Mended }),
             Became::Withdrawn { why } => Err(withdrawn(&why)),
+            Became::Missed => Err(missed()),
             Became::Present { .. } => Err(changed()),
             Became::Occupied { staging, .. } => {
                 drop(Kept::new(Arc::clone(&self.on.store), Some(staging)));
@@ -223,6 +226,16 @@ pub(super) fn withdrawn(why: &str) -> Problem {
     Problem::new(&known::WITHDRAWN)
         .detail(why)
         .remediation("it is not wanted any more: keep it, or remove it, but do not send it again")
+}
+
+/// What is sent is not the episode of which the receiver knows that its row is missing.
+pub(super) fn missed() -> Problem {
+    Problem::new(&known::CONFLICT)
+        .detail(
+            "its row was taken out of the index at the receiver, and said something else: until the line is put back there, or \
+             `highwater reindex --prune` gives it up, nothing else is taken under this name; then `retry` sends it",
+        )
+        .remediation(format!("let the receiver's operator {LOST_NEXT}; then send it again"))
 }
 
 pub(super) fn wrong_digest(sha256: Sha256Digest, declared: Sha256Digest) -> Problem {
@@ -264,11 +277,17 @@ fn compare(
     in_force: Option<Row>,
 ) -> Result<Compared, StoreError> {
     let key = row.key();
-    let Some(stored) = hash(store, &key)? else { return Ok(Compared::Gone) };
+    let Some(stored) = hash(store, &key)? else {
+        return match in_force {
+            Some(of) => compare_with_row(store, content, staging, &row, of),
+            None => Ok(Compared::Gone),
+        };
+    };
     if stored == (row.sha256, row.size_bytes) {
         return Ok(Compared::Same(Box::new(row)));
     }
     let (stored_sha256, size_bytes) = stored;
+    let has_row = in_force.is_some();
     let (in_force, damaged) = match in_force {
         Some(known) if (known.sha256, known.size_bytes) == stored => (Some(known), None),
         damaged => (None, damaged),
@@ -316,8 +335,53 @@ fn compare(
         (Err(error), _) => {
             Compared::Other(Box::new(problem.detail(format!("what was sent is no episode: {}", with_causes(&error)))))
         }
-        (_, Err(error)) => {
-            Compared::Other(Box::new(problem.detail(format!("what is stored is no episode: {}", with_causes(&error)))))
-        }
+        (_, Err(error)) => Compared::Other(Box::new(no_episode(problem, &with_causes(&error), !has_row))),
     })
+}
+
+/// What is stored is none; where it has no row, `reindex` is what takes it out of the way.
+fn no_episode(problem: Problem, why: &str, is_rowless: bool) -> Problem {
+    if !is_rowless {
+        return problem.detail(format!("what is stored is no episode: {why}"));
+    }
+    let detail = format!(
+        "what is stored is no episode and has no row: {why}; `highwater reindex` at the receiver sets it aside, then `retry` sends this one"
+    );
+    problem.detail(detail).remediation(
+        "let the receiver's operator call `highwater reindex`, which sets aside what is stored; then send it again: a shipper by `highwater retry`",
+    )
+}
+
+/// Compares what was sent with what a row says whose episode is gone: what holds the same is what was promised.
+fn compare_with_row(
+    store: &dyn Store,
+    content: Option<&dyn ContentHash>,
+    staging: &dyn Staging,
+    row: &Row,
+    of: Row,
+) -> Result<Compared, StoreError> {
+    let why = format!("lost: its row says sha256 {} and {} bytes, and nothing is stored", of.sha256, of.size_bytes);
+    if (of.sha256, of.size_bytes) == (row.sha256, row.size_bytes) {
+        return Ok(Compared::Damaged { of: Box::new(of), why });
+    }
+    let sent = match content {
+        Some(content) => content.of(&row.episode_id, &mut *store.read_staged(staging)?).ok(),
+        None => None,
+    };
+    if sent.is_some() && sent == of.content_sha256 {
+        return Ok(Compared::Damaged { of: Box::new(of), why });
+    }
+    let problem = conflict(row.sha256, of.sha256)
+        .detail(
+            "its row at the receiver says other content, of which the file is gone: sending that mends it; where nobody has it any more, \
+             `highwater reindex --prune` there gives it up, then `retry` sends this one",
+        )
+        .remediation(
+            "send the episode that was stored; or let the receiver's operator mount its disk, or give up what is lost by `highwater reindex \
+             --prune`, and send this one again: a shipper by `highwater retry`",
+        );
+    Ok(Compared::Other(Box::new(match (sent, of.content_sha256) {
+        (Some(sent), Some(stored)) => problem.digests(("content_sha256", sent), ("stored_content_sha256", stored)),
+        _ => problem,
+    })))
 }

@@ -15,6 +15,15 @@ const TOLD_ROWS_MAX: usize = 5;
 const PRUNE_ROWS_UNASKED: u64 = 10;
 
 impl Place {
+    /// Puts the tombstones back that somebody took out of the index; says how many.
+    pub(super) fn put_back(&self) -> Result<u64, IndexError> {
+        let mut back = 0;
+        for rows in self.index.lost_tombstones()?.chunks(PAGE_ROWS_MAX) {
+            back += self.index.append(rows)?.iter().filter(|became| **became == Appended::New).count() as u64;
+        }
+        Ok(back)
+    }
+
     /// Rows whose episode is not there, by pages of the index.
     pub(super) fn each_orphan(&self, mut each: impl FnMut(Vec<Row>) -> Result<(), Stop>) -> Result<(), Stop> {
         let mut cursor = Cursor::default();

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::job::Stop;
 
-use super::{Place, store_failed};
+use super::{Place, index_failed, store_failed};
 use crate::archive::{ReadError, Reader};
 use crate::name::EpisodeKey;
 
@@ -15,6 +15,8 @@ const BEGINNING_BYTES: u64 = 256 << 10;
 /// What a pass would do with an episode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outlook {
+    /// Its tombstone was taken out of the index.
+    PutBack(EpisodeKey),
     /// It is stored and has no row.
     Index(EpisodeKey),
     /// It is stored, has no row, and already its beginning or its end shows that it is no episode: why.
@@ -31,6 +33,9 @@ impl Place {
     /// # Errors
     /// As a pass.
     pub fn outlook(&self, mut each: impl FnMut(Outlook)) -> Result<(), Stop> {
+        for row in self.index.lost_tombstones().map_err(|error| index_failed(&error))? {
+            each(Outlook::PutBack(row.key()));
+        }
         let (mut reader, mut failed) = (None, None);
         self.each_to_read(|key, has_row| {
             if has_row {

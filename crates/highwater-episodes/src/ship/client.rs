@@ -25,7 +25,6 @@ use super::bandwidth::Bandwidth;
 use super::outbox::Parcel;
 use super::refused::Sign;
 use super::settings::{ShipSettings, ShipTlsSettings};
-use crate::digest::Sha256Digest;
 use crate::gate::Judge;
 use crate::index::Commit;
 use crate::name::{EpisodeId, HostId};
@@ -264,36 +263,6 @@ impl Receiver {
             Ok(response) => Ok(Some(answer(&url, response).await)),
             Err(unanswered) => Ok(Some(Answer::Unanswered(with_causes(&unanswered)))),
         }
-    }
-
-    /// Asks what the receiver has under an episode's name: its content hash; `None` where it has nothing, or is too old to say. The inner
-    /// error tells why there was no answer.
-    ///
-    /// # Errors
-    /// As [`Contacts::send_by`].
-    pub async fn content(
-        &self,
-        cx: &ReadCx,
-        episode: &EpisodeId,
-    ) -> Result<Result<Option<Sha256Digest>, String>, Stop> {
-        let url = self.url(&["v1", "episodes", self.host.as_str(), episode.as_str()]);
-        let sent = cx
-            .contacts
-            .send_by(&self.http, &self.resource, None, |http| {
-                self.signed(http.head(url.clone()), &Code::default()).timeout(Duration::from_secs(STALL_SECS))
-            })
-            .await?;
-        Ok(match sent {
-            Ok(response) if response.status().is_server_error() && response.status().as_u16() != 501 => {
-                Err(format!("{}: the receiver cannot say what it has", response.status().as_u16()))
-            }
-            Ok(response) if response.status().is_success() => {
-                let content = response.headers().get(CONTENT_SHA256_HEADER).and_then(|content| content.to_str().ok());
-                Ok(content.and_then(|content| content.parse().ok()))
-            }
-            Ok(_) => Ok(None),
-            Err(unanswered) => Err(with_causes(&unanswered)),
-        })
     }
 
     /// Sends an episode.

@@ -54,7 +54,8 @@ async fn received(args: &Receive, site: &Site, flags: &Global) -> Result<(), Dia
             Diagnosis::refusal(
                 "HW-EPI-003",
                 with_causes(&error),
-                "correct the path, or let this user read the file; `openssl x509 -in FILE -text` shows a certificate",
+                "correct the path, put a PEM file of that kind there, or let this user read it; `openssl x509 -in FILE -text` shows a certificate, \
+                 `openssl crl -in FILE -text` a list of revoked ones, `openssl pkey -in FILE -noout` whether it is a key",
             )
             .in_file(&config.file)
             .at_field("receiver.tls")

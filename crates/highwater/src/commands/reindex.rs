@@ -151,7 +151,7 @@ fn meant(args: &Reindex, config: &Config) -> Result<Meant, Diagnosis> {
 /// What a pass would do, a line each.
 fn outlook(meant: &Meant, prune: bool, output: Output) -> Result<ExitCode, Diagnosis> {
     let place = Place::open_at(&meant.files, &meant.settings, Access::Look)?;
-    let (mut index, mut aside, mut verify, mut orphans) = (0, 0, 0, 0);
+    let (mut back, mut index, mut aside, mut verify, mut orphans) = (0, 0, 0, 0, 0);
     let mut page = Vec::new();
     let mut printed = Ok(Reader::There);
     let mut print = |page: &mut Vec<u8>| {
@@ -163,6 +163,7 @@ fn outlook(meant: &Meant, prune: bool, output: Output) -> Result<ExitCode, Diagn
     let mut lines = 0;
     let told = place.outlook(|outlook| {
         let (would, key, why, count) = match outlook {
+            Outlook::PutBack(key) => ("put-back", key, None, &mut back),
             Outlook::Index(key) => ("index", key, None, &mut index),
             Outlook::Aside(key, why) => ("quarantine", key, Some(why), &mut aside),
             Outlook::Verify(key) => ("verify", key, None, &mut verify),
@@ -188,6 +189,9 @@ fn outlook(meant: &Meant, prune: bool, output: Output) -> Result<ExitCode, Diagn
     printed?;
     told.map_err(stopped)?;
     let mut parts = vec![format!("{} to index", counted(index, "episode"))];
+    if back > 0 {
+        parts.push(format!("{} to put back", counted(back, "tombstone")));
+    }
     if aside > 0 {
         parts.push(format!("{} to quarantine", counted(aside, "file")));
     }
@@ -198,7 +202,7 @@ fn outlook(meant: &Meant, prune: bool, output: Output) -> Result<ExitCode, Diagn
         parts.push(format!("{} without a stored episode", counted(orphans, "row")));
     }
     output.note(format!("{}; nothing was written", parts.join(", ")));
-    Ok(if index + aside + verify + if prune { orphans } else { 0 } == 0 {
+    Ok(if back + index + aside + verify + if prune { orphans } else { 0 } == 0 {
         ExitCode::Drained
     } else {
         ExitCode::Checkpoint

@@ -54,11 +54,20 @@ impl Running {
 
     /// The same with more headers, each with its end; and all that was said.
     pub(crate) fn put_with(&self, path: &str, token: &str, headers: &str, body: &str) -> (u16, String) {
+        self.said("PUT", &format!("/v1/episodes/{path}"), token, headers, body)
+    }
+
+    /// The status of a GET, and all that was said.
+    pub(crate) fn get(&self, path: &str, token: &str) -> (u16, String) {
+        self.said("GET", path, token, "", "")
+    }
+
+    fn said(&self, method: &str, path: &str, token: &str, headers: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
         write!(
             stream,
-            "PUT /v1/episodes/{path} HTTP/1.1\r\nHost: r\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nHost: r\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
         )
         .unwrap();
         let mut said = String::new();

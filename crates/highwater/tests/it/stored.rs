@@ -97,7 +97,9 @@ fn an_export_is_there_whole_or_not_at_all() {
     let said = rig.ok(&["episodes", "export", "--format", "csv", "--out", "rows.csv", "-q"]);
     assert_eq!((said.stdout.as_str(), rig.read("rows.csv")), ("7 rows in rows.csv\n", piped));
     rig.ok(&["episodes", "export", "--format", "json", "--root", "received", "-o", "rows.json", "-q"]);
-    assert_eq!(rig.read("rows.json"), rig.ok(&["episodes", "list", "--json", "-q"]).stdout);
+    let marked = rig.read("rows.json");
+    let lines: String = marked.split_inclusive('\n').map(|line| line.strip_prefix(' ').unwrap()).collect();
+    assert_eq!(lines, rig.ok(&["episodes", "list", "--json", "-q"]).stdout);
     let said = rig.ok(&["episodes", "export", "--format", "parquet", "-o", "rows.parquet"]);
     assert_eq!(said.stdout, "7 rows in rows.parquet\n");
     let parquet = std::fs::read(rig.path("rows.parquet")).unwrap();
@@ -127,6 +129,20 @@ fn an_export_replaces_an_earlier_export_and_nothing_else() {
     for format in ["csv", "json", "parquet", "json"] {
         assert_eq!(export(format, "rows").code, 0, "an earlier export is replaced, whatever its format: {format}");
     }
+    // Of another's rows, and of none.
+    rig.ok(&["episodes", "export", "--format", "json", "--host", "nosuch", "--out", "rows", "-q"]);
+    assert_eq!(export("json", "rows").code, 0);
+    // A backup of an index is its lines: what it has and an export has not would be gone.
+    rig.write("backup.jsonl", &index);
+    rig.write("grown.jsonl", &format!("{}{index}", rig.read("rows")));
+    rig.write("columns.csv", "host_id,episode_id,mine\n");
+    let foreign = rig.ok(&["episodes", "export", "--format", "parquet", "--out", "rows.parquet", "-q"]);
+    assert_eq!(foreign.code, 0);
+    let unmarked = std::fs::read(rig.path("rows.parquet")).unwrap();
+    let at = unmarked.windows(9).rposition(|part| part == b"highwater").unwrap();
+    let unmarked = [&unmarked[..at], b"elsewhere", &unmarked[at + 9..]].concat();
+    std::fs::write(rig.path("other.parquet"), unmarked).unwrap();
+    std::fs::hard_link(rig.path("received/index.jsonl"), rig.path("hard.jsonl")).unwrap();
     rig.write("empty", "");
     assert_eq!(export("csv", "empty").code, 0);
     std::fs::create_dir_all(rig.path("other")).unwrap();
@@ -143,8 +159,13 @@ fn an_export_replaces_an_earlier_export_and_nothing_else() {
         ("received/episodes/new.csv", "the receiver's directory"),
         ("alias/index.jsonl", "the receiver's directory"),
         ("other/index.jsonl", "an index"),
-        ("highwater.toml", "a file that is no export"),
-        ("notes", "a file that is no export"),
+        ("highwater.toml", "a file without the mark of an export"),
+        ("notes", "a file without the mark of an export"),
+        ("backup.jsonl", "a file without the mark of an export"),
+        ("grown.jsonl", "a file without the mark of an export"),
+        ("columns.csv", "a file without the mark of an export"),
+        ("other.parquet", "a file without the mark of an export"),
+        ("hard.jsonl", "the receiver's index by another name"),
         ("link", "a link"),
         ("pipe", "a device, a pipe or a socket"),
         ("/dev/full", "a device, a pipe or a socket"),
@@ -164,6 +185,32 @@ fn an_export_replaces_an_earlier_export_and_nothing_else() {
     let streamed = export("csv", "-");
     assert_eq!(streamed.stdout, rig.ok(&["episodes", "export", "--format", "csv", "-q"]).stdout);
     assert!(!rig.path("-").exists());
+    assert_eq!(rig.read("backup.jsonl"), rig.read("received/index.jsonl"));
+}
+
+#[test]
+fn an_export_goes_into_no_receivers_directory_by_whatever_mount() {
+    let rig = indexed();
+    std::fs::create_dir_all(rig.path("received/episodes/lab-1")).unwrap();
+    std::fs::create_dir_all(rig.path("mnt/deep")).unwrap();
+    let tried = rig.sh("unshare --mount --map-root-user true 2>&1 || unshare --mount true");
+    if tried.code != 0 {
+        highwater_testkit::not_here::NotHere(format!("unshare --mount: {}", tried.stdout))
+            .say("an export through a mount of the receiver's directory");
+        return;
+    }
+    let how = rig.sh("unshare --mount true").code;
+    let unshare = if how == 0 { "unshare --mount" } else { "unshare --mount --map-root-user" };
+    for (of, out) in
+        [("received", "mnt/z.csv"), ("received/episodes", "mnt/lab-1/z.csv"), ("received/episodes/lab-1", "mnt/z.csv")]
+    {
+        let ended = rig.sh(&format!(
+            "{unshare} sh -c 'mount --bind {of} mnt && highwater episodes export --format csv --out {out} -q'"
+        ));
+        refused(&ended, "HW-EPI-205", 2);
+        assert!(ended.stderr.contains("the receiver's directory"), "{of}: {ended:?}");
+    }
+    assert_eq!(std::fs::read_dir(rig.path("received/episodes/lab-1")).unwrap().count(), 0);
 }
 
 /// A receiver's directory with real episodes, each with its row.
@@ -303,6 +350,9 @@ fn what_is_withdrawn_is_set_aside_and_cannot_be_sent_again_to_a_receiver_that_ru
     }
     let again = rig.ok(&["episodes", "withdraw", "--commit", COMMIT, "--why", "lens cap"]);
     assert_eq!(again.stdout, "", "nothing is left to do: {again:?}");
+    let named = rig.ok(&["episodes", "withdraw", "lab-1/ep-1", "--why", "lens cap"]);
+    assert_eq!(named.stdout, "lab-1/ep-1: withdrawn already; nothing is left to do\n");
+    assert_eq!(acts(&rig).len(), 1, "what changes nothing is no event");
     rig.ok(&["reindex"]);
     rig.ok(&["episodes", "verify"]);
     // What a crash left between tombstone and quarantine is finished.

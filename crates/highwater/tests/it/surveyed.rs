@@ -68,3 +68,48 @@ fn a_disk_that_is_not_mounted_is_told_by_the_doctor_and_by_a_receiver_that_start
     let ended = Running::start(&rig).stop();
     assert!(!ended.stderr.contains("mounted"), "{ended:?}");
 }
+
+#[test]
+fn rows_that_were_taken_out_come_back_or_are_given_up_while_the_receiver_runs() {
+    let rig = received();
+    let receiver = Running::start(&rig);
+    rig.ok(&["episodes", "withdraw", "lab-1/ep-1", "--why", "lens cap"]);
+    let ready = || receiver.get("/readyz", "");
+    assert_eq!(ready().0, 200);
+    // As a log is rotated.
+    fs::rename(rig.path("received/index.jsonl"), rig.path("received/index.jsonl.1")).unwrap();
+    let (status, told) = ready();
+    assert!(status == 503 && told.contains("4 (1 of withdrawn episodes) rows were taken out"), "{told}");
+    assert!(told.contains("`highwater reindex`") && told.contains("`highwater reindex --prune`"), "{told}");
+    assert_eq!(receiver.put("lab-1/ep-1", "t", "another"), 409, "it was withdrawn");
+    let found = doctor(&rig);
+    assert!(
+        found
+            .iter()
+            .any(|(_, found)| found.contains("1 tombstone was taken out of the index, such as that of lab-1/ep-1")),
+        "{found:?}"
+    );
+    assert!(found.iter().any(|(_, found)| found.contains("found that 3 rows were taken out")), "{found:?}");
+    let dry = rig.run(&["reindex", "--dry-run"]);
+    assert!(dry.code == 3 && dry.stdout.contains("put-back lab-1/ep-1"), "{dry:?}");
+    let back = rig.ok(&["reindex"]);
+    assert!(
+        format!("{}{}", back.stdout, back.stderr).contains("1 tombstone that was taken out of the index is back"),
+        "{back:?}"
+    );
+    assert_eq!((ready().0, receiver.put("lab-1/ep-1", "t", "another")), (200, 409));
+    assert!(doctor(&rig).iter().all(|(ok, _)| *ok), "{:?}", doctor(&rig));
+
+    // Row and file both: nothing gives it back but the very episode.
+    let rows = rig.read("received/index.jsonl");
+    let rest: String = rows.split_inclusive('\n').filter(|line| !line.contains("\"ep-2\"")).collect();
+    rig.write("received/index.jsonl", &rest);
+    fs::remove_file(rig.path("received/episodes/lab-1/ep-2.tar.zst")).unwrap();
+    assert_eq!((ready().0, receiver.put("lab-1/ep-2", "t", "another")), (503, 409));
+    rig.ok(&["reindex"]);
+    assert_eq!(ready().0, 503, "it is missed still");
+    let pruned = rig.ok(&["reindex", "--prune"]);
+    assert!(format!("{}{}", pruned.stdout, pruned.stderr).contains("is given up"), "{pruned:?}");
+    assert_eq!((ready().0, receiver.put("lab-1/ep-2", "t", "another")), (200, 201));
+    assert_eq!(receiver.stop().code, 0);
+}

@@ -1,7 +1,7 @@
 //! Where the row of each key is in a file that is appended to. Owns that a key has one place, that what counts between two places can be
-//! told, and which keys had a row that is no longer found.
+//! told, and whether what lies before a place is still what it was.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
@@ -41,16 +41,30 @@ impl Hasher for PrintHasher {
     }
 }
 
-type Known<T> = HashMap<Print, T, BuildHasherDefault<PrintHasher>>;
+pub(super) type Known<T> = HashMap<Print, T, BuildHasherDefault<PrintHasher>>;
+
+/// What a row says of its key, as far as it matters that another one would say otherwise: that it is withdrawn, or which bytes are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Says(u64);
+
+impl Says {
+    /// A tombstone's, of whatever bytes.
+    pub(in crate::index) const WITHDRAWN: Self = Self(1);
+
+    /// Of a row that stands for the bytes of which this is the beginning of the SHA-256; even, so that it is no tombstone's.
+    pub(in crate::index) fn stored(begin: u64) -> Self {
+        Self(begin & !1)
+    }
+}
 
 /// The places.
 #[derive(Default)]
 pub(super) struct Places {
-    of: Known<u64>,
+    of: Known<(u64, Says)>,
     /// The same in the order of the file, and among them those that were passed over since.
     in_order: Vec<u64>,
-    /// Keys that had a row, which somebody took out of the file.
-    lost: HashSet<Print, BuildHasherDefault<PrintHasher>>,
+    /// What the file says up to each of these and with it: the same as long as nothing before it was changed.
+    story: Vec<u64>,
 }
 
 impl Places {
@@ -59,23 +73,41 @@ impl Places {
     }
 
     pub(super) fn get(&self, print: &Print) -> Option<u64> {
-        self.of.get(print).copied()
+        self.of.get(print).map(|(place, _)| *place)
+    }
+
+    /// What is said of a key.
+    pub(super) fn says(&self, print: &Print) -> Option<Says> {
+        self.of.get(print).map(|(_, says)| *says)
+    }
+
+    /// What is said of each key.
+    pub(super) fn said(&self) -> impl Iterator<Item = (Print, Says)> {
+        self.of.iter().map(|(print, (_, says))| (*print, *says))
     }
 
     /// A row counts for its key from here on, or the key has none. Rows come in the order of the file.
-    pub(super) fn counts(&mut self, print: Print, place: u64, is_removal: bool) {
-        self.lost.remove(&print);
-        let before = if is_removal {
-            self.of.remove(&print)
-        } else {
-            self.in_order.push(place);
-            self.of.insert(print, place)
+    pub(super) fn counts(&mut self, print: Print, place: u64, says: Option<Says>) {
+        let before = match says {
+            None => self.of.remove(&print),
+            Some(says) => {
+                self.in_order.push(place);
+                let before = self.story.last().copied().unwrap_or_default();
+                self.story.push([print[0], print[1], place, says.0].into_iter().fold(before, told));
+                self.of.insert(print, (place, says))
+            }
         };
         if let Some(at) =
-            before.and_then(|before| self.in_order.binary_search_by_key(&before, |place| place & !PASSED).ok())
+            before.and_then(|(before, _)| self.in_order.binary_search_by_key(&before, |place| place & !PASSED).ok())
         {
             self.in_order[at] |= PASSED;
         }
+    }
+
+    /// What the rows say that lie before a place.
+    pub(super) fn story_before(&self, place: u64) -> u64 {
+        let rows = self.in_order.partition_point(|row| row & !PASSED < place);
+        rows.checked_sub(1).map_or(0, |last| self.story[last])
     }
 
     /// Whether every row that counts and lies there is among those that were seen, which are in order.
@@ -85,15 +117,12 @@ impl Places {
         let mut seen = seen.iter();
         there.filter(|place| *place & PASSED == 0).all(|place| seen.any(|found| found == place))
     }
+}
 
-    /// Keeps which keys had a row before and have none now.
-    pub(super) fn miss_those_of(&mut self, before: &Self) {
-        let had = before.of.keys().chain(&before.lost);
-        self.lost = had.filter(|print| !self.of.contains_key(*print)).copied().collect();
-    }
-
-    /// How many keys had a row that is no longer there.
-    pub(super) fn lost(&self) -> u64 {
-        self.lost.len() as u64
-    }
+/// What was told, and this after it (a step of SplitMix64).
+fn told(before: u64, this: u64) -> u64 {
+    let mut mixed = (before ^ this).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }

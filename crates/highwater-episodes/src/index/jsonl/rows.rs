@@ -30,7 +30,7 @@ impl Rows {
     /// Where the next line begins.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
-        Cursor(self.at)
+        Cursor { at: self.at, after: None }
     }
 
     /// The next line, without its row being made.

@@ -33,6 +33,11 @@ pub(in crate::index) struct Plain<'l> {
 }
 
 impl<'l> Plain<'l> {
+    /// The first eight bytes of the SHA-256, as a number.
+    pub(in crate::index) fn sha256_begin(&self) -> u64 {
+        u64::from_str_radix(&self.sha256[..16], 16).expect("invariant: it was read as hexadecimal digits")
+    }
+
     /// Reads a line without its end; `None` where it is of another form, or no row.
     pub(in crate::index) fn read(line: &'l str) -> Option<Self> {
         let mut rest = Rest(line.strip_prefix('{')?);

@@ -9,7 +9,8 @@ use crate::name::NAME_PATTERN;
 use crate::receive::settings::ReceiverSettings;
 use crate::receive::{CONTENT_HEADER, JUDGE_HEADER, METADATA_BYTES_MAX, RECORDED_HEADER};
 use crate::wire::{
-    TUS_RESUMABLE_HEADER, TUS_VERSION, UPLOAD_LENGTH_HEADER, UPLOAD_METADATA_HEADER, UPLOAD_OFFSET_HEADER,
+    READ, TUS_RESUMABLE_HEADER, TUS_VERSION, UPLOAD_LENGTH_HEADER, UPLOAD_METADATA_HEADER, UPLOAD_OFFSET_HEADER,
+    VERIFIED_HEADER, VERIFY_HEADER,
 };
 
 /// The media type of text.
@@ -101,11 +102,12 @@ fn parameters(commit_header: &str, digest_header: &str) -> Value {
         "any-upload": parameter("upload", "path", true, json!({ "type": "string" }), "Any: the answer is the same for all."),
         "of-host": parameter("host", "query", false, text(NAME_PATTERN), "Only of this host."),
         "since": parameter("since", "query", false, json!({ "type": "string", "format": "date-time" }), "Received then or later."),
-        "cursor": parameter("cursor", "query", false, json!({ "type": "string", "pattern": "^[0-9]{1,18}$" }), "The `next` of a page."),
+        "cursor": parameter("cursor", "query", false, json!({ "type": "string", "pattern": "^[0-9]{1,18}(-[0-9a-f]{16})?$" }), "The `next` of a page."),
         "range": header("Range", json!({ "type": "string" }), "One range of bytes, such as `bytes=100-`; anything else is not obeyed."),
         "digest": header(digest_header, text(SHA256_PATTERN), "The SHA-256 of the bytes."),
         "content-digest": header("Content-Digest", text(DIGEST_PATTERN), "The SHA-256 of the bytes (RFC 9530)."),
         "repr-digest": header("Repr-Digest", text(DIGEST_PATTERN), "The SHA-256 of the bytes (RFC 9530)."),
+        "verify": header(VERIFY_HEADER, json!({ "type": "string" }), "`read`: the episode is to be read before it is described, however long that takes."),
         "content": header(CONTENT_HEADER, text(SHA256_PATTERN), "The SHA-256 of what the episode holds."),
         "commit": header(commit_header, json!({ "type": "string" }), "The commit of the code, in 40 or 64 hexadecimal digits: what the gate judges. Without a gate nobody is refused for it."),
         "judge": header(JUDGE_HEADER, json!({ "type": "string", "enum": ["recorded", "ships"] }), "Whose commit that is: of the code that recorded the episode, or of that which ships it."),
@@ -127,6 +129,11 @@ fn headers() -> Value {
         ("ETag", text("^\"[0-9a-f]{64}\"$"), "The SHA-256 of the bytes."),
         ("Repr-Digest", text(DIGEST_PATTERN), "The SHA-256 of the bytes."),
         (CONTENT_HEADER, text(SHA256_PATTERN), "The SHA-256 of what the episode holds."),
+        (
+            VERIFIED_HEADER,
+            json!({ "const": READ }),
+            "That the episode was read for this answer, and is what its digests here say.",
+        ),
         ("Tus-Resumable", json!({ "type": "string", "const": TUS_VERSION }), "The version of tus."),
         ("Tus-Version", any(), "The versions of tus."),
         ("Tus-Extension", any(), "What is offered beyond its core."),
@@ -185,7 +192,7 @@ fn schemas() -> Value {
                 "content_sha256": { "anyOf": [sha256(), { "type": "null" }] },
                 "size_bytes": number(),
                 "stored": { "type": "boolean", "description": "By this request." },
-                "repaired": { "type": "boolean", "description": "It was there, and its row was not; or it was there damaged, and is whole now." },
+                "repaired": { "type": "boolean", "description": "It was there, and its row was not; or it was there damaged, or lost, and is whole now." },
             },
         },
         "Pong": {

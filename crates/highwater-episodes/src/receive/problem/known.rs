@@ -44,6 +44,8 @@ known! {
     CONFLICT: 409 "conflict" "Another episode has this name";
     WITHDRAWN: 409 "withdrawn" "This episode was withdrawn";
     WRONG_OFFSET: 409 "wrong-offset" "The upload is elsewhere";
+    DAMAGED: 409 "damaged" "What is stored is not what was received";
+    CURSOR_OUTDATED: 410 "cursor-outdated" "The index was written anew since this page";
     UPLOAD_EXPIRED: 410 "upload-expired" "The time of this upload is over";
     IS_WITHDRAWN: 410 "withdrawn" "This episode was withdrawn";
     CODE_OUTDATED: 412 "code-outdated" "The code is out of date";
@@ -61,7 +63,7 @@ known! {
     NOT_RESUMABLE: 501 "not-resumable" "Uploads cannot go on here";
     BUSY: 503 "busy" "The receiver is busy";
     GATE_UNREADY: 503 "gate-unready" "The receiver does not know yet which code is accepted";
-    INDEX_EDITED: 503 "index-edited" "The receiver's index was changed by hand";
+    INDEX_EDITED: 503 "index-edited" "Rows were taken out of the receiver's index";
     NOT_READY: 503 "not-ready" "The receiver is not ready";
     DISK_FULL: 507 "disk-full" "The receiver's disk is as full as it may be";
 }

@@ -10,6 +10,7 @@ use axum::response::Response;
 use super::metadata::{Metadata, MetadataError};
 use super::open::{About, Crowded};
 use super::{UPLOADS_PATH, about_it, bad_field, number};
+use crate::index::Missed;
 use crate::receive::admit::{busy, cannot, digits, length, pass, refuse_encodings, too_large};
 use crate::receive::commit::{Became, Wish};
 use crate::receive::gate::Claim;
@@ -132,6 +133,9 @@ impl Receiver {
         let (on, key) = (self.on.clone(), about.key.clone());
         let found = blocking(move || {
             let row = on.index.find(&key).map_err(|error| cannot(&error, error.is_full()))?;
+            if let Some(Missed::Withdrawn { why }) = on.index.missed(&key).map_err(|error| cannot(&error, false))? {
+                return Err(withdrawn(&why));
+            }
             let size = on.store.stat(&key).map_err(|error| cannot(&error, error.is_full()))?;
             Ok::<_, Problem>((row, size))
         });
@@ -152,6 +156,8 @@ impl Receiver {
             return match self.in_a_round(Wish::Keep { row }).await? {
                 Became::Present { .. } => Ok(There::Same),
                 Became::Withdrawn { why } => Err(withdrawn(&why)),
+                // What is said of it when all of it came says more.
+                Became::Missed => Ok(There::Unknown),
                 Became::Stored | Became::Occupied { .. } => Err(busy("the episode changed while it was compared")),
             };
         }

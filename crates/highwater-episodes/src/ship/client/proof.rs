@@ -1,10 +1,12 @@
 //! What a 2xx proves. Owns which answer shows that a receiver has an episode: a portal, a proxy or a wrong address answers 2xx too,
 //! and what is taken for a receiver's word may later be the reason to remove the only copy.
 
+use std::time::Duration;
+
 use highwater_engine::contact::Contacts;
 use highwater_engine::diagnosis::with_causes;
-use highwater_engine::job::Stop;
-use reqwest::header::{CONTENT_TYPE, ETAG};
+use highwater_engine::job::{ReadCx, Stop};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use reqwest::{Response, Url};
 use serde_json::{Map, Value};
 
@@ -12,12 +14,16 @@ use super::{Answer, Code, Receiver, STALL_SECS, answer, text_of};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 use crate::ship::outbox::Parcel;
-use crate::wire::{CONTENT_SHA256_HEADER, PROBLEM_MEDIA_TYPE, TUS_RESUMABLE_HEADER};
+use crate::wire::{
+    CONTENT_SHA256_HEADER, PROBLEM_MEDIA_TYPE, READ, TUS_RESUMABLE_HEADER, VERIFIED_HEADER, VERIFY_HEADER,
+};
 
 /// What the answer to an upload is expected to be.
 const NAMES_IT: &str = "JSON that names the episode's SHA-256";
 /// And the answer to who asks for it afterwards.
 const NAMES_BY_HEADER: &str = "headers that name the episode's SHA-256";
+/// The slowest that a receiver may read what it has, in bytes a second: a disk that is shared.
+const READ_BYTES_A_SEC_MIN: u64 = 16 << 20;
 /// Fields of a JSON answer that say it is none of a receiver that took something: of portals (RFC 8908) and of failures.
 const OTHERWISE: [&str; 3] = ["captive", "error", "errors"];
 
@@ -124,7 +130,70 @@ fn said(status: u16, kind: &str, text: &[u8], parcel: &Parcel) -> Said {
     }
 }
 
+/// How long a receiver may take to read an episode of so many bytes before it answers.
+fn patience(bytes: u64) -> Duration {
+    Duration::from_secs(STALL_SECS.saturating_add(bytes / READ_BYTES_A_SEC_MIN))
+}
+
+fn is_of_what_was_read(response: &Response) -> bool {
+    response.headers().get(VERIFIED_HEADER).is_some_and(|said| said == READ)
+}
+
 impl Receiver {
+    /// How the receiver describes an episode; with a size, after it has read it. The inner error tells why there was no answer.
+    async fn described(
+        &self,
+        contacts: &Contacts,
+        url: &Url,
+        read_bytes: Option<u64>,
+    ) -> Result<Result<Response, String>, Stop> {
+        let sent = contacts
+            .send_by(&self.http, &self.resource, None, |http| {
+                let request = self.signed(http.head(url.clone()), &Code::default());
+                match read_bytes {
+                    Some(bytes) => request.header(VERIFY_HEADER, READ).timeout(patience(bytes)),
+                    None => request.timeout(patience(0)),
+                }
+            })
+            .await?;
+        Ok(sent.map_err(|unanswered| with_causes(&unanswered)))
+    }
+
+    /// Asks what the receiver has under an episode's name, which it reads for that: its content hash; `None` where it has nothing, where what
+    /// it has is damaged, or where it is too old to read it for an answer. The inner error tells why there was no answer.
+    ///
+    /// # Errors
+    /// As [`Contacts::send_by`].
+    pub async fn content(
+        &self,
+        cx: &ReadCx,
+        episode: &EpisodeId,
+    ) -> Result<Result<Option<Sha256Digest>, String>, Stop> {
+        let url = self.url(&["v1", "episodes", self.host.as_str(), episode.as_str()]);
+        // How much there is to read is asked first: that costs nobody anything.
+        let mut read_bytes = None;
+        loop {
+            let response = match self.described(&cx.contacts, &url, read_bytes).await? {
+                Ok(response) => response,
+                Err(unanswered) => return Ok(Err(unanswered)),
+            };
+            let status = response.status();
+            if status.is_server_error() && status.as_u16() != 501 {
+                return Ok(Err(format!("{}: the receiver cannot say what it has", status.as_u16())));
+            }
+            let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+            if !status.is_success() || elsewhere(&url, &response) {
+                return Ok(Ok(None));
+            }
+            if read_bytes.is_none() {
+                read_bytes = Some(header(CONTENT_LENGTH.as_str()).and_then(|bytes| bytes.parse().ok()).unwrap_or(0));
+                continue;
+            }
+            let content = header(CONTENT_SHA256_HEADER).filter(|_| is_of_what_was_read(&response));
+            return Ok(Ok(content.and_then(|content| content.parse().ok())));
+        }
+    }
+
     /// Asks whether what was sent in parts is what the receiver has now: its last answer tells how many bytes came, not which. Only one
     /// that knows no episodes, a server of uploads alone, is believed its own word.
     ///
@@ -137,15 +206,9 @@ impl Receiver {
         parcel: &Parcel,
     ) -> Result<Proved, Stop> {
         let url = self.url(&["v1", "episodes", self.host.as_str(), episode.as_str()]);
-        let sent = contacts
-            .send_by(&self.http, &self.resource, None, |http| {
-                let request = self.signed(http.head(url.clone()), &Code::default());
-                request.timeout(std::time::Duration::from_secs(STALL_SECS))
-            })
-            .await?;
-        let response = match sent {
+        let response = match self.described(contacts, &url, Some(parcel.size_bytes)).await? {
             Ok(response) => response,
-            Err(unanswered) => return Ok(Proved::Answered(Answer::Unanswered(with_causes(&unanswered)))),
+            Err(unanswered) => return Ok(Proved::Answered(Answer::Unanswered(unanswered))),
         };
         let digest = |name: &str| -> Option<Sha256Digest> {
             response.headers().get(name)?.to_str().ok()?.trim_matches('"').parse().ok()
@@ -155,10 +218,14 @@ impl Receiver {
         let status = response.status().as_u16();
         let answered = match status {
             _ if elsewhere(&url, &response) => not_a_receivers(&url, &response, NAMES_BY_HEADER),
-            200 | 204 if bytes == Some(parcel.sha256) || content == Some(parcel.content_sha256) => Answer::Ok,
+            200 | 204 if bytes == Some(parcel.sha256) || content == Some(parcel.content_sha256) => {
+                // What a row says was so once.
+                if is_of_what_was_read(&response) { Answer::Ok } else { Answer::Unnamed }
+            }
             200 | 204 if bytes.is_some() || content.is_some() => return Ok(Proved::Missing(status)),
             200 | 204 if !kind.contains("html") => Answer::Unnamed,
-            404 | 410 if kind == PROBLEM_MEDIA_TYPE => return Ok(Proved::Missing(status)),
+            // Damaged there: sent again it is mended.
+            404 | 409 | 410 if kind == PROBLEM_MEDIA_TYPE => return Ok(Proved::Missing(status)),
             404 | 405 | 410 | 501 => Answer::Unnamed,
             // A server of uploads alone refuses whatever does not speak of its protocol, before it looks at what was asked for.
             412 if kind != PROBLEM_MEDIA_TYPE && response.headers().contains_key(TUS_RESUMABLE_HEADER) => {

@@ -66,7 +66,7 @@ fn conforms(index: &dyn Index, again: &dyn Fn() -> Box<dyn Index>) {
     assert_eq!(index.page(&of_lab2).unwrap().rows, [other]);
     let since = Some("2026-11-20T10:00:01Z".parse().unwrap());
     assert_eq!(index.page(&PageAsk { since, rows_max: 10, ..PageAsk::default() }).unwrap().rows, []);
-    assert_eq!(index.page(&PageAsk { cursor: Cursor(u64::MAX), ..ask }).unwrap().rows, []);
+    assert_eq!(index.page(&PageAsk { cursor: Cursor { at: u64::MAX, after: None }, ..ask }).unwrap().rows, []);
 
     assert_eq!(index.figures().unwrap().keys, 7);
     assert_eq!(again().figures().unwrap().keys, 7);

@@ -130,7 +130,7 @@ async fn r14_a_row_that_was_taken_out_of_the_file_is_told_wherever_one_looks_unt
     assert_eq!((told.status, told.code().as_str()), (503, "index-edited"));
     let ready = rig.get("/readyz").await;
     assert_eq!((ready.status, ready.code().as_str()), (503, "not-ready"));
-    assert!(ready.json()["detail"].as_str().unwrap().contains("1 of its rows"), "{ready:?}");
+    assert!(ready.json()["detail"].as_str().unwrap().contains("1 row was taken out"), "{ready:?}");
     assert!(rig.get("/metrics").await.text().contains("\nhighwater_receiver_index_lost_rows 1\n"));
     // What others add does not hide it; that it is sent again mends it.
     assert_eq!(rig.put("lab/d", &[], b"bytes").await.status, 201);

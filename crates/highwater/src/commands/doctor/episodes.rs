@@ -10,7 +10,7 @@ use std::path::Path;
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::lock::FileLock;
 use highwater_episodes::gate::{ALLOWED_FILE, GateSettings, Source, read_allowed};
-use highwater_episodes::index::{Index as _, View};
+use highwater_episodes::index::{Index as _, LOST_NEXT, View, lost_note};
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
 use highwater_episodes::reindex::Files;
@@ -34,6 +34,8 @@ const KEPT: [&str; 3] = ["episodes", "quarantine", "index.jsonl"];
 /// The lock of a receiver, as far as its file system matters.
 const LOCK_FILE: &str = ".receiver.lock";
 const HOURS_A_DAY: i64 = 24;
+/// What is done about a certificate that a shipper shows.
+const RENEWED_CLIENT: &str = "have it renewed by who signs the hosts' certificates; a `ship --daemon` that runs shows the new one once it is started again";
 
 pub(super) fn check(site: &Site, report: &mut Report) {
     let Some(config) = &site.config else { return };
@@ -72,18 +74,22 @@ fn papers(settings: &TlsSettings, now: Timestamp, report: &mut Report) {
         match term {
             Err(error) => report.fix(what, with_causes(&error), fix),
             Ok(None) => report.ok(what, format_args!("{} can be used; it does not say until when", path.display())),
-            Ok(Some(term)) => held(what, &path, used, term, now, report),
+            Ok(Some(term)) => held(what, &path, renewed(used), term, now, report),
         }
     }
 }
 
-/// How long a file may be used.
-fn held(what: &'static str, path: &Path, used: Use, term: Term, now: Timestamp, report: &mut Report) {
-    let renew = match used {
+/// What is done about a file of a receiver's that can be used no longer.
+fn renewed(used: Use) -> &'static str {
+    match used {
         Use::Shown => "renew it; a receiver that runs takes the new one up within seconds",
         Use::Signers => "make the authority's certificate anew, and those of the hosts with it",
         Use::Revoked => "have the authority write its list again: who was revoked since then is let in",
-    };
+    }
+}
+
+/// How long a file may be used.
+fn held(what: &'static str, path: &Path, renew: &str, term: Term, now: Timestamp, report: &mut Report) {
     let (path, from, until) = (path.display(), moment(term.from), moment(term.until));
     let days = now.duration_until(term.until).as_hours() / HOURS_A_DAY;
     match term.standing(now) {
@@ -144,9 +150,11 @@ fn rows(root: &Path, report: &mut Report) {
         let view = View::read(&files.index).map_err(|error| told(&error))?;
         let sample = sample(&view, &store).map_err(|error| told(&error))?;
         let figures = view.figures().map_err(|error| told(&error))?;
-        Ok((without_row(stored, &view), sample, figures))
+        let lost = view.lost_tombstones().map_err(|error| told(&error))?;
+        let noted = lost_note(&files.index).map_err(|error| told(&error))?.unwrap_or_default();
+        Ok((without_row(stored, &view), sample, figures, lost, noted.rows))
     });
-    let (rowless, sample, figures) = match looked {
+    let (rowless, sample, figures, lost, missed) = match looked {
         Ok(looked) => looked,
         Err(error) => return report.fix("rows", error, "let this user read the directory; check its disk"),
     };
@@ -159,6 +167,24 @@ fn rows(root: &Path, report: &mut Report) {
         );
         let fix = "mount the disk of the episodes; `highwater episodes verify` names each, `highwater reindex --prune` gives up what is lost";
         report.fix("rows", found, fix);
+    }
+    if let Some(first) = lost.first() {
+        let found = format!(
+            "{} taken out of the index, such as that of {}",
+            match lost.len() {
+                1 => "1 tombstone was".to_owned(),
+                more => format!("{more} tombstones were"),
+            },
+            first.key()
+        );
+        report.fix("rows", found, "`highwater reindex` puts back what was withdrawn");
+    }
+    if missed > 0 {
+        let found = format!(
+            "a receiver that runs found that {} taken out of its index by hand; its `/readyz` says how many it misses still",
+            if missed == 1 { "1 row was".to_owned() } else { format!("{missed} rows were") }
+        );
+        report.fix("rows", found, LOST_NEXT);
     }
     if let Some(first) = rowless.first() {
         let found = match rowless.len() {
@@ -222,7 +248,7 @@ fn shipper(config: &Config, job: &JobConfig, settings: &ShipSettings, now: Times
             if let Some(path) = &settings.tls.certificate
                 && let Ok(Some(term)) = term(path)
             {
-                held("certificate", path, Use::Shown, term, now, report);
+                held("certificate", path, RENEWED_CLIENT, term, now, report);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `episodes export`: rows as a file for other programs. Owns that the file is there whole or not at all.
 
+mod mark;
 mod parquet;
 mod place;
 
@@ -41,7 +42,7 @@ pub(super) fn export(args: &EpisodesExport, global: &Global, output: Output) -> 
         Some(path) => to_file(&view, &asked, args.format, path),
         None => {
             let mut stdout = BufWriter::new(io::stdout());
-            match write(&view, &asked, args.format, &mut stdout) {
+            match write(&view, &asked, args.format, b"", &mut stdout) {
                 Ok(rows) => reader(stdout.flush()).map(|_| rows).map_err(Ended::Told),
                 Err(Fault::Io(error)) => reader(Err(error)).map(|_| 0).map_err(Ended::Told),
                 Err(Fault::Ended(ended)) => Err(ended),
@@ -69,13 +70,19 @@ impl From<highwater_episodes::index::IndexError> for Fault {
     }
 }
 
-fn write(view: &View, asked: &PageAsk, format: ExportFormat, to: &mut (impl Write + Send)) -> Result<u64, Fault> {
+fn write(
+    view: &View,
+    asked: &PageAsk,
+    format: ExportFormat,
+    mark: &'static [u8],
+    to: &mut (impl Write + Send),
+) -> Result<u64, Fault> {
     let mut rows = 0;
-    let text: fn(Row) -> Vec<u8> = match format {
-        ExportFormat::Json => |row| row.to_line().into_bytes(),
+    let text: Box<dyn Fn(Row) -> Vec<u8> + Sync> = match format {
+        ExportFormat::Json => Box::new(move |row| [mark, row.to_line().as_bytes()].concat()),
         ExportFormat::Csv => {
             to.write_all(&csv_lines([COLUMNS])).map_err(Fault::Io)?;
-            |row| csv_lines([fields(&row)])
+            Box::new(|row| csv_lines([fields(&row)]))
         }
         ExportFormat::Parquet => {
             let mut sheet = Sheet::begin(to).map_err(Fault::Io)?;
@@ -104,7 +111,7 @@ fn to_file(view: &View, asked: &PageAsk, format: ExportFormat, path: &Path) -> R
     let mode = std::os::unix::fs::PermissionsExt::from_mode(FILE_MODE);
     let file = tempfile::Builder::new().prefix(".export-").permissions(mode).tempfile_in(dir).map_err(cannot)?;
     let mut file: BufWriter<NamedTempFile> = BufWriter::new(file);
-    let rows = write(view, asked, format, &mut file).map_err(|fault| match fault {
+    let rows = write(view, asked, format, mark::JSON, &mut file).map_err(|fault| match fault {
         Fault::Io(error) => cannot(error),
         Fault::Ended(ended) => ended,
     })?;

@@ -4,10 +4,10 @@
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::ledger::Ledger as _;
 use highwater_engine::report::ExitCode;
-use highwater_episodes::index::{PageAsk, Row, View};
+use highwater_episodes::index::{Index, PageAsk, Row, View};
 use highwater_episodes::name::EpisodeKey;
 use highwater_episodes::reindex::Files;
-use highwater_episodes::store::Store as _;
+use highwater_episodes::store::Store;
 use highwater_episodes::withdraw::{Name, WHY_BYTES_MAX, WithdrawError, withdraw as withdraw_one};
 use highwater_store::Access;
 use serde_json::json;
@@ -51,18 +51,26 @@ async fn withdrawn(args: &EpisodesWithdraw, site: &Site) -> Result<ExitCode, Dia
         Some(commit) => format!(" of commit {}", commit.to_ascii_lowercase()),
         None => String::new(),
     };
-    let named: Vec<_> = keys.iter().take(TOLD_KEYS_MAX).map(ToString::to_string).collect();
-    let more = if keys.len() > named.len() { ", …" } else { "" };
-    let said = format!("{}{of} ({}{more}): {}", counted(keys.len() as u64, "episode"), named.join(", "), args.why);
-    let act = if args.make_room { "make-room" } else { "withdraw" };
-    ledger.add_event(act, None, None, &site.word(&said)).await?;
+    let mut todo = Vec::new();
+    for key in &keys {
+        if is_to_do(&store, &index, key, name).map_err(|error| refused(&error))? {
+            todo.push(key);
+        }
+    }
+    // What is so already is no deed of anybody's.
+    if !todo.is_empty() {
+        let named: Vec<_> = todo.iter().take(TOLD_KEYS_MAX).map(ToString::to_string).collect();
+        let more = if todo.len() > named.len() { ", …" } else { "" };
+        let said = format!("{}{of} ({}{more}): {}", counted(todo.len() as u64, "episode"), named.join(", "), args.why);
+        let act = if args.make_room { "make-room" } else { "withdraw" };
+        ledger.add_event(act, None, None, &site.word(&said)).await?;
+    }
     for key in &keys {
         let done =
             withdraw_one(&store, &index, key, &args.why, name, site.clock.now()).map_err(|error| refused(&error))?;
-        let aside = done
-            .aside
-            .as_ref()
-            .map_or_else(|| "nothing of it was stored".to_owned(), |aside| format!("its archive lies in {aside}"));
+        let nothing = if done.is_new { "nothing of it was stored" } else { "nothing is left to do" };
+        let aside =
+            done.aside.as_ref().map_or_else(|| nothing.to_owned(), |aside| format!("its archive lies in {aside}"));
         let did = match (name, done.is_new) {
             (Name::Kept, true) => "withdrawn",
             (Name::Kept, false) => "withdrawn already",
@@ -77,15 +85,26 @@ async fn withdrawn(args: &EpisodesWithdraw, site: &Site) -> Result<ExitCode, Dia
     Ok(ExitCode::Drained)
 }
 
+/// Whether anything of an episode changes.
+fn is_to_do(store: &dyn Store, index: &dyn Index, key: &EpisodeKey, name: Name) -> Result<bool, WithdrawError> {
+    let is_stored = store.stat(key)?.is_some();
+    let row = index.find(key)?;
+    let is_so = match name {
+        Name::Kept => row.is_some_and(|row| row.withdrawn.is_some()),
+        Name::Free => row.is_none(),
+    };
+    Ok(is_stored || !is_so || index.missed(key)?.is_some())
+}
+
 /// The keys that were typed, or those of a commit: also of those that are withdrawn and still stored, as after a crash.
 fn meant(args: &EpisodesWithdraw, files: &Files) -> Result<Vec<EpisodeKey>, Diagnosis> {
     let view = View::read(&files.index).map_err(unusable)?;
     let store = files.open_store()?;
     let Some(commit) = &args.commit else {
-        use highwater_episodes::index::Index as _;
+        let lost = view.lost_tombstones().map_err(unusable)?;
         // All of them are there, or nothing is begun.
         for key in args.keys.iter().filter(|_| !args.make_room) {
-            let known = view.find(key).map_err(unusable)?.is_some();
+            let known = view.find(key).map_err(unusable)?.is_some() || lost.iter().any(|row| row.key() == *key);
             if !known && store.stat(key).map_err(|error| refused(&error.into()))?.is_none() {
                 return Err(refused(&WithdrawError::NotThere(key.clone())));
             }

@@ -11,9 +11,12 @@ use highwater_episodes::index::{Gate, Row};
 use parquet::basic::{Compression, ConvertedType, LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, Int64Type};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnPath, Type};
+
+use super::mark;
 
 /// Rows of one group, which are held until all of them are there.
 const GROUP_ROWS: usize = 64 * 1024;
@@ -30,7 +33,10 @@ pub(super) struct Sheet<W: Write + Send> {
 
 impl<W: Write + Send> Sheet<W> {
     pub(super) fn begin(to: W) -> io::Result<Self> {
-        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(Default::default()));
+        let mark = KeyValue::new(mark::PARQUET.0.to_owned(), mark::PARQUET.1.to_owned());
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(Default::default()))
+            .set_key_value_metadata(Some(vec![mark]));
         let unique = |column: &str| ColumnPath::from(column);
         let properties = UNIQUE
             .iter()

@@ -1,18 +1,18 @@
 //! The place of an export. Owns that only an earlier export is ever replaced: not an index, not a receiver's own files, and nothing that
 //! is no file.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use highwater_engine::diagnosis::Diagnosis;
-use highwater_episodes::index::{LINE_BYTES_MAX, Row};
 use highwater_episodes::reindex::Files;
+use highwater_episodes::ship::places::{Nearness, Site};
 
-use super::super::COLUMNS;
+use super::mark::is_export;
 
-/// How a file of Parquet begins.
-const PARQUET: &[u8] = b"PAR1";
+/// Most directories of a receiver's that are looked at, of each that holds some: hosts, and what was set aside.
+const DIRS_MAX: usize = 100_000;
 /// What the lock of an index is called, after the index.
 const LOCK_SUFFIX: &str = "lock";
 
@@ -30,7 +30,7 @@ pub(super) fn free(path: &Path, files: &Files) -> Result<(), Diagnosis> {
         .in_file(path)
         .at_field("--out"))
     };
-    let another = "name another file, or remove this one";
+    let another = "name another file, or remove this one if it is not needed";
     if is_of_receiver(path, files) {
         return refused(
             "a place in the receiver's directory",
@@ -45,21 +45,35 @@ pub(super) fn free(path: &Path, files: &Files) -> Result<(), Diagnosis> {
         Ok(there) if !there.is_file() => {
             refused("a device, a pipe or a socket", "pass it on instead: `--out -` is the output")
         }
+        Ok(_) if is_index(path, files) => refused("the receiver's index by another name", another),
         Ok(_) if has_lock(path) => refused("an index, for its lock is beside it", another),
         Ok(_) => match is_export(path) {
             Ok(true) => Ok(()),
-            Ok(false) => refused("a file that is no export", another),
+            Ok(false) => refused("a file without the mark of an export", another),
             Err(error) => refused(&format!("a file that cannot be read ({error})"), another),
         },
     }
 }
 
-/// Whether a file of that name would be the index, or lie with the episodes or beside their index in a receiver's directory.
+/// Whether a file of that name would be the index, or lie with the episodes or beside their index in a receiver's directory, whatever name
+/// or mount leads there.
 fn is_of_receiver(path: &Path, files: &Files) -> bool {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Ok(dir) = dir.canonicalize() else { return false };
-    let roots = [files.index.parent(), Some(&*files.episodes)];
-    roots.into_iter().flatten().filter_map(|root| root.canonicalize().ok()).any(|root| dir.starts_with(root))
+    let dir = Site::of(dir);
+    let roots: Vec<&Path> = [files.index.parent(), Some(&*files.episodes)].into_iter().flatten().collect();
+    // A mount may begin at any of them.
+    let below = roots.iter().filter_map(|root| fs::read_dir(root).ok()).flat_map(|entries| {
+        let dirs = entries.filter_map(Result::ok).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        dirs.take(DIRS_MAX).map(|entry| entry.path())
+    });
+    let all = roots.iter().map(|root| root.to_path_buf()).chain(below);
+    all.map(|own| dir.near(&Site::of(&own))).any(|near| matches!(near, Some(Nearness::Same | Nearness::Within)))
+}
+
+/// Whether a file is the index itself, by another name.
+fn is_index(path: &Path, files: &Files) -> bool {
+    let id = |path: &Path| fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+    id(path).is_some_and(|there| Some(there) == id(&files.index))
 }
 
 /// Whether the lock of an index is beside it: of another receiver, that is.
@@ -68,17 +82,4 @@ fn has_lock(path: &Path) -> bool {
     lock.push(".");
     lock.push(LOCK_SUFFIX);
     Path::new(&lock).exists()
-}
-
-/// Whether a file is an export in one of the formats, or has nothing in it.
-fn is_export(path: &Path) -> io::Result<bool> {
-    let mut head = Vec::new();
-    File::open(path)?.take(LINE_BYTES_MAX as u64).read_to_end(&mut head)?;
-    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    // Columns may be added by a newer version.
-    let columns = format!("{},{},", COLUMNS[0], COLUMNS[1]);
-    Ok(head.is_empty()
-        || head.starts_with(PARQUET)
-        || line.starts_with(columns.as_bytes())
-        || Row::from_line(line).is_ok())
 }

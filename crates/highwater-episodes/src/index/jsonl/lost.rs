@@ -1,0 +1,246 @@
+//! Rows that somebody took out of an index that is in use. Owns which keys they were of, what ends that, and the file beside the index that
+//! tells others of it.
+//!
+//! A tombstone that is lost is not forgotten: nothing that is sent takes its place, also after a restart, for the file holds its line,
+//! which `reindex` puts back. Of another row no more is known than what it said, and only until the receiver is started again or a person gives it up.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use highwater_fs::{FileId, Fs, FsError, Mode, Op, RelPath, publish};
+use serde::{Deserialize, Serialize};
+
+use super::lines::next_line;
+use super::places::{Known, Places, Print, Says, print_of};
+use crate::index::row::Row;
+
+/// How the file is called, after the index.
+pub(in crate::index) const LOST_SUFFIX: &str = ".lost";
+/// Most tombstones whose line is kept; of further ones it is known that they are lost, and not what they said.
+const TOMBSTONES_KEPT_MAX: usize = 100_000;
+
+/// The first line of the file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Head {
+    /// How many rows were lost that are no tombstones; those are given up where this is none.
+    lost_rows: u64,
+}
+
+/// What the file beside an index tells of rows that are missed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LostNote {
+    /// How many were missed, when it was written, that are no tombstones.
+    pub rows: u64,
+    /// The tombstones that were.
+    pub tombstones: Vec<Row>,
+}
+
+/// Reads what is told beside an index; `None` where nothing is.
+///
+/// # Errors
+/// What the disk says.
+pub fn lost_note(index: &Path) -> io::Result<Option<LostNote>> {
+    let mut path = index.as_os_str().to_owned();
+    path.push(LOST_SUFFIX);
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => {
+            let (head, tombstones) = told_by(opened?)?;
+            Ok(Some(LostNote { rows: head.lost_rows, tombstones }))
+        }
+    }
+}
+
+fn told_by(file: impl Read) -> io::Result<(Head, Vec<Row>)> {
+    let mut reader = BufReader::new(file);
+    let (mut line, mut at, mut head, mut tombstones) = (Vec::new(), 0, Head::default(), Vec::new());
+    while let Some(found) = next_line(&mut reader, at, &mut line)? {
+        if at == 0 {
+            head = serde_json::from_slice(&line).unwrap_or_default();
+        } else if let Ok(row) = Row::from_line(&line)
+            && row.says() == Some(Says::WITHDRAWN)
+            && tombstones.len() < TOMBSTONES_KEPT_MAX
+        {
+            tombstones.push(row);
+        }
+        at = found.end;
+    }
+    Ok((head, tombstones))
+}
+
+/// The file as it was read or written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Noted {
+    id: FileId,
+    head: Head,
+    tombstones: usize,
+}
+
+/// What is lost.
+#[derive(Clone, Default)]
+pub(super) struct Lost {
+    /// What was said of keys of which it is no longer said.
+    said: Known<Says>,
+    /// How many of these were withdrawn.
+    withdrawn: u64,
+    /// The tombstones that count, or are lost.
+    tombstones: Known<Row>,
+    noted: Option<Noted>,
+    /// Rows are missed by this process: it is the one that tells of them.
+    is_first_hand: bool,
+}
+
+impl Lost {
+    /// What is to be found anew after the file was changed: all that it said.
+    pub(super) fn all_of(places: &Places, before: &Self) -> Self {
+        let mut before = before.clone();
+        for (print, says) in places.said() {
+            // What is missed already stays missed: what is in its place is an older row that came to light.
+            if !before.said.contains_key(&print) {
+                before.misses(print, says);
+            }
+        }
+        before
+    }
+
+    fn misses(&mut self, print: Print, says: Says) {
+        if self.said.insert(print, says).is_none() {
+            self.withdrawn += u64::from(says == Says::WITHDRAWN);
+        }
+    }
+
+    fn finds(&mut self, print: &Print) {
+        if self.said.remove(print) == Some(Says::WITHDRAWN) {
+            self.withdrawn -= 1;
+        }
+    }
+
+    /// A row was read; `is_new`: it was appended just now, so it is somebody's word after the loss.
+    pub(super) fn sees(&mut self, print: Print, says: Option<Says>, is_new: bool) {
+        if let Some(lost) = self.says(&print) {
+            let is_it = says == Some(lost);
+            // Nothing but a tombstone takes the place of one: what is sent under its name is not wanted.
+            let is_over = is_new && (lost != Says::WITHDRAWN || says.is_none());
+            if is_it || is_over {
+                self.finds(&print);
+            }
+        }
+    }
+
+    /// What counts for a key now: the line of a tombstone is kept.
+    pub(super) fn keeps(&mut self, print: Print, tombstone: Option<Row>) {
+        match tombstone {
+            Some(row) if self.tombstones.len() < TOMBSTONES_KEPT_MAX || self.tombstones.contains_key(&print) => {
+                self.tombstones.insert(print, row);
+            }
+            None if !self.said.contains_key(&print) => drop(self.tombstones.remove(&print)),
+            _ => {}
+        }
+    }
+
+    /// All was read anew: what was not found is lost.
+    pub(super) fn is_complete(&mut self) {
+        self.said.shrink_to_fit();
+        self.is_first_hand |= self.rows() > 0;
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.said.len() as u64
+    }
+
+    /// How many of them were withdrawn.
+    pub(super) fn withdrawn(&self) -> u64 {
+        self.withdrawn
+    }
+
+    /// How many were not.
+    fn rows(&self) -> u64 {
+        self.len() - self.withdrawn
+    }
+
+    pub(super) fn says(&self, print: &Print) -> Option<Says> {
+        self.said.get(print).copied()
+    }
+
+    /// Why an episode was withdrawn.
+    pub(super) fn why(&self, print: &Print) -> Option<&str> {
+        self.tombstones.get(print)?.withdrawn.as_deref()
+    }
+
+    /// The lost tombstones, by their names.
+    pub(super) fn tombstones(&self) -> Vec<Row> {
+        let lost = self.said.iter().filter(|(_, says)| **says == Says::WITHDRAWN);
+        let mut rows: Vec<Row> = lost.filter_map(|(print, _)| self.tombstones.get(print).cloned()).collect();
+        rows.sort_by_key(Row::key);
+        rows
+    }
+
+    /// Takes up the tombstones of which the file tells and the index does not.
+    pub(super) fn read(&mut self, fs: &dyn Fs, path: &RelPath, places: &Places) -> Result<(), FsError> {
+        let Some(stat) = fs.stat(path)? else { return Ok(()) };
+        let failed = |source| FsError::Io { op: Op::Read, path: fs.locate(path), source };
+        let (head, tombstones) = told_by(fs.reader(path)?).map_err(failed)?;
+        self.noted = Some(Noted { id: stat.id, head, tombstones: tombstones.len() });
+        for row in tombstones {
+            let print = print_of(row.host_id.as_str(), row.episode_id.as_str());
+            if places.says(&print) != Some(Says::WITHDRAWN) {
+                self.misses(print, Says::WITHDRAWN);
+                self.tombstones.insert(print, row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a person gave up, by another process, the rows that are missed here.
+    pub(super) fn were_given_up(&mut self, fs: &dyn Fs, path: &RelPath) -> Result<bool, FsError> {
+        let Some(noted) = self.noted.filter(|noted| noted.head.lost_rows > 0 && self.rows() > 0) else {
+            return Ok(false);
+        };
+        let id = fs.stat(path)?.map(|stat| stat.id);
+        if id == Some(noted.id) {
+            return Ok(false);
+        }
+        let mut now = Self::default();
+        now.read(fs, path, &Places::default())?;
+        self.noted = now.noted;
+        Ok(self.noted.is_none_or(|now| now.head.lost_rows == 0))
+    }
+
+    /// Gives up the rows that are no tombstones, whoever missed them; says how many they are.
+    pub(super) fn give_up(&mut self) -> u64 {
+        let mine = self.rows();
+        self.said.retain(|_, says| *says == Says::WITHDRAWN);
+        self.is_first_hand = false;
+        let told = self.noted.as_mut().map_or(0, |noted| std::mem::take(&mut noted.head.lost_rows));
+        self.noted = self.noted.map(|noted| Noted { tombstones: usize::MAX, ..noted });
+        mine.max(told)
+    }
+
+    /// Makes the file tell what is lost now; it is there only while something is. Under the lock of the index.
+    pub(super) fn note(&mut self, fs: &dyn Fs, path: &RelPath) -> Result<(), FsError> {
+        let (rows, told) = (self.rows(), self.noted.map_or(0, |noted| noted.head.lost_rows));
+        // What another process misses is not this one's to forget.
+        let head = Head { lost_rows: if self.is_first_hand { rows } else { told } };
+        self.is_first_hand &= rows > 0;
+        if head.lost_rows == 0 && self.withdrawn == 0 {
+            if self.noted.take().is_some() && fs.stat(path)?.is_some() {
+                fs.unlink(path)?;
+                fs.sync_dir(&path.parent().unwrap_or_default())?;
+            }
+            return Ok(());
+        }
+        let tombstones = self.withdrawn as usize;
+        // It is not written anew for each row that comes back.
+        let is_told = |noted: Noted| noted.tombstones == tombstones && noted.head.lost_rows >= head.lost_rows;
+        if self.noted.is_some_and(is_told) {
+            return Ok(());
+        }
+        let mut text = serde_json::to_string(&head).expect("invariant: a number");
+        text.push('\n');
+        self.tombstones().iter().for_each(|row| text.push_str(&row.to_line()));
+        publish(fs, path, text.as_bytes(), Mode::Umask)?;
+        self.noted = fs.stat(path)?.map(|stat| Noted { id: stat.id, head, tombstones });
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! What is known of an index in a file: how much of it, where its rows are, what is missed. Owns what a line does to that, and what keeps a
+//! row from being appended after another.
+
+use highwater_fs::{FileId, FsFile};
+
+use super::lines::Line;
+use super::lost::Lost;
+use super::places::{Places, Print, Says};
+use super::{END_BYTES, Recovered, UNREADABLE_NAMED_MAX, UnreadableLine};
+use crate::index::Appended;
+use crate::index::lock::HeldLock;
+use crate::index::row::{Found, Row, RowError};
+
+/// What is known of the file.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) file: Option<FsFile>,
+    pub(super) id: Option<FileId>,
+    /// How much of the file is known and durable.
+    pub(super) known_bytes: u64,
+    /// The last [`END_BYTES`] of that.
+    pub(super) end: Vec<u8>,
+    pub(super) lines: u64,
+    pub(super) unreadable: u64,
+    pub(super) places: Places,
+    pub(super) lost: Lost,
+    /// It is being read anew, after somebody changed the file.
+    pub(super) is_anew: bool,
+    /// An append of ours failed, and what it left beyond `known_bytes` is not cut off yet.
+    pub(super) doubtful: Option<HeldLock>,
+}
+
+impl State {
+    /// These bytes were appended to what is known.
+    pub(super) fn ends_with(&mut self, lines: &[u8]) {
+        self.end.extend_from_slice(&lines[lines.len().saturating_sub(END_BYTES as usize)..]);
+        let more = self.end.len().saturating_sub(END_BYTES as usize);
+        self.end.drain(..more);
+    }
+
+    /// A row counts from here on.
+    pub(super) fn counts(&mut self, print: Print, place: u64, says: Option<Says>, tombstone: Option<Row>) {
+        self.places.counts(print, place, says);
+        self.lost.sees(print, says, !self.is_anew);
+        self.lost.keeps(print, tombstone);
+    }
+
+    /// What is missed keeps a row from being appended, or lets one be that nothing else calls for.
+    pub(super) fn missed_against(&self, print: &Print, row: &Row) -> Option<Option<Appended>> {
+        match (self.lost.says(print)?, row.says()) {
+            (Says::WITHDRAWN, Some(says)) if says != Says::WITHDRAWN => Some(Some(Appended::Withdrawn)),
+            (_, None) => Some(None),
+            _ => None,
+        }
+    }
+
+    /// Takes a line up.
+    pub(super) fn take(&mut self, line: &Line, row: Result<Found<'_>, RowError>, found: &mut Recovered) {
+        self.lines += 1;
+        match row {
+            Ok(row) => {
+                let (print, says) = (row.print(), row.says());
+                let tombstone = (says == Some(Says::WITHDRAWN)).then(|| row.row());
+                self.counts(print, line.offset, says, tombstone);
+            }
+            Err(error) => {
+                self.unreadable += 1;
+                if found.named.len() < UNREADABLE_NAMED_MAX {
+                    let why = highwater_engine::diagnosis::with_causes(&error);
+                    found.named.push(UnreadableLine { line: self.lines, why });
+                }
+            }
+        }
+    }
+}
+
+/// What a line holds that was kept.
+pub(super) fn found_in<'l>(line: &Line, kept: &'l [u8]) -> Result<Found<'l>, RowError> {
+    if line.too_long { Err(RowError::TooLong) } else { Found::read(kept) }
+}
+
+/// What keeps a row from being appended after the one in force.
+pub(super) fn stands_against(before: Option<&Row>, row: &Row) -> Option<Appended> {
+    let known = |of: &Row| (of.sha256, of.size_bytes, of.withdrawn.is_some(), of.removed.is_some());
+    match before {
+        // Nothing is there that could be removed.
+        None => row.removed.is_some().then_some(Appended::Present),
+        Some(before) if known(before) == known(row) => Some(Appended::Present),
+        Some(before) if before.withdrawn.is_some() && row.withdrawn.is_none() && row.removed.is_none() => {
+            Some(Appended::Withdrawn)
+        }
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,265 @@
+//! An index that somebody edits while it is in use: what counted and is taken out is missed until it is back, whatever was done to the file.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use highwater_episodes::index::{
+    Appended, Index, IndexError, IndexLock, JsonlIndex, Missed, PageAsk, Row, View, lost_note,
+};
+use highwater_fs::RealFs;
+use tempfile::TempDir;
+
+use crate::rows::{key, path, row};
+
+fn open(dir: &TempDir) -> JsonlIndex<RealFs> {
+    let fs = RealFs::open(dir.path()).unwrap();
+    let lock = IndexLock::at(dir.path().join("index.jsonl.lock"));
+    JsonlIndex::open(fs, path("index.jsonl"), path("quarantine"), lock).unwrap().0
+}
+
+fn withdrawn(name: &str, bytes: &[u8]) -> Row {
+    Row { withdrawn: Some("lens cap".to_owned()), ..row(name, bytes) }
+}
+
+fn removed(name: &str, bytes: &[u8]) -> Row {
+    Row { removed: Some("given up".to_owned()), ..row(name, bytes) }
+}
+
+fn all(index: &dyn Index) -> Result<usize, IndexError> {
+    index.page(&PageAsk { rows_max: 99, ..PageAsk::default() }).map(|page| page.rows.len())
+}
+
+/// In place, as an editor writes that keeps the file; or another file of its name.
+fn write(dir: &TempDir, text: &str, in_place: bool) {
+    if in_place {
+        fs::write(dir.path().join("index.jsonl"), text).unwrap();
+    } else {
+        fs::write(dir.path().join("new"), text).unwrap();
+        fs::rename(dir.path().join("new"), dir.path().join("index.jsonl")).unwrap();
+    }
+}
+
+#[test]
+fn a_tombstone_that_was_taken_out_is_missed_and_nothing_takes_its_place() {
+    for in_place in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let index = open(&dir);
+        index.append(&[row("lab/a", b"a"), row("lab/b", b"b"), withdrawn("lab/a", b"a")]).unwrap();
+        // The row before it is in force again, and says otherwise.
+        write(&dir, &format!("{}{}", row("lab/a", b"a").to_line(), row("lab/b", b"b").to_line()), in_place);
+        assert!(matches!(all(&index), Err(IndexError::Edited { lost: 1, .. })));
+        let figures = index.figures().unwrap();
+        assert_eq!((figures.lost, figures.lost_withdrawn), (1, 1));
+        assert_eq!(index.missed(&key("lab/a")).unwrap(), Some(Missed::Withdrawn { why: "lens cap".to_owned() }));
+        assert_eq!(index.missed(&key("lab/b")).unwrap(), None);
+        for bytes in [&b"a"[..], b"aa"] {
+            assert_eq!(index.append(&[row("lab/a", bytes)]).unwrap(), [Appended::Withdrawn]);
+        }
+        // Another process knows it from the file beside the index, also after all that knew it have ended.
+        drop(index);
+        let index = open(&dir);
+        assert_eq!(index.lost_tombstones().unwrap(), [withdrawn("lab/a", b"a")]);
+        let view = View::read(&dir.path().join("index.jsonl")).unwrap();
+        assert_eq!(view.lost_tombstones().unwrap(), [withdrawn("lab/a", b"a")]);
+        assert_eq!(index.give_up_lost().unwrap(), 0, "what was withdrawn is not given up");
+        assert_eq!(index.append(&[row("lab/a", b"a")]).unwrap(), [Appended::Withdrawn]);
+        assert_eq!(index.append(&index.lost_tombstones().unwrap()).unwrap(), [Appended::New]);
+        assert_eq!((all(&index).unwrap(), lost_note(&dir.path().join("index.jsonl")).unwrap()), (2, None));
+    }
+}
+
+#[test]
+fn a_name_is_made_free_although_its_tombstone_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, other) = (open(&dir), open(&dir));
+    index.append(&[row("lab/b", b"b"), withdrawn("lab/a", b"a"), row("lab/c", b"c")]).unwrap();
+    write(&dir, &row("lab/b", b"b").to_line(), false);
+    assert_eq!(index.figures().unwrap().lost, 2);
+    drop(other);
+    let other = open(&dir);
+    assert_eq!(other.append(&[removed("lab/a", b"a")]).unwrap(), [Appended::New]);
+    let figures = index.figures().unwrap();
+    assert_eq!((figures.lost, figures.lost_withdrawn), (1, 0), "what another misses is not its to forget");
+    assert_eq!(index.append(&[row("lab/a", b"aa")]).unwrap(), [Appended::New]);
+    // What nothing gives back a person gives up, by another process; the one that missed it goes on.
+    assert_eq!(other.give_up_lost().unwrap(), 1);
+    assert_eq!((all(&index).unwrap(), index.figures().unwrap().lost), (2, 0));
+    assert!(!dir.path().join("index.jsonl.lost").exists());
+}
+
+#[test]
+fn a_row_that_counted_is_missed_although_an_older_one_comes_to_light() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(&dir);
+    let (old, new) = (row("lab/a", b"a"), row("lab/a", b"aa"));
+    index.append(std::slice::from_ref(&old)).unwrap();
+    index.append(std::slice::from_ref(&new)).unwrap();
+    write(&dir, &old.to_line(), true);
+    assert!(matches!(all(&index), Err(IndexError::Edited { lost: 1, .. })));
+    assert!(index.missed(&key("lab/a")).unwrap().is_some_and(|missed| missed.is_said_by(&new)));
+    assert_eq!(index.append(std::slice::from_ref(&new)).unwrap(), [Appended::New]);
+    assert_eq!(all(&index).unwrap(), 1);
+}
+
+#[test]
+fn a_cursor_goes_on_in_the_file_that_it_is_of_and_nowhere_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(&dir);
+    let rows = ["lab/1", "lab/2", "lab/3", "lab/4", "lab/5"].map(|name| row(name, name.as_bytes()));
+    index.append(&rows).unwrap();
+    let ask = |cursor| PageAsk { rows_max: 3, cursor, ..PageAsk::default() };
+    let first = index.page(&ask(Default::default())).unwrap();
+    let go_on = |index: &dyn Index| index.page(&ask(first.next)).map(|page| page.rows);
+    assert_eq!(go_on(&index).unwrap(), rows[3..]);
+    assert_eq!(first.next.to_string().parse(), Ok(first.next));
+    // Also when it was started again, and with what came since.
+    index.append(&[row("lab/6", b"6")]).unwrap();
+    assert_eq!(go_on(&open(&dir)).unwrap().len(), 3);
+    let line = |at: usize| rows[at].to_line();
+    let sixth = row("lab/6", b"6").to_line();
+    // The first was taken out, and given back at the end: from the same byte on, the fourth would be passed over.
+    let turned = [line(1), line(2), line(3), line(4), sixth.clone(), line(0)].concat();
+    write(&dir, &turned, false);
+    assert!(matches!(go_on(&index), Err(IndexError::Outdated)));
+    assert!(matches!(go_on(&open(&dir)), Err(IndexError::Outdated)));
+    assert_eq!(all(&index).unwrap(), 6);
+    // As long as before: two that changed places behind the cursor are no matter, before it they are.
+    let behind = [line(0), line(1), line(2), line(4), line(3), sixth.clone()].concat();
+    write(&dir, &behind, false);
+    assert_eq!(go_on(&index).unwrap()[0], rows[4]);
+    let before = [line(1), line(0), line(2), line(3), line(4), sixth].concat();
+    write(&dir, &before, false);
+    assert!(matches!(go_on(&index), Err(IndexError::Outdated)));
+    let end = index.page(&PageAsk { rows_max: 99, ..PageAsk::default() }).unwrap().next;
+    write(&dir, "", true);
+    index.append(&rows[..1]).unwrap();
+    index.give_up_lost().unwrap();
+    assert!(matches!(index.page(&ask(end)), Err(IndexError::Outdated)), "it lies beyond the end");
+}
+
+/// What an index should know, told from the lines of its file.
+#[derive(Default)]
+struct Model {
+    lines: Vec<Row>,
+    /// What is missed.
+    lost: BTreeMap<String, Row>,
+}
+
+fn says(one: &Row, other: &Row) -> bool {
+    (one.withdrawn.is_some(), one.withdrawn.is_none().then_some(one.sha256))
+        == (other.withdrawn.is_some(), other.withdrawn.is_none().then_some(other.sha256))
+}
+
+impl Model {
+    fn counts(&self) -> BTreeMap<String, Row> {
+        self.lines.iter().map(|row| (row.key().to_string(), row.clone())).collect()
+    }
+
+    /// Other lines are in the file now.
+    fn edited(&mut self, lines: Vec<Row>) {
+        for (key, row) in self.counts() {
+            self.lost.entry(key).or_insert(row);
+        }
+        self.lines = lines;
+        self.lost.retain(|key, lost| !self.lines.iter().any(|row| row.key().to_string() == *key && says(row, lost)));
+    }
+
+    /// A line is there more, at the end.
+    fn grown(&mut self, row: Row) {
+        let name = row.key().to_string();
+        if self.lost.get(&name).is_some_and(|lost| lost.withdrawn.is_none() || says(lost, &row)) {
+            self.lost.remove(&name);
+        }
+        self.lines.push(row);
+    }
+
+    fn text(&self) -> String {
+        self.lines.iter().map(Row::to_line).collect()
+    }
+}
+
+#[test]
+fn whatever_is_done_to_the_file_what_counted_is_missed_until_it_is_back() {
+    for seed in 0..25 {
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let dir = tempfile::tempdir().unwrap();
+        let (mut index, mut model) = (open(&dir), Model::default());
+        let mut aside: Vec<Row> = Vec::new();
+        for step in 0..50 {
+            let which = dice.u8(0..5);
+            let (name, bytes) = (format!("lab/{which}"), [which, dice.u8(0..2)]);
+            let new = if dice.u8(0..4) == 0 { withdrawn(&name, &bytes) } else { row(&name, &bytes) };
+            let (in_place, did) = (dice.bool(), dice.u8(0..9));
+            match did {
+                // The index appends.
+                0..=2 => {
+                    let became = index.append(std::slice::from_ref(&new)).unwrap()[0];
+                    let is_kept = new.withdrawn.is_none()
+                        && (model.lost.get(&name).is_some_and(|lost| lost.withdrawn.is_some())
+                            || model.counts().get(&name).is_some_and(|row| row.withdrawn.is_some()));
+                    assert!(!is_kept || became == Appended::Withdrawn, "{seed}.{step}: {became:?}");
+                    if became == Appended::New {
+                        model.grown(new);
+                    }
+                }
+                // Another process does.
+                3 => {
+                    if open(&dir).append(std::slice::from_ref(&new)).unwrap() == [Appended::New] {
+                        model.grown(new);
+                    }
+                }
+                // A line is taken out.
+                4 | 5 if !model.lines.is_empty() => {
+                    let mut lines = model.lines.clone();
+                    aside.push(lines.remove(dice.usize(0..lines.len())));
+                    model.edited(lines);
+                    write(&dir, &model.text(), in_place);
+                }
+                // A line is put back, somewhere.
+                6 if !aside.is_empty() => {
+                    let mut lines = model.lines.clone();
+                    let back = aside.remove(dice.usize(0..aside.len()));
+                    lines.insert(dice.usize(0..=lines.len()), back.clone());
+                    if lines.last() == Some(&back) && lines[..lines.len() - 1] == model.lines && in_place {
+                        model.grown(back);
+                    } else {
+                        model.edited(lines);
+                    }
+                    write(&dir, &model.text(), in_place);
+                }
+                // The file is renamed, or copied and truncated.
+                7 if !model.lines.is_empty() => {
+                    aside.extend(model.lines.clone());
+                    model.edited(Vec::new());
+                    if in_place {
+                        fs::copy(dir.path().join("index.jsonl"), dir.path().join("index.jsonl.1")).unwrap();
+                        fs::write(dir.path().join("index.jsonl"), "").unwrap();
+                    } else {
+                        fs::rename(dir.path().join("index.jsonl"), dir.path().join("index.jsonl.1")).unwrap();
+                    }
+                }
+                // It is started again: what was withdrawn stays missed, all else is forgotten.
+                8 => {
+                    drop(index);
+                    index = open(&dir);
+                    index.give_up_lost().unwrap();
+                    model.lost.retain(|_, lost| lost.withdrawn.is_some());
+                }
+                _ => {}
+            }
+            let told = format!("{seed}.{step}: {did} {name} {in_place}");
+            let figures = index.figures().unwrap();
+            let missed = model.lost.values().filter(|lost| lost.withdrawn.is_some()).count() as u64;
+            assert_eq!((figures.lost, figures.lost_withdrawn), (model.lost.len() as u64, missed), "{told}");
+            let note = lost_note(&dir.path().join("index.jsonl")).unwrap();
+            assert_eq!(note.is_some(), !model.lost.is_empty(), "{told}");
+            match all(&index) {
+                Ok(rows) => assert!(model.lost.is_empty() && rows == model.counts().len(), "{told}: {rows}"),
+                Err(error) => assert!(!model.lost.is_empty(), "{told}: {error}"),
+            }
+            for (name, row) in model.counts() {
+                assert_eq!(index.find(&key(&name)).unwrap(), Some(row), "{told}");
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Who lets go of a copy asks a receiver that reads its own just then: a row is no proof of the file.
+
+use std::fs;
+use std::sync::Arc;
+
+use highwater_engine::report::ExitCode;
+use highwater_episodes::digest::Sha256Digest;
+use highwater_episodes::receive::gate::Off;
+
+use super::resumable::hex;
+use super::rig::Rig;
+use crate::life::Host;
+
+const VERIFY: &[(&str, &str)] = &[("X-Episode-Verify", "read")];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r09_a_head_that_asks_for_it_is_answered_by_what_is_read_and_not_by_the_row() {
+    let rig = Rig::new().await;
+    let (at, sent) = ("/v1/episodes/lab/a", b"one|level 3");
+    let quoted = format!("\"{}\"", hex(sent));
+    assert_eq!(rig.put("lab/a", &[], sent).await.status, 201);
+    let read = rig.ask("HEAD", at, VERIFY, b"").await;
+    assert_eq!((read.status, read.header("x-episode-verified")), (200, Some("read")));
+    assert_eq!((read.header("etag"), read.header("content-length")), (Some(&*quoted), Some("11")));
+    let content = Sha256Digest::of(b"one").to_string();
+    assert_eq!(read.header("x-episode-content-sha256"), Some(&*content), "its row does not know it");
+    let plain = rig.ask("HEAD", at, &[], b"").await;
+    assert_eq!((plain.status, plain.header("x-episode-verified")), (200, None), "the row is told as ever");
+    for damaged in [&b"onE|level 3"[..], b"on", b""] {
+        fs::write(rig.path("episodes/lab/a.tar.zst"), damaged).unwrap();
+        assert_eq!(rig.ask("HEAD", at, VERIFY, b"").await.status, 409, "{damaged:?}");
+        assert_eq!(rig.ask("HEAD", at, &[], b"").await.status, 200);
+    }
+    assert!(rig.get("/metrics").await.text().contains("\nhighwater_receiver_found_damaged_total 3\n"));
+    fs::remove_file(rig.path("episodes/lab/a.tar.zst")).unwrap();
+    assert_eq!(rig.ask("HEAD", at, VERIFY, b"").await.status, 404);
+    // Without a row nobody promised anything.
+    fs::write(rig.path("episodes/lab/b.tar.zst"), "b|").unwrap();
+    assert_eq!(rig.ask("HEAD", "/v1/episodes/lab/b", VERIFY, b"").await.header("x-episode-verified"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shipped_directory_gets_its_receipt_by_what_the_receiver_reads() {
+    for is_damaged in [false, true] {
+        let rig = Rig::real(Arc::new(Off), |_| {}).await;
+        let host = Host::new(&rig);
+        host.record("ep", "1,2", None);
+        host.drains(1).await;
+        if is_damaged {
+            // As large as before: its row does not show it.
+            let stored = rig.path("episodes/lab/ep.tar.zst");
+            let mut bytes = fs::read(&stored).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(stored, bytes).unwrap();
+        }
+        // The ledger is lost; it is packed, and moved there by hand before the next pass, as by one that was killed after it retired it.
+        let mut host = Host::new(&rig);
+        host.record("ep", "1,2", None);
+        let receiver = host.settings.receiver.clone();
+        host.settings.receiver = serde_json::from_str("\"http://127.0.0.1:1/\"").unwrap();
+        host.pass().await;
+        fs::rename(host.path("episodes/ep"), host.path("shipped/ep")).unwrap();
+        host.settings.receiver = receiver;
+        let report = host.pass().await;
+        assert_eq!((report.exit, report.counts.done), (ExitCode::Drained, 1), "{}", report.message);
+        let told = host.told().await;
+        assert_eq!(told[0].contains("the receiver has it"), !is_damaged, "{told:?}");
+    }
+}
