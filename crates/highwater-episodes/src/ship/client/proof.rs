@@ -8,9 +8,10 @@ use reqwest::header::{CONTENT_TYPE, ETAG};
 use reqwest::{Response, Url};
 use serde_json::{Map, Value};
 
-use super::{Answer, Code, Receiver, STALL_SECS, answer, text_of};
+use super::{Answer, Code, Receiver, STALL_SECS, answer, text_of, unanswered};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
+use crate::ship::evidence::Evidence;
 use crate::ship::outbox::Parcel;
 use crate::wire::{CONTENT_SHA256_HEADER, PROBLEM_MEDIA_TYPE, TUS_RESUMABLE_HEADER};
 
@@ -29,6 +30,11 @@ pub(super) fn elsewhere(asked: &Url, response: &Response) -> bool {
 fn media_type(response: &Response) -> Option<String> {
     let text = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
     Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()).filter(|kind| !kind.is_empty())
+}
+
+/// Whether it is an answer of one that speaks of problems as our receiver does.
+pub(super) fn is_problem(response: &Response) -> bool {
+    media_type(response).as_deref() == Some(PROBLEM_MEDIA_TYPE)
 }
 
 fn told(response: &Response, from: &str, expected: &str) -> Answer {
@@ -69,7 +75,7 @@ pub(super) async fn taken(asked: &Url, mut response: Response, parcel: &Parcel) 
         return not_a_receivers(asked, &response, NAMES_IT);
     }
     match said(status, &kind, &text, parcel) {
-        Said::Named => Answer::Ok,
+        Said::Named(evidence) => Answer::Named(evidence),
         Said::Unnamed => Answer::Unnamed,
         Said::Other(other) => Answer::Unanswered(format!(
             "{status}, but the answer names other bytes: found SHA-256 {other}, expected {}; check `receiver`, and what it has of this name",
@@ -91,7 +97,7 @@ pub(in crate::ship) enum Proved {
 #[derive(Debug, PartialEq, Eq)]
 enum Said {
     /// It has these bytes, or what they hold.
-    Named,
+    Named(Evidence),
     /// It took something, and that is all.
     Unnamed,
     /// It has others.
@@ -110,11 +116,13 @@ fn said(status: u16, kind: &str, text: &[u8], parcel: &Parcel) -> Said {
     }
     let Ok(object) = serde_json::from_slice::<Map<String, Value>>(text) else { return Said::Nothing };
     let field = |name: &str| object.get(name).filter(|value| !value.is_null());
-    let names = |name: &str, digest: Sha256Digest| {
-        field(name).map(|value| value.as_str().and_then(|text| text.trim().parse().ok()) == Some(digest))
-    };
-    match (names("sha256", parcel.sha256), names("content_sha256", parcel.content_sha256)) {
-        (Some(true), _) | (_, Some(true)) => Said::Named,
+    let named = |name: &str| field(name).map(|value| value.as_str().and_then(|text| text.trim().parse().ok()));
+    let (bytes, content): (Option<Option<Sha256Digest>>, Option<Option<Sha256Digest>>) =
+        (named("sha256"), named("content_sha256"));
+    if let Some(evidence) = Evidence::named(parcel, bytes.flatten(), content.flatten()) {
+        return Said::Named(evidence);
+    }
+    match (bytes, content) {
         (None, None) if OTHERWISE.iter().any(|name| field(name).is_some()) => Said::Nothing,
         (None, None) => Said::Unnamed,
         (sha256, _) => {
@@ -137,15 +145,16 @@ impl Receiver {
         parcel: &Parcel,
     ) -> Result<Proved, Stop> {
         let url = self.url(&["v1", "episodes", self.host.as_str(), episode.as_str()]);
+        let http = self.shown.http();
         let sent = contacts
-            .send_by(&self.http, &self.resource, None, |http| {
+            .send_by(&http, &self.resource, None, |http| {
                 let request = self.signed(http.head(url.clone()), &Code::default());
                 request.timeout(std::time::Duration::from_secs(STALL_SECS))
             })
             .await?;
         let response = match sent {
             Ok(response) => response,
-            Err(unanswered) => return Ok(Proved::Answered(Answer::Unanswered(with_causes(&unanswered)))),
+            Err(no_answer) => return Ok(Proved::Answered(Answer::Unanswered(unanswered::told(&no_answer)))),
         };
         let digest = |name: &str| -> Option<Sha256Digest> {
             response.headers().get(name)?.to_str().ok()?.trim_matches('"').parse().ok()
@@ -153,18 +162,19 @@ impl Receiver {
         let (bytes, content) = (digest(ETAG.as_str()), digest(CONTENT_SHA256_HEADER));
         let kind = media_type(&response).unwrap_or_default();
         let status = response.status().as_u16();
-        let answered = match status {
+        let evidence = Evidence::named(parcel, bytes, content);
+        let answered = match (status, evidence) {
             _ if elsewhere(&url, &response) => not_a_receivers(&url, &response, NAMES_BY_HEADER),
-            200 | 204 if bytes == Some(parcel.sha256) || content == Some(parcel.content_sha256) => Answer::Ok,
-            200 | 204 if bytes.is_some() || content.is_some() => return Ok(Proved::Missing(status)),
-            200 | 204 if !kind.contains("html") => Answer::Unnamed,
-            404 | 410 if kind == PROBLEM_MEDIA_TYPE => return Ok(Proved::Missing(status)),
-            404 | 405 | 410 | 501 => Answer::Unnamed,
+            (200 | 204, Some(evidence)) => Answer::Named(evidence),
+            (200 | 204, None) if bytes.is_some() || content.is_some() => return Ok(Proved::Missing(status)),
+            (200 | 204, None) if !kind.contains("html") => Answer::Unnamed,
+            (404 | 410, _) if kind == PROBLEM_MEDIA_TYPE => return Ok(Proved::Missing(status)),
+            (404 | 405 | 410 | 501, _) => Answer::Unnamed,
             // A server of uploads alone refuses whatever does not speak of its protocol, before it looks at what was asked for.
-            412 if kind != PROBLEM_MEDIA_TYPE && response.headers().contains_key(TUS_RESUMABLE_HEADER) => {
+            (412, _) if kind != PROBLEM_MEDIA_TYPE && response.headers().contains_key(TUS_RESUMABLE_HEADER) => {
                 Answer::Unnamed
             }
-            400.. => answer(&url, response).await,
+            (400.., _) => answer(&url, response).await,
             _ => not_a_receivers(&url, &response, NAMES_BY_HEADER),
         };
         Ok(Proved::Answered(answered))
@@ -184,13 +194,15 @@ mod tests {
             sha256: ours.parse().unwrap(),
             size_bytes: 1,
             holds: None,
+            root: None,
         };
+        let named = || Said::Named(Evidence::named(&parcel, Some(parcel.sha256), None).unwrap());
         let json = "application/json";
         let cases = [
-            (201, json, format!(r#"{{"sha256":"{ours}"}}"#), Said::Named),
-            (200, "", format!(r#"{{"sha256":"{}"}}"#, ours.to_uppercase()), Said::Named),
+            (201, json, format!(r#"{{"sha256":"{ours}"}}"#), named()),
+            (200, "", format!(r#"{{"sha256":"{}"}}"#, ours.to_uppercase()), named()),
             // Stored from another archive of the same files.
-            (200, json, format!(r#"{{"sha256":"{others}","content_sha256":"{content}"}}"#), Said::Named),
+            (200, json, format!(r#"{{"sha256":"{others}","content_sha256":"{content}"}}"#), named()),
             (
                 201,
                 json,
