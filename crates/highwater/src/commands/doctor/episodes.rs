@@ -14,7 +14,7 @@ use highwater_episodes::index::{Index as _, View};
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
 use highwater_episodes::reindex::Files;
-use highwater_episodes::ship::{ShipSettings, check_root, scan};
+use highwater_episodes::ship::{ShipSettings, check_root, places, scan};
 use highwater_episodes::survey::{sample, stored, without_row};
 use jiff::Timestamp;
 use nix::unistd::geteuid;
@@ -72,18 +72,22 @@ fn papers(settings: &TlsSettings, now: Timestamp, report: &mut Report) {
         match term {
             Err(error) => report.fix(what, with_causes(&error), fix),
             Ok(None) => report.ok(what, format_args!("{} can be used; it does not say until when", path.display())),
-            Ok(Some(term)) => held(what, &path, used, term, now, report),
+            Ok(Some(term)) => held(what, &path, renewed(used), term, now, report),
         }
     }
 }
 
-/// How long a file may be used.
-fn held(what: &'static str, path: &Path, used: Use, term: Term, now: Timestamp, report: &mut Report) {
-    let renew = match used {
+/// What renews a file of a receiver.
+fn renewed(used: Use) -> &'static str {
+    match used {
         Use::Shown => "renew it; a receiver that runs takes the new one up within seconds",
         Use::Signers => "make the authority's certificate anew, and those of the hosts with it",
         Use::Revoked => "have the authority write its list again: who was revoked since then is let in",
-    };
+    }
+}
+
+/// How long a file may be used; `renew` says what to do once it is over.
+fn held(what: &'static str, path: &Path, renew: &str, term: Term, now: Timestamp, report: &mut Report) {
     let (path, from, until) = (path.display(), moment(term.from), moment(term.until));
     let days = now.duration_until(term.until).as_hours() / HOURS_A_DAY;
     match term.standing(now) {
@@ -218,11 +222,15 @@ fn judges(gate: &GateSettings, root: &Path, report: &mut Report) {
 fn shipper(config: &Config, job: &JobConfig, settings: &ShipSettings, now: Timestamp, report: &mut Report) {
     match ship::place(config, job, settings) {
         Err(error) => report.error("certificate", &error),
-        Ok(_) => {
+        Ok(place) => {
             if let Some(path) = &settings.tls.certificate
                 && let Ok(Some(term)) = term(path)
             {
-                held("certificate", path, Use::Shown, term, now, report);
+                let renew = "renew it, and its key with it; a shipper that runs takes both up at its next pass";
+                held("certificate", path, renew, term, now, report);
+            }
+            if let Err(error) = places::check(&place.shelves, &place.outbox, &place.receiver.host) {
+                report.error("episodes", &error);
             }
         }
     }
