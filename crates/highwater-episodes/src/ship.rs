@@ -4,8 +4,11 @@
 //! An episode is a directory; once its marker is there nothing writes to it. It is packed once into the outbox, sent until the
 //! receiver has it, and retired. Each of these may be killed and is made again.
 
+mod arrival;
 mod bandwidth;
 mod client;
+mod evidence;
+mod here;
 mod holds;
 mod introduction;
 mod keep;
@@ -13,6 +16,7 @@ mod outbox;
 pub mod parked;
 pub mod places;
 pub mod probe;
+mod ready;
 mod refused;
 mod resolve;
 mod resume;
@@ -33,23 +37,25 @@ use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::PassReport;
 
-use crate::archive::{CompressionSettings, PackError, Packer, TreeLimits};
+use crate::archive::{CompressionSettings, Packer};
 use crate::gate::{self, Judge};
 use crate::index::Commit;
 use crate::name::EpisodeId;
 
-use parked::is_gone;
 use places::{apart, of_another};
 
 pub use bandwidth::Bandwidth;
-pub use client::{Answer, Code, Receiver, Refusal, STALL_SECS};
+pub use client::{Answer, Code, Held, Receiver, Refusal, STALL_SECS, Shown};
+pub use evidence::Evidence;
+pub use here::{Here, Root, SincePacked};
 pub use holds::{Holds, Receipt};
 pub use introduction::certificate_name;
 pub use keep::{Keeping, Shelf};
-pub use outbox::{Outbox, OutboxError, Parcel, Parked, Parking};
+pub use outbox::{Aside, Outbox, OutboxError, Packed, Parcel, Parked, Parking, Theirs};
+pub use ready::Ready;
 pub use refused::{Refused, Sign};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, resolve};
-pub use retire::{Cleared, RetireError, Retired, Shelves, SincePacked};
+pub use retire::{Cleared, RetireError, Retired, Shelves};
 pub use scan::{Finished, MARKER, Scan, ScanError, check_root, scan};
 pub use settings::{ShipSettings, ShipTlsSettings};
 pub use watch::{WATCHED_DIRS_MAX, Watch};
@@ -95,6 +101,8 @@ pub struct Ship {
     unmoved: Mutex<BTreeSet<EpisodeId>>,
     /// What the disk refused first in this pass that it would refuse to any other.
     disk_refused: Mutex<Option<Diagnosis>>,
+    /// Archives that made room in this pass, and lie aside.
+    aside: Mutex<Vec<PathBuf>>,
 }
 
 /// An episode that is finished.
@@ -115,19 +123,6 @@ impl WorkItem for Episode {
     fn decode(key: &ItemKey, _: &[u8]) -> Result<Self, String> {
         EpisodeId::new(key.as_str()).map(|id| Self { id }).map_err(|error| error.to_string())
     }
-}
-
-/// What is ready to be sent, or was sent before.
-#[derive(Debug)]
-pub enum Ready {
-    /// Its archive is in the outbox.
-    Packed(Parcel),
-    /// It is in `shipped/` already.
-    Retired,
-    /// Its directory is gone, and its archive is damaged.
-    Lost,
-    /// Something that is none of ours is in its place in the outbox.
-    Blocked(String),
 }
 
 /// Whether a disk that refuses so refuses whatever is written to it: it is full, or mounted to read alone.
@@ -157,6 +152,7 @@ impl Ship {
             refused: Mutex::default(),
             unmoved: Mutex::default(),
             disk_refused: Mutex::default(),
+            aside: Mutex::default(),
         }
     }
 
@@ -208,10 +204,30 @@ impl Ship {
         }
     }
 
+    /// Sends an archive of the outbox; what came of it.
+    async fn send(&self, cx: &ReadCx, episode: &EpisodeId, parcel: Parcel) -> Result<Outcome, Stop> {
+        let code = self.code(parcel.commit.clone()).await?;
+        if let Some(against) = self.preflight(cx, &code).await? {
+            return self.judged(cx, episode, &code, &parcel, against).await;
+        }
+        let archive = self.outbox()?.archive(episode);
+        let resumed = if parcel.size_bytes > self.place.resume_above_bytes {
+            self.resume(cx, episode, &archive, &parcel, &code).await?
+        } else {
+            None
+        };
+        let sent = match resumed {
+            Some(sent) => sent,
+            None => self.place.receiver.put(cx, episode, &archive, &parcel, &code).await?,
+        };
+        self.judged(cx, episode, &code, &parcel, sent).await
+    }
+
     /// Which of the finished ones go on the list: not those that are parked, unless the gate now accepts what recorded them, one that was
     /// refused has waited long enough, or the marker was written anew since, which is how a person says that they are mended.
     async fn listed(&self, cx: &ReadCx) -> Result<Vec<EpisodeId>, Stop> {
-        let (episodes, outbox) = (self.place.shelves.episodes.clone(), self.outbox()?);
+        let (shelves, outbox) = (self.place.shelves.clone(), self.outbox()?);
+        let episodes = shelves.episodes.clone();
         let (outbox_dir, now) = (self.place.outbox.clone(), cx.clock.now());
         let finished = Self::on_disk(move || {
             let scan = scan(&episodes).map_err(|error| scan_failed(&error, &episodes))?;
@@ -233,12 +249,20 @@ impl Ship {
                 Ok((finished.episode, parked.filter(|parked| !parked.is_mended(finished.finished_at, now))))
             };
             let mut listed = scan.finished.into_iter().map(parked).collect::<Result<Vec<_>, Stop>>()?;
-            // Where somebody removed the directory, the archive is the only copy, and is sent as any other.
+            // Where no finished directory has its name, the archive is the only copy, and is sent as any other; but for one in whose own
+            // directory somebody goes on recording.
             for episode in outbox.packed_names().map_err(on_disk)? {
-                if is_gone(&episodes.join(episode.as_str())) {
-                    let parked = outbox.parked(&episode).map_err(on_disk)?;
-                    listed.push((episode, parked));
+                let Some(parcel) = outbox.noted(&episode).map_err(on_disk)? else { continue };
+                let here = shelves.here(&episode).map_err(|error| disk(&error, &episodes))?;
+                if here.is_finished() {
+                    continue;
                 }
+                let parked = outbox.parked(&episode).map_err(on_disk)?;
+                let is_told = |parked: &Parked| parked.parking == Parking::Recording;
+                if here.is_reopened(&parcel) && parked.as_ref().is_some_and(is_told) {
+                    continue;
+                }
+                listed.push((episode, parked.filter(|parked| !is_told(parked))));
             }
             Ok(listed)
         })
@@ -254,7 +278,7 @@ impl Ship {
                     }
                 }
                 Some(parked) if parked.parking == Parking::Refused => {
-                    if parked.is_due(self.place.receiver.sign, cx.clock.now()) {
+                    if parked.is_due(self.place.receiver.shown.sign(), cx.clock.now()) {
                         listed.push(episode);
                     }
                 }
@@ -326,23 +350,25 @@ impl Job for Ship {
         Ok((now.as_str() != refused).then(|| format!("the code that sends is no longer {refused} but {now}")))
     }
 
-    async fn recover(&self, _: &mut CommitCx) -> Result<(), Stop> {
+    async fn recover(&self, cx: &mut CommitCx) -> Result<(), Stop> {
+        self.renew(cx).await?;
         self.accepted.lock().await.clear();
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.unmoved.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.disk_refused.lock().unwrap_or_else(PoisonError::into_inner).take();
         let shelves = self.place.shelves.clone();
         let (shipped, outbox) = (self.place.shelves.shipped.clone(), self.place.outbox.clone());
+        let host = self.place.receiver.host.clone();
         Self::on_disk(move || {
             check_root(&shelves.episodes).map_err(|error| scan_failed(&error, &shelves.episodes))?;
-            apart(&shelves, &outbox)?;
+            apart(&shelves, &outbox).map_err(Stop::Fail)?;
             for dir in [&shipped, &outbox] {
                 std::fs::create_dir_all(dir).map_err(|error| disk(&error, dir))?;
                 check_root(dir).map_err(|error| scan_failed(&error, dir))?;
             }
             let opened = Outbox::open(&outbox).map_err(|error| disk(&error, &outbox))?;
-            if let Some(theirs) = opened.claim(&shelves.episodes).map_err(|error| disk(&error, &outbox))? {
-                return Err(of_another(&outbox, &theirs, &shelves.episodes));
+            if let Some(theirs) = opened.claim(&shelves.episodes, &host).map_err(|error| disk(&error, &outbox))? {
+                return Err(Stop::Fail(of_another(&outbox, &theirs, &shelves.episodes, &host)));
             }
             shelves.tidy_all().map_err(|error| disk(&error, &shipped))?;
             opened.tidy().map_err(|error| disk(&error, &outbox))
@@ -363,110 +389,36 @@ impl Job for Ship {
     }
 
     async fn prepare(&self, cx: ReadCx, item: Arc<Episode>) -> Result<Attempt<Ready>, Stop> {
-        let (shelves, outbox, packers) = (self.place.shelves.clone(), self.outbox()?, Arc::clone(&self.packers));
-        let (compression, outbox_dir, id) =
-            (self.place.compression.clone(), self.place.outbox.clone(), item.id.clone());
-        let packed = Self::on_disk(move || {
-            if shelves.is_retired(&id).map_err(|error| disk(&error, &shelves.shipped))? {
-                return Ok(Ok(Ready::Retired));
-            }
-            let failed = |error: OutboxError| match error {
-                OutboxError::Pack(error) => Ok(Err(error)),
-                error if error.is_odd() => Ok(Ok(Ready::Blocked(with_causes(&error)))),
-                error => Err(disk(&error, &outbox_dir)),
-            };
-            match outbox.parcel(&id) {
-                Ok(Some(mut parcel)) => {
-                    match shelves.since_packed(&id, &parcel).map_err(|error| disk(&error, &shelves.episodes))? {
-                        SincePacked::Same => return Ok(Ok(Ready::Packed(parcel))),
-                        SincePacked::Touched(holds) => {
-                            parcel.holds = Some(holds);
-                            return match outbox.note_parcel(&id, &parcel) {
-                                Ok(()) => Ok(Ok(Ready::Packed(parcel))),
-                                Err(error) => failed(error),
-                            };
-                        }
-                        SincePacked::Changed => {
-                            tracing::info!(episode = %id, "it changed since it was packed, and is packed anew");
-                        }
-                    }
-                }
-                Ok(None) => {
-                    let is_here = shelves.is_here(&id).map_err(|error| disk(&error, &shelves.episodes))?;
-                    if !is_here && outbox.archive(&id).exists() {
-                        return Ok(Ok(Ready::Lost));
-                    }
-                }
-                Err(error) => return failed(error),
-            }
-            let resting = packers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut packer = match resting.map_or_else(|| Packer::new(&compression, TreeLimits::default()), Ok) {
-                Ok(packer) => packer,
-                Err(error) => return Ok(Err(error)),
-            };
-            match outbox.pack(&mut packer, &shelves.episodes.join(id.as_str()), &id) {
-                Ok(parcel) => {
-                    packers.lock().unwrap_or_else(PoisonError::into_inner).push(packer);
-                    Ok(Ok(Ready::Packed(parcel)))
-                }
-                Err(error) => failed(error),
-            }
-        });
-        match packed.await? {
-            Ok(ready) => Ok(Attempt::Ready(ready)),
-            Err(error) => {
-                let told = match mends_disk(&error, &self.place.outbox) {
-                    Some(mend) if matches!(error, PackError::Write(_)) => format!("{}: {mend}", with_causes(&error)),
-                    _ => with_causes(&error),
-                };
-                let kind = match error {
-                    PackError::Root { .. } | PackError::Kind { .. } | PackError::TooMuch { .. } => {
-                        self.park(&item.id, Parking::Unpackable, &Code::default(), &told, cx.clock.now()).await?;
-                        OutcomeKind::Review
-                    }
-                    // It says nothing of the episode, and the pass ends with it once the others were tried.
-                    PackError::Write(_) if is_of_all(&error) => {
-                        self.refused_by_disk(&error, &self.place.outbox);
-                        OutcomeKind::Deferred
-                    }
-                    // Still being written, or a disk that may mend.
-                    _ => OutcomeKind::Failed,
-                };
-                Ok(Attempt::Outcome(Outcome::because(kind, told)))
-            }
-        }
+        self.make_ready(&cx, &item.id).await
     }
 
     async fn commit(&self, cx: &mut CommitCx, item: &Episode, ready: Ready) -> Result<Outcome, Stop> {
         let cx = &cx.read;
-        let parcel = match ready {
-            Ready::Retired => return self.retired_before(cx, &item.id).await,
-            Ready::Lost => {
-                let told = "its directory is gone, and its archive in the outbox is damaged: it is not sent, and stays"
-                    .to_owned();
-                return self.lost(&item.id, told, cx.clock.now()).await;
+        match ready {
+            Ready::Retired => self.retired_before(cx, &item.id).await,
+            Ready::Lost => self.damaged(&item.id, cx.clock.now()).await,
+            Ready::Reopened => self.reopened(&item.id, cx.clock.now()).await,
+            Ready::Recording => {
+                let told = format!(
+                    "its `{MARKER}` was taken away: it is being recorded, and is sent once that is there again"
+                );
+                Ok(Outcome::because(OutcomeKind::Review, told))
             }
             Ready::Blocked(told) => {
-                let told = format!("{told}: something in the outbox has its name and is no file; move it away");
-                return Ok(Outcome::because(OutcomeKind::Review, told));
+                let told =
+                    format!("{told}: something in the outbox has its name and is none of its archives; move it away");
+                Ok(Outcome::because(OutcomeKind::Review, told))
             }
-            Ready::Packed(parcel) => parcel,
-        };
-        let code = self.code(parcel.commit.clone()).await?;
-        if let Some(against) = self.preflight(cx, &code).await? {
-            return self.judged(cx, &item.id, &code, &parcel, against).await;
+            Ready::Packed(parcel) => {
+                // It was made ready ahead, and somebody may go on recording since.
+                let (shelves, id) = (self.place.shelves.clone(), item.id.clone());
+                let here = Self::on_disk(move || shelves.here(&id).map_err(|error| disk(&error, &shelves.episodes)));
+                if here.await?.is_reopened(&parcel) {
+                    return self.reopened(&item.id, cx.clock.now()).await;
+                }
+                self.send(cx, &item.id, parcel).await
+            }
         }
-        let archive = self.outbox()?.archive(&item.id);
-        let resumed = if parcel.size_bytes > self.place.resume_above_bytes {
-            self.resume(cx, &item.id, &archive, &parcel, &code).await?
-        } else {
-            None
-        };
-        let sent = match resumed {
-            Some(sent) => sent,
-            None => self.place.receiver.put(cx, &item.id, &archive, &parcel, &code).await?,
-        };
-        self.judged(cx, &item.id, &code, &parcel, sent).await
     }
 
     async fn seal(&self, cx: &mut CommitCx, _: &PassReport) -> Result<(), Stop> {

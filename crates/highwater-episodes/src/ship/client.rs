@@ -4,27 +4,30 @@
 mod flow;
 mod pong;
 mod proof;
+mod renewal;
 mod resumable;
+mod unanswered;
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use highwater_engine::contact::{Contacts, client_builder};
+use highwater_engine::contact::Contacts;
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::job::{ReadCx, Stop};
 use highwater_engine::name::ResourceName;
 use highwater_engine::settings::SecretText;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{RequestBuilder, Url};
 use serde::Deserialize;
 
 use super::bandwidth::Bandwidth;
+use super::evidence::Evidence;
 use super::outbox::Parcel;
-use super::refused::Sign;
-use super::settings::{ShipSettings, ShipTlsSettings};
+use super::settings::ShipSettings;
+use crate::digest::Sha256Digest;
 use crate::gate::Judge;
 use crate::index::Commit;
 use crate::name::{EpisodeId, HostId};
@@ -40,7 +43,9 @@ use proof::{elsewhere, not_a_receivers, not_a_receivers_of, taken};
 pub use flow::STALL_SECS;
 pub(super) use pong::is_pong;
 pub(super) use proof::Proved;
+pub use renewal::Shown;
 pub(super) use resumable::{Asked, Begun, Went};
+pub(super) use unanswered::{mends_certificate, tls_error};
 
 /// Most of an answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -57,7 +62,7 @@ pub struct Receiver {
     /// Whose episodes are sent.
     pub host: HostId,
     /// The client, with the certificate of the host.
-    pub http: Client,
+    pub shown: Shown,
     /// The token of the host.
     pub token: Option<SecretText>,
     /// The header of the judged commit.
@@ -66,8 +71,6 @@ pub struct Receiver {
     pub judge: Judge,
     /// How fast uploads send together.
     pub bandwidth: Arc<Bandwidth>,
-    /// Who asks whom.
-    pub sign: Sign,
 }
 
 /// What is said of the code of an episode.
@@ -94,11 +97,37 @@ pub struct Refusal {
     pub remediation: Vec<String>,
 }
 
+/// What a receiver says that it has under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// An episode of this content, which it read just now.
+    Named(Sha256Digest),
+    /// One of a content that it names, and did not read for that: what a row says was so once.
+    Unread,
+    /// None that is whole, and it is one that would name it.
+    Nothing,
+    /// It does not say: an older receiver, or one of somebody else's.
+    Unsaid,
+}
+
+impl Held {
+    /// The content that it names.
+    #[must_use]
+    pub fn named(self) -> Option<Sha256Digest> {
+        match self {
+            Self::Named(content) => Some(content),
+            Self::Unread | Self::Nothing | Self::Unsaid => None,
+        }
+    }
+}
+
 /// What an answer means.
 #[derive(Debug)]
 pub enum Answer {
-    /// A ping is accepted; or the receiver has the episode, and names its bytes or what they hold.
+    /// A ping is accepted.
     Ok,
+    /// The receiver has the episode, and names its bytes or what they hold.
+    Named(Evidence),
     /// The receiver takes the episode, but its answer does not name it by a hash.
     Unnamed,
     /// 409: another content is stored under the name.
@@ -159,39 +188,12 @@ impl Receiver {
         host: HostId,
         resource: ResourceName,
     ) -> Result<Self, (&'static str, Diagnosis)> {
-        let mut client = client_builder();
-        let ShipTlsSettings { ca, certificate, key } = &settings.tls;
-        let mut shown = Vec::new();
-        if let Some(path) = ca {
-            let authorities = reqwest::Certificate::from_pem_bundle(&pem(path, "tls.ca")?)
-                .map_err(|error| unusable(path, "tls.ca", "certificates", &error))?;
-            if authorities.is_empty() {
-                return Err(unusable(path, "tls.ca", "certificates", &io::Error::other("there is none in it")));
-            }
-            client = client.tls_certs_only(authorities);
-        }
-        if let (Some(certificate), Some(key)) = (certificate, key) {
-            let mut chain = pem(certificate, "tls.certificate")?;
-            shown.clone_from(&chain);
-            chain.push(b'\n');
-            chain.extend(pem(key, "tls.key")?);
-            let identity = reqwest::Identity::from_pem(&chain)
-                .map_err(|error| unusable(certificate, "tls.certificate", "a certificate and its key", &error))?;
-            client = client.identity(identity);
-        }
-        let http = client.build().map_err(|error| {
-            let message = format!("the HTTP client cannot start: {}", with_causes(&error));
-            let next = "check that `tls.key` is the key of `tls.certificate`, and the machine's TLS certificates";
-            ("tls", Diagnosis::refusal("HW-EPI-104", message, next))
-        })?;
-        let token = settings.token.as_ref().map(|token| token.expose().as_bytes()).unwrap_or_default();
-        let sign = Sign::of(&[settings.receiver.expose().as_str().as_bytes(), host.as_str().as_bytes(), token, &shown]);
+        let shown = Shown::new(settings, &host)?;
         Ok(Self {
-            sign,
             base: settings.receiver.expose().clone(),
             resource,
             host,
-            http,
+            shown,
             token: settings.token.clone(),
             commit_header: HeaderName::from_bytes(settings.commit_header.as_str().as_bytes())
                 .expect("invariant: it is the name of a header"),
@@ -234,8 +236,9 @@ impl Receiver {
     /// As [`Contacts::send_by`].
     pub async fn ping(&self, contacts: &Contacts, code: &Code) -> Result<Option<Answer>, Stop> {
         let url = self.url(&["v1", "ping"]);
+        let http = self.shown.http();
         let sent = contacts
-            .send_by(&self.http, &self.resource, None, |http| {
+            .send_by(&http, &self.resource, None, |http| {
                 self.signed(http.post(url.clone()), code).timeout(Duration::from_secs(STALL_SECS))
             })
             .await?;
@@ -261,7 +264,7 @@ impl Receiver {
                 Ok(Some(pong.answer(&self.host)))
             }
             Ok(response) => Ok(Some(answer(&url, response).await)),
-            Err(unanswered) => Ok(Some(Answer::Unanswered(with_causes(&unanswered)))),
+            Err(no_answer) => Ok(Some(Answer::Unanswered(unanswered::told(&no_answer)))),
         }
     }
 
@@ -279,7 +282,8 @@ impl Receiver {
     ) -> Result<Answer, Stop> {
         let url = self.url(&["v1", "episodes", self.host.as_str(), episode.as_str()]);
         let flow = self.flow(cx, 0, parcel);
-        let sending = cx.contacts.send_by(&self.http, &self.resource, None, |http| {
+        let http = self.shown.http();
+        let sending = cx.contacts.send_by(&http, &self.resource, None, |http| {
             self.signed(http.put(url.clone()), code)
                 .header(CONTENT_TYPE, EPISODE_MEDIA_TYPE)
                 .header(CONTENT_LENGTH, parcel.size_bytes)
@@ -298,7 +302,7 @@ impl Receiver {
         match sent {
             Ok(response) if response.status().is_success() => Ok(taken(&url, response, parcel).await),
             Ok(response) => Ok(answer(&url, response).await),
-            Err(unanswered) => Ok(Answer::Unanswered(with_causes(&unanswered))),
+            Err(no_answer) => Ok(Answer::Unanswered(unanswered::told(&no_answer))),
         }
     }
 }

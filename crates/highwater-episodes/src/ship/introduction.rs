@@ -3,17 +3,44 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use highwater_engine::job::Stop;
+use highwater_engine::job::{CommitCx, Stop};
+use jiff::Timestamp;
 
 use super::{Code, Finished, Ship, scan, scan_failed};
 use crate::archive::meta::{META_BYTES_MAX, META_NAME, recorded_commit};
 use crate::gate::Judge;
 use crate::name::HostId;
+use crate::receive::tls::look::term;
 
 /// Of how much code the receiver is asked by a probe.
 const ASKED_CODES_MAX: usize = 8;
 
 impl Ship {
+    /// Takes up a certificate, its key and the authorities that were written anew since the last pass. Where they cannot be used, as when
+    /// only one of a pair is there yet, the last ones stay, and it is told.
+    pub(super) async fn renew(&self, cx: &mut CommitCx) -> Result<(), Stop> {
+        let shown = self.place.receiver.shown.clone();
+        match Self::on_disk(move || Ok(shown.renew())).await? {
+            Ok(false) => {}
+            Ok(true) => tracing::info!("the files of `tls` were renewed, and are used from now on"),
+            Err((field, unusable)) => {
+                tracing::warn!(field, "the files of `tls` were renewed and cannot be used: {unusable}");
+                cx.notes.push(format!(
+                    "`{field}` was written anew and cannot be used, so what it was stays in use: {}; {}",
+                    unusable.message, unusable.next
+                ));
+            }
+        }
+        // A receiver that refuses it may end the connection before it says why.
+        if let Some((path, ended)) = shown_until(self.place.receiver.shown.certificate(), cx.read.clock.now()) {
+            cx.notes.push(format!(
+                "this host's certificate, {}, ended at {ended}: renew it; the next pass takes the new one up",
+                path.display()
+            ));
+        }
+        Ok(())
+    }
+
     /// The code of which the receiver is to be asked before anything is sent: that which sends, or what recorded the episodes that
     /// are finished, each once, with whose it is.
     ///
@@ -45,6 +72,12 @@ impl Ship {
         })
         .await
     }
+}
+
+/// Which certificate is over, and since when.
+fn shown_until(path: Option<&Path>, now: Timestamp) -> Option<(&Path, Timestamp)> {
+    let until = term(path?).ok().flatten()?.until;
+    (until < now).then_some((path?, until))
 }
 
 /// The name by which a certificate's host is known: the first of its names that can be one. `None` where it has none.

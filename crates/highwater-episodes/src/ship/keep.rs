@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::holds::{Holds, Receipt};
 use super::outbox::Outbox;
 use super::retire::{Cleared, RetireError};
-use super::{Ship, disk};
+use super::{Held, Ship, disk};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 
@@ -252,8 +252,8 @@ impl Ship {
         let (shelves, id) = (self.place.shelves.clone(), episode.clone());
         if receipt.content_sha256.is_none() && Self::on_disk(move || Ok(shelves.is_shipped(&id))).await? {
             receipt.content_sha256 = match self.place.receiver.content(cx, &episode).await {
-                Ok(Ok(Some(theirs))) => Some(theirs),
-                Ok(Ok(None)) => return Ok(Ok(Clearing::Unnamed)),
+                Ok(Ok(Held::Named(theirs))) => Some(theirs),
+                Ok(Ok(Held::Unread | Held::Nothing | Held::Unsaid)) => return Ok(Ok(Clearing::Unnamed)),
                 Ok(Err(_)) | Err(_) => return Ok(Ok(Clearing::Unanswered)),
             };
         }

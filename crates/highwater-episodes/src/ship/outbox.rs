@@ -1,26 +1,33 @@
 //! The outbox: finished episodes as the archives that are sent. Owns that an episode is packed once and every retry sends those
-//! very bytes, and which episodes are parked until a person or newer code lets them go on.
+//! very bytes, and which episodes are parked until a person or newer code lets them go on. How an archive leaves is the door's.
+
+mod door;
+mod note;
+mod owner;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use highwater_engine::diagnosis::with_causes;
 use highwater_fs::{ConfineError, Fs, FsError, Mode, RealFs, RelPath, Staged, collect_stale, ensure_dir, publish};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
+use super::here::Here;
 use super::holds::Holds;
 use super::keep::Shelf;
-use super::places::{Nearness, Site};
-use super::refused::Refused;
 use crate::archive::meta::recorded_commit;
 use crate::archive::{PackError, Packer};
-use crate::digest::Sha256Digest;
-use crate::index::Commit;
 use crate::name::EpisodeId;
+
+use note::Sending;
+
+pub use door::Aside;
+pub use note::{Parcel, Parked, Parking};
+pub(super) use owner::OWNER_NOTE;
+pub use owner::Theirs;
 
 /// How an archive's name ends.
 const ARCHIVE_SUFFIX: &str = ".tar.zst";
@@ -37,99 +44,6 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 /// How far `shipped/` was gone through for what need not stay.
 const SHELF_NOTE: &str = ".shelf.json";
-/// Whose episodes are packed here.
-const OWNER_NOTE: &str = ".episodes.json";
-
-/// An archive that is ready to be sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parcel {
-    /// The commit of the code that recorded the episode, as its `meta.json` says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<Commit>,
-    /// What the episode holds.
-    pub content_sha256: Sha256Digest,
-    /// Of the archive.
-    pub sha256: Sha256Digest,
-    /// Of the archive.
-    pub size_bytes: u64,
-    /// What the episode's directory held; archives that an older version packed do not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub holds: Option<Holds>,
-}
-
-/// Why an episode is not sent again by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Parking {
-    /// The receiver, or `shipped/`, has another one of its name.
-    Conflict,
-    /// The gate does not accept the code that recorded it: it is asked again.
-    Gate,
-    /// It cannot be packed.
-    Unpackable,
-    /// The receiver refuses it: it is tried again ever more seldom.
-    Refused,
-    /// The receiver has it, and `shipped/` has another one of its name.
-    Shelf,
-    /// Its directory is gone, and its archive is not sent by itself: it may be the only copy.
-    Gone,
-}
-
-impl Parking {
-    /// Whether a person is to say which of two it is to be.
-    #[must_use]
-    pub fn is_conflict(self) -> bool {
-        matches!(self, Self::Conflict | Self::Shelf)
-    }
-}
-
-/// A parked episode.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parked {
-    /// Since when.
-    pub at: Timestamp,
-    /// The commit that the gate judged, where it was the gate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<Commit>,
-    /// Why.
-    pub parking: Parking,
-    /// When its marker was written, where it was there; an older version noted none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub marker: Option<Timestamp>,
-    /// How it was refused, where that is why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<Refused>,
-    /// What was told of it.
-    pub told: String,
-}
-
-impl Parked {
-    /// Whether a marker that was written then is another one than when it was parked: a person says that it is mended. By a clock that
-    /// went back since, too.
-    #[must_use]
-    pub fn is_mended(&self, finished_at: Timestamp, now: Timestamp) -> bool {
-        match self.marker {
-            Some(marker) => finished_at != marker,
-            None => finished_at > self.at || self.at > now,
-        }
-    }
-}
-
-/// Whose outbox it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Owner {
-    /// The directory of the episodes that are packed here.
-    episodes: String,
-}
-
-/// Where an archive's upload is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Sending {
-    /// Of the archive: another one's upload is not this one's.
-    sha256: Sha256Digest,
-    /// Its address at the receiver: path and query, for who calls and where is the configuration's.
-    place: String,
-}
 
 /// Why the outbox failed.
 #[derive(Debug, thiserror::Error)]
@@ -164,6 +78,15 @@ impl OutboxError {
 
 fn is_odd(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory)
+}
+
+/// What packing came to.
+#[derive(Debug)]
+pub struct Packed {
+    /// The new archive.
+    pub parcel: Parcel,
+    /// Where the one lies now that had its name, where that may be the only copy of what it holds.
+    pub aside: Option<PathBuf>,
 }
 
 /// The outbox of one host.
@@ -209,27 +132,6 @@ impl Outbox {
         self.dir.join(archive_name(episode))
     }
 
-    /// Makes this the outbox of one directory of episodes, which is there. Where it is another's, whose.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn claim(&self, episodes: &Path) -> Result<Option<PathBuf>, OutboxError> {
-        let (note, ours) = (RelPath::new(OWNER_NOTE)?, Site::of(episodes));
-        let owner: Option<Owner> = self.read(&note)?;
-        let episodes = ours.path().to_string_lossy().into_owned();
-        match owner.map(|owner| PathBuf::from(owner.episodes)) {
-            Some(theirs) if theirs == Path::new(&episodes) => return Ok(None),
-            // One that was moved is not there any more by its old name.
-            Some(theirs) if theirs.is_dir() && Site::of(&theirs).near(&ours) != Some(Nearness::Same) => {
-                return Ok(Some(theirs));
-            }
-            _ => {}
-        }
-        let bytes = serde_json::to_vec(&Owner { episodes }).expect("invariant: a note is words, numbers and times");
-        publish(&self.fs, &note, &bytes, Mode::Umask)?;
-        Ok(None)
-    }
-
     /// Removes what a kill left half written.
     ///
     /// # Errors
@@ -237,6 +139,11 @@ impl Outbox {
     pub fn tidy(&self) -> Result<(), OutboxError> {
         for dir in [RelPath::root(), RelPath::new(PACKED_DIR)?, RelPath::new(PARKED_DIR)?, RelPath::new(SENDING_DIR)?] {
             collect_stale(&self.fs, &dir)?;
+        }
+        match collect_stale(&self.fs, &RelPath::new(door::ASIDE_DIR)?) {
+            // Nothing was ever set aside.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            collected => drop(collected?),
         }
         Ok(())
     }
@@ -247,40 +154,46 @@ impl Outbox {
     /// What the disk says.
     pub fn parcel(&self, episode: &EpisodeId) -> Result<Option<Parcel>, OutboxError> {
         let Some(parcel) = self.note::<Parcel>(PACKED_DIR, episode)? else { return Ok(None) };
-        let archive = RelPath::new(archive_name(episode))?;
-        let mut reader = match self.fs.reader(&archive) {
-            Ok(reader) => reader,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let (mut hash, mut size_bytes, mut chunk) = (Sha256::new(), 0, vec![0; CHUNK_BYTES]);
-        loop {
-            let failed = |source| OutboxError::Read { path: self.archive(episode), source };
-            let read = match reader.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                // Of a directory in its place it is told when it is packed.
-                Err(error) if is_odd(error.kind()) => return Ok(None),
-                Err(error) => return Err(failed(error)),
-            };
-            hash.update(&chunk[..read]);
-            size_bytes += read as u64;
-        }
-        let whole = parcel.size_bytes == size_bytes && parcel.sha256 == Sha256Digest::new(hash.finalize().into());
+        let Some(read) = self.hashed(&RelPath::new(archive_name(episode))?)? else { return Ok(None) };
+        let whole = read == (parcel.sha256, parcel.size_bytes);
         if !whole {
-            tracing::warn!(%episode, "its archive in the outbox is damaged and is packed again");
+            tracing::warn!(%episode, "its archive in the outbox is damaged");
         }
         Ok(whole.then_some(parcel))
     }
 
-    /// Packs an episode. Its hashes are durable before the archive has its name.
+    /// What is noted of the archive that has an episode's name; whether it is whole is not looked at.
     ///
     /// # Errors
-    /// When it cannot be packed, or what the disk says.
-    pub fn pack(&self, packer: &mut Packer, root: &Path, episode: &EpisodeId) -> Result<Parcel, OutboxError> {
+    /// What the disk says.
+    pub fn noted(&self, episode: &EpisodeId) -> Result<Option<Parcel>, OutboxError> {
+        self.note(PACKED_DIR, episode)
+    }
+
+    /// Packs a finished episode. Its hashes are durable before the archive has its name; an archive that has the name already makes room.
+    ///
+    /// # Errors
+    /// When it cannot be packed, or is not finished, or what the disk says.
+    pub fn pack(
+        &self,
+        packer: &mut Packer,
+        root: &Path,
+        episode: &EpisodeId,
+        now: Timestamp,
+    ) -> Result<Packed, OutboxError> {
+        let changing = || PackError::Changing { path: root.to_path_buf() };
+        let here = || Here::at(root).map_err(|source| OutboxError::Read { path: root.to_path_buf(), source });
+        let before = here()?;
+        if matches!(before, Here::Recording(_)) {
+            return Err(changing().into());
+        }
         let mut staged = Staged::create(&self.fs, &RelPath::new(archive_name(episode))?, Mode::Umask)?;
         let packed = packer.pack(root, episode, &mut staged)?;
+        // Somebody may have gone on recording, or have put another in its place.
+        let directory = match here()? {
+            Here::Finished(directory) if before == Here::Finished(directory) => directory,
+            _ => return Err(changing().into()),
+        };
         // A commit that cannot be read is none: the gate says what it makes of that.
         let commit = packed.content.meta.as_deref().and_then(|meta| recorded_commit(meta).ok().flatten());
         let parcel = Parcel {
@@ -289,10 +202,10 @@ impl Outbox {
             sha256: packed.sha256,
             size_bytes: packed.size_bytes,
             holds: Some(Holds::of(&packed.content)),
+            root: Some(directory),
         };
-        self.write(PACKED_DIR, episode, &parcel)?;
-        staged.publish()?;
-        Ok(parcel)
+        let aside = self.publish(staged, episode, &parcel, now)?;
+        Ok(Packed { parcel, aside })
     }
 
     /// Notes how an episode's directory is that holds what was packed of it.
@@ -327,16 +240,6 @@ impl Outbox {
     /// What the disk says.
     pub fn is_packed(&self, episode: &EpisodeId) -> Result<bool, OutboxError> {
         Ok(self.archive(episode).is_file() && self.note::<Parcel>(PACKED_DIR, episode)?.is_some())
-    }
-
-    /// Drops an episode's archive: the receiver has it.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn drop_parcel(&self, episode: &EpisodeId) -> Result<(), OutboxError> {
-        self.remove(&RelPath::new(archive_name(episode))?)?;
-        self.note_sending(episode, None)?;
-        self.remove(&note_path(PACKED_DIR, episode)?)
     }
 
     /// Where the upload of these bytes is, if one was begun.
@@ -452,7 +355,7 @@ impl Outbox {
         Ok(publish(&self.fs, &note_path(dir, episode)?, &bytes, Mode::Umask)?)
     }
 
-    /// Removes a file of ours; what is none stays.
+    /// Removes a note of ours; what is none stays.
     fn remove(&self, path: &RelPath) -> Result<(), OutboxError> {
         match self.fs.unlink(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound || is_odd(error.kind()) => Ok(()),

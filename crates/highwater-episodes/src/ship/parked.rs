@@ -4,12 +4,14 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::PoisonError;
 
 use highwater_engine::job::{CommitCx, Stop};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::outbox::{Outbox, OutboxError, Parked, Parking};
+use super::here::Here;
+use super::outbox::{Aside, Outbox, OutboxError, Parked, Parking};
 use super::scan::MARKER;
 use super::{Ship, disk};
 use crate::name::EpisodeId;
@@ -28,6 +30,7 @@ impl fmt::Display for Parking {
             Self::Refused => "refused",
             Self::Shelf => "another in `shipped`",
             Self::Gone => "not sent",
+            Self::Recording => "being recorded again",
         })
     }
 }
@@ -40,7 +43,7 @@ pub struct ParkedEpisode {
     /// Why, and since when.
     #[serde(flatten)]
     pub parked: Parked,
-    /// Its directory is gone: its archive in the outbox may be the only copy.
+    /// Its directory is gone, or something else has its name: its archive in the outbox may be the only copy.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub directory_gone: bool,
 }
@@ -65,10 +68,16 @@ pub fn parked(episodes: &Path, outbox: &Path) -> Result<Vec<ParkedEpisode>, Outb
     for episode_id in outbox.parked_names()? {
         let Some(parked) = outbox.parked(&episode_id)? else { continue };
         let dir = episodes.join(episode_id.as_str());
+        let here = Here::at(&dir).map_err(|source| OutboxError::Read { path: dir.clone(), source })?;
         // One whose marker was written anew since is parked no more, nor is one that somebody took away.
-        let (is_parked, directory_gone) = match finished_at(&dir) {
+        let (is_parked, directory_gone) = match finished_at(&dir).filter(|_| here.is_finished()) {
             Some(finished_at) => (!parked.is_mended(finished_at, Timestamp::MAX), false),
-            None => (is_gone(&dir) && outbox.is_packed(&episode_id)?, true),
+            None => {
+                let is_reopened = outbox.noted(&episode_id)?.is_some_and(|parcel| here.is_reopened(&parcel));
+                // Where its directory is gone since, or another's, the next pass sends its archive.
+                let waits = parked.parking != Parking::Recording || is_reopened;
+                (waits && outbox.is_packed(&episode_id)?, !is_reopened)
+            }
         };
         if is_parked {
             all.push(ParkedEpisode { episode_id, parked, directory_gone });
@@ -77,9 +86,24 @@ pub fn parked(episodes: &Path, outbox: &Path) -> Result<Vec<ParkedEpisode>, Outb
     Ok(all)
 }
 
-/// Whether nothing is there.
-pub(super) fn is_gone(dir: &Path) -> bool {
-    fs::symlink_metadata(dir).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+/// The archives in an outbox that were set aside, each the only copy of what it holds for all that is known. Makes nothing.
+///
+/// # Errors
+/// What the disk says.
+pub fn aside(outbox: &Path) -> Result<Vec<Aside>, OutboxError> {
+    Outbox::look(outbox)?.map_or_else(|| Ok(Vec::new()), |outbox| outbox.aside())
+}
+
+/// What a person is told of archives that were set aside.
+#[must_use]
+pub fn told_aside(aside: &[Aside]) -> Option<String> {
+    let named: Vec<_> = aside.iter().take(NAMED_EPISODES).map(|one| one.archive.display().to_string()).collect();
+    let (are, more) = match (aside.len(), aside.len().saturating_sub(NAMED_EPISODES)) {
+        (1, _) => ("archive lies aside and may be the only copy of its episode", String::new()),
+        (_, 0) => ("archives lie aside, each maybe the only copy of an episode", String::new()),
+        (_, more) => ("archives lie aside, each maybe the only copy of an episode", format!(" and {more} more")),
+    };
+    (!aside.is_empty()).then(|| format!("{} {are}: {}{more}", aside.len(), named.join(", ")))
 }
 
 /// When the marker in a directory was written.
@@ -107,6 +131,17 @@ impl Ship {
         let (episodes, outbox) = (self.place.shelves.episodes.clone(), self.place.outbox.clone());
         let all = Self::on_disk(move || parked(&episodes, &outbox).map_err(|error| disk(&error, &outbox))).await?;
         cx.notes.extend(told(&all).map(|told| format!("{told}; {LISTS_ALL}")));
+        // Those of this pass; what lay aside before was told then.
+        let aside = std::mem::take(&mut *self.aside.lock().unwrap_or_else(PoisonError::into_inner));
+        let more = aside.len().saturating_sub(NAMED_EPISODES);
+        cx.notes.extend(aside.iter().take(NAMED_EPISODES).map(|path| {
+            format!(
+                "another episode has the name of an archive that may be the only copy: it lies in {} now; `highwater episodes resolve` says how \
+                 it is sent",
+                path.display()
+            )
+        }));
+        cx.notes.extend((more > 0).then(|| format!("{more} more archives were set aside")));
         Ok(())
     }
 }

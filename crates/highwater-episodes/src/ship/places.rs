@@ -9,9 +9,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use highwater_engine::diagnosis::Diagnosis;
-use highwater_engine::job::Stop;
 
 use super::Shelves;
+use super::outbox::{OWNER_NOTE, Outbox, Theirs};
+use crate::name::HostId;
 
 /// How one place has to do with another before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,27 +118,63 @@ impl Nearness {
     }
 }
 
+/// Whether a shipper may work there: its directories are apart, and its outbox is its own. Changes nothing; what is not there yet is
+/// nobody's.
+///
+/// # Errors
+/// What is in the way, with the way out; HW-EPI-106.
+pub fn check(shelves: &Shelves, outbox: &Path, host: &HostId) -> Result<(), Diagnosis> {
+    apart(shelves, outbox)?;
+    let stranger = Outbox::look(outbox).and_then(|opened| match opened {
+        Some(opened) => opened.stranger(&shelves.episodes, host),
+        None => Ok(None),
+    });
+    match stranger {
+        Ok(Some(theirs)) => Err(of_another(outbox, &theirs, &shelves.episodes, host)),
+        // What the disk says of it is told where it is used.
+        Ok(None) | Err(_) => Ok(()),
+    }
+}
+
 /// Refuses to work where one directory has two names.
-pub(super) fn apart(shelves: &Shelves, outbox: &Path) -> Result<(), Stop> {
+pub(super) fn apart(shelves: &Shelves, outbox: &Path) -> Result<(), Diagnosis> {
     let places = [("episodes", &*shelves.episodes), ("outbox", outbox), ("shipped", &*shelves.shipped)];
     let Some((which, other, nearness)) = together(&places) else { return Ok(()) };
     let (_, path) = places.iter().find(|(name, _)| *name == which).expect("invariant: it is one of them");
     let found = nearness.found(&format!("`{other}`"));
     let message = format!("{found} in `{which}`, expected one of its own: what is in both may be the only copy");
     let next = format!("name another directory in `{which}`; nothing was moved");
-    Err(Stop::Fail(Diagnosis::refusal("HW-EPI-106", message, next).in_file_once(path)))
+    Err(Diagnosis::refusal("HW-EPI-106", message, next).in_file_once(path))
 }
 
 /// Refuses an outbox in which another's episodes are packed: of one name, one would be sent for the other.
-pub(super) fn of_another(outbox: &Path, theirs: &Path, ours: &Path) -> Stop {
-    let message = format!(
-        "found the outbox of the episodes in {}, expected one of those in {} alone: of two that have one name, one would be sent for the \
-         other",
-        theirs.display(),
-        ours.display()
-    );
-    let next = "name another directory in `outbox`; what waits in this one is sent by whoever packed it";
-    Stop::Fail(Diagnosis::refusal("HW-EPI-106", message, next).in_file_once(outbox))
+pub(super) fn of_another(outbox: &Path, theirs: &Theirs, ours: &Path, host: &HostId) -> Diagnosis {
+    let note = outbox.join(OWNER_NOTE);
+    let (message, next) = match theirs {
+        Theirs::Episodes(theirs) => (
+            format!(
+                "found the outbox of the episodes in {}, expected one of those in {} alone: of two that have one name, one would be sent for \
+                 the other",
+                theirs.display(),
+                ours.display()
+            ),
+            format!(
+                "if these episodes and this outbox belong together (they were moved, or restored, to another place), remove {} and call \
+                 again: what waits in the outbox is sent; else name another directory in `outbox`: what waits in this one is sent by whoever \
+                 packed it",
+                note.display()
+            ),
+        ),
+        Theirs::Host(theirs) => (
+            format!("found archives that wait to be sent as those of host {theirs}, expected those of {host} alone"),
+            format!(
+                "set `host-id = \"{theirs}\"` until they are sent; if they are to be sent as those of {host}, remove {} and call again; else \
+                 name another directory in `outbox`",
+                note.display()
+            ),
+        ),
+    };
+    Diagnosis::refusal("HW-EPI-106", message, next).in_file_once(outbox)
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use highwater_engine::clock::SharedClock;
 use highwater_engine::diagnosis::with_causes;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{DATE, LOCATION, RETRY_AFTER};
-use rustls::{AlertDescription, CertificateError, InvalidMessage};
+use rustls::{CertificateError, InvalidMessage};
 use serde::Deserialize;
 use tokio::net::TcpStream;
 
-use super::client::{Code, Receiver, is_pong, text_of};
+use super::client::{Code, Receiver, is_pong, mends_certificate, text_of, tls_error};
 
 /// Longest wait for a name, a connection or an answer, in seconds.
 pub const PROBE_SECS: u64 = 15;
@@ -179,7 +179,7 @@ async fn unasked(probe: &mut Probe, receiver: &Receiver, status: u16) {
 
 /// What an address is answered with that is only looked at.
 async fn looked(receiver: &Receiver, path: &[&str]) -> Option<u16> {
-    let request = receiver.signed(receiver.http.get(receiver.url(path)), &Code::default());
+    let request = receiver.signed(receiver.shown.http().get(receiver.url(path)), &Code::default());
     let response = request.timeout(Duration::from_secs(PROBE_SECS)).send().await.ok()?;
     Some(response.status().as_u16())
 }
@@ -193,7 +193,7 @@ async fn asked(
 ) -> Result<(Timestamp, reqwest::Response), reqwest::Error> {
     let mut asks = 1;
     loop {
-        let request = receiver.signed(receiver.http.post(receiver.url(&["v1", "ping"])), code);
+        let request = receiver.signed(receiver.shown.http().post(receiver.url(&["v1", "ping"])), code);
         let asked_at = clock.now();
         match request.timeout(Duration::from_secs(PROBE_SECS)).send().await {
             Ok(response) => return Ok((asked_at, response)),
@@ -258,23 +258,6 @@ fn private(probe: &mut Probe, receiver: &Receiver) {
     }
 }
 
-/// What TLS said, where it did.
-fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(tls);
-        }
-        // What an I/O error wraps is not among its causes.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(tls) = wrapped.and_then(|wrapped| tls_error(wrapped)) {
-            return Some(tls);
-        }
-        cause = error.source();
-    }
-    None
-}
-
 fn unanswered(probe: &mut Probe, receiver: &Receiver, error: &reqwest::Error) {
     let Some(tls) = error.source().and_then(|source| tls_error(source)) else {
         // What a port of TLS says to plain HTTP is no HTTP.
@@ -318,24 +301,8 @@ fn unanswered(probe: &mut Probe, receiver: &Receiver, error: &reqwest::Error) {
             );
         }
         rustls::Error::AlertReceived(alert) => {
-            let next = match alert {
-                AlertDescription::CertificateRequired => {
-                    "name this host's certificate in `tls.certificate` and `tls.key`"
-                }
-                AlertDescription::CertificateExpired => "renew this host's certificate, `tls.certificate`",
-                AlertDescription::CertificateRevoked => "get this host another certificate: this one is revoked",
-                AlertDescription::UnknownCA | AlertDescription::DecryptError => {
-                    "get this host a certificate of the authority in the receiver's `client-ca`"
-                }
-                AlertDescription::BadCertificate
-                | AlertDescription::CertificateUnknown
-                | AlertDescription::UnsupportedCertificate
-                | AlertDescription::AccessDenied => {
-                    "look into the receiver's log: it says why it refuses this host's certificate"
-                }
-                _ => {
-                    return probe.bad("tls", found, "the two have no TLS in common: look into the receiver's log");
-                }
+            let Some(next) = mends_certificate(*alert) else {
+                return probe.bad("tls", found, "the two have no TLS in common: look into the receiver's log");
             };
             private(probe, receiver);
             probe.bad("certificate", format!("the receiver refuses this host's: {alert:?}"), next);

@@ -69,7 +69,7 @@ impl Ship {
         code: &Code,
         refusal: Refusal,
     ) -> Result<Outcome, Stop> {
-        let (status, sign) = (refusal.status, self.place.receiver.sign);
+        let (status, sign) = (refusal.status, self.place.receiver.shown.sign());
         let same = self.same_refusal(episode, status).await?;
         if same.len() >= SAME_REFUSAL_EPISODES {
             let why = format!("{} different episodes got the same refusal: {}", same.len(), refusal.told);
@@ -115,7 +115,7 @@ impl Ship {
         };
         let (episodes, outbox) = (self.place.shelves.episodes.clone(), self.place.outbox.clone());
         let waiting = Self::on_disk(move || parked(&episodes, &outbox).map_err(|error| disk(&error, &outbox))).await?;
-        let sign = self.place.receiver.sign;
+        let sign = self.place.receiver.shown.sign();
         let is_same =
             |parked: &Parked| parked.refused.is_some_and(|refused| (refused.status, refused.sign) == (status, sign));
         same.extend(waiting.into_iter().filter(|one| is_same(&one.parked)).map(|one| one.episode_id));

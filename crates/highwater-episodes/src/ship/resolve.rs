@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use super::evidence::Evidence;
+use super::here::Here;
 use super::outbox::{Outbox, OutboxError, Parked, Parking};
 use super::retire::Shelves;
 use super::scan::sync_dir;
-use crate::archive::{TreeLimits, content_of};
 use crate::name::EpisodeId;
 
 /// The directory, in `episodes/` and in `shipped/`, of what a person decided against. A scan passes it over.
@@ -80,14 +81,16 @@ pub fn resolve(shelves: &Shelves, outbox: &Outbox, episode: &EpisodeId, keep: Ke
         Keep::Remote if parked.parking == Parking::Conflict => &shelves.episodes,
         Keep::Local | Keep::Remote => &shelves.shipped,
     };
-    let aside = set_aside(shelf, episode)?;
+    // What is being recorded, and what is no directory, is none of the two.
+    let is_one = shelf == &shelves.shipped || Here::at(&shelf.join(episode.as_str())).is_ok_and(Here::is_finished);
+    let aside = if is_one { set_aside(shelf, episode)? } else { None };
     let mut archive = None;
     if shelf == &shelves.episodes && outbox.archive(episode).exists() {
-        if aside.is_some() || lies_aside(shelf, outbox, episode)? {
-            outbox.drop_parcel(episode)?;
-        } else {
-            archive = Some(outbox.archive(episode));
-        }
+        let is_gone = match lies_aside(shelf, outbox, episode)? {
+            Some(evidence) => outbox.let_go(episode, &evidence)?,
+            None => false,
+        };
+        archive = (!is_gone).then(|| outbox.archive(episode));
     }
     // Last: as long as it is parked, all of this can be said again.
     if archive.is_some() {
@@ -99,17 +102,13 @@ pub fn resolve(shelves: &Shelves, outbox: &Outbox, episode: &EpisodeId, keep: Ke
     Ok(Resolved { aside, archive, told: parked.told })
 }
 
-/// Whether what was packed was set aside before: a kill came behind it. Another one of its name is no copy of it.
-fn lies_aside(shelf: &Path, outbox: &Outbox, episode: &EpisodeId) -> Result<bool, ResolveError> {
-    let Some(parcel) = outbox.parcel(episode)? else { return Ok(false) };
+/// What shows that what was packed lies aside, since now or since a kill that came behind it. Another one of its name is no copy of it.
+fn lies_aside(shelf: &Path, outbox: &Outbox, episode: &EpisodeId) -> Result<Option<Evidence>, ResolveError> {
+    let Some(parcel) = outbox.noted(episode)? else { return Ok(None) };
     let dir = shelf.join(ASIDE_DIR);
-    let lies = (0..ASIDE_NAMES_MAX).any(|number| {
-        let aside = dir.join(format!("{episode}.{number}"));
-        fs::symlink_metadata(&aside).is_ok_and(|found| found.is_dir())
-            && content_of(&aside, episode, TreeLimits::default())
-                .is_ok_and(|content| content.content_sha256 == parcel.content_sha256)
-    });
-    Ok(lies)
+    let asides = (0..ASIDE_NAMES_MAX).map(|number| dir.join(format!("{episode}.{number}")));
+    let is_directory = |aside: &PathBuf| fs::symlink_metadata(aside).is_ok_and(|found| found.is_dir());
+    Ok(asides.filter(is_directory).find_map(|aside| Evidence::in_directory(&aside, episode, &parcel)))
 }
 
 fn set_aside(shelf: &Path, episode: &EpisodeId) -> Result<Option<PathBuf>, ResolveError> {

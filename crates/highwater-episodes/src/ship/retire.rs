@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::holds::{Holds, Receipt};
-use super::outbox::Parcel;
+use super::here::Here;
+use super::holds::Receipt;
 use super::scan::{check_root, sync_dir};
-use crate::archive::{PackError, TreeLimits, content_of, look_at};
+use crate::archive::{Look, PackError, TreeLimits, content_of, look_at};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 
@@ -46,17 +46,6 @@ pub enum Retired {
         /// What the one in `shipped/` holds.
         theirs: Sha256Digest,
     },
-}
-
-/// How an episode is since it was packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SincePacked {
-    /// As it was, or gone.
-    Same,
-    /// It was touched, and holds what it held: how it is now.
-    Touched(Holds),
-    /// It changed.
-    Changed,
 }
 
 /// What removing a shipped one came to.
@@ -109,6 +98,20 @@ pub enum RetireError {
         /// Where it is too.
         other: PathBuf,
     },
+    /// What is in its place is no finished episode: it is being recorded, or somebody put something else there.
+    #[error("{} is not moved: {found}", path.display())]
+    Unfinished {
+        /// Where it is.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+    },
+    /// It changed while it was copied.
+    #[error("{} changed while it was copied to `shipped`", path.display())]
+    Changed {
+        /// What was copied.
+        path: PathBuf,
+    },
     /// It is in neither place.
     #[error("{} is gone and was not retired", path.display())]
     Gone {
@@ -117,9 +120,14 @@ pub enum RetireError {
     },
 }
 
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> RetireError {
+pub(super) fn failed(path: &Path) -> impl FnOnce(io::Error) -> RetireError {
     let path = path.to_path_buf();
     move |source| RetireError::Io { path, source }
+}
+
+fn unread(dir: &Path) -> impl FnOnce(PackError) -> RetireError {
+    let path = dir.to_path_buf();
+    move |source| RetireError::Read { path, source }
 }
 
 fn there(path: &Path) -> Result<bool, RetireError> {
@@ -173,56 +181,31 @@ impl Shelves {
                 if is_one(&from, &to)? {
                     return Err(RetireError::Same { path: from, other: to });
                 }
+                self.finished(episode)?;
+                let before = look_at(&from, episode, TreeLimits::default()).map_err(unread(&from))?;
                 let (ours, theirs) = (self.content(&from, episode)?, self.content(&to, episode)?);
                 if ours == theirs {
                     // The kill may have come before its name there was durable, on another disk than this one's.
                     sync_dir(&self.shipped).map_err(failed(&to))?;
-                    remove(&self.episodes, episode)?;
+                    self.remove_as(episode, &before)?;
                     Ok(Retired::Moved)
                 } else {
                     Ok(Retired::Differs { ours, theirs })
                 }
             }
             (true, false) => {
+                self.finished(episode)?;
                 match renameat_with(rustix::fs::CWD, &from, rustix::fs::CWD, &to, RenameFlags::NOREPLACE) {
                     Ok(()) => self.sync(&to)?,
                     Err(Errno::XDEV) => {
+                        let before = look_at(&from, episode, TreeLimits::default()).map_err(unread(&from))?;
                         self.copy(&from, &to, episode)?;
-                        remove(&self.episodes, episode)?;
+                        self.remove_as(episode, &before)?;
                     }
                     Err(errno) => return Err(failed(&from)(errno.into())),
                 }
                 Ok(Retired::Moved)
             }
-        }
-    }
-
-    /// Whether an episode's directory is in `episodes/`.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn is_here(&self, episode: &EpisodeId) -> Result<bool, RetireError> {
-        there(&self.from(episode))
-    }
-
-    /// Whether an episode in `episodes/` is other than what was packed; one that is gone did not change. Its files are read only where a
-    /// look does not show it.
-    ///
-    /// # Errors
-    /// What the disk says of where it lies. One that cannot be read is not what was packed.
-    pub fn since_packed(&self, episode: &EpisodeId, parcel: &Parcel) -> Result<SincePacked, RetireError> {
-        let from = self.from(episode);
-        if !there(&from)? {
-            return Ok(SincePacked::Same);
-        }
-        let packed = parcel.holds.unwrap_or_default();
-        if look_at(&from, episode, TreeLimits::default()).is_ok_and(|now| packed.is_still(&now)) {
-            return Ok(SincePacked::Same);
-        }
-        match content_of(&from, episode, TreeLimits::default()) {
-            Ok(now) if now.content_sha256 == parcel.content_sha256 => Ok(SincePacked::Touched(Holds::of(&now))),
-            Err(_) if !there(&from)? => Ok(SincePacked::Same),
-            _ => Ok(SincePacked::Changed),
         }
     }
 
@@ -269,10 +252,32 @@ impl Shelves {
         Ok(Cleared::Removed { read_bytes })
     }
 
+    /// Whether a finished episode is still in its place.
+    fn finished(&self, episode: &EpisodeId) -> Result<(), RetireError> {
+        match self.here(episode)? {
+            Here::Finished(_) => Ok(()),
+            other => Err(RetireError::Unfinished { path: self.from(episode), found: other.told() }),
+        }
+    }
+
+    /// Removes an episode from `episodes/` that is elsewhere as it was then; one that somebody wrote to since goes back to its place.
+    fn remove_as(&self, episode: &EpisodeId, before: &Look) -> Result<(), RetireError> {
+        let from = self.from(episode);
+        let removing = own_dir(&self.episodes, REMOVING_DIR)?.join(episode.as_str());
+        clear(&removing)?;
+        fs::rename(&from, &removing).map_err(failed(&from))?;
+        let is_still = look_at(&removing, episode, TreeLimits::default()).is_ok_and(|now| now.sha256 == before.sha256);
+        if !is_still {
+            renameat_with(rustix::fs::CWD, &removing, rustix::fs::CWD, &from, RenameFlags::NOREPLACE)
+                .map_err(|errno| failed(&removing)(errno.into()))?;
+            return Err(RetireError::Changed { path: from });
+        }
+        sync_dir(&self.episodes).map_err(failed(&self.episodes))?;
+        clear(&removing)
+    }
+
     fn content(&self, dir: &Path, episode: &EpisodeId) -> Result<Sha256Digest, RetireError> {
-        content_of(dir, episode, TreeLimits::default())
-            .map(|content| content.content_sha256)
-            .map_err(|source| RetireError::Read { path: dir.to_path_buf(), source })
+        content_of(dir, episode, TreeLimits::default()).map(|content| content.content_sha256).map_err(unread(dir))
     }
 
     fn sync(&self, to: &Path) -> Result<(), RetireError> {
@@ -280,16 +285,24 @@ impl Shelves {
         sync_dir(&self.episodes).map_err(failed(&self.episodes))
     }
 
-    /// Copies to another file system, and compares before it gets its name.
+    /// Copies to another file system, and compares before it gets its name. What comes to nothing leaves nothing: it may have taken the
+    /// last of the disk.
     fn copy(&self, from: &Path, to: &Path, episode: &EpisodeId) -> Result<(), RetireError> {
         let copying = own_dir(&self.shipped, COPYING_DIR)?.join(episode.as_str());
         clear(&copying)?;
-        copy_tree(from, &copying, 0)?;
-        if self.content(from, episode)? != self.content(&copying, episode)? {
+        let copied = self.copy_as(from, &copying, to, episode);
+        if copied.is_err() {
             clear(&copying)?;
+        }
+        copied
+    }
+
+    fn copy_as(&self, from: &Path, copying: &Path, to: &Path, episode: &EpisodeId) -> Result<(), RetireError> {
+        copy_tree(from, copying, 0)?;
+        if self.content(from, episode)? != self.content(copying, episode)? {
             return Err(RetireError::Copy { path: from.to_path_buf() });
         }
-        renameat_with(rustix::fs::CWD, &copying, rustix::fs::CWD, to, RenameFlags::NOREPLACE)
+        renameat_with(rustix::fs::CWD, copying, rustix::fs::CWD, to, RenameFlags::NOREPLACE)
             .map_err(|errno| failed(to)(errno.into()))?;
         sync_dir(&self.shipped).map_err(failed(to))
     }

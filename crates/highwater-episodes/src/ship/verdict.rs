@@ -1,8 +1,7 @@
-//! What an answer makes of an episode. Owns its outcome, what is parked, and how it is retired.
+//! What an answer makes of an episode. Owns its outcome and what is parked; how one that was taken is retired is the arrival's.
 
 use std::fs::File;
 use std::io::Read as _;
-use std::sync::PoisonError;
 
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::job::{ReadCx, Stop};
@@ -12,12 +11,8 @@ use jiff::Timestamp;
 
 use super::client::{GATE_MISSING, WITHDRAWN};
 use super::parked::finished_at;
-use super::{
-    Answer, Code, Holds, MARKER, OTHER_CODE, Parcel, Parked, Parking, Receipt, RetireError, Retired, Ship, SincePacked,
-    UNMOVED_EPISODES, disk, is_of_all,
-};
+use super::{Answer, Code, MARKER, OTHER_CODE, Parcel, Parked, Parking, Ship, disk};
 use crate::archive::meta::{META_BYTES_MAX, META_NAME, MetaError, recorded_commit};
-use crate::archive::{TreeLimits, content_of};
 use crate::gate::Judge;
 use crate::index::Commit;
 use crate::name::EpisodeId;
@@ -27,15 +22,6 @@ use crate::name::EpisodeId;
 /// # Source
 /// RFC 4918, section 11.5
 const FULL_STATUS: u16 = 507;
-
-/// What a receiver's word is worth.
-#[derive(Debug)]
-pub(super) enum Arrival {
-    /// It named what it has; with the receipt, where it is known what the directory held.
-    Proved(Option<String>),
-    /// It took it, or is not known to have it.
-    Unproved,
-}
 
 impl Ship {
     pub(super) async fn park(
@@ -79,26 +65,11 @@ impl Ship {
     ) -> Result<Outcome, Stop> {
         let now = cx.clock.now();
         let review = |why: String| Ok(Outcome::because(OutcomeKind::Review, why));
-        let taken = match answer {
-            Answer::Ok | Answer::Unnamed => self.as_sent(episode, parcel).await?,
-            _ => None,
-        };
         match answer {
-            Answer::Ok | Answer::Unnamed if taken.is_none() => {
-                let told = "it changed while it was sent: it is packed and sent anew; the receiver has it as it was, so a 409 that follows \
-                            is of its own older files"
-                    .to_owned();
-                Ok(Outcome::because(OutcomeKind::Failed, told))
-            }
-            Answer::Ok => {
-                let receipt = taken.and_then(|parcel| {
-                    Some(Receipt { holds: parcel.holds?, content_sha256: Some(parcel.content_sha256) })
-                });
-                self.retire(cx, episode, Arrival::Proved(receipt.map(|receipt| receipt.to_string()))).await
-            }
-            Answer::Unnamed => {
+            Answer::Named(evidence) => self.arrived(cx, episode, parcel, Some(evidence)).await,
+            Answer::Ok | Answer::Unnamed => {
                 tracing::warn!(%episode, "the receiver took it, and names no SHA-256 of it: it stays in `shipped`, however long others do");
-                self.retire(cx, episode, Arrival::Unproved).await
+                self.arrived(cx, episode, parcel, None).await
             }
             Answer::Conflict(refusal) if refusal.code.as_deref() == Some(WITHDRAWN) => {
                 self.park(episode, Parking::Conflict, code, &refusal.told, now).await?;
@@ -158,12 +129,22 @@ impl Ship {
         }
     }
 
-    /// What stands in an episode's `meta.json` where its commit should. Its archive goes: mended, it is another one.
+    /// What stands in an episode's `meta.json` where its commit should. Mended, it is another content, and is packed anew; its archive stays
+    /// until then, for it may be the only copy.
     async fn uncommitted(&self, episode: &EpisodeId) -> Result<String, Stop> {
-        let (outbox, id, dir) = (self.outbox()?, episode.clone(), self.place.outbox.clone());
-        let meta = self.place.shelves.episodes.join(episode.as_str()).join(META_NAME);
+        let (shelves, outbox, id) = (self.place.shelves.clone(), self.outbox()?, episode.clone());
         Self::on_disk(move || {
-            outbox.drop_parcel(&id).map_err(|error| disk(&error, &dir))?;
+            let here = shelves.here(&id).map_err(|error| disk(&error, &shelves.episodes))?;
+            if !here.is_finished() {
+                return Ok(format!(
+                    "{}, and its archive, which may be the only copy, has no `code_version.commit` in its `{META_NAME}`: it stays; unpack it \
+                     with `tar --zstd -xf {} -C {}` once nothing has its name there",
+                    here.told(),
+                    outbox.archive(&id).display(),
+                    shelves.episodes.display(),
+                ));
+            }
+            let meta = shelves.episodes.join(id.as_str()).join(META_NAME);
             let mut text = Vec::new();
             let read = File::open(&meta).and_then(|file| file.take(META_BYTES_MAX as u64 + 1).read_to_end(&mut text));
             Ok(match read.map(|_| recorded_commit(&text)) {
@@ -177,129 +158,5 @@ impl Ship {
             })
         })
         .await
-    }
-
-    /// It is in `shipped/` already: a pass that was killed after it retired it left that, or a person moved it there. The receiver is asked
-    /// which, for without its word there is no receipt.
-    pub(super) async fn retired_before(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Outcome, Stop> {
-        let theirs = match self.place.receiver.content(cx, episode).await? {
-            Ok(theirs) => theirs,
-            Err(told) => {
-                cx.contacts.wind_down(Stop::checkpoint(Reason::Network, format!("{episode}: {told}")));
-                return Ok(Outcome::because(OutcomeKind::Deferred, told));
-            }
-        };
-        let (dir, id, outbox) = (self.place.shelves.shipped.join(episode.as_str()), episode.clone(), self.outbox()?);
-        let outbox_dir = self.place.outbox.clone();
-        let (ours, packed) = Self::on_disk(move || {
-            let packed = outbox.parcel(&id).map_err(|error| disk(&error, &outbox_dir))?;
-            // Where nothing is packed and nobody has it, what it holds says nothing.
-            let is_asked = theirs.is_some() || packed.is_some();
-            let ours = is_asked.then(|| content_of(&dir, &id, TreeLimits::default()).ok()).flatten();
-            Ok((ours, packed.map(|packed| packed.content_sha256)))
-        })
-        .await?;
-        let here = ours.as_ref().map(|ours| ours.content_sha256);
-        if packed.is_some_and(|packed| Some(packed) != here && Some(packed) != theirs) {
-            tracing::warn!(%episode, "its directory is gone, and another one is in `shipped`: its archive in the outbox is the only copy");
-            let told = "its directory is gone before it was sent, and another one of its name is in `shipped`: its archive stays in the \
-                        outbox; move the other one away, and `retry` sends it";
-            return self.lost(episode, told.to_owned(), cx.clock.now()).await;
-        }
-        let arrival = match ours.filter(|ours| Some(ours.content_sha256) == theirs) {
-            Some(ours) => {
-                let receipt = Receipt { holds: Holds::of(&ours), content_sha256: Some(ours.content_sha256) };
-                Arrival::Proved(Some(receipt.to_string()))
-            }
-            None => {
-                tracing::warn!(%episode, "it was in `shipped` already, and the receiver does not say that it has it: move it back to be sent");
-                Arrival::Unproved
-            }
-        };
-        self.retire(cx, episode, arrival).await
-    }
-
-    /// What was packed, with how its directory is now; `None` where that is no longer what was packed. One that is gone did not change.
-    async fn as_sent(&self, episode: &EpisodeId, parcel: &Parcel) -> Result<Option<Parcel>, Stop> {
-        let (shelves, episode, parcel) = (self.place.shelves.clone(), episode.clone(), parcel.clone());
-        Self::on_disk(move || {
-            match shelves.since_packed(&episode, &parcel).map_err(|error| disk(&error, &shelves.episodes))? {
-                SincePacked::Same => Ok(Some(parcel)),
-                SincePacked::Touched(holds) => Ok(Some(Parcel { holds: Some(holds), ..parcel })),
-                SincePacked::Changed => Ok(None),
-            }
-        })
-        .await
-    }
-
-    /// The receiver took it: it is retired, and its archive goes, unless that may be the only copy. What is recorded of it is the receipt,
-    /// without which it stays in `shipped/` for ever.
-    pub(super) async fn retire(&self, cx: &ReadCx, episode: &EpisodeId, arrival: Arrival) -> Result<Outcome, Stop> {
-        let (shelves, outbox, id) = (self.place.shelves.clone(), self.outbox()?, episode.clone());
-        let outbox_dir = self.place.outbox.clone();
-        let is_proved = matches!(arrival, Arrival::Proved(_));
-        let retired = Self::on_disk(move || {
-            let retired = shelves.retire(&id);
-            let is_elsewhere = match retired {
-                Ok(Retired::Moved | Retired::Already) => true,
-                Err(RetireError::Gone { .. }) => is_proved,
-                _ => false,
-            };
-            if is_elsewhere {
-                let dropped = outbox.drop_parcel(&id).and_then(|()| outbox.unpark(&id));
-                dropped.map_err(|error| disk(&error, &outbox_dir))?;
-            }
-            Ok(retired)
-        });
-        let retired = match retired.await? {
-            Ok(retired) => retired,
-            Err(error @ RetireError::Gone { .. }) if !is_proved => {
-                let told = format!(
-                    "{}: somebody removed it, and the receiver does not say that it has it: its archive stays in the outbox; \
-                     `retry` sends it again",
-                    with_causes(&error)
-                );
-                return self.lost(episode, told, cx.clock.now()).await;
-            }
-            Err(error) => return self.unmoved(episode, &error),
-        };
-        match retired {
-            Retired::Moved | Retired::Already => {
-                let receipt = if let Arrival::Proved(receipt) = arrival { receipt } else { None };
-                Ok(receipt.map_or_else(Outcome::done, |receipt| Outcome::because(OutcomeKind::Done, receipt)))
-            }
-            Retired::Differs { ours, theirs } => {
-                let told = format!(
-                    "`shipped` holds another one of this name ({theirs}, not {ours}); both are kept, and the receiver has the one in \
-                     `episodes`: `highwater episodes resolve {episode} --keep remote` sets the one in `shipped` aside"
-                );
-                self.park(episode, Parking::Shelf, &Code::default(), &told, cx.clock.now()).await?;
-                Ok(Outcome::because(OutcomeKind::Review, told))
-            }
-        }
-    }
-
-    /// The receiver has it, and it cannot be moved: the next one may be. Where none can, it is the disk, and nothing more is sent.
-    fn unmoved(&self, episode: &EpisodeId, error: &RetireError) -> Result<Outcome, Stop> {
-        let told = with_causes(error);
-        if matches!(error, RetireError::Gone { .. }) {
-            return Ok(Outcome::because(
-                OutcomeKind::Review,
-                format!("the receiver has it; {told}: somebody removed it"),
-            ));
-        }
-        if is_of_all(error) {
-            self.refused_by_disk(error, &self.place.shelves.shipped);
-            return Ok(Outcome::because(OutcomeKind::Deferred, format!("the receiver has it; {told}")));
-        }
-        let episodes = {
-            let mut unmoved = self.unmoved.lock().unwrap_or_else(PoisonError::into_inner);
-            unmoved.insert(episode.clone());
-            unmoved.len()
-        };
-        if episodes >= UNMOVED_EPISODES {
-            return Err(disk(error, &self.place.shelves.shipped));
-        }
-        Ok(Outcome::because(OutcomeKind::Failed, format!("the receiver has it; {told}")))
     }
 }

@@ -15,6 +15,7 @@ use highwater_testkit::sim_clock::SimClock;
 
 use crate::life::Host;
 use crate::receive::rig::Rig;
+use crate::resume::{Foreign, say};
 
 const DAY_SECS: i64 = 86_400;
 /// What one pass removes at most.
@@ -226,7 +227,10 @@ async fn r05_one_whose_pass_was_killed_before_its_row_has_its_receipt_from_the_r
     assert_eq!(lab.host.pass().await.exit, ExitCode::Checkpoint, "while it cannot be asked, nothing is said");
     let rig = Rig::real_in(dir, Arc::new(Off), |settings| settings.listen = address).await;
     let lab = Lab { rig, ..lab };
-    assert_eq!(lab.host.pass().await.counts.done, 2);
+    let counts = lab.host.pass().await.counts;
+    assert_eq!((counts.done, counts.review), (1, 1), "of the other the archive is sent, and answered 200");
+    let told = lab.host.told().await;
+    assert!(told.iter().any(|told| told.contains("another one of its name is in `shipped`")), "{told:?}");
     lab.later(11).await;
     assert_eq!(lab.shipped(), ["changed"], "the receiver has another one than that");
 }
@@ -286,4 +290,23 @@ async fn without_a_word_all_stay_and_what_is_in_the_way_of_removing_is_not_ours(
     fs::remove_file(lab.host.path("shipped/.removing")).unwrap();
     lab.later(1).await;
     assert_eq!(lab.shipped().len(), 0);
+}
+
+#[tokio::test]
+async fn what_has_no_receipt_is_told_a_way_to_one_only_where_the_receiver_gives_receipts() {
+    for (said, told) in [
+        (say(404, "Content-Type: application/problem+json\r\n"), "has its receipt"),
+        (say(405, ""), "does not name what it has by a hash"),
+        (say(200, ""), "does not name what it has by a hash"),
+        (say(500, ""), "it has its receipt then if the receiver names what it has"),
+    ] {
+        let mut lab = Lab::new().await;
+        let far =
+            Foreign::new(move |head, _| if head.starts_with("head ") { said.clone() } else { say(404, "") }).await;
+        lab.host.settings.receiver =
+            serde_json::from_value(serde_json::json!(format!("http://{}/", far.address))).unwrap();
+        fs::create_dir(lab.host.path("shipped/by-hand")).unwrap();
+        let notes = lab.later(0).await.notes;
+        assert!(notes.len() == 1 && notes[0].contains(told), "{notes:?}");
+    }
 }

@@ -29,6 +29,7 @@ pub(crate) struct Host {
     pub(crate) engine: Engine,
     pub(crate) spec: JobSpec,
     pub(crate) settings: ShipSettings,
+    pub(crate) host_id: String,
 }
 
 impl Host {
@@ -37,7 +38,11 @@ impl Host {
     }
 
     pub(crate) fn at(rig: &Rig, clock: SharedClock) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::within(tempfile::tempdir().unwrap(), rig.address, clock)
+    }
+
+    /// One in a directory, whose receiver is there.
+    pub(crate) fn within(dir: tempfile::TempDir, receiver: std::net::SocketAddr, clock: SharedClock) -> Self {
         for name in ["episodes", "outbox", "shipped"] {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
@@ -60,12 +65,12 @@ impl Host {
             ..JobSpec::new(JobName::new("send").unwrap(), "ship", vec![resource], &settings)
         };
         let settings = serde_json::from_value(serde_json::json!({
-            "receiver": format!("http://{}/", rig.address),
+            "receiver": format!("http://{receiver}/"),
             "host-id": "lab",
             "token": TOKEN,
         }))
         .unwrap();
-        let mut host = Self { dir, engine, spec, settings };
+        let mut host = Self { dir, engine, spec, settings, host_id: "lab".to_owned() };
         host.settings.resolve(host.dir.path());
         host
     }
@@ -89,8 +94,9 @@ impl Host {
         }
     }
 
-    pub(crate) async fn pass(&self) -> PassReport {
-        let host = HostId::new("lab").unwrap();
+    /// A shipper that lives for as many passes as a daemon's.
+    pub(crate) fn ship(&self) -> Arc<Ship> {
+        let host = HostId::new(&self.host_id).unwrap();
         let receiver =
             Receiver::new(&self.settings, host, ResourceName::new("receiver").unwrap()).map_err(|(_, d)| d).unwrap();
         let place = Place {
@@ -108,7 +114,15 @@ impl Host {
             },
             code_commit: self.settings.code_commit.as_ref().map(|path| path.to_path_buf()),
         };
-        Arc::new(Ship::new(place)).run(&self.engine, &self.spec, Mode::Run).await
+        Arc::new(Ship::new(place))
+    }
+
+    pub(crate) async fn pass(&self) -> PassReport {
+        self.pass_of(&self.ship()).await
+    }
+
+    pub(crate) async fn pass_of(&self, ship: &Arc<Ship>) -> PassReport {
+        ship.run(&self.engine, &self.spec, Mode::Run).await
     }
 
     /// A pass that drains its round, of which so many are done.

@@ -109,13 +109,13 @@ fn a_conflict_that_is_resolved_removes_no_archive_whose_directory_is_gone() {
     }
     let outbox = Outbox::open(&dir.path().join("outbox")).unwrap();
     let mut packer = Packer::new(&CompressionSettings::default(), TreeLimits::default()).unwrap();
+    let at = "2026-11-20T12:00:00Z".parse().unwrap();
     let mut record = |text: &str| {
         fs::create_dir(shelves.episodes.join("ep")).unwrap();
         fs::write(shelves.episodes.join("ep/telemetry.csv"), text).unwrap();
         fs::write(shelves.episodes.join("ep").join(MARKER), "").unwrap();
-        outbox.pack(&mut packer, &shelves.episodes.join("ep"), &id).unwrap();
+        outbox.pack(&mut packer, &shelves.episodes.join("ep"), &id, at).unwrap();
     };
-    let at = "2026-11-20T12:00:00Z".parse().unwrap();
     let conflict = || {
         let parked =
             Parked { at, commit: None, parking: Parking::Conflict, refused: None, marker: None, told: String::new() };

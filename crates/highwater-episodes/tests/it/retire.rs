@@ -118,4 +118,30 @@ fn an_episode_is_retired_to_another_file_system_as_it_was() {
     std::os::unix::fs::symlink("/etc/hostname", shelves.episodes.join("odd/link")).unwrap();
     assert!(shelves.retire(&odd).is_err());
     assert!(shelves.episodes.join("odd").is_dir() && !shelves.shipped.join("odd").exists());
+
+    // Nor does a copy that fails half way take any room from the next: here its names become too long.
+    let far: std::path::PathBuf =
+        std::iter::once(there.path().to_path_buf()).chain((0..18).map(|_| "d".repeat(200).into())).collect();
+    fs::create_dir_all(&far).unwrap();
+    shelves.shipped = far;
+    episode(&shelves.episodes.join("long"), "1");
+    fs::create_dir_all(shelves.episodes.join("long/sub").join("n".repeat(250)).join("m".repeat(250))).unwrap();
+    assert!(shelves.retire(&EpisodeId::new("long").unwrap()).is_err());
+    assert!(shelves.episodes.join("long/sub/telemetry.csv").exists());
+    assert_eq!(names(&shelves.shipped), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_being_recorded_is_not_moved() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelves = shelves(dir.path());
+    for is_shipped in [false, true] {
+        episode(&shelves.episodes.join("ep-1"), "1");
+        fs::remove_file(shelves.episodes.join("ep-1").join(MARKER)).unwrap();
+        if is_shipped {
+            episode(&shelves.shipped.join("ep-1"), "1");
+        }
+        assert!(matches!(shelves.retire(&id()), Err(RetireError::Unfinished { .. })));
+        assert_eq!(names(&shelves.episodes), ["ep-1"]);
+    }
 }

@@ -89,9 +89,10 @@ fn parked(site: &Site, job: &JobName, filter: &ItemFilter) -> Result<Option<(Out
         let is_here = settings.episodes.join(episode.as_str()).join(MARKER).exists();
         let waits = match outbox.parked(&episode).map_err(|error| unusable(&error))?.map(|parked| parked.parking) {
             Some(Parking::Refused | Parking::Unpackable | Parking::Gone) => is_here || is_packed()?,
-            // Nobody parked it, and its directory is gone: the next pass sends its archive.
-            None => !settings.episodes.join(episode.as_str()).exists() && is_packed()?,
-            Some(Parking::Conflict | Parking::Shelf | Parking::Gate) => false,
+            // Nobody parked it, and no finished directory has its name: the next pass sends its archive.
+            None => !is_here && is_packed()?,
+            // The next pass looks whether somebody still records.
+            Some(Parking::Conflict | Parking::Shelf | Parking::Gate | Parking::Recording) => false,
         };
         if !waits {
             return Ok(None);

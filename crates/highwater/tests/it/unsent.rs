@@ -187,3 +187,43 @@ fn a_ping_names_what_is_in_between_and_what_it_is_told_of_a_commit() {
     assert!(told.contains("the receiver judges no code"), "{told}");
     assert_eq!(receiver.stop().code, 0);
 }
+
+#[test]
+fn an_outbox_that_is_anothers_is_told_before_a_pass_with_a_way_out_that_works() {
+    let rig = Rig::new(&job("http://127.0.0.1:1", ""));
+    record(&rig, "ep-1", 10);
+    assert_eq!(rig.run(&["run", "send"]).code, 3, "it is packed, and nobody is there");
+    // As after a move to a machine where the old directory is there too.
+    fs::create_dir(rig.path("old")).unwrap();
+    let note = rig.path("outbox/.episodes.json");
+    let mut owner: serde_json::Value = serde_json::from_slice(&fs::read(&note).unwrap()).unwrap();
+    owner["episodes"] = rig.path("old").to_str().unwrap().into();
+    fs::write(&note, owner.to_string()).unwrap();
+    let way_out = format!("remove {} and call again", note.display());
+    for (call, code) in [(&["run", "send"][..], 2), (&["doctor"], 2), (&["ship", "send", "--ping"], 4)] {
+        let said = rig.run(call);
+        let all = format!("{}{}", said.stdout, said.stderr);
+        assert!(said.code == code && all.contains("found the outbox of the episodes in"), "{call:?}: {said:?}");
+        assert!(all.split_whitespace().collect::<Vec<_>>().join(" ").contains(&way_out), "{call:?}: {said:?}");
+    }
+    fs::remove_file(&note).unwrap();
+    assert_eq!(rig.run(&["run", "send"]).code, 3);
+    assert!(rig.path("outbox/ep-1.tar.zst").exists() && note.exists());
+}
+
+#[test]
+fn an_archive_that_made_room_for_another_episode_of_its_name_is_listed_with_how_it_is_sent() {
+    let rig = Rig::new(&job("http://127.0.0.1:1", ""));
+    for bytes in [10, 20] {
+        record(&rig, "ep-1", bytes);
+        assert_eq!(rig.run(&["run", "send"]).code, 3);
+        fs::remove_dir_all(rig.path("episodes/ep-1")).unwrap();
+    }
+    let doctor = rig.run(&["doctor"]).stdout;
+    assert!(doctor.contains("1 archive lies aside") && doctor.contains("ep-1.0.tar.zst"), "{doctor}");
+    let listed = rig.ok(&["episodes", "resolve"]).stdout;
+    assert!(listed.contains("archive set aside") && listed.contains("mv -n"), "{listed}");
+    let json = rig.ok(&["episodes", "resolve", "--json"]).json();
+    assert_eq!(json["aside"][0]["episode_id"], "ep-1");
+    assert!(rig.path("outbox/.review/ep-1.0.tar.zst").exists() && rig.path("outbox/ep-1.tar.zst").exists());
+}

@@ -77,7 +77,7 @@ impl Flow {
 }
 
 /// How long a receiver that has the whole body may take to answer: [`STALL_SECS`], and the time to read the archive once.
-fn answer_patience(archive_bytes: u64) -> Duration {
+pub(super) fn answer_patience(archive_bytes: u64) -> Duration {
     Duration::from_secs(STALL_SECS + archive_bytes / ANSWER_BYTES_PER_SEC)
 }
 

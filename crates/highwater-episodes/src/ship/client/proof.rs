@@ -1,8 +1,6 @@
 //! What a 2xx proves. Owns which answer shows that a receiver has an episode: a portal, a proxy or a wrong address answers 2xx too,
 //! and what is taken for a receiver's word may later be the reason to remove the only copy.
 
-use std::time::Duration;
-
 use highwater_engine::contact::Contacts;
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::job::{ReadCx, Stop};
@@ -10,9 +8,11 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use reqwest::{Response, Url};
 use serde_json::{Map, Value};
 
-use super::{Answer, Code, Receiver, STALL_SECS, answer, text_of};
+use super::flow::answer_patience;
+use super::{Answer, Code, Held, Receiver, answer, text_of, unanswered};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
+use crate::ship::evidence::Evidence;
 use crate::ship::outbox::Parcel;
 use crate::wire::{
     CONTENT_SHA256_HEADER, PROBLEM_MEDIA_TYPE, READ, TUS_RESUMABLE_HEADER, VERIFIED_HEADER, VERIFY_HEADER,
@@ -22,8 +22,6 @@ use crate::wire::{
 const NAMES_IT: &str = "JSON that names the episode's SHA-256";
 /// And the answer to who asks for it afterwards.
 const NAMES_BY_HEADER: &str = "headers that name the episode's SHA-256";
-/// The slowest that a receiver may read what it has, in bytes a second: a disk that is shared.
-const READ_BYTES_A_SEC_MIN: u64 = 16 << 20;
 /// Fields of a JSON answer that say it is none of a receiver that took something: of portals (RFC 8908) and of failures.
 const OTHERWISE: [&str; 3] = ["captive", "error", "errors"];
 
@@ -35,6 +33,11 @@ pub(super) fn elsewhere(asked: &Url, response: &Response) -> bool {
 fn media_type(response: &Response) -> Option<String> {
     let text = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
     Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()).filter(|kind| !kind.is_empty())
+}
+
+/// Whether it is an answer of one that speaks of problems as our receiver does.
+pub(super) fn is_problem(response: &Response) -> bool {
+    media_type(response).as_deref() == Some(PROBLEM_MEDIA_TYPE)
 }
 
 fn told(response: &Response, from: &str, expected: &str) -> Answer {
@@ -75,7 +78,7 @@ pub(super) async fn taken(asked: &Url, mut response: Response, parcel: &Parcel) 
         return not_a_receivers(asked, &response, NAMES_IT);
     }
     match said(status, &kind, &text, parcel) {
-        Said::Named => Answer::Ok,
+        Said::Named(evidence) => Answer::Named(evidence),
         Said::Unnamed => Answer::Unnamed,
         Said::Other(other) => Answer::Unanswered(format!(
             "{status}, but the answer names other bytes: found SHA-256 {other}, expected {}; check `receiver`, and what it has of this name",
@@ -97,7 +100,7 @@ pub(in crate::ship) enum Proved {
 #[derive(Debug, PartialEq, Eq)]
 enum Said {
     /// It has these bytes, or what they hold.
-    Named,
+    Named(Evidence),
     /// It took something, and that is all.
     Unnamed,
     /// It has others.
@@ -116,11 +119,13 @@ fn said(status: u16, kind: &str, text: &[u8], parcel: &Parcel) -> Said {
     }
     let Ok(object) = serde_json::from_slice::<Map<String, Value>>(text) else { return Said::Nothing };
     let field = |name: &str| object.get(name).filter(|value| !value.is_null());
-    let names = |name: &str, digest: Sha256Digest| {
-        field(name).map(|value| value.as_str().and_then(|text| text.trim().parse().ok()) == Some(digest))
-    };
-    match (names("sha256", parcel.sha256), names("content_sha256", parcel.content_sha256)) {
-        (Some(true), _) | (_, Some(true)) => Said::Named,
+    let named = |name: &str| field(name).map(|value| value.as_str().and_then(|text| text.trim().parse().ok()));
+    let (bytes, content): (Option<Option<Sha256Digest>>, Option<Option<Sha256Digest>>) =
+        (named("sha256"), named("content_sha256"));
+    if let Some(evidence) = Evidence::named(parcel, bytes.flatten(), content.flatten()) {
+        return Said::Named(evidence);
+    }
+    match (bytes, content) {
         (None, None) if OTHERWISE.iter().any(|name| field(name).is_some()) => Said::Nothing,
         (None, None) => Said::Unnamed,
         (sha256, _) => {
@@ -128,11 +133,6 @@ fn said(status: u16, kind: &str, text: &[u8], parcel: &Parcel) -> Said {
             Said::Other(other.map(ToString::to_string).unwrap_or_default().chars().take(80).collect())
         }
     }
-}
-
-/// How long a receiver may take to read an episode of so many bytes before it answers.
-fn patience(bytes: u64) -> Duration {
-    Duration::from_secs(STALL_SECS.saturating_add(bytes / READ_BYTES_A_SEC_MIN))
 }
 
 fn is_of_what_was_read(response: &Response) -> bool {
@@ -147,50 +147,54 @@ impl Receiver {
         url: &Url,
         read_bytes: Option<u64>,
     ) -> Result<Result<Response, String>, Stop> {
+        let http = self.shown.http();
         let sent = contacts
-            .send_by(&self.http, &self.resource, None, |http| {
+            .send_by(&http, &self.resource, None, |http| {
                 let request = self.signed(http.head(url.clone()), &Code::default());
                 match read_bytes {
-                    Some(bytes) => request.header(VERIFY_HEADER, READ).timeout(patience(bytes)),
-                    None => request.timeout(patience(0)),
+                    Some(bytes) => request.header(VERIFY_HEADER, READ).timeout(answer_patience(bytes)),
+                    None => request.timeout(answer_patience(0)),
                 }
             })
             .await?;
-        Ok(sent.map_err(|unanswered| with_causes(&unanswered)))
+        Ok(sent.map_err(|no_answer| unanswered::told(&no_answer)))
     }
 
-    /// Asks what the receiver has under an episode's name, which it reads for that: its content hash; `None` where it has nothing, where what
-    /// it has is damaged, or where it is too old to read it for an answer. The inner error tells why there was no answer.
+    /// Asks what the receiver has under an episode's name, which it reads for that. The inner error tells why there was no answer.
     ///
     /// # Errors
     /// As [`Contacts::send_by`].
-    pub async fn content(
-        &self,
-        cx: &ReadCx,
-        episode: &EpisodeId,
-    ) -> Result<Result<Option<Sha256Digest>, String>, Stop> {
+    pub async fn content(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Result<Held, String>, Stop> {
         let url = self.url(&["v1", "episodes", self.host.as_str(), episode.as_str()]);
         // How much there is to read is asked first: that costs nobody anything.
         let mut read_bytes = None;
         loop {
             let response = match self.described(&cx.contacts, &url, read_bytes).await? {
                 Ok(response) => response,
-                Err(unanswered) => return Ok(Err(unanswered)),
+                Err(no_answer) => return Ok(Err(no_answer)),
             };
             let status = response.status();
             if status.is_server_error() && status.as_u16() != 501 {
                 return Ok(Err(format!("{}: the receiver cannot say what it has", status.as_u16())));
             }
             let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+            // What is damaged there is as good as none: sent again it is mended.
+            if matches!(status.as_u16(), 404 | 409 | 410) && is_problem(&response) {
+                return Ok(Ok(Held::Nothing));
+            }
             if !status.is_success() || elsewhere(&url, &response) {
-                return Ok(Ok(None));
+                return Ok(Ok(Held::Unsaid));
             }
             if read_bytes.is_none() {
                 read_bytes = Some(header(CONTENT_LENGTH.as_str()).and_then(|bytes| bytes.parse().ok()).unwrap_or(0));
                 continue;
             }
-            let content = header(CONTENT_SHA256_HEADER).filter(|_| is_of_what_was_read(&response));
-            return Ok(Ok(content.and_then(|content| content.parse().ok())));
+            let content = header(CONTENT_SHA256_HEADER).and_then(|content| content.parse().ok());
+            return Ok(Ok(match content {
+                Some(content) if is_of_what_was_read(&response) => Held::Named(content),
+                Some(_) => Held::Unread,
+                None => Held::Unsaid,
+            }));
         }
     }
 
@@ -208,7 +212,7 @@ impl Receiver {
         let url = self.url(&["v1", "episodes", self.host.as_str(), episode.as_str()]);
         let response = match self.described(contacts, &url, Some(parcel.size_bytes)).await? {
             Ok(response) => response,
-            Err(unanswered) => return Ok(Proved::Answered(Answer::Unanswered(unanswered))),
+            Err(no_answer) => return Ok(Proved::Answered(Answer::Unanswered(no_answer))),
         };
         let digest = |name: &str| -> Option<Sha256Digest> {
             response.headers().get(name)?.to_str().ok()?.trim_matches('"').parse().ok()
@@ -216,22 +220,22 @@ impl Receiver {
         let (bytes, content) = (digest(ETAG.as_str()), digest(CONTENT_SHA256_HEADER));
         let kind = media_type(&response).unwrap_or_default();
         let status = response.status().as_u16();
-        let answered = match status {
+        let evidence = Evidence::named(parcel, bytes, content);
+        let answered = match (status, evidence) {
             _ if elsewhere(&url, &response) => not_a_receivers(&url, &response, NAMES_BY_HEADER),
-            200 | 204 if bytes == Some(parcel.sha256) || content == Some(parcel.content_sha256) => {
-                // What a row says was so once.
-                if is_of_what_was_read(&response) { Answer::Ok } else { Answer::Unnamed }
-            }
-            200 | 204 if bytes.is_some() || content.is_some() => return Ok(Proved::Missing(status)),
-            200 | 204 if !kind.contains("html") => Answer::Unnamed,
+            // What a row says was so once.
+            (200 | 204, Some(evidence)) if is_of_what_was_read(&response) => Answer::Named(evidence),
+            (200 | 204, Some(_)) => Answer::Unnamed,
+            (200 | 204, None) if bytes.is_some() || content.is_some() => return Ok(Proved::Missing(status)),
+            (200 | 204, None) if !kind.contains("html") => Answer::Unnamed,
             // Damaged there: sent again it is mended.
-            404 | 409 | 410 if kind == PROBLEM_MEDIA_TYPE => return Ok(Proved::Missing(status)),
-            404 | 405 | 410 | 501 => Answer::Unnamed,
+            (404 | 409 | 410, _) if kind == PROBLEM_MEDIA_TYPE => return Ok(Proved::Missing(status)),
+            (404 | 405 | 410 | 501, _) => Answer::Unnamed,
             // A server of uploads alone refuses whatever does not speak of its protocol, before it looks at what was asked for.
-            412 if kind != PROBLEM_MEDIA_TYPE && response.headers().contains_key(TUS_RESUMABLE_HEADER) => {
+            (412, _) if kind != PROBLEM_MEDIA_TYPE && response.headers().contains_key(TUS_RESUMABLE_HEADER) => {
                 Answer::Unnamed
             }
-            400.. => answer(&url, response).await,
+            (400.., _) => answer(&url, response).await,
             _ => not_a_receivers(&url, &response, NAMES_BY_HEADER),
         };
         Ok(Proved::Answered(answered))
@@ -251,13 +255,15 @@ mod tests {
             sha256: ours.parse().unwrap(),
             size_bytes: 1,
             holds: None,
+            root: None,
         };
+        let named = || Said::Named(Evidence::named(&parcel, Some(parcel.sha256), None).unwrap());
         let json = "application/json";
         let cases = [
-            (201, json, format!(r#"{{"sha256":"{ours}"}}"#), Said::Named),
-            (200, "", format!(r#"{{"sha256":"{}"}}"#, ours.to_uppercase()), Said::Named),
+            (201, json, format!(r#"{{"sha256":"{ours}"}}"#), named()),
+            (200, "", format!(r#"{{"sha256":"{}"}}"#, ours.to_uppercase()), named()),
             // Stored from another archive of the same files.
-            (200, json, format!(r#"{{"sha256":"{others}","content_sha256":"{content}"}}"#), Said::Named),
+            (200, json, format!(r#"{{"sha256":"{others}","content_sha256":"{content}"}}"#), named()),
             (
                 201,
                 json,

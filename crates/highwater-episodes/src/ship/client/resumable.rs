@@ -13,12 +13,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use highwater_engine::contact::Contacts;
-use highwater_engine::diagnosis::with_causes;
 use highwater_engine::job::{ReadCx, Stop};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Response, Url};
 
-use super::{Answer, Code, Receiver, Refusal, STALL_SECS, WITHDRAWN, answer, body, not_a_receivers};
+use super::{Answer, Code, Receiver, Refusal, STALL_SECS, WITHDRAWN, answer, body, not_a_receivers, unanswered};
 use crate::name::EpisodeId;
 use crate::ship::outbox::Parcel;
 use crate::wire::{
@@ -119,8 +118,9 @@ impl Receiver {
             pair("content-sha256", &parcel.content_sha256.to_string()),
         ]
         .join(",");
+        let http = self.shown.http();
         let sent = contacts
-            .send_by(&self.http, &self.resource, None, |http| {
+            .send_by(&http, &self.resource, None, |http| {
                 self.signed(http.post(url.clone()), code)
                     .timeout(Duration::from_secs(STALL_SECS))
                     .header(TUS_RESUMABLE_HEADER, TUS_VERSION)
@@ -131,7 +131,7 @@ impl Receiver {
             .await?;
         let response = match sent {
             Ok(response) => response,
-            Err(unanswered) => return Ok(Begun::Answered(Answer::Unanswered(with_causes(&unanswered)))),
+            Err(no_answer) => return Ok(Begun::Answered(Answer::Unanswered(unanswered::told(&no_answer)))),
         };
         let status = response.status().as_u16();
         if matches!(status, 404 | 405 | 501) {
@@ -168,8 +168,9 @@ impl Receiver {
         parcel: &Parcel,
         code: &Code,
     ) -> Result<Asked, Stop> {
+        let http = self.shown.http();
         let sent = contacts
-            .send_by(&self.http, &self.resource, None, |http| {
+            .send_by(&http, &self.resource, None, |http| {
                 self.signed(http.head(upload.clone()), code)
                     .timeout(Duration::from_secs(STALL_SECS))
                     .header(TUS_RESUMABLE_HEADER, TUS_VERSION)
@@ -177,7 +178,7 @@ impl Receiver {
             .await?;
         let response = match sent {
             Ok(response) => response,
-            Err(unanswered) => return Ok(Asked::Answered(Answer::Unanswered(with_causes(&unanswered)))),
+            Err(no_answer) => return Ok(Asked::Answered(Answer::Unanswered(unanswered::told(&no_answer)))),
         };
         let (status, headers) = (response.status().as_u16(), response.headers());
         let length = bytes_in(headers, UPLOAD_LENGTH_HEADER);
@@ -210,7 +211,8 @@ impl Receiver {
         code: &Code,
     ) -> Result<Went, Stop> {
         let flow = self.flow(cx, from_byte, parcel);
-        let sending = cx.contacts.send_by(&self.http, &self.resource, None, |http| {
+        let http = self.shown.http();
+        let sending = cx.contacts.send_by(&http, &self.resource, None, |http| {
             self.signed(http.patch(upload.clone()), code)
                 .header(TUS_RESUMABLE_HEADER, TUS_VERSION)
                 .header(CONTENT_TYPE, TUS_MEDIA_TYPE)
@@ -227,7 +229,7 @@ impl Receiver {
         };
         match sent {
             Ok(response) => Ok(went(upload, response, from_byte, parcel.size_bytes).await),
-            Err(unanswered) => Ok(Went::Broke(with_causes(&unanswered))),
+            Err(no_answer) => Ok(Went::Broke(unanswered::told(&no_answer))),
         }
     }
 }

@@ -14,7 +14,8 @@ use jiff::Timestamp;
 
 use super::{HOUR_SECS, RECOUNT_HOURS, ROWS_A_PAGE, Shelf, received};
 use crate::digest::Sha256Digest;
-use crate::ship::{Ship, disk};
+use crate::name::EpisodeId;
+use crate::ship::{Held, Ship, disk};
 
 /// Most directories of which it is looked whether they have a receipt.
 const DIRS_MAX: usize = 200_000;
@@ -45,7 +46,33 @@ impl Ship {
         let told = (!names.is_empty()).then(|| Sha256Digest::of(names.join("/").as_bytes()));
         let is_news = told.is_some() && told != shelf.told;
         shelf.told = told;
-        Ok(is_news.then(|| sentence(&names)))
+        if !is_news {
+            return Ok(None);
+        }
+        Ok(Some(sentence(&names, self.says(cx, &names).await)))
+    }
+}
+
+/// What sending one again comes to, at this receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    /// It names what it has.
+    Names,
+    /// It does not: no pass gets a receipt of it.
+    Nothing,
+    /// Nobody answered.
+    Unknown,
+}
+
+impl Ship {
+    /// Asks the receiver for one of these, whether it names what it has.
+    async fn says(&self, cx: &ReadCx, names: &[&str]) -> Says {
+        let Some(episode) = names.iter().find_map(|name| EpisodeId::new(name).ok()) else { return Says::Unknown };
+        match self.place.receiver.content(cx, &episode).await {
+            Ok(Ok(Held::Named(_) | Held::Unread | Held::Nothing)) => Says::Names,
+            Ok(Ok(Held::Unsaid)) => Says::Nothing,
+            Ok(Err(_)) | Err(_) => Says::Unknown,
+        }
     }
 }
 
@@ -87,7 +114,7 @@ fn directories(shipped: &Path) -> io::Result<Option<BTreeSet<String>>> {
     Ok(Some(names))
 }
 
-fn sentence(names: &[&str]) -> String {
+fn sentence(names: &[&str], says: Says) -> String {
     let is_one = names.len() == 1;
     let say = |one, several| if is_one { one } else { several };
     let named = names[..names.len().min(NAMED_DIRS)].join(", ");
@@ -95,12 +122,24 @@ fn sentence(names: &[&str]) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
+    let it = say("it", "one");
+    let next = match says {
+        Says::Names => format!("move {it} back to `episodes`, and the next pass sends it again and has its receipt"),
+        Says::Nothing => format!(
+            "this receiver does not name what it has by a hash, as older ones do not, so sending {it} again brings none; remove {} yourself \
+             once you have looked that the receiver has {}",
+            say("it", "them"),
+            say("it", "them")
+        ),
+        Says::Unknown => format!(
+            "move {it} back to `episodes`, and the next pass sends it again; it has its receipt then if the receiver names what it has, which \
+             older ones do not"
+        ),
+    };
     format!(
-        "{} {} ({named}{more}): the ledger does not say that the receiver has {}; move {} back to `episodes`, and the next pass sends it \
-         again and has its receipt",
+        "{} {} ({named}{more}): the ledger does not say that the receiver has {}; {next}",
         names.len(),
         say("directory in `shipped` has no receipt and stays", "directories in `shipped` have no receipt and stay"),
         say("it", "them"),
-        say("it", "one"),
     )
 }

@@ -204,7 +204,8 @@ fn whatever_is_done_to_the_file_what_counted_is_missed_until_it_is_back() {
                 }
                 // Another process does.
                 3 => {
-                    if open(&dir).append(std::slice::from_ref(&new)).unwrap() == [Appended::New] {
+                    let became = open(&dir).append(std::slice::from_ref(&new)).unwrap()[0];
+                    if became == Appended::New {
                         model.grown(new);
                     }
                 }

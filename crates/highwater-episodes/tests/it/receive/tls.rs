@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use highwater_engine::clock::SystemClock;
 use highwater_engine::name::ResourceName;
+use highwater_engine::report::Reason;
 use highwater_engine::settings::FilePath;
 use highwater_episodes::name::HostId;
 use highwater_episodes::receive::settings::{
@@ -23,6 +24,8 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use crate::life::Host;
 
 use super::rig::{Answer, Client, Rig, TOKEN, WAIT, token};
 
@@ -352,4 +355,46 @@ async fn what_is_wrong_with_tls_has_a_name_in_a_probe() {
     assert!(certificate_name(&world.dir.path().join("none.pem")).is_err());
     world.write("star.pem", &world.clients.host(&["*.example"], 3).certificate);
     assert_eq!(name("star.pem"), None, "what cannot be a host's name is none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shipper_takes_a_renewed_certificate_up_at_its_next_pass_and_half_a_pair_takes_nothing_away() {
+    let world = World::new();
+    let rig = world.rig(|_| {}).await;
+    let mut host = Host::new(&rig);
+    world.write("servers.pem", &world.ours.pem());
+    let mut over = CertificateParams::new(vec!["lab".to_owned()]).unwrap();
+    (over.not_before, over.not_after) = (date_time_ymd(2019, 1, 1), date_time_ymd(2020, 1, 1));
+    let (over, renewed) = (world.clients.sign(&over), world.clients.host(&["lab"], 7));
+    let write = |paper: &Paper, is_whole: bool| {
+        world.write("host.pem", &paper.certificate);
+        if is_whole {
+            world.write("host.key", &paper.key);
+        }
+    };
+    write(&over, true);
+    let settings = serde_json::json!({
+        "receiver": format!("https://localhost:{}/", rig.address.port()),
+        "host-id": "lab",
+        "tls": { "ca": "servers.pem", "certificate": "host.pem", "key": "host.key" },
+    });
+    let mut settings: ShipSettings = serde_json::from_value(settings).unwrap();
+    settings.resolve(world.dir.path());
+    (host.settings.receiver, host.settings.tls, host.settings.token) = (settings.receiver, settings.tls, None);
+    host.record("ep", "x", None);
+    let ship = host.ship();
+    let report = host.pass_of(&ship).await;
+    assert_eq!(report.reason, Reason::Network, "{}", report.message);
+    let told = report.notes.join("\n");
+    assert!(told.contains("host.pem, ended at 2020-01-01") && told.contains("renew it"), "{told}");
+    // Whoever renews it writes one file, and then the other.
+    write(&renewed, false);
+    let report = host.pass_of(&ship).await;
+    let told = report.notes.join("\n");
+    assert_eq!(report.reason, Reason::Network, "{}", report.message);
+    assert!(told.contains("cannot be used, so what it was stays in use"), "{told}");
+    write(&renewed, true);
+    let report = host.pass_of(&ship).await;
+    assert_eq!((report.counts.done, report.notes.len()), (1, 0), "{}: {:?}", report.message, host.told().await);
+    assert_eq!(rig.files(), ["lab/ep.tar.zst"]);
 }

@@ -14,7 +14,7 @@ use highwater_episodes::index::{Index as _, LOST_NEXT, View, lost_note};
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
 use highwater_episodes::reindex::Files;
-use highwater_episodes::ship::{ShipSettings, check_root, scan};
+use highwater_episodes::ship::{ShipSettings, check_root, places, scan};
 use highwater_episodes::survey::{sample, stored, without_row};
 use jiff::Timestamp;
 use nix::unistd::geteuid;
@@ -35,7 +35,7 @@ const KEPT: [&str; 3] = ["episodes", "quarantine", "index.jsonl"];
 const LOCK_FILE: &str = ".receiver.lock";
 const HOURS_A_DAY: i64 = 24;
 /// What is done about a certificate that a shipper shows.
-const RENEWED_CLIENT: &str = "have it renewed by who signs the hosts' certificates; a `ship --daemon` that runs shows the new one once it is started again";
+const RENEWED_CLIENT: &str = "have it renewed by who signs the hosts' certificates; a shipper that runs takes it and its key up at its next pass";
 
 pub(super) fn check(site: &Site, report: &mut Report) {
     let Some(config) = &site.config else { return };
@@ -244,11 +244,14 @@ fn judges(gate: &GateSettings, root: &Path, report: &mut Report) {
 fn shipper(config: &Config, job: &JobConfig, settings: &ShipSettings, now: Timestamp, report: &mut Report) {
     match ship::place(config, job, settings) {
         Err(error) => report.error("certificate", &error),
-        Ok(_) => {
+        Ok(place) => {
             if let Some(path) = &settings.tls.certificate
                 && let Ok(Some(term)) = term(path)
             {
                 held("certificate", path, RENEWED_CLIENT, term, now, report);
+            }
+            if let Err(error) = places::check(&place.shelves, &place.outbox, &place.receiver.host) {
+                report.error("episodes", &error);
             }
         }
     }

@@ -47,6 +47,19 @@ pub(super) fn check(config: &Config, report: &mut Report) {
 
 /// What waits for a person, whichever round it was of.
 fn check_parked(job: &JobName, settings: &ShipSettings, report: &mut Report) {
+    match parked::aside(&settings.outbox) {
+        Ok(aside) => {
+            if let Some(told) = parked::told_aside(&aside) {
+                let next = format!("`highwater episodes resolve --job {job}` says how each is sent");
+                report.fix("parked", format_args!("{job}: {told}"), next);
+            }
+        }
+        Err(error) => report.fix(
+            "parked",
+            format_args!("{job}: what lies aside cannot be read: {}", with_causes(&error)),
+            "check the disk and the permissions of `outbox`",
+        ),
+    }
     match parked(&settings.episodes, &settings.outbox) {
         Ok(all) => {
             if let Some(told) = parked::told(&all) {

@@ -5,7 +5,7 @@ use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::job::Stop;
 use highwater_engine::ledger::Ledger as _;
 use highwater_engine::report::ExitCode;
-use highwater_episodes::ship::parked::{ParkedEpisode, parked};
+use highwater_episodes::ship::parked::{ParkedEpisode, aside, parked};
 use highwater_episodes::ship::{Keep, Outbox, Parking, ResolveError, ShipSettings, resolve as resolve_one};
 use highwater_store::Access;
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::wiring::{self, Wiring, ship};
 
 /// What lets a parked episode go on.
 const MENDS: &str = "a conflict ends with `highwater episodes resolve ID --keep local|remote`; code that is not accepted comes back by \
-                     itself once it is; what the receiver refuses is tried again ever more seldom, and at once with `highwater retry JOB ID`; where the directory is gone, the archive in the outbox may be the only copy: `retry` sends it, and nothing removes it; any other comes back once it is mended and its `done.marker` written anew";
+                     itself once it is; what the receiver refuses is tried again ever more seldom, and at once with `highwater retry JOB ID`; where the directory is gone, the archive in the outbox may be the only copy: `retry` sends it, and nothing removes it; an archive that was set aside is sent as its line says; any other comes back once it is mended and its `done.marker` written anew";
 
 pub(crate) async fn resolve(args: EpisodesResolve, site: Site) -> Done {
     resolved(&args, &site).await.map_err(|error| vec![error])
@@ -142,22 +142,28 @@ async fn resolved(args: &EpisodesResolve, site: &Site) -> Result<ExitCode, Diagn
     Ok(ExitCode::Drained)
 }
 
-/// What is parked, and why; it changes nothing, and a pass may run meanwhile.
+/// What is parked or lies aside, and why; it changes nothing, and a pass may run meanwhile.
 fn list(settings: &ShipSettings, site: &Site) -> Result<ExitCode, Diagnosis> {
     let all = parked(&settings.episodes, &settings.outbox).map_err(|error| refused(&error.into()))?;
-    let rows: Vec<_> = all
+    let aside = aside(&settings.outbox).map_err(|error| refused(&error.into()))?;
+    let mut rows: Vec<_> = all
         .iter()
         .map(|one| {
             let ParkedEpisode { episode_id, parked, .. } = one;
             [episode_id.to_string(), moment(parked.at).to_string(), one.why(), line(&parked.told)]
         })
         .collect();
+    rows.extend(aside.iter().map(|one| {
+        let since = one.at.map(|at| moment(at).to_string()).unwrap_or_default();
+        let told = format!("{}: {}", one.archive.display(), one.next);
+        [one.episode_id.to_string(), since, "archive set aside".to_owned(), told]
+    }));
     let text = if rows.is_empty() {
         format!("no episode in {} is parked", settings.episodes.display())
     } else {
         format!("{}\n{MENDS}", Columns::new(["episode", "since", "why", "told"]).page(&rows).trim_end())
     };
-    site.output.answer(&json!({ "parked": all }), text);
+    site.output.answer(&json!({ "parked": all, "aside": aside }), text);
     Ok(ExitCode::Drained)
 }
 

@@ -7,8 +7,8 @@ use highwater_engine::job::Stop;
 use highwater_engine::ledger::Ledger as _;
 use highwater_engine::name::ResourceName;
 use highwater_engine::report::ExitCode;
-use highwater_episodes::ship::Ship;
 use highwater_episodes::ship::probe::{Probe, Proof, probe};
+use highwater_episodes::ship::{Ship, places};
 use highwater_store::Access;
 
 use super::super::doctor::report::Report;
@@ -37,6 +37,10 @@ pub(super) async fn ping(name: &str, site: &Site) -> Result<ExitCode, Diagnosis>
         let next = format!("wait, or end it: `highwater lift {resource} --why …`");
         report.fix("ban", format!("{resource} is not contacted before {}", moment(until)), next);
         return Ok(tell(&report, site, ExitCode::Checkpoint));
+    }
+    // A pass would be refused, however well the receiver is.
+    if let Err(error) = places::check(&place.shelves, &place.outbox, &place.receiver.host) {
+        report.error("episodes", &error);
     }
     let receiver = place.receiver.clone();
     let codes = match Ship::new(place).codes().await {

@@ -1,0 +1,243 @@
+//! An episode that the receiver took. Owns how it is retired, what is recorded of it, and that its archive goes only by what was shown.
+
+use std::sync::PoisonError;
+
+use highwater_engine::diagnosis::with_causes;
+use highwater_engine::job::{ReadCx, Stop};
+use highwater_engine::outcome::{Outcome, OutcomeKind};
+use highwater_engine::report::Reason;
+
+use super::evidence::Evidence;
+use super::here::Here;
+use super::outbox::Outbox;
+use super::retire::Shelves;
+use super::{
+    Code, Holds, MARKER, Parcel, Parked, Parking, Receipt, RetireError, Retired, Ship, SincePacked, UNMOVED_EPISODES,
+    disk, is_of_all,
+};
+use crate::archive::{TreeLimits, content_of};
+use crate::name::EpisodeId;
+
+/// What became of an episode that was sent.
+enum Arrived {
+    /// It is in `shipped/`, and what was packed is it; how its directory was.
+    Retired(Option<Holds>),
+    /// It could not be moved, or `shipped/` has another one.
+    Not(Result<Retired, RetireError>),
+    /// What is in its place is not what was sent.
+    Otherwise(SincePacked),
+}
+
+/// Lets an archive go by what was shown of it; whether anything was. What lies in `shipped/` shows it too.
+fn let_go(
+    shelves: &Shelves,
+    outbox: &Outbox,
+    id: &EpisodeId,
+    parcel: &Parcel,
+    named: Option<&Evidence>,
+) -> Result<bool, super::OutboxError> {
+    let shipped = || Evidence::in_directory(&shelves.shipped.join(id.as_str()), id, parcel);
+    match named.cloned().or_else(shipped) {
+        Some(evidence) => Ok(outbox.let_go(id, &evidence)?),
+        None => Ok(false),
+    }
+}
+
+impl Ship {
+    /// The receiver took it, and named it where there is evidence: it is retired, and its archive goes, unless that may be the only copy.
+    /// What is recorded of it is the receipt, without which it stays in `shipped/` for ever.
+    pub(super) async fn arrived(
+        &self,
+        cx: &ReadCx,
+        episode: &EpisodeId,
+        parcel: &Parcel,
+        named: Option<Evidence>,
+    ) -> Result<Outcome, Stop> {
+        let (shelves, outbox, id) = (self.place.shelves.clone(), self.outbox()?, episode.clone());
+        let (outbox_dir, sent, is_named) = (self.place.outbox.clone(), parcel.clone(), named.is_some());
+        let (arrived, is_elsewhere) = Self::on_disk(move || {
+            let since = shelves.since_packed(&id, &sent).map_err(|error| disk(&error, &shelves.episodes))?;
+            let arrived = match since {
+                SincePacked::Same | SincePacked::Touched(..) => match shelves.retire(&id) {
+                    Ok(Retired::Moved | Retired::Already) => Arrived::Retired(match since {
+                        SincePacked::Touched(holds, _) => Some(holds),
+                        _ => sent.holds,
+                    }),
+                    other => Arrived::Not(other),
+                },
+                // Somebody moved it there, or a kill came behind that.
+                SincePacked::Away(Here::Nothing)
+                    if Evidence::in_directory(&shelves.shipped.join(id.as_str()), &id, &sent).is_some() =>
+                {
+                    match shelves.retire(&id) {
+                        Ok(Retired::Moved | Retired::Already) => Arrived::Retired(sent.holds),
+                        other => Arrived::Not(other),
+                    }
+                }
+                other => Arrived::Otherwise(other),
+            };
+            let is_elsewhere = match arrived {
+                // As long as it is here, or as two, it is sent again, and its archive is at hand.
+                Arrived::Not(_) => false,
+                _ => {
+                    let_go(&shelves, &outbox, &id, &sent, named.as_ref()).map_err(|error| disk(&error, &outbox_dir))?
+                }
+            };
+            if is_elsewhere {
+                outbox.unpark(&id).map_err(|error| disk(&error, &outbox_dir))?;
+            }
+            Ok((arrived, is_elsewhere))
+        })
+        .await?;
+        let now = cx.clock.now();
+        match arrived {
+            Arrived::Retired(holds) => {
+                let content_sha256 = Some(parcel.content_sha256);
+                let receipt = holds.filter(|_| is_named).map(|holds| Receipt { holds, content_sha256 });
+                Ok(receipt
+                    .map_or_else(Outcome::done, |receipt| Outcome::because(OutcomeKind::Done, receipt.to_string())))
+            }
+            Arrived::Not(retired) => self.not_retired(cx, episode, retired).await,
+            Arrived::Otherwise(SincePacked::Reopened) if !is_elsewhere => self.reopened(episode, now).await,
+            Arrived::Otherwise(SincePacked::Away(here)) if !is_elsewhere => {
+                let told = format!(
+                    "{}, and the receiver does not say that it has it: its archive stays in the outbox; `retry` sends it again",
+                    here.told()
+                );
+                self.lost(episode, told, now).await
+            }
+            Arrived::Otherwise(SincePacked::Away(here)) => {
+                let is_shipped = self.place.shelves.is_shipped(episode) && here == Here::Nothing;
+                let other = if is_shipped { ", and another one of its name is in `shipped` and stays" } else { "" };
+                Ok(Outcome::because(OutcomeKind::Review, format!("the receiver has it; {}{other}", here.told())))
+            }
+            Arrived::Otherwise(SincePacked::Reopened) => Ok(Outcome::because(
+                OutcomeKind::Review,
+                format!(
+                    "the receiver has what it was; its `{MARKER}` was taken away since, and what is recorded now is another one"
+                ),
+            )),
+            Arrived::Otherwise(_) => {
+                let told = "it changed while it was sent: it is packed and sent anew; the receiver has it as it was, so a 409 that follows \
+                            is of its own older files"
+                    .to_owned();
+                Ok(Outcome::because(OutcomeKind::Failed, told))
+            }
+        }
+    }
+
+    /// It is in `shipped/` already: a pass that was killed after it retired it left that, or a person moved it there. The receiver is asked
+    /// which, for without its word there is no receipt.
+    pub(super) async fn retired_before(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Outcome, Stop> {
+        let theirs = match self.place.receiver.content(cx, episode).await? {
+            Ok(theirs) => theirs.named(),
+            Err(told) => {
+                cx.contacts.wind_down(Stop::checkpoint(Reason::Network, format!("{episode}: {told}")));
+                return Ok(Outcome::because(OutcomeKind::Deferred, told));
+            }
+        };
+        let (shelves, id, outbox) = (self.place.shelves.clone(), episode.clone(), self.outbox()?);
+        let outbox_dir = self.place.outbox.clone();
+        let (ours, other) = Self::on_disk(move || {
+            let failed = |error: super::OutboxError| disk(&error, &outbox_dir);
+            let packed = outbox.noted(&id).map_err(failed)?;
+            // Where nothing is packed and nobody has it, what it holds says nothing.
+            let is_asked = theirs.is_some() || packed.is_some();
+            let dir = shelves.shipped.join(id.as_str());
+            let ours = is_asked.then(|| content_of(&dir, &id, TreeLimits::default()).ok()).flatten();
+            match packed {
+                Some(packed) if !let_go(&shelves, &outbox, &id, &packed, None).map_err(failed)? => {
+                    // Its archive is of another one, and may be the only copy.
+                    return Ok((ours, outbox.parcel(&id).map_err(failed)?.map(Ok).or(Some(Err(())))));
+                }
+                _ => {}
+            }
+            let _ = shelves.retire(&id).map_err(|error| disk(&error, &shelves.shipped))?;
+            outbox.unpark(&id).map_err(failed)?;
+            Ok((ours, None))
+        })
+        .await?;
+        match other {
+            Some(Ok(parcel)) => {
+                tracing::warn!(%episode, "its directory is gone, and another one is in `shipped`: its archive is sent");
+                return self.send(cx, episode, parcel).await;
+            }
+            Some(Err(())) => return self.damaged(episode, cx.clock.now()).await,
+            None => {}
+        }
+        let Some(ours) = ours.filter(|ours| Some(ours.content_sha256) == theirs) else {
+            tracing::warn!(%episode, "it was in `shipped` already, and the receiver does not say that it has it: move it back to be sent");
+            return Ok(Outcome::done());
+        };
+        let receipt = Receipt { holds: Holds::of(&ours), content_sha256: Some(ours.content_sha256) };
+        Ok(Outcome::because(OutcomeKind::Done, receipt.to_string()))
+    }
+
+    /// The receiver has it, and it could not be moved, or `shipped/` has another one.
+    async fn not_retired(
+        &self,
+        cx: &ReadCx,
+        episode: &EpisodeId,
+        retired: Result<Retired, RetireError>,
+    ) -> Result<Outcome, Stop> {
+        match retired {
+            Ok(Retired::Differs { ours, theirs }) => {
+                let told = format!(
+                    "`shipped` holds another one of this name ({theirs}, not {ours}); both are kept, and the receiver has the one in \
+                     `episodes`: `highwater episodes resolve {episode} --keep remote` sets the one in `shipped` aside"
+                );
+                self.park(episode, Parking::Shelf, &Code::default(), &told, cx.clock.now()).await?;
+                Ok(Outcome::because(OutcomeKind::Review, told))
+            }
+            Ok(Retired::Moved | Retired::Already) => Ok(Outcome::done()),
+            Err(error) => self.unmoved(episode, &error),
+        }
+    }
+
+    /// The receiver has it, and it cannot be moved: the next one may be. Where none can, it is the disk, and nothing more is sent.
+    fn unmoved(&self, episode: &EpisodeId, error: &RetireError) -> Result<Outcome, Stop> {
+        let told = format!("the receiver has it; {}", with_causes(error));
+        // Somebody was there between the look and the move: the next attempt looks again.
+        if matches!(error, RetireError::Gone { .. } | RetireError::Unfinished { .. } | RetireError::Changed { .. }) {
+            return Ok(Outcome::because(OutcomeKind::Failed, told));
+        }
+        if is_of_all(error) {
+            self.refused_by_disk(error, &self.place.shelves.shipped);
+            return Ok(Outcome::because(OutcomeKind::Deferred, told));
+        }
+        let episodes = {
+            let mut unmoved = self.unmoved.lock().unwrap_or_else(PoisonError::into_inner);
+            unmoved.insert(episode.clone());
+            unmoved.len()
+        };
+        if episodes >= UNMOVED_EPISODES {
+            return Err(disk(error, &self.place.shelves.shipped));
+        }
+        Ok(Outcome::because(OutcomeKind::Failed, told))
+    }
+
+    /// Its directory is gone, and its archive is not what was packed.
+    pub(super) async fn damaged(&self, episode: &EpisodeId, now: jiff::Timestamp) -> Result<Outcome, Stop> {
+        let told =
+            "its directory is gone, and its archive in the outbox is damaged: it is not sent, and stays".to_owned();
+        self.lost(episode, told, now).await
+    }
+
+    /// Somebody goes on recording in a directory that was packed.
+    pub(super) async fn reopened(&self, episode: &EpisodeId, now: jiff::Timestamp) -> Result<Outcome, Stop> {
+        let told = format!(
+            "its `{MARKER}` was taken away after it was packed: it is being recorded, and its archive waits in the outbox; once the marker is \
+             written it is packed anew, and once the directory is moved away the archive is sent"
+        );
+        let parked = Parked {
+            at: now,
+            commit: None,
+            parking: Parking::Recording,
+            marker: None,
+            refused: None,
+            told: told.clone(),
+        };
+        self.park_as(episode, parked).await?;
+        Ok(Outcome::because(OutcomeKind::Review, told))
+    }
+}

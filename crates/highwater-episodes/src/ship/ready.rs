@@ -1,0 +1,155 @@
+//! An episode made ready to be sent: packed, or found packed. Owns what is sent of one whose directory is no longer what it was when it
+//! was packed; what an answer makes of it is the verdict's.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use highwater_engine::diagnosis::{mends_disk, with_causes};
+use highwater_engine::job::{Attempt, ReadCx, Stop};
+use highwater_engine::outcome::{Outcome, OutcomeKind};
+use jiff::Timestamp;
+
+use super::here::Here;
+use super::outbox::{Outbox, OutboxError, Packed, Parcel, Parking};
+use super::retire::Shelves;
+use super::{Code, Ship, SincePacked, disk, is_of_all};
+use crate::archive::{CompressionSettings, PackError, Packer, TreeLimits};
+use crate::name::EpisodeId;
+
+/// What is ready to be sent, or was sent before.
+#[derive(Debug)]
+pub enum Ready {
+    /// Its archive is in the outbox.
+    Packed(Parcel),
+    /// It is in `shipped/` already.
+    Retired,
+    /// Its directory is gone, and its archive is damaged.
+    Lost,
+    /// Its marker was taken away after it was packed, and somebody goes on recording.
+    Reopened,
+    /// Its marker was taken away before it was packed.
+    Recording,
+    /// Something that is none of ours is in its place in the outbox.
+    Blocked(String),
+}
+
+/// Where one is made ready, on the disk.
+struct Making {
+    shelves: Shelves,
+    outbox: Outbox,
+    outbox_dir: PathBuf,
+    compression: CompressionSettings,
+    packers: Arc<Mutex<Vec<Packer>>>,
+    id: EpisodeId,
+    now: Timestamp,
+}
+
+/// What it came to: what is ready, and where an archive lies that made room for it.
+type Made = Result<(Ready, Option<PathBuf>), PackError>;
+
+impl Making {
+    fn failed(&self, error: OutboxError) -> Result<Made, Stop> {
+        match error {
+            OutboxError::Pack(error) => Ok(Err(error)),
+            error if error.is_odd() => Ok(Ok((Ready::Blocked(with_causes(&error)), None))),
+            error => Err(disk(&error, &self.outbox_dir)),
+        }
+    }
+
+    fn make(&self) -> Result<Made, Stop> {
+        let at = |error| disk(&error, &self.shelves.episodes);
+        let here = self.shelves.here(&self.id).map_err(at)?;
+        let parcel = match self.outbox.parcel(&self.id) {
+            Ok(parcel) => parcel,
+            Err(error) => return self.failed(error),
+        };
+        if !here.is_finished() {
+            let is_shipped = self.shelves.is_retired(&self.id).map_err(|error| disk(&error, &self.shelves.shipped))?;
+            let ready = match parcel {
+                Some(parcel) if here.is_reopened(&parcel) => Some(Ready::Reopened),
+                _ if is_shipped => Some(Ready::Retired),
+                Some(parcel) => Some(Ready::Packed(parcel)),
+                None if self.outbox.archive(&self.id).exists() => Some(Ready::Lost),
+                None => matches!(here, Here::Recording(_)).then_some(Ready::Recording),
+            };
+            if let Some(ready) = ready {
+                return Ok(Ok((ready, None)));
+            }
+        } else if let Some(mut parcel) = parcel {
+            match self.shelves.since_packed(&self.id, &parcel).map_err(at)? {
+                SincePacked::Same => return Ok(Ok((Ready::Packed(parcel), None))),
+                SincePacked::Touched(holds, root) => {
+                    (parcel.holds, parcel.root) = (Some(holds), Some(root));
+                    return match self.outbox.note_parcel(&self.id, &parcel) {
+                        Ok(()) => Ok(Ok((Ready::Packed(parcel), None))),
+                        Err(error) => self.failed(error),
+                    };
+                }
+                SincePacked::Edited => {
+                    tracing::info!(episode = %self.id, "it was edited since it was packed, and is packed anew");
+                }
+                SincePacked::Another | SincePacked::Reopened | SincePacked::Away(_) => {
+                    tracing::info!(episode = %self.id, "its directory is another one than was packed, and is packed too");
+                }
+            }
+        }
+        self.pack()
+    }
+
+    fn pack(&self) -> Result<Made, Stop> {
+        let resting = self.packers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let packer = resting.map_or_else(|| Packer::new(&self.compression, TreeLimits::default()), Ok);
+        let mut packer = match packer {
+            Ok(packer) => packer,
+            Err(error) => return Ok(Err(error)),
+        };
+        match self.outbox.pack(&mut packer, &self.shelves.episodes.join(self.id.as_str()), &self.id, self.now) {
+            Ok(Packed { parcel, aside }) => {
+                self.packers.lock().unwrap_or_else(PoisonError::into_inner).push(packer);
+                Ok(Ok((Ready::Packed(parcel), aside)))
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+}
+
+impl Ship {
+    /// Packs an episode, or finds it packed.
+    pub(super) async fn make_ready(&self, cx: &ReadCx, id: &EpisodeId) -> Result<Attempt<Ready>, Stop> {
+        let making = Making {
+            shelves: self.place.shelves.clone(),
+            outbox: self.outbox()?,
+            outbox_dir: self.place.outbox.clone(),
+            compression: self.place.compression.clone(),
+            packers: Arc::clone(&self.packers),
+            id: id.clone(),
+            now: cx.clock.now(),
+        };
+        match Self::on_disk(move || making.make()).await? {
+            Ok((ready, aside)) => {
+                self.aside.lock().unwrap_or_else(PoisonError::into_inner).extend(aside);
+                Ok(Attempt::Ready(ready))
+            }
+            Err(error) => {
+                let told = match mends_disk(&error, &self.place.outbox) {
+                    Some(mend) if matches!(error, PackError::Write(_)) => format!("{}: {mend}", with_causes(&error)),
+                    _ => with_causes(&error),
+                };
+                let kind = match error {
+                    PackError::Root { .. } | PackError::Kind { .. } | PackError::TooMuch { .. } => {
+                        self.park(id, Parking::Unpackable, &Code::default(), &told, cx.clock.now()).await?;
+                        OutcomeKind::Review
+                    }
+                    // It says nothing of the episode, and the pass ends with it once the others were tried.
+                    PackError::Write(_) if is_of_all(&error) => {
+                        self.refused_by_disk(&error, &self.place.outbox);
+                        OutcomeKind::Deferred
+                    }
+                    // Still being written, or a disk that may mend.
+                    _ => OutcomeKind::Failed,
+                };
+                Ok(Attempt::Outcome(Outcome::because(kind, told)))
+            }
+        }
+    }
+}
