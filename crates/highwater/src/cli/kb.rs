@@ -53,6 +53,12 @@ pub(crate) enum KbVerb {
     /// The other one is kept in `.highwater/quarantine/` where it is yours. With `--theirs`, a file that you deleted comes back. What is
     /// added later is merged with the one that stays.
     Resolve(KbResolve),
+    /// Makes the database of a base again, from what is stored beside it.
+    ///
+    /// What `.highwater/kb.db` tells follows from `.highwater/objects/`. What is there of it is set aside in `.highwater/quarantine/`.
+    /// Something that is damaged or missing stops nothing: it is set aside, and named; then the exit code is 4. A call that is killed is
+    /// made again.
+    Rebuild(KbRebuild),
     /// Shows what was done to a base, the newest first.
     Log(KbLog),
     /// Converts one document to Markdown, as `kb add` would, without a base.
@@ -196,6 +202,16 @@ pub(crate) struct KbSide {
     /// What the base has stays.
     #[arg(long)]
     pub(crate) theirs: bool,
+}
+
+/// `kb rebuild`.
+#[derive(Debug, Args)]
+pub(crate) struct KbRebuild {
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+    /// Also where the database can be used.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// `kb log`.

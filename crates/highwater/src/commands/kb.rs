@@ -10,6 +10,7 @@ mod log;
 mod named;
 mod pass;
 mod place;
+mod rebuild;
 mod recompile;
 mod remove;
 mod resolve;
@@ -36,6 +37,10 @@ const NOT_MADE: &str = "HW-KB-024";
 const BUSY: &str = "HW-KB-025";
 /// A page is in no conflict.
 const NO_CONFLICT: &str = "HW-KB-031";
+/// The database of a base can be used, and is not made again.
+const WHOLE: &str = "HW-KB-032";
+/// There is nothing to make the database of a base from.
+const NOTHING: &str = "HW-KB-034";
 /// There is no such generation.
 const NO_GENERATION: &str = "HW-KB-026";
 /// There is no such document.
@@ -53,6 +58,7 @@ pub(crate) fn kb(verb: KbVerb, global: &Global) -> Done {
         KbVerb::Undo(args) => undo::undo(&args, output),
         KbVerb::Status(which) => status::status(&which, global, output),
         KbVerb::Resolve(args) => resolve::resolve(&args, output),
+        KbVerb::Rebuild(args) => rebuild::rebuild(&args, output),
         KbVerb::Lint(args) => lint::lint(&args, output),
         KbVerb::Log(args) => log::log(&args, output),
         KbVerb::Convert(args) => convert::convert(&args, output),

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod linted;
+mod rebuilt;
 mod recompiled;
 mod removed;
 mod settled;
