@@ -23,7 +23,7 @@ pub(crate) use episodes::{
 pub(crate) use host::{Completions, Install, Man, Role, Systemd, Times};
 pub(crate) use kb::{
     KbAdd, KbConvert, KbInit, KbLint, KbLog, KbRebuild, KbRecompile, KbRemove, KbResolve, KbSearch, KbUndo, KbVerb,
-    KbWhich,
+    KbVisualize, KbWhich,
 };
 pub(crate) use migrate::{Baseline, MigrateVerb, Up};
 pub(crate) use oai::{

@@ -59,6 +59,11 @@ pub(crate) enum KbVerb {
     /// Something that is damaged or missing stops nothing: it is set aside, and named; then the exit code is 4. A call that is killed is
     /// made again.
     Rebuild(KbRebuild),
+    /// Draws the pages of a base and their links as one HTML page, which needs no network.
+    ///
+    /// Pages of documents, concepts, entities and kept answers are drawn, each in the colour of its kind. A click tells what a page is
+    /// called and what it links; words find pages.
+    Visualize(KbVisualize),
     /// Shows what was done to a base, the newest first.
     Log(KbLog),
     /// Converts one document to Markdown, as `kb add` would, without a base.
@@ -212,6 +217,22 @@ pub(crate) struct KbRebuild {
     /// Also where the database can be used.
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// `kb visualize`.
+#[derive(Debug, Args)]
+pub(crate) struct KbVisualize {
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+    /// Where the page is written. One that was drawn before is written over.
+    #[arg(long, value_name = "FILE", default_value = "kb-graph.html")]
+    pub(crate) out: PathBuf,
+    /// Writes over a file that is something else, too.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Most pages that are drawn: those with the most links.
+    #[arg(long, value_name = "N", default_value = "5000", value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub(crate) pages: u32,
 }
 
 /// `kb log`.

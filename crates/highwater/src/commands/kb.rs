@@ -17,6 +17,7 @@ mod resolve;
 mod search;
 mod status;
 mod undo;
+mod visualize;
 
 use crate::Done;
 use crate::cli::{Global, KbVerb};
@@ -41,6 +42,8 @@ const NO_CONFLICT: &str = "HW-KB-031";
 const WHOLE: &str = "HW-KB-032";
 /// There is nothing to make the database of a base from.
 const NOTHING: &str = "HW-KB-034";
+/// A file is none that was drawn before.
+const NOT_DRAWN: &str = "HW-KB-033";
 /// There is no such generation.
 const NO_GENERATION: &str = "HW-KB-026";
 /// There is no such document.
@@ -59,6 +62,7 @@ pub(crate) fn kb(verb: KbVerb, global: &Global) -> Done {
         KbVerb::Status(which) => status::status(&which, global, output),
         KbVerb::Resolve(args) => resolve::resolve(&args, output),
         KbVerb::Rebuild(args) => rebuild::rebuild(&args, output),
+        KbVerb::Visualize(args) => visualize::visualize(&args, output),
         KbVerb::Lint(args) => lint::lint(&args, output),
         KbVerb::Log(args) => log::log(&args, output),
         KbVerb::Convert(args) => convert::convert(&args, output),
