@@ -8,6 +8,7 @@
 //!
 //! Owns the order of these steps, and that a handle whose commit failed says nothing more. What a page says is not known here.
 
+mod behind;
 mod commit;
 mod home;
 mod manifest;
@@ -22,7 +23,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use highwater_db::sqlite::rusqlite::Connection;
-use highwater_fs::{Mode, RelPath, ensure_dir};
+use highwater_fs::{FileId, Mode, RelPath, ensure_dir};
 use jiff::Timestamp;
 
 pub use self::commit::{Committed, Draft, Rehearsed};
@@ -32,7 +33,7 @@ pub use self::objects::Objects;
 pub(crate) use self::objects::Standing as ObjectStanding;
 pub use self::project::Fate;
 pub(crate) use self::project::{CONFLICTS_MAX, Found, QUARANTINE, look};
-pub use self::rebuild::rebuild;
+pub use self::rebuild::{Anew, Aside, Edits, Health, Rebuilt, asks_for_rebuild, examine, rebuild};
 pub use self::rows::MIGRATIONS;
 pub use self::snapshot::{Counts, HITS_MAX, Hit, LISTED_MAX, Snapshot};
 
@@ -68,6 +69,7 @@ pub struct Generation {
 pub struct Base {
     home: Arc<dyn Home>,
     rows: Connection,
+    which: Option<FileId>,
     /// A commit failed: what is durable is known only to one who opens the base anew.
     broken: bool,
 }
@@ -93,10 +95,27 @@ impl Base {
     /// Opens a base, as it was left: see [`Base::finish`].
     ///
     /// # Errors
-    /// What the rows say.
+    /// What the rows say; [`KbError::RowsGone`] and [`KbError::RowsBehind`], after which they are to be made again.
     pub fn open(home: Arc<dyn Home>, now: Timestamp) -> Result<Self, KbError> {
+        let objects = Objects::new(home.fs());
+        // Rows that tell of nothing would have the next change written over the first.
+        if !home.has_rows() && !objects.is_empty()? {
+            return Err(KbError::RowsGone);
+        }
+        let base = Self::furnished(home.clone(), now)?;
+        behind::refuse(objects, || Ok(rows::standing(&base.rows)?.head))?;
+        Ok(base)
+    }
+
+    /// Opens a base, or one whose rows tell of nothing yet.
+    fn furnished(home: Arc<dyn Home>, now: Timestamp) -> Result<Self, KbError> {
+        let before = home.which_rows();
         let rows = home.open(now).map_err(KbError::rows("be opened"))?;
-        Ok(Self { home, rows, broken: false })
+        let which = home.which_rows();
+        if before.is_some() && which != before {
+            return Err(KbError::RowsReplaced);
+        }
+        Ok(Self { home, rows, which, broken: false })
     }
 
     /// Finishes what a crash left: brings a generation that is committed to `wiki/` and `raw/`, and removes what is
@@ -216,7 +235,11 @@ impl Base {
     }
 
     fn sound(&self) -> Result<(), KbError> {
-        if self.broken { Err(KbError::Reopen) } else { Ok(()) }
+        match () {
+            () if self.broken => Err(KbError::Reopen),
+            () if self.which != self.home.which_rows() => Err(KbError::RowsReplaced),
+            () => Ok(()),
+        }
     }
 }
 

@@ -48,6 +48,20 @@ pub struct Compiled {
     pub contributions: Vec<Contribution>,
 }
 
+impl Compiled {
+    /// What stands in for what was lost: the document says nothing.
+    pub(crate) fn nothing(title: &str) -> Self {
+        Self {
+            title: title.to_owned(),
+            doc_type: String::new(),
+            description: String::new(),
+            summary: String::new(),
+            tree: Vec::new(),
+            contributions: Vec::new(),
+        }
+    }
+}
+
 /// What one document says on a page that documents share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -54,6 +54,20 @@ pub enum KbError {
         /// What is wrong.
         found: &'static str,
     },
+    /// A manifest that a newer version of this program wrote.
+    #[error("what generation {generation} changed is written in shape {format}, as a newer version does: use that one")]
+    NewerManifest {
+        /// Its number.
+        generation: u32,
+        /// Its shape.
+        format: u32,
+    },
+    /// What a generation changed is lost, so that it cannot be taken back.
+    #[error("what generation {generation} changed is lost: nothing before it can be gone back to")]
+    GenerationLost {
+        /// Its number.
+        generation: u32,
+    },
     /// There is no such generation to go back to.
     #[error("there is no generation {generation}: the newest is {head}")]
     NoGeneration {
@@ -112,6 +126,24 @@ pub enum KbError {
     /// A path that no file of a base has.
     #[error(transparent)]
     Path(#[from] PathFault),
+    /// There are no rows, and there were: objects are there.
+    #[error("the rows of the base are gone")]
+    RowsGone,
+    /// The rows are those of an earlier time, as from a copy: later generations are stored.
+    #[error("the rows of the base end with generation {head}, and later generations are stored")]
+    RowsBehind {
+        /// The newest generation that rows tell of.
+        head: u32,
+    },
+    /// Somebody else has the rows open.
+    #[error("another process has the rows of the base open")]
+    RowsOpen,
+    /// The rows were made again since this handle was opened.
+    #[error("the rows of the base were made again meanwhile: the base must be opened again")]
+    RowsReplaced,
+    /// There is nothing to make rows from.
+    #[error("no generation is stored that can be read: there is nothing to make the rows of the base from")]
+    NoGenerations,
     /// There are more links than one look at a base holds.
     #[error("more than {limit} links of the wiki do not name their page in full: so many are not looked at together")]
     Links {

@@ -13,6 +13,7 @@ pub mod convert;
 pub mod document;
 pub mod error;
 pub mod fold;
+pub mod graph;
 pub mod lint;
 pub mod llm;
 pub mod origin;

@@ -170,11 +170,11 @@ impl Linted {
     /// Whether there is something that [`mend()`] would mend.
     #[must_use]
     pub fn is_mendable(&self) -> bool {
-        !self.rewrites.is_empty() || !self.lost.is_empty()
+        self.findings.iter().any(|finding| finding.fix)
     }
 }
 
-/// How far a look has come: files that were looked at, and how many there are.
+/// How far a look has come, of how much: each file is looked at as it is stored, and as it stands.
 pub type Progress<'p> = dyn FnMut(u64, u64) + 'p;
 
 /// Looks at the newest generation, and at what stands on the disk. Writes nothing. With `verify`, the bytes of every object that it needs
@@ -187,7 +187,7 @@ pub fn lint(home: &Arc<dyn Home>, verify: bool, progress: &mut Progress<'_>) -> 
     let mut look = Look::new(&snapshot, verify)?;
     documents::look(&mut look)?;
     stored::look(&mut look, progress)?;
-    standing::look(&mut look)?;
+    standing::look(&mut look, progress)?;
     links::settle(&mut look)?;
     orphans::look(&mut look)?;
     alike::look(&mut look)?;
@@ -216,6 +216,8 @@ struct Look<'s> {
     led_to: HashSet<String>,
     rewrites: BTreeMap<FilePath, Rewrite>,
     lost: Vec<Lost>,
+    /// Files of the generation.
+    files: u64,
     documents: u64,
     pages: u64,
 }
@@ -236,6 +238,7 @@ impl<'s> Look<'s> {
             led_to: HashSet::new(),
             rewrites: BTreeMap::new(),
             lost: Vec::new(),
+            files: 0,
             documents: 0,
             pages: 0,
         })

@@ -4,6 +4,7 @@
 //! Nothing of a person's goes without being kept: it is in `.highwater/quarantine/` before anything is changed, and the change is one
 //! generation, which `undo` takes back.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use highwater_fs::{Fs, Quarantine};
@@ -130,30 +131,37 @@ impl Base {
     /// # Errors
     /// What the disk says.
     pub fn conflicts(&self) -> Result<Vec<FilePath>, KbError> {
-        let fs = self.objects().fs();
-        let mut open = std::collections::BTreeSet::new();
-        let mut directories = vec![(layout(RAW), 0), (layout(WIKI), 0)];
-        while let Some((directory, depth)) = directories.pop() {
-            if fs.stat(&directory)?.is_none() {
+        let open = open(self.objects().fs(), |path| Ok(self.content(path)?.is_some()), OPEN_MAX)?;
+        Ok(open.into_iter().collect())
+    }
+}
+
+/// The files beside which a version lies: those that the base has, and those that stand on the disk.
+pub(crate) fn open(
+    fs: &dyn Fs,
+    has: impl Fn(&FilePath) -> Result<bool, KbError>,
+    limit: usize,
+) -> Result<BTreeSet<FilePath>, KbError> {
+    let mut open = BTreeSet::new();
+    let mut directories = vec![(layout(RAW), 0), (layout(WIKI), 0)];
+    while let Some((directory, depth)) = directories.pop() {
+        if fs.stat(&directory)?.is_none() {
+            continue;
+        }
+        for entry in fs.list(&directory)? {
+            if entry.kind == highwater_fs::Kind::Dir && depth < DEPTH_MAX {
+                let below = directory.join(&entry.name).map_err(|error| KbError::Path(error.into()))?;
+                directories.push((below, depth + 1));
                 continue;
             }
-            for entry in fs.list(&directory)? {
-                if entry.kind == highwater_fs::Kind::Dir && depth < DEPTH_MAX {
-                    let below = directory.join(&entry.name).map_err(|error| KbError::Path(error.into()))?;
-                    directories.push((below, depth + 1));
-                    continue;
-                }
-                let path = entry.name.to_str().and_then(|name| FilePath::new(format!("{directory}/{name}")).ok());
-                if let Some(page) = path.and_then(|path| path.lies_beside())
-                    && (self.content(&page)?.is_some() || fs.stat(&page.to_rel())?.is_some())
-                {
-                    open.insert(page);
-                }
-            }
-            if open.len() > OPEN_MAX {
-                break;
+            let path = entry.name.to_str().and_then(|name| FilePath::new(format!("{directory}/{name}")).ok());
+            if open.len() < limit
+                && let Some(page) = path.and_then(|path| path.lies_beside())
+                && (has(&page)? || fs.stat(&page.to_rel())?.is_some())
+            {
+                open.insert(page);
             }
         }
-        Ok(open.into_iter().take(OPEN_MAX).collect())
     }
+    Ok(open)
 }

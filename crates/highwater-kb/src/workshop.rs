@@ -17,7 +17,7 @@ use highwater_engine::report::Reason;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::base::{Base, BaseLock, Draft, Fate, Home};
+use crate::base::{Base, BaseLock, Draft, Fate, Home, asks_for_rebuild};
 use crate::convert::Subprocess;
 use crate::error::KbError;
 use crate::path::FilePath;
@@ -73,6 +73,11 @@ pub fn diagnosis(error: &KbError) -> Diagnosis {
             "HW-KB-022",
             message,
             "remove what is in the way and call again: nothing is lost, and readers go on from what is stored",
+        ),
+        error if asks_for_rebuild(error) => Diagnosis::failure(
+            "HW-KB-030",
+            message,
+            "`highwater kb rebuild` makes the database again from what is stored; what stands in wiki/ and raw/ stays",
         ),
         _ => Diagnosis::failure(
             "HW-KB-021",

@@ -54,6 +54,16 @@ impl Manifest {
 
     /// Reads a generation's manifest.
     pub(super) fn read(generation: u32, bytes: &[u8]) -> Result<Self, KbError> {
+        /// What every version can read.
+        #[derive(Deserialize)]
+        struct Shape {
+            format: u32,
+        }
+        if let Ok(Shape { format }) = serde_json::from_slice(bytes)
+            && format > FORMAT
+        {
+            return Err(KbError::NewerManifest { generation, format });
+        }
         let manifest: Self =
             serde_json::from_slice(bytes).map_err(|source| KbError::Manifest { generation, source })?;
         let found = match () {

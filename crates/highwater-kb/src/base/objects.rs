@@ -16,6 +16,9 @@ use crate::error::KbError;
 /// Where they are.
 pub(super) const OBJECTS: &str = ".highwater/objects";
 
+/// What begins the name of what a generation changed.
+const MANIFEST: &str = "generation-";
+
 /// The most bytes of a manifest.
 const MANIFEST_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
@@ -141,8 +144,7 @@ impl<'a> Objects<'a> {
     /// What the disk says.
     pub(crate) fn restore<R: Read>(&self, id: ContentId, open: impl Fn() -> io::Result<R>) -> Result<(), KbError> {
         if self.standing(id, true)? == Standing::Damaged {
-            let why = "its bytes are not those that it is called by";
-            Quarantine::new(self.fs, layout(QUARANTINE)).set_aside(&path_of(id), why)?;
+            self.set_aside(id, "its bytes are not those that it is called by")?;
         }
         let (found, _) = self.put_stream(open)?;
         if found == id { self.settle() } else { Err(KbError::Changed { first: id, then: found }) }
@@ -156,6 +158,39 @@ impl<'a> Objects<'a> {
     /// The disk that they are on.
     pub(crate) fn fs(&self) -> &'a dyn Fs {
         self.fs
+    }
+
+    /// Whether nothing was ever stored.
+    pub(super) fn is_empty(&self) -> Result<bool, KbError> {
+        match self.fs.list(&layout(OBJECTS)) {
+            Ok(entries) => Ok(entries.is_empty()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether it is stored what this generation, or an attempt at it, changed.
+    pub(super) fn has_manifest(&self, generation: u32) -> Result<bool, KbError> {
+        Ok(self.fs.stat(&manifest_of(generation))?.is_some())
+    }
+
+    /// The generations of which it is stored what they changed, in order.
+    pub(super) fn generations(&self) -> Result<Vec<u32>, KbError> {
+        let numbers = self.fs.list(&layout(OBJECTS))?.into_iter();
+        let mut numbers: Vec<u32> =
+            numbers.filter_map(|entry| entry.name.to_str()?.strip_prefix(MANIFEST)?.parse().ok()).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Takes what a generation changed aside.
+    pub(super) fn set_manifest_aside(&self, generation: u32, why: &str) -> Result<RelPath, KbError> {
+        Ok(Quarantine::new(self.fs, layout(QUARANTINE)).set_aside(&manifest_of(generation), why)?.path)
+    }
+
+    /// Takes an object aside, so that its bytes can be stored again.
+    pub(super) fn set_aside(&self, id: ContentId, why: &str) -> Result<RelPath, KbError> {
+        Ok(Quarantine::new(self.fs, layout(QUARANTINE)).set_aside(&path_of(id), why)?.path)
     }
 
     /// Makes the names of all that was put durable.
@@ -228,7 +263,7 @@ fn path_of(id: ContentId) -> RelPath {
 }
 
 fn manifest_of(generation: u32) -> RelPath {
-    layout(OBJECTS).join(format!("generation-{generation:010}")).expect("invariant: ten digits are a name")
+    layout(OBJECTS).join(format!("{MANIFEST}{generation:010}")).expect("invariant: ten digits are a name")
 }
 
 fn missing(id: ContentId, error: FsError) -> KbError {

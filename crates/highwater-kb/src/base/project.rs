@@ -24,7 +24,7 @@ use crate::error::KbError;
 use crate::path::FilePath;
 
 pub(crate) use self::plan::{CONFLICTS_MAX, Found, look};
-use self::plan::{Earlier, Plan};
+use self::plan::{Earlier, PLAN_SUFFIX, Plan};
 
 /// Where bytes are staged.
 pub(super) const TMP: &str = ".highwater/tmp";
@@ -83,6 +83,11 @@ pub(super) fn project(fs: &dyn Fs, generation: u32, changes: &[FileChange]) -> R
     act::act(fs, &plan)
 }
 
+/// Whether it was begun to bring a generation to `wiki/` and `raw/`, and not noted that it is there.
+pub(super) fn is_begun(fs: &dyn Fs, generation: u32) -> Result<bool, KbError> {
+    Ok(!matches!(Plan::find(fs, generation)?, Earlier::None))
+}
+
 /// What would become of these files, as they are now.
 pub(super) fn foresee(fs: &dyn Fs, objects: Objects<'_>, changes: &[FileChange]) -> Result<Fates, KbError> {
     changes.iter().map(|change| Ok((change.path.clone(), plan::fate(fs, objects, change)?))).collect()
@@ -99,7 +104,10 @@ fn sweep(
     goes: impl Fn(u32) -> bool,
     away: impl Fn(&RelPath) -> Result<(), KbError>,
 ) -> Result<(), KbError> {
-    for entry in fs.list(&layout(TMP))? {
+    let mut entries = fs.list(&layout(TMP))?;
+    // A plan is forgotten before what it speaks of: it would be gone on with.
+    entries.sort_by_key(|entry| !entry.name.to_string_lossy().ends_with(PLAN_SUFFIX));
+    for entry in entries {
         let Some(name) = entry.name.to_str() else { continue };
         let of = name.trim_start_matches('.').split(['-', '.']).next().and_then(|number| number.parse().ok());
         if of.is_some_and(&goes) {

@@ -160,8 +160,12 @@ fn change(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) -> Result<
 
 /// Writes a generation down that follows one which is taken to be applied.
 pub(super) fn replay(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) -> Result<(), KbError> {
-    rows.execute_batch("DELETE FROM change; UPDATE base SET applied = head")
-        .map_err(|error| told(rows, "write a generation down", error))?;
+    let before = || {
+        rows.prepare_cached("DELETE FROM change")?.execute([])?;
+        // The one before it may not be known.
+        rows.prepare_cached("UPDATE base SET head = ?1, applied = ?1")?.execute([manifest.generation - 1])
+    };
+    before().map_err(|error| told(rows, "write a generation down", error))?;
     manifest.entries.iter().try_for_each(|entry| derived::log(rows, manifest.at, entry))?;
     for (_, after) in manifest.documents.values() {
         let sequence = after.as_ref().and_then(|record| record.get("sequence")).and_then(serde_json::Value::as_u64);
@@ -170,9 +174,22 @@ pub(super) fn replay(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId)
     change(rows, manifest, id)
 }
 
-/// Makes what follows from the newest of the generations that were replayed.
-pub(super) fn replayed(rows: &Transaction<'_>, objects: Objects<'_>) -> Result<(), KbError> {
-    derived::derive_all(rows, objects)
+/// Leaves out what is to be written at these paths.
+pub(super) fn leave_out(rows: &Transaction<'_>, paths: &[FilePath]) -> Result<(), KbError> {
+    let leave = || -> rusqlite::Result<()> {
+        let mut leave = rows.prepare_cached("DELETE FROM change WHERE path = ?1")?;
+        paths.iter().try_for_each(|path| leave.execute([path]).map(drop))
+    };
+    leave().map_err(|error| told(rows, "write a generation down", error))
+}
+
+/// Notes what people had made of these files.
+pub(super) fn fated(rows: &Transaction<'_>, fates: &[(FilePath, Fate)]) -> Result<(), KbError> {
+    let note = || -> rusqlite::Result<()> {
+        let mut note = rows.prepare_cached("UPDATE file SET fate = ?2 WHERE path = ?1")?;
+        fates.iter().try_for_each(|(path, fate)| note.execute((path, fate.as_str())).map(drop))
+    };
+    note().map_err(|error| told(rows, "note what stands in wiki/", error))
 }
 
 pub(super) fn commit(transaction: Transaction<'_>) -> Result<(), KbError> {

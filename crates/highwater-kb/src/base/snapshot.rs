@@ -18,7 +18,7 @@ use super::home::Home;
 use super::objects::Objects;
 use super::rows::registry::{self, Tally};
 use super::rows::{self, MIGRATIONS};
-use super::{Generation, PAGE_BYTES_MAX};
+use super::{Generation, PAGE_BYTES_MAX, behind};
 use crate::content::ContentId;
 use crate::document::{DocName, Document};
 use crate::error::KbError;
@@ -58,13 +58,14 @@ impl Snapshot {
     /// Reads the newest generation.
     ///
     /// # Errors
-    /// What the rows say; [`KbError::Older`].
+    /// What the rows say; [`KbError::Older`] and [`KbError::RowsBehind`].
     pub fn open(home: Arc<dyn Home>) -> Result<Self, KbError> {
         let told = KbError::rows("be opened to read");
         let rows = home.open_reader().map_err(&told)?;
         if !pending(&rows, MIGRATIONS).map_err(&told)?.is_empty() {
             return Err(KbError::Older);
         }
+        behind::refuse(Objects::new(home.fs()), || Ok(rows::standing(&rows)?.head))?;
         // The generation is chosen by the first statement that reads.
         rows.execute_batch("BEGIN").map_err(|error| rows::told(&rows, "be opened to read", error))?;
         let generation = rows::head(&rows)?;

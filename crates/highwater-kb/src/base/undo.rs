@@ -18,7 +18,7 @@ impl Base {
     /// People's edits are met as by any other change. The log only grows: that it went back is an entry of its own.
     ///
     /// # Errors
-    /// [`KbError::NoGeneration`], a manifest that is missing or damaged, and as [`Base::commit`].
+    /// [`KbError::NoGeneration`], [`KbError::GenerationLost`], a manifest that is missing or damaged, and as [`Base::commit`].
     pub fn undo(&mut self, held: &BaseLock, at: Timestamp, generation: u32) -> Result<Option<Committed>, KbError> {
         self.finish(held)?;
         let head = self.head()?.map_or(0, |head| head.number);
@@ -28,7 +28,7 @@ impl Base {
         let (mut files, mut documents) = (BTreeMap::new(), BTreeMap::new());
         let mut edits: BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)> = BTreeMap::new();
         for taken_back in (generation + 1..=head).rev() {
-            let manifest = self.manifest(taken_back)?.ok_or(KbError::NoGeneration { generation: taken_back, head })?;
+            let manifest = self.manifest(taken_back)?.ok_or(KbError::GenerationLost { generation: taken_back })?;
             let changed = manifest.files.into_iter().filter(|file| !fold::is_log(&file.path));
             files.extend(changed.map(|file| (file.path, file.base)));
             for edit in manifest.edits {

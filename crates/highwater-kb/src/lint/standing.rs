@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use highwater_fs::{Entry, FsError, Kind as FileKind, RelPath};
 
-use super::{Kind, Look, front, links};
+use super::{Kind, Look, Progress, front, links};
 use crate::base::{Found, PAGE_BYTES_MAX, layout, look as look_at};
 use crate::content::ContentId;
 use crate::error::KbError;
@@ -44,7 +44,8 @@ impl Page<'_> {
     }
 }
 
-pub(super) fn look(look: &mut Look<'_>) -> Result<(), KbError> {
+pub(super) fn look(look: &mut Look<'_>, progress: &mut Progress<'_>) -> Result<(), KbError> {
+    let mut seen = 0;
     for root in [WIKI, RAW] {
         let mut directories = vec![(layout(root), 0)];
         while let Some((directory, depth)) = directories.pop() {
@@ -66,6 +67,9 @@ pub(super) fn look(look: &mut Look<'_>) -> Result<(), KbError> {
                     directories.push((below, depth + 1));
                 } else {
                     one(look, &directory, entry, &names)?;
+                    // What people made may be more.
+                    seen = look.files.min(seen + 1);
+                    progress(look.files + seen, 2 * look.files);
                 }
             }
         }
@@ -122,7 +126,9 @@ fn one(
         true => look_at(disk, &path.to_rel())? == Found::File(generated),
         false => {
             let (stands, stored) = (disk.stat(&path.to_rel())?, look.snapshot.stored().len(generated)?);
-            stored.is_none() || stands.map(|stands| stands.len) == stored
+            // Of two lengths either may be the one that is wrong.
+            let is_as_long = stored.is_none() || stands.map(|stands| stands.len) == stored;
+            is_as_long || look_at(disk, &path.to_rel())? == Found::File(generated)
         }
     };
     if !is_same {

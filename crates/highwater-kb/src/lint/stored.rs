@@ -9,7 +9,7 @@ use crate::error::KbError;
 use crate::path::FilePath;
 
 pub(super) fn look(look: &mut Look<'_>, progress: &mut Progress<'_>) -> Result<(), KbError> {
-    let total = look.snapshot.count_below("")?;
+    look.files = look.snapshot.count_below("")?;
     let (mut after, mut seen) = (String::new(), 0);
     loop {
         let files = look.snapshot.files_after(&after, ROWS)?;
@@ -17,7 +17,7 @@ pub(super) fn look(look: &mut Look<'_>, progress: &mut Progress<'_>) -> Result<(
         after = last.to_string();
         for (path, content) in files {
             seen += 1;
-            progress(seen, total);
+            progress(seen, 2 * look.files);
             file(look, &path, content)?;
         }
     }

@@ -259,19 +259,7 @@ fn rows_that_are_destroyed_are_made_again_from_the_manifests() {
         let _ = std::fs::remove_file(directory.path().join(".highwater").join(file));
     }
     let held = home.try_lock().unwrap().unwrap();
-    let base = highwater_kb::base::rebuild(home.clone(), &held, now()).unwrap();
+    let base = highwater_kb::base::rebuild(home.clone(), &held, now()).unwrap().base;
     assert_eq!((base.files().unwrap(), base.head().unwrap()), (had, head));
     assert_eq!(std::fs::read_to_string(directory.path().join(PAGE)).unwrap(), "mine\n");
-    drop((base, held));
-
-    // A generation that is not the one it follows from is not taken for it.
-    for file in ["kb.db", "kb.db-wal", "kb.db-shm"] {
-        let _ = std::fs::remove_file(directory.path().join(".highwater").join(file));
-    }
-    let first = directory.path().join(".highwater/objects/generation-0000000001");
-    let text = std::fs::read_to_string(&first).unwrap().replace("a test", "another");
-    std::fs::write(first, text).unwrap();
-    let held = home.try_lock().unwrap().unwrap();
-    let error = highwater_kb::base::rebuild(home.clone(), &held, now()).unwrap_err().to_string();
-    assert_eq!(error, "generation 2 does not follow from the one before it: its parent is another");
 }

@@ -9,7 +9,7 @@ use crate::home::now;
 use crate::library::{Library, Paper};
 
 /// Every row that follows from manifests and objects, but for numbers that nobody sees.
-fn rows(directory: &std::path::Path) -> Vec<String> {
+pub(crate) fn rows(directory: &std::path::Path) -> Vec<String> {
     const TABLES: [&str; 11] = [
         "generation",
         "file",
@@ -41,7 +41,8 @@ fn rows(directory: &std::path::Path) -> Vec<String> {
     all
 }
 
-fn answers(home: &Arc<dyn Home>) -> String {
+/// What readers are told.
+pub(crate) fn answers(home: &Arc<dyn Home>) -> String {
     let snapshot = Snapshot::open(home.clone()).unwrap();
     let asked = ["tides", "itself", "version", "What", "paper says", "東京"];
     let hits = asked.map(|asked| snapshot.search(asked, 20).unwrap());

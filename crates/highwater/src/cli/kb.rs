@@ -68,6 +68,17 @@ pub(crate) enum KbVerb {
     /// The other one is kept in `.highwater/quarantine/` where it is yours. With `--theirs`, a file that you deleted comes back. What is
     /// added later is merged with the one that stays.
     Resolve(KbResolve),
+    /// Makes the database of a base again, from what is stored beside it.
+    ///
+    /// What `.highwater/kb.db` tells follows from `.highwater/objects/`. What is there of it is set aside in `.highwater/quarantine/`.
+    /// Something that is damaged or missing stops nothing: it is set aside, and named; then the exit code is 4. A call that is killed is
+    /// made again.
+    Rebuild(KbRebuild),
+    /// Draws the pages of a base and their links as one HTML page, which needs no network.
+    ///
+    /// Pages of documents, concepts, entities and kept answers are drawn, each in the colour of its kind. A click tells what a page is
+    /// called and what it links; words find pages.
+    Visualize(KbVisualize),
     /// Shows what was done to a base, the newest first.
     Log(KbLog),
     /// Converts one document to Markdown, as `kb add` would, without a base.
@@ -252,6 +263,32 @@ pub(crate) struct KbSide {
     /// What the base has stays.
     #[arg(long)]
     pub(crate) theirs: bool,
+}
+
+/// `kb rebuild`.
+#[derive(Debug, Args)]
+pub(crate) struct KbRebuild {
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+    /// Also where the database can be used.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// `kb visualize`.
+#[derive(Debug, Args)]
+pub(crate) struct KbVisualize {
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+    /// Where the page is written. One that was drawn before is written over.
+    #[arg(long, value_name = "FILE", default_value = "kb-graph.html")]
+    pub(crate) out: PathBuf,
+    /// Writes over a file that is something else, too.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Most pages that are drawn: those with the most links.
+    #[arg(long, value_name = "N", default_value = "5000", value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub(crate) pages: u32,
 }
 
 /// `kb log`.

@@ -13,12 +13,14 @@ mod named;
 mod pass;
 mod place;
 mod query;
+mod rebuild;
 mod recompile;
 mod remove;
 mod resolve;
 mod search;
 mod status;
 mod undo;
+mod visualize;
 
 use crate::Done;
 use crate::cli::{Global, KbVerb};
@@ -39,6 +41,12 @@ const NOT_MADE: &str = "HW-KB-024";
 const BUSY: &str = "HW-KB-025";
 /// A page is in no conflict.
 const NO_CONFLICT: &str = "HW-KB-031";
+/// The database of a base can be used, and is not made again.
+const WHOLE: &str = "HW-KB-032";
+/// There is nothing to make the database of a base from.
+const NOTHING: &str = "HW-KB-034";
+/// A file is none that was drawn before.
+const NOT_DRAWN: &str = "HW-KB-033";
 /// There is no such generation.
 const NO_GENERATION: &str = "HW-KB-026";
 /// What is asked needs a language model, or fewer words.
@@ -64,6 +72,8 @@ pub(crate) fn kb(verb: KbVerb, global: &Global) -> Done {
         KbVerb::Undo(args) => undo::undo(&args, output),
         KbVerb::Status(which) => status::status(&which, global, output),
         KbVerb::Resolve(args) => resolve::resolve(&args, output),
+        KbVerb::Rebuild(args) => rebuild::rebuild(&args, output),
+        KbVerb::Visualize(args) => visualize::visualize(&args, output),
         KbVerb::Lint(args) => lint::lint(&args, global),
         KbVerb::Log(args) => log::log(&args, output),
         KbVerb::Convert(args) => convert::convert(&args, output),

@@ -21,6 +21,8 @@ use crate::owner::become_owner;
 
 /// What a base has below its root, by which it is found.
 pub(crate) const ROWS: &str = ".highwater/kb.db";
+/// By which it is found where its rows are gone.
+const OBJECTS: &str = ".highwater/objects";
 
 /// There is no knowledge base.
 pub(crate) const NO_BASE: &str = "HW-KB-023";
@@ -33,13 +35,19 @@ const HOST_CHARS_MAX: usize = 253;
 /// Hexadecimal digits that tell the locks of endpoints apart.
 const MARK_DIGITS: usize = 12;
 
+/// Whether a directory is a base: it has rows, or had them, since something is stored.
+pub(crate) fn is_base(root: &Path) -> bool {
+    let stores = || std::fs::read_dir(root.join(OBJECTS)).is_ok_and(|mut objects| objects.next().is_some());
+    root.join(ROWS).is_file() || stores()
+}
+
 /// A base's directory, as its owner.
 ///
 /// # Errors
 /// A refusal where none was made there, or it is another user's.
 pub(crate) fn root(named: &Path) -> Result<PathBuf, Diagnosis> {
     become_owner(&[&named.join(ROWS), named])?;
-    let root = named.canonicalize().ok().filter(|root| root.join(ROWS).is_file());
+    let root = named.canonicalize().ok().filter(|root| is_base(root));
     root.ok_or_else(|| {
         Diagnosis::refusal(
             NO_BASE,

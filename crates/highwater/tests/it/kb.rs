@@ -1,8 +1,12 @@
 //! A knowledge base as its users have it: made, added to, killed, edited by hand, searched and taken back.
 
 mod bad_input;
+mod graph;
+mod linted;
+mod rebuilt;
 mod recompiled;
 mod removed;
+mod settled;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -220,6 +220,12 @@ pub(crate) const KILLED: i32 = -9;
 /// A call that is killed at a moment of the test's choosing, and with the test where that fails.
 pub(crate) struct Doomed(Option<Child>);
 
+impl From<Child> for Doomed {
+    fn from(child: Child) -> Self {
+        Self(Some(child))
+    }
+}
+
 impl Doomed {
     pub(crate) fn pid(&self) -> u32 {
         self.0.as_ref().map_or(0, Child::id)

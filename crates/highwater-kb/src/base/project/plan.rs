@@ -17,6 +17,8 @@ use crate::path::FilePath;
 
 /// The most bytes of a plan.
 const PLAN_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// How the file of a plan ends.
+pub(super) const PLAN_SUFFIX: &str = ".plan";
 /// How many versions may lie beside one page.
 pub(crate) const CONFLICTS_MAX: u32 = 100;
 
@@ -250,5 +252,5 @@ pub(super) fn name_of(generation: u32, step: usize) -> String {
 }
 
 fn plan_of(generation: u32) -> RelPath {
-    staged(&format!("{generation}.plan"))
+    staged(&format!("{generation}{PLAN_SUFFIX}"))
 }

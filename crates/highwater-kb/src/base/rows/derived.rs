@@ -121,21 +121,78 @@ pub(super) fn derive(rows: &Connection, objects: Objects<'_>, manifest: &Manifes
     texts.iter().try_for_each(|name| index_text(rows, objects, name))
 }
 
-/// Makes every row that follows from the documents and files of the newest generation.
-pub(super) fn derive_all(rows: &Connection, objects: Objects<'_>) -> Result<(), KbError> {
+/// What the newest state lacks, so that rows which follow from it cannot be made.
+#[derive(Debug)]
+pub(in crate::base) enum Lacking {
+    /// A document whose record cannot be used: it is left out.
+    Document(String, KbError),
+    /// What was compiled from a document: it says nothing on any page.
+    Compiled(DocName, ContentId, KbError),
+    /// The bytes of a file.
+    File(FilePath, ContentId, KbError),
+}
+
+/// Makes every row that follows from the documents and files of the newest generation, as far as what it follows from is there.
+pub(in crate::base) fn derive_all(
+    rows: &Connection,
+    objects: Objects<'_>,
+    lack: &mut dyn FnMut(Lacking) -> Result<(), KbError>,
+) -> Result<(), KbError> {
     const NAMES: &str = "SELECT name FROM document ORDER BY name";
     let names: Vec<String> = all(rows, "list its documents", NAMES, |row| row.get(0))?;
-    for name in &names {
-        let (name, record) = (parse_name(name)?, super::record(rows, name)?);
-        if let Some(record) = record {
-            let compiled = compiled(objects, name.as_str(), &record)?;
-            registry::put(rows, &name, None, Some((&record, &compiled)))?;
+    let mut registered = Vec::with_capacity(names.len());
+    for name in names {
+        match register(rows, objects, &name, lack) {
+            Ok(name) => registered.push(name),
+            Err(error @ (KbError::Record { .. } | KbError::Name(_) | KbError::NameTaken { .. })) => {
+                forget(rows, &name)?;
+                lack(Lacking::Document(name, error))?;
+            }
+            Err(error) => return Err(error),
         }
     }
     for (path, content) in super::files(rows)? {
-        take_in(rows, objects, &path, Some(content))?;
+        let taken = match take_in(rows, objects, &path, Some(content)) {
+            Ok(_) if !objects.has(content)? => Err(KbError::ObjectMissing { id: content }),
+            taken => taken.map(drop),
+        };
+        match taken {
+            Err(error) if is_lacking(&error) => lack(Lacking::File(path, content, error))?,
+            taken => taken?,
+        }
     }
-    names.iter().try_for_each(|name| index_text(rows, objects, &parse_name(name)?))
+    registered.iter().try_for_each(|name| index_text(rows, objects, name))
+}
+
+/// Makes the rows of a document, and what it says on pages.
+fn register(
+    rows: &Connection,
+    objects: Objects<'_>,
+    name: &str,
+    lack: &mut dyn FnMut(Lacking) -> Result<(), KbError>,
+) -> Result<DocName, KbError> {
+    let (parsed, record) = (parse_name(name)?, super::record(rows, name)?);
+    if let Some(record) = record {
+        let compiled = match compiled(objects, name, &record) {
+            Err(error) if is_lacking(&error) || matches!(error, KbError::Record { .. }) => {
+                lack(Lacking::Compiled(parsed.clone(), record.compiled, error))?;
+                Compiled::nothing(&record.title)
+            }
+            compiled => compiled?,
+        };
+        registry::put(rows, &parsed, None, Some((&record, &compiled)))?;
+    }
+    Ok(parsed)
+}
+
+fn forget(rows: &Connection, name: &str) -> Result<(), KbError> {
+    let forget = || rows.prepare_cached("DELETE FROM document WHERE name = ?1")?.execute([name]);
+    forget().map(drop).map_err(|error| told(rows, "leave a document out", error))
+}
+
+/// Whether an error says that bytes are not there, or are others.
+fn is_lacking(error: &KbError) -> bool {
+    matches!(error, KbError::ObjectMissing { .. } | KbError::ObjectDamaged { .. })
 }
 
 fn parse_name(name: &str) -> Result<DocName, KbError> {
@@ -206,14 +263,18 @@ fn index_text(rows: &Connection, objects: Objects<'_>, name: &DocName) -> Result
         Some(record) => file(rows, &record.full_text)?,
         None => None,
     };
-    let text = match content {
-        Some(content) => text(objects, content)?,
-        None => None,
+    // Without its bytes nothing of it is found, and without its tree it has no sections.
+    let text = match content.map(|content| text(objects, content)).transpose() {
+        Err(error) if is_lacking(&error) => None,
+        text => text?.flatten(),
     };
     let (Some(record), Some(text)) = (record, text) else {
         return passages::clear(rows, &page).map_err(|error| told(rows, "index a text", error));
     };
-    let tree = compiled(objects, name.as_str(), &record)?.tree;
+    let tree = match compiled(objects, name.as_str(), &record) {
+        Err(error) if is_lacking(&error) || matches!(error, KbError::Record { .. }) => Vec::new(),
+        compiled => compiled?.tree,
+    };
     let before = crate::page::render::lines_before_text(&text);
     let body_at = text.match_indices('\n').nth((before as usize).saturating_sub(1)).map_or(0, |(at, _)| at + 1);
     let (body_at, before) = if front::part(&text).yaml.is_some() { (body_at, before) } else { (0, 0) };

@@ -14,10 +14,12 @@ const FILES_AFTER: &str = "SELECT path, content FROM file WHERE path > ?1 ORDER 
 const GENERATIONS_AFTER: &str = "SELECT number, manifest FROM generation WHERE number > ?1 ORDER BY number LIMIT ?2";
 const LISTED_AFTER: &str = "SELECT name, key, title, documents FROM page
     WHERE kind = ?1 AND stands = 1 AND key > ?2 ORDER BY key LIMIT ?3";
+const LINKS_AFTER: &str =
+    "SELECT origin, target FROM link WHERE (origin, target) > (?1, ?2) ORDER BY origin, target LIMIT ?3";
 const COUNT_BELOW: &str = "SELECT count(*) FROM file WHERE path >= ?1 AND path < ?2";
 
 #[cfg(test)]
-pub(crate) const LOOKUPS: &[&str] = &[FILES_AFTER, GENERATIONS_AFTER, LISTED_AFTER, COUNT_BELOW];
+pub(crate) const LOOKUPS: &[&str] = &[FILES_AFTER, GENERATIONS_AFTER, LISTED_AFTER, LINKS_AFTER, COUNT_BELOW];
 
 /// A page that the index lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +50,15 @@ pub(crate) fn listed_after(rows: &Connection, kind: PageKind, key: &[u8], limit:
         let name = name.parse().map_err(|error| unreadable(0, error))?;
         Ok(Listed { name, key: row.get(1)?, title: row.get(2)?, documents: count(row, 3)? })
     })
+}
+
+/// At most `limit` links after one, as they are written: from where, to what.
+pub(crate) fn links_after(
+    rows: &Connection,
+    after: (&str, &str),
+    limit: u32,
+) -> Result<Vec<(String, String)>, KbError> {
+    list(rows, "list its links", LINKS_AFTER, (after.0, after.1, limit), |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// How many files there are whose paths begin so.

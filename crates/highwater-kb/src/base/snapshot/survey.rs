@@ -46,6 +46,10 @@ impl Snapshot {
         survey::listed_after(&self.rows, kind, key, limit)
     }
 
+    pub(crate) fn links_after(&self, after: (&str, &str), limit: u32) -> Result<Vec<(String, String)>, KbError> {
+        survey::links_after(&self.rows, after, limit)
+    }
+
     pub(crate) fn count_below(&self, prefix: &str) -> Result<u64, KbError> {
         survey::count_below(&self.rows, prefix)
     }

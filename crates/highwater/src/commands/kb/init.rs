@@ -5,7 +5,7 @@ use std::sync::Arc;
 use highwater_engine::clock::{Clock as _, SystemClock};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
-use highwater_kb::{Base, Directory, Home, KbError, fold};
+use highwater_kb::{Base, Directory, Home, KbError, Snapshot, fold};
 use serde_json::json;
 
 use super::NOT_MADE;
@@ -37,6 +37,13 @@ fn made(args: &KbInit, output: Output) -> Result<ExitCode, Diagnosis> {
         let mut base = Base::init(Arc::clone(&home) as Arc<dyn Home>, now).map_err(|error| failed(&error))?;
         if let Some(held) = home.try_lock().map_err(refused)? {
             base.commit(&held, now, "init", "a new knowledge base", fold::furnish).map_err(|error| failed(&error))?;
+        }
+    }
+    if is_there {
+        // One that cannot be used is not told to be one.
+        match Directory::open(&root).map_err(KbError::from).and_then(|home| Snapshot::open(Arc::new(home))) {
+            Ok(_) | Err(KbError::Older) => {}
+            Err(error) => return Err(failed(&error)),
         }
     }
     let json = json!({ "kb": root, "made": !is_there });

@@ -121,7 +121,7 @@ fn bar(output: Output) -> ProgressBar {
     if output.quiet || output.json || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} files, {per_sec}, {eta} left");
+    let style = ProgressStyle::with_template("{bar:30} {percent}%, {eta} left");
     ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 

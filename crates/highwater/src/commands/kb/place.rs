@@ -11,7 +11,7 @@ use highwater_kb::add::{LOCK_LOOK_MS, LOCK_WAIT_SECS};
 use highwater_kb::{Base, BaseLock, Directory, Home, KbError, Snapshot};
 
 use super::{BUSY, NO_BASE};
-use crate::wiring::kb::{ROWS, root};
+use crate::wiring::kb::{is_base, root};
 
 /// A base.
 pub(super) struct Place {
@@ -30,7 +30,7 @@ impl Place {
             Some(named) => Some(named.to_owned()),
             None => {
                 let working = std::env::current_dir().unwrap_or_default();
-                working.ancestors().find(|above| above.join(ROWS).is_file()).map(Path::to_owned)
+                working.ancestors().find(|above| is_base(above)).map(Path::to_owned)
             }
         };
         let found = found.ok_or_else(|| {
@@ -65,12 +65,19 @@ impl Place {
     /// What its rows say, and a lock that another has for long.
     pub(super) async fn locked(&self) -> Result<(Base, BaseLock), Diagnosis> {
         let home = self.home()?;
+        let lock = self.lock(&*home).await?;
+        let base = Base::open(home, self.clock.now()).map_err(|error| self.failed(&error))?;
+        Ok((base, lock))
+    }
+
+    /// Its lock.
+    ///
+    /// # Errors
+    /// Where another has it for long.
+    pub(super) async fn lock(&self, home: &dyn Home) -> Result<BaseLock, Diagnosis> {
         for _ in 0..LOCK_WAIT_SECS * 1000 / LOCK_LOOK_MS {
             match home.try_lock() {
-                Ok(Some(lock)) => {
-                    let base = Base::open(home, self.clock.now()).map_err(|error| self.failed(&error))?;
-                    return Ok((base, lock));
-                }
+                Ok(Some(lock)) => return Ok(lock),
                 Ok(None) => self.clock.sleep(Duration::from_millis(LOCK_LOOK_MS)).await,
                 Err(error) => return Err(self.failed(&KbError::io("be locked")(error))),
             }

@@ -21,7 +21,7 @@ pub(super) fn undo(args: &KbUndo, output: Output) -> Done {
 async fn undone(place: &Place, args: &KbUndo, output: Output) -> Result<ExitCode, Diagnosis> {
     let (mut base, held) = place.locked().await?;
     let failed = |error: &KbError| match error {
-        KbError::NoGeneration { .. } => {
+        KbError::NoGeneration { .. } | KbError::GenerationLost { .. } => {
             Diagnosis::refusal(NO_GENERATION, error.to_string(), "`highwater kb log` shows the generations")
         }
         error => place.failed(error),

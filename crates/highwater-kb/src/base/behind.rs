@@ -1,0 +1,58 @@
+//! Rows of an earlier time, as from a copy. Owns what proves that a generation was committed which rows do not tell of.
+//!
+//! The manifest after the newest generation may be that of an attempt whose COMMIT never came: such a one is written over. One whose log
+//! stands in `wiki/` was committed, since nothing is shown before; and so was one that has another after it.
+
+use super::manifest::Manifest;
+use super::objects::Objects;
+use super::project::{Found, look};
+use crate::error::KbError;
+use crate::fold::is_log;
+
+/// How often others may commit while it is looked.
+const LOOKS_MAX: usize = 100;
+
+/// Refuses rows that are behind; `head` says again and again which generation is the newest that they tell of.
+///
+/// # Errors
+/// [`KbError::RowsBehind`], and what the disk or the rows say.
+pub(super) fn refuse(objects: Objects<'_>, head: impl Fn() -> Result<u32, KbError>) -> Result<(), KbError> {
+    let mut known = head()?;
+    for _ in 0..LOOKS_MAX {
+        if !is_passed(objects, known)? {
+            return Ok(());
+        }
+        // Somebody may have committed since.
+        let now = head()?;
+        if now == known {
+            return Err(KbError::RowsBehind { head: known });
+        }
+        known = now;
+    }
+    Ok(())
+}
+
+/// Whether a generation was committed after this one.
+fn is_passed(objects: Objects<'_>, generation: u32) -> Result<bool, KbError> {
+    let next = generation.saturating_add(1);
+    if objects.has_manifest(next.saturating_add(1))? {
+        return Ok(true);
+    }
+    if !objects.has_manifest(next)? {
+        return Ok(false);
+    }
+    // It may be an attempt, unless there is any after it: this is looked at where a crash was, or a change is under way.
+    if objects.generations()?.last().is_some_and(|last| *last > next) {
+        return Ok(true);
+    }
+    let Some(bytes) = objects.manifest(next)? else { return Ok(false) };
+    let Ok(manifest) = Manifest::read(next, &bytes) else { return Ok(false) };
+    for change in manifest.files.iter().filter(|change| is_log(&change.path)) {
+        if let Some(new) = change.new
+            && look(objects.fs(), &change.path.to_rel())? == Found::File(new)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

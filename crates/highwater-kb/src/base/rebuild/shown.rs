@@ -1,0 +1,80 @@
+//! What stands in `wiki/` and `raw/` when rows are made again. Owns how a person's edit is told from what a crash left undone.
+
+use std::collections::BTreeSet;
+
+use highwater_db::sqlite::rusqlite::Transaction;
+use highwater_fs::Fs;
+
+use crate::base::manifest::FileChange;
+use crate::base::objects::{Objects, Standing};
+use crate::base::project::{Fate, Found, is_begun, look};
+use crate::base::{PAGE_BYTES_MAX, rows};
+use crate::content::ContentId;
+use crate::error::KbError;
+use crate::fold::is_log;
+use crate::path::FilePath;
+use crate::resolve;
+
+/// Files that are looked at in one piece.
+const FILES: u32 = 1_000;
+
+/// Leaves to whoever finishes the newest generation what is to be written of it: what cannot be, since its bytes are not there, would hold
+/// them up for ever; and what a person changed since it stood there is not met a second time.
+pub(super) fn leave_to_be_written(
+    transaction: &Transaction<'_>,
+    objects: Objects<'_>,
+    generation: u32,
+) -> Result<(), KbError> {
+    let (fs, changes) = (objects.fs(), rows::changes(transaction)?);
+    let stood = !is_begun(fs, generation)? && has_stood(fs, &changes)?;
+    let mut left_out = Vec::new();
+    for FileChange { path, new, .. } in changes {
+        let is_lacking = |new: &ContentId| {
+            let is_there =
+                look(fs, &path.to_rel())? == Found::File(*new) || objects.standing(*new, true)? == Standing::There;
+            Ok::<_, KbError>(!is_there)
+        };
+        if stood || new.as_ref().map_or(Ok(false), is_lacking)? {
+            left_out.push(path);
+        }
+    }
+    rows::leave_out(transaction, &left_out)
+}
+
+/// Whether all of a generation stood in `wiki/`: its log is there, and no plan is, which is forgotten once everything is done.
+fn has_stood(fs: &dyn Fs, changes: &[FileChange]) -> Result<bool, KbError> {
+    for change in changes.iter().filter(|change| is_log(&change.path)) {
+        if let Some(new) = change.new
+            && look(fs, &change.path.to_rel())? == Found::File(new)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Notes what people had made of the files that nobody is to write.
+pub(super) fn note_fates(transaction: &Transaction<'_>, fs: &dyn Fs) -> Result<(), KbError> {
+    let changed: BTreeSet<FilePath> = rows::changes(transaction)?.into_iter().map(|change| change.path).collect();
+    let open = resolve::open(fs, |path| Ok(rows::file(transaction, path)?.is_some()), usize::MAX)?;
+    let mut after = String::new();
+    loop {
+        let files = rows::survey::files_after(transaction, &after, FILES)?;
+        let Some((last, _)) = files.last() else { return Ok(()) };
+        after = last.to_string();
+        let mut fates = Vec::new();
+        for (path, content) in files.into_iter().filter(|(path, _)| !changed.contains(path)) {
+            let stat = fs.stat(&path.to_rel())?;
+            // What is large is not read for it.
+            let is_page = path.as_str().ends_with(".md") && stat.is_some_and(|stat| stat.len <= PAGE_BYTES_MAX);
+            let fate = match stat {
+                None => Fate::Deleted,
+                Some(_) if open.contains(&path) => Fate::Conflict,
+                Some(_) if is_page && look(fs, &path.to_rel())? != Found::File(content) => Fate::Merged,
+                Some(_) => continue,
+            };
+            fates.push((path, fate));
+        }
+        rows::fated(transaction, &fates)?;
+    }
+}

@@ -1,0 +1,155 @@
+//! Rows that are made again, crashed at every operation: whoever comes next makes them again, and what people wrote stands as it stood.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use highwater_fs::{Fs, Mode, RelPath};
+use highwater_kb::base::{asks_for_rebuild, rebuild};
+use highwater_kb::{Base, BaseLock, KbError};
+use highwater_testkit::sim_fs::{Scenario, SimFs, crash_everywhere, fail_everywhere, random_runs};
+
+use crate::home::{Simulated, file, now, opened};
+
+/// How many seeded runs there are in each run of the tests.
+const RUNS: u64 = 100;
+const EDITED: &str = "wiki/edited.md";
+const GONE: &str = "wiki/gone.md";
+const PLAIN: &str = "wiki/plain.md";
+const LOG: &str = "wiki/log.md";
+
+/// What somebody lost beside the rows.
+#[derive(Clone, Copy, Debug)]
+enum Lost {
+    Nothing,
+    /// What the second generation changed.
+    Manifest,
+    /// Nothing, and the newest generation was not shown yet.
+    Shown,
+}
+
+struct Rebuilding(Lost);
+
+fn path(path: &str) -> RelPath {
+    RelPath::new(path).unwrap()
+}
+
+fn write(fs: &SimFs, name: &str, bytes: &[u8]) {
+    if fs.stat(&path(name)).unwrap().is_some() {
+        fs.unlink(&path(name)).unwrap();
+    }
+    fs.create(&path(name), Mode::Umask).unwrap().write_all(bytes).unwrap();
+}
+
+fn commit(base: &mut Base, held: &BaseLock, n: usize) {
+    let committed = base.commit(held, now(), "add", "a test", |draft| {
+        if n == 1 {
+            draft.write(file(LOG), b"")?;
+        }
+        [EDITED, GONE, PLAIN].iter().try_for_each(|page| draft.write(file(page), format!("{page} {n}\n").as_bytes()))
+    });
+    committed.unwrap();
+}
+
+fn shown(fs: &SimFs) -> BTreeMap<String, Vec<u8>> {
+    let tree = highwater_testkit::sim_fs::tree(fs).unwrap().into_iter();
+    tree.filter_map(|(path, bytes)| Some((path.to_string(), bytes?)))
+        .filter(|(path, _)| path.starts_with("wiki/"))
+        .collect()
+}
+
+/// Opens a base, whose rows are made again where that is the way out.
+fn mended(fs: &SimFs) -> Result<(Base, BaseLock), KbError> {
+    let home = Simulated::home(fs);
+    let is_there = fs.stat(&path(".highwater/kb.db"))?.is_some();
+    match opened(&home) {
+        Err(error) if asks_for_rebuild(&error) => {}
+        opened if is_there => return opened,
+        _ => {}
+    }
+    let held = home.try_lock().unwrap().unwrap();
+    Ok((rebuild(home, &held, now())?.base, held))
+}
+
+impl Rebuilding {
+    fn ready(&self) -> (SimFs, BTreeMap<String, Vec<u8>>) {
+        let fs = SimFs::new().with_atomic_renames();
+        let home = Simulated::home(&fs);
+        Base::init(home.clone(), now()).unwrap();
+        let (mut base, held) = opened(&home).unwrap();
+        (1..=2).for_each(|n| commit(&mut base, &held, n));
+        let before = shown(&fs);
+        commit(&mut base, &held, 3);
+        let after = shown(&fs);
+        match self.0 {
+            Lost::Nothing => {}
+            Lost::Manifest => fs.unlink(&path(".highwater/objects/generation-0000000002")).unwrap(),
+            Lost::Shown => before.iter().for_each(|(name, bytes)| write(&fs, name, bytes)),
+        }
+        let mut stands = after;
+        if !matches!(self.0, Lost::Shown) {
+            write(&fs, EDITED, b"mine\n");
+            stands.insert(EDITED.to_owned(), b"mine\n".to_vec());
+        }
+        fs.unlink(&path(GONE)).unwrap();
+        stands.remove(GONE);
+        fs.unlink(&path(".highwater/kb.db")).unwrap();
+        (fs, stands)
+    }
+}
+
+impl Scenario for Rebuilding {
+    fn before(&self) -> SimFs {
+        self.ready().0
+    }
+
+    fn steps(&self) -> usize {
+        1
+    }
+
+    fn work(&self, fs: &SimFs) -> usize {
+        usize::from(mended(fs).is_ok())
+    }
+
+    fn recover(&self, fs: &SimFs) -> Result<(), String> {
+        mended(fs).map(drop).map_err(|error| highwater_engine::diagnosis::with_causes(&error))
+    }
+
+    fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
+        let told = |error: KbError| highwater_engine::diagnosis::with_causes(&error);
+        // What was acknowledged is durable: nobody has to make it again.
+        let (base, _held) = if acknowledged == 1 { opened(&Simulated::home(fs)) } else { mended(fs) }.map_err(told)?;
+        let head = base.head().map_err(told)?.map(|head| head.number);
+        if head != Some(3) {
+            return Err(format!("it is at {head:?}"));
+        }
+        for page in [EDITED, GONE, PLAIN] {
+            let has = base.read(&file(page)).map_err(told)?;
+            if has.as_deref() != Some(format!("{page} 3\n").as_bytes()) {
+                return Err(format!("{page} has {has:?}"));
+            }
+        }
+        let (seen, stands) = (shown(fs), self.ready().1);
+        if seen == stands { Ok(()) } else { Err(format!("there stands {seen:?}, expected {stands:?}")) }
+    }
+}
+
+const ALL: [Lost; 3] = [Lost::Nothing, Lost::Manifest, Lost::Shown];
+
+#[test]
+fn r05_a_rebuild_is_done_or_done_again_wherever_the_power_is_cut() {
+    for lost in ALL {
+        let tally = crash_everywhere(&Rebuilding(lost)).unwrap_or_else(|found| panic!("{lost:?}: {found}"));
+        eprintln!("{lost:?}: {tally:?}");
+        assert!(tally.disks > 10, "{tally:?}");
+    }
+}
+
+#[test]
+fn r05_a_disk_that_fails_while_rows_are_made_again_loses_nothing() {
+    for lost in ALL {
+        let tally = fail_everywhere(&Rebuilding(lost)).unwrap_or_else(|found| panic!("{lost:?}: {found}"));
+        eprintln!("{lost:?}: {tally:?}");
+    }
+    let tally = random_runs(0..RUNS, |seed| Rebuilding(ALL[usize::try_from(seed % 3).unwrap()]));
+    eprintln!("{:?}", tally.unwrap_or_else(|found| panic!("{found}")));
+}
