@@ -51,7 +51,7 @@ impl Contacts {
         self.send_by(self.http()?, resource, fallback, request).await
     }
 
-    /// The same by a client of the job's own, for a far side that asks who is calling: a [`client_builder`] with a certificate.
+    /// The same by a client of the job's own, for a far side that asks who is calling: a [`client_builder`](super::client_builder) with a certificate.
     ///
     /// # Errors
     /// As [`Contacts::send`].
