@@ -1,7 +1,8 @@
 //! An answer is paid once: across kills, across passes, beside others; and no more is paid than a pass may.
 
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use highwater_testkit::faulty_http::Answer;
@@ -146,12 +147,21 @@ fn a_question_that_two_ask_at_once_is_paid_once() {
 
 #[test]
 fn a_damaged_answer_is_set_aside_and_asked_for_again() {
-    let desk = Desk::new(1, Endpoint::compiles());
-    // Paid, and then not committed, since the raw document cannot be stored.
-    let stuck = desk.rig.path("notes/.highwater/objects");
-    let aside = desk.rig.path("aside");
-    std::fs::rename(&stuck, &aside).unwrap();
-    std::fs::write(&stuck, "").unwrap();
+    // Paid, and then not committed: while the model is asked, the place where the raw document would be stored goes.
+    let places = Arc::new(OnceLock::<[PathBuf; 2]>::new());
+    let (to_stick, is_stuck) = (Arc::clone(&places), AtomicBool::new(false));
+    let endpoint = Endpoint::start(move |asked| {
+        if let Some([objects, aside]) = to_stick.get()
+            && !is_stuck.swap(true, Ordering::SeqCst)
+        {
+            std::fs::rename(objects, aside).unwrap();
+            std::fs::write(objects, "").unwrap();
+        }
+        said(&pages(&asked.document()))
+    });
+    let desk = Desk::new(1, endpoint);
+    let [stuck, aside] = [desk.rig.path("notes/.highwater/objects"), desk.rig.path("aside")];
+    places.set([stuck.clone(), aside.clone()]).unwrap();
     assert_eq!(desk.add(&[]).code, 1);
     std::fs::remove_file(&stuck).unwrap();
     std::fs::rename(&aside, &stuck).unwrap();
