@@ -5,6 +5,7 @@
 //! a crash left is finished, never taken back.
 
 pub mod add;
+pub mod adopt;
 pub mod base;
 pub mod compile;
 pub mod content;

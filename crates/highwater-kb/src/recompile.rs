@@ -83,6 +83,13 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbRecompile<C> {
         let was = on_disk(move || Version::in_generation(&Snapshot::open(home)?, &name)).await??;
         let was = was.ok_or_else(|| Unready::because(OutcomeKind::Gone, "it is no longer in the base"))?;
         let known = &was.document;
+        if !known.raw.as_str().starts_with("raw/") {
+            let why = format!(
+                "the base has its text alone, and not what it was given as: add it again, from {}",
+                known.origin
+            );
+            return Err(Unready::because(OutcomeKind::Review, why));
+        }
         let staged = self.given(known).await?;
         let (converted, format) = self.workshop.converted(cx, &staged, &self.called(known), &known.origin).await?;
         if format.shows_what_lies_beside() && converted.images.len() < known.images.len() {

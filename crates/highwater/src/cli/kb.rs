@@ -10,7 +10,9 @@ use highwater_engine::settings::{ByteSize, DurationText};
 pub(crate) enum KbVerb {
     /// Makes a knowledge base: a directory with `wiki/`, which Obsidian opens as it is, and `raw/`.
     ///
-    /// Where there is a base already, nothing changes.
+    /// Where there is a base already, nothing changes. A base of the older kind, with its registry in `.openkb/`, is taken over by
+    /// `--adopt`: its documents and its pages become those of this base as they are, nothing is converted or compiled again, and what
+    /// lies in `.openkb/`, a journal of a change that was cut off too, is told of and left alone.
     Init(KbInit),
     /// Adds documents: files, and directories with every document below them.
     ///
@@ -78,6 +80,12 @@ pub(crate) struct KbInit {
     /// The directory; it is made where it is not there.
     #[arg(value_name = "DIR", default_value = ".")]
     pub(crate) directory: PathBuf,
+    /// Takes over the base of the older kind that is there.
+    #[arg(long)]
+    pub(crate) adopt: bool,
+    /// Says what would be taken over, what would not and why, and writes nothing.
+    #[arg(long, requires = "adopt")]
+    pub(crate) dry_run: bool,
 }
 
 /// `kb add`.

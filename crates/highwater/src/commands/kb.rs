@@ -1,6 +1,7 @@
 //! `kb`: knowledge bases. Owns the codes of what its commands refuse; each verb is in a file of its own.
 
 mod add;
+mod adopt;
 mod convert;
 mod fates;
 mod init;
@@ -38,12 +39,25 @@ const BUSY: &str = "HW-KB-025";
 const NO_CONFLICT: &str = "HW-KB-031";
 /// There is no such generation.
 const NO_GENERATION: &str = "HW-KB-026";
+/// A directory of a base of the older kind is a symlink.
+const NO_DIRECTORY: &str = "HW-KB-052";
 /// There is no such document.
 const UNKNOWN_DOCUMENT: &str = "HW-KB-027";
+/// There is no base of the older kind.
+const NONE_OLDER: &str = "HW-KB-046";
+/// A base of the older kind is there.
+const IS_OLDER: &str = "HW-KB-047";
+/// The registry of the older kind cannot be read.
+const NO_REGISTRY: &str = "HW-KB-048";
+/// The older program is at work.
+const OLDER_BUSY: &str = "HW-KB-049";
+/// A base with a history of its own is there.
+const HAS_HISTORY: &str = "HW-KB-050";
 
 pub(crate) fn kb(verb: KbVerb, global: &Global) -> Done {
     let output = Output { json: global.json, quiet: global.quiet };
     match verb {
+        KbVerb::Init(args) if args.adopt => adopt::adopt(&args, output),
         KbVerb::Init(args) => init::init(&args, output),
         KbVerb::Add(args) => add::add(&args, global),
         KbVerb::Remove(args) => remove::remove(&args, output),

@@ -16,6 +16,7 @@ mod house;
 mod inside;
 mod install;
 mod kb;
+mod kb_adopt;
 mod kb_convert;
 mod killed;
 mod manual;
