@@ -321,6 +321,21 @@ impl Contacts {
         fallback: Option<Duration>,
         request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder + Send + Sync,
     ) -> Result<Result<reqwest::Response, Unanswered>, Stop> {
+        self.send_within(http, resource, fallback, |_| true, request).await
+    }
+
+    /// The same, where a redirect is followed only to where `may_go` lets it; the answer of one that is not is given as it came.
+    ///
+    /// # Errors
+    /// As [`Contacts::send`].
+    pub async fn send_within(
+        &self,
+        http: &reqwest::Client,
+        resource: &ResourceName,
+        fallback: Option<Duration>,
+        may_go: impl Fn(&Url) -> bool + Send + Sync,
+        request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder + Send + Sync,
+    ) -> Result<Result<reqwest::Response, Unanswered>, Stop> {
         let mut permit = self.permit(resource).await?;
         let mut asked_at: Vec<Url> = Vec::new();
         let mut next: Option<Url> = None;
@@ -344,7 +359,9 @@ impl Contacts {
                 }
             };
             asked_at.push(response.url().clone());
-            if let Some(there) = redirected(&response, &method).filter(|there| may_follow(&asked_at, there)) {
+            if let Some(there) =
+                redirected(&response, &method).filter(|there| may_follow(&asked_at, there) && may_go(there))
+            {
                 // Paced, counted and bannable like any other.
                 next = Some(there);
                 permit = self.permit(resource).await?;
