@@ -23,6 +23,7 @@ pub mod remove;
 pub mod resolve;
 pub mod status;
 pub mod tree;
+pub mod web;
 mod workshop;
 
 pub use base::{Base, BaseLock, Committed, Counts, Directory, Draft, Fate, Generation, Hit, Home, Rehearsed, Snapshot};

@@ -99,7 +99,7 @@ impl Wiring {
                 Box::new(Arc::new(Reindex::new(reindex::Place::open(settings)?)))
             }
             KindSettings::Ship(settings) => Box::new(Arc::new(Ship::new(ship::place(config, job, settings)?))),
-            KindSettings::KbAdd(settings) => kb::runner(settings, &self.clock)?,
+            KindSettings::KbAdd(settings) => kb::runner(settings, resources, &self.clock)?,
         };
         Ok((runner, spec))
     }

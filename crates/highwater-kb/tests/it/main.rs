@@ -27,4 +27,5 @@ mod status;
 mod story;
 mod touched;
 mod tree;
+mod web;
 mod whole;

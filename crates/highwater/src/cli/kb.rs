@@ -14,11 +14,14 @@ pub(crate) enum KbVerb {
     /// `--adopt`: its documents and its pages become those of this base as they are, nothing is converted or compiled again, and what
     /// lies in `.openkb/`, a journal of a change that was cut off too, is told of and left alone.
     Init(KbInit),
-    /// Adds documents: files, and directories with every document below them.
+    /// Adds documents: files, directories with every document below them, and addresses of the web.
     ///
     /// Each document gets a page that says what it is about, a page with its text, and its place on the pages of concepts and entities
     /// that it shares with others. A document that is there already is passed over, one that changed replaces its old version, and
     /// pages that you edited are kept: what is new is merged into them, or laid beside them. A call that is killed goes on with the next.
+    ///
+    /// What lies at an address is fetched once, without what it shows or links, and kept in `raw/`; called again, it is fetched again, and
+    /// is `present` where it is the same. A redirect into a private network is not followed: name that address yourself.
     Add(KbAdd),
     /// Takes documents out: their files, their sections on pages that they share with others, and links to them.
     ///
@@ -91,8 +94,8 @@ pub(crate) struct KbInit {
 /// `kb add`.
 #[derive(Debug, Args)]
 pub(crate) struct KbAdd {
-    /// Files, and directories.
-    #[arg(value_name = "PATH", required = true)]
+    /// Files, directories, and addresses that begin with `http://` or `https://`.
+    #[arg(value_name = "PATH|URL", required = true)]
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) which: KbWhich,

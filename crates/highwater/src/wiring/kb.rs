@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use highwater_engine::clock::SharedClock;
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::name::ResourceName;
 use highwater_engine::pass::Runner;
-use highwater_kb::add::{KbAdd, KbAddSettings, Place};
+use highwater_kb::add::{KbAdd, KbAddSettings, NEXT, Named, Place};
 use highwater_kb::compile::builtin::Builtin;
 use highwater_kb::convert::{Limits, Subprocess};
+use highwater_kb::web::{NoAddress, Patience};
 use highwater_kb::{Directory, KbError};
 
 use crate::owner::become_owner;
@@ -18,6 +20,8 @@ pub(crate) const ROWS: &str = ".highwater/kb.db";
 
 /// There is no knowledge base.
 pub(crate) const NO_BASE: &str = "HW-KB-023";
+/// An address is none that documents are fetched from.
+const NO_ADDRESS: &str = "HW-KB-051";
 /// This program does not find itself.
 const NO_PROGRAM: &str = "HW-KB-002";
 
@@ -56,11 +60,22 @@ pub(crate) fn place(base: &Path, clock: &SharedClock) -> Result<Place<Builtin>, 
     })
 }
 
-/// The job that adds documents.
+/// The job that adds documents, whose contacts are made on these resources.
 ///
 /// # Errors
-/// Where there is no base.
-pub(crate) fn runner(settings: &KbAddSettings, clock: &SharedClock) -> Result<Box<dyn Runner>, Diagnosis> {
-    let named = settings.paths.iter().map(|path| path.to_path_buf()).collect();
+/// Where there is no base, and an address that is none.
+pub(crate) fn runner(
+    settings: &KbAddSettings,
+    resources: Vec<ResourceName>,
+    clock: &SharedClock,
+) -> Result<Box<dyn Runner>, Diagnosis> {
+    let paths = settings.paths.iter().map(|path| path.to_path_buf()).collect();
+    let addresses = settings.addresses().map_err(|error| no_address(&error))?;
+    let named = Named { paths, addresses, resources, patience: Patience::default() };
     Ok(Box::new(Arc::new(KbAdd::new(place(&settings.base, clock)?, named))))
+}
+
+/// A refusal of an address that is none.
+pub(crate) fn no_address(error: &NoAddress) -> Diagnosis {
+    Diagnosis::refusal(NO_ADDRESS, with_causes(error), NEXT)
 }

@@ -3,11 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
 use highwater_engine::lock::FileLock;
 use highwater_engine::name::{JobName, ResourceName};
+use highwater_engine::pace::Pace;
 use highwater_engine::pass::Runner;
 use highwater_engine::report::ExitCode;
 use highwater_engine::settings::JobSettings;
@@ -25,6 +27,8 @@ use crate::{Done, in_runtime, signals, upkeep};
 
 /// Hexadecimal digits of the mark in a job's name.
 const MARK_DIGITS: usize = 12;
+/// From one contact with a host to the next, in milliseconds.
+const HOST_PACE_MS: u64 = 250;
 /// Where the ledger is, from the base's root.
 const STATE: &str = ".highwater-state";
 
@@ -35,6 +39,8 @@ pub(super) struct Call<'c> {
     /// What tells it from others of this kind: a call that was killed goes on with the same one, and another is another job.
     pub(super) of: Vec<Vec<u8>>,
     pub(super) runner: Box<dyn Runner>,
+    /// Hosts that are contacted, each as a resource of its own.
+    pub(super) hosts: Vec<ResourceName>,
     pub(super) concurrency: Option<u16>,
     pub(super) limits: &'c Limits,
     pub(super) dry_run: bool,
@@ -42,16 +48,20 @@ pub(super) struct Call<'c> {
 
 /// Runs the pass and tells how it ended.
 pub(super) fn pass(call: &Call<'_>, global: &Global, place: &Place) -> Done {
-    let one = |error| vec![error];
+    let site = site(global, place, !call.dry_run).map_err(|error| vec![error])?;
+    in_runtime(passed(call, &site, &place.root))
+}
+
+/// Where a base keeps what its passes remember; it is made where something is to be written there.
+pub(super) fn site(global: &Global, place: &Place, writes: bool) -> Result<Site, Diagnosis> {
     let state = place.root.join(STATE);
-    if !call.dry_run {
+    if writes {
         std::fs::create_dir_all(&state).map_err(|error| {
             let message = format!("the state directory cannot be made: {error}");
-            one(Diagnosis::failure("HW-SIT-002", message, "name the ledger: `--ledger FILE`").in_file(&state))
+            Diagnosis::failure("HW-SIT-002", message, "name the ledger: `--ledger FILE`").in_file(&state)
         })?;
     }
-    let site = Site::beside(global, ledger_of(&place.root, global)).map_err(one)?;
-    in_runtime(passed(call, &site, &place.root))
+    Site::beside(global, ledger_of(&place.root, global))
 }
 
 /// The ledger of the passes of commands.
@@ -61,7 +71,7 @@ pub(super) fn ledger_of(root: &Path, global: &Global) -> PathBuf {
 
 async fn passed(call: &Call<'_>, site: &Site, root: &Path) -> Done {
     let one = |error| vec![error];
-    let mut spec = spec(call, site, root);
+    let mut spec = spec(call.kind, &call.of, site, root, &call.hosts, call.concurrency);
     limit(&mut spec, call.limits);
     let glance = if call.dry_run { Some(site.ledger_to_read().map_err(one)?) } else { None };
     let ledger = match &glance {
@@ -90,26 +100,47 @@ async fn passed(call: &Call<'_>, site: &Site, root: &Path) -> Done {
     Ok::<ExitCode, _>(report.exit)
 }
 
-fn spec(call: &Call<'_>, site: &Site, root: &Path) -> JobSpec {
-    let mut hash = Sha256::new();
-    for word in &call.of {
-        hash.update(word);
-        hash.update([0]);
-    }
-    let mark = hex::encode(hash.finalize());
-    let job = JobName::new(format!("{}-{}", call.kind, &mark[..MARK_DIGITS]))
-        .expect("invariant: a word and hex digits are a job's name");
-    let resource = ResourceSpec::new(ResourceName::of_job(&job), FileLock::new(lock_of(root, &job), false));
+/// The name of the job of such a call; `of` tells it from others of its kind.
+pub(super) fn job_of(kind: &str, of: &[Vec<u8>]) -> JobName {
+    let mark = mark(of.iter().map(Vec::as_slice));
+    JobName::new(format!("{kind}-{mark}")).expect("invariant: a word and hex digits are a job's name")
+}
+
+/// The job of such a call.
+pub(super) fn spec(
+    kind: &str,
+    of: &[Vec<u8>],
+    site: &Site,
+    root: &Path,
+    hosts: &[ResourceName],
+    concurrency: Option<u16>,
+) -> JobSpec {
+    let job = job_of(kind, of);
+    let lock = |name: &str| FileLock::new(root.join(STATE).join(format!("{name}.lock")), false);
+    let own = ResourceSpec::new(ResourceName::of_job(&job), lock(job.as_str()));
+    let hosts = hosts.iter().map(|host| ResourceSpec {
+        pace: Pace { delay: Duration::from_millis(HOST_PACE_MS), jitter: 0.0 },
+        ..ResourceSpec::new(host.clone(), lock(&format!("web-{}", mark([host.as_str().as_bytes()]))))
+    });
+    let resources = std::iter::once(own).chain(hosts).collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     JobSpec {
         handle: format!("{job} --ledger {}", site.ledger_path.display()),
         recurring: true,
-        concurrency: call.concurrency.map_or(cores, usize::from),
+        concurrency: concurrency.map_or(cores, usize::from),
         breaker: highwater_engine::breaker::BreakerRules { failed: 1.0, ..Default::default() },
-        ..JobSpec::new(job, call.kind, vec![resource], &JobSettings::default())
+        ..JobSpec::new(job, kind, resources, &JobSettings::default())
     }
 }
 
-fn lock_of(root: &Path, job: &JobName) -> PathBuf {
-    root.join(STATE).join(format!("{job}.lock"))
+/// Hexadecimal digits that tell these words from others.
+fn mark<'w>(words: impl IntoIterator<Item = &'w [u8]>) -> String {
+    let mut hash = Sha256::new();
+    for word in words {
+        hash.update(word);
+        hash.update([0]);
+    }
+    let mut mark = hex::encode(hash.finalize());
+    mark.truncate(MARK_DIGITS);
+    mark
 }

@@ -31,6 +31,7 @@ pub(super) fn recompile(args: &Args, global: &Global) -> Done {
         kind: "kb-recompile",
         of,
         runner: Box::new(Arc::new(KbRecompile::new(workshop, which))),
+        hosts: Vec::new(),
         concurrency: args.concurrency,
         limits: &args.limits,
         dry_run: false,
