@@ -23,6 +23,7 @@ pub mod remove;
 pub mod resolve;
 pub mod status;
 pub mod tree;
+pub mod watch;
 pub mod web;
 mod workshop;
 

@@ -22,7 +22,8 @@ pub(crate) use episodes::{
 };
 pub(crate) use host::{Completions, Install, Man, Role, Systemd, Times};
 pub(crate) use kb::{
-    KbAdd, KbConvert, KbInit, KbLint, KbLog, KbRecompile, KbRemove, KbResolve, KbSearch, KbUndo, KbVerb, KbWhich,
+    KbAdd, KbConvert, KbInit, KbLint, KbLog, KbRecompile, KbRemove, KbResolve, KbSearch, KbUndo, KbVerb, KbWatch,
+    KbWhich,
 };
 pub(crate) use migrate::{Baseline, MigrateVerb, Up};
 pub(crate) use oai::{

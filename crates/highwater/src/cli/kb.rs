@@ -23,6 +23,12 @@ pub(crate) enum KbVerb {
     /// What lies at an address is fetched once, without what it shows or links, and kept in `raw/`; called again, it is fetched again, and
     /// is `present` where it is the same. A redirect into a private network is not followed: name that address yourself.
     Add(KbAdd),
+    /// Adds what appears or changes in directories, as `kb add` would, until SIGTERM.
+    ///
+    /// A file is added once it has been left alone for a while, so that none is taken half. What happened while nobody watched is
+    /// found at the start, and what the system tells nothing of by a look at everything now and then. A file that goes is told of;
+    /// its document stays in the base. A halt or a ban is told of and waited for.
+    Watch(KbWatch),
     /// Takes documents out: their files, their sections on pages that they share with others, and links to them.
     ///
     /// Says what it touches. A page on which nothing is left goes; a page that you kept, such as an exploration, has words where it
@@ -107,6 +113,25 @@ pub(crate) struct KbAdd {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) limits: super::Limits,
+}
+
+/// `kb watch`.
+#[derive(Debug, Args)]
+pub(crate) struct KbWatch {
+    /// Directories, and files.
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+    /// Documents that are prepared at once. Without it, one for each processor.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) concurrency: Option<u16>,
+    /// How long a file must have been left alone before it is added.
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    pub(crate) settle: DurationText,
+    /// How often everything is looked at in any case: what the system tells nothing of, as on a network file system, is found then.
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub(crate) rescan: DurationText,
 }
 
 /// `kb remove`.

@@ -17,6 +17,7 @@ mod resolve;
 mod search;
 mod status;
 mod undo;
+mod watch;
 
 use crate::Done;
 use crate::cli::{Global, KbVerb};
@@ -60,6 +61,7 @@ pub(crate) fn kb(verb: KbVerb, global: &Global) -> Done {
         KbVerb::Init(args) if args.adopt => adopt::adopt(&args, output),
         KbVerb::Init(args) => init::init(&args, output),
         KbVerb::Add(args) => add::add(&args, global),
+        KbVerb::Watch(args) => watch::watch(&args, global),
         KbVerb::Remove(args) => remove::remove(&args, output),
         KbVerb::Recompile(args) => recompile::recompile(&args, global),
         KbVerb::List(which) => list::list(&which, output),
