@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+mod adopt;
 mod answers;
 mod birth;
 mod compiled;
@@ -29,5 +30,6 @@ mod status;
 mod story;
 mod touched;
 mod tree;
+mod web;
 mod whole;
 mod wrecked;
