@@ -11,6 +11,8 @@ command -v git >/dev/null 2>&1 || missing="$missing git"
 command -v zstd >/dev/null 2>&1 || missing="$missing zstd"
 command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
 command -v groff >/dev/null 2>&1 || missing="$missing groff-base"
+# Any browser of that family does.
+command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing="$missing chromium"
 if [ "$(id -u)" = 0 ]; then
     command -v mkfs.ext4 >/dev/null 2>&1 || missing="$missing e2fsprogs"
     command -v mkfs.xfs >/dev/null 2>&1 || missing="$missing xfsprogs"

@@ -2,7 +2,7 @@
 (() => {
   const { kinds, pages, links } = JSON.parse(document.getElementById("graph").textContent);
   const count = pages.length;
-  const FOUND_MAX = 40, LINKED_MAX = 200, LABELS_MAX = 45, LABELS_TRIED_MAX = 400, LABEL_LETTERS_MAX = 40, STEPPING_MS = 20;
+  const FOUND_MAX = 40, LINKED_MAX = 200, LABELS_MAX = 45, LABELS_TRIED_MAX = 400, LABEL_LETTERS_MAX = 40, STEPPING_MS = 20, UNSEEN_MS = 50;
   const ZOOM_MIN = 0.02, ZOOM_MAX = 12, READABLE = 1.3;
   // However far away, a dot can be seen: the smallest, in pixels; the more there are, the smaller.
   const DOT = Math.max(1.2, 6 - 1.4 * Math.log10(count + 1));
@@ -106,11 +106,18 @@
     data.drawn = "yes";
   }
   const redraw = () => { if (!asked) { asked = true; requestAnimationFrame(draw); } };
+  // A page that nobody sees yet is given no frame to draw, and settles all the same.
+  const soon = (then) => {
+    let isDone = false;
+    const once = () => { if (!isDone) { isDone = true; then(); } };
+    requestAnimationFrame(once);
+    setTimeout(once, UNSEEN_MS);
+  };
   function settle() {
     const until = performance.now() + STEPPING_MS;
     do step(); while (!isSettled() && performance.now() < until);
     draw();
-    if (isSettled()) data.settled = "yes"; else requestAnimationFrame(settle);
+    if (isSettled()) data.settled = "yes"; else soon(settle);
   }
 
   const entry = (i) => {
