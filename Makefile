@@ -1,8 +1,8 @@
 # make demo   drains one backlog of each kind, with everything that goes wrong on the way
 # make test   installs what the tests need where it is missing, then runs every test
 # make check  what CI runs: test, rustfmt, clippy, rustdoc, generated files
-# make peers  harvests, is harvested, uploads, is uploaded to, is asked and is read, by software that no one here wrote; needs Python, Node and,
-#             once, the network
+# make peers  harvests, is harvested, uploads, is uploaded to, is asked and is read, by software that no one here wrote, and takes in documents
+#             that no one here wrote; needs Python, Node, pandoc and, once, the network
 # make fuzz   mutated OAI-PMH pages, archives, small texts and documents against their readers, each for FUZZ_SECS (600), from FUZZ_SEED where it is given
 # make soak   random histories of rollups beyond the seeds of the tests: SOAK_SEEDS (20..220), for SOAK_SECS where it is given
 # make bench  the hot paths against their physical limit, as ratios in one run

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Software that no one here wrote: two servers that highwater harvests, a harvester of what highwater serves, two clients that upload to
-# highwater, a server that it uploads to, one that asks the receiver everything that its document says, and a reader of what it exports.
+# highwater, a server that it uploads to, one that asks the receiver everything that its document says, a reader of what it exports, and
+# documents of many hands with two other readers of them.
 # usage: run.sh HIGHWATER DIRECTORY [PEER...]     DIRECTORY gets a Python environment and packages of Node and is kept: a second run
 #                                                 installs nothing
 set -eu
@@ -39,14 +40,19 @@ fi
 
 shift 2
 [ $# -gt 0 ] || set -- oai_repo_serves pyoai_serves sickle_harvests tuspy_uploads tus_js_uploads tus_server_receives \
-    schemathesis_asks pyarrow_reads
+    schemathesis_asks pyarrow_reads real_documents
 failed="" left=""
+# Documents are from Debian's packages, and pandoc is their other reader.
+unread=""
+for tool in apt-get dpkg-deb pandoc; do
+    command -v $tool > /dev/null || unread="$tool is not here: on Debian, install pandoc"
+done
 for peer; do
     case $peer in
-    tus_js_uploads | tus_server_receives) [ -z "$without" ] || { left="$left $peer"; continue; } ;;
+    tus_js_uploads | tus_server_receives) [ -z "$without" ] || { left="$left $peer"; say "not run: $peer, because $without"; continue; } ;;
+    real_documents) [ -z "$unread" ] || { left="$left $peer"; say "not run: $peer, because $unread"; continue; } ;;
     esac
     "$environment/bin/python" -B -W ignore "$here/$peer.py" "$highwater" "$modules" || failed="$failed $peer"
 done
-[ -z "$left" ] || say "not run:$left, because $without"
 [ -z "$failed" ] || say "no agreement:$failed"
 [ -z "$failed$left" ]
