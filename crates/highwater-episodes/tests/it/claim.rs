@@ -4,7 +4,8 @@ use std::fs;
 
 use highwater_engine::report::{ExitCode, Reason};
 use highwater_engine::settings::ByteSize;
-use highwater_episodes::ship::MARKER;
+use highwater_episodes::name::EpisodeId;
+use highwater_episodes::ship::{MARKER, Outbox};
 
 use crate::life::Host;
 use crate::receive::rig::Rig;
@@ -74,6 +75,47 @@ async fn an_answer_without_a_hash_retires_an_episode_that_is_then_never_removed(
         assert_eq!(host.pass().await.counts.done, 1);
         assert_eq!(host.told().await, ["ep done"], "it is no receipt");
         assert_eq!(host.names("shipped"), ["ep"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_in_shipped_already_gets_a_receipt_only_where_the_receiver_read_the_same() {
+    const READ: &str = "X-Episode-Verified: read\r\n";
+    let rig = Rig::new().await;
+    let problem = "Content-Type: application/problem+json\r\n".to_owned();
+    for (status, said, has_receipt) in [
+        (200, format!("X-Episode-Content-Sha256: CONTENT\r\n{READ}"), true),
+        // By its row: it was so once.
+        (200, "X-Episode-Content-Sha256: CONTENT\r\n".to_owned(), false),
+        (200, format!("X-Episode-Content-Sha256: {}\r\n{READ}", "0".repeat(64)), false),
+        (200, READ.to_owned(), false),
+        (200, String::new(), false),
+        (404, String::new(), false),
+        (404, problem.clone(), false),
+        (409, problem, false),
+        (501, String::new(), false),
+    ] {
+        let mut host = Host::new(&rig);
+        host.settings.receiver = serde_json::from_str("\"http://127.0.0.1:1/\"").unwrap();
+        host.record("ep", "x", None);
+        assert_eq!(host.pass().await.reason, Reason::Network);
+        let id = EpisodeId::new("ep").unwrap();
+        let content = Outbox::open(&host.path("outbox")).unwrap().noted(&id).unwrap().unwrap().content_sha256;
+        // As by a pass that was killed before it was recorded.
+        fs::rename(host.path("episodes/ep"), host.path("shipped/ep")).unwrap();
+        let named = said.replace("CONTENT", &content.to_string());
+        let far = Foreign::new(move |head, _| match head {
+            head if !head.starts_with("head ") => say(404, ""),
+            head if head.contains("x-episode-verify: read") => say(status, &named),
+            // Who is not asked to read does not.
+            _ => say(status, &named.replace(READ, "")),
+        })
+        .await;
+        host.settings.receiver = serde_json::from_value(serde_json::json!(format!("http://{}/", far.address))).unwrap();
+        let report = host.pass().await;
+        let told = host.told().await;
+        assert_eq!((report.counts.done, host.names("shipped").len()), (1, 1), "{status} {said}: {told:?}");
+        assert_eq!(told[0].contains("the receiver has it"), has_receipt, "{status} {said}: {told:?}");
     }
 }
 

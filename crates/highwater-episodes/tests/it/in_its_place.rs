@@ -92,6 +92,27 @@ async fn one_that_is_edited_at_every_pass_leaves_nothing_aside() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_archive_whose_copy_aside_is_damaged_is_set_aside_too() {
+    let (mut host, _rig) = packed("a").await;
+    host.settings.receiver = serde_json::from_str("\"http://127.0.0.1:1/\"").unwrap();
+    let whole = fs::read(host.path("outbox/ep.tar.zst")).unwrap();
+    for text in ["b", "a"] {
+        record_anew(&host, text);
+        assert_eq!(host.pass().await.reason, Reason::Network);
+    }
+    assert_eq!(fs::read(host.path("outbox/ep.tar.zst")).unwrap(), whole);
+    let lies = host.path("outbox/.review/ep.0.tar.zst");
+    assert_eq!(fs::read(&lies).unwrap(), whole);
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    fs::write(&lies, &damaged).unwrap();
+    record_anew(&host, "b");
+    assert_eq!(host.pass().await.reason, Reason::Network);
+    let asides = aside(&host.path("outbox")).unwrap();
+    assert!(asides.iter().any(|aside| fs::read(&aside.archive).unwrap() == whole), "{asides:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_archive_that_the_gate_refuses_stays_where_its_directory_is_gone() {
     let (mut host, _rig) = packed("x").await;
     fs::remove_dir_all(host.path("episodes/ep")).unwrap();

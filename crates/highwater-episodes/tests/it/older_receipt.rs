@@ -66,7 +66,7 @@ impl Job for Older {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_the_receiver_names_goes() {
     let (same, other) = (None, Some("0".repeat(64)));
-    let read = "x-episode-verified: read\r\n";
+    let (read, problem) = ("x-episode-verified: read\r\n", "content-type: application/problem+json\r\n");
     for (says, read, status, goes, note) in [
         (same.clone(), read, 200, true, "removed 1 shipped episode"),
         // A receiver that says what its row says, as older ones do: the row is no proof of the file.
@@ -75,6 +75,9 @@ async fn only_what_the_receiver_names_goes() {
         (Some(String::new()), read, 200, false, "received by an older version"),
         (Some(String::new()), read, 404, false, "received by an older version"),
         (Some(String::new()), read, 409, false, "received by an older version"),
+        // One that says itself that it has none, or a damaged one.
+        (Some(String::new()), problem, 404, false, "received by an older version"),
+        (Some(String::new()), problem, 409, false, "received by an older version"),
         (Some(String::new()), read, 500, false, ""),
     ] {
         let clock = SimClock::running("2026-11-20T12:00:00Z".parse().unwrap());
@@ -85,7 +88,8 @@ async fn only_what_the_receiver_names_goes() {
         let id = EpisodeId::new("ep").unwrap();
         let content = content_of(&host.path("shipped/ep"), &id, TreeLimits::default()).unwrap().content_sha256;
         let says = says.unwrap_or_else(|| content.to_string());
-        let named = if says.is_empty() { String::new() } else { format!("x-episode-content-sha256: {says}\r\n{read}") };
+        let named =
+            if says.is_empty() { read.to_owned() } else { format!("x-episode-content-sha256: {says}\r\n{read}") };
         let far = Foreign::new(move |head, _| match head {
             head if head.starts_with("head ") => say(status, &named),
             _ => say(404, ""),

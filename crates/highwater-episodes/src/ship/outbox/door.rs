@@ -250,3 +250,39 @@ fn aside_paths(episode: &EpisodeId, number: u32) -> Result<(RelPath, RelPath), O
     let dir = RelPath::new(ASIDE_DIR)?;
     Ok((dir.join(format!("{episode}.{number}{ARCHIVE_SUFFIX}"))?, dir.join(format!("{episode}.{number}.json"))?))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::archive::{CompressionSettings, Packer, TreeLimits};
+    use crate::ship::MARKER;
+
+    #[test]
+    fn what_was_shown_of_one_archive_lets_no_other_of_its_name_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, outbox_dir, id) = (dir.path().join("ep"), dir.path().join("outbox"), EpisodeId::new("ep").unwrap());
+        fs::create_dir(&outbox_dir).unwrap();
+        let outbox = Outbox::open(&outbox_dir).unwrap();
+        let mut packer = Packer::new(&CompressionSettings::default(), TreeLimits::default()).unwrap();
+        let mut pack = |text: &str| {
+            fs::create_dir_all(&root).unwrap();
+            fs::write(root.join("telemetry.csv"), text).unwrap();
+            fs::write(root.join(MARKER), "").unwrap();
+            outbox.pack(&mut packer, &root, &id, Timestamp::UNIX_EPOCH).unwrap().parcel
+        };
+        // Sent, and meanwhile another one took its name.
+        let first = pack("first");
+        let shown = Evidence::named(&first, Some(first.sha256), None).unwrap();
+        let second = pack("second");
+        assert!(!outbox.let_go(&id, &shown).unwrap());
+        assert!(outbox.archive(&id).is_file() && outbox.noted(&id).unwrap() == Some(second.clone()));
+        let shown = Evidence::named(&second, None, Some(second.content_sha256)).unwrap();
+        assert!(outbox.let_go(&id, &shown).unwrap());
+        assert!(!outbox.archive(&id).exists() && outbox.noted(&id).unwrap().is_none());
+        // Of one of which nothing is noted nobody can have shown anything.
+        fs::write(outbox.archive(&id), "put there by hand").unwrap();
+        assert!(!outbox.let_go(&id, &shown).unwrap() && outbox.archive(&id).is_file());
+    }
+}

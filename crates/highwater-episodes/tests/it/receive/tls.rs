@@ -385,8 +385,19 @@ async fn a_shipper_takes_a_renewed_certificate_up_at_its_next_pass_and_half_a_pa
     let ship = host.ship();
     let report = host.pass_of(&ship).await;
     assert_eq!(report.reason, Reason::Network, "{}", report.message);
+    let says = "the receiver refuses this host's certificate: CertificateExpired; renew this host's certificate";
+    assert!(report.message.contains(says), "{}", report.message);
     let told = report.notes.join("\n");
     assert!(told.contains("host.pem, ended at 2020-01-01") && told.contains("renew it"), "{told}");
+    // One that is revoked only the receiver knows to be.
+    write(&world.clients.host(&["lab"], 8), true);
+    world.write("crl.pem", &world.clients.revoke(&[8]));
+    rig.tls.as_ref().unwrap().reload().unwrap();
+    let report = host.pass_of(&ship).await;
+    let says = "CertificateRevoked; get this host another certificate: this one is revoked; the next pass takes";
+    assert!(report.reason == Reason::Network && report.message.contains(says), "{}", report.message);
+    write(&over, true);
+    host.pass_of(&ship).await;
     // Whoever renews it writes one file, and then the other.
     write(&renewed, false);
     let report = host.pass_of(&ship).await;
