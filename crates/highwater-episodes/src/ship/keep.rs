@@ -157,6 +157,11 @@ enum Clearing {
     Unanswered,
 }
 
+/// Whether what was done then is to be done again. What was done in a time to come, by a clock that was ahead, is not awaited.
+fn is_a_day_ago(then: Timestamp, now: Timestamp) -> bool {
+    then > now || since(now, then) > Duration::from_secs(RECOUNT_HOURS * HOUR_SECS)
+}
+
 /// The receipt of an episode; a row that holds none never leads to a removal.
 fn received(item: &DoneItem) -> Option<(EpisodeId, Receipt)> {
     let receipt = Receipt::read(item.detail.as_deref()?)?;
@@ -200,7 +205,7 @@ impl Ship {
 
     /// Counts what was shipped since the last pass, as it was when it was sent.
     async fn count(&self, cx: &ReadCx, shelf: &mut Shelf, now: Timestamp) -> Result<(), Stop> {
-        if since(now, shelf.counted_since) > Duration::from_secs(RECOUNT_HOURS * HOUR_SECS) {
+        if is_a_day_ago(shelf.counted_since, now) {
             (shelf.counted, shelf.bytes, shelf.counted_since) = (shelf.removed, 0, now);
         }
         for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {

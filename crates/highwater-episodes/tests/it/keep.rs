@@ -172,6 +172,25 @@ async fn directories_without_a_receipt_are_told_once_a_change_and_a_day_at_most(
 }
 
 #[tokio::test]
+async fn what_was_looked_at_and_counted_while_the_clock_was_ahead_is_done_again_once_it_is_not() {
+    let mut lab = Lab::new().await;
+    lab.host.settings.keep_size = Some(ByteSize::mib(1));
+    lab.ship("first", 100).await;
+    lab.host.settings.keep_time = None;
+    const AHEAD_DAYS: i64 = 3_650;
+    assert_eq!(lab.later(AHEAD_DAYS).await.notes, Vec::<String>::new());
+    fs::create_dir(lab.host.path("shipped/by-hand")).unwrap();
+    // Somebody removes one by hand, which a count shows.
+    fs::remove_dir_all(lab.host.path("shipped/first")).unwrap();
+    let report = lab.later(-AHEAD_DAYS).await;
+    assert!(report.notes.iter().any(|note| note.contains("(by-hand)")), "{:?}", report.notes);
+    let shelf: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(lab.host.path("outbox/.shelf.json")).unwrap()).unwrap();
+    assert_eq!(shelf["bytes"], 0, "{shelf}");
+    assert_eq!(lab.later(0).await.notes, Vec::<String>::new(), "it is told once");
+}
+
+#[tokio::test]
 async fn a_shelf_that_an_older_version_noted_is_read() {
     let lab = Lab::new().await;
     lab.ship("first", 100).await;

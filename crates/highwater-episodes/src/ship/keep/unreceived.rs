@@ -5,14 +5,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
-use highwater_engine::clock::since;
 use highwater_engine::job::{ReadCx, Stop};
 use highwater_engine::ledger::DonePlace;
 use jiff::Timestamp;
 
-use super::{HOUR_SECS, RECOUNT_HOURS, ROWS_A_PAGE, Shelf, received};
+use super::{ROWS_A_PAGE, Shelf, is_a_day_ago, received};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 use crate::ship::{Held, Ship, disk};
@@ -32,7 +30,7 @@ impl Ship {
         shelf: &mut Shelf,
         now: Timestamp,
     ) -> Result<Option<String>, Stop> {
-        if since(now, shelf.looked_at) <= Duration::from_secs(RECOUNT_HOURS * HOUR_SECS) {
+        if !is_a_day_ago(shelf.looked_at, now) {
             return Ok(None);
         }
         shelf.looked_at = now;
