@@ -258,7 +258,7 @@ pub enum IndexError {
     #[error("the index was written anew since this cursor was told")]
     Outdated,
     /// Somebody changed the file, and rows that counted are not in it.
-    #[error("{} was changed by hand: {lost} of its rows are not there any more", .path.display())]
+    #[error("{} was changed by hand: {lost} of its rows {} not there any more", .path.display(), if *.lost == 1 { "is" } else { "are" })]
     Edited {
         /// The file.
         path: PathBuf,

@@ -40,6 +40,14 @@ fn write(dir: &TempDir, text: &str, in_place: bool) {
 }
 
 #[test]
+fn one_row_that_is_missed_is_told_as_one() {
+    for (lost, said) in [(1, "1 of its rows is not there"), (2, "2 of its rows are not there")] {
+        let told = IndexError::Edited { path: "index.jsonl".into(), lost }.to_string();
+        assert!(told.contains(said), "{told}");
+    }
+}
+
+#[test]
 fn a_tombstone_that_was_taken_out_is_missed_and_nothing_takes_its_place() {
     for in_place in [true, false] {
         let dir = tempfile::tempdir().unwrap();

@@ -98,6 +98,7 @@ fn verified(
     let mut sentence = match (wrong, rowless) {
         (0, 0) => format!("all agree: {}, {} stored", counted(right, "row"), size(size_bytes)),
         (0, _) => format!("{} and what is stored agree", counted(right, "row")),
+        (1, _) => format!("1 of {} disagrees with what is stored", counted(right + 1, "row")),
         _ => format!("{wrong} of {} disagree with what is stored", counted(right + wrong, "row")),
     };
     match rowless {
