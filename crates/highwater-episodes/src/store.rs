@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::digest::Sha256Digest;
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 
-pub use file::{ARCHIVE_SUFFIX, EPISODES_DIR, FileStore, STAGING_DIR};
+pub use file::{ARCHIVE_SUFFIX, EPISODES_DIR, FileStore, MARK_FILE, STAGING_DIR};
 pub use partial::{Found, Partial, Partials, Progress, UploadId, UploadIdError};
 
 /// What is read of an episode at a time, in bytes.

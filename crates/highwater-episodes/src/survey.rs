@@ -1,6 +1,8 @@
 //! A look at what a receiver keeps that reads no archive: whether rows and files are still about the same episodes. Owns how few rows are
 //! looked at for it.
 
+use highwater_engine::report::counted;
+
 use crate::index::{Cursor, Index, IndexError, PageAsk, View};
 use crate::name::{EpisodeKey, HostId};
 use crate::store::{Store, StoreError};
@@ -19,6 +21,18 @@ pub struct Sample {
     pub missing: u64,
     /// The first of them.
     pub first: Option<EpisodeKey>,
+}
+
+impl Sample {
+    /// What is told of what is missing.
+    #[must_use]
+    pub fn told(&self) -> Option<String> {
+        let rows = counted(self.looked, "row");
+        let were = if self.looked == 1 { "was" } else { "were" };
+        let have = if self.missing == 1 { "has" } else { "have" };
+        let first = self.first.as_ref()?;
+        Some(format!("{} of {rows} that {were} looked at {have} no stored episode, such as {first}", self.missing))
+    }
 }
 
 /// What cannot be looked at.

@@ -20,6 +20,11 @@ use crate::name::{EpisodeId, EpisodeKey, HostId};
 pub const EPISODES_DIR: &str = "episodes";
 /// The directory of copies that are being made, in [`EPISODES_DIR`].
 pub const STAGING_DIR: &str = ".staging";
+/// Which directory of episodes it is, in [`EPISODES_DIR`]: one that is not mounted has no such file.
+pub const MARK_FILE: &str = ".highwater-store";
+/// What it says to whoever finds it.
+const MARK_TEXT: &[u8] =
+    b"The episodes below have rows in index.jsonl. Where they are not and this file is not, no receiver starts.\n";
 /// How an episode's file ends.
 pub const ARCHIVE_SUFFIX: &str = ".tar.zst";
 /// How a copy's file ends.
@@ -91,6 +96,29 @@ impl<F: Fs> FileStore<F> {
         Ok(store)
     }
 
+    /// Whether an episode was ever put here: a directory in whose place another file system belongs has no mark.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn is_marked(&self) -> Result<bool, StoreError> {
+        Ok(self.fs.stat(&self.below(&self.episodes, MARK_FILE)?)?.is_some())
+    }
+
+    /// Says that episodes are put here. What it says is of use, and durable with the next name that is.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn mark(&self) -> Result<(), StoreError> {
+        if self.is_marked()? {
+            return Ok(());
+        }
+        match self.fs.create(&self.below(&self.episodes, MARK_FILE)?, Mode::Umask) {
+            Ok(mut mark) => Ok(mark.append(MARK_TEXT)?),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Where a person finds an episode.
     ///
     /// # Errors
@@ -160,6 +188,7 @@ impl<F: Fs> Store for FileStore<F> {
         self.fs.sync_dir(&self.host_dir(host)?)?;
         let known = || self.settled.lock().unwrap_or_else(PoisonError::into_inner);
         if !known().contains(host) {
+            self.mark()?;
             self.fs.sync_dir(&self.episodes)?;
             known().insert(host.clone());
         }

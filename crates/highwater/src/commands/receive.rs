@@ -18,14 +18,14 @@ use highwater_episodes::receive::{
     ByVersion, Doors, Foundation, OpenError, Opened, Receiver, open_files, router, serve,
 };
 use highwater_episodes::store::Store;
-use highwater_episodes::survey::{Sample, sample};
+use highwater_episodes::survey::sample;
 use rustix::fs::{Access, access};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::codes;
-use crate::bar::counted;
 use crate::cli::{Global, Receive};
+use crate::owner::quoted;
 use crate::site::{Site, configuration};
 use crate::{Done, signals};
 
@@ -174,12 +174,11 @@ fn tell(found: &Recovered, site: &Site) {
 /// Says so where rows have lost their files: a disk that is not mounted looks like it. What is sent is received all the same.
 fn tell_missing(store: &dyn Store, index: &dyn Index, site: &Site) {
     match sample(index, store) {
-        Ok(Sample { missing: 0, .. }) => {}
-        Ok(Sample { looked, missing, first }) => site.output.note(format!(
-            "{missing} of {} that were looked at have no stored episode{}: is the disk of the episodes mounted?",
-            counted(looked, "row"),
-            first.map(|first| format!(", such as {first}")).unwrap_or_default()
-        )),
+        Ok(sample) => {
+            if let Some(told) = sample.told() {
+                site.output.note(format!("{told}: is the disk of the episodes mounted?"));
+            }
+        }
         Err(error) => tracing::warn!(error = %with_causes(&error), "whether rows have their files cannot be told"),
     }
 }
@@ -190,6 +189,18 @@ fn not_opened(error: &OpenError, settings: &ReceiverSettings) -> Diagnosis {
     let diagnosis = match error {
         OpenError::Taken { .. } => {
             Diagnosis::refusal("HW-EPI-002", told, "stop the other receiver, or name another `root`")
+        }
+        OpenError::Elsewhere { episodes, .. } => {
+            let make = if episodes.is_dir() {
+                String::new()
+            } else {
+                format!("`mkdir {}` and ", quoted(&episodes.display().to_string()))
+            };
+            let next = format!(
+                "mount the disk of the episodes there, or put them back, and start again; where they are really gone, {make}`highwater reindex --prune \
+                 --force` gives up their rows"
+            );
+            Diagnosis::refusal("HW-EPI-107", told, next)
         }
         OpenError::Root(_) | OpenError::Lock(_) | OpenError::Store(_) | OpenError::Index(_) => Diagnosis::failure(
             "HW-EPI-001",

@@ -70,6 +70,64 @@ fn a_disk_that_is_not_mounted_is_told_by_the_doctor_and_by_a_receiver_that_start
 }
 
 #[test]
+fn a_disk_of_episodes_that_is_not_mounted_is_refused_at_the_start_and_one_that_lost_them_is_not() {
+    for is_older in [false, true] {
+        let rig = Rig::new(&config(&[("t", "lab-1")]));
+        fs::create_dir(rig.path("received")).unwrap();
+        let receiver = Running::start(&rig);
+        let mark = rig.path("received/episodes/.highwater-store");
+        assert!(!mark.exists(), "nothing was put there");
+        assert_eq!(receiver.put("lab-1/ep-1", "t", "bytes"), 201);
+        assert!(mark.exists());
+        assert_eq!(receiver.stop().code, 0);
+        let mounted = rig.path("received/episodes");
+        if is_older {
+            // An older version made none; it is made at the start.
+            fs::remove_file(&mark).unwrap();
+            assert_eq!(Running::start(&rig).stop().code, 0);
+            assert!(mark.exists());
+        }
+        // As where somebody removed the mount point, and as below it.
+        let disk = rig.path("disk");
+        fs::rename(&mounted, &disk).unwrap();
+        for is_there in [false, true] {
+            if is_there {
+                fs::create_dir(&mounted).unwrap();
+            }
+            let refused = rig.run(&["receive"]);
+            assert_eq!(refused.code, 2, "{refused:?}");
+            assert!(
+                refused.stderr.contains("error[HW-EPI-107]") && refused.stderr.contains("(1 row looked at)"),
+                "{refused:?}"
+            );
+            assert_eq!(refused.stderr.contains("mkdir"), !is_there, "{refused:?}");
+            assert_eq!(doctor(&rig)[0].1.ends_with("is not there, and the index has 1 row"), !is_there);
+            assert_eq!(fs::read_dir(&mounted).map_or(0, Iterator::count), 0, "nothing is made there");
+        }
+        let told = "1 of 1 row that was looked at has no stored episode, such as lab-1/ep-1";
+        assert_eq!(doctor(&rig), [(false, told.to_owned())]);
+        let verified = rig.run(&["episodes", "verify"]);
+        assert!(verified.stdout.contains("1 of 1 row disagrees with what is stored"), "{verified:?}");
+        // On the disk itself one that was lost is told, and taken again.
+        fs::remove_dir(&mounted).unwrap();
+        fs::rename(&disk, &mounted).unwrap();
+        fs::remove_file(mounted.join("lab-1/ep-1.tar.zst")).unwrap();
+        let receiver = Running::start(&rig);
+        assert_eq!(receiver.put("lab-1/ep-1", "t", "bytes"), 201);
+        let ended = receiver.stop();
+        assert!(ended.stderr.contains(&format!("{told}: is the disk of the episodes mounted?")), "{ended:?}");
+        // What is lost for good is given up, as it is told.
+        fs::remove_dir_all(&mounted).unwrap();
+        fs::create_dir(&mounted).unwrap();
+        assert_eq!(rig.run(&["receive"]).code, 2);
+        rig.ok(&["reindex", "--prune", "--force"]);
+        let receiver = Running::start(&rig);
+        assert_eq!(receiver.put("lab-1/ep-1", "t", "bytes"), 201);
+        assert_eq!(receiver.stop().code, 0);
+    }
+}
+
+#[test]
 fn rows_that_were_taken_out_come_back_or_are_given_up_while_the_receiver_runs() {
     let rig = received();
     let receiver = Running::start(&rig);

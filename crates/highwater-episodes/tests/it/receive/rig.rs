@@ -16,7 +16,7 @@ use highwater_episodes::receive::gate::{Gate, Off};
 use highwater_episodes::receive::settings::{HostRule, ReceiverSettings, TokenSettings};
 use highwater_episodes::receive::tls::TlsKeeper;
 use highwater_episodes::receive::{Doors, Foundation, Receiver, open_files, router, serve};
-use highwater_episodes::store::{ContentHash, ContentHashError};
+use highwater_episodes::store::{ContentHash, ContentHashError, MARK_FILE};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -181,7 +181,7 @@ impl Rig {
     pub(crate) fn files(&self) -> Vec<String> {
         let mut found = Vec::new();
         for host in std::fs::read_dir(self.path("episodes")).unwrap().map(Result::unwrap) {
-            if host.file_name() == ".staging" {
+            if [".staging", MARK_FILE].iter().any(|own| host.file_name() == *own) {
                 continue;
             }
             for file in std::fs::read_dir(host.path()).unwrap().map(Result::unwrap) {

@@ -140,10 +140,23 @@ fn root(root: &Path, free_bytes: u64, report: &mut Report) {
 /// Whether a receiver's rows and files are about the same episodes, as far as a look shows that reads no archive.
 fn rows(root: &Path, report: &mut Report) {
     let files = Files::of_root(root);
-    if !files.index.exists() || !files.episodes.exists() {
+    if !files.index.exists() {
         return;
     }
     let told = |error: &(dyn std::error::Error + 'static)| with_causes(error);
+    if !files.episodes.exists() {
+        let keys = View::read(&files.index).and_then(|view| Ok(view.figures()?.keys));
+        if let Some(keys) = keys.ok().filter(|keys| *keys > 0) {
+            let found =
+                format!("{} is not there, and the index has {}", files.episodes.display(), counted(keys, "row"));
+            report.fix(
+                "rows",
+                found,
+                "mount the disk of the episodes; a receiver that misses all of them does not start",
+            );
+        }
+        return;
+    }
     let looked = files.open_store().map_err(|error| error.told()).and_then(|store| {
         // Before the index, so that what a receiver stores meanwhile is not missed in it.
         let stored = stored(&store, None).map_err(|error| told(&error))?;
@@ -152,21 +165,19 @@ fn rows(root: &Path, report: &mut Report) {
         let figures = view.figures().map_err(|error| told(&error))?;
         let lost = view.lost_tombstones().map_err(|error| told(&error))?;
         let noted = lost_note(&files.index).map_err(|error| told(&error))?.unwrap_or_default();
-        Ok((without_row(stored, &view), sample, figures, lost, noted.rows))
+        let is_marked = store.is_marked().map_err(|error| told(&error))?;
+        let is_elsewhere = !is_marked && sample.looked > 0 && sample.missing == sample.looked;
+        Ok((without_row(stored, &view), sample, is_elsewhere, figures, lost, noted.rows))
     });
-    let (rowless, sample, figures, lost, missed) = match looked {
+    let (rowless, sample, is_elsewhere, figures, lost, missed) = match looked {
         Ok(looked) => looked,
         Err(error) => return report.fix("rows", error, "let this user read the directory; check its disk"),
     };
     let before = report.fixes();
-    if let Some(first) = &sample.first {
-        let found = format!(
-            "{} of {} that were looked at have no stored episode, such as {first}",
-            sample.missing,
-            counted(sample.looked, "row")
-        );
+    if let Some(found) = sample.told() {
         let fix = "mount the disk of the episodes; `highwater episodes verify` names each, `highwater reindex --prune` gives up what is lost";
-        report.fix("rows", found, fix);
+        let starts = if is_elsewhere { "; a receiver does not start meanwhile" } else { "" };
+        report.fix("rows", found, format!("{fix}{starts}"));
     }
     if let Some(first) = lost.first() {
         let found = format!(
