@@ -93,7 +93,10 @@ fn dispatch(cli: Cli) -> Done {
         }
         Verb::Reindex(args) => commands::reindex::reindex(args, &global),
         Verb::Episodes(verb) => commands::episodes::episodes(verb, &global),
-        Verb::Ship(args) => at(&global, |site| commands::ship::ship(args, site)),
+        Verb::Ship(args) => {
+            let flags = global.clone();
+            at(&global, |site| commands::ship::ship(args, site, flags))
+        }
         Verb::Gate(verb) => at(&global, |site| commands::gate::gate(verb, site)),
         Verb::Verify(args) => at(&global, |site| commands::verify::verify(args, site)),
     }

@@ -252,7 +252,8 @@ pub(crate) struct Ship {
     /// One pass (the default), as `run JOB`.
     #[arg(long)]
     pub(crate) once: bool,
-    /// Sends each episode as it is finished, until SIGTERM. A halt is waited out: `rearm` lets it go on.
+    /// Sends each episode as it is finished, until SIGTERM. A halt is waited out: `rearm` lets it go on. SIGHUP begins the next pass
+    /// with the configuration and its files read again.
     #[arg(long)]
     pub(crate) daemon: bool,
 }

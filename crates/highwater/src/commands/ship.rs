@@ -8,10 +8,10 @@ use highwater_engine::diagnosis::Diagnosis;
 use super::episodes::resolve::shipping;
 use super::{needs_config, run};
 use crate::Done;
-use crate::cli::{Limits, Run, RunRollup, Ship};
+use crate::cli::{Global, Limits, Run, RunRollup, Ship};
 use crate::site::Site;
 
-pub(crate) async fn ship(args: Ship, site: Site) -> Done {
+pub(crate) async fn ship(args: Ship, site: Site, flags: Global) -> Done {
     let one = |error: Diagnosis| vec![error];
     let Some(config) = &site.config else { return Err(one(needs_config("ship"))) };
     let job = shipping(config, args.job.as_deref()).map_err(one)?.name.to_string();
@@ -19,7 +19,7 @@ pub(crate) async fn ship(args: Ship, site: Site) -> Done {
         return ping::ping(&job, &site).await.map_err(one);
     }
     if args.daemon {
-        return daemon::daemon(&job, &site).await.map_err(one);
+        return daemon::daemon(&job, site, &flags).await.map_err(one);
     }
     let args = Run {
         jobs: vec![job],

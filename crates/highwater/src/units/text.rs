@@ -121,6 +121,11 @@ pub(super) fn shipper(
     let mut text = head(config, wishes, &format!("ships episodes ({name})"), "ship", needs)?;
     put(&mut text, "\n[Service]\nType=exec\n");
     started(&mut text, config, wishes, &["ship", name, "--daemon"])?;
+    put(
+        &mut text,
+        "# The next pass begins with the configuration and its files read anew; the variables wait for a restart.\n",
+    );
+    put(&mut text, "ExecReload=/bin/kill -HUP $MAINPID\n");
     stays(&mut text);
     stopped(
         &mut text,

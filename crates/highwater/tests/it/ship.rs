@@ -226,6 +226,40 @@ fn the_daemon_sends_each_episode_as_it_is_finished_and_ends_with_sigterm() {
 }
 
 #[test]
+fn the_daemon_takes_sighup_as_a_word_to_read_the_configuration_again_and_to_pass() {
+    let (rig, receiver) = pair("");
+    let right = rig.read("highwater.toml");
+    rig.write("highwater.toml", &right.replace("token = \"t\"", "token = \"wrong\""));
+    record(&rig, "before", None);
+    let daemon = rig.doom(&["ship", "--daemon"]);
+    let shipped = |id: &str| rig.path(&format!("shipped/{id}/telemetry.csv")).exists();
+    let passes = || rig.run(&["--ledger", ".highwater-state/ledger.db", "status", "send", "--json"]).stdout;
+    wait_until("a pass that is refused", || passes().contains("\"review\":1"));
+    // One that cannot be read changes nothing, and ends nothing.
+    let before = passes();
+    rig.write("highwater.toml", "[job.send]\nrot = 1\n");
+    hang_up(&daemon);
+    wait_until("another pass", || passes() != before);
+    assert!(!shipped("before"));
+    rig.write("highwater.toml", &right);
+    hang_up(&daemon);
+    wait_until("what is sent with another token", || shipped("before"));
+    // Other directories too.
+    rig.write(
+        "highwater.toml",
+        &right.replace("kind = \"ship\"", "kind = \"ship\"\nepisodes = \"others\"\noutbox = \"others-out\""),
+    );
+    std::fs::create_dir(rig.path("others")).unwrap();
+    std::fs::rename(rig.path("shipped/before"), rig.path("others/after")).unwrap();
+    hang_up(&daemon);
+    wait_until("what is sent from elsewhere", || shipped("after"));
+    signal_doomed(&daemon);
+    let ended = daemon.end();
+    assert!(ended.code == 0 && ended.stderr.contains("the old one stays"), "{ended:?}");
+    assert_eq!(receiver.stop().code, 0);
+}
+
+#[test]
 fn an_upload_in_hand_takes_the_bandwidth_that_is_set_meanwhile() {
     let (rig, receiver) = pair("");
     let toml = job(&format!("http://{}", receiver.address), "bandwidth = \"128KiB/s\"\nresume-above = \"1MiB\"\n");
@@ -353,7 +387,15 @@ fn rearm_of_a_drained_shipper_says_that_the_next_pass_looks_for_more() {
 }
 
 fn signal_doomed(daemon: &crate::rig::Doomed) {
-    let sent = std::process::Command::new("kill").args(["-TERM", &daemon.pid().to_string()]).status().unwrap();
+    signalled(daemon, "-TERM");
+}
+
+fn hang_up(daemon: &crate::rig::Doomed) {
+    signalled(daemon, "-HUP");
+}
+
+fn signalled(daemon: &crate::rig::Doomed, signal: &str) {
+    let sent = std::process::Command::new("kill").args([signal, &daemon.pid().to_string()]).status().unwrap();
     assert!(sent.success());
 }
 
