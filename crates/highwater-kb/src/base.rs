@@ -133,6 +133,12 @@ impl Base {
         self.apply(head).map(Some)
     }
 
+    /// Ends this handle and leaves the connection to its rows, which a [`Home`] may give again to the next who opens them.
+    #[must_use]
+    pub fn into_rows(self) -> Connection {
+        self.rows
+    }
+
     /// The newest generation; `None` for a base in which nothing happened yet.
     ///
     /// # Errors
