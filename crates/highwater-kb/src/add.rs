@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::Stream;
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
-use highwater_engine::report::PassReport;
+use highwater_engine::report::{PassReport, Reason};
 
 use crate::base::Snapshot;
 use crate::compile::Compiler;
@@ -28,7 +28,9 @@ use self::enter::{enter, known};
 use self::found::find;
 use self::scan::PassedOver;
 
-pub use crate::workshop::{GROUP_DOCUMENTS_MAX, LOCK_LOOK_MS, LOCK_WAIT_SECS, Place, Prepared, SHOW_TRIES, diagnosis};
+pub use crate::workshop::{
+    Desks, GROUP_DOCUMENTS_MAX, LOCK_LOOK_MS, LOCK_WAIT_SECS, Place, Prepared, SHOW_TRIES, desks, diagnosis,
+};
 pub use found::Found;
 pub use settings::KbAddSettings;
 
@@ -136,10 +138,13 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
         Ok(became.into_iter().map(|(ready, way)| way.outcome(&ready, &fates)).collect())
     }
 
-    async fn seal(&self, cx: &mut CommitCx, _: &PassReport) -> Result<(), Stop> {
+    async fn seal(&self, cx: &mut CommitCx, pass: &PassReport) -> Result<(), Stop> {
         self.workshop.close();
         let told = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).told();
         cx.notes.extend(told);
+        if pass.reason != Reason::Stopped {
+            cx.notes.extend(self.workshop.collect(&cx.read).await?);
+        }
         cx.notes.extend(self.workshop.place().compiler.told());
         Ok(())
     }

@@ -4,6 +4,7 @@
 
 mod answers;
 mod birth;
+mod collected;
 mod compiled;
 mod connections;
 mod edits;

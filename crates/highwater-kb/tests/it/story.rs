@@ -4,11 +4,13 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use highwater_kb::fold::{self, Ready, Version};
 use highwater_kb::{Base, BaseLock, DocName, KbError, Snapshot};
 use highwater_testkit::sim_fs::{Scenario, SimFs, Survival};
 
+use crate::collected::off;
 use crate::home::{Simulated, lent, looked, now};
 use crate::library::{Paper, Says};
 
@@ -153,6 +155,19 @@ pub(crate) fn acts_done(base: &Base) -> Result<usize, KbError> {
     Ok(base.head()?.map_or(0, |head| head.number as usize - 1))
 }
 
+/// After a collection there is what is needed, and nothing else. Of a copy: whoever comes next finds the disk as it was.
+fn nothing_is_over(fs: &SimFs) -> Result<(), String> {
+    let told = |error: KbError| error.to_string();
+    let fs = fs.reboot(Survival::Everything);
+    let mut lent = lent(&fs).map_err(told)?;
+    let (base, held) = lent.both();
+    while !base.collect(held, now(), Duration::ZERO, true).map_err(told)?.is_round_end {}
+    match off(&fs, base).map_err(told)? {
+        (missing, orphans) if missing.is_empty() && orphans.is_empty() => Ok(()),
+        (missing, orphans) => Err(format!("after a collection are missing {missing:?}, and nobody needs {orphans:?}")),
+    }
+}
+
 impl Scenario for Story {
     fn before(&self) -> SimFs {
         let fs = new_base();
@@ -216,6 +231,10 @@ impl Scenario for Story {
             return Err(format!("after act {done} there stands {:?}", stands.keys()));
         }
         drop(base);
+        // Where more is to come, an attempt at that may have its objects there.
+        if done == self.acts.len() {
+            nothing_is_over(fs)?;
+        }
         self.fine.borrow_mut().insert(seen);
         Ok(())
     }

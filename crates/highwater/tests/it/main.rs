@@ -17,6 +17,7 @@ mod inside;
 mod install;
 mod kb;
 mod kb_convert;
+mod kb_killed;
 mod kb_llm;
 mod killed;
 mod manual;
