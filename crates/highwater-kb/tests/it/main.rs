@@ -16,6 +16,7 @@ mod home;
 mod hostile_text;
 mod library;
 mod lint;
+mod mounted;
 mod power_loss;
 mod rebuilt;
 mod recompiled;
