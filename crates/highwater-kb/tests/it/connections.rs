@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use highwater_db::sqlite::rusqlite::config::DbConfig;
 use highwater_db::sqlite::rusqlite::{Connection, OpenFlags};
 use highwater_db::sqlite::{Error, migrate};
 use highwater_kb::base::MIGRATIONS;
@@ -121,6 +122,8 @@ fn opened() -> Result<(Connection, Rows), Error> {
     let told = |source| Error::from_sqlite(&path, source);
     let rows = Connection::open_with_flags_and_vfs(&path, OpenFlags::default(), "unix-none").map_err(told)?;
     rows.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Else a statement is prepared anew for each value that is bound to it.
+    rows.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(told)?;
     let numbers = [("page_size", PAGE_BYTES), ("mmap_size", MAPPED_BYTES)];
     let numbers = numbers.map(|(pragma, number)| (pragma, number.to_string()));
     let words = [("journal_mode", "MEMORY"), ("synchronous", "OFF")].map(|(pragma, word)| (pragma, word.to_owned()));
