@@ -1,5 +1,5 @@
 //! Documents into a base: the job `kb-add`. Owns what becomes of each document on its way: found, copied, known or converted and
-//! compiled, and folded in under its name. What it shares with other jobs that do so is in [`crate::workshop`].
+//! compiled, and folded in under its name; that of the web is fetched by [`crate::web`]. What it shares with other jobs that do so is in [`crate::workshop`].
 
 mod enter;
 mod found;
@@ -11,9 +11,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::Stream;
+use highwater_engine::diagnosis::with_causes;
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
+use highwater_engine::name::ResourceName;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::{PassReport, Reason};
+use tokio::sync::OnceCell;
 
 use crate::base::Snapshot;
 use crate::compile::Compiler;
@@ -22,6 +25,7 @@ use crate::document::Document;
 use crate::error::KbError;
 use crate::page::{PageKind, PageName};
 use crate::path::FilePath;
+use crate::web::{self, Address, Fetched, Patience, Web};
 use crate::workshop::{Unready, Workshop, attempt, listed, on_disk};
 
 use self::enter::{enter, known};
@@ -32,28 +36,56 @@ pub use crate::workshop::{
     Desks, GROUP_DOCUMENTS_MAX, LOCK_LOOK_MS, LOCK_WAIT_SECS, Place, Prepared, SHOW_TRIES, desks, diagnosis,
 };
 pub use found::Found;
-pub use settings::KbAddSettings;
+pub use settings::{KbAddSettings, NEXT};
+
+/// What was named to be added.
+#[derive(Debug, Clone, Default)]
+pub struct Named {
+    /// Files and directories.
+    pub paths: Vec<PathBuf>,
+    /// Addresses of the web.
+    pub addresses: Vec<Address>,
+    /// The resources of the job, on which its contacts are made.
+    pub resources: Vec<ResourceName>,
+    /// How long an answer is waited for.
+    pub patience: Patience,
+}
 
 /// Adds documents.
 #[derive(Debug)]
 pub struct KbAdd<C> {
     workshop: Workshop<C>,
-    /// The files and directories that were named.
-    named: Arc<[PathBuf]>,
+    /// What was named.
+    named: Arc<Named>,
+    /// What fetches documents of the web; begun when the first is to be fetched.
+    web: OnceCell<Web>,
     passed_over: Arc<Mutex<PassedOver>>,
 }
 
 impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
-    /// The job that adds the documents of these files and directories.
+    /// The job that adds what was named.
     #[must_use]
-    pub fn new(place: Place<C>, named: Vec<PathBuf>) -> Self {
-        Self { workshop: Workshop::new(place), named: named.into(), passed_over: Arc::default() }
+    pub fn new(place: Place<C>, named: Named) -> Self {
+        Self {
+            workshop: Workshop::new(place),
+            named: Arc::new(named),
+            web: OnceCell::new(),
+            passed_over: Arc::default(),
+        }
     }
 
     async fn prepared(&self, cx: &ReadCx, item: &Found) -> Result<Box<Prepared>, Unready> {
-        let path = item.origin.file().ok_or_else(|| Unready::because(OutcomeKind::Review, "it is no file"))?;
-        let file = path.clone();
-        let staged = self.workshop.copied(move |desk, limits| Ok(Staged::copy(&file, desk, limits)?)).await?;
+        let (staged, path) = match item.origin.file() {
+            Some(path) => {
+                let file = path.clone();
+                let staged = self.workshop.copied(move |desk, limits| Ok(Staged::copy(&file, desk, limits)?)).await?;
+                (staged, path)
+            }
+            None => {
+                let Fetched { staged, suffix } = self.fetched(cx, item).await?;
+                (staged, web::called(&suffix))
+            }
+        };
         let (content, origin, tried) = (staged.content, item.origin.clone(), cx.tried);
         let home = Arc::clone(&self.workshop.place().home);
         if let Some(outcome) = on_disk(move || known(&Snapshot::open(home)?, content, &origin, tried)).await?? {
@@ -67,6 +99,20 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
             objects.put_stream(|| std::fs::File::open(staged.document())).map(drop)
         };
         self.workshop.stored(prepared, bytes).await
+    }
+
+    fn web(&self) -> Result<Web, Stop> {
+        let Named { addresses, resources, patience, .. } = &*self.named;
+        Web::new(addresses, resources, *patience)
+    }
+
+    /// A document of the web as a private copy.
+    async fn fetched(&self, cx: &ReadCx, item: &Found) -> Result<Fetched, Unready> {
+        let address = Address::parse(item.origin.as_str())
+            .map_err(|error| Unready::because(OutcomeKind::Review, with_causes(&error)))?;
+        let web = self.web.get_or_try_init(async || self.web()).await?;
+        let (desk, limits) = self.workshop.room()?;
+        web.fetch(cx, &address, &desk, &limits).await
     }
 
     /// What the registry will know of a document.

@@ -114,7 +114,7 @@ pub struct Document {
     pub title: String,
     /// Its text as Markdown.
     pub full_text: FilePath,
-    /// Its images, which its text shows.
+    /// Its images, which its text shows; and, of one that was taken over, its pages as the older kind keeps them.
     pub images: Vec<FilePath>,
     /// How many pages it has, where it has pages.
     pub pages: Option<u32>,

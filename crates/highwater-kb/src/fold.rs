@@ -10,7 +10,7 @@ mod shown;
 mod touched;
 mod version;
 
-pub(crate) use self::log::{LOG_PAGE, enter as enter_log, is_log};
+pub(crate) use self::log::{LOG_BEFORE, LOG_PAGE, enter as enter_log, is_log};
 #[cfg(test)]
 pub(crate) use self::shelves::LOOKUPS;
 pub(crate) use self::touched::Folding;
@@ -152,13 +152,43 @@ pub struct Unfolded {
 pub fn unfold(draft: &mut Draft<'_>, name: &DocName, keep_raw: bool) -> Result<Option<Unfolded>, KbError> {
     let Some(document) = draft.document(name)? else { return Ok(None) };
     let pages = registry::pages_of(draft.rows(), document.sequence)?;
-    for path in files_of(&document).filter(|path| !keep_raw || **path != document.raw) {
+    // Of a document that came by its text alone there is no other file.
+    let keeps = |path: &FilePath| keep_raw && *path == document.raw && path.as_str().starts_with("raw/");
+    for path in files_of(&document).filter(|path| !keeps(path)) {
         draft.remove(path.clone());
     }
     draft.remove(PageName::of_document(PageKind::Summary, name).path());
     draft.put_document(name, None)?;
     draft.folding().renders();
     Ok(Some(Unfolded { document, pages }))
+}
+
+/// Registers a document whose pages stand already: none of them is rendered. Its bytes are an object already.
+///
+/// # Errors
+/// What the disk or the rows say; [`KbError::NameTaken`].
+pub(crate) fn register(
+    draft: &mut Draft<'_>,
+    name: &DocName,
+    document: &Document,
+    compiled: &Compiled,
+) -> Result<(), KbError> {
+    let bytes = serde_json::to_vec(compiled).expect("invariant: what was compiled is JSON");
+    let sequence = draft.next_sequence()?;
+    let record = Document { sequence, compiled: draft.objects().put(&bytes)?, ..document.clone() };
+    draft.put_document(name, Some((&record, compiled)))
+}
+
+/// Renders the index and the log, and brings the page that says how a base hangs together where there is none.
+///
+/// # Errors
+/// What the rows or the disk say.
+pub(crate) fn list_again(draft: &mut Draft<'_>) -> Result<(), KbError> {
+    if draft.content(&FilePath::new(GUIDE).expect("invariant: it is below wiki/"))?.is_none() {
+        return furnish(draft);
+    }
+    draft.folding().renders();
+    Ok(())
 }
 
 /// Gives a new base what it has before its first document: an index, a log, and the page that says how it hangs together.

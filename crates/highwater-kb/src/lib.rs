@@ -5,6 +5,7 @@
 //! a crash left is finished, never taken back.
 
 pub mod add;
+pub mod adopt;
 pub mod base;
 pub mod chat;
 pub mod compile;
@@ -26,6 +27,8 @@ pub mod remove;
 pub mod resolve;
 pub mod status;
 pub mod tree;
+pub mod watch;
+pub mod web;
 mod workshop;
 
 pub use base::{Base, BaseLock, Committed, Counts, Directory, Draft, Fate, Generation, Hit, Home, Rehearsed, Snapshot};

@@ -87,7 +87,7 @@ impl Model {
         root: PathBuf,
     ) -> Result<Self, Diagnosis> {
         let endpoint = Endpoint::new(&settings, key, resource)?;
-        let purse = Purse::new(settings.tokens.map(|tokens| tokens.get()));
+        let purse = Purse::new(settings.tokens.map(|tokens| tokens.get()), settings.is_of_a_call);
         let under_way = watch::Sender::new(0);
         Ok(Self { shared: Arc::new(Shared { settings, endpoint, purse, home, root, under_way }) })
     }
@@ -98,7 +98,7 @@ impl Model {
         &self.shared.settings
     }
 
-    /// How many tokens were paid since the pass began.
+    /// How many tokens were paid since the pass began, or the call.
     #[must_use]
     pub fn spent(&self) -> u64 {
         self.shared.purse.spent()

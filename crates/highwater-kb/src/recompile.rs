@@ -2,7 +2,7 @@
 //! were added, and what becomes of one that was changed while it was made anew. What it shares with other jobs is in
 //! [`crate::workshop`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::Stream;
@@ -13,10 +13,11 @@ use highwater_engine::report::{PassReport, Reason};
 
 use crate::base::{Draft, Home, LISTED_MAX, Objects, Snapshot};
 use crate::compile::Compiler;
-use crate::convert::Staged;
+use crate::convert::{self, Staged};
 use crate::document::{DocName, Document};
 use crate::error::KbError;
 use crate::fold::{self, Version};
+use crate::web;
 use crate::workshop::{GROUP_DOCUMENTS_MAX, Place, Prepared, Unready, Workshop, attempt, failed, listed, on_disk};
 
 /// What the log calls it.
@@ -83,6 +84,13 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbRecompile<C> {
         let was = on_disk(move || Version::in_generation(&Snapshot::open(home)?, &name)).await??;
         let was = was.ok_or_else(|| Unready::because(OutcomeKind::Gone, "it is no longer in the base"))?;
         let known = &was.document;
+        if !known.raw.as_str().starts_with("raw/") {
+            let why = format!(
+                "the base has its text alone, and not what it was given as: add it again, from {}",
+                known.origin
+            );
+            return Err(Unready::because(OutcomeKind::Review, why));
+        }
         let staged = self.given(known).await?;
         let (converted, format) = self.workshop.converted(cx, &staged, &self.called(known), &known.origin).await?;
         if format.shows_what_lies_beside() && converted.images.len() < known.images.len() {
@@ -134,7 +142,8 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbRecompile<C> {
 
     /// The path that says a document's suffix, and where the images lie that it shows.
     fn called(&self, was: &Document) -> PathBuf {
-        was.origin.file().unwrap_or_else(|| self.workshop.place().root.join(was.raw.as_str()))
+        let raw = Path::new(was.raw.as_str());
+        was.origin.file().unwrap_or_else(|| web::called(&convert::suffix_of(raw)))
     }
 }
 

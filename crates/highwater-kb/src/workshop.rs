@@ -44,7 +44,7 @@ const SHOW_REST_MS: u64 = 500;
 pub(crate) type Fates = BTreeMap<FilePath, Fate>;
 
 /// Which base it is, and with what its pages are made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Place<C> {
     /// The base.
     pub home: Arc<dyn Home>,

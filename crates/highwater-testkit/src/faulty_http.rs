@@ -58,6 +58,8 @@ enum Ending {
     Cut(usize),
     /// So many bytes of the body, then silence.
     Stalled(usize),
+    /// The body again and again, without a length and without an end.
+    Endless,
     /// Not a byte, and the connection is closed.
     HungUp,
     /// Not a byte, and the connection stays open.
@@ -148,12 +150,20 @@ impl Answer {
         self
     }
 
+    /// Sends the body again and again, until whoever asked has enough.
+    #[must_use]
+    pub fn endless(mut self) -> Self {
+        self.ending = Ending::Endless;
+        self
+    }
+
     /// The response, or `None` to hang up. What would never end does when `stopped` says so.
     fn response(self, mut stopped: watch::Receiver<bool>) -> Option<Response<Body>> {
         let length = self.body.len();
         let body = match self.ending {
             Ending::HungUp | Ending::Silent => return None,
             Ending::Whole => Body::from(self.body),
+            Ending::Endless => Body::from_stream(stream::repeat(self.body).map(Ok::<_, io::Error>)),
             Ending::Cut(bytes) => part(self.body.slice(..bytes.min(length)), async {
                 // Once around the runtime, so that the part is sent before the connection goes.
                 tokio::task::yield_now().await;
@@ -167,6 +177,9 @@ impl Answer {
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
+        if self.ending == Ending::Endless {
+            return Some(response);
+        }
         response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
         Some(response)
     }

@@ -13,6 +13,7 @@ mod mount;
 pub mod named;
 pub mod nginx;
 pub mod not_here;
+pub mod older_base;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod power_loss;

@@ -100,8 +100,8 @@ impl Wiring {
             }
             KindSettings::Ship(settings) => Box::new(Arc::new(Ship::new(ship::place(config, job, settings)?))),
             KindSettings::KbAdd(settings) => {
-                let resource = job.settings.resources.first().expect("invariant: every job has a resource");
-                kb::runner(settings, resource, &self.clock)?
+                let model = job.settings.resources.first().expect("invariant: every job has a resource");
+                kb::runner(settings, Some(model), resources, &self.clock)?
             }
         };
         Ok((runner, spec))

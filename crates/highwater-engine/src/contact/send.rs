@@ -14,15 +14,6 @@ use crate::job::Stop;
 use crate::name::ResourceName;
 use crate::report::Reason;
 
-/// What a redirect is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Redirects {
-    /// Where to ask next.
-    Followed,
-    /// An answer like any other.
-    Answers,
-}
-
 impl Contacts {
     /// Sends a request under a permit of its own. 429 and 503 extend the ban; one no longer than the resource's
     /// `max-retry-after` is waited out once a pass and the request is asked once more, after which the pass ends whatever the
@@ -62,7 +53,7 @@ impl Contacts {
         fallback: Option<Duration>,
         request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder + Send + Sync,
     ) -> Result<Result<reqwest::Response, Unanswered>, Stop> {
-        self.sent(http, resource, fallback, Redirects::Followed, request).await
+        self.send_within(http, resource, fallback, |_| true, request).await
     }
 
     /// The same, and what answers with a redirect is answer enough: what is sent is for this address alone.
@@ -75,15 +66,19 @@ impl Contacts {
         resource: &ResourceName,
         request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder + Send + Sync,
     ) -> Result<Result<reqwest::Response, Unanswered>, Stop> {
-        self.sent(http, resource, None, Redirects::Answers, request).await
+        self.send_within(http, resource, None, |_| false, request).await
     }
 
-    async fn sent(
+    /// The same, where a redirect is followed only to where `may_go` lets it; the answer of one that is not is given as it came.
+    ///
+    /// # Errors
+    /// As [`Contacts::send`].
+    pub async fn send_within(
         &self,
         http: &reqwest::Client,
         resource: &ResourceName,
         fallback: Option<Duration>,
-        redirects: Redirects,
+        may_go: impl Fn(&Url) -> bool + Send + Sync,
         request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder + Send + Sync,
     ) -> Result<Result<reqwest::Response, Unanswered>, Stop> {
         let mut permit = self.permit(resource).await?;
@@ -109,11 +104,9 @@ impl Contacts {
                 }
             };
             asked_at.push(response.url().clone());
-            let there = match redirects {
-                Redirects::Followed => redirected(&response, &method).filter(|there| may_follow(&asked_at, there)),
-                Redirects::Answers => None,
-            };
-            if let Some(there) = there {
+            if let Some(there) =
+                redirected(&response, &method).filter(|there| may_follow(&asked_at, there) && may_go(there))
+            {
                 // Paced, counted and bannable like any other.
                 next = Some(there);
                 permit = self.permit(resource).await?;

@@ -1,6 +1,6 @@
 //! A document that was found, as the ledger pins it. Owns which there are, and the order and the names they come in.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
@@ -8,6 +8,7 @@ use highwater_engine::job::{Stop, WorkItem};
 use highwater_engine::name::ItemKey;
 use serde::{Deserialize, Serialize};
 
+use super::Named;
 use super::naming::{Names, Naming};
 use super::scan::{self, PassedOver, ScanError};
 use crate::base::{Home, Snapshot};
@@ -61,13 +62,13 @@ impl Names for Snapshot {
 pub(super) fn find(
     home: Arc<dyn Home>,
     root: &Path,
-    named: &[PathBuf],
+    named: &Named,
     passed_over: &mut PassedOver,
     mut each: impl FnMut(Result<Found, Stop>) -> bool,
 ) -> Result<(), Stop> {
     let base = Snapshot::open(home).map_err(|error| failed(&error))?;
     let mut naming = Naming::default();
-    for named in named {
+    for named in &named.paths {
         let is_document = |path: &Path| convert::Format::is_named(&convert::suffix_of(path));
         let scanned = scan::scan(named, root, is_document, passed_over, |origin| match naming.name(&origin, &base) {
             Ok(name) => each(Ok(Found { origin, name })),
@@ -80,6 +81,13 @@ pub(super) fn find(
             let next = "correct the path, or take it off the list";
             Stop::Fail(Diagnosis::refusal("HW-KB-020", with_causes(&error), next))
         })?;
+    }
+    for address in &named.addresses {
+        let origin = address.origin();
+        let name = naming.name(&origin, &base).map_err(|error| failed(&error))?;
+        if !each(Ok(Found { origin, name })) {
+            break;
+        }
     }
     Ok(())
 }

@@ -14,6 +14,9 @@ pub const DEPTH_MAX: usize = 64;
 /// How many kinds of file are told of among those passed over.
 const TOLD_SUFFIXES_MAX: usize = 8;
 
+/// What a base has of its own, from its root.
+const OWN: [&str; 4] = ["wiki", "raw", ".highwater", ".highwater-state"];
+
 /// What was passed over, to be told of.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct PassedOver {
@@ -91,7 +94,7 @@ pub fn scan(
 ) -> Result<(), ScanError> {
     let failed = |source| ScanError { path: named.to_owned(), source };
     let named = std::path::absolute(named).map_err(failed)?;
-    let own = ["wiki", "raw", ".highwater", ".highwater-state"].map(|own| base.join(own));
+    let own = OWN.map(|own| base.join(own));
     // What a person laid into `raw/` may be named; what the base writes itself is none of its documents.
     let lies = named.canonicalize().map_err(failed)?;
     if own.iter().any(|own| !own.ends_with("raw") && lies.starts_with(own)) {
@@ -102,10 +105,7 @@ pub fn scan(
         return Ok(());
     }
     let root = Origin::of_file(&named).file().unwrap_or(named);
-    let wanted = |entry: &DirEntry| {
-        let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        entry.depth() == 0 || !(is_hidden || own.iter().any(|own| own == entry.path()))
-    };
+    let wanted = |entry: &DirEntry| entry.depth() == 0 || !is_passed_over(entry.path(), base);
     for entry in WalkDir::new(&root).max_depth(DEPTH_MAX).sort_by_file_name().into_iter().filter_entry(wanted) {
         let entry = match entry {
             Ok(entry) => entry,
@@ -132,6 +132,12 @@ pub fn scan(
         }
     }
     Ok(())
+}
+
+/// Whether what lies below a directory that was named is passed over with all that is in it: what is hidden, and what the base writes.
+pub(crate) fn is_passed_over(path: &Path, base: &Path) -> bool {
+    let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    is_hidden || OWN.iter().any(|own| base.join(own) == path)
 }
 
 #[cfg(test)]

@@ -5,9 +5,7 @@
 
 use super::manifest::Manifest;
 use super::objects::Objects;
-use super::project::{Found, look};
 use crate::error::KbError;
-use crate::fold::is_log;
 
 /// How often others may commit while it is looked.
 const LOOKS_MAX: usize = 100;
@@ -47,12 +45,5 @@ fn is_passed(objects: Objects<'_>, generation: u32) -> Result<bool, KbError> {
     }
     let Some(bytes) = objects.manifest(next)? else { return Ok(false) };
     let Ok(manifest) = Manifest::read(next, &bytes) else { return Ok(false) };
-    for change in manifest.files.iter().filter(|change| is_log(&change.path)) {
-        if let Some(new) = change.new
-            && look(objects.fs(), &change.path.to_rel())? == Found::File(new)
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    manifest.is_told(objects.fs())
 }

@@ -39,6 +39,7 @@ pub struct Draft<'a> {
     documents: BTreeMap<DocName, Option<Document>>,
     entries: Vec<Entry>,
     folding: Folding,
+    keeps_log: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -52,12 +53,18 @@ impl<'a> Draft<'a> {
             documents: BTreeMap::new(),
             entries: Vec::new(),
             folding: Folding::default(),
+            keeps_log: false,
         }
     }
 
     /// Tells in the log of one thing that is done; where nothing is told, the log has what the commit as a whole was called.
     pub fn log(&mut self, op: impl Into<String>, text: impl Into<String>) {
         self.entries.push(Entry { op: op.into(), text: text.into() });
+    }
+
+    /// Leaves the pages of the log as they are: what this draft does is told there by a later one.
+    pub(crate) fn keep_log(&mut self) {
+        self.keeps_log = true;
     }
 
     /// What is at a path now, with what this draft said.
@@ -332,7 +339,7 @@ fn drafted(
         return Ok(None);
     }
     let log = FilePath::new(fold::LOG_PAGE).expect("invariant: it is below wiki/");
-    let is_shown = rendered || said.content(&log)?.is_some();
+    let is_shown = !said.keeps_log && (rendered || said.content(&log)?.is_some());
     let mut entries = std::mem::take(&mut said.entries);
     if entries.is_empty() {
         entries.push(Entry { op: op.to_owned(), text: text.to_owned() });
@@ -350,6 +357,7 @@ fn drafted(
         edits: said.edits(&files),
         files,
         documents,
+        keeps_log: said.keeps_log,
     };
     said.look(&manifest)?;
     Ok(Some(manifest))

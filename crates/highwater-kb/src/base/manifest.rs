@@ -3,12 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use highwater_fs::Fs;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::objects::Objects;
+use super::project::{Found, look};
 use crate::content::ContentId;
 use crate::error::KbError;
+use crate::fold::is_log;
 use crate::path::FilePath;
 
 /// The shape that this program writes.
@@ -39,6 +42,14 @@ pub struct Manifest {
     pub edits: Vec<FileChange>,
     /// Every document that it changed: before, and after.
     pub documents: BTreeMap<String, (Option<serde_json::Value>, Option<serde_json::Value>)>,
+    /// Whether the pages of the log stand as they did before it, and tell nothing of it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keeps_log: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Manifest {
@@ -52,6 +63,19 @@ impl Manifest {
         let bytes = objects.manifest(generation)?.ok_or(KbError::ObjectMissing { id })?;
         let found = ContentId::of(&bytes);
         if found == id { Ok(bytes) } else { Err(KbError::ObjectDamaged { id, found }) }
+    }
+
+    /// Whether its log stands in `wiki/`, which shows that it was committed, since nothing is shown before.
+    pub(super) fn is_told(&self, fs: &dyn Fs) -> Result<bool, KbError> {
+        // A log that was taken over stood there before.
+        for change in self.files.iter().filter(|change| !self.keeps_log && is_log(&change.path)) {
+            if let Some(new) = change.new
+                && look(fs, &change.path.to_rel())? == Found::File(new)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Reads a generation's manifest.

@@ -212,12 +212,13 @@ impl Filled {
         }
         let mut base = Base::furnished(home.clone(), now)?;
         let transaction = rows::begin(&mut base.rows)?;
+        let mut newest = None;
         for (generation, id) in believed.generations {
-            rows::replay(&transaction, &Manifest::of(objects, generation, id)?, id)?;
+            let manifest = newest.insert(Manifest::of(objects, generation, id)?);
+            rows::replay(&transaction, manifest, id)?;
         }
         derive_all(&transaction, objects, &mut |lacking| lack(objects, lacking, &mut told))?;
-        let head = rows::standing(&transaction)?.head;
-        shown::leave_to_be_written(&transaction, objects, head)?;
+        shown::leave_to_be_written(&transaction, objects, newest.as_ref())?;
         shown::note_fates(&transaction, home.fs())?;
         told.documents = rows::registry::tally(&transaction)?.documents;
         base.broken = true;

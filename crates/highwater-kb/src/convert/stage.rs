@@ -67,7 +67,8 @@ impl Staged {
         if before.len() > limit {
             return Err(ConvertError::Large { bytes: before.len(), limit });
         }
-        let staged = Self::copy_bytes(&mut file, before.len(), path, into)?;
+        let path = std::path::absolute(path).map_err(ConvertError::Unreadable)?;
+        let staged = Self::copy_bytes(&mut file, before.len(), &path, into)?;
         let after = file.metadata().map_err(ConvertError::Unreadable)?;
         let state = |of: &std::fs::Metadata| (of.len(), of.mtime(), of.mtime_nsec());
         if state(&before) != state(&after) || staged.bytes != before.len() {
@@ -76,7 +77,8 @@ impl Staged {
         Ok(staged)
     }
 
-    /// The same of bytes that are kept elsewhere; its path says what it says for [`Staged::copy_open`].
+    /// The same of bytes that are kept elsewhere; its path says what it says for [`Staged::copy_open`], but that one which is a name
+    /// alone lies in no directory: nothing lies beside it.
     ///
     /// # Errors
     /// As [`Staged::copy`].
@@ -96,9 +98,9 @@ impl Staged {
         let name = format!("document.{}", suffix_of(path));
         let copy = File::create_new(directory.path().join(&name)).map_err(disk)?;
         let (content, sha256, bytes) = copied(from, copy, expected, disk)?;
-        let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let beside = std::path::absolute(beside).map_err(disk)?;
-        symlink(beside, directory.path().join(BESIDE)).map_err(disk)?;
+        if let Some(beside) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            symlink(beside, directory.path().join(BESIDE)).map_err(disk)?;
+        }
         Ok(Self { directory, name, content, sha256, bytes })
     }
 

@@ -12,6 +12,8 @@ use crate::path::FilePath;
 
 /// The page with the newest entries.
 pub(crate) const LOG_PAGE: &str = "wiki/log.md";
+/// What a base that was taken over said in its log before.
+pub(crate) const LOG_BEFORE: &str = "wiki/log/before.md";
 /// Where the others are.
 const PARTS: &str = "wiki/log/";
 /// How many entries a page has.
@@ -81,7 +83,10 @@ fn earlier(draft: &Draft<'_>, month: &str, part: u32) -> Result<Vec<String>, KbE
     if part > 1 {
         return Ok(vec![format!("Earlier: [[log/{month}-{}]]", part - 1)]);
     }
-    let Some(month) = month_before(draft.rows(), month)? else { return Ok(Vec::new()) };
+    let Some(month) = month_before(draft.rows(), month)? else {
+        let before = FilePath::new(LOG_BEFORE).expect("invariant: it is below wiki/");
+        return Ok(draft.content(&before)?.map(|_| "Before: [[log/before]]".to_owned()).into_iter().collect());
+    };
     let part = part_of(entries_of_month(draft.rows(), &month)?);
     Ok(vec![format!("Earlier: [[log/{month}-{part}]]")])
 }

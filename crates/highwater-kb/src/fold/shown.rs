@@ -1,6 +1,6 @@
 //! From the rows to what a page shows. Owns what is read for it: at most as much as the page has room for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::base::rows::registry::{self, PageRow};
 use crate::base::{Draft, PAGE_BYTES_MAX};
@@ -25,18 +25,25 @@ pub(super) fn shared(draft: &Draft<'_>, page: &PageName) -> Result<String, KbErr
         alone: 0,
         stands: false,
     });
-    let mut said = Vec::new();
+    let (mut said, mut bodies): (Vec<Said>, HashMap<String, usize>) = (Vec::new(), HashMap::new());
+    let mut shown = 0_u64;
     for contributed in registry::contributed(rows, page, SHARED_DOCUMENTS_MAX)? {
         let summary = PageName::of_document(PageKind::Summary, &contributed.document);
         let title = registry::page(rows, &summary)?.map(|row| row.title);
-        said.push(Said {
-            title: title.unwrap_or_else(|| contributed.document.to_string()),
-            body: leads_somewhere(draft, &contributed.body)?,
-            document: contributed.document,
-        });
+        let title = title.unwrap_or_else(|| contributed.document.to_string());
+        shown += 1;
+        // What several documents say in the same words stands once.
+        match bodies.get(&contributed.body).filter(|_| !contributed.body.is_empty()) {
+            Some(first) => said[*first].also.push((contributed.document, title)),
+            None => {
+                let body = leads_somewhere(draft, &contributed.body)?;
+                bodies.insert(contributed.body, said.len());
+                said.push(Said { title, body, document: contributed.document, also: Vec::new() });
+            }
+        }
     }
     let related = registry::related(rows, page, RELATED_DOCUMENTS_MAX, RELATED_MAX)?;
-    let more = documents.saturating_sub(said.len() as u64);
+    let more = documents.saturating_sub(shown);
     let shown = Shared { name: page, title: &title, description: &description, said: &said, more, related: &related };
     Ok(render::shared(&shown))
 }

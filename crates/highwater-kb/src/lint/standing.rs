@@ -196,6 +196,9 @@ fn page(look: &mut Look<'_>, path: &FilePath, generated: Option<ContentId>) -> R
     let Ok(text) = text else { return Ok(()) };
     let directory = path.as_str().split('/').nth(1);
     let kind = PageKind::ALL.into_iter().find(|kind| Some(kind.directory()) == directory);
-    front::look(look, path, &text, kind);
+    // One that stands as the base has it, and that a converter of ours did not write, was taken over: it begins as it began there.
+    if generated != Some(content) {
+        front::look(look, path, &text, kind);
+    }
     links::look(look, &Page { path, text: &text, content, kind, generated })
 }

@@ -34,6 +34,9 @@ pub struct LlmSettings {
     /// answered once is never asked again and costs nothing. Absent: no limit.
     #[serde(default)]
     pub tokens: Option<Count>,
+    /// Whether `tokens` are for all passes of a process together, as those of a command are.
+    #[serde(skip)]
+    pub is_of_a_call: bool,
     /// How many tokens the model reads and writes in one request. A document that is longer is read in parts.
     #[serde(default = "context")]
     #[schemars(schema_with = "whole", range(min = 4096))]
@@ -71,6 +74,7 @@ impl LlmSettings {
             model: model.into(),
             key_env: None,
             tokens: None,
+            is_of_a_call: false,
             context: context(),
             max_tokens: None,
             temperature: 0.0,

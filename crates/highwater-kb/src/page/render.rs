@@ -208,6 +208,8 @@ pub(crate) struct Said {
     pub(crate) title: String,
     /// With links that lead somewhere.
     pub(crate) body: String,
+    /// Other documents that say just the same, and what people call them.
+    pub(crate) also: Vec<(DocName, String)>,
 }
 
 /// The page of a concept or an entity.
@@ -224,16 +226,25 @@ pub(crate) struct Shared<'a> {
 }
 
 pub(crate) fn shared(shared: &Shared<'_>) -> String {
-    let summary_of = |said: &Said| PageName::of_document(PageKind::Summary, &said.document);
+    let summary_of = |document: &DocName| PageName::of_document(PageKind::Summary, document);
+    let documents = |said: &Said| {
+        let also = said.also.iter().map(|(document, _)| document);
+        [&said.document].into_iter().chain(also).map(|document| summary_of(document).to_string()).collect::<Vec<_>>()
+    };
     let front = Front {
         kind: Some(shared.name.kind().type_word().to_owned()),
         description: Some(one_line(shared.description)),
-        sources: shared.said.iter().map(|said| summary_of(said).to_string()).collect(),
+        sources: shared.said.iter().flat_map(documents).collect(),
         ..Front::default()
     };
     let mut page = headed(&front, shared.title, shared.description);
     for said in shared.said {
-        let _ = write!(page, "\n## {}\n", link_to(&summary_of(said), &said.title));
+        let _ = write!(page, "\n## {}\n", link_to(&summary_of(&said.document), &said.title));
+        let also: Vec<String> =
+            said.also.iter().map(|(document, title)| link_to(&summary_of(document), title)).collect();
+        if !also.is_empty() {
+            let _ = write!(page, "\nAlso: {}\n", also.join(", "));
+        }
         if !said.body.is_empty() {
             let _ = write!(page, "\n{}\n", said.body);
         }
@@ -358,6 +369,7 @@ mod tests {
             document: DocName::of_stem(stem),
             title: stem.to_uppercase(),
             body: format!("What {stem} says."),
+            also: if stem == "tides" { vec![(DocName::of_stem("moon"), "MOON".to_owned())] } else { Vec::new() },
         });
         let related = [(PageName::of_title(PageKind::Entity, "Moon"), "Moon".to_owned())];
         let shared_page = Shared {
@@ -401,7 +413,7 @@ mod tests {
         let headings =
             Parser::new_ext(&text, MARKDOWN).filter(|event| matches!(event, Event::Start(Tag::Heading { .. })));
         assert_eq!(headings.count(), 3);
-        let said = [Said { document: name(), title: EVIL.to_owned(), body: String::new() }];
+        let said = [Said { document: name(), title: EVIL.to_owned(), body: String::new(), also: Vec::new() }];
         let related = [(page.clone(), EVIL.to_owned())];
         let shared =
             shared(&Shared { name: &page, title: EVIL, description: EVIL, said: &said, more: 0, related: &related });

@@ -2,7 +2,7 @@
 //! of each makes of the document.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
@@ -126,17 +126,22 @@ impl Prepared {
 }
 
 impl<C: Compiler + 'static> Workshop<C> {
+    /// The directory to prepare in, and the limits of a document.
+    pub(crate) fn room(&self) -> Result<(PathBuf, Limits), Stop> {
+        Ok((self.desk()?, *self.place().converter.limits()))
+    }
+
     /// A private copy of a document, by `copy`, which is given the directory and the limits for it.
     pub(crate) async fn copied(
         &self,
         copy: impl FnOnce(&Path, &Limits) -> Result<Staged, Unready> + Send + 'static,
     ) -> Result<Staged, Unready> {
-        let (desk, limits) = (self.desk()?, *self.place().converter.limits());
+        let (desk, limits) = self.room()?;
         on_disk(move || copy(&desk, &limits)).await?
     }
 
-    /// The copy as Markdown; `path` is what its document is called. What is text already needs no process of its own. What says no
-    /// title is called as the file of its origin is, which is not always its name in the base.
+    /// The copy as Markdown; `path` is what its document is called, and where its images lie, unless it is a name alone. What is text
+    /// already needs no process of its own. What says no title is called as the file of its origin is, which is not always its name in the base.
     pub(crate) async fn converted(
         &self,
         cx: &ReadCx,
@@ -146,8 +151,8 @@ impl<C: Compiler + 'static> Workshop<C> {
     ) -> Result<(Converted, Format), Unready> {
         let titled =
             |converted: Converted| Converted { title: converted.title.or_else(|| Some(origin.stem())), ..converted };
-        let (document, suffix, beside) =
-            (staged.document(), convert::suffix_of(path), path.parent().map(Path::to_owned));
+        let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).map(Path::to_owned);
+        let (document, suffix) = (staged.document(), convert::suffix_of(path));
         let limits = *self.place().converter.limits();
         if staged.bytes <= TEXT_HERE_BYTES_MAX {
             let here = tokio::task::spawn_blocking(move || {

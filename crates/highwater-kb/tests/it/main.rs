@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+mod adopt;
 mod answers;
 mod birth;
 mod collected;
@@ -36,6 +37,7 @@ mod status;
 mod story;
 mod touched;
 mod tree;
+mod web;
 mod whole;
 mod workloads;
 mod wrecked;

@@ -4,20 +4,23 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use highwater_engine::breaker::BreakerRules;
 use highwater_engine::contact::StopSignal;
 use highwater_engine::job::{Job, ReadCx};
-use highwater_engine::ledger::Who;
-use highwater_engine::name::JobName;
+use highwater_engine::ledger::{ItemFilter, ItemOrder, Who};
+use highwater_engine::lock::FileLock;
+use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::pass::{Engine, Mode, Runner as _};
 use highwater_engine::report::PassReport;
 use highwater_engine::settings::JobSettings;
-use highwater_engine::spec::JobSpec;
-use highwater_kb::add::{KbAdd, Place};
+use highwater_engine::spec::{JobSpec, ResourceSpec};
+use highwater_kb::add::{KbAdd, Named, Place};
 use highwater_kb::compile::{Builtin, CompileError, Compiled, Compiler, Source};
 use highwater_kb::convert::{Limits, Subprocess};
 use highwater_kb::recompile::{KbRecompile, Which};
+use highwater_kb::web::{Address, Patience};
 use highwater_kb::{Base, BaseLock, Directory, DocName, Draft, Home, KbError, fold};
 use highwater_store::{Access, SqliteLedger};
 use highwater_testkit::sim_clock::SimClock;
@@ -68,6 +71,8 @@ impl Compiler for Edition {
 
 pub(crate) struct Rig {
     pub(crate) dir: tempfile::TempDir,
+    pub(crate) limits: Limits,
+    clock: Arc<SimClock>,
     engine: Engine,
 }
 
@@ -77,17 +82,17 @@ impl Rig {
         for made in ["notes", "in", "other"] {
             std::fs::create_dir(dir.path().join(made)).unwrap();
         }
-        let clock = SimClock::standing(now()).shared();
-        let ledger = SqliteLedger::open(dir.path().join("ledger.db"), clock.now(), Access::ReadWrite).unwrap();
+        let clock = SimClock::standing(now());
+        let ledger = SqliteLedger::open(dir.path().join("ledger.db"), now(), Access::ReadWrite).unwrap();
         let engine = Engine {
             ledger: Arc::new(ledger),
-            clock,
+            clock: clock.shared(),
             host: "a".to_owned(),
             pid: std::process::id(),
             who: Who("alice@a".to_owned()),
             stop: StopSignal::default(),
         };
-        let rig = Self { dir, engine };
+        let rig = Self { dir, limits: Limits::default(), clock, engine };
         let mut base = Base::init(rig.home(), now()).unwrap();
         let held = rig.home().try_lock().unwrap().unwrap();
         base.commit(&held, now(), "init", "a test", fold::furnish).unwrap();
@@ -126,14 +131,44 @@ impl Rig {
 
     fn place(&self, edition: Edition) -> Place<Edition> {
         // What is text is converted without it.
-        let converter = Subprocess::new(Path::new("/nowhere"), Limits::default(), self.engine.clock.clone());
+        let converter = Subprocess::new(Path::new("/nowhere"), self.limits, self.engine.clock.clone());
         Place { home: self.home(), root: self.root(), converter, compiler: edition }
     }
 
     pub(crate) async fn add(&self, edition: Edition, named: &[&str]) -> PassReport {
         let paths = named.iter().map(|path| self.path(path)).collect();
-        self.pass(&format!("add-{}", named.join("-").replace(['/', '.'], "-")), KbAdd::new(self.place(edition), paths))
-            .await
+        self.pass(
+            &format!("add-{}", named.join("-").replace(['/', '.'], "-")),
+            KbAdd::new(self.place(edition), Named { paths, ..Named::default() }),
+        )
+        .await
+    }
+
+    /// Adds what lies at these addresses, on the resources of their hosts.
+    pub(crate) async fn fetch(&self, urls: &[&str], patience: Patience) -> PassReport {
+        let addresses: Vec<Address> = urls.iter().map(|url| Address::parse(url).unwrap()).collect();
+        let resources = vec![ResourceName::new("job:fetch").unwrap(), addresses[0].resource()];
+        let lock = |name: &ResourceName| FileLock::new(self.path(&name.to_string().replace(':', "-")), false);
+        let specs = resources.iter().map(|name| ResourceSpec::new(name.clone(), lock(name))).collect();
+        let named = Named { paths: Vec::new(), addresses, resources, patience };
+        self.pass_on("fetch", specs, KbAdd::new(self.place(Edition::of(1)), named)).await
+    }
+
+    /// What became of each item of the last worklist of a job, and why.
+    pub(crate) async fn outcomes(&self, job: &str) -> Vec<(String, String, String)> {
+        let ledger = &self.engine.ledger;
+        let list = ledger.job(&JobName::new(job).unwrap()).await.unwrap().unwrap().worklist.unwrap().id;
+        let items = ledger.items(list, &ItemFilter::All, ItemOrder::Position, None, 1000).await.unwrap();
+        let told = items.into_iter().map(|item| {
+            let kind = item.outcome.map(|kind| kind.to_string()).unwrap_or_default();
+            (item.key.to_string(), kind, item.detail.unwrap_or_default())
+        });
+        told.collect()
+    }
+
+    /// Lets so much time go by.
+    pub(crate) fn later(&self, span: Duration) {
+        self.clock.advance(span);
     }
 
     pub(crate) async fn recompile(&self, edition: Edition, which: Which) -> PassReport {
@@ -141,12 +176,16 @@ impl Rig {
     }
 
     async fn pass<J: Job>(&self, job: &str, what: J) -> PassReport {
+        self.pass_on(job, Vec::new(), what).await
+    }
+
+    async fn pass_on<J: Job>(&self, job: &str, resources: Vec<ResourceSpec>, what: J) -> PassReport {
         let spec = JobSpec {
             recurring: true,
             // One after another, so that what is done meanwhile comes when it is to.
             concurrency: 1,
             breaker: BreakerRules { failed: 1.0, ..BreakerRules::default() },
-            ..JobSpec::new(JobName::new(job).unwrap(), "kb", Vec::new(), &JobSettings::default())
+            ..JobSpec::new(JobName::new(job).unwrap(), "kb", resources, &JobSettings::default())
         };
         Arc::new(what).run(&self.engine, &spec, Mode::Run).await
     }

@@ -10,9 +10,11 @@ use highwater_engine::settings::{ByteSize, DurationText};
 pub(crate) enum KbVerb {
     /// Makes a knowledge base: a directory with `wiki/`, which Obsidian opens as it is, and `raw/`.
     ///
-    /// Where there is a base already, nothing changes.
+    /// Where there is a base already, nothing changes. A base of the older kind, with its registry in `.openkb/`, is taken over by
+    /// `--adopt`: its documents and its pages become those of this base as they are, nothing is converted or compiled again, and what
+    /// lies in `.openkb/`, a journal of a change that was cut off too, is told of and left alone.
     Init(KbInit),
-    /// Adds documents: files, and directories with every document below them.
+    /// Adds documents: files, directories with every document below them, and addresses of the web.
     ///
     /// Each document gets a page that says what it is about, a page with its text, and its place on the pages of concepts and entities
     /// that it shares with others. A document that is there already is passed over, one that changed replaces its old version, and
@@ -20,7 +22,16 @@ pub(crate) enum KbVerb {
     ///
     /// With a language model, that writes the pages; else what is built in does, which asks nobody. What it was asked once it is never
     /// asked again, also after a kill: its answers are kept in the base.
+    ///
+    /// What lies at an address is fetched once, without what it shows or links, and kept in `raw/`; called again, it is fetched again, and
+    /// is `present` where it is the same. A redirect into a private network is not followed: name that address yourself.
     Add(KbAdd),
+    /// Adds what appears or changes in directories, as `kb add` would, until SIGTERM.
+    ///
+    /// A file is added once it has been left alone for a while, so that none is taken half. What happened while nobody watched is
+    /// found at the start, and what the system tells nothing of by a look at everything now and then. A file that goes is told of;
+    /// its document stays in the base. A halt or a ban is told of and waited for.
+    Watch(KbWatch),
     /// Takes documents out: their files, their sections on pages that they share with others, and links to them.
     ///
     /// Says what it touches. A page on which nothing is left goes; a page that you kept, such as an exploration, has words where it
@@ -110,13 +121,19 @@ pub(crate) struct KbInit {
     /// The directory; it is made where it is not there.
     #[arg(value_name = "DIR", default_value = ".")]
     pub(crate) directory: PathBuf,
+    /// Takes over the base of the older kind that is there.
+    #[arg(long)]
+    pub(crate) adopt: bool,
+    /// Says what would be taken over, what would not and why, and writes nothing.
+    #[arg(long, requires = "adopt")]
+    pub(crate) dry_run: bool,
 }
 
 /// `kb add`.
 #[derive(Debug, Args)]
 pub(crate) struct KbAdd {
-    /// Files, and directories.
-    #[arg(value_name = "PATH", required = true)]
+    /// Files, directories, and addresses that begin with `http://` or `https://`.
+    #[arg(value_name = "PATH|URL", required = true)]
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) which: KbWhich,
@@ -128,6 +145,27 @@ pub(crate) struct KbAdd {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) limits: super::Limits,
+    #[command(flatten)]
+    pub(crate) llm: super::KbLlm,
+}
+
+/// `kb watch`.
+#[derive(Debug, Args)]
+pub(crate) struct KbWatch {
+    /// Directories, and files.
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+    /// Documents that are prepared at once. Without it, one for each processor.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) concurrency: Option<u16>,
+    /// How long a file must have been left alone before it is added.
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    pub(crate) settle: DurationText,
+    /// How often everything is looked at in any case: what the system tells nothing of, as on a network file system, is found then.
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub(crate) rescan: DurationText,
     #[command(flatten)]
     pub(crate) llm: super::KbLlm,
 }

@@ -76,6 +76,7 @@ impl KbLlm {
         let mut settings = LlmSettings::new(url, model);
         settings.key_env = said(&self.llm_key_env);
         settings.tokens = count("--llm-tokens", self.llm_tokens)?;
+        settings.is_of_a_call = true;
         settings.context = self.llm_context.unwrap_or(settings.context);
         settings.timeout = self.llm_timeout.unwrap_or(settings.timeout);
         match settings.problems().into_iter().next() {

@@ -1,6 +1,7 @@
 //! `kb`: knowledge bases. Owns the codes of what its commands refuse; each verb is in a file of its own.
 
 mod add;
+mod adopt;
 mod ask;
 mod chat;
 mod convert;
@@ -22,6 +23,7 @@ mod search;
 mod status;
 mod undo;
 mod visualize;
+mod watch;
 
 use crate::Done;
 use crate::cli::{Global, KbVerb};
@@ -56,14 +58,28 @@ const NO_MODEL: &str = "HW-KB-040";
 const NO_SESSION: &str = "HW-KB-041";
 /// A question has no answer.
 const NO_ANSWER: &str = "HW-KB-042";
+/// A directory of a base of the older kind is a symlink.
+const NO_DIRECTORY: &str = "HW-KB-052";
 /// There is no such document.
 const UNKNOWN_DOCUMENT: &str = "HW-KB-027";
+/// There is no base of the older kind.
+const NONE_OLDER: &str = "HW-KB-046";
+/// A base of the older kind is there.
+const IS_OLDER: &str = "HW-KB-047";
+/// The registry of the older kind cannot be read.
+const NO_REGISTRY: &str = "HW-KB-048";
+/// The older program is at work.
+const OLDER_BUSY: &str = "HW-KB-049";
+/// A base with a history of its own is there.
+const HAS_HISTORY: &str = "HW-KB-050";
 
 pub(crate) fn kb(verb: KbVerb, global: &Global) -> Done {
     let output = Output { json: global.json, quiet: global.quiet };
     match verb {
+        KbVerb::Init(args) if args.adopt => adopt::adopt(&args, output),
         KbVerb::Init(args) => init::init(&args, output),
         KbVerb::Add(args) => add::add(&args, global),
+        KbVerb::Watch(args) => watch::watch(&args, global),
         KbVerb::Remove(args) => remove::remove(&args, output),
         KbVerb::Recompile(args) => recompile::recompile(&args, global),
         KbVerb::List(which) => list::list(&which, output),

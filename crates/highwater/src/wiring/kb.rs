@@ -10,10 +10,11 @@ use highwater_engine::name::ResourceName;
 use highwater_engine::pass::Runner;
 use highwater_engine::settings::SecretText;
 use highwater_engine::spec::ResourceSpec;
-use highwater_kb::add::{KbAdd, KbAddSettings, Place};
+use highwater_kb::add::{KbAdd, KbAddSettings, NEXT, Named, Place};
 use highwater_kb::compile::{Builtin, Compilers, Llm};
 use highwater_kb::convert::{Limits, Subprocess};
 use highwater_kb::llm::{LlmSettings, Model, can_be_sent};
+use highwater_kb::web::{NoAddress, Patience};
 use highwater_kb::{Directory, Home, KbError};
 use sha2::{Digest as _, Sha256};
 
@@ -26,6 +27,8 @@ const OBJECTS: &str = ".highwater/objects";
 
 /// There is no knowledge base.
 pub(crate) const NO_BASE: &str = "HW-KB-023";
+/// An address is none that documents are fetched from.
+const NO_ADDRESS: &str = "HW-KB-051";
 /// This program does not find itself.
 const NO_PROGRAM: &str = "HW-KB-002";
 /// The variable that should hold a key holds none.
@@ -80,17 +83,20 @@ pub(crate) fn place(
     Ok(Place { home, root, converter: Subprocess::new(&program, Limits::default(), Arc::clone(clock)), compiler })
 }
 
-/// The job that adds documents, and contacts its model, if it has one, as `resource`.
+/// The job that adds documents: it contacts its model, if it has one, as `model`, and fetches documents of the web on `resources`.
 ///
 /// # Errors
-/// As [`place`].
+/// As [`place`], and an address that is none.
 pub(crate) fn runner(
     settings: &KbAddSettings,
-    resource: &ResourceName,
+    model: Option<&ResourceName>,
+    resources: Vec<ResourceName>,
     clock: &SharedClock,
 ) -> Result<Box<dyn Runner>, Diagnosis> {
-    let named = settings.paths.iter().map(|path| path.to_path_buf()).collect();
-    let llm = settings.llm.as_ref().map(|llm| (llm, resource));
+    let paths = settings.paths.iter().map(|path| path.to_path_buf()).collect();
+    let addresses = settings.addresses().map_err(|error| no_address(&error))?;
+    let named = Named { paths, addresses, resources, patience: Patience::default() };
+    let llm = settings.llm.as_ref().zip(model);
     Ok(Box::new(Arc::new(KbAdd::new(place(&settings.base, llm, clock)?, named))))
 }
 
@@ -132,4 +138,9 @@ pub(crate) fn endpoint(settings: &LlmSettings, state: &Path) -> ResourceSpec {
     let mark = hex::encode(Sha256::digest(name.as_bytes()));
     let lock = FileLock::new(state.join(format!("llm-{}.lock", &mark[..MARK_DIGITS])), false);
     ResourceSpec::new(ResourceName::new(name).expect("invariant: a host and a port are a name"), lock)
+}
+
+/// A refusal of an address that is none.
+pub(crate) fn no_address(error: &NoAddress) -> Diagnosis {
+    Diagnosis::refusal(NO_ADDRESS, with_causes(error), NEXT)
 }

@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use highwater_db::sqlite::rusqlite::Transaction;
 use highwater_fs::Fs;
 
-use crate::base::manifest::FileChange;
+use crate::base::manifest::{FileChange, Manifest};
 use crate::base::objects::{Objects, Standing};
 use crate::base::project::{Fate, Found, is_begun, look};
 use crate::base::{PAGE_BYTES_MAX, rows};
 use crate::content::ContentId;
 use crate::error::KbError;
-use crate::fold::is_log;
 use crate::path::FilePath;
 use crate::resolve;
 
@@ -23,10 +22,12 @@ const FILES: u32 = 1_000;
 pub(super) fn leave_to_be_written(
     transaction: &Transaction<'_>,
     objects: Objects<'_>,
-    generation: u32,
+    newest: Option<&Manifest>,
 ) -> Result<(), KbError> {
     let (fs, changes) = (objects.fs(), rows::changes(transaction)?);
-    let stood = !is_begun(fs, generation)? && has_stood(fs, &changes)?;
+    let Some(newest) = newest else { return Ok(()) };
+    // All of it stood: its log is there, and no plan is, which is forgotten once everything is done.
+    let stood = !is_begun(fs, newest.generation)? && newest.is_told(fs)?;
     let mut left_out = Vec::new();
     for FileChange { path, new, .. } in changes {
         let is_lacking = |new: &ContentId| {
@@ -39,18 +40,6 @@ pub(super) fn leave_to_be_written(
         }
     }
     rows::leave_out(transaction, &left_out)
-}
-
-/// Whether all of a generation stood in `wiki/`: its log is there, and no plan is, which is forgotten once everything is done.
-fn has_stood(fs: &dyn Fs, changes: &[FileChange]) -> Result<bool, KbError> {
-    for change in changes.iter().filter(|change| is_log(&change.path)) {
-        if let Some(new) = change.new
-            && look(fs, &change.path.to_rel())? == Found::File(new)
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Notes what people had made of the files that nobody is to write.

@@ -17,6 +17,9 @@ use crate::origin::Origin;
 use crate::page::plain::{contained, one_line};
 use crate::page::{PageKind, PageName, link};
 
+/// The highest heading that what a document says on a page may have: its section has one above it.
+const SECTION_HEADING: HeadingLevel = HeadingLevel::H3;
+
 /// A page that is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PageRow {
@@ -232,7 +235,7 @@ pub(crate) fn put(
             let mut contribute =
                 rows.prepare_cached("INSERT OR IGNORE INTO contribution VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
             for said in compiled.contributions.iter().filter(|said| is_shared(&said.page)) {
-                let body = contained(&said.body, None);
+                let body = contained(&said.body, Some(SECTION_HEADING));
                 let new = contribute.execute((
                     said.page.to_string(),
                     int(document.sequence),

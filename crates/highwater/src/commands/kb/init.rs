@@ -5,10 +5,11 @@ use std::sync::Arc;
 use highwater_engine::clock::{Clock as _, SystemClock};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
+use highwater_kb::adopt::REGISTRY;
 use highwater_kb::{Base, Directory, Home, KbError, Snapshot, fold};
 use serde_json::json;
 
-use super::NOT_MADE;
+use super::{IS_OLDER, NOT_MADE};
 use crate::Done;
 use crate::cli::KbInit;
 use crate::output::Output;
@@ -27,6 +28,10 @@ fn made(args: &KbInit, output: Output) -> Result<ExitCode, Diagnosis> {
         let message = format!("a knowledge base cannot be made there: {error}");
         Diagnosis::refusal(NOT_MADE, message, "name a directory of yours: `highwater kb init DIR`").in_file(root)
     };
+    if root.join(REGISTRY).is_file() && !root.join(ROWS).is_file() {
+        let next = format!("take it over as it is: `highwater kb init --adopt {}`", root.display());
+        return Err(Diagnosis::refusal(IS_OLDER, "a base of the older kind is there", next).in_file(root));
+    }
     std::fs::create_dir_all(root).map_err(refused)?;
     let root = root.canonicalize().map_err(refused)?;
     let failed = |error: &KbError| highwater_kb::add::diagnosis(error).in_file(&root);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_kb::base::LISTED_MAX;
+use highwater_kb::web::Address;
 use highwater_kb::{DocName, KbError, Origin, Snapshot};
 
 use super::UNKNOWN_DOCUMENT;
@@ -33,7 +34,7 @@ fn find(base: &Snapshot, asked: &Path) -> Result<Option<DocName>, KbError> {
     if let Some(name) = text.map(|name| base.document_called(name)).transpose()?.flatten() {
         return Ok(Some(name));
     }
-    let address = text.and_then(|text| Origin::try_from(text.to_owned()).ok()).filter(|origin| origin.file().is_none());
+    let address = text.and_then(|text| Address::parse(text).ok()).map(|address| address.origin());
     let file = || std::path::absolute(asked).ok().map(|path| Origin::of_file(&path));
     match address.or_else(file) {
         Some(origin) => base.document_from(&origin),

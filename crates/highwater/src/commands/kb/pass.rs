@@ -3,12 +3,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use highwater_engine::clock::SystemClock;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::Ledger;
 use highwater_engine::lock::FileLock;
 use highwater_engine::name::{JobName, ResourceName};
+use highwater_engine::pace::Pace;
 use highwater_engine::pass::Runner;
 use highwater_engine::report::ExitCode;
 use highwater_engine::settings::JobSettings;
@@ -28,6 +30,8 @@ use crate::{Done, in_runtime, signals, upkeep};
 
 /// Hexadecimal digits of the mark in a job's name.
 const MARK_DIGITS: usize = 12;
+/// From one contact with a host to the next, in milliseconds.
+const HOST_PACE_MS: u64 = 250;
 /// Where the ledger is, from the base's root.
 pub(super) const STATE: &str = ".highwater-state";
 
@@ -38,8 +42,8 @@ pub(super) struct Call<'c> {
     /// What tells it from others of this kind: a call that was killed goes on with the same one, and another is another job.
     pub(super) of: Vec<Vec<u8>>,
     pub(super) runner: Box<dyn Runner>,
-    /// What it contacts besides.
-    pub(super) endpoint: Option<ResourceSpec>,
+    /// What it contacts besides: hosts of the web, and the endpoint of a model.
+    pub(super) besides: Vec<ResourceSpec>,
     pub(super) concurrency: Option<u16>,
     pub(super) limits: &'c Limits,
     pub(super) dry_run: bool,
@@ -58,16 +62,20 @@ pub(super) fn workshop(place: &Place, llm: &KbLlm) -> Result<(Workshop<Compilers
 
 /// Runs the pass and tells how it ended.
 pub(super) fn pass(call: &Call<'_>, global: &Global, place: &Place) -> Done {
-    let one = |error| vec![error];
+    let site = site(global, place, !call.dry_run).map_err(|error| vec![error])?;
+    in_runtime(passed(call, &site, &place.root))
+}
+
+/// Where a base keeps what its passes remember; it is made where something is to be written there.
+pub(super) fn site(global: &Global, place: &Place, writes: bool) -> Result<Site, Diagnosis> {
     let state = place.root.join(STATE);
-    if !call.dry_run {
+    if writes {
         std::fs::create_dir_all(&state).map_err(|error| {
             let message = format!("the state directory cannot be made: {error}");
-            one(Diagnosis::failure("HW-SIT-002", message, "name the ledger: `--ledger FILE`").in_file(&state))
+            Diagnosis::failure("HW-SIT-002", message, "name the ledger: `--ledger FILE`").in_file(&state)
         })?;
     }
-    let site = Site::beside(global, ledger_of(&place.root, global)).map_err(one)?;
-    in_runtime(passed(call, &site, &place.root))
+    Site::beside(global, ledger_of(&place.root, global))
 }
 
 /// The ledger of the passes of commands.
@@ -77,7 +85,7 @@ pub(super) fn ledger_of(root: &Path, global: &Global) -> PathBuf {
 
 async fn passed(call: &Call<'_>, site: &Site, root: &Path) -> Done {
     let one = |error| vec![error];
-    let mut spec = spec(call, site, root);
+    let mut spec = spec(call.kind, &call.of, site, root, &call.besides, call.concurrency);
     limit(&mut spec, call.limits);
     let glance = if call.dry_run { Some(site.ledger_to_read().map_err(one)?) } else { None };
     let ledger = match &glance {
@@ -106,27 +114,53 @@ async fn passed(call: &Call<'_>, site: &Site, root: &Path) -> Done {
     Ok::<ExitCode, _>(report.exit)
 }
 
-fn spec(call: &Call<'_>, site: &Site, root: &Path) -> JobSpec {
-    let mut hash = Sha256::new();
-    for word in &call.of {
-        hash.update(word);
-        hash.update([0]);
-    }
-    let mark = hex::encode(hash.finalize());
-    let job = JobName::new(format!("{}-{}", call.kind, &mark[..MARK_DIGITS]))
-        .expect("invariant: a word and hex digits are a job's name");
-    let mut resources = vec![ResourceSpec::new(ResourceName::of_job(&job), FileLock::new(lock_of(root, &job), false))];
-    resources.extend(call.endpoint.clone());
+/// The name of the job of such a call; `of` tells it from others of its kind.
+pub(super) fn job_of(kind: &str, of: &[Vec<u8>]) -> JobName {
+    let mark = mark(of.iter().map(Vec::as_slice));
+    JobName::new(format!("{kind}-{mark}")).expect("invariant: a word and hex digits are a job's name")
+}
+
+/// A host of the web as the calls of one base share it.
+pub(super) fn host(root: &Path, host: &ResourceName) -> ResourceSpec {
+    let lock = lock(root, &format!("web-{}", mark([host.as_str().as_bytes()])));
+    let pace = Pace { delay: Duration::from_millis(HOST_PACE_MS), jitter: 0.0 };
+    ResourceSpec { pace, ..ResourceSpec::new(host.clone(), lock) }
+}
+
+fn lock(root: &Path, name: &str) -> FileLock {
+    FileLock::new(root.join(STATE).join(format!("{name}.lock")), false)
+}
+
+/// The job of such a call, which contacts these besides.
+pub(super) fn spec(
+    kind: &str,
+    of: &[Vec<u8>],
+    site: &Site,
+    root: &Path,
+    besides: &[ResourceSpec],
+    concurrency: Option<u16>,
+) -> JobSpec {
+    let job = job_of(kind, of);
+    let own = ResourceSpec::new(ResourceName::of_job(&job), lock(root, job.as_str()));
+    let resources = std::iter::once(own).chain(besides.iter().cloned()).collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     JobSpec {
         handle: format!("{job} --ledger {}", site.ledger_path.display()),
         recurring: true,
-        concurrency: call.concurrency.map_or(cores, usize::from),
+        concurrency: concurrency.map_or(cores, usize::from),
         breaker: highwater_engine::breaker::BreakerRules { failed: 1.0, ..Default::default() },
-        ..JobSpec::new(job, call.kind, resources, &JobSettings::default())
+        ..JobSpec::new(job, kind, resources, &JobSettings::default())
     }
 }
 
-fn lock_of(root: &Path, job: &JobName) -> PathBuf {
-    root.join(STATE).join(format!("{job}.lock"))
+/// Hexadecimal digits that tell these words from others.
+fn mark<'w>(words: impl IntoIterator<Item = &'w [u8]>) -> String {
+    let mut hash = Sha256::new();
+    for word in words {
+        hash.update(word);
+        hash.update([0]);
+    }
+    let mut mark = hex::encode(hash.finalize());
+    mark.truncate(MARK_DIGITS);
+    mark
 }

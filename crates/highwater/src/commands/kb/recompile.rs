@@ -29,7 +29,7 @@ pub(super) fn recompile(args: &Args, global: &Global) -> Done {
         kind: "kb-recompile",
         of,
         runner: Box::new(Arc::new(KbRecompile::new(workshop, which))),
-        endpoint,
+        besides: endpoint.into_iter().collect(),
         concurrency: args.concurrency,
         limits: &args.limits,
         dry_run: false,

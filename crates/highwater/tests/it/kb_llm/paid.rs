@@ -9,7 +9,7 @@ use highwater_testkit::faulty_http::Answer;
 
 use super::endpoint::{Endpoint, PAID, pages, said};
 use super::{Desk, KEY};
-use crate::rig::{dice, pause, signal, wait_until};
+use crate::rig::{dice, end, pause, signal, wait_until};
 
 #[test]
 fn r05_an_answer_that_came_before_a_kill_is_not_paid_again_after_it() {
@@ -125,6 +125,23 @@ fn spent_tokens_end_a_pass_as_a_checkpoint_and_the_next_pays_for_the_rest_alone(
     assert_eq!(desk.pass(&limits), (0, "drained".into()));
     assert!(desk.endpoint.counts().values().all(|count| *count == 1));
     assert_eq!(desk.endpoint.asked().len(), 5);
+}
+
+#[test]
+fn who_watches_ends_once_its_tokens_are_spent_in_whichever_of_its_passes() {
+    let desk = Desk::new(1, Endpoint::compiles());
+    let tokens = (2 * (PAID.0 + PAID.1)).to_string();
+    let url = desk.endpoint.url();
+    let more = ["--settle", "200ms", "--concurrency", "1", "--llm-tokens", &tokens];
+    let watching = desk.command(&desk.args(&["kb", "watch", "in"], &url, &more)).spawn().unwrap();
+    let known = |count: usize| wait_until(&format!("{count} documents"), || desk.listed().len() == count);
+    known(1);
+    desk.rig.write("in/second.md", "# Second\n\nIt came in a later pass.\n");
+    known(2);
+    desk.rig.write("in/third.md", "# Third\n\nNobody pays for it.\n");
+    let ended = end(watching);
+    assert_eq!((ended.code, desk.endpoint.asked().len()), (3, 2), "{ended:?}");
+    assert_eq!(desk.listed().len(), 2);
 }
 
 #[test]
