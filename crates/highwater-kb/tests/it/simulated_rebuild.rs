@@ -30,6 +30,9 @@ enum Lost {
 
 struct Rebuilding(Lost);
 
+/// A disk, and what must stand on it in the end.
+type Ready = (SimFs, BTreeMap<String, Vec<u8>>);
+
 fn path(path: &str) -> RelPath {
     RelPath::new(path).unwrap()
 }
@@ -71,9 +74,9 @@ fn mended(fs: &SimFs) -> Result<Lent, KbError> {
 
 impl Rebuilding {
     /// It is made once, and asked for at each disk that is looked at.
-    fn ready(&self) -> (SimFs, BTreeMap<String, Vec<u8>>) {
+    fn ready(&self) -> Ready {
         thread_local! {
-            static READY: RefCell<BTreeMap<Lost, (SimFs, BTreeMap<String, Vec<u8>>)>> = const { RefCell::new(BTreeMap::new()) };
+            static READY: RefCell<BTreeMap<Lost, Ready>> = const { RefCell::new(BTreeMap::new()) };
         }
         READY.with_borrow_mut(|ready| {
             let (fs, stands) = ready.entry(self.0).or_insert_with(|| self.made());
@@ -81,7 +84,7 @@ impl Rebuilding {
         })
     }
 
-    fn made(&self) -> (SimFs, BTreeMap<String, Vec<u8>>) {
+    fn made(&self) -> Ready {
         let fs = SimFs::new().with_atomic_renames();
         let home = Simulated::home(&fs);
         Base::init(home.clone(), now()).unwrap();
