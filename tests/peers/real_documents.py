@@ -7,6 +7,7 @@ usage: real_documents.py HIGHWATER DIRECTORY     DIRECTORY keeps the packages: a
 
 import collections
 import gzip
+import hashlib
 import json
 import re
 import shutil
@@ -136,7 +137,7 @@ def read(path, how):
             case {"t": "Header", "c": [_, _, text]}:
                 found["headings"].append(re.sub(r"\W+", "", words(text)).lower())
             case {"t": "CodeBlock", "c": [_, text]}:
-                found["code"].append(re.sub(r"\s+", "", text))
+                found["code"].append(re.sub(r"\W+", "", text))
             case {"t": "Table"}:
                 found["tables"].append(len(found["tables"]))
             case {"t": "Image", "c": [_, _, [target, _]]}:
@@ -146,9 +147,10 @@ def read(path, how):
     return found
 
 
-def is_shown(document, target):
-    """Whether a picture lies beside the document: what lies elsewhere is not taken along."""
-    return not re.match(r"[a-z]+:|/", target) and (Path(document["origin"]).parent / target).is_file()
+def shown(document, targets):
+    """The pictures that lie beside the document: what lies elsewhere is not taken along, and what is twice there is kept once."""
+    beside = [Path(document["origin"]).parent / target for target in targets if not re.match(r"[a-z]+:|/", target)]
+    return {hashlib.sha256(path.read_bytes()).digest() for path in beside if path.is_file()}
 
 
 def compare(base, documents):
@@ -161,6 +163,10 @@ def compare(base, documents):
         before, after = read(base / document["raw"], how), read(base / document["full_text"], "gfm+footnotes")
         for kind in ("headings", "code"):
             lost = collections.Counter(text for text in before[kind] if text) - collections.Counter(after[kind])
+            if kind == "code":
+                # Where one ends and the next begins is the reader's view.
+                all_of_it = "".join(after[kind])
+                lost = collections.Counter({text: count for text, count in lost.items() if text not in all_of_it})
             counts[kind] += len(before[kind])
             counts[f"lost {kind}"] += lost.total()
             if lost:
@@ -168,9 +174,11 @@ def compare(base, documents):
         # Tables that only lay a page out are none.
         counts["tables"] += len(before["tables"])
         counts["tables now"] += len(after["tables"])
-        shown = {target for target in before["pictures"] if is_shown(document, target)}
-        counts["pictures"] += len(shown)
-        counts["lost pictures"] += max(0, len(shown) - len(set(after["pictures"])))
+        there, kept = len(shown(document, before["pictures"])), len(set(after["pictures"]))
+        counts["pictures"] += there
+        counts["lost pictures"] += max(0, there - kept)
+        if there > kept:
+            told.append(f"{document['name']} has {kept} of its {there} pictures")
     print(f"real documents: as pandoc reads them: {dict(counts)}")
     for line in told[:SHOWN_MAX]:
         print(f"  {line[:200]}")

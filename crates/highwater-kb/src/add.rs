@@ -15,7 +15,7 @@ use highwater_engine::diagnosis::with_causes;
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop};
 use highwater_engine::name::ResourceName;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
-use highwater_engine::report::PassReport;
+use highwater_engine::report::{PassReport, Reason};
 use tokio::sync::OnceCell;
 
 use crate::base::Snapshot;
@@ -32,7 +32,9 @@ use self::enter::{enter, known};
 use self::found::find;
 use self::scan::PassedOver;
 
-pub use crate::workshop::{GROUP_DOCUMENTS_MAX, LOCK_LOOK_MS, LOCK_WAIT_SECS, Place, Prepared, SHOW_TRIES, diagnosis};
+pub use crate::workshop::{
+    Desks, GROUP_DOCUMENTS_MAX, LOCK_LOOK_MS, LOCK_WAIT_SECS, Place, Prepared, SHOW_TRIES, desks, diagnosis,
+};
 pub use found::Found;
 pub use settings::{KbAddSettings, NEXT};
 
@@ -182,10 +184,13 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
         Ok(became.into_iter().map(|(ready, way)| way.outcome(&ready, &fates)).collect())
     }
 
-    async fn seal(&self, cx: &mut CommitCx, _: &PassReport) -> Result<(), Stop> {
+    async fn seal(&self, cx: &mut CommitCx, pass: &PassReport) -> Result<(), Stop> {
         self.workshop.close();
         let told = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).told();
         cx.notes.extend(told);
+        if pass.reason != Reason::Stopped {
+            cx.notes.extend(self.workshop.collect(&cx.read).await?);
+        }
         cx.notes.extend(self.workshop.place().compiler.told());
         Ok(())
     }

@@ -9,6 +9,7 @@
 //! Owns the order of these steps, and that a handle whose commit failed says nothing more. What a page says is not known here.
 
 mod behind;
+mod collect;
 mod commit;
 mod home;
 mod manifest;
@@ -22,10 +23,11 @@ mod undo;
 use std::fmt;
 use std::sync::Arc;
 
-use highwater_db::sqlite::rusqlite::Connection;
+use highwater_db::sqlite::rusqlite::{Connection, Transaction};
 use highwater_fs::{FileId, Mode, RelPath, ensure_dir};
 use jiff::Timestamp;
 
+pub use self::collect::{Collected, GRACE_SECS, LOOKED_NAMES_MAX, ROUND_SECS};
 pub use self::commit::{Committed, Draft, Rehearsed};
 pub use self::home::{BaseLock, Directory, Home};
 pub use self::manifest::{Entry, FileChange, Manifest};
@@ -133,6 +135,12 @@ impl Base {
         self.apply(head).map(Some)
     }
 
+    /// Ends this handle and leaves the connection to its rows, which a [`Home`] may give again to the next who opens them.
+    #[must_use]
+    pub fn into_rows(self) -> Connection {
+        self.rows
+    }
+
     /// The newest generation; `None` for a base in which nothing happened yet.
     ///
     /// # Errors
@@ -232,6 +240,17 @@ impl Base {
         // What is not cleared now is cleared by the next who opens the base.
         let _ = project::clear(self.home.fs(), generation);
         Ok(Committed { generation, fates })
+    }
+
+    /// Changes rows that say nothing of what the base has.
+    fn note(&mut self, note: impl FnOnce(&Transaction<'_>) -> Result<(), KbError>) -> Result<(), KbError> {
+        let transaction = rows::begin(&mut self.rows)?;
+        note(&transaction)?;
+        self.broken = true;
+        rows::commit(transaction)?;
+        self.home.settle(&mut self.rows).map_err(KbError::rows("note what is garbage"))?;
+        self.broken = false;
+        Ok(())
     }
 
     fn sound(&self) -> Result<(), KbError> {

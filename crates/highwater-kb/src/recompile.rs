@@ -9,7 +9,7 @@ use futures::Stream;
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
 use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
-use highwater_engine::report::PassReport;
+use highwater_engine::report::{PassReport, Reason};
 
 use crate::base::{Draft, Home, LISTED_MAX, Objects, Snapshot};
 use crate::compile::Compiler;
@@ -214,8 +214,11 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbRecompile<C> {
         Ok(outcomes)
     }
 
-    async fn seal(&self, cx: &mut CommitCx, _: &PassReport) -> Result<(), Stop> {
+    async fn seal(&self, cx: &mut CommitCx, pass: &PassReport) -> Result<(), Stop> {
         self.workshop.close();
+        if pass.reason != Reason::Stopped {
+            cx.notes.extend(self.workshop.collect(&cx.read).await?);
+        }
         cx.notes.extend(self.workshop.place().compiler.told());
         Ok(())
     }

@@ -17,12 +17,13 @@ use highwater_engine::report::Reason;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::base::{Base, BaseLock, Draft, Fate, Home, asks_for_rebuild};
+use crate::base::{Base, BaseLock, Collected, Draft, Fate, GRACE_SECS, Home, asks_for_rebuild};
 use crate::convert::Subprocess;
 use crate::error::KbError;
 use crate::path::FilePath;
 
 use self::desk::Desk;
+pub use self::desk::{Desks, desks};
 pub use self::prepare::Prepared;
 pub(crate) use self::prepare::{Unready, attempt};
 
@@ -141,6 +142,32 @@ impl<C> Workshop<C> {
     /// Clears the room that was made.
     pub(crate) fn close(&self) {
         *locked(&self.desk) = None;
+    }
+
+    /// Goes on with the collection of what nothing refers to, where that is due and nobody is changing the base, and says what a person
+    /// should know of it.
+    pub(crate) async fn collect(&self, cx: &ReadCx) -> Result<Option<String>, Stop> {
+        let now = cx.clock.now();
+        // There is a next pass.
+        let Ok(Some(held)) = self.place.home.try_lock() else { return Ok(None) };
+        let root = self.place.root.clone();
+        let collected = self.in_base(now, move |base| {
+            if !base.is_collection_due(now)? {
+                return Ok(Collected::default());
+            }
+            let desks = desks(&root, &held, true).map_err(KbError::io("see who prepares"))?;
+            base.collect(&held, now, Duration::from_secs(GRACE_SECS), desks.leased == 0)
+        });
+        Ok(match collected.await? {
+            Ok(Collected { removed: 0, .. }) => None,
+            Ok(Collected { removed, bytes, .. }) => {
+                let files =
+                    if removed == 1 { "file that nothing refers to was" } else { "files that nothing refers to were" };
+                Some(format!("{removed} {files} removed, {bytes} bytes"))
+            }
+            // What the pass did is there all the same.
+            Err(error) => Some(format!("what nothing refers to was not removed: {}", with_causes(&error))),
+        })
     }
 
     fn desk(&self) -> Result<PathBuf, Stop> {

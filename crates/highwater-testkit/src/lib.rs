@@ -4,6 +4,7 @@
 //! a killed process, a disk that loses power). Whatever is started here is gone when its owner is dropped, and also when the
 //! test is killed.
 
+pub mod bind_mount;
 pub mod certificates;
 pub mod documents;
 pub mod faulty_http;

@@ -59,12 +59,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod contents;
 mod crash;
 mod disk;
 mod explore;
 mod fault;
 mod pending;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -73,9 +75,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use highwater_fs::{Entry, Fs, FsError, FsFile, Mode, Op, RawFile, RelPath, Stat};
 use nix::errno::Errno;
 
+pub use self::contents::Contents;
 pub use self::crash::Survival;
 pub use self::explore::{
-    Omission, Scenario, Tally, Violation, crash_everywhere, fail_everywhere, forget_each_sync, random_runs, tree,
+    Omission, Scenario, Tally, Violation, crash_everywhere, crash_once_everywhere, fail_everywhere, forget_each_sync,
+    forget_syncs, random_runs, tree,
 };
 pub use self::fault::{At, Fault, FaultKind, Step};
 
@@ -112,6 +116,14 @@ impl SimFs {
         self
     }
 
+    /// Makes a directory a file system of its own: nothing is renamed, exchanged or linked into it or out of it. That may be
+    /// one by its number of a device or, as where a directory is mounted on another, not.
+    #[must_use]
+    pub fn with_mount(self, directory: &RelPath) -> Self {
+        self.state().disk.mounts.push(directory.clone());
+        self
+    }
+
     /// Cuts the power at this operation, counted from 0: it and all after it do nothing and fail.
     pub fn crash_at(&self, operation: usize) {
         self.state().switchboard.crash_at = Some(operation);
@@ -135,6 +147,11 @@ impl SimFs {
     /// The operations so far, in order; their number is the next one's.
     pub fn trace(&self) -> Vec<Step> {
         self.state().switchboard.trace.clone()
+    }
+
+    /// How many operations there were so far.
+    pub fn operations(&self) -> usize {
+        self.state().switchboard.trace.len()
     }
 
     /// How many writes and names are pending: what a crash now would decide on.
@@ -164,6 +181,22 @@ impl SimFs {
     /// A fault that was injected, and a directory that is not there.
     pub fn save(&self, path: &RelPath, bytes: &[u8]) -> Result<(), FsError> {
         self.act(Op::Write, path, |disk| disk.save(path, bytes))
+    }
+
+    /// All of a file by one operation: what [`SimFs::save`] put there.
+    ///
+    /// # Errors
+    /// A fault that was injected, and a file that is not there.
+    pub fn load(&self, path: &RelPath) -> Result<Contents, FsError> {
+        self.act(Op::Read, path, |disk| {
+            let ino = disk.open(Op::Read, path)?;
+            Ok(disk.file(ino).seen.clone())
+        })
+    }
+
+    /// Everything on the disk, as [`tree`] says it, without asking the disk: no operation is counted.
+    pub fn contents(&self) -> BTreeMap<RelPath, Option<Contents>> {
+        self.state().disk.contents()
     }
 
     /// The same disk, with what is pending on it, for another try; no fault and no crash ahead.

@@ -165,6 +165,44 @@ fn a_seed_says_everything() {
 }
 
 #[test]
+fn what_is_changed_after_a_crash_is_changed_on_one_disk_alone() {
+    let fs = SimFs::new();
+    fs.mkdir(&path("dir"), Mode::Umask).unwrap();
+    fs.save(&path("dir/page"), b"one").unwrap();
+    fs.sync_dir(&RelPath::root()).unwrap();
+    let (other, third) = (fs.reboot(Survival::Nothing), fs.reboot(Survival::Nothing));
+    other.append(&path("dir/page")).unwrap().append(b" more").unwrap();
+    write(&other, "dir/new", b"new");
+    third.append(&path("dir/page")).unwrap().truncate(1).unwrap();
+    third.rename(&path("dir/page"), &path("dir/moved")).unwrap();
+    assert_eq!(fs.load(&path("dir/page")).unwrap().to_vec(), b"one");
+    assert_eq!(other.load(&path("dir/page")).unwrap().to_vec(), b"one more");
+    for disk in [&fs, &other, &third] {
+        let seen = disk.contents().into_iter().map(|(path, bytes)| (path, bytes.map(|bytes| bytes.to_vec())));
+        assert_eq!(seen.collect::<std::collections::BTreeMap<_, _>>(), tree(disk).unwrap());
+    }
+    assert_eq!(tree(&fs.reboot(Survival::Everything)).unwrap(), tree(&fs).unwrap());
+    assert_eq!(read(&third, "dir/moved").unwrap(), b"o");
+}
+
+#[test]
+fn nothing_is_moved_into_a_mount_or_out_of_it() {
+    let fs = SimFs::new().with_atomic_renames().with_mount(&path("mount"));
+    fs.mkdir(&path("mount"), Mode::Umask).unwrap();
+    fs.mkdir(&path("mount/below"), Mode::Umask).unwrap();
+    ["a", "mount/b", "mount/below/c"].into_iter().for_each(|name| write(&fs, name, b"x"));
+    let crosses = |result: Result<(), FsError>| {
+        assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::CrossesDevices);
+    };
+    crosses(fs.rename(&path("a"), &path("mount/a")));
+    crosses(fs.rename_new(&path("mount/b"), &path("b")));
+    crosses(fs.exchange(&path("a"), &path("mount/b")));
+    crosses(fs.link(&path("mount/below/c"), &path("c")));
+    fs.rename(&path("mount/b"), &path("mount/below/b")).unwrap();
+    fs.exchange(&path("mount/below/b"), &path("mount/below/c")).unwrap();
+}
+
+#[test]
 fn two_names_of_one_file_are_one_file() {
     let dir = tempfile::tempdir().unwrap();
     for fs in [&RealFs::open(dir.path()).unwrap() as &dyn Fs, &SimFs::new()] {

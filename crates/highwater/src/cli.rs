@@ -23,8 +23,8 @@ pub(crate) use episodes::{
 };
 pub(crate) use host::{Completions, Install, Man, Role, Systemd, Times};
 pub(crate) use kb::{
-    KbAdd, KbChat, KbConvert, KbInit, KbLint, KbLog, KbQuery, KbRebuild, KbRecompile, KbRemove, KbResolve, KbSearch,
-    KbUndo, KbVerb, KbVisualize, KbWatch, KbWhich,
+    KbAdd, KbChat, KbConvert, KbGc, KbInit, KbLint, KbLog, KbQuery, KbRebuild, KbRecompile, KbRemove, KbResolve,
+    KbSearch, KbUndo, KbVerb, KbVisualize, KbWatch, KbWhich,
 };
 pub(crate) use kb_llm::KbLlm;
 pub(crate) use migrate::{Baseline, MigrateVerb, Up};

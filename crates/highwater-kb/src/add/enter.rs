@@ -22,6 +22,8 @@ pub(super) enum Way {
     Known(DocName),
     /// Its content became that of another document, and its own document has the old one still.
     Became(DocName),
+    /// What was stored of it was collected since.
+    Collected,
 }
 
 /// Brings a document into a draft, unless it is there.
@@ -44,6 +46,10 @@ pub(super) fn enter(draft: &mut Draft<'_>, ready: &mut Prepared) -> Result<Way, 
     if name != ready.name {
         ready.document.raw = raw_as(ready, &name)?;
         ready.name = name;
+    }
+    // The rest of what it needs is in hand, and stored again where it is gone.
+    if !draft.has(ready.document.content)? {
+        return Ok(Way::Collected);
     }
     fold::fold(draft, &ready.ready())?;
     draft.log("add", ready.name.as_str());
@@ -87,6 +93,9 @@ impl Way {
                 OutcomeKind::Review,
                 format!("its content is now that of {name}; the base has its old content still"),
             ),
+            Self::Collected => {
+                Outcome::because(OutcomeKind::Deferred, "it waited for so long that its bytes were cleared away: again")
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A change of the base, from a draft to a generation that stands in `wiki/`. Owns the commit point, and what a draft may say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_db::sqlite::rusqlite::Connection;
 use jiff::Timestamp;
@@ -34,6 +34,8 @@ pub struct Draft<'a> {
     objects: Objects<'a>,
     files: BTreeMap<FilePath, Option<ContentId>>,
     edits: BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)>,
+    /// What it stored itself.
+    stored: BTreeSet<ContentId>,
     documents: BTreeMap<DocName, Option<Document>>,
     entries: Vec<Entry>,
     folding: Folding,
@@ -47,6 +49,7 @@ impl<'a> Draft<'a> {
             objects,
             files: BTreeMap::new(),
             edits: BTreeMap::new(),
+            stored: BTreeSet::new(),
             documents: BTreeMap::new(),
             entries: Vec::new(),
             folding: Folding::default(),
@@ -93,12 +96,21 @@ impl<'a> Draft<'a> {
         // What is there already is not stored again.
         if self.content(&path)? != Some(content) {
             self.objects.put(bytes)?;
+            self.stored.insert(content);
         }
         self.place(path, content);
         Ok(())
     }
 
-    /// Puts an object at a path.
+    /// Whether there is such an object: one that was stored before the base lock was held may have been collected since.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn has(&self, content: ContentId) -> Result<bool, KbError> {
+        self.objects.has(content)
+    }
+
+    /// Puts an object at a path. That it is there is seen to by the commit.
     pub fn place(&mut self, path: FilePath, content: ContentId) {
         self.files.insert(path, Some(content));
     }
@@ -213,6 +225,18 @@ impl<'a> Draft<'a> {
         Ok(changes)
     }
 
+    /// Looks whether every object is there that a manifest would have. Nobody collects while the base lock is held: what is there now
+    /// stays.
+    fn look(&self, manifest: &Manifest) -> Result<(), KbError> {
+        let shown = manifest.files.iter().chain(&manifest.edits).filter_map(|change| change.new);
+        for id in shown.filter(|id| !self.stored.contains(id)) {
+            if !self.objects.has(id)? {
+                return Err(KbError::ObjectMissing { id });
+            }
+        }
+        Ok(())
+    }
+
     /// What it does to people's own versions.
     fn edits(&self, changes: &[FileChange]) -> Vec<FileChange> {
         let is_changed = |path: &FilePath| changes.binary_search_by(|change| change.path.cmp(path)).is_ok();
@@ -236,9 +260,9 @@ impl Base {
     /// An unapplied generation is finished first. What `draft` itself answers with is an error that changes nothing.
     ///
     /// # Errors
-    /// [`KbError::Unapplied`] once the change is committed and only cannot be shown; [`KbError::Reopen`] from a handle
-    /// that had an error at a COMMIT. After any other the base is as it was, or, where the COMMIT itself failed, as whoever
-    /// opens it anew finds it.
+    /// [`KbError::ObjectMissing`] where an object was placed that is not there; [`KbError::Unapplied`] once the change is committed and
+    /// only cannot be shown; [`KbError::Reopen`] from a handle that had an error at a COMMIT. After any other the base is as it was, or,
+    /// where the COMMIT itself failed, as whoever opens it anew finds it.
     pub fn commit(
         &mut self,
         held: &BaseLock,
@@ -322,7 +346,7 @@ fn drafted(
     }
     fold::enter_log(&mut said, at, &entries, is_shown)?;
     let files = said.changes()?;
-    Ok(Some(Manifest {
+    let manifest = Manifest {
         format: FORMAT,
         generation: parent.as_ref().map_or(1, |parent| parent.number + 1),
         parent: parent.map(|parent| parent.manifest),
@@ -334,5 +358,7 @@ fn drafted(
         files,
         documents,
         keeps_log: said.keeps_log,
-    }))
+    };
+    said.look(&manifest)?;
+    Ok(Some(manifest))
 }

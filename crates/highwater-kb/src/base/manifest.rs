@@ -1,7 +1,7 @@
 //! What a generation changed, as an object of its own: from these alone the rows can be made again, and a change be taken back by
 //! its opposite. Owns their shape.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_fs::Fs;
 use jiff::Timestamp;
@@ -55,12 +55,14 @@ fn is_false(flag: &bool) -> bool {
 impl Manifest {
     /// A generation's manifest, which was committed under this name.
     pub(super) fn of(objects: Objects<'_>, generation: u32, id: ContentId) -> Result<Self, KbError> {
+        Self::read(generation, &Self::bytes(objects, generation, id)?)
+    }
+
+    /// The same, unread.
+    pub(super) fn bytes(objects: Objects<'_>, generation: u32, id: ContentId) -> Result<Vec<u8>, KbError> {
         let bytes = objects.manifest(generation)?.ok_or(KbError::ObjectMissing { id })?;
         let found = ContentId::of(&bytes);
-        if found != id {
-            return Err(KbError::ObjectDamaged { id, found });
-        }
-        Self::read(generation, &bytes)
+        if found == id { Ok(bytes) } else { Err(KbError::ObjectDamaged { id, found }) }
     }
 
     /// Whether its log stands in `wiki/`, which shows that it was committed, since nothing is shown before.
@@ -96,6 +98,27 @@ impl Manifest {
             () => return Ok(manifest),
         };
         Err(KbError::Chain { generation, found })
+    }
+
+    /// Every object that it needs, and that to take it back would need; of an edit this is what a person had there, where that was kept.
+    /// Of a document these are all that its record names, in whatever field: rather too many than one too few.
+    pub(super) fn refers_to(&self) -> BTreeSet<ContentId> {
+        let changes = self.files.iter().chain(&self.edits);
+        let mut named: BTreeSet<ContentId> = changes.flat_map(|file| [file.base, file.new]).flatten().collect();
+        for (before, after) in self.documents.values() {
+            before.iter().chain(after).for_each(|record| name_objects(record, &mut named));
+        }
+        named
+    }
+}
+
+/// Adds what a value names that may be an object: whatever is written as one is.
+fn name_objects(value: &serde_json::Value, named: &mut BTreeSet<ContentId>) {
+    match value {
+        serde_json::Value::String(text) => named.extend(text.parse::<ContentId>().ok()),
+        serde_json::Value::Array(values) => values.iter().for_each(|value| name_objects(value, named)),
+        serde_json::Value::Object(fields) => fields.values().for_each(|value| name_objects(value, named)),
+        _ => {}
     }
 }
 

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
-use highwater_fs::{Fs, FsError, Mode, Op, Quarantine, RelPath, Staged};
+use highwater_fs::{Fs, FsError, Kind, Mode, Op, Quarantine, RelPath, Staged, is_partial};
 
 use super::home::Home;
 use super::layout;
@@ -16,14 +16,38 @@ use crate::error::KbError;
 /// Where they are.
 pub(super) const OBJECTS: &str = ".highwater/objects";
 
-/// What begins the name of what a generation changed.
-const MANIFEST: &str = "generation-";
-
 /// The most bytes of a manifest.
 const MANIFEST_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// What the name of a manifest begins with; its generation follows.
+const MANIFEST: &str = "generation-";
+
 /// How much of a stream is held while it is stored.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// What a name among the objects stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    /// Bytes that are called so.
+    Object(ContentId),
+    /// What this generation changed.
+    Manifest(u32),
+    /// One of these on its way, or what a crash left of it.
+    Partial,
+    /// None of ours.
+    Other,
+}
+
+impl Named {
+    pub(super) fn of(name: &str) -> Self {
+        if is_partial(name) {
+            return Self::Partial;
+        }
+        let id = name.parse().ok().filter(|id: &ContentId| id.to_string() == name);
+        let generation = || name.strip_prefix(MANIFEST).and_then(|number| number.parse().ok());
+        id.map_or_else(|| generation().map_or(Self::Other, Self::Manifest), Self::Object)
+    }
+}
 
 /// How an object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,6 +246,28 @@ impl<'a> Objects<'a> {
         self.fs.reader(&path_of(id)).map_err(|error| missing(id, error))
     }
 
+    /// The name of every file there, in order.
+    pub(super) fn names(&self) -> Result<Vec<String>, KbError> {
+        let entries = self.fs.list(&layout(OBJECTS))?.into_iter().filter(|entry| entry.kind == Kind::File);
+        Ok(entries.filter_map(|entry| entry.name.into_string().ok()).collect())
+    }
+
+    /// How large the file of this name is; nothing where there is none.
+    pub(super) fn bytes_of(&self, name: &str) -> Result<u64, KbError> {
+        Ok(self.fs.stat(&named(name))?.map_or(0, |there| there.len))
+    }
+
+    /// Removes the file of this name, and says how large it was; durable after [`Objects::settle`].
+    pub(super) fn discard(&self, name: &str) -> Result<u64, KbError> {
+        let bytes = self.bytes_of(name)?;
+        match self.fs.unlink(&named(name)) {
+            Ok(()) => Ok(bytes),
+            // One on its way came to its end.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Copies an object elsewhere, whatever its size.
     ///
     /// # Errors
@@ -259,11 +305,15 @@ impl<'a> Objects<'a> {
 }
 
 fn path_of(id: ContentId) -> RelPath {
-    layout(OBJECTS).join(id.to_string()).expect("invariant: 64 digits are a name")
+    named(&id.to_string())
 }
 
 fn manifest_of(generation: u32) -> RelPath {
-    layout(OBJECTS).join(format!("{MANIFEST}{generation:010}")).expect("invariant: ten digits are a name")
+    named(&format!("{MANIFEST}{generation:010}"))
+}
+
+fn named(name: &str) -> RelPath {
+    layout(OBJECTS).join(name).expect("invariant: what is listed there, and what things there are called, is one name")
 }
 
 fn missing(id: ContentId, error: FsError) -> KbError {

@@ -8,6 +8,7 @@
 //! Owns that order. What to do with an edit is decided in `plan`.
 
 mod act;
+mod far;
 mod merge;
 mod plan;
 
@@ -68,7 +69,11 @@ pub(super) type Fates = BTreeMap<FilePath, Fate>;
 /// Brings a generation to `wiki/` and `raw/`, or goes on with that.
 pub(super) fn project(fs: &dyn Fs, generation: u32, changes: &[FileChange]) -> Result<Fates, KbError> {
     let plan = match Plan::find(fs, generation)? {
-        Earlier::Plan(plan) => plan,
+        Earlier::Plan(plan) => {
+            // Its sync may have failed: it must not be lost after a step of it was done.
+            fs.sync_dir(&layout(TMP))?;
+            plan
+        }
         Earlier::None => {
             sweep(fs, |_| true, |file| Ok(fs.unlink(file)?))?;
             Plan::draw(fs, generation, changes)?
@@ -76,6 +81,7 @@ pub(super) fn project(fs: &dyn Fs, generation: u32, changes: &[FileChange]) -> R
         // What is staged may be what a person wrote in the moment of a change.
         Earlier::Unreadable(why) => {
             let quarantine = Quarantine::new(fs, layout(QUARANTINE));
+            far::set_aside(fs, &quarantine, generation, changes, &why)?;
             sweep(fs, |_| true, |file| Ok(quarantine.set_aside(file, &why).map(drop)?))?;
             Plan::draw(fs, generation, changes)?
         }
@@ -95,6 +101,7 @@ pub(super) fn foresee(fs: &dyn Fs, objects: Objects<'_>, changes: &[FileChange])
 
 /// Removes what is left of generations up to this one.
 pub(super) fn clear(fs: &dyn Fs, applied: u32) -> Result<(), KbError> {
+    far::clear(fs, applied)?;
     sweep(fs, |of| of <= applied, |file| Ok(fs.unlink(file)?))
 }
 

@@ -206,6 +206,12 @@ impl Filled {
             let next = format!("it is kept as {kept}; what only this generation changed is as it was before");
             told.aside(format!("generation {generation}"), why, next);
         }
+        if let Some(generation) = believed.attempt {
+            let why = "it was begun and never committed: what it changes is not stored, and nothing of it is shown";
+            let kept = objects.set_manifest_aside(generation, why)?;
+            let next = format!("it is kept as {kept}; do again what it was to do");
+            told.aside(format!("generation {generation}"), why, next);
+        }
         for generation in believed.missing {
             let next = "what only this generation changed is as it was before: add again what is missing now";
             told.aside(format!("generation {generation}"), "what it changed is not stored", next);

@@ -1,6 +1,7 @@
 //! The rows of a base. Owns every statement on what a generation is; those on what follows from it are in the rooms below.
 
 pub(crate) mod derived;
+pub(crate) mod garbage;
 pub(crate) mod passages;
 pub(crate) mod registry;
 pub(crate) mod survey;
@@ -25,6 +26,7 @@ use crate::path::FilePath;
 pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "base", sql: include_str!("migrations/0001_base.sql") },
     Migration { number: 2, name: "pages", sql: include_str!("migrations/0002_pages.sql") },
+    Migration { number: 3, name: "garbage", sql: include_str!("migrations/0003_garbage.sql") },
 ];
 
 /// Where the base stands.
@@ -296,6 +298,7 @@ mod tests {
             passages::LOOKUPS,
             fold::LOOKUPS,
             survey::LOOKUPS,
+            garbage::LOOKUPS,
             &[FILES_BELOW, NOTE_FATE],
         ]
         .concat();

@@ -72,6 +72,12 @@ impl Snapshot {
         Ok(Self { home, rows, generation })
     }
 
+    /// Ends this reader and leaves its connection, as [`Base::into_rows`](super::Base::into_rows) does: in the transaction that it reads in.
+    #[must_use]
+    pub fn into_rows(self) -> Connection {
+        self.rows
+    }
+
     /// Which generation this is; `None` for a base in which nothing happened yet.
     #[must_use]
     pub fn generation(&self) -> Option<&Generation> {

@@ -30,15 +30,10 @@ impl Desk {
     ///
     /// # Errors
     /// What the disk says.
-    pub(super) fn open(root: &Path, _held: &BaseLock) -> io::Result<Self> {
+    pub(super) fn open(root: &Path, held: &BaseLock) -> io::Result<Self> {
         let desks = root.join(DESKS);
         fs::create_dir_all(&desks)?;
-        for entry in fs::read_dir(&desks)? {
-            let entry = entry?;
-            if entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) && !is_leased(&entry.path())? {
-                fs::remove_dir_all(entry.path())?;
-            }
-        }
+        self::desks(root, held, true)?;
         let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&desks)?;
         let lease = File::create_new(directory.path().join(LEASE))?;
         flock(&lease, FlockOperation::NonBlockingLockExclusive)?;
@@ -50,6 +45,46 @@ impl Desk {
     pub(super) fn path(&self) -> PathBuf {
         self.directory.path().to_owned()
     }
+}
+
+/// The desks of a base.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Desks {
+    /// At how many a pass prepares. None comes while the base lock is held.
+    pub leased: u64,
+    /// How many were left by passes that are gone.
+    pub left: u64,
+}
+
+/// Looks at the desks of a base and, with `clears`, removes those that were left.
+///
+/// # Errors
+/// What the disk says.
+pub fn desks(root: &Path, _held: &BaseLock, clears: bool) -> io::Result<Desks> {
+    let entries = match fs::read_dir(root.join(DESKS)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Desks::default()),
+        Err(error) => return Err(error),
+    };
+    let mut desks = Desks::default();
+    for entry in entries {
+        let entry = entry?;
+        match entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+            false => {}
+            true if is_leased(&entry.path())? => desks.leased += 1,
+            true => {
+                if clears {
+                    match fs::remove_dir_all(entry.path()) {
+                        // A pass that ends removes its own in this very moment, and has no need of the base lock.
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                        _ => {}
+                    }
+                }
+                desks.left += 1;
+            }
+        }
+    }
+    Ok(desks)
 }
 
 fn is_leased(desk: &Path) -> io::Result<bool> {
@@ -77,8 +112,22 @@ mod tests {
         let second = Desk::open(root.path(), &held).unwrap();
         assert!(lives.path().exists() && second.path().exists());
         assert!(!left.exists() && !bare.exists());
+        assert_eq!(desks(root.path(), &held, true).unwrap(), Desks { leased: 2, left: 0 });
         let path = second.path();
         drop(second);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_pass_that_ends_while_another_begins_is_in_nobodys_way() {
+        let root = tempfile::tempdir().unwrap();
+        let held = BaseLock::new(());
+        for _ in 0..2_000 {
+            let ends = Desk::open(root.path(), &held).unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(|| drop(ends));
+                desks(root.path(), &held, true).unwrap();
+            });
+        }
     }
 }

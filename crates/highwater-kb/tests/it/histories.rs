@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use highwater_testkit::sim_fs::{crash_everywhere, random_runs};
+use highwater_testkit::sim_fs::crash_everywhere;
 
+use crate::seeds::try_seeds;
 use crate::simulated::{Files, Generations};
 use crate::story::{Act, Story};
 
@@ -14,8 +15,9 @@ const TEXTS: [&str; 3] = ["one\n", "two\n", "three\n"];
 const MINE: &str = "mine\n";
 /// Of one history, beyond the first.
 const GENERATIONS_MAX: usize = 3;
-/// How many histories there are in each run of the tests.
-const HISTORIES: u64 = 10_000;
+/// How many histories there are in each run of the tests, and how many tests share them.
+const HISTORIES: u64 = 100_000;
+const PARTS: u64 = 8;
 /// The same of documents, whose generations are larger.
 const DOCUMENT_HISTORIES: u64 = 400;
 /// Acts of one of these.
@@ -112,10 +114,49 @@ fn random(seed: u64) -> Generations {
     history(generations, &edits)
 }
 
+/// One of the tests that share the histories, so that they run beside each other.
+fn histories() {
+    eprintln!("{:?}", try_seeds("histories", HISTORIES / PARTS, random));
+}
+
 #[test]
-fn r05_random_histories_with_crashes_and_faults_lose_nothing() {
-    let tally = random_runs(0..HISTORIES, random).unwrap_or_else(|found| panic!("{found}"));
-    eprintln!("{HISTORIES} histories: {tally:?}");
+fn r05_random_histories_with_crashes_and_faults_lose_nothing_1_of_8() {
+    histories();
+}
+
+#[test]
+fn r05_random_histories_with_crashes_and_faults_lose_nothing_2_of_8() {
+    histories();
+}
+
+#[test]
+fn r05_random_histories_with_crashes_and_faults_lose_nothing_3_of_8() {
+    histories();
+}
+
+#[test]
+fn r05_random_histories_with_crashes_and_faults_lose_nothing_4_of_8() {
+    histories();
+}
+
+#[test]
+fn r05_random_histories_with_crashes_and_faults_lose_nothing_5_of_8() {
+    histories();
+}
+
+#[test]
+fn r05_random_histories_with_crashes_and_faults_lose_nothing_6_of_8() {
+    histories();
+}
+
+#[test]
+fn r05_random_histories_with_crashes_and_faults_lose_nothing_7_of_8() {
+    histories();
+}
+
+#[test]
+fn r05_random_histories_with_crashes_and_faults_lose_nothing_8_of_8() {
+    histories();
 }
 
 #[test]
@@ -166,6 +207,5 @@ fn acts(seed: u64) -> Story {
 
 #[test]
 fn r05_random_histories_of_documents_with_crashes_and_faults_lose_nothing() {
-    let tally = random_runs(0..DOCUMENT_HISTORIES, acts).unwrap_or_else(|found| panic!("{found}"));
-    eprintln!("{DOCUMENT_HISTORIES} histories of documents: {tally:?}");
+    eprintln!("{:?}", try_seeds("documents", DOCUMENT_HISTORIES, acts));
 }

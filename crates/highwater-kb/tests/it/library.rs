@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use highwater_kb::base::Collected;
 use highwater_kb::compile::{Compiled, Contribution};
 use highwater_kb::convert::Image;
 use highwater_kb::fold::{self, Ready};
 use highwater_kb::tree::Section;
-use highwater_kb::{Base, BaseLock, ContentId, DocName, Document, Draft, FilePath, Home, KbError, PageName};
+use highwater_kb::{Base, BaseLock, Committed, ContentId, DocName, Document, Draft, FilePath, Home, KbError, PageName};
+
+use jiff::Timestamp;
 
 use crate::home::{file, now};
 
@@ -140,6 +144,23 @@ impl Library {
     pub(crate) fn change(&mut self, op: &str, text: &str, draft: impl FnOnce(&mut Draft<'_>) -> Result<(), KbError>) {
         let held = self.held.as_ref().unwrap();
         self.base.commit(held, now(), op, text, draft).unwrap();
+    }
+
+    pub(crate) fn try_change(
+        &mut self,
+        draft: impl FnOnce(&mut Draft<'_>) -> Result<(), KbError>,
+    ) -> Result<Option<Committed>, KbError> {
+        let held = self.held.as_ref().unwrap();
+        self.base.commit(held, now(), "add", "a test", draft)
+    }
+
+    pub(crate) fn collect(&mut self, at: Timestamp, grace: Duration) -> Result<Collected, KbError> {
+        self.base.collect(self.held.as_ref().unwrap(), at, grace, true)
+    }
+
+    /// What a collection would do.
+    pub(crate) fn garbage(&mut self, at: Timestamp, grace: Duration) -> Result<Collected, KbError> {
+        self.base.garbage(self.held.as_ref().unwrap(), at, grace, true)
     }
 
     /// Does something that takes the base and its lock.

@@ -1,7 +1,8 @@
 //! Documents that are folded in, made anew, taken out and brought back, crashed at every operation.
 
-use highwater_testkit::sim_fs::{crash_everywhere, fail_everywhere, random_runs};
+use highwater_testkit::sim_fs::{crash_everywhere, fail_everywhere};
 
+use crate::seeds::try_seeds;
 use crate::story::{Act, Story};
 
 /// How many seeded runs there are in each run of the tests.
@@ -46,8 +47,7 @@ fn failed(is_meant: impl Fn(&Act) -> bool) {
 #[test]
 fn r05_a_document_is_there_with_all_its_pages_or_not_at_all_wherever_the_power_is_cut() {
     let story = Story::of(ACTS);
-    let tally = random_runs(0..RUNS, |_| story.clone()).unwrap_or_else(|found| panic!("{found}"));
-    eprintln!("{tally:?}");
+    eprintln!("{:?}", try_seeds("acts", RUNS, |_| story.clone()));
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! Rows that are made again, crashed at every operation: whoever comes next makes them again, and what people wrote stands as it stood.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use highwater_fs::{Fs, Mode, RelPath};
-use highwater_kb::base::{asks_for_rebuild, rebuild};
+use highwater_kb::base::asks_for_rebuild;
 use highwater_kb::{Base, BaseLock, KbError};
-use highwater_testkit::sim_fs::{Scenario, SimFs, crash_everywhere, fail_everywhere, random_runs};
+use highwater_testkit::sim_fs::{Scenario, SimFs, Survival, crash_everywhere, fail_everywhere, random_runs};
 
-use crate::home::{Simulated, file, now, opened};
+use crate::home::{Lent, Simulated, file, lent, now, opened, remade};
 
 /// How many seeded runs there are in each run of the tests.
 const RUNS: u64 = 100;
@@ -18,7 +19,7 @@ const PLAIN: &str = "wiki/plain.md";
 const LOG: &str = "wiki/log.md";
 
 /// What somebody lost beside the rows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Lost {
     Nothing,
     /// What the second generation changed.
@@ -28,6 +29,9 @@ enum Lost {
 }
 
 struct Rebuilding(Lost);
+
+/// A disk, and what must stand on it in the end.
+type Ready = (SimFs, BTreeMap<String, Vec<u8>>);
 
 fn path(path: &str) -> RelPath {
     RelPath::new(path).unwrap()
@@ -51,27 +55,36 @@ fn commit(base: &mut Base, held: &BaseLock, n: usize) {
 }
 
 fn shown(fs: &SimFs) -> BTreeMap<String, Vec<u8>> {
-    let tree = highwater_testkit::sim_fs::tree(fs).unwrap().into_iter();
-    tree.filter_map(|(path, bytes)| Some((path.to_string(), bytes?)))
+    let tree = fs.contents().into_iter();
+    tree.filter_map(|(path, bytes)| Some((path.to_string(), bytes?.to_vec())))
         .filter(|(path, _)| path.starts_with("wiki/"))
         .collect()
 }
 
 /// Opens a base, whose rows are made again where that is the way out.
-fn mended(fs: &SimFs) -> Result<(Base, BaseLock), KbError> {
-    let home = Simulated::home(fs);
+fn mended(fs: &SimFs) -> Result<Lent, KbError> {
     let is_there = fs.stat(&path(".highwater/kb.db"))?.is_some();
-    match opened(&home) {
+    match lent(fs) {
         Err(error) if asks_for_rebuild(&error) => {}
         opened if is_there => return opened,
         _ => {}
     }
-    let held = home.try_lock().unwrap().unwrap();
-    Ok((rebuild(home, &held, now())?.base, held))
+    remade(fs)
 }
 
 impl Rebuilding {
-    fn ready(&self) -> (SimFs, BTreeMap<String, Vec<u8>>) {
+    /// It is made once, and asked for at each disk that is looked at.
+    fn ready(&self) -> Ready {
+        thread_local! {
+            static READY: RefCell<BTreeMap<Lost, Ready>> = const { RefCell::new(BTreeMap::new()) };
+        }
+        READY.with_borrow_mut(|ready| {
+            let (fs, stands) = ready.entry(self.0).or_insert_with(|| self.made());
+            (fs.reboot(Survival::Everything), stands.clone())
+        })
+    }
+
+    fn made(&self) -> Ready {
         let fs = SimFs::new().with_atomic_renames();
         let home = Simulated::home(&fs);
         Base::init(home.clone(), now()).unwrap();
@@ -117,7 +130,7 @@ impl Scenario for Rebuilding {
     fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
         let told = |error: KbError| highwater_engine::diagnosis::with_causes(&error);
         // What was acknowledged is durable: nobody has to make it again.
-        let (base, _held) = if acknowledged == 1 { opened(&Simulated::home(fs)) } else { mended(fs) }.map_err(told)?;
+        let base = if acknowledged == 1 { lent(fs) } else { mended(fs) }.map_err(told)?;
         let head = base.head().map_err(told)?.map(|head| head.number);
         if head != Some(3) {
             return Err(format!("it is at {head:?}"));

@@ -5,9 +5,10 @@ use std::io::Write as _;
 use highwater_fs::{Fs, Mode, RelPath};
 use highwater_kb::resolve::{Side, resolve};
 use highwater_kb::{Base, BaseLock, KbError};
-use highwater_testkit::sim_fs::{Scenario, SimFs, crash_everywhere, fail_everywhere, random_runs};
+use highwater_testkit::sim_fs::{Scenario, SimFs, crash_everywhere, fail_everywhere};
 
-use crate::home::{Simulated, file, now, opened};
+use crate::home::{Simulated, file, lent, now, opened};
+use crate::seeds::try_seeds;
 
 /// How many seeded runs there are in each run of the tests.
 const RUNS: u64 = 300;
@@ -56,19 +57,20 @@ impl Scenario for Settling {
     }
 
     fn work(&self, fs: &SimFs) -> usize {
-        let Ok((mut base, held)) = opened(&Simulated::home(fs)) else { return 0 };
-        match resolve(&mut base, &held, now(), &file(PAGE), self.0) {
+        let Ok(mut lent) = lent(fs) else { return 0 };
+        let (base, held) = lent.both();
+        match resolve(base, held, now(), &file(PAGE), self.0) {
             Ok(_) | Err(KbError::NoConflict(_)) => 1,
             Err(_) => 0,
         }
     }
 
     fn recover(&self, fs: &SimFs) -> Result<(), String> {
-        opened(&Simulated::home(fs)).map(drop).map_err(|error| error.to_string())
+        lent(fs).map(drop).map_err(|error| error.to_string())
     }
 
     fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
-        let (base, _held) = opened(&Simulated::home(fs)).map_err(|error| error.to_string())?;
+        let base = lent(fs).map_err(|error| error.to_string())?;
         let head = base.head().map_err(|error| error.to_string())?.map_or(0, |head| head.number);
         let tree = highwater_testkit::sim_fs::tree(fs).map_err(|error| error.to_string())?;
         let stands = |name: &str| tree.get(&path(name)).cloned().flatten();
@@ -106,6 +108,5 @@ fn r05_a_disk_that_fails_while_a_conflict_ends_loses_nothing() {
         eprintln!("{side:?}: {tally:?}");
     }
     let side = |seed: u64| if seed.is_multiple_of(2) { Side::Mine } else { Side::Theirs };
-    let tally = random_runs(0..RUNS, |seed| Settling(side(seed)));
-    eprintln!("{:?}", tally.unwrap_or_else(|found| panic!("{found}")));
+    eprintln!("{:?}", try_seeds("settling", RUNS, |seed| Settling(side(seed))));
 }

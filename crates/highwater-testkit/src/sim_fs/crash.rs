@@ -71,7 +71,7 @@ pub(super) fn reboot(disk: &Disk, survival: Survival) -> Disk {
                 }
             }
             (Pending::Data { ino, change, .. }, fate) => {
-                let bytes = &mut after.file(*ino).durable;
+                let bytes = after.file(*ino).durable.to_mut();
                 match change {
                     DataChange::Append { at, bytes: new } => land(bytes, *at, new, fate),
                     DataChange::SetLen(_) => change.apply(bytes),

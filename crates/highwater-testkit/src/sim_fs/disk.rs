@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use highwater_fs::{Entry, FileId, FsError, Kind, Mode, Op, RelPath, Stat};
 use nix::errno::Errno;
 
+use super::contents::Contents;
 use super::located;
 use super::pending::{DataChange, NameChange, Pending};
 
 pub(super) type Ino = u64;
+/// What a directory has; shared like [`Contents`].
+pub(super) type Names = Arc<BTreeMap<OsString, Ino>>;
 
 pub(super) const ROOT: Ino = 1;
 const DEVICE: u64 = 1;
@@ -24,6 +28,8 @@ pub(super) struct Disk {
     pub(super) pending: Vec<Pending>,
     pub(super) atomic_renames: bool,
     pub(super) hard_links: bool,
+    /// Directories that are file systems of their own.
+    pub(super) mounts: Vec<RelPath>,
     next: Ino,
 }
 
@@ -35,8 +41,8 @@ pub(super) struct Inode {
 
 #[derive(Clone, Hash)]
 pub(super) enum Node {
-    File(Versions<Vec<u8>>),
-    Dir(Versions<BTreeMap<OsString, Ino>>),
+    File(Versions<Contents>),
+    Dir(Versions<Names>),
     Symlink(PathBuf),
 }
 
@@ -62,6 +68,7 @@ impl Disk {
             pending: Vec::new(),
             atomic_renames: false,
             hard_links: true,
+            mounts: Vec::new(),
             next: ROOT + 1,
         }
     }
@@ -94,9 +101,8 @@ impl Disk {
                 ino
             }
         };
-        let file = self.file(ino);
-        file.seen = bytes.to_vec();
-        file.durable = bytes.to_vec();
+        let contents = Contents::new(bytes.to_vec());
+        *self.file(ino) = Versions { seen: contents.clone(), durable: contents };
         Ok(())
     }
 
@@ -113,13 +119,13 @@ impl Disk {
     pub(super) fn append(&mut self, ino: Ino, bytes: &[u8]) -> usize {
         let seen = &mut self.file(ino).seen;
         let change = DataChange::Append { at: seen.len(), bytes: bytes.to_vec() };
-        seen.extend_from_slice(bytes);
+        seen.to_mut().extend_from_slice(bytes);
         self.pending.push(Pending::Data { ino, change, clean: false });
         bytes.len()
     }
 
     pub(super) fn truncate(&mut self, ino: Ino, len: usize) {
-        self.file(ino).seen.resize(len, 0);
+        self.file(ino).seen.to_mut().resize(len, 0);
         let change = DataChange::SetLen(len);
         self.pending.push(Pending::Data { ino, change, clean: false });
     }
@@ -135,6 +141,9 @@ impl Disk {
         let refused = |errno| refused_pair(Op::Rename, from, to, errno);
         let (from_dir, from_name, found) = self.find(Op::Rename, from)?;
         let (to_dir, to_name, target) = self.find(Op::Rename, to)?;
+        if self.mount_of(from) != self.mount_of(to) {
+            return Err(refused(Errno::EXDEV));
+        }
         let ino = found.ok_or_else(|| refused(Errno::ENOENT))?;
         if target == Some(ino) {
             return Ok(());
@@ -164,7 +173,8 @@ impl Disk {
     }
 
     pub(super) fn rename_new(&mut self, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
-        if self.find(Op::Rename, to)?.2.is_some() {
+        let is_taken = self.find(Op::Rename, to)?.2.is_some();
+        if is_taken && self.mount_of(from) == self.mount_of(to) {
             return Err(refused_pair(Op::Rename, from, to, Errno::EEXIST));
         }
         self.rename(from, to)
@@ -174,6 +184,9 @@ impl Disk {
         let refused = |errno| refused_pair(Op::Exchange, a, b, errno);
         let (a_dir, a_name, at_a) = self.find(Op::Exchange, a)?;
         let (b_dir, b_name, at_b) = self.find(Op::Exchange, b)?;
+        if self.mount_of(a) != self.mount_of(b) {
+            return Err(refused(Errno::EXDEV));
+        }
         let (Some(at_a), Some(at_b)) = (at_a, at_b) else { return Err(refused(Errno::ENOENT)) };
         if at_a == at_b {
             return Ok(());
@@ -196,7 +209,7 @@ impl Disk {
         if target.is_some() {
             return Err(refused(Errno::EEXIST));
         }
-        if !self.hard_links {
+        if !self.hard_links || self.mount_of(from) != self.mount_of(to) {
             return Err(refused(Errno::EXDEV));
         }
         if self.is_dir(ino) {
@@ -237,7 +250,27 @@ impl Disk {
         }))
     }
 
-    pub(super) fn file(&mut self, ino: Ino) -> &mut Versions<Vec<u8>> {
+    /// Everything that programs see: the bytes of each file, and `None` for what is not a file.
+    pub(super) fn contents(&self) -> BTreeMap<RelPath, Option<Contents>> {
+        let (mut found, mut dirs) = (BTreeMap::new(), vec![(RelPath::root(), ROOT)]);
+        while let Some((dir, ino)) = dirs.pop() {
+            for (name, ino) in self.entries(ino).seen.iter() {
+                let path = dir.join(name).expect("invariant: what is listed can be named");
+                let contents = match &self.inodes[ino].node {
+                    Node::File(contents) => Some(contents.seen.clone()),
+                    Node::Dir(_) => {
+                        dirs.push((path.clone(), *ino));
+                        None
+                    }
+                    Node::Symlink(_) => None,
+                };
+                found.insert(path, contents);
+            }
+        }
+        found
+    }
+
+    pub(super) fn file(&mut self, ino: Ino) -> &mut Versions<Contents> {
         match self.inodes.get_mut(&ino).map(|inode| &mut inode.node) {
             Some(Node::File(bytes)) => bytes,
             _ => unreachable!("invariant: bytes change in files only"),
@@ -259,7 +292,7 @@ impl Disk {
     fn set_names(&mut self, changes: Vec<NameChange>) {
         for change in &changes {
             if let Some(Node::Dir(entries)) = self.inodes.get_mut(&change.dir).map(|inode| &mut inode.node) {
-                change.apply(&mut entries.seen);
+                change.apply(Arc::make_mut(&mut entries.seen));
             }
         }
         if self.atomic_renames {
@@ -273,16 +306,24 @@ impl Disk {
 
     /// Walks to a directory, refusing symlinks as the real disk does.
     pub(super) fn enter(&self, dir: &RelPath) -> Result<Ino, FsError> {
-        let (mut here, mut walked) = (ROOT, PathBuf::from("/"));
-        for name in dir.names() {
-            walked.push(name);
-            let failed = |errno: Errno| FsError::Io { op: Op::Enter, path: walked.clone(), source: errno.into() };
+        let mut here = ROOT;
+        for (n, name) in dir.names().enumerate() {
+            let failed = |errno: Errno| {
+                let walked = Path::new("/").join(dir.names().take(n + 1).collect::<PathBuf>());
+                FsError::Io { op: Op::Enter, path: walked, source: errno.into() }
+            };
             here = *self.entries(here).seen.get(name).ok_or_else(|| failed(Errno::ENOENT))?;
             if !self.is_dir(here) {
                 return Err(failed(Errno::ENOTDIR));
             }
         }
         Ok(here)
+    }
+
+    /// The file system that a name lies on, as the directory it is the root of.
+    fn mount_of(&self, path: &RelPath) -> Option<&RelPath> {
+        let is_on = |mount: &&RelPath| path.parent().is_some_and(|parent| parent.is_within(mount));
+        self.mounts.iter().filter(is_on).max_by_key(|mount| mount.names().count())
     }
 
     fn locate(&self, op: Op, path: &RelPath) -> Result<(Ino, OsString), FsError> {
@@ -296,7 +337,7 @@ impl Disk {
         Ok((dir, name, found))
     }
 
-    pub(super) fn entries(&self, ino: Ino) -> &Versions<BTreeMap<OsString, Ino>> {
+    pub(super) fn entries(&self, ino: Ino) -> &Versions<Names> {
         match &self.inodes[&ino].node {
             Node::Dir(entries) => entries,
             _ => unreachable!("invariant: only directories are entered"),

@@ -29,6 +29,12 @@ pub trait Scenario {
     /// How many steps the work has.
     fn steps(&self) -> usize;
 
+    /// About how many operations the work has, where that can be told without doing it: random runs are then spared that. What is to
+    /// happen beyond the end does not happen.
+    fn operations(&self) -> Option<usize> {
+        None
+    }
+
     /// Does the steps in order, up to the first that fails, and says how many were acknowledged.
     ///
     /// It can be called again after it has been cut short and recovered, and then does them all.
@@ -101,6 +107,30 @@ pub fn crash_everywhere(scenario: &impl Scenario) -> Result<Tally, Violation> {
     Ok(explorer.tally)
 }
 
+/// Cuts the power at every operation of the work, with nothing of what is pending, everything, the names alone, the bytes alone, and with
+/// each single thing omitted; recoveries are left to come to their end. For many workloads: [`crash_everywhere`] tries more of one.
+///
+/// # Errors
+/// The first disk on which the promise was broken.
+pub fn crash_once_everywhere(scenario: &impl Scenario) -> Result<Tally, Violation> {
+    use Survival::{AllBut, DataOnly, Everything, MetadataOnly, Nothing};
+    let mut explorer = Explorer::new(scenario);
+    explorer.afterwards = &[Nothing];
+    let trace = explorer.rehearse()?;
+    for at in crash_points(&trace) {
+        let fs = copy(&explorer.before);
+        fs.crash_at(at);
+        let acknowledged = scenario.work(&fs);
+        let each = [Nothing, Everything, MetadataOnly, DataOnly].into_iter().chain((0..fs.pending()).map(AllBut));
+        for survival in each {
+            explorer.prove(&fs.reboot(survival), acknowledged).map_err(|found| {
+                found.after(crash(&trace, at, survival)).after(format!("acknowledged {acknowledged}"))
+            })?;
+        }
+    }
+    Ok(explorer.tally)
+}
+
 /// Fails every operation of the work in every way, once and from then on, with and without a power
 /// cut after it.
 ///
@@ -152,15 +182,23 @@ pub fn random_runs<S: Scenario>(seeds: Range<u64>, make: impl Fn(u64) -> S) -> R
 /// # Errors
 /// When the promise is broken with every sync in place.
 pub fn forget_each_sync(scenario: &impl Scenario) -> Result<Vec<Omission>, Violation> {
+    forget_syncs(scenario, |_| true)
+}
+
+/// The same with some of the syncs.
+///
+/// # Errors
+/// As for [`forget_each_sync`].
+pub fn forget_syncs(scenario: &impl Scenario, is_meant: impl Fn(&Step) -> bool) -> Result<Vec<Omission>, Violation> {
     let mut whole = Explorer::new(scenario);
     whole.crash_work()?;
     let in_work = whole.rehearse()?.into_iter().enumerate();
-    let in_work = in_work.filter(|(_, step)| is_sync(step.op)).map(|(n, step)| Omission {
+    let in_work = in_work.filter(|(_, step)| is_sync(step.op) && is_meant(step)).map(|(n, step)| Omission {
         noticed: Explorer::forgetting(scenario, Some(n), None).crash_work().err(),
         in_recovery: false,
         step,
     });
-    let in_recovery = whole.recovery_syncs.iter().map(|step| Omission {
+    let in_recovery = whole.recovery_syncs.iter().filter(|step| is_meant(step)).map(|step| Omission {
         noticed: Explorer::forgetting(scenario, None, Some(step)).crash_work().err(),
         in_recovery: true,
         step: step.clone(),
@@ -228,15 +266,21 @@ impl<'s, S: Scenario> Explorer<'s, S> {
     }
 
     /// Does the work with nothing in its way.
-    fn rehearse(&mut self) -> Result<Vec<Step>, Violation> {
-        let fs = copy(&self.before);
-        let acknowledged = self.scenario.work(&fs);
+    fn undisturbed(&mut self, fs: &SimFs) -> Result<Vec<Step>, Violation> {
+        let acknowledged = self.scenario.work(fs);
         if acknowledged != self.scenario.steps() {
             return broken(format!("only {acknowledged} steps were acknowledged, undisturbed"));
         }
         let trace = fs.trace();
-        self.check(&fs, acknowledged)?;
         self.tally.operations = trace.len();
+        Ok(trace)
+    }
+
+    /// Does the work with nothing in its way, and holds it to its promise.
+    fn rehearse(&mut self) -> Result<Vec<Step>, Violation> {
+        let fs = copy(&self.before);
+        let trace = self.undisturbed(&fs)?;
+        self.check(&fs, self.scenario.steps())?;
         Ok(trace)
     }
 
@@ -306,7 +350,12 @@ impl<'s, S: Scenario> Explorer<'s, S> {
 
     fn random_run(&mut self, seed: u64) -> Result<(), Violation> {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let operations = self.rehearse()?.len();
+        // What is checked at the end is all of the work, undisturbed too.
+        let operations = match self.scenario.operations() {
+            Some(about) => about,
+            None => self.undisturbed(&copy(&self.before))?.len(),
+        };
+        self.tally.operations = operations;
         let mut fs = copy(&self.before);
         if rng.bool() {
             fs.inject(random_fault(&mut rng, operations));
@@ -319,10 +368,10 @@ impl<'s, S: Scenario> Explorer<'s, S> {
             }
             fs.heal();
             if rng.bool() {
-                let soon = fs.trace().len() + RANDOM_RECOVERY_STEPS_MAX;
+                let soon = fs.operations() + RANDOM_RECOVERY_STEPS_MAX;
                 fs.inject(random_fault(&mut rng, soon));
             }
-            fs.crash_at(fs.trace().len() + rng.usize(0..RANDOM_RECOVERY_STEPS_MAX));
+            fs.crash_at(fs.operations() + rng.usize(0..RANDOM_RECOVERY_STEPS_MAX));
             let _ = self.scenario.recover(&fs);
         }
         let disk = fs.reboot(Survival::Random(rng.u64(..)));
@@ -338,9 +387,9 @@ impl<'s, S: Scenario> Explorer<'s, S> {
         self.tally.disks += 1;
         self.recover(disk)?;
         self.check(disk, acknowledged)?;
-        let recovered = seen(disk)?;
+        let recovered = disk.contents();
         self.recover(disk).map_err(|found| found.after("recovering again".into()))?;
-        if seen(disk)? != recovered {
+        if disk.contents() != recovered {
             return broken("recovering again changed the disk".into());
         }
         let again = self.scenario.work(disk);
@@ -380,10 +429,6 @@ fn broken<T>(what: String) -> Result<T, Violation> {
 /// The same disk, everything on it durable, to be spoilt.
 fn copy(disk: &SimFs) -> SimFs {
     disk.reboot(Survival::Everything)
-}
-
-fn seen(disk: &SimFs) -> Result<BTreeMap<RelPath, Option<Vec<u8>>>, Violation> {
-    tree(disk).or_else(|error| broken(format!("the disk cannot be read: {error}")))
 }
 
 /// Where a power cut makes a difference: before each change, and after all.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use highwater_fs::{FsError, RelPath};
 
@@ -39,7 +40,7 @@ impl Disk {
         for pending in std::mem::take(&mut self.pending) {
             match pending {
                 Pending::Data { ino: of, change, clean: false } if of == ino => {
-                    change.apply(&mut self.file(ino).durable);
+                    change.apply(self.file(ino).durable.to_mut());
                 }
                 other => self.pending.push(other),
             }
@@ -87,15 +88,18 @@ impl Disk {
     pub(super) fn prune(&mut self) {
         let (mut reached, mut left) = (BTreeSet::from([ROOT]), vec![ROOT]);
         while let Some(dir) = left.pop() {
-            let mut names = self.entries(dir).durable.clone();
-            names.retain(|_, ino| {
-                let first = reached.insert(*ino);
-                if first && self.is_dir(*ino) {
-                    left.push(*ino);
+            let names = Arc::clone(&self.entries(dir).durable);
+            let second = names.iter().filter(|(_, ino)| {
+                let (first, is_dir) = (reached.insert(**ino), self.is_dir(**ino));
+                if first && is_dir {
+                    left.push(**ino);
                 }
-                first || !self.is_dir(*ino)
+                is_dir && !first
             });
-            *self.durable_dir(dir) = names;
+            let second: Vec<&OsString> = second.map(|(name, _)| name).collect();
+            for name in second {
+                self.durable_dir(dir).remove(name);
+            }
         }
         self.inodes.retain(|ino, _| reached.contains(ino));
     }
@@ -108,7 +112,7 @@ impl Disk {
 
     pub(super) fn durable_dir(&mut self, ino: Ino) -> &mut BTreeMap<OsString, Ino> {
         match self.inodes.get_mut(&ino).map(|inode| &mut inode.node) {
-            Some(Node::Dir(entries)) => &mut entries.durable,
+            Some(Node::Dir(entries)) => Arc::make_mut(&mut entries.durable),
             _ => unreachable!("invariant: names change in directories only"),
         }
     }

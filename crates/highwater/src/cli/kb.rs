@@ -92,6 +92,12 @@ pub(crate) enum KbVerb {
     Visualize(KbVisualize),
     /// Shows what was done to a base, the newest first.
     Log(KbLog),
+    /// Removes what nothing in a base refers to: what calls that were killed, and documents that were refused, left behind.
+    ///
+    /// Every generation is kept with all it had. What is found is removed by a later call, once nothing referred to it for the time of
+    /// grace: a `kb add` beside this one may be about to. What is half written waits until nobody adds. `kb add` and `kb recompile` do
+    /// the same at their end, once a day.
+    Gc(KbGc),
     /// Converts one document to Markdown, as `kb add` would, without a base.
     ///
     /// Reads PDF, DOCX, XLSX, PPTX, DOC, XLS, PPT, XLSB, ODS, EPUB, HTML, CSV, TSV, Markdown and text, by what is in the file
@@ -337,6 +343,19 @@ pub(crate) struct KbLog {
     /// Most generations that are shown.
     #[arg(long, value_name = "N", default_value = "20")]
     pub(crate) limit: u32,
+}
+
+/// `kb gc`.
+#[derive(Debug, Args)]
+pub(crate) struct KbGc {
+    #[command(flatten)]
+    pub(crate) which: KbWhich,
+    /// How long nothing must have referred to what is removed. With `0s`, a `kb add` beside this call may begin some documents anew.
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    pub(crate) grace: DurationText,
+    /// Says what would be removed, and removes nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `kb convert`.

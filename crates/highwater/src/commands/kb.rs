@@ -6,6 +6,7 @@ mod ask;
 mod chat;
 mod convert;
 mod fates;
+mod gc;
 mod init;
 mod lint;
 mod list;
@@ -92,6 +93,7 @@ pub(crate) fn kb(verb: KbVerb, global: &Global) -> Done {
         KbVerb::Visualize(args) => visualize::visualize(&args, output),
         KbVerb::Lint(args) => lint::lint(&args, global),
         KbVerb::Log(args) => log::log(&args, output),
+        KbVerb::Gc(args) => gc::gc(&args, output),
         KbVerb::Convert(args) => convert::convert(&args, output),
     }
 }

@@ -1,6 +1,7 @@
 //! A knowledge base as its users have it: made, added to, killed, edited by hand, searched and taken back.
 
 mod bad_input;
+mod gc;
 mod graph;
 mod linted;
 mod rebuilt;

@@ -18,6 +18,7 @@ mod install;
 mod kb;
 mod kb_adopt;
 mod kb_convert;
+mod kb_killed;
 mod kb_llm;
 mod kb_watch;
 mod kb_web;

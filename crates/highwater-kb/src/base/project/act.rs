@@ -6,8 +6,9 @@ use std::io;
 
 use highwater_fs::{Fs, FsError, Mode, RelPath, ensure_dir};
 
-use super::plan::{Act, Found, Plan, Step, beside_of, look, name_of};
-use super::{Fate, Fates, TMP, staged};
+use super::far::Places;
+use super::plan::{Act, Found, Plan, Step, beside_of, look};
+use super::{Fate, Fates, TMP};
 use crate::base::layout;
 use crate::content::ContentId;
 use crate::error::KbError;
@@ -17,19 +18,22 @@ use crate::path::FilePath;
 pub(super) fn act(fs: &dyn Fs, plan: &Plan) -> Result<Fates, KbError> {
     let mut fates = Fates::new();
     let mut touched = BTreeSet::from([layout(TMP)]);
+    let mut places = Places::new(fs, plan.generation)?;
     for (n, step) in plan.steps.iter().enumerate() {
         if step.new_directory {
             ensure_dir(fs, &step.path.directory(), Mode::Umask)?;
         }
-        let place = staged(&name_of(plan.generation, n));
         let fate = match step.act {
             Act::Leave => step.fate,
-            Act::Create { .. } => create(fs, &place, step)?,
-            Act::Replace { staged, expected } => replace(fs, &place, step, staged, expected)?,
-            Act::Remove { expected } => remove(fs, &place, step, expected)?,
+            Act::Create { .. } => places.take(n, step, |place| create(fs, place, step))?,
+            Act::Replace { staged, expected } => {
+                places.take(n, step, |place| replace(fs, place, step, staged, expected))?
+            }
+            Act::Remove { expected } => places.take(n, step, |place| remove(fs, place, step, expected))?,
         };
-        // What goes is moved to where bytes are staged, and durable with that.
-        if matches!(step.act, Act::Create { .. } | Act::Replace { .. }) {
+        // What goes is moved to where bytes are staged, and durable with that; on another file system it stays in its directory.
+        let is_put = matches!(step.act, Act::Create { .. } | Act::Replace { .. });
+        if is_put || (places.are_far() && matches!(step.act, Act::Remove { .. })) {
             touched.insert(step.path.directory());
         }
         fates.insert(step.file.clone(), fate);
