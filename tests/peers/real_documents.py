@@ -209,17 +209,14 @@ def outlined(base, documents):
             continue
         files += 1
         summary = (base / "wiki/summaries" / f"{document['name']}.md").read_text()
-        sections = collections.defaultdict(set)
+        sections = collections.defaultdict(list)
         for title, page in re.findall(r"^ *- (.*) \(pages? (\d+)[–,]", summary, re.MULTILINE):
-            sections[re.sub(r"\W+", "", title).lower()].add(int(page))
-        # Numbers before a title are set by the page in some, and stand in the outline in others.
-        bare = collections.defaultdict(set)
-        for title, pages in sections.items():
-            bare[re.sub(r"^(chapter|appendix)?[\d]*", "", title)] |= pages
+            sections[int(page)].append(re.sub(r"\W+", "", title).lower())
+        # Its number stands before a title on the page in some, and in the outline in others.
         wrong = [
             (title, page)
             for title, page in wanted
-            if page not in sections[title] | bare[re.sub(r"^(chapter|appendix)?[\d]*", "", title)]
+            if not any(title.endswith(section) or section.endswith(title) for section in sections[page])
         ]
         entries += len(wanted)
         misplaced += len(wrong)

@@ -102,7 +102,7 @@ pub enum KbError {
     #[error("{0:?} cannot be the name of an image")]
     ImageName(String),
     /// The rows are of another version of this program, and whoever only reads does not change that.
-    #[error("the base was last written by an older version: change it once, or run `highwater kb status`")]
+    #[error("the base was last written by an older version of highwater, and is not brought up to date by reading")]
     Older,
     /// Bytes that were hashed were others when they were copied.
     #[error("the bytes changed while they were read: they were called {first}, and then {then}")]

@@ -75,6 +75,11 @@ pub fn diagnosis(error: &KbError) -> Diagnosis {
             message,
             "remove what is in the way and call again: nothing is lost, and readers go on from what is stored",
         ),
+        KbError::Older => Diagnosis::refusal(
+            "HW-KB-043",
+            message,
+            "bring it up to date, by any change or by `highwater kb status`, and call again",
+        ),
         error if asks_for_rebuild(error) => Diagnosis::failure(
             "HW-KB-030",
             message,

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use highwater_fs::{Fs as _, RealFs, RelPath};
 use html_to_markdown_rs::{ConversionOptions, HiddenContent, PreprocessingOptions, PreprocessingPreset, WarningKind};
 use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use std::io::Read as _;
 
 use super::Paged;
@@ -54,12 +55,53 @@ pub(super) fn to_markdown(page: &str, notes: &mut usize) -> Result<(String, Opti
         extract_metadata: false,
         ..ConversionOptions::default()
     };
-    let (page, footnotes) = Footnotes::mark(page);
+    let page = without_links_in_code(page);
+    let (page, footnotes) = Footnotes::mark(&page);
     let result = html_to_markdown_rs::convert(&page, options).map_err(Refusal::damaged)?;
     if result.warnings.iter().any(|warning| warning.kind == WarningKind::DepthLimitExceeded) {
         return Err(Refusal::Deep);
     }
     Ok((footnotes.noted(&result.content.unwrap_or_default(), notes), title(&page)))
+}
+
+/// A page whose preformatted text leads nowhere: between the fences of Markdown a link would be read as its markup.
+fn without_links_in_code(page: &str) -> Cow<'_, str> {
+    let lower = page.to_ascii_lowercase();
+    let begins = |tag: &str, at: usize| {
+        lower[at..]
+            .strip_prefix(tag)
+            .is_some_and(|rest| rest.starts_with(|c: char| c == '>' || c.is_ascii_whitespace()))
+    };
+    let (mut kept, mut at, mut in_code) = (String::new(), 0, false);
+    for (tag, _) in lower.match_indices('<') {
+        if begins("<pre", tag) {
+            in_code = true;
+        } else if begins("</pre", tag) {
+            in_code = false;
+        } else if in_code && tag >= at && (begins("<a", tag) || begins("</a", tag)) {
+            kept.push_str(&page[at..tag]);
+            at = tag + end_of_tag(&page[tag..]);
+        }
+    }
+    if at == 0 {
+        return Cow::Borrowed(page);
+    }
+    kept.push_str(&page[at..]);
+    Cow::Owned(kept)
+}
+
+/// Where a tag ends: at the first `>` that is in no quotation marks.
+fn end_of_tag(tag: &str) -> usize {
+    let mut quote = None;
+    for (at, byte) in tag.bytes().enumerate() {
+        match (quote, byte) {
+            (None, b'>') => return at + 1,
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (Some(open), byte) if byte == open => quote = None,
+            _ => {}
+        }
+    }
+    tag.len()
 }
 
 /// The title of a page, as its head says it.

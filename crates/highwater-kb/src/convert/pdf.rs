@@ -1,6 +1,7 @@
 //! PDF. Owns that each page begins where the text says so, and what is refused: what is encrypted, scanned, or lost in part.
 
 mod headings;
+mod outline;
 mod running;
 
 use unpdf::render::{CleanupPipeline, to_markdown};

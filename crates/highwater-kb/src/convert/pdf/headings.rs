@@ -2,53 +2,26 @@
 //! here they are levelled over the whole document, by its own outline where it has one, else by
 //! their numbers.
 
-use std::collections::HashMap;
-
-use unpdf::model::OutlineItem;
 use unpdf::{Block, Document, Paragraph};
 
+use super::outline::Entries;
+
 /// The deepest level.
-const LEVEL_MAX: u8 = 6;
-/// Most items of an outline that are looked at.
-const ITEMS_MAX: usize = 50_000;
-/// How deep an outline is looked into.
-const DEPTH_MAX: u8 = 16;
-/// The longest text that is a heading because the outline has it.
-const HEADING_CHARS_MAX: usize = 200;
+pub(super) const LEVEL_MAX: u8 = 6;
 
 /// Levels the headings of a document.
 pub(super) fn level(document: &mut Document) {
     for page in &mut document.pages {
-        for paragraph in paragraphs(&mut page.elements).filter(|paragraph| paragraph.is_heading()) {
+        for (_, paragraph) in paragraphs(&mut page.elements).filter(|(_, paragraph)| paragraph.is_heading()) {
             if is_of_contents(&paragraph.plain_text()) {
                 paragraph.style.heading_level = None;
             }
         }
     }
-    let mut outlined = HashMap::new();
-    let mut left = ITEMS_MAX;
-    if let Some(outline) = &document.outline {
-        gather(&outline.items, 1, &mut left, &mut outlined);
-    }
-    if !outlined.is_empty() {
-        by_outline(document, &outlined);
+    if let Some(entries) = Entries::of(document) {
+        entries.level(document);
     } else if !document.metadata.tagged {
         by_number(document);
-    }
-}
-
-/// Which level the outline gives each title, and on which page; a title that comes twice has two pages.
-fn gather(items: &[OutlineItem], level: u8, left: &mut usize, outlined: &mut HashMap<String, Vec<(Option<u32>, u8)>>) {
-    for item in items {
-        let Some(rest) = left.checked_sub(1) else { return };
-        *left = rest;
-        let title = letters(&item.title);
-        if !title.is_empty() {
-            outlined.entry(title).or_default().push((item.page, level.min(LEVEL_MAX)));
-        }
-        if level < DEPTH_MAX {
-            gather(&item.children, level + 1, left, outlined);
-        }
     }
 }
 
@@ -59,42 +32,15 @@ fn is_of_contents(line: &str) -> bool {
     leader.ends_with("..") && leader.len() < bare.len()
 }
 
-fn by_outline(document: &mut Document, outlined: &HashMap<String, Vec<(Option<u32>, u8)>>) {
-    let deepest = outlined.values().flatten().map(|(_, level)| *level).max().unwrap_or(LEVEL_MAX);
-    for page in &mut document.pages {
-        let number = page.number;
-        for paragraph in paragraphs(&mut page.elements) {
-            let text = paragraph.plain_text();
-            if text.chars().count() > HEADING_CHARS_MAX {
-                continue;
-            }
-            let title = letters(&text);
-            // "3.1 Gauges" may be "Gauges" in the outline.
-            let bare = title.trim_start_matches(|c: char| c.is_ascii_digit());
-            let found = outlined.get(&title).or_else(|| outlined.get(bare));
-            let here = found.and_then(|places| places.iter().find(|(page, _)| page.is_none_or(|page| page == number)));
-            match here {
-                Some((_, level)) => paragraph.style.heading_level = Some(*level),
-                // A heading that the outline does not have is below those that it has.
-                None => {
-                    if let Some(level) = &mut paragraph.style.heading_level {
-                        *level = (deepest + 1).min(LEVEL_MAX);
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// Without an outline: a heading that is numbered says its own level, below that of the title; the others stay as their page has
 /// them.
 fn by_number(document: &mut Document) {
     let below = u8::from(document.pages.first_mut().is_some_and(|page| {
-        let mut headings = paragraphs(&mut page.elements).filter(|paragraph| paragraph.is_heading());
-        headings.next().is_some_and(|first| numbered(&first.plain_text()).is_none())
+        let mut headings = paragraphs(&mut page.elements).filter(|(_, paragraph)| paragraph.is_heading());
+        headings.next().is_some_and(|(_, first)| numbered(&first.plain_text()).is_none())
     }));
     for page in &mut document.pages {
-        for paragraph in paragraphs(&mut page.elements).filter(|paragraph| paragraph.is_heading()) {
+        for (_, paragraph) in paragraphs(&mut page.elements).filter(|(_, paragraph)| paragraph.is_heading()) {
             if let Some(parts) = numbered(&paragraph.plain_text()) {
                 paragraph.style.heading_level = Some((parts + below).min(LEVEL_MAX));
             }
@@ -111,16 +57,12 @@ fn numbered(heading: &str) -> Option<u8> {
     (whole && title.chars().any(char::is_alphabetic)).then(|| u8::try_from(parts.len()).unwrap_or(LEVEL_MAX))
 }
 
-fn paragraphs(blocks: &mut [Block]) -> impl Iterator<Item = &mut Paragraph> {
-    blocks.iter_mut().filter_map(|block| match block {
-        Block::Paragraph(paragraph) => Some(paragraph),
+/// Paragraphs, with their places.
+pub(super) fn paragraphs(blocks: &mut [Block]) -> impl Iterator<Item = (usize, &mut Paragraph)> {
+    blocks.iter_mut().enumerate().filter_map(|(place, block)| match block {
+        Block::Paragraph(paragraph) => Some((place, paragraph)),
         _ => None,
     })
-}
-
-/// A title by its letters and digits alone.
-fn letters(title: &str) -> String {
-    title.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]

@@ -16,6 +16,14 @@ macro_rules! snapshot {
 }
 
 #[test]
+fn a_link_in_preformatted_text_is_its_words() {
+    let page = "<p>See <a href=\"a.html\">a</a>.</p><PRE class='c'>int <a title=\"x > y\" href='f.html'>f</a>(<b>void</b>);</PRE>";
+    let (markdown, _) = crate::convert::html::to_markdown(page, &mut 0).unwrap();
+    assert!(markdown.contains("See [a](a.html)."), "{markdown}");
+    assert!(markdown.contains("int f(void);"), "{markdown}");
+}
+
+#[test]
 fn a_pdf_keeps_its_headings_its_images_and_where_its_pages_begin() {
     let converted = snapshot!("pdf", documents::pdf(), "pdf");
     let lines: Vec<&str> = converted.markdown.lines().collect();
