@@ -27,6 +27,7 @@ pub mod progress;
 pub mod recorder;
 pub mod report;
 pub mod settings;
+pub mod shell;
 pub mod signal;
 pub mod spec;
 pub mod steering;

@@ -4,6 +4,7 @@
 mod jsonl;
 mod lock;
 mod row;
+mod tombs;
 mod view;
 
 use std::fmt;

@@ -208,12 +208,17 @@ async fn ready(State(receiver): State<Arc<Receiver>>) -> Response {
 
 /// What is missed of the index, and the way out.
 fn lost(figures: &Figures) -> String {
-    let withdrawn = match figures.lost_withdrawn {
+    let (lost, withdrawn) = (figures.lost, figures.lost_withdrawn);
+    let rows = if lost == 1 { "1 row".to_owned() } else { format!("{lost} rows") };
+    let of = match withdrawn {
         0 => String::new(),
-        withdrawn => format!(" ({withdrawn} of withdrawn episodes)"),
+        1 if lost == 1 => " of a withdrawn episode".to_owned(),
+        _ if withdrawn == lost => " of withdrawn episodes".to_owned(),
+        1 => ", 1 of them of a withdrawn episode,".to_owned(),
+        _ => format!(", {withdrawn} of them of withdrawn episodes,"),
     };
-    let are = if figures.lost == 1 { "row was" } else { "rows were" };
-    format!("{}{withdrawn} {are} taken out of its index by hand: {LOST_NEXT}", figures.lost)
+    let were = if lost == 1 { "was" } else { "were" };
+    format!("{rows}{of} {were} taken out of its index by hand: {LOST_NEXT}")
 }
 
 async fn metrics(State(receiver): State<Arc<Receiver>>) -> Response {

@@ -51,10 +51,10 @@ pub use here::{Here, Root, SincePacked};
 pub use holds::{Holds, Receipt};
 pub use introduction::certificate_name;
 pub use keep::{Keeping, Shelf};
-pub use outbox::{Aside, Outbox, OutboxError, Packed, Parcel, Parked, Parking, Theirs};
+pub use outbox::{Aside, AsideFault, Lying, Outbox, OutboxError, Packed, Parcel, Parked, Parking, Theirs};
 pub use ready::Ready;
 pub use refused::{Refused, Sign};
-pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, resolve};
+pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, conflict, resolve};
 pub use retire::{Cleared, RetireError, Retired, Shelves};
 pub use scan::{Finished, MARKER, Scan, ScanError, check_root, scan};
 pub use settings::{ShipSettings, ShipTlsSettings};
@@ -252,14 +252,15 @@ impl Ship {
             // Where no finished directory has its name, the archive is the only copy, and is sent as any other; but for one in whose own
             // directory somebody goes on recording.
             for episode in outbox.packed_names().map_err(on_disk)? {
-                let Some(parcel) = outbox.noted(&episode).map_err(on_disk)? else { continue };
+                // Of one of which nothing is noted, nobody knows which directory it was.
+                let parcel = outbox.noted(&episode).map_err(on_disk)?;
                 let here = shelves.here(&episode).map_err(|error| disk(&error, &episodes))?;
                 if here.is_finished() {
                     continue;
                 }
                 let parked = outbox.parked(&episode).map_err(on_disk)?;
                 let is_told = |parked: &Parked| parked.parking == Parking::Recording;
-                if here.is_reopened(&parcel) && parked.as_ref().is_some_and(is_told) {
+                if parcel.is_some_and(|parcel| here.is_reopened(&parcel)) && parked.as_ref().is_some_and(is_told) {
                     continue;
                 }
                 listed.push((episode, parked.filter(|parked| !is_told(parked))));
@@ -396,7 +397,7 @@ impl Job for Ship {
         let cx = &cx.read;
         match ready {
             Ready::Retired => self.retired_before(cx, &item.id).await,
-            Ready::Lost => self.damaged(&item.id, cx.clock.now()).await,
+            Ready::Lost(why) => self.damaged(&item.id, &why, cx.clock.now()).await,
             Ready::Reopened => self.reopened(&item.id, cx.clock.now()).await,
             Ready::Recording => {
                 let told = format!(
@@ -404,11 +405,7 @@ impl Job for Ship {
                 );
                 Ok(Outcome::because(OutcomeKind::Review, told))
             }
-            Ready::Blocked(told) => {
-                let told =
-                    format!("{told}: something in the outbox has its name and is none of its archives; move it away");
-                Ok(Outcome::because(OutcomeKind::Review, told))
-            }
+            Ready::Blocked(told) => Ok(Outcome::because(OutcomeKind::Review, told)),
             Ready::Packed(parcel) => {
                 // It was made ready ahead, and somebody may go on recording since.
                 let (shelves, id) = (self.place.shelves.clone(), item.id.clone());

@@ -13,6 +13,9 @@ use crate::store::{Store, StoreError, hash};
 /// Longest reason, in bytes: it is part of a row, in which one of its bytes may take six.
 pub const WHY_BYTES_MAX: usize = 2_048;
 
+/// What a row that makes a name free says of the withdrawals before it.
+const MADE_FREE: &str = "no more: its name was made free";
+
 /// What a tombstone says of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Name {
@@ -100,7 +103,8 @@ pub fn withdraw(
             if stored.is_some() {
                 aside = Some(store.quarantine(key, &format!("withdrawn, its name is free: {why}"))?);
             }
-            let tombstone = Row { removed: Some(why.to_owned()), withdrawn: None, ..tombstone };
+            // Both: it ends whatever withdrew the name before, wherever that stands, as nothing else does.
+            let tombstone = Row { removed: Some(why.to_owned()), withdrawn: Some(MADE_FREE.to_owned()), ..tombstone };
             let mut still = |row: &Row| match store.stat(&row.key()) {
                 Ok(stored) => Ok(stored.is_none()),
                 Err(error) => Err(IndexError::Unsure(Box::new(error))),

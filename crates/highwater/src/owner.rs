@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::shell::quoted;
 use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgid, setgroups, setuid};
 
 /// The name a person is known by in the audit trail: the one who called `sudo`, else the user.
@@ -88,16 +89,6 @@ fn refusal(path: &Path, owner: Option<Uid>) -> Diagnosis {
         format!("sudo -u {user} highwater {}", command.join(" ")),
     )
     .in_file(path)
-}
-
-/// A word as a shell takes it.
-pub(crate) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 fn drop_to(owner: Uid, group: Gid, path: &Path) -> Result<(), Diagnosis> {

@@ -25,7 +25,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use highwater_fs::{Fs, FsError, FsFile, Mode, Op, Quarantine, Quarantined, RelPath};
 
 use self::lines::{Line, next_line};
-use self::lost::{LOST_SUFFIX, Lost};
+use self::lost::{Compared, LOST_SUFFIX, Lost};
 use self::places::{Print, Says, print_of};
 pub use self::rows::Rows;
 use self::state::{State, found_in, stands_against};
@@ -95,8 +95,8 @@ impl<F: Fs> JsonlIndex<F> {
             let mut state = index.state();
             let held = index.lock.hold()?;
             index.follow(&mut state, &held, &mut found)?;
-            let State { lost, places, .. } = &mut *state;
-            lost.read(&index.fs, &index.lost, places)?;
+            let State { lost, places, tombs, .. } = &mut *state;
+            lost.read(&index.fs, &index.lost, (places, tombs))?;
             found.keys = state.places.len() as u64;
             found.unreadable = state.unreadable;
         }
@@ -130,19 +130,31 @@ impl<F: Fs> JsonlIndex<F> {
             };
             self.follow(&mut state, &held, &mut Recovered::default())?;
             self.note_lost(&mut state);
-        }
-        if state.lost.were_given_up(&self.fs, &self.lost)? {
-            let rows = state.lost.give_up();
-            tracing::warn!(index.lost = rows, "rows that were taken out of the index are given up");
+        } else if !state.lost.is_noted(&self.fs, &self.lost).unwrap_or(false) {
+            let _held = self.lock.hold()?;
+            self.note_lost(&mut state);
         }
         Ok(state)
     }
 
-    /// Makes the file beside the index tell what is lost. Where it cannot be written, this process knows it all the same.
+    /// Makes the file beside the index tell what is lost, once it is known whether somebody gave that up. Where it cannot be written, this
+    /// process knows it all the same, and the next look tries again. Under the lock.
     fn note_lost(&self, state: &mut State) {
-        if let Err(error) = state.lost.note(&self.fs, &self.lost) {
-            let error = highwater_engine::diagnosis::with_causes(&error);
-            tracing::warn!(error, "which rows are missing cannot be noted beside the index");
+        let noted = state.lost.compare(&self.fs, &self.lost).and_then(|compared| {
+            if compared == Compared::GivenUp {
+                let rows = state.lost.give_up();
+                tracing::warn!(index.lost = rows, "rows that were taken out of the index are given up");
+            }
+            state.lost.note(&self.fs, &self.lost)
+        });
+        match noted {
+            Ok(()) => state.is_unnoted = false,
+            // Told once: each look tries again.
+            Err(error) if !std::mem::replace(&mut state.is_unnoted, true) => {
+                let error = highwater_engine::diagnosis::with_causes(&error);
+                tracing::warn!(error, "which rows are missing cannot be noted beside the index");
+            }
+            Err(_) => {}
         }
     }
 
@@ -283,8 +295,11 @@ impl<F: Fs> JsonlIndex<F> {
     }
 
     fn in_force(&self, state: &State, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
-        let Some(place) = state.places.get(&print_of_key(key)) else { return Ok(None) };
-        self.row_at(key, place)?.map(Some).ok_or_else(|| IndexError::Moved(key.clone()))
+        let print = print_of_key(key);
+        let Some(place) = state.places.get(&print) else { return Ok(None) };
+        // Another row of its key may stand there: who turned the lines moved them all.
+        let row = self.row_at(key, place)?.filter(|row| row.says() == state.places.says(&print));
+        row.map(Some).ok_or_else(|| IndexError::Moved(key.clone()))
     }
 
     /// The same; where the row is not there any more, everything is read anew. Under the lock.
@@ -353,12 +368,12 @@ impl<F: Fs> Index for JsonlIndex<F> {
         };
         self.follow(&mut state, &held, &mut Recovered::default())?;
         let mut lines = Vec::new();
-        let mut places: HashMap<Print, (u64, &Row)> = HashMap::new();
+        let mut places: HashMap<Print, (u64, Row)> = HashMap::new();
         let mut became = Vec::with_capacity(rows.len());
         for row in rows {
             let print = print_of(row.host_id.as_str(), row.episode_id.as_str());
             let against = match places.get(&print) {
-                Some((_, before)) => stands_against(Some(*before).filter(|before| before.removed.is_none()), row),
+                Some((_, before)) => stands_against(Some(before).filter(|before| before.removed.is_none()), row),
                 None => {
                     let before = self.in_force_anew(&mut state, &held, &row.key())?;
                     state.missed_against(&print, row).unwrap_or_else(|| stands_against(before.as_ref(), row))
@@ -372,8 +387,10 @@ impl<F: Fs> Index for JsonlIndex<F> {
                 became.push(Appended::Outrun);
                 continue;
             }
-            places.insert(print, (lines.len() as u64, row));
+            let row = state.tombs.dated(&print, row, state.lost.withdrawn_at(&print));
+            let at = lines.len() as u64;
             lines.extend_from_slice(row.to_line().as_bytes());
+            places.insert(print, (at, row));
             became.push(Appended::New);
         }
         if lines.is_empty() {
@@ -391,8 +408,8 @@ impl<F: Fs> Index for JsonlIndex<F> {
         let mut places: Vec<_> = places.into_iter().collect();
         places.sort_unstable_by_key(|(_, (below, _))| *below);
         for (print, (below, row)) in places {
-            let says = row.says();
-            state.counts(print, end + below, says, (says == Some(Says::WITHDRAWN)).then(|| row.clone()));
+            let (says, word) = (row.says(), row.word());
+            state.counts(print, end + below, (says, word), (says == Some(Says::WITHDRAWN)).then_some(row));
         }
         self.note_lost(&mut state);
         Ok(became)

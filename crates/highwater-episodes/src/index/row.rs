@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PageAsk;
 use super::jsonl::places::{Print, Says, print_of};
+use super::tombs::Word;
 use crate::digest::Sha256Digest;
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 
@@ -133,7 +134,8 @@ pub struct Row {
     pub sha256: Sha256Digest,
     /// Of the bytes that are stored.
     pub size_bytes: u64,
-    /// Why the episode was withdrawn: a tombstone, which takes the place of the rows before it and keeps the name from being used.
+    /// Why the episode was withdrawn: a tombstone, which takes the place of all rows of its key, wherever they stand, and keeps the name
+    /// from being used. Beside `removed`: a person made the name free, also of what was withdrawn before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<String>,
 }
@@ -169,6 +171,16 @@ impl Row {
                     self.sha256.as_bytes()[..8].try_into().expect("invariant: a digest has more than eight bytes");
                 Some(Says::stored(u64::from_be_bytes(begin)))
             }
+        }
+    }
+
+    /// What it says to those who look for tombstones.
+    pub(super) fn word(&self) -> Word {
+        let at = self.received_at_wall;
+        match (&self.removed, &self.withdrawn) {
+            (Some(_), withdrawn) => Word::Removed { at, frees: withdrawn.is_some() },
+            (None, Some(_)) => Word::Withdrawn(at),
+            (None, None) => Word::Stored,
         }
     }
 
@@ -221,6 +233,11 @@ impl<'l> Found<'l> {
         } else {
             Err(RowError::Version(row.schema_version))
         }
+    }
+
+    /// One that stands in no line.
+    pub(super) fn of(row: Row) -> Self {
+        Self(Form::Read(Box::new(row)))
     }
 
     /// The row itself.
@@ -329,14 +346,17 @@ impl<'l> Found<'l> {
         }
     }
 
+    /// What it says to those who look for tombstones.
+    pub(super) fn word(&self) -> Word {
+        match &self.0 {
+            Form::Plain(..) => Word::Stored,
+            Form::Read(row) => row.word(),
+        }
+    }
+
     /// What its key is known by.
     pub(super) fn print(&self) -> Print {
         print_of(self.host_id(), self.episode_id())
-    }
-
-    /// Whether its key has no row from here on.
-    pub(super) fn is_removal(&self) -> bool {
-        matches!(&self.0, Form::Read(row) if row.removed.is_some())
     }
 
     /// Whether it is asked for.

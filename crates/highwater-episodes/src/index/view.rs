@@ -1,19 +1,18 @@
-//! An index as it lies in a file, to look at: nothing is locked, made or mended. Owns which of its lines count.
+//! An index as it lies in a file, to look at, with what is told beside it: nothing is locked, made or mended. Owns which of its lines count.
 //!
 //! What is appended meanwhile is not seen; rows are never changed, so what is seen was so at one moment.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
-use std::hash::BuildHasherDefault;
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
 use super::jsonl::lines::next_line;
 use super::jsonl::lost::lost_note;
-use super::jsonl::places::{Print, PrintHasher, print_of};
+use super::jsonl::places::{Known, Print, print_of};
 use super::row::{Found, LINE_BYTES_MAX, Row};
+use super::tombs::{Tombs, Word};
 use super::{Appended, Figures, Index, IndexError, PAGE_ROWS_MAX, Page, PageAsk, StillHolds};
 use crate::name::EpisodeKey;
 
@@ -29,7 +28,9 @@ const ROW_READ_BYTES: usize = 1024;
 /// An index at one moment.
 pub struct View {
     path: PathBuf,
-    places: HashMap<Print, u64, BuildHasherDefault<PrintHasher>>,
+    places: Known<u64>,
+    /// Tombstones that somebody took out of it, as the file beside it tells: their keys are withdrawn all the same.
+    lost: Known<Row>,
     figures: Figures,
 }
 
@@ -39,42 +40,60 @@ impl View {
     /// # Errors
     /// What the disk says.
     pub fn read(path: &Path) -> Result<Self, IndexError> {
-        let mut view = Self { path: path.to_path_buf(), places: HashMap::default(), figures: Figures::default() };
+        let mut view = Self {
+            path: path.to_path_buf(),
+            places: Known::default(),
+            lost: Known::default(),
+            figures: Figures::default(),
+        };
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(view),
             Err(error) => return Err(view.failed(error)),
         };
         view.figures.size_bytes = file.metadata().map_err(|error| view.failed(error))?.len();
-        let (mut places, mut unreadable) = (HashMap::default(), 0);
+        let (mut places, mut tombs, mut unreadable) = (Known::default(), Tombs::default(), 0);
         view.walk(
             |all: &mut Vec<Taken>, offset, found| {
                 all.push(match found {
                     None => Taken::Nothing,
-                    Some(found) if found.is_removal() => Taken::Gone(found.print()),
-                    Some(found) => Taken::There(found.print(), offset),
+                    Some(found) => Taken::Row(found.print(), found.word(), offset),
                 });
             },
             |all| {
                 for taken in all {
                     match taken {
                         Taken::Nothing => unreadable += 1,
-                        Taken::Gone(print) => drop(places.remove(&print)),
-                        Taken::There(print, offset) => drop(places.insert(print, offset)),
+                        Taken::Row(print, word, offset) => {
+                            if tombs.takes(print, word) {
+                                match word {
+                                    Word::Removed { .. } => places.remove(&print),
+                                    Word::Stored | Word::Withdrawn(_) => places.insert(print, offset),
+                                };
+                            }
+                        }
                     }
                 }
                 Ok::<_, IndexError>(true)
             },
         )?;
+        for row in lost_note(path).map_err(|error| view.failed(error))?.unwrap_or_default().tombstones {
+            let print = print_of(row.host_id.as_str(), row.episode_id.as_str());
+            if !tombs.stands(&print) && !tombs.is_freed_since(&print, row.received_at_wall) {
+                places.remove(&print);
+                view.lost.insert(print, row);
+            }
+        }
         (view.places, view.figures.unreadable) = (places, unreadable);
-        view.figures.keys = view.places.len() as u64;
+        view.figures.keys = (view.places.len() + view.lost.len()) as u64;
         Ok(view)
     }
 
     /// Whether a row counts for a key.
     #[must_use]
     pub fn has(&self, key: &EpisodeKey) -> bool {
-        self.places.contains_key(&print_of(key.host.as_str(), key.episode.as_str()))
+        let print = print_of(key.host.as_str(), key.episode.as_str());
+        self.places.contains_key(&print) || self.lost.contains_key(&print)
     }
 
     /// What `make` makes of each row that counts and is asked for, in the order in which they came; ends at the first that `each` does
@@ -100,7 +119,7 @@ impl View {
     }
 
     /// The rows that count and are asked for, a part of the file at a time: `add` gathers those of a part, several parts at once, and
-    /// `each` gets what was gathered, in the order of the parts, until it wants no more.
+    /// `each` gets what was gathered, in the order of the parts, until it wants no more. Tombstones that are not in the file come last.
     ///
     /// # Errors
     /// What the disk says, and what `each` does.
@@ -108,8 +127,9 @@ impl View {
         &self,
         ask: &PageAsk,
         add: impl Fn(&mut A, Found<'_>) + Sync,
-        each: impl FnMut(A) -> Result<bool, E>,
+        mut each: impl FnMut(A) -> Result<bool, E>,
     ) -> Result<(), E> {
+        let mut wants_more = true;
         let counts = |found: &Found<'_>, offset| self.places.get(&found.print()) == Some(&offset);
         self.walk(
             |all: &mut A, offset, found| {
@@ -117,8 +137,25 @@ impl View {
                     add(all, found);
                 }
             },
-            each,
-        )
+            |all| {
+                wants_more = each(all)?;
+                Ok::<_, E>(wants_more)
+            },
+        )?;
+        let mut all = A::default();
+        for found in self.lost_rows().into_iter().map(Found::of).filter(|found| found.is_wanted(ask)) {
+            add(&mut all, found);
+        }
+        if wants_more && !self.lost.is_empty() {
+            each(all)?;
+        }
+        Ok(())
+    }
+
+    fn lost_rows(&self) -> Vec<Row> {
+        let mut rows: Vec<_> = self.lost.values().cloned().collect();
+        rows.sort_by_key(Row::key);
+        rows
     }
 
     /// What `add` gathers of every line of a part, until no more is wanted; several parts of the file are read at once, and the next
@@ -201,7 +238,11 @@ impl View {
 
 impl Index for View {
     fn find(&self, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
-        let Some(place) = self.places.get(&print_of(key.host.as_str(), key.episode.as_str())) else { return Ok(None) };
+        let print = print_of(key.host.as_str(), key.episode.as_str());
+        if let Some(lost) = self.lost.get(&print) {
+            return Ok(Some(lost.clone()));
+        }
+        let Some(place) = self.places.get(&print) else { return Ok(None) };
         let mut file = File::open(&self.path).map_err(|error| self.failed(error))?;
         file.seek(SeekFrom::Start(*place)).map_err(|error| self.failed(error))?;
         let mut reader = BufReader::with_capacity(ROW_READ_BYTES, file.take(LINE_BYTES_MAX as u64 + 1));
@@ -242,14 +283,7 @@ impl Index for View {
 
     /// Those that the file beside the index tells of and the index does not say.
     fn lost_tombstones(&self) -> Result<Vec<Row>, IndexError> {
-        let told = lost_note(&self.path).map_err(|error| self.failed(error))?.unwrap_or_default();
-        let mut lost = Vec::new();
-        for row in told.tombstones {
-            if self.find(&row.key())?.is_none_or(|known| known.withdrawn.is_none()) {
-                lost.push(row);
-            }
-        }
-        Ok(lost)
+        Ok(self.lost_rows())
     }
 }
 
@@ -261,8 +295,7 @@ impl fmt::Debug for View {
 
 /// What a line means for its key.
 enum Taken {
-    There(Print, u64),
-    Gone(Print),
+    Row(Print, Word, u64),
     /// It is no row.
     Nothing,
 }

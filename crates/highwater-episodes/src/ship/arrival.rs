@@ -9,7 +9,7 @@ use highwater_engine::report::Reason;
 
 use super::evidence::Evidence;
 use super::here::Here;
-use super::outbox::Outbox;
+use super::outbox::{Lying, Outbox};
 use super::retire::Shelves;
 use super::{
     Code, Holds, MARKER, Parcel, Parked, Parking, Receipt, RetireError, Retired, Ship, SincePacked, UNMOVED_EPISODES,
@@ -38,7 +38,7 @@ fn let_go(
 ) -> Result<bool, super::OutboxError> {
     let shipped = || Evidence::in_directory(&shelves.shipped.join(id.as_str()), id, parcel);
     match named.cloned().or_else(shipped) {
-        Some(evidence) => Ok(outbox.let_go(id, &evidence)?),
+        Some(evidence) => Ok(outbox.let_go(id, parcel, &evidence)?),
         None => Ok(false),
     }
 }
@@ -140,17 +140,23 @@ impl Ship {
         let outbox_dir = self.place.outbox.clone();
         let (ours, other) = Self::on_disk(move || {
             let failed = |error: super::OutboxError| disk(&error, &outbox_dir);
-            let packed = outbox.noted(&id).map_err(failed)?;
+            let lying = match outbox.lying(&id) {
+                Err(error) if error.is_odd() => Lying::Broken(error.told_odd()),
+                lying => lying.map_err(failed)?,
+            };
             // Where nothing is packed and nobody has it, what it holds says nothing.
-            let is_asked = theirs.is_some() || packed.is_some();
+            let is_asked = theirs.is_some() || lying != Lying::Nothing;
             let dir = shelves.shipped.join(id.as_str());
             let ours = is_asked.then(|| content_of(&dir, &id, TreeLimits::default()).ok()).flatten();
-            match packed {
-                Some(packed) if !let_go(&shelves, &outbox, &id, &packed, None).map_err(failed)? => {
-                    // Its archive is of another one, and may be the only copy.
-                    return Ok((ours, outbox.parcel(&id).map_err(failed)?.map(Ok).or(Some(Err(())))));
+            match lying {
+                Lying::Nothing => outbox.forget(&id).map_err(failed)?,
+                Lying::Broken(why) => return Ok((ours, Some(Err(why)))),
+                Lying::Whole(parcel) => {
+                    if !let_go(&shelves, &outbox, &id, &parcel, None).map_err(failed)? {
+                        // Its archive is of another one, and may be the only copy.
+                        return Ok((ours, Some(Ok(parcel))));
+                    }
                 }
-                _ => {}
             }
             let _ = shelves.retire(&id).map_err(|error| disk(&error, &shelves.shipped))?;
             outbox.unpark(&id).map_err(failed)?;
@@ -162,7 +168,7 @@ impl Ship {
                 tracing::warn!(%episode, "its directory is gone, and another one is in `shipped`: its archive is sent");
                 return self.send(cx, episode, parcel).await;
             }
-            Some(Err(())) => return self.damaged(episode, cx.clock.now()).await,
+            Some(Err(why)) => return self.damaged(episode, &why, cx.clock.now()).await,
             None => {}
         }
         let Some(ours) = ours.filter(|ours| Some(ours.content_sha256) == theirs) else {
@@ -216,10 +222,11 @@ impl Ship {
         Ok(Outcome::because(OutcomeKind::Failed, told))
     }
 
-    /// Its directory is gone, and its archive is not what was packed.
-    pub(super) async fn damaged(&self, episode: &EpisodeId, now: jiff::Timestamp) -> Result<Outcome, Stop> {
-        let told =
-            "its directory is gone, and its archive in the outbox is damaged: it is not sent, and stays".to_owned();
+    /// Its directory is gone, and its archive is no whole one of it.
+    pub(super) async fn damaged(&self, episode: &EpisodeId, why: &str, now: jiff::Timestamp) -> Result<Outcome, Stop> {
+        let told = format!(
+            "its directory is gone, and its archive in the outbox is damaged ({why}): it is not sent, and stays"
+        );
         self.lost(episode, told, now).await
     }
 

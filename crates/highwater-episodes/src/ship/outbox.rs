@@ -2,8 +2,10 @@
 //! very bytes, and which episodes are parked until a person or newer code lets them go on. How an archive leaves is the door's.
 
 mod door;
+mod lying;
 mod note;
 mod owner;
+mod review;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -11,7 +13,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use highwater_engine::diagnosis::with_causes;
-use highwater_fs::{ConfineError, Fs, FsError, Mode, RealFs, RelPath, Staged, collect_stale, ensure_dir, publish};
+use highwater_fs::{
+    ConfineError, Fs, FsError, Kind, Mode, RealFs, RelPath, Staged, collect_stale, ensure_dir, publish,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -22,12 +26,15 @@ use crate::archive::meta::recorded_commit;
 use crate::archive::{PackError, Packer};
 use crate::name::EpisodeId;
 
+use lying::Noted;
 use note::Sending;
 
 pub use door::Aside;
+pub use lying::Lying;
 pub use note::{Parcel, Parked, Parking};
 pub(super) use owner::OWNER_NOTE;
 pub use owner::Theirs;
+pub use review::AsideFault;
 
 /// How an archive's name ends.
 const ARCHIVE_SUFFIX: &str = ".tar.zst";
@@ -65,14 +72,33 @@ pub enum OutboxError {
     /// A name cannot be one of a file.
     #[error(transparent)]
     Name(#[from] ConfineError),
+    /// What has its name in the outbox must make room, and cannot be set aside.
+    #[error("the archive that has its name in the outbox cannot be set aside")]
+    Aside(#[source] Box<AsideFault>),
 }
 
 impl OutboxError {
-    /// Whether it is of one episode alone: a directory lies where a file of its own would.
+    /// Whether it is of one episode alone: a directory lies where a file of its own would, or what has its name cannot make room.
     #[must_use]
     pub fn is_odd(&self) -> bool {
-        matches!(self, Self::Read { source, .. } if is_odd(source.kind()))
-            || matches!(self, Self::Fs(error) if is_odd(error.kind()))
+        match self {
+            Self::Read { source, .. } => is_odd(source.kind()),
+            Self::Fs(error) => is_odd(error.kind()),
+            Self::Aside(_) => true,
+            Self::Pack(_) | Self::Name(_) => false,
+        }
+    }
+
+    /// What is told of one that holds up its own episode alone, with what mends it.
+    #[must_use]
+    pub fn told_odd(&self) -> String {
+        match self {
+            Self::Aside(fault) => format!("{}; {}", with_causes(self), fault.next()),
+            _ => format!(
+                "{}: something in the outbox has its name and is none of its archives; move it away",
+                with_causes(self)
+            ),
+        }
     }
 }
 
@@ -140,26 +166,7 @@ impl Outbox {
         for dir in [RelPath::root(), RelPath::new(PACKED_DIR)?, RelPath::new(PARKED_DIR)?, RelPath::new(SENDING_DIR)?] {
             collect_stale(&self.fs, &dir)?;
         }
-        match collect_stale(&self.fs, &RelPath::new(door::ASIDE_DIR)?) {
-            // Nothing was ever set aside.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            collected => drop(collected?),
-        }
-        Ok(())
-    }
-
-    /// The archive of an episode that was packed; `None` where there is none, or it is not what was packed.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn parcel(&self, episode: &EpisodeId) -> Result<Option<Parcel>, OutboxError> {
-        let Some(parcel) = self.note::<Parcel>(PACKED_DIR, episode)? else { return Ok(None) };
-        let Some(read) = self.hashed(&RelPath::new(archive_name(episode))?)? else { return Ok(None) };
-        let whole = read == (parcel.sha256, parcel.size_bytes);
-        if !whole {
-            tracing::warn!(%episode, "its archive in the outbox is damaged");
-        }
-        Ok(whole.then_some(parcel))
+        self.tidy_aside()
     }
 
     /// What is noted of the archive that has an episode's name; whether it is whole is not looked at.
@@ -167,7 +174,7 @@ impl Outbox {
     /// # Errors
     /// What the disk says.
     pub fn noted(&self, episode: &EpisodeId) -> Result<Option<Parcel>, OutboxError> {
-        self.note(PACKED_DIR, episode)
+        Ok(self.note::<Noted>(PACKED_DIR, episode)?.map(|noted| noted.parcel))
     }
 
     /// Packs a finished episode. Its hashes are durable before the archive has its name; an archive that has the name already makes room.
@@ -216,7 +223,7 @@ impl Outbox {
         self.write(PACKED_DIR, episode, parcel)
     }
 
-    /// The episodes of which an archive is here that was packed here, by name; whether it is whole is not looked at.
+    /// The episodes of which an archive is here, by name; whether it is whole is not looked at.
     ///
     /// # Errors
     /// What the disk says.
@@ -234,12 +241,12 @@ impl Outbox {
         Ok(names)
     }
 
-    /// Whether an archive of an episode is here that was packed here.
+    /// Whether an archive of an episode is here, whatever is noted of it.
     ///
     /// # Errors
     /// What the disk says.
     pub fn is_packed(&self, episode: &EpisodeId) -> Result<bool, OutboxError> {
-        Ok(self.archive(episode).is_file() && self.note::<Parcel>(PACKED_DIR, episode)?.is_some())
+        Ok(self.fs.stat(&RelPath::new(archive_name(episode))?)?.is_some_and(|stat| stat.kind == Kind::File))
     }
 
     /// Where the upload of these bytes is, if one was begun.

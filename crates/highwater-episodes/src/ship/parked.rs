@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::here::Here;
-use super::outbox::{Aside, Outbox, OutboxError, Parked, Parking};
+use super::outbox::{Aside, AsideFault, Outbox, OutboxError, Parked, Parking};
 use super::scan::MARKER;
 use super::{Ship, disk};
 use crate::name::EpisodeId;
@@ -84,6 +84,56 @@ pub fn parked(episodes: &Path, outbox: &Path) -> Result<Vec<ParkedEpisode>, Outb
         }
     }
     Ok(all)
+}
+
+/// The episodes whose archive waits to be sent by the next pass although no finished directory has their name, by name, with what is in its
+/// place. Makes nothing.
+///
+/// # Errors
+/// What the disk says.
+pub fn waiting(episodes: &Path, outbox: &Path) -> Result<Vec<(EpisodeId, Here)>, OutboxError> {
+    let Some(outbox) = Outbox::look(outbox)? else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    for episode in outbox.packed_names()? {
+        let dir = episodes.join(episode.as_str());
+        let here = Here::at(&dir).map_err(|source| OutboxError::Read { path: dir.clone(), source })?;
+        // What is parked is told of as such, but for one that waited for its recorder.
+        let is_parked = outbox.parked(&episode)?.is_some_and(|parked| {
+            let is_reopened =
+                || outbox.noted(&episode).is_ok_and(|noted| noted.is_some_and(|of| here.is_reopened(&of)));
+            parked.parking != Parking::Recording || is_reopened()
+        });
+        if !here.is_finished() && !is_parked {
+            all.push((episode, here));
+        }
+    }
+    Ok(all)
+}
+
+/// What a person is told of archives that wait so.
+#[must_use]
+pub fn told_waiting(waiting: &[(EpisodeId, Here)]) -> Option<String> {
+    let named: Vec<_> = waiting.iter().take(NAMED_EPISODES).map(|(episode, _)| episode.to_string()).collect();
+    let more = match waiting.len().saturating_sub(NAMED_EPISODES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let wait = if waiting.len() == 1 { "archive waits" } else { "archives wait" };
+    (!waiting.is_empty()).then(|| {
+        format!(
+            "{} {wait} in the outbox whose directory is gone, and the next pass sends what is whole: {}{more}",
+            waiting.len(),
+            named.join(", ")
+        )
+    })
+}
+
+/// What keeps archives from being set aside in an outbox, as far as a look shows. Makes nothing.
+///
+/// # Errors
+/// What the disk says.
+pub fn aside_fault(outbox: &Path) -> Result<Option<AsideFault>, OutboxError> {
+    Outbox::look(outbox)?.map_or(Ok(None), |outbox| outbox.aside_fault())
 }
 
 /// The archives in an outbox that were set aside, each the only copy of what it holds for all that is known. Makes nothing.

@@ -10,7 +10,7 @@ use highwater_engine::outcome::{Outcome, OutcomeKind};
 use jiff::Timestamp;
 
 use super::here::Here;
-use super::outbox::{Outbox, OutboxError, Packed, Parcel, Parking};
+use super::outbox::{Lying, Outbox, OutboxError, Packed, Parcel, Parking};
 use super::retire::Shelves;
 use super::{Code, Ship, SincePacked, disk, is_of_all};
 use crate::archive::{CompressionSettings, PackError, Packer, TreeLimits};
@@ -23,13 +23,13 @@ pub enum Ready {
     Packed(Parcel),
     /// It is in `shipped/` already.
     Retired,
-    /// Its directory is gone, and its archive is damaged.
-    Lost,
+    /// Its directory is gone, and its archive is damaged: why it is no whole one.
+    Lost(String),
     /// Its marker was taken away after it was packed, and somebody goes on recording.
     Reopened,
     /// Its marker was taken away before it was packed.
     Recording,
-    /// Something that is none of ours is in its place in the outbox.
+    /// What is in its place in the outbox is none of ours, or cannot make room: what is told of it.
     Blocked(String),
 }
 
@@ -51,7 +51,7 @@ impl Making {
     fn failed(&self, error: OutboxError) -> Result<Made, Stop> {
         match error {
             OutboxError::Pack(error) => Ok(Err(error)),
-            error if error.is_odd() => Ok(Ok((Ready::Blocked(with_causes(&error)), None))),
+            error if error.is_odd() => Ok(Ok((Ready::Blocked(error.told_odd()), None))),
             error => Err(disk(&error, &self.outbox_dir)),
         }
     }
@@ -59,23 +59,23 @@ impl Making {
     fn make(&self) -> Result<Made, Stop> {
         let at = |error| disk(&error, &self.shelves.episodes);
         let here = self.shelves.here(&self.id).map_err(at)?;
-        let parcel = match self.outbox.parcel(&self.id) {
-            Ok(parcel) => parcel,
+        let lying = match self.outbox.lying(&self.id) {
+            Ok(lying) => lying,
             Err(error) => return self.failed(error),
         };
         if !here.is_finished() {
             let is_shipped = self.shelves.is_retired(&self.id).map_err(|error| disk(&error, &self.shelves.shipped))?;
-            let ready = match parcel {
-                Some(parcel) if here.is_reopened(&parcel) => Some(Ready::Reopened),
+            let ready = match lying {
+                Lying::Whole(parcel) if here.is_reopened(&parcel) => Some(Ready::Reopened),
                 _ if is_shipped => Some(Ready::Retired),
-                Some(parcel) => Some(Ready::Packed(parcel)),
-                None if self.outbox.archive(&self.id).exists() => Some(Ready::Lost),
-                None => matches!(here, Here::Recording(_)).then_some(Ready::Recording),
+                Lying::Whole(parcel) => Some(Ready::Packed(parcel)),
+                Lying::Broken(why) => Some(Ready::Lost(why)),
+                Lying::Nothing => matches!(here, Here::Recording(_)).then_some(Ready::Recording),
             };
             if let Some(ready) = ready {
                 return Ok(Ok((ready, None)));
             }
-        } else if let Some(mut parcel) = parcel {
+        } else if let Lying::Whole(mut parcel) = lying {
             match self.shelves.since_packed(&self.id, &parcel).map_err(at)? {
                 SincePacked::Same => return Ok(Ok((Ready::Packed(parcel), None))),
                 SincePacked::Touched(holds, root) => {

@@ -5,12 +5,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::evidence::Evidence;
 use super::here::Here;
-use super::outbox::{Outbox, OutboxError, Parked, Parking};
+use super::outbox::{Outbox, OutboxError, Parcel, Parked, Parking};
+use super::parked::finished_at;
 use super::retire::Shelves;
 use super::scan::sync_dir;
 use crate::name::EpisodeId;
@@ -54,6 +56,9 @@ pub enum ResolveError {
         /// Why it is parked.
         told: String,
     },
+    /// Its marker was written since: what is there now was never refused.
+    #[error("{0} is parked no more: its directory was finished anew since, and the next pass sends what is there now")]
+    Mended(EpisodeId),
     /// The disk says no.
     #[error("{} cannot be set aside", path.display())]
     Io {
@@ -67,15 +72,29 @@ pub enum ResolveError {
     Outbox(#[from] OutboxError),
 }
 
+/// The conflict that can be ended, as it is listed.
+///
+/// # Errors
+/// When there is none, or the disk refuses.
+pub fn conflict(shelves: &Shelves, outbox: &Outbox, episode: &EpisodeId) -> Result<Parked, ResolveError> {
+    let parked = outbox.parked(episode)?.ok_or_else(|| ResolveError::NotParked(episode.clone()))?;
+    if !parked.parking.is_conflict() {
+        return Err(ResolveError::NoConflict { episode: episode.clone(), told: parked.told });
+    }
+    let dir = shelves.episodes.join(episode.as_str());
+    let finished_at = finished_at(&dir).filter(|_| Here::at(&dir).is_ok_and(Here::is_finished));
+    if finished_at.is_some_and(|at| parked.is_mended(at, Timestamp::MAX)) {
+        return Err(ResolveError::Mended(episode.clone()));
+    }
+    Ok(parked)
+}
+
 /// Ends a conflict. Called again after a kill it goes on where it was; the caller keeps passes out.
 ///
 /// # Errors
 /// When there is none, or the disk refuses.
 pub fn resolve(shelves: &Shelves, outbox: &Outbox, episode: &EpisodeId, keep: Keep) -> Result<Resolved, ResolveError> {
-    let parked = outbox.parked(episode)?.ok_or_else(|| ResolveError::NotParked(episode.clone()))?;
-    if !parked.parking.is_conflict() {
-        return Err(ResolveError::NoConflict { episode: episode.clone(), told: parked.told });
-    }
+    let parked = conflict(shelves, outbox, episode)?;
     // Where `shipped/` has another one, the receiver's is this host's: it was sent.
     let shelf = match keep {
         Keep::Remote if parked.parking == Parking::Conflict => &shelves.episodes,
@@ -86,8 +105,11 @@ pub fn resolve(shelves: &Shelves, outbox: &Outbox, episode: &EpisodeId, keep: Ke
     let aside = if is_one { set_aside(shelf, episode)? } else { None };
     let mut archive = None;
     if shelf == &shelves.episodes && outbox.archive(episode).exists() {
-        let is_gone = match lies_aside(shelf, outbox, episode)? {
-            Some(evidence) => outbox.let_go(episode, &evidence)?,
+        let is_gone = match outbox.lying(episode)?.whole() {
+            Some(parcel) => match lies_aside(shelf, episode, &parcel) {
+                Some(evidence) => outbox.let_go(episode, &parcel, &evidence)?,
+                None => false,
+            },
             None => false,
         };
         archive = (!is_gone).then(|| outbox.archive(episode));
@@ -103,12 +125,11 @@ pub fn resolve(shelves: &Shelves, outbox: &Outbox, episode: &EpisodeId, keep: Ke
 }
 
 /// What shows that what was packed lies aside, since now or since a kill that came behind it. Another one of its name is no copy of it.
-fn lies_aside(shelf: &Path, outbox: &Outbox, episode: &EpisodeId) -> Result<Option<Evidence>, ResolveError> {
-    let Some(parcel) = outbox.noted(episode)? else { return Ok(None) };
+fn lies_aside(shelf: &Path, episode: &EpisodeId, parcel: &Parcel) -> Option<Evidence> {
     let dir = shelf.join(ASIDE_DIR);
     let asides = (0..ASIDE_NAMES_MAX).map(|number| dir.join(format!("{episode}.{number}")));
     let is_directory = |aside: &PathBuf| fs::symlink_metadata(aside).is_ok_and(|found| found.is_dir());
-    Ok(asides.filter(is_directory).find_map(|aside| Evidence::in_directory(&aside, episode, &parcel)))
+    asides.filter(is_directory).find_map(|aside| Evidence::in_directory(&aside, episode, parcel))
 }
 
 fn set_aside(shelf: &Path, episode: &EpisodeId) -> Result<Option<PathBuf>, ResolveError> {

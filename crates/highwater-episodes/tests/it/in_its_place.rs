@@ -9,7 +9,7 @@ use highwater_engine::report::{ExitCode, Reason};
 use highwater_episodes::name::EpisodeId;
 use highwater_episodes::receive::gate::Off;
 use highwater_episodes::ship::parked::{aside, parked};
-use highwater_episodes::ship::{Keep, MARKER, Outbox, Parking, Shelves, resolve};
+use highwater_episodes::ship::{Keep, MARKER, Outbox, Parking, ResolveError, Shelves, resolve};
 use highwater_store::{Access, SqliteLedger};
 
 use crate::life::Host;
@@ -17,7 +17,7 @@ use crate::receive::rig::Rig;
 use crate::resume::{Foreign, say};
 
 /// A host with an episode that was packed while its receiver was away, and that receiver.
-async fn packed(text: &str) -> (Host, Rig) {
+pub(crate) async fn packed(text: &str) -> (Host, Rig) {
     let rig = Rig::real(Arc::new(Off), |_| {}).await;
     let mut host = Host::new(&rig);
     let receiver = host.settings.receiver.clone();
@@ -30,7 +30,7 @@ async fn packed(text: &str) -> (Host, Rig) {
 }
 
 /// Its directory makes room for another one of its name.
-fn record_anew(host: &Host, text: &str) {
+pub(crate) fn record_anew(host: &Host, text: &str) {
     fs::remove_dir_all(host.path("episodes/ep")).unwrap();
     host.record("ep", text, None);
 }
@@ -147,10 +147,16 @@ async fn a_conflict_that_is_resolved_lets_no_archive_go_whose_directory_is_anoth
     outbox.unpark(&id).unwrap();
     assert_eq!(host.pass().await.counts.review, 1, "it is sent, and is a conflict again");
     host.record("ep", "another", None);
-    let resolved = resolve(&shelves(&host), &outbox, &id, Keep::Remote).unwrap();
-    assert_eq!(resolved.aside, Some(host.path("episodes/.review/ep.0")));
-    assert_eq!(fs::read(resolved.archive.unwrap()).unwrap(), packed, "what was set aside is no copy of it");
-    assert_eq!((listed(&host), rig.rows().len()), (vec![Parking::Gone], 1));
+    // Finished since: it is not listed, and what is not listed is not moved, for the receiver never refused it.
+    let marker = fs::File::options().append(true).open(host.path("episodes/ep").join(MARKER)).unwrap();
+    marker.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(9_000_000_000)).unwrap();
+    assert_eq!(listed(&host), []);
+    let refused = resolve(&shelves(&host), &outbox, &id, Keep::Remote);
+    assert!(matches!(refused, Err(ResolveError::Mended(_))), "{refused:?}");
+    assert!(host.path("episodes/ep").is_dir());
+    assert_eq!((fs::read(host.path("outbox/ep.tar.zst")).unwrap(), rig.rows().len()), (packed, 1));
+    assert_eq!(host.pass().await.counts.review, 1, "it is a conflict of its own, and the archive made room");
+    assert_eq!((listed(&host), aside(&host.path("outbox")).unwrap().len()), (vec![Parking::Conflict], 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

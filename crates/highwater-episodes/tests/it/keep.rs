@@ -317,6 +317,7 @@ async fn what_has_no_receipt_is_told_a_way_to_one_only_where_the_receiver_gives_
         (say(404, "Content-Type: application/problem+json\r\n"), "has its receipt"),
         (say(405, ""), "does not name what it has by a hash"),
         (say(200, ""), "does not name what it has by a hash"),
+        (say(200, &format!("X-Episode-Content-Sha256: {}\r\n", "ab".repeat(32))), "set `resume-above` higher than"),
         (say(500, ""), "it has its receipt then if the receiver names what it has"),
     ] {
         let mut lab = Lab::new().await;

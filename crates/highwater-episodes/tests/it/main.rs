@@ -10,6 +10,7 @@ mod in_its_place;
 mod index;
 mod keep;
 mod life;
+mod notes;
 mod older_receipt;
 mod only_copy;
 mod orphan;

@@ -119,8 +119,10 @@ fn a_conflict_that_is_resolved_removes_no_archive_whose_directory_is_gone() {
         outbox.pack(&mut packer, &shelves.episodes.join("ep"), &id, at).unwrap();
     };
     let conflict = || {
+        let marker = fs::metadata(shelves.episodes.join("ep").join(MARKER)).and_then(|marker| marker.modified());
+        let marker = marker.ok().map(|at| at.try_into().unwrap());
         let parked =
-            Parked { at, commit: None, parking: Parking::Conflict, refused: None, marker: None, told: String::new() };
+            Parked { at, commit: None, parking: Parking::Conflict, refused: None, marker, told: String::new() };
         outbox.park(&id, &parked).unwrap();
         resolve(&shelves, &outbox, &id, Keep::Remote).unwrap()
     };

@@ -7,7 +7,7 @@ mod catalog;
 mod databases;
 mod episodes;
 mod host;
-mod jobs;
+pub(in crate::commands) mod jobs;
 mod ledger;
 mod locks;
 mod place;

@@ -19,7 +19,7 @@ use crate::Done;
 use crate::cli::Items;
 use crate::config::suggestion;
 use crate::site::Site;
-use crate::table::{Columns, line, moment};
+use crate::table::{Columns, line, moment, one_line};
 
 /// The words of outcomes, as `--outcome` takes them.
 const OUTCOMES: [&str; 6] = ["done", "gone", "present", "skipped", "review", "retry"];
@@ -224,7 +224,11 @@ fn cells(item: &ItemRecord) -> [String; 6] {
         item.outcome.map_or("-", OutcomeKind::word).to_owned(),
         attempts,
         item.recorded_at.map_or_else(|| "-".to_owned(), |at| moment(at).to_string()),
-        line(item.detail.as_deref().unwrap_or_default()),
+        match (item.outcome, item.detail.as_deref().unwrap_or_default()) {
+            // A person is to do what it says at its end.
+            (Some(OutcomeKind::Review), detail) => one_line(detail).into_owned(),
+            (_, detail) => line(detail),
+        },
     ]
 }
 

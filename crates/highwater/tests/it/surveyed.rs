@@ -137,7 +137,7 @@ fn rows_that_were_taken_out_come_back_or_are_given_up_while_the_receiver_runs() 
     // As a log is rotated.
     fs::rename(rig.path("received/index.jsonl"), rig.path("received/index.jsonl.1")).unwrap();
     let (status, told) = ready();
-    assert!(status == 503 && told.contains("4 (1 of withdrawn episodes) rows were taken out"), "{told}");
+    assert!(status == 503 && told.contains("4 rows, 1 of them of a withdrawn episode, were taken out"), "{told}");
     assert!(told.contains("`highwater reindex`") && told.contains("`highwater reindex --prune`"), "{told}");
     assert_eq!(receiver.put("lab-1/ep-1", "t", "another"), 409, "it was withdrawn");
     let found = doctor(&rig);

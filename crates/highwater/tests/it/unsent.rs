@@ -221,9 +221,26 @@ fn an_archive_that_made_room_for_another_episode_of_its_name_is_listed_with_how_
     }
     let doctor = rig.run(&["doctor"]).stdout;
     assert!(doctor.contains("1 archive lies aside") && doctor.contains("ep-1.0.tar.zst"), "{doctor}");
+    assert!(doctor.contains("1 archive waits in the outbox whose directory is gone"), "{doctor}");
     let listed = rig.ok(&["episodes", "resolve"]).stdout;
     assert!(listed.contains("archive set aside") && listed.contains("mv -n"), "{listed}");
+    // Whole, however long it is.
+    assert!(
+        listed.contains("the next pass reads it, and sends it if it is whole") && !listed.contains('…'),
+        "{listed}"
+    );
+    assert!(listed.contains("its archive waits"), "{listed}");
     let json = rig.ok(&["episodes", "resolve", "--json"]).json();
     assert_eq!(json["aside"][0]["episode_id"], "ep-1");
+    assert_eq!(json["waiting"][0], "ep-1");
     assert!(rig.path("outbox/.review/ep-1.0.tar.zst").exists() && rig.path("outbox/ep-1.tar.zst").exists());
+    // Where nothing can be set aside, each of them says so.
+    fs::rename(rig.path("outbox/.review"), rig.path("kept")).unwrap();
+    fs::write(rig.path("outbox/.review"), "").unwrap();
+    for (call, code) in [(&["doctor"][..], 2), (&["ship", "send", "--ping"], 4), (&["episodes", "resolve"], 0)] {
+        let said = rig.run(call);
+        let words = said.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.code == code && words.contains(".review is a file, expected a directory"), "{call:?}: {said:?}");
+        assert!(words.contains("mv -n"), "{call:?}: {said:?}");
+    }
 }

@@ -9,11 +9,13 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use highwater_fs::{FileId, Fs, FsError, Mode, Op, RelPath, publish};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::lines::next_line;
 use super::places::{Known, Places, Print, Says, print_of};
 use crate::index::row::Row;
+use crate::index::tombs::{Tombs, Word};
 
 /// How the file is called, after the index.
 pub(in crate::index) const LOST_SUFFIX: &str = ".lost";
@@ -77,6 +79,17 @@ struct Noted {
     tombstones: usize,
 }
 
+/// How the file is since it was read or written here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compared {
+    /// It tells what is missed.
+    Same,
+    /// It does not.
+    Unnoted,
+    /// A person gave up, by another process, the rows that are missed here.
+    GivenUp,
+}
+
 /// What is lost.
 #[derive(Clone, Default)]
 pub(super) struct Lost {
@@ -117,11 +130,18 @@ impl Lost {
     }
 
     /// A row was read; `is_new`: it was appended just now, so it is somebody's word after the loss.
-    pub(super) fn sees(&mut self, print: Print, says: Option<Says>, is_new: bool) {
+    pub(super) fn sees(&mut self, print: Print, (says, word): (Option<Says>, Word), is_new: bool) {
         if let Some(lost) = self.says(&print) {
             let is_it = says == Some(lost);
-            // Nothing but a tombstone takes the place of one: what is sent under its name is not wanted.
-            let is_over = is_new && (lost != Says::WITHDRAWN || says.is_none());
+            // Nothing but a person's word that came later ends what is withdrawn: neither what is sent under its name, nor that nothing is
+            // stored there.
+            let ends = match word {
+                Word::Removed { at, frees } => {
+                    frees && self.tombstones.get(&print).map_or(is_new, |lost| lost.received_at_wall <= at)
+                }
+                Word::Stored | Word::Withdrawn(_) => false,
+            };
+            let is_over = if lost == Says::WITHDRAWN { ends } else { is_new };
             if is_it || is_over {
                 self.finds(&print);
             }
@@ -163,6 +183,12 @@ impl Lost {
         self.said.get(print).copied()
     }
 
+    /// When a lost tombstone was written.
+    pub(super) fn withdrawn_at(&self, print: &Print) -> Option<Timestamp> {
+        self.said.get(print).filter(|says| **says == Says::WITHDRAWN)?;
+        Some(self.tombstones.get(print)?.received_at_wall)
+    }
+
     /// Why an episode was withdrawn.
     pub(super) fn why(&self, print: &Print) -> Option<&str> {
         self.tombstones.get(print)?.withdrawn.as_deref()
@@ -177,14 +203,20 @@ impl Lost {
     }
 
     /// Takes up the tombstones of which the file tells and the index does not.
-    pub(super) fn read(&mut self, fs: &dyn Fs, path: &RelPath, places: &Places) -> Result<(), FsError> {
+    pub(super) fn read(
+        &mut self,
+        fs: &dyn Fs,
+        path: &RelPath,
+        (places, tombs): (&Places, &Tombs),
+    ) -> Result<(), FsError> {
         let Some(stat) = fs.stat(path)? else { return Ok(()) };
         let failed = |source| FsError::Io { op: Op::Read, path: fs.locate(path), source };
         let (head, tombstones) = told_by(fs.reader(path)?).map_err(failed)?;
         self.noted = Some(Noted { id: stat.id, head, tombstones: tombstones.len() });
         for row in tombstones {
             let print = print_of(row.host_id.as_str(), row.episode_id.as_str());
-            if places.says(&print) != Some(Says::WITHDRAWN) {
+            let is_over = tombs.is_freed_since(&print, row.received_at_wall);
+            if !is_over && places.says(&print) != Some(Says::WITHDRAWN) {
                 self.misses(print, Says::WITHDRAWN);
                 self.tombstones.insert(print, row);
             }
@@ -192,19 +224,33 @@ impl Lost {
         Ok(())
     }
 
-    /// Whether a person gave up, by another process, the rows that are missed here.
-    pub(super) fn were_given_up(&mut self, fs: &dyn Fs, path: &RelPath) -> Result<bool, FsError> {
-        let Some(noted) = self.noted.filter(|noted| noted.head.lost_rows > 0 && self.rows() > 0) else {
-            return Ok(false);
-        };
-        let id = fs.stat(path)?.map(|stat| stat.id);
-        if id == Some(noted.id) {
-            return Ok(false);
+    /// Whether the file is the one that this process knows, where anything is missed. A look at its name alone.
+    pub(super) fn is_noted(&self, fs: &dyn Fs, path: &RelPath) -> Result<bool, FsError> {
+        if self.said.is_empty() {
+            return Ok(true);
         }
+        let Some(noted) = self.noted else { return Ok(false) };
+        Ok(fs.stat(path)?.is_some_and(|stat| stat.id == noted.id))
+    }
+
+    /// What became of the file: somebody else may have written it anew, and one that could not be written, or was removed while a tombstone
+    /// is missed, is to be written again. To be called when what is in the index is known.
+    pub(super) fn compare(&mut self, fs: &dyn Fs, path: &RelPath) -> Result<Compared, FsError> {
+        if self.is_noted(fs, path)? {
+            return Ok(Compared::Same);
+        }
+        let had_rows = self.rows() > 0 && self.noted.is_some_and(|noted| noted.head.lost_rows > 0);
         let mut now = Self::default();
-        now.read(fs, path, &Places::default())?;
+        now.read(fs, path, (&Places::default(), &Tombs::default()))?;
         self.noted = now.noted;
-        Ok(self.noted.is_none_or(|now| now.head.lost_rows == 0))
+        match self.noted {
+            // Nobody who gives rows up removes it while a tombstone is missed.
+            None if self.withdrawn > 0 => Ok(Compared::Unnoted),
+            now if had_rows && now.is_none_or(|now| now.head.lost_rows == 0) => Ok(Compared::GivenUp),
+            None => Ok(Compared::Unnoted),
+            Some(now) if (now.tombstones as u64) < self.withdrawn => Ok(Compared::Unnoted),
+            Some(_) => Ok(Compared::Same),
+        }
     }
 
     /// Gives up the rows that are no tombstones, whoever missed them; says how many they are.

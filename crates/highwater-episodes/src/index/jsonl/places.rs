@@ -41,7 +41,7 @@ impl Hasher for PrintHasher {
     }
 }
 
-pub(super) type Known<T> = HashMap<Print, T, BuildHasherDefault<PrintHasher>>;
+pub(in crate::index) type Known<T> = HashMap<Print, T, BuildHasherDefault<PrintHasher>>;
 
 /// What a row says of its key, as far as it matters that another one would say otherwise: that it is withdrawn, or which bytes are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

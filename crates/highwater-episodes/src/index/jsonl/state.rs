@@ -10,6 +10,7 @@ use super::{END_BYTES, Recovered, UNREADABLE_NAMED_MAX, UnreadableLine};
 use crate::index::Appended;
 use crate::index::lock::HeldLock;
 use crate::index::row::{Found, Row, RowError};
+use crate::index::tombs::{Tombs, Word};
 
 /// What is known of the file.
 #[derive(Default)]
@@ -23,9 +24,12 @@ pub(super) struct State {
     pub(super) lines: u64,
     pub(super) unreadable: u64,
     pub(super) places: Places,
+    pub(super) tombs: Tombs,
     pub(super) lost: Lost,
     /// It is being read anew, after somebody changed the file.
     pub(super) is_anew: bool,
+    /// What is lost could not be noted, and that is told.
+    pub(super) is_unnoted: bool,
     /// An append of ours failed, and what it left beyond `known_bytes` is not cut off yet.
     pub(super) doubtful: Option<HeldLock>,
 }
@@ -39,16 +43,27 @@ impl State {
     }
 
     /// A row counts from here on.
-    pub(super) fn counts(&mut self, print: Print, place: u64, says: Option<Says>, tombstone: Option<Row>) {
-        self.places.counts(print, place, says);
-        self.lost.sees(print, says, !self.is_anew);
-        self.lost.keeps(print, tombstone);
+    pub(super) fn counts(
+        &mut self,
+        print: Print,
+        place: u64,
+        (says, word): (Option<Says>, Word),
+        tombstone: Option<Row>,
+    ) {
+        // Also where it does not count, what was missed of it is there again.
+        self.lost.sees(print, (says, word), !self.is_anew);
+        if self.tombs.takes(print, word) {
+            self.places.counts(print, place, says);
+            self.lost.keeps(print, tombstone);
+        }
     }
 
     /// What is missed keeps a row from being appended, or lets one be that nothing else calls for.
     pub(super) fn missed_against(&self, print: &Print, row: &Row) -> Option<Option<Appended>> {
         match (self.lost.says(print)?, row.says()) {
             (Says::WITHDRAWN, Some(says)) if says != Says::WITHDRAWN => Some(Some(Appended::Withdrawn)),
+            // What frees no name of what was withdrawn is no word on it.
+            (Says::WITHDRAWN, None) if row.withdrawn.is_none() => Some(Some(Appended::Withdrawn)),
             (_, None) => Some(None),
             _ => None,
         }
@@ -59,9 +74,9 @@ impl State {
         self.lines += 1;
         match row {
             Ok(row) => {
-                let (print, says) = (row.print(), row.says());
+                let (print, says, word) = (row.print(), row.says(), row.word());
                 let tombstone = (says == Some(Says::WITHDRAWN)).then(|| row.row());
-                self.counts(print, line.offset, says, tombstone);
+                self.counts(print, line.offset, (says, word), tombstone);
             }
             Err(error) => {
                 self.unreadable += 1;

@@ -17,6 +17,8 @@ use crate::store::{Found, Progress, UploadId};
 
 /// How long it is told of an upload that it came to its end, in seconds.
 const FINISHED_SECS: i64 = 60 * 60;
+/// How long an upload that broke off keeps its place where its host has as many as it may have, in seconds.
+const CROWDED_REST_SECS: i64 = 10 * 60;
 /// Most uploads of which that is told.
 const FINISHED_MAX: usize = 4_096;
 
@@ -179,21 +181,31 @@ impl OpenUploads {
     }
 
     /// Puts in an upload that begins, in hand, and says whose place it takes: uploads of the same episode by the same caller that rest,
-    /// since whoever begins anew has lost them.
+    /// since whoever begins anew has lost them; and where the host has as many as it may have, the one of the caller's that rests longest,
+    /// if that is long: what nobody goes on with is not to keep the host from sending.
     pub(super) fn begin(self: &Arc<Self>, id: UploadId, about: About) -> Result<(Hold, Vec<UploadId>), Crowded> {
         let mut entries = self.entries();
         let replaced = |entry: &Entry| {
             let same = entry.about.key == about.key && entry.about.owner == about.owner;
             same && matches!(entry.state, State::Resting(_))
         };
-        let others = || entries.values().filter(|e| !matches!(e.state, State::Finished) && !replaced(e));
-        if others().filter(|entry| entry.about.key.host == about.key.host).count() >= self.host_max {
-            return Err(Crowded::Host);
+        let others = || entries.iter().filter(|(_, e)| !matches!(e.state, State::Finished) && !replaced(e));
+        let is_hosts = |entry: &Entry| entry.about.key.host == about.key.host;
+        let mut longest = None;
+        if others().filter(|(_, entry)| is_hosts(entry)).count() >= self.host_max {
+            let rests = |entry: &Entry| {
+                let long = entry.touched_at.saturating_add(SignedDuration::from_secs(CROWDED_REST_SECS));
+                matches!(entry.state, State::Resting(_)) && long.is_ok_and(|long| long <= about.begun_at)
+            };
+            let left = others().filter(|(_, e)| is_hosts(e) && e.about.owner == about.owner && rests(e));
+            let (id, _) = left.min_by_key(|(id, entry)| (entry.touched_at, *id)).ok_or(Crowded::Host)?;
+            longest = Some(id.clone());
         }
-        if others().count() >= self.each_max {
+        if others().count() - usize::from(longest.is_some()) >= self.each_max {
             return Err(Crowded::All);
         }
-        let gone: Vec<_> = entries.iter().filter(|(_, entry)| replaced(entry)).map(|(id, _)| id.clone()).collect();
+        let replaced = entries.iter().filter(|(_, entry)| replaced(entry)).map(|(id, _)| id.clone());
+        let gone: Vec<_> = replaced.chain(longest).collect();
         gone.iter().for_each(|id| _ = entries.remove(id));
         let (about, (sender, stop)) = (Arc::new(about), watch::channel(false));
         let state = State::Held(Arc::new(sender));

@@ -56,6 +56,8 @@ impl Ship {
 enum Says {
     /// It names what it has.
     Names,
+    /// It says what it has and does not read it for that: it names what is sent whole, and not what is sent in parts.
+    NamesWhole,
     /// It does not: no pass gets a receipt of it.
     Nothing,
     /// Nobody answered.
@@ -67,7 +69,8 @@ impl Ship {
     async fn says(&self, cx: &ReadCx, names: &[&str]) -> Says {
         let Some(episode) = names.iter().find_map(|name| EpisodeId::new(name).ok()) else { return Says::Unknown };
         match self.place.receiver.content(cx, &episode).await {
-            Ok(Ok(Held::Named(_) | Held::Unread | Held::Nothing)) => Says::Names,
+            Ok(Ok(Held::Named(_) | Held::Nothing)) => Says::Names,
+            Ok(Ok(Held::Unread)) => Says::NamesWhole,
             Ok(Ok(Held::Unsaid)) => Says::Nothing,
             Ok(Err(_)) | Err(_) => Says::Unknown,
         }
@@ -123,6 +126,11 @@ fn sentence(names: &[&str], says: Says) -> String {
     let it = say("it", "one");
     let next = match says {
         Says::Names => format!("move {it} back to `episodes`, and the next pass sends it again and has its receipt"),
+        Says::NamesWhole => format!(
+            "this receiver, an older one, names by a hash only what is sent to it whole: set `resume-above` higher than {} so long, move {it} \
+             back to `episodes`, and the next pass sends it again and has its receipt",
+            say("its archive is for", "their archives are for")
+        ),
         Says::Nothing => format!(
             "this receiver does not name what it has by a hash, as older ones do not, so sending {it} again brings none; remove {} yourself \
              once you have looked that the receiver has {}",

@@ -2,25 +2,26 @@
 //! that its content is elsewhere: without, it is set aside in the outbox, for a person, and nothing there is ever removed.
 
 use std::ffi::OsStr;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::PathBuf;
 
-use highwater_fs::{Fs as _, Kind, Mode, Placed, RelPath, Staged, ensure_dir, publish};
+use highwater_engine::diagnosis::with_causes;
+use highwater_engine::shell::quoted;
+use highwater_fs::{Fs as _, Kind, Mode, Placed, RelPath, Staged, collect_stale, publish};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::{ARCHIVE_SUFFIX, CHUNK_BYTES, Outbox, OutboxError, PACKED_DIR, Parcel, archive_name, is_odd, note_path};
+use super::lying::Noted;
+use super::review::{ASIDE_DIR, ASIDE_NAMES_MAX, AsideFault};
+use super::{ARCHIVE_SUFFIX, Outbox, OutboxError, PACKED_DIR, Parcel, archive_name, is_odd, note_path};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 use crate::ship::evidence::Evidence;
 
-/// Where archives are set aside.
-pub(super) const ASIDE_DIR: &str = ".review";
-/// Most archives of one name that are set aside.
-const ASIDE_NAMES_MAX: u32 = 1_000;
+/// How the name of a note ends.
+const NOTE_SUFFIX: &str = ".json";
 
-/// What is noted of an archive that was set aside: what was noted of it before, and since when.
+/// What is noted of an archive that was set aside: what reading it showed, and since when.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct AsideNote {
     #[serde(flatten)]
@@ -46,15 +47,18 @@ pub struct Aside {
 }
 
 impl Outbox {
-    /// Lets an episode's archive go of which somebody showed that its content is elsewhere; whether it is gone. One of which that was not
-    /// shown, or which nothing is noted of, stays where it is.
+    /// Lets an episode's archive go, which was read and is whole, and of which somebody showed that its content is elsewhere; whether it is
+    /// gone. One of which that was not shown stays where it is.
     ///
     /// # Errors
     /// What the disk says.
-    pub fn let_go(&self, episode: &EpisodeId, evidence: &Evidence) -> Result<bool, OutboxError> {
+    pub fn let_go(&self, episode: &EpisodeId, read: &Parcel, evidence: &Evidence) -> Result<bool, OutboxError> {
         let archive = RelPath::new(archive_name(episode))?;
-        if self.fs.stat(&archive)?.is_some() {
-            let is_shown = self.noted(episode)?.is_some_and(|parcel| evidence.is_of(&parcel));
+        if let Some(stat) = self.fs.stat(&archive)? {
+            let noted = self.note::<Noted>(PACKED_DIR, episode)?;
+            // Somebody may have moved another one there since it was read.
+            let is_it = noted.is_some_and(|noted| noted.of((read.sha256, read.size_bytes)).is_some());
+            let is_shown = is_it && stat.len == read.size_bytes && evidence.is_of(read);
             if !is_shown {
                 tracing::warn!(%episode, "its archive is another than was shown to be elsewhere: it stays in the outbox");
                 return Ok(false);
@@ -86,18 +90,20 @@ impl Outbox {
         if stat.kind == Kind::Dir {
             return Err(self.unread(episode, io::ErrorKind::IsADirectory.into()));
         }
-        // Of one that is not what was noted nobody knows what it holds.
-        let old = self.parcel(episode)?;
-        let evidence = old.as_ref().and_then(|old| {
-            Evidence::packed_anew(old, new).or_else(|| new.root.and_then(|root| Evidence::edited(old, root)))
-        });
-        if old.zip(evidence).is_some_and(|(old, evidence)| evidence.is_of(&old)) {
-            self.write(PACKED_DIR, episode, new)?;
-            // As one step: until the new one is durable, the old one has the name.
+        // Of one that is not whole nobody knows what it holds.
+        let old = self.lying(episode)?.whole();
+        if let Some(old) = &old
+            && let Some(evidence) =
+                Evidence::packed_anew(old, new).or_else(|| new.root.and_then(|root| Evidence::edited(old, root)))
+            && evidence.is_of(old)
+        {
+            // As one step: until the new one is durable, the old one has the name, and its note is kept with the new one's.
+            let noted = Noted { parcel: new.clone(), before: Some(Box::new(old.clone())) };
+            self.write(PACKED_DIR, episode, &noted)?;
             staged.publish()?;
             return Ok(None);
         }
-        let aside = self.set_aside(episode, now)?;
+        let aside = self.set_aside(episode, old, now)?;
         self.write(PACKED_DIR, episode, new)?;
         self.publish_new(staged, episode)?;
         Ok(aside)
@@ -110,30 +116,38 @@ impl Outbox {
         }
     }
 
-    /// Sets an episode's archive aside, with its note; where it lies. One that lies aside already, byte for byte, needs no second place.
-    fn set_aside(&self, episode: &EpisodeId, now: Timestamp) -> Result<Option<PathBuf>, OutboxError> {
-        let dir = RelPath::new(ASIDE_DIR)?;
-        ensure_dir(&self.fs, &dir, Mode::Umask)?;
-        let parcel = self.noted(episode)?;
-        if let Some(parcel) = &parcel
+    /// Sets aside what has an archive's name, with what reading it showed; where it lies. One that lies aside already, byte for byte, needs
+    /// no second place.
+    fn set_aside(
+        &self,
+        episode: &EpisodeId,
+        read: Option<Parcel>,
+        now: Timestamp,
+    ) -> Result<Option<PathBuf>, OutboxError> {
+        let dir = self.aside_dir()?;
+        if let Some(parcel) = &read
             && let Some(evidence) = self.lies_aside(episode, parcel)?
         {
-            self.let_go(episode, &evidence)?;
+            self.let_go(episode, parcel, &evidence)?;
             return Ok(None);
         }
         let archive = RelPath::new(archive_name(episode))?;
         for number in 0..ASIDE_NAMES_MAX {
             let (to, note) = aside_paths(episode, number)?;
-            // A note alone is of one that a kill came between, or whose archive a person moved.
+            // A note alone is of one that a person moved: the next pass clears it.
             if self.fs.stat(&to)?.is_some() || self.fs.stat(&note)?.is_some() {
                 continue;
             }
-            let noted = serde_json::to_vec(&AsideNote { parcel: parcel.clone(), aside_at: now })
+            let noted = serde_json::to_vec(&AsideNote { parcel: read.clone(), aside_at: now })
                 .expect("invariant: a note is words, numbers and times");
-            publish(&self.fs, &note, &noted, Mode::Umask)?;
-            match self.fs.rename_new(&archive, &to) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                renamed => renamed?,
+            publish(&self.fs, &note, &noted, Mode::Umask).map_err(|error| self.unset(error))?;
+            if let Err(error) = self.fs.rename_new(&archive, &to) {
+                // A note alone says nothing, and takes a number.
+                self.remove(&note)?;
+                match error.kind() {
+                    io::ErrorKind::AlreadyExists => continue,
+                    _ => return Err(self.unset(error)),
+                }
             }
             self.fs.sync_dir(&dir)?;
             self.fs.sync_dir(&RelPath::root())?;
@@ -142,8 +156,34 @@ impl Outbox {
             tracing::warn!(%episode, archive = %to.display(), "an archive that may be the only copy makes room and is set aside");
             return Ok(Some(to));
         }
-        let full = format!("{} holds {ASIDE_NAMES_MAX} of this name", self.dir.join(ASIDE_DIR).display());
-        Err(self.unread(episode, io::Error::new(io::ErrorKind::NotADirectory, full)))
+        Err(AsideFault::Full { path: self.dir.join(ASIDE_DIR) }.into())
+    }
+
+    /// Removes what a kill left half written of what lies aside, and notes without their archive: a person moved it, and what it is shows
+    /// when it is read.
+    pub(super) fn tidy_aside(&self) -> Result<(), OutboxError> {
+        let dir = RelPath::new(ASIDE_DIR)?;
+        let tidied = collect_stale(&self.fs, &dir).and_then(|_| self.fs.list(&dir));
+        let entries = match tidied {
+            Ok(entries) => entries,
+            // Nothing was ever set aside.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            // It holds up the episode whose archive is to be set aside there, and no other.
+            Err(error) => {
+                tracing::warn!(error = with_causes(&error), "what lies aside in the outbox cannot be tidied");
+                return Ok(());
+            }
+        };
+        for entry in &entries {
+            let Some((episode, number)) = numbered(&entry.name, NOTE_SUFFIX) else { continue };
+            let (archive, note) = aside_paths(&episode, number)?;
+            if self.fs.stat(&archive)?.is_none()
+                && let Err(error) = self.remove(&note)
+            {
+                tracing::warn!(%episode, error = with_causes(&error), "a note without its archive cannot be removed");
+            }
+        }
+        Ok(())
     }
 
     /// What shows that what an archive holds lies aside too, in another.
@@ -175,22 +215,21 @@ impl Outbox {
             let noted = self.read::<AsideNote>(&note)?;
             let at = noted.as_ref().map(|note| note.aside_at);
             let content_sha256 = noted.and_then(|note| note.parcel).map(|parcel| parcel.content_sha256);
-            let (archive, note) = (self.fs.locate(&archive), self.fs.locate(&note));
-            let next = if content_sha256.is_some() {
-                format!(
-                    "once no directory in `episodes` and no archive in `outbox` has its name, `mv -n {} {}` and `mv -n {} {}`: the next pass \
-                     sends it",
-                    archive.display(),
-                    self.archive(&episode_id).display(),
-                    note.display(),
-                    self.dir.join(PACKED_DIR).join(format!("{episode_id}.json")).display(),
-                )
-            } else {
-                format!(
-                    "nothing is known of it: look into it with `tar --zstd -tf {}`, and remove it if it is nothing",
-                    archive.display()
-                )
+            let archive = self.fs.locate(&archive);
+            let word = |path: &PathBuf| quoted(&path.display().to_string());
+            let (lies, goes) = (word(&archive), word(&self.archive(&episode_id)));
+            let unknown = match content_sha256 {
+                Some(_) => String::new(),
+                None => {
+                    format!(
+                        "it was no whole archive, or nothing is noted of it: look into it with `tar --zstd -tf {lies}`; "
+                    )
+                }
             };
+            let next = format!(
+                "{unknown}once no directory in `episodes` and no archive in `outbox` has its name, `mv -n {lies} {goes}`: the next pass reads \
+                 it, and sends it if it is whole"
+            );
             all.push(Aside { episode_id, archive, at, content_sha256, next });
         }
         Ok(all)
@@ -201,42 +240,17 @@ impl Outbox {
         let entries = match self.fs.list(&RelPath::new(ASIDE_DIR)?) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            // Where it is no directory of the outbox's, nothing of ours lies in it: that is told by its fault.
+            Err(_) if matches!(self.aside_fault(), Ok(Some(AsideFault::NoDirectory { .. }))) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         };
-        let named = |name: &OsStr| {
-            let (episode, number) = name.to_str()?.strip_suffix(ARCHIVE_SUFFIX)?.rsplit_once('.')?;
-            Some((EpisodeId::new(episode).ok()?, number.parse().ok()?))
-        };
-        let mut numbers: Vec<_> = entries.iter().filter_map(|entry| named(&entry.name)).collect();
+        let mut numbers: Vec<_> = entries.iter().filter_map(|entry| numbered(&entry.name, ARCHIVE_SUFFIX)).collect();
         numbers.sort_unstable();
         Ok(numbers)
     }
 
-    /// The hash and the size of an archive; `None` where there is none.
-    pub(super) fn hashed(&self, archive: &RelPath) -> Result<Option<(Sha256Digest, u64)>, OutboxError> {
-        let mut reader = match self.fs.reader(archive) {
-            Ok(reader) => reader,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let (mut hash, mut size_bytes, mut chunk) = (Sha256::new(), 0, vec![0; CHUNK_BYTES]);
-        loop {
-            match reader.read(&mut chunk) {
-                Ok(0) => return Ok(Some((Sha256Digest::new(hash.finalize().into()), size_bytes))),
-                Ok(read) => {
-                    hash.update(&chunk[..read]);
-                    size_bytes += read as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Of a directory in its place it is told when it is packed.
-                Err(error) if is_odd(error.kind()) => return Ok(None),
-                Err(source) => return Err(OutboxError::Read { path: self.fs.locate(archive), source }),
-            }
-        }
-    }
-
     /// Forgets what was noted of an archive that has gone.
-    fn forget(&self, episode: &EpisodeId) -> Result<(), OutboxError> {
+    pub(in crate::ship) fn forget(&self, episode: &EpisodeId) -> Result<(), OutboxError> {
         self.note_sending(episode, None)?;
         self.remove(&note_path(PACKED_DIR, episode)?)
     }
@@ -246,9 +260,18 @@ impl Outbox {
     }
 }
 
+/// Which archive a file in the directory is of, by how its name ends.
+fn numbered(name: &OsStr, suffix: &str) -> Option<(EpisodeId, u32)> {
+    let (episode, number) = name.to_str()?.strip_suffix(suffix)?.rsplit_once('.')?;
+    Some((EpisodeId::new(episode).ok()?, number.parse().ok()?))
+}
+
 fn aside_paths(episode: &EpisodeId, number: u32) -> Result<(RelPath, RelPath), OutboxError> {
     let dir = RelPath::new(ASIDE_DIR)?;
-    Ok((dir.join(format!("{episode}.{number}{ARCHIVE_SUFFIX}"))?, dir.join(format!("{episode}.{number}.json"))?))
+    Ok((
+        dir.join(format!("{episode}.{number}{ARCHIVE_SUFFIX}"))?,
+        dir.join(format!("{episode}.{number}{NOTE_SUFFIX}"))?,
+    ))
 }
 
 #[cfg(test)]

@@ -21,8 +21,19 @@ fn withdrawn(name: &str, bytes: &[u8]) -> Row {
     Row { withdrawn: Some("lens cap".to_owned()), ..row(name, bytes) }
 }
 
-fn removed(name: &str, bytes: &[u8]) -> Row {
-    Row { removed: Some("given up".to_owned()), ..row(name, bytes) }
+/// As `--make-room` writes it.
+fn freed(name: &str, bytes: &[u8]) -> Row {
+    Row { removed: Some("recorded anew".to_owned()), withdrawn: Some("no more".to_owned()), ..row(name, bytes) }
+}
+
+/// As `--prune` writes it.
+fn pruned(name: &str, bytes: &[u8]) -> Row {
+    Row { removed: Some("its episode is no longer stored".to_owned()), ..row(name, bytes) }
+}
+
+fn at(row: Row, minute: i8) -> Row {
+    let at = jiff::civil::date(2026, 11, 20).at(12, minute, 0, 0).in_tz("UTC").unwrap().timestamp();
+    Row { received_at_wall: at, ..row }
 }
 
 fn all(index: &dyn Index) -> Result<usize, IndexError> {
@@ -85,7 +96,7 @@ fn a_name_is_made_free_although_its_tombstone_is_missed() {
     assert_eq!(index.figures().unwrap().lost, 2);
     drop(other);
     let other = open(&dir);
-    assert_eq!(other.append(&[removed("lab/a", b"a")]).unwrap(), [Appended::New]);
+    assert_eq!(other.append(&[freed("lab/a", b"a")]).unwrap(), [Appended::New]);
     let figures = index.figures().unwrap();
     assert_eq!((figures.lost, figures.lost_withdrawn), (1, 0), "what another misses is not its to forget");
     assert_eq!(index.append(&[row("lab/a", b"aa")]).unwrap(), [Appended::New]);
@@ -160,7 +171,10 @@ fn says(one: &Row, other: &Row) -> bool {
 
 impl Model {
     fn counts(&self) -> BTreeMap<String, Row> {
-        self.lines.iter().map(|row| (row.key().to_string(), row.clone())).collect()
+        // Where there is a tombstone, it counts, wherever it stands.
+        let stored = self.lines.iter().filter(|row| row.withdrawn.is_none());
+        let withdrawn = self.lines.iter().filter(|row| row.withdrawn.is_some());
+        stored.chain(withdrawn).map(|row| (row.key().to_string(), row.clone())).collect()
     }
 
     /// Other lines are in the file now.
@@ -197,6 +211,7 @@ fn whatever_is_done_to_the_file_what_counted_is_missed_until_it_is_back() {
             let which = dice.u8(0..5);
             let (name, bytes) = (format!("lab/{which}"), [which, dice.u8(0..2)]);
             let new = if dice.u8(0..4) == 0 { withdrawn(&name, &bytes) } else { row(&name, &bytes) };
+            let new = at(new, step);
             let (in_place, did) = (dice.bool(), dice.u8(0..9));
             match did {
                 // The index appends.
@@ -271,4 +286,149 @@ fn whatever_is_done_to_the_file_what_counted_is_missed_until_it_is_back() {
             }
         }
     }
+}
+
+/// What is listed as stored, and what as withdrawn, by an index that is opened and by one that is looked at.
+fn listed(dir: &TempDir) -> (Vec<String>, Vec<String>) {
+    let ask = PageAsk { rows_max: 99, ..PageAsk::default() };
+    let page = open(dir).page(&ask).unwrap().rows;
+    let mut seen = Vec::new();
+    let view = View::read(&dir.path().join("index.jsonl")).unwrap();
+    view.each(
+        &ask,
+        |row| row,
+        |row| {
+            Ok::<_, IndexError>({
+                seen.push(row);
+                true
+            })
+        },
+    )
+    .unwrap();
+    assert_eq!(page, seen);
+    let named = |withdrawn| {
+        let rows = page.iter().filter(|row| row.withdrawn.is_some() == withdrawn);
+        rows.map(|row| row.episode_id.to_string()).collect::<Vec<_>>()
+    };
+    (named(false), named(true))
+}
+
+#[test]
+fn a_withdrawal_is_taken_back_by_no_order_of_the_lines() {
+    let lines = [
+        at(row("lab/a", b"a"), 1),
+        at(row("lab/b", b"b"), 2),
+        at(freed("lab/b", b"b"), 3),
+        at(row("lab/b", b"bb"), 4),
+        at(withdrawn("lab/b", b"bb"), 5),
+        at(row("lab/c", b"c"), 6),
+        at(withdrawn("lab/c", b"c"), 7),
+        at(freed("lab/c", b"c"), 8),
+        at(row("lab/c", b"cc"), 9),
+    ];
+    for seed in 0..40 {
+        let dir = tempfile::tempdir().unwrap();
+        let index = open(&dir);
+        for line in &lines {
+            assert_eq!(index.append(std::slice::from_ref(line)).unwrap(), [Appended::New]);
+        }
+        assert_eq!(listed(&dir), (vec!["a".to_owned(), "c".to_owned()], vec!["b".to_owned()]));
+        let mut turned = lines.to_vec();
+        fastrand::Rng::with_seed(seed).shuffle(&mut turned);
+        write(&dir, &turned.iter().map(Row::to_line).collect::<String>(), seed % 2 == 0);
+        for index in [&index, &open(&dir)] {
+            assert!(index.find(&key("lab/b")).unwrap().is_some_and(|row| row.withdrawn.is_some()), "{seed}");
+            assert_eq!(index.append(&[at(row("lab/b", b"b"), 20)]).unwrap(), [Appended::Withdrawn], "{seed}");
+            let c = index.find(&key("lab/c")).unwrap();
+            assert!(c.is_none_or(|row| row.withdrawn.is_none()), "{seed}: a person made its name free");
+        }
+        assert_eq!(listed(&dir).1, ["b"], "{seed}");
+    }
+}
+
+#[test]
+fn a_tombstone_is_later_than_those_before_it_whatever_the_clock_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(&dir);
+    for line in [
+        at(row("lab/a", b"a"), 9),
+        at(withdrawn("lab/a", b"a"), 8),
+        at(freed("lab/a", b"a"), 7),
+        at(row("lab/a", b"aa"), 6),
+        at(withdrawn("lab/a", b"aa"), 5),
+    ] {
+        assert_eq!(index.append(&[line]).unwrap(), [Appended::New]);
+        let stands = index.find(&key("lab/a")).unwrap();
+        assert_eq!(open(&dir).find(&key("lab/a")).unwrap(), stands, "read anew it is the same");
+    }
+    assert!(index.find(&key("lab/a")).unwrap().unwrap().withdrawn.is_some());
+}
+
+#[test]
+fn what_is_lost_is_noted_again_as_long_as_somebody_knows_it() {
+    for goes in ["removed", "could not be written"] {
+        let dir = tempfile::tempdir().unwrap();
+        let index = open(&dir);
+        index.append(&[row("lab/a", b"a"), row("lab/b", b"b"), withdrawn("lab/a", b"a")]).unwrap();
+        let note = dir.path().join("index.jsonl.lost");
+        if goes == "could not be written" {
+            fs::create_dir(&note).unwrap();
+        }
+        write(&dir, &format!("{}{}", row("lab/a", b"a").to_line(), row("lab/b", b"b").to_line()), false);
+        assert_eq!(index.missed(&key("lab/a")).unwrap(), Some(Missed::Withdrawn { why: "lens cap".to_owned() }));
+        if goes == "removed" {
+            fs::remove_file(&note).unwrap();
+        } else {
+            fs::remove_dir(&note).unwrap();
+        }
+        // One that knows nothing of it prunes meanwhile.
+        assert_eq!(open(&dir).append(&[pruned("lab/a", b"a")]).unwrap(), [Appended::New]);
+        assert_eq!(index.figures().unwrap().lost_withdrawn, 1, "{goes}: that is no word on what was withdrawn");
+        assert!(note.is_file(), "{goes}");
+        assert_eq!(index.append(&[row("lab/a", b"aa")]).unwrap(), [Appended::Withdrawn]);
+        // Another puts it back, behind what was pruned.
+        let other = open(&dir);
+        assert_eq!(other.append(&other.lost_tombstones().unwrap()).unwrap(), [Appended::New]);
+        for index in [&index, &other, &open(&dir)] {
+            assert!(index.find(&key("lab/a")).unwrap().is_some_and(|row| row.withdrawn.is_some()), "{goes}");
+        }
+        assert!(all(&index).is_ok() && !note.exists(), "{goes}");
+    }
+}
+
+#[test]
+fn what_was_given_up_beside_a_tombstone_that_is_back_stays_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(&dir);
+    index.append(&[row("lab/a", b"a"), row("lab/b", b"b"), row("lab/c", b"c"), withdrawn("lab/a", b"a")]).unwrap();
+    write(&dir, &format!("{}{}", row("lab/a", b"a").to_line(), row("lab/b", b"b").to_line()), true);
+    assert_eq!(index.figures().unwrap().lost, 2);
+    // What `reindex --prune` does, in one call, while nobody asks the receiver.
+    let other = open(&dir);
+    assert_eq!(other.append(&other.lost_tombstones().unwrap()).unwrap(), [Appended::New]);
+    assert_eq!(other.give_up_lost().unwrap(), 1);
+    assert_eq!((index.figures().unwrap().lost, all(&index).unwrap()), (0, 2));
+    assert!(!dir.path().join("index.jsonl.lost").exists());
+}
+
+#[test]
+fn what_is_looked_at_is_withdrawn_where_its_tombstone_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(&dir);
+    index.append(&[row("lab/a", b"a"), row("lab/b", b"b"), withdrawn("lab/a", b"a")]).unwrap();
+    write(&dir, &format!("{}{}", row("lab/a", b"a").to_line(), row("lab/b", b"b").to_line()), false);
+    assert_eq!(index.figures().unwrap().lost, 1);
+    let view = View::read(&dir.path().join("index.jsonl")).unwrap();
+    assert!(view.has(&key("lab/a")) && view.find(&key("lab/a")).unwrap().unwrap().withdrawn.is_some());
+    let mut seen = Vec::new();
+    let tell = |row: Row| (row.episode_id.to_string(), row.withdrawn.is_some());
+    view.each(&PageAsk::default(), tell, |row| {
+        Ok::<_, IndexError>({
+            seen.push(row);
+            true
+        })
+    })
+    .unwrap();
+    assert_eq!(seen, [("b".to_owned(), false), ("a".to_owned(), true)]);
+    assert_eq!(view.figures().unwrap().keys, 2);
 }

@@ -25,9 +25,10 @@ use super::host::{FREE_BYTES_MIN, Room, space};
 use super::report::Report;
 use crate::bar::counted;
 use crate::config::{Config, JobConfig, KindSettings};
-use crate::owner::{name_of, quoted};
+use crate::owner::name_of;
 use crate::table::moment;
 use crate::wiring::ship;
+use highwater_engine::shell::quoted;
 
 /// What a receiver keeps in its directory.
 const KEPT: [&str; 3] = ["episodes", "quarantine", "index.jsonl"];

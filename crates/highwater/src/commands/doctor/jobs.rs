@@ -45,8 +45,23 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     }
 }
 
+/// What keeps archives from being set aside in an outbox.
+pub(in crate::commands) fn check_aside(job: &JobName, settings: &ShipSettings, report: &mut Report) {
+    // What cannot be looked at is told where the directories are.
+    if let Ok(Some(fault)) = parked::aside_fault(&settings.outbox) {
+        let found = format_args!("{job}: an archive cannot be set aside: {}", with_causes(&fault)).to_string();
+        report.fix("parked", found, fault.next());
+    }
+}
+
 /// What waits for a person, whichever round it was of.
 fn check_parked(job: &JobName, settings: &ShipSettings, report: &mut Report) {
+    check_aside(job, settings, report);
+    if let Ok(waiting) = parked::waiting(&settings.episodes, &settings.outbox)
+        && let Some(told) = parked::told_waiting(&waiting)
+    {
+        report.ok("waiting", format_args!("{job}: {told}"));
+    }
     match parked::aside(&settings.outbox) {
         Ok(aside) => {
             if let Some(told) = parked::told_aside(&aside) {

@@ -5,8 +5,8 @@ use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::job::Stop;
 use highwater_engine::ledger::Ledger as _;
 use highwater_engine::report::ExitCode;
-use highwater_episodes::ship::parked::{ParkedEpisode, aside, parked};
-use highwater_episodes::ship::{Keep, Outbox, Parking, ResolveError, ShipSettings, resolve as resolve_one};
+use highwater_episodes::ship::parked::{ParkedEpisode, aside, aside_fault, parked, waiting};
+use highwater_episodes::ship::{Keep, Outbox, Parking, ResolveError, ShipSettings, conflict, resolve as resolve_one};
 use highwater_store::Access;
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use crate::Done;
 use crate::cli::{EpisodesResolve, KeepWhich};
 use crate::config::{Config, JobConfig, KindSettings};
 use crate::site::Site;
-use crate::table::{Columns, line, moment};
+use crate::table::{Columns, line, moment, one_line};
 use crate::wiring::{self, Wiring, ship};
 
 /// What lets a parked episode go on.
@@ -96,15 +96,12 @@ async fn resolved(args: &EpisodesResolve, site: &Site) -> Result<ExitCode, Diagn
         false => return Err(refused(&ResolveError::NotParked(episode.clone()))),
     };
     // What is refused is no event.
-    let parked = outbox.parked(episode).map_err(|error| refused(&error.into()))?;
-    let parking = parked.map(|parked| parked.parking).filter(|parking| parking.is_conflict());
-    if parking.is_some() {
-        let ledger = site.ledger(Access::ReadWrite)?;
-        let word = if keep == Keep::Local { "local" } else { "remote" };
-        let why = if args.why.is_empty() { String::new() } else { format!(": {}", args.why) };
-        ledger.register_job(&job.name, job.kind.name()).await?;
-        ledger.add_event("resolve", Some(&job.name), None, &site.word(&format!("{episode}, keep {word}{why}"))).await?;
-    }
+    let parking = conflict(&place.shelves, &outbox, episode).map_err(|error| refused(&error))?.parking;
+    let ledger = site.ledger(Access::ReadWrite)?;
+    let word = if keep == Keep::Local { "local" } else { "remote" };
+    let why = if args.why.is_empty() { String::new() } else { format!(": {}", args.why) };
+    ledger.register_job(&job.name, job.kind.name()).await?;
+    ledger.add_event("resolve", Some(&job.name), None, &site.word(&format!("{episode}, keep {word}{why}"))).await?;
     let done = resolve_one(&place.shelves, &outbox, episode, keep).map_err(|error| refused(&error))?;
     drop(held);
     let aside =
@@ -117,13 +114,20 @@ async fn resolved(args: &EpisodesResolve, site: &Site) -> Result<ExitCode, Diagn
             line(&done.told)
         ),
         // The receiver has the one that was sent.
-        Keep::Remote if parking == Some(Parking::Shelf) => {
+        Keep::Remote if parking == Parking::Shelf => {
             format!("{episode}: the receiver's stays, which is the one in `episodes`: the next pass retires it{aside}")
         }
         Keep::Remote => format!(
             "{episode}: the receiver's stays{}",
             match (&done.aside, &done.archive) {
-                (Some(aside), _) => format!("; this host's lies in {}", aside.display()),
+                (Some(aside), None) => format!("; this host's lies in {}", aside.display()),
+                (Some(aside), Some(archive)) => format!(
+                    "; what this host's directory held lies in {}; {} is of another one and may be its only copy: it stays, and `highwater \
+                     retry {} {episode}` sends it",
+                    aside.display(),
+                    archive.display(),
+                    job.name
+                ),
                 (None, Some(archive)) => format!(
                     "; this host's directory is gone, and {} may be its only copy: it stays, and `highwater retry {} {episode}` sends it",
                     archive.display(),
@@ -146,31 +150,45 @@ async fn resolved(args: &EpisodesResolve, site: &Site) -> Result<ExitCode, Diagn
 fn list(settings: &ShipSettings, site: &Site) -> Result<ExitCode, Diagnosis> {
     let all = parked(&settings.episodes, &settings.outbox).map_err(|error| refused(&error.into()))?;
     let aside = aside(&settings.outbox).map_err(|error| refused(&error.into()))?;
-    let mut rows: Vec<_> = all
-        .iter()
-        .map(|one| {
-            let ParkedEpisode { episode_id, parked, .. } = one;
-            [episode_id.to_string(), moment(parked.at).to_string(), one.why(), line(&parked.told)]
-        })
-        .collect();
-    rows.extend(aside.iter().map(|one| {
+    let waiting = waiting(&settings.episodes, &settings.outbox).map_err(|error| refused(&error.into()))?;
+    let fault = aside_fault(&settings.outbox).map_err(|error| refused(&error.into()))?;
+    // What is told of one holds its way out, which is at its end: it stands below its line, whole.
+    let mut text = String::new();
+    let mut columns = Columns::new(["episode", "since", "why"]);
+    let mut tell = |episode: String, since: String, why: String, told: &str| {
+        text.push_str(&columns.page(&[[episode, since, why]]));
+        text.push_str(&format!("  {}\n", one_line(told)));
+    };
+    for one in &all {
+        let ParkedEpisode { episode_id, parked, .. } = one;
+        tell(episode_id.to_string(), moment(parked.at).to_string(), one.why(), &parked.told);
+    }
+    for one in &aside {
         let since = one.at.map(|at| moment(at).to_string()).unwrap_or_default();
         let told = format!("{}: {}", one.archive.display(), one.next);
-        [one.episode_id.to_string(), since, "archive set aside".to_owned(), told]
-    }));
-    let text = if rows.is_empty() {
-        format!("no episode in {} is parked", settings.episodes.display())
-    } else {
-        format!("{}\n{MENDS}", Columns::new(["episode", "since", "why", "told"]).page(&rows).trim_end())
+        tell(one.episode_id.to_string(), since, "archive set aside".to_owned(), &told);
+    }
+    for (episode, here) in &waiting {
+        let told =
+            format!("{}: the next pass reads its archive in the outbox, and sends it if it is whole", here.told());
+        tell(episode.to_string(), String::new(), "its archive waits".to_owned(), &told);
+    }
+    let mut text = match text.is_empty() {
+        true => format!("no episode in {} is parked", settings.episodes.display()),
+        false => format!("{text}{MENDS}"),
     };
-    site.output.answer(&json!({ "parked": all, "aside": aside }), text);
+    if let Some(fault) = &fault {
+        text.push_str(&format!("\nno archive can be set aside: {}; {}", with_causes(fault), fault.next()));
+    }
+    let waiting: Vec<_> = waiting.iter().map(|(episode, _)| episode).collect();
+    site.output.answer(&json!({ "parked": all, "aside": aside, "waiting": waiting }), text);
     Ok(ExitCode::Drained)
 }
 
 fn refused(error: &ResolveError) -> Diagnosis {
     let told = with_causes(error);
     match error {
-        ResolveError::NotParked(_) | ResolveError::NoConflict { .. } => Diagnosis::refusal(
+        ResolveError::NotParked(_) | ResolveError::NoConflict { .. } | ResolveError::Mended(_) => Diagnosis::refusal(
             codes::NO_CONFLICT,
             told,
             "`highwater episodes resolve`, without an ID, lists what is parked, each with why",
@@ -179,7 +197,7 @@ fn refused(error: &ResolveError) -> Diagnosis {
         ResolveError::Io { .. } | ResolveError::Outbox(_) => Diagnosis::failure(
             codes::EPISODES_UNUSABLE,
             told,
-            "check the disk and its permissions, and call again: both are still there",
+            "check what it names, its disk and its permissions, and call again: nothing was removed",
         ),
     }
 }

@@ -48,7 +48,10 @@ impl Account {
         }
         let words = words(root.as_deref(), name);
         let by_hand = || {
-            format!("`useradd {}`", words.iter().map(|word| crate::owner::quoted(word)).collect::<Vec<_>>().join(" "))
+            format!(
+                "`useradd {}`",
+                words.iter().map(|word| highwater_engine::shell::quoted(word)).collect::<Vec<_>>().join(" ")
+            )
         };
         // A root that is no system yet, such as a package's, has no users; nor may anyone but root make one.
         let has_users = root.as_deref().is_none_or(|root| super::stage::below(Some(root), Path::new(PASSWD)).is_file());

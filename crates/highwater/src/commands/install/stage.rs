@@ -19,8 +19,9 @@ use super::{CANNOT, MODE_OF_CONFIG, NOT_ROOT, WRONG_PATH};
 use crate::cli::Role;
 use crate::commands::config::counted;
 use crate::output::Output;
-use crate::owner::{name_of, quoted};
+use crate::owner::name_of;
 use crate::put::{self, Put};
+use highwater_engine::shell::quoted;
 
 pub(super) use directory::Owner;
 

@@ -11,6 +11,7 @@ use highwater_episodes::ship::probe::{Probe, Proof, probe};
 use highwater_episodes::ship::{Ship, places};
 use highwater_store::Access;
 
+use super::super::doctor::jobs::check_aside;
 use super::super::doctor::report::Report;
 use super::super::needs_config;
 use crate::config::KindSettings;
@@ -42,6 +43,7 @@ pub(super) async fn ping(name: &str, site: &Site) -> Result<ExitCode, Diagnosis>
     if let Err(error) = places::check(&place.shelves, &place.outbox, &place.receiver.host) {
         report.error("episodes", &error);
     }
+    check_aside(&job.name, settings, &mut report);
     let receiver = place.receiver.clone();
     let codes = match Ship::new(place).codes().await {
         Ok(codes) => codes,

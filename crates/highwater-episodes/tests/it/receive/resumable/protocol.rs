@@ -405,3 +405,19 @@ async fn a_size_that_is_too_large_for_the_limit_or_the_disk_begins_nothing() {
     assert_eq!((full.status, full.code().as_str()), (507, "disk-full"));
     rig.assert_nothing_written();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_broke_off_long_ago_makes_room_for_what_its_host_begins() {
+    let clock = SimClock::standing("2026-11-21T10:00:00Z".parse().unwrap());
+    let set = |settings: &mut ReceiverSettings| settings.limits.open_uploads_per_host = Whole::new(2).unwrap();
+    let rig = Rig::clocked(tempfile::tempdir().unwrap(), clock.shared(), set).await;
+    let first = rig.begun("a", 10).await;
+    clock.advance(Duration::from_secs(60));
+    let second = rig.begun("b", 10).await;
+    clock.advance(Duration::from_secs(9 * 60 - 1));
+    assert_eq!(rig.post(10, &[("host", "lab"), ("episode", "c")]).await.status, 503, "it may go on yet");
+    clock.advance(Duration::from_secs(1));
+    let third = rig.begun("c", 10).await;
+    assert_eq!((rig.offset(&first).await, rig.offset(&second).await), (None, Some(0)));
+    assert_eq!(rig.patch(&third, 0, b"1234567890").await.status, 204);
+}

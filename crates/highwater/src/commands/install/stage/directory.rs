@@ -11,8 +11,9 @@ use nix::unistd::Uid;
 use rustix::fs::{Mode, OFlags};
 
 use super::{MODE_BITS, MODE_OF_SYSTEM, Stage, cannot};
-use crate::owner::{name_of, quoted};
+use crate::owner::name_of;
 use crate::put::Put;
+use highwater_engine::shell::quoted;
 
 /// What nobody but its maker may look into: a directory before it has its owner.
 const MODE_BEFORE: u32 = 0o700;
