@@ -25,9 +25,9 @@ use tokio::task::JoinHandle;
 
 use super::codes;
 use crate::cli::{Global, Receive};
-use crate::owner::quoted;
 use crate::site::{Site, configuration};
 use crate::{Done, signals};
+use highwater_engine::shell::quoted;
 
 /// Most lines of a damaged index that are told at the start; all are counted.
 const UNREADABLE_TOLD_MAX: usize = 5;

@@ -20,10 +20,39 @@ const HEADING_CHARS_MAX: usize = 200;
 /// What an outline leads to.
 struct Entry {
     title: String,
-    letters: String,
+    called: Called,
     /// Where it leads to, if that can be told: many documents name their places otherwise.
     page: Option<u32>,
     level: u8,
+}
+
+/// A title by its letters and digits alone: with its number, and without, since that may stand on the page alone, or in the outline alone.
+#[derive(Debug, PartialEq, Eq)]
+struct Called {
+    whole: String,
+    bare: String,
+}
+
+impl Called {
+    fn new(title: &str) -> Self {
+        let mut words = title.split_whitespace().peekable();
+        words.next_if(|word| matches!(word.to_lowercase().as_str(), "chapter" | "appendix"));
+        words.next_if(|word| is_number(word));
+        let (whole, bare) = (letters(title), letters(&words.collect::<String>()));
+        Self { bare: if bare.is_empty() { whole.clone() } else { bare }, whole }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.whole == other.whole || self.bare == other.whole || self.whole == other.bare || self.bare == other.bare
+    }
+}
+
+/// `3`, `3.1.`, `A`, `A.1:`
+fn is_number(word: &str) -> bool {
+    let mut parts = word.trim_end_matches(['.', ':', ')']).split('.');
+    let is_count = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_letter = |part: &str| part.len() == 1 && part.bytes().all(|byte| byte.is_ascii_uppercase());
+    parts.next().is_some_and(|first| is_count(first) || is_letter(first)) && parts.all(is_count)
 }
 
 /// A block of a document: its page's place, and its own on that page.
@@ -67,14 +96,19 @@ impl Entries {
     fn said(&self, document: &Document) -> Vec<Option<Place>> {
         let mut named: HashMap<&str, Vec<usize>> = HashMap::new();
         for (n, entry) in self.0.iter().enumerate() {
-            named.entry(bare(&entry.letters)).or_default().push(n);
+            named.entry(&entry.called.bare).or_default().push(n);
+            if entry.called.whole != entry.called.bare {
+                named.entry(&entry.called.whole).or_default().push(n);
+            }
         }
         let mut candidates = Vec::new();
         for (page_at, page) in document.pages.iter().enumerate() {
             for (block, element) in page.elements.iter().enumerate() {
                 let Block::Paragraph(paragraph) = element else { continue };
-                let Some(title) = titled(element) else { continue };
-                let all = named.get(bare(&title)).map_or(&[][..], Vec::as_slice);
+                let Some(title) = said_by(element).map(|text| Called::new(&text)) else { continue };
+                // By its whole name rather than by what is left of that without a number.
+                let all = [&title.whole, &title.bare].into_iter().find_map(|name| named.get(name.as_str()));
+                let all = all.map_or(&[][..], Vec::as_slice);
                 let leads = |n: &&usize| match self.0[**n].page {
                     None => true,
                     Some(page_of) if page_of == page.number => true,
@@ -120,7 +154,7 @@ impl Entries {
             }
             let heading = Block::Paragraph(Paragraph::heading(entry.title.trim(), entry.level));
             let is_alone = begin == 0 && end == elements.len();
-            let here = match pieces(&elements[begin..end], &entry.letters) {
+            let here = match pieces(&elements[begin..end], &entry.called) {
                 Some(first) => {
                     elements.splice(begin + first..begin + first + 2, [heading]);
                     begin + first
@@ -145,6 +179,8 @@ fn in_order(candidates: &[(Place, usize)]) -> Vec<(Place, usize)> {
         let length = ends.partition_point(|end| candidates[*end].1 < *entry);
         before.push(length.checked_sub(1).map(|length| ends[length]));
         match ends.get_mut(length) {
+            // The first place of several: those after it are running heads.
+            Some(end) if candidates[*end].1 == *entry => {}
             Some(end) => *end = at,
             None => ends.push(at),
         }
@@ -164,9 +200,9 @@ fn gather(items: &[OutlineItem], level: u8, entries: &mut Vec<Entry>) {
         if entries.len() >= ITEMS_MAX {
             return;
         }
-        let letters = letters(&item.title);
-        if !letters.is_empty() {
-            entries.push(Entry { title: item.title.clone(), letters, page: item.page, level: level.min(LEVEL_MAX) });
+        let called = Called::new(&item.title);
+        if !called.whole.is_empty() {
+            entries.push(Entry { title: item.title.clone(), called, page: item.page, level: level.min(LEVEL_MAX) });
         }
         if level < DEPTH_MAX {
             gather(&item.children, level + 1, entries);
@@ -174,28 +210,21 @@ fn gather(items: &[OutlineItem], level: u8, entries: &mut Vec<Entry>) {
     }
 }
 
-/// The letters of a block that may be a title.
-fn titled(block: &Block) -> Option<String> {
+/// What a block says that may be a title.
+fn said_by(block: &Block) -> Option<String> {
     let Block::Paragraph(paragraph) = block else { return None };
     let text = paragraph.plain_text();
-    (text.chars().count() <= HEADING_CHARS_MAX).then(|| letters(&text))
+    (text.chars().count() <= HEADING_CHARS_MAX).then_some(text)
 }
 
 /// Where a title stands in two paragraphs, as one that is long does.
-fn pieces(blocks: &[Block], title: &str) -> Option<usize> {
+fn pieces(blocks: &[Block], title: &Called) -> Option<usize> {
     blocks.windows(2).position(|two| {
-        let joined = titled(&two[0]).zip(titled(&two[1])).map(|(first, second)| first + &second);
-        joined.is_some_and(|joined| bare(&joined) == bare(title))
+        let joined = said_by(&two[0]).zip(said_by(&two[1])).map(|(first, second)| format!("{first} {second}"));
+        joined.is_some_and(|joined| Called::new(&joined).is(title))
     })
 }
 
-/// Without its number, which may stand on the page alone, or in the outline alone; what is a number as a whole stays.
-fn bare(letters: &str) -> &str {
-    let bare = letters.trim_start_matches(|c: char| c.is_ascii_digit());
-    if bare.is_empty() { letters } else { bare }
-}
-
-/// A title by its letters and digits alone.
 fn letters(title: &str) -> String {
     title.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
@@ -235,6 +264,22 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_no_part_of_a_title() {
+        let same = [
+            ("6. Scripts", "Chapter 6: Scripts"),
+            ("A Tools", "Appendix A Tools"),
+            ("Libraries", "A.1 Libraries"),
+            ("3.1 Gauges", "Gauges"),
+        ];
+        for (one, other) in same {
+            assert!(Called::new(one).is(&Called::new(other)), "{one} {other}");
+        }
+        for (one, other) in [("1999", "2001"), ("A.1 Libraries", "A.1 Tools"), ("CSV Files", "Files")] {
+            assert!(!Called::new(one).is(&Called::new(other)), "{one} {other}");
+        }
+    }
+
+    #[test]
     fn a_title_in_two_pieces_is_one_heading() {
         let outline = [("6. Package scripts and the order of installation", Some(1)), ("First", Some(1))];
         let pages = leveled(&[&["Package scripts and the", "order of installation", "First."]], &outline);
@@ -253,12 +298,14 @@ mod tests {
 
     #[test]
     fn where_the_outline_leads_nowhere_titles_are_found_in_its_order() {
-        let pages: [&[&str]; 3] = [&["Name", "ls"], &["Options", "Name"], &["Options", "Name", "The end"]];
+        let pages: [&[&str]; 4] =
+            [&["Name", "ls"], &["Options", "Name"], &["Options", "Name", "The end"], &["The end"]];
         let outline = ["Name", "ls", "Name", "2 Options", "3 Bugs", "The end"].map(|title| (title, None));
         let leveled = leveled(&pages, &outline);
         assert_eq!(leveled[0], ["# Name", "# ls"]);
         assert_eq!(leveled[1], ["Options", "# Name"], "what comes before its turn is a running head");
         assert_eq!(leveled[2], ["# Options", "Name", "# 3 Bugs", "# The end"]);
+        assert_eq!(leveled[3], ["The end"], "a running head");
     }
 
     #[test]
