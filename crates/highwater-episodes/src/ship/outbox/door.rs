@@ -299,13 +299,13 @@ mod tests {
         let first = pack("first");
         let shown = Evidence::named(&first, Some(first.sha256), None).unwrap();
         let second = pack("second");
-        assert!(!outbox.let_go(&id, &shown).unwrap());
+        assert!(!outbox.let_go(&id, &first, &shown).unwrap() && !outbox.let_go(&id, &second, &shown).unwrap());
         assert!(outbox.archive(&id).is_file() && outbox.noted(&id).unwrap() == Some(second.clone()));
         let shown = Evidence::named(&second, None, Some(second.content_sha256)).unwrap();
-        assert!(outbox.let_go(&id, &shown).unwrap());
+        assert!(outbox.let_go(&id, &second, &shown).unwrap());
         assert!(!outbox.archive(&id).exists() && outbox.noted(&id).unwrap().is_none());
         // Of one of which nothing is noted nobody can have shown anything.
         fs::write(outbox.archive(&id), "put there by hand").unwrap();
-        assert!(!outbox.let_go(&id, &shown).unwrap() && outbox.archive(&id).is_file());
+        assert!(!outbox.let_go(&id, &second, &shown).unwrap() && outbox.archive(&id).is_file());
     }
 }
