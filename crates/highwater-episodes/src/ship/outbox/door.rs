@@ -56,8 +56,12 @@ impl Outbox {
         let archive = RelPath::new(archive_name(episode))?;
         if let Some(stat) = self.fs.stat(&archive)? {
             let noted = self.note::<Noted>(PACKED_DIR, episode)?;
-            // Somebody may have moved another one there since it was read.
-            let is_it = noted.is_some_and(|noted| noted.of((read.sha256, read.size_bytes)).is_some());
+            let bytes = (read.sha256, read.size_bytes);
+            // Somebody may have moved another one there since it was read; and a note of two does not say which has the name.
+            let is_it = match noted {
+                Some(noted) if noted.before.is_some() => self.hashed(&archive)? == Some(bytes),
+                noted => noted.is_some_and(|noted| noted.of(bytes).is_some()),
+            };
             let is_shown = is_it && stat.len == read.size_bytes && evidence.is_of(read);
             if !is_shown {
                 tracing::warn!(%episode, "its archive is another than was shown to be elsewhere: it stays in the outbox");
