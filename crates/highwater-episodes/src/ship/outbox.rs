@@ -7,14 +7,16 @@ mod note;
 mod owner;
 mod review;
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use highwater_engine::diagnosis::with_causes;
 use highwater_fs::{
-    ConfineError, Fs, FsError, Kind, Mode, RealFs, RelPath, Staged, collect_stale, ensure_dir, publish,
+    ConfineError, FileId, Fs, FsError, Kind, Mode, RealFs, RelPath, Staged, collect_stale, ensure_dir, publish,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -119,6 +121,8 @@ pub struct Packed {
 pub struct Outbox {
     fs: RealFs,
     dir: PathBuf,
+    /// Which file was read under an archive's name, or put there, last: what another file holds is not known by its note.
+    known: Mutex<HashMap<EpisodeId, FileId>>,
 }
 
 impl fmt::Debug for Outbox {
@@ -137,7 +141,7 @@ impl Outbox {
         for kept in [PACKED_DIR, PARKED_DIR, SENDING_DIR] {
             ensure_dir(&fs, &RelPath::new(kept)?, Mode::Umask)?;
         }
-        Ok(Self { fs, dir: dir.to_path_buf() })
+        Ok(Self { fs, dir: dir.to_path_buf(), known: Mutex::default() })
     }
 
     /// The outbox as it is, to be looked at; `None` where there is none.
@@ -146,7 +150,7 @@ impl Outbox {
     /// What the disk says.
     pub(super) fn look(dir: &Path) -> Result<Option<Self>, OutboxError> {
         match RealFs::open(dir) {
-            Ok(fs) => Ok(Some(Self { fs, dir: dir.to_path_buf() })),
+            Ok(fs) => Ok(Some(Self { fs, dir: dir.to_path_buf(), known: Mutex::default() })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }

@@ -1,13 +1,15 @@
 //! The one door through which an archive leaves the outbox, or makes room for another of its name. Owns that none goes without evidence
 //! that its content is elsewhere: without, it is set aside in the outbox, for a person, and nothing there is ever removed.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
+use std::sync::{MutexGuard, PoisonError};
 
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::shell::quoted;
-use highwater_fs::{Fs as _, Kind, Mode, Placed, RelPath, Staged, collect_stale, publish};
+use highwater_fs::{FileId, Fs as _, Kind, Mode, Placed, RelPath, Staged, collect_stale, publish};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +61,9 @@ impl Outbox {
             let bytes = (read.sha256, read.size_bytes);
             // Somebody may have moved another one there since it was read; and a note of two does not say which has the name.
             let is_it = match noted {
-                Some(noted) if noted.before.is_some() => self.hashed(&archive)? == Some(bytes),
+                Some(noted) if noted.before.is_some() || !self.is_known(episode, stat.id) => {
+                    self.hashed(&archive)? == Some(bytes)
+                }
                 noted => noted.is_some_and(|noted| noted.of(bytes).is_some()),
             };
             let is_shown = is_it && stat.len == read.size_bytes && evidence.is_of(read);
@@ -74,6 +78,7 @@ impl Outbox {
             }
         }
         self.forget(episode)?;
+        self.known().remove(episode);
         Ok(true)
     }
 
@@ -105,6 +110,7 @@ impl Outbox {
             let noted = Noted { parcel: new.clone(), before: Some(Box::new(old.clone())) };
             self.write(PACKED_DIR, episode, &noted)?;
             staged.publish()?;
+            self.know(episode)?;
             return Ok(None);
         }
         let aside = self.set_aside(episode, old, now)?;
@@ -113,9 +119,37 @@ impl Outbox {
         Ok(aside)
     }
 
+    fn known(&self) -> MutexGuard<'_, HashMap<EpisodeId, FileId>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the file that has an archive's name is the one that was read, or put there.
+    fn is_known(&self, episode: &EpisodeId, file: FileId) -> bool {
+        self.known().get(episode) == Some(&file)
+    }
+
+    /// Remembers which file was read under an archive's name, where it still has it.
+    pub(super) fn knows(&self, episode: &EpisodeId, read: FileId) -> Result<(), OutboxError> {
+        let now = self.fs.stat(&RelPath::new(archive_name(episode))?)?.map(|stat| stat.id);
+        let mut known = self.known();
+        match now.filter(|now| *now == read) {
+            Some(file) => known.insert(episode.clone(), file),
+            None => known.remove(episode),
+        };
+        Ok(())
+    }
+
+    /// Remembers which file was put under an archive's name.
+    fn know(&self, episode: &EpisodeId) -> Result<(), OutboxError> {
+        match self.fs.stat(&RelPath::new(archive_name(episode))?)? {
+            Some(stat) => self.knows(episode, stat.id),
+            None => Ok(()),
+        }
+    }
+
     fn publish_new(&self, staged: Staged<'_>, episode: &EpisodeId) -> Result<(), OutboxError> {
         match staged.publish_new()? {
-            Placed::New => Ok(()),
+            Placed::New => self.know(episode),
             Placed::AlreadyThere => Err(self.unread(episode, io::ErrorKind::AlreadyExists.into())),
         }
     }
@@ -306,6 +340,14 @@ mod tests {
         assert!(!outbox.let_go(&id, &first, &shown).unwrap() && !outbox.let_go(&id, &second, &shown).unwrap());
         assert!(outbox.archive(&id).is_file() && outbox.noted(&id).unwrap() == Some(second.clone()));
         let shown = Evidence::named(&second, None, Some(second.content_sha256)).unwrap();
+        // While it was sent, a person moved another one there, which is as long.
+        let (archive, kept) = (outbox.archive(&id), dir.path().join("kept"));
+        fs::rename(&archive, &kept).unwrap();
+        let other = dir.path().join("other");
+        fs::write(&other, vec![7; usize::try_from(second.size_bytes).unwrap()]).unwrap();
+        fs::rename(&other, &archive).unwrap();
+        assert!(!outbox.let_go(&id, &second, &shown).unwrap() && archive.is_file());
+        fs::rename(&kept, &archive).unwrap();
         assert!(outbox.let_go(&id, &second, &shown).unwrap());
         assert!(!outbox.archive(&id).exists() && outbox.noted(&id).unwrap().is_none());
         // Of one of which nothing is noted nobody can have shown anything.

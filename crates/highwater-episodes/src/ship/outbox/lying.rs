@@ -64,12 +64,13 @@ impl Outbox {
     /// What the disk says.
     pub fn lying(&self, episode: &EpisodeId) -> Result<Lying, OutboxError> {
         let archive = RelPath::new(archive_name(episode))?;
-        match self.fs.stat(&archive)? {
+        let file = match self.fs.stat(&archive)? {
             None => return Ok(Lying::Nothing),
             Some(stat) if stat.kind != Kind::File => return Ok(Lying::Broken("it is no file".to_owned())),
-            Some(_) => {}
-        }
+            Some(stat) => stat.id,
+        };
         let Some(bytes) = self.hashed(&archive)? else { return Ok(Lying::Nothing) };
+        self.knows(episode, file)?;
         let noted = self.note::<Noted>(PACKED_DIR, episode)?;
         let is_noted = noted.is_some();
         if let Some(parcel) = noted.and_then(|noted| noted.of(bytes)) {
