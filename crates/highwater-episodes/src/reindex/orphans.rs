@@ -11,8 +11,8 @@ use crate::name::EpisodeKey;
 
 /// Most names that are told of rows without their episode.
 const TOLD_ROWS_MAX: usize = 5;
-/// So many rows may go although they are most of them.
-const PRUNE_ROWS_UNASKED: u64 = 10;
+/// So many rows may go although they are most of them: a single one is what a person has just removed.
+const PRUNE_ROWS_UNASKED: u64 = 1;
 
 impl Place {
     /// Puts the tombstones back that somebody took out of the index; says how many.
@@ -62,7 +62,7 @@ impl Place {
     pub(super) fn prune(&self, prune: Prune, now: Timestamp) -> Result<(u64, Vec<EpisodeKey>), Stop> {
         let (count, told) = self.orphans()?;
         let keys = self.index.figures().map_err(|error| index_failed(&error))?.keys;
-        if prune == Prune::Few && count >= PRUNE_ROWS_UNASKED && count > keys / 2 {
+        if prune == Prune::Few && count > PRUNE_ROWS_UNASKED && count > keys / 2 {
             let message = format!("{count} of {keys} rows have no stored episode, and would all be removed");
             let next = "check that the disk of the episodes is mounted; add `--force` where they are really gone";
             return Err(Stop::Fail(Diagnosis::refusal("HW-EPI-204", message, next)));
