@@ -168,6 +168,9 @@ def compare(base, documents):
         before, after = read(base / document["raw"], how), read(base / document["full_text"], "gfm+footnotes")
         for kind in ("headings", "code"):
             lost = collections.Counter(text for text in before[kind] if text) - collections.Counter(after[kind])
+            if kind == "code" and how == "docx":
+                # Word has no word for code: pandoc marks it by a style of its own.
+                continue
             if kind == "code":
                 # Where one ends and the next begins is the reader's view.
                 all_of_it = "".join(after[kind])
