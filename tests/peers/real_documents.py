@@ -37,8 +37,8 @@ LAYOUT_MAX = 0.1
 PAGES_MIN = 20
 # A title that is longer is cut where sections are listed.
 CUT_MIN = 40
-# An outline's entry whose section begins on another page, or is one of hundreds side by side, which are listed in groups.
-MISPLACED_MAX = 0.06
+# An outline's entry whose section begins on another page.
+MISPLACED_MAX = 0.05
 # A picture that so many documents show.
 DECORATES_MIN = 5
 SHOWN_MAX = 8
