@@ -37,7 +37,8 @@ pub const LOST_NEXT: &str = "put the lines back into the index, or call `highwat
 /// What was stored, for whoever receives, indexes anew and lists. Its calls wait for a disk or a server, so they belong on a
 /// thread that may.
 ///
-/// Of one key the newest row counts. Any number of processes may append beside each other.
+/// Of one key the row counts that was written last by its own time, and a tombstone that says `withdrawn` until a person makes the name free.
+/// Any number of processes may append beside each other.
 pub trait Index: Send + Sync + fmt::Debug {
     /// The row that counts for a key, also one that another process appended; it would survive a power cut.
     ///
@@ -45,8 +46,8 @@ pub trait Index: Send + Sync + fmt::Debug {
     /// The index cannot be read.
     fn find(&self, key: &EpisodeKey) -> Result<Option<Row>, IndexError>;
 
-    /// Appends rows, all of them durable when it returns; one that says what the row in force says already is left out. What
-    /// became of each is told in their order.
+    /// Appends rows, all of them durable when it returns; one that says what the row in force says already is left out, and each is
+    /// given a later time than all of its key, where the clock says otherwise. What became of each is told in their order.
     ///
     /// # Errors
     /// The index cannot be written. None of these rows counts then, and all may be appended again.

@@ -23,6 +23,7 @@ use std::io::{self, BufReader, Read};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use highwater_fs::{Fs, FsError, FsFile, Mode, Op, Quarantine, Quarantined, RelPath};
+use jiff::Timestamp;
 
 use self::lines::{Line, next_line};
 use self::lost::{Compared, LOST_SUFFIX, Lost};
@@ -190,7 +191,7 @@ impl<F: Fs> JsonlIndex<F> {
                 torn = Some(line);
                 break;
             }
-            state.take(&line, found_in(&line, &kept), found);
+            state.take(&line, found_in(&line, &kept), found, |print, place| self.written_at(print, place));
         }
         drop(reader);
         let mut file = self.fs.append(&self.path)?;
@@ -237,7 +238,7 @@ impl<F: Fs> JsonlIndex<F> {
             // A row that lacks nothing but its end, or more than is moved about: it stays, and has its end from here on.
             file.append(b"\n")?;
             let whole = Line { end: line.end + 1, whole: true, ..line };
-            state.take(&whole, row, found);
+            state.take(&whole, row, found, |print, place| self.written_at(print, place));
             return Ok(whole.end);
         }
         let mut bytes = Vec::new();
@@ -283,15 +284,25 @@ impl<F: Fs> JsonlIndex<F> {
         file.sync()
     }
 
-    /// The row at a place, if it is this key's.
-    fn row_at(&self, key: &EpisodeKey, place: u64) -> Result<Option<Row>, IndexError> {
+    /// What the line at a place holds, where it is a row.
+    fn read_at<T>(&self, place: u64, take: impl FnOnce(Found<'_>) -> Option<T>) -> Result<Option<T>, IndexError> {
         let reader = self.fs.reader_from(&self.path, place)?;
         let mut reader = BufReader::with_capacity(ROW_READ_BYTES, reader.take(LINE_BYTES_MAX as u64 + 1));
         let mut kept = Vec::new();
         let failed = |source| FsError::Io { op: Op::Read, path: self.fs.locate(&self.path), source };
         let line = next_line(&mut reader, place, &mut kept).map_err(failed)?;
-        let row = line.and_then(|line| (line.whole && !line.too_long).then(|| Row::from_line(&kept).ok()).flatten());
-        Ok(row.filter(|row| row.key() == *key))
+        Ok(line.filter(|line| line.whole).and_then(|line| found_in(&line, &kept).ok()).and_then(take))
+    }
+
+    /// The row at a place, if it is this key's.
+    fn row_at(&self, key: &EpisodeKey, place: u64) -> Result<Option<Row>, IndexError> {
+        self.read_at(place, |found| Some(found.row()).filter(|row| row.key() == *key))
+    }
+
+    /// When the row at a place was written, if it is this key's. Where it is not there any more the file is read anew at the next look.
+    fn written_at(&self, print: Print, place: u64) -> Option<Timestamp> {
+        let at = |found: Found<'_>| (found.print() == print).then(|| found.received_at_wall());
+        self.read_at(place, at).ok().flatten()
     }
 
     fn in_force(&self, state: &State, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
@@ -368,15 +379,22 @@ impl<F: Fs> Index for JsonlIndex<F> {
         };
         self.follow(&mut state, &held, &mut Recovered::default())?;
         let mut lines = Vec::new();
-        let mut places: HashMap<Print, (u64, Row)> = HashMap::new();
+        let mut appended: Vec<(u64, Print, Row)> = Vec::new();
+        let mut latest: HashMap<Print, usize> = HashMap::new();
         let mut became = Vec::with_capacity(rows.len());
         for row in rows {
             let print = print_of(row.host_id.as_str(), row.episode_id.as_str());
-            let against = match places.get(&print) {
-                Some((_, before)) => stands_against(Some(before).filter(|before| before.removed.is_none()), row),
+            let (against, before) = match latest.get(&print).map(|at| &appended[*at].2) {
+                Some(before) => (
+                    stands_against(Some(before).filter(|before| before.removed.is_none()), row),
+                    Some(before.received_at_wall),
+                ),
                 None => {
                     let before = self.in_force_anew(&mut state, &held, &row.key())?;
-                    state.missed_against(&print, row).unwrap_or_else(|| stands_against(before.as_ref(), row))
+                    let against = state.missed_against(&print, row);
+                    let lost = state.lost.withdrawn_at(&print).filter(|_| row.removed.is_some());
+                    let at = before.as_ref().map(|before| before.received_at_wall);
+                    (against.unwrap_or_else(|| stands_against(before.as_ref(), row)), at.max(lost))
                 }
             };
             if let Some(against) = against {
@@ -387,10 +405,11 @@ impl<F: Fs> Index for JsonlIndex<F> {
                 became.push(Appended::Outrun);
                 continue;
             }
-            let row = state.tombs.dated(&print, row, state.lost.withdrawn_at(&print));
+            let row = state.tombs.dated(&print, row, before);
             let at = lines.len() as u64;
             lines.extend_from_slice(row.to_line().as_bytes());
-            places.insert(print, (at, row));
+            latest.insert(print, appended.len());
+            appended.push((at, print, row));
             became.push(Appended::New);
         }
         if lines.is_empty() {
@@ -404,12 +423,11 @@ impl<F: Fs> Index for JsonlIndex<F> {
         let end = state.known_bytes;
         state.known_bytes += lines.len() as u64;
         state.ends_with(&lines);
-        state.lines += became.iter().filter(|became| **became == Appended::New).count() as u64;
-        let mut places: Vec<_> = places.into_iter().collect();
-        places.sort_unstable_by_key(|(_, (below, _))| *below);
-        for (print, (below, row)) in places {
+        state.lines += appended.len() as u64;
+        for (below, print, row) in appended {
             let (says, word) = (row.says(), row.word());
-            state.counts(print, end + below, (says, word), (says == Some(Says::WITHDRAWN)).then_some(row));
+            let tombstone = (says == Some(Says::WITHDRAWN)).then_some(row);
+            state.came((print, end + below), (says, word), tombstone, |place| self.written_at(print, place));
         }
         self.note_lost(&mut state);
         Ok(became)

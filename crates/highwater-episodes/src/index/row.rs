@@ -174,13 +174,13 @@ impl Row {
         }
     }
 
-    /// What it says to those who look for tombstones.
+    /// What it says of the lines before it.
     pub(super) fn word(&self) -> Word {
         let at = self.received_at_wall;
         match (&self.removed, &self.withdrawn) {
             (Some(_), withdrawn) => Word::Removed { at, frees: withdrawn.is_some() },
             (None, Some(_)) => Word::Withdrawn(at),
-            (None, None) => Word::Stored,
+            (None, None) => Word::Stored(at),
         }
     }
 
@@ -346,10 +346,10 @@ impl<'l> Found<'l> {
         }
     }
 
-    /// What it says to those who look for tombstones.
+    /// What it says of the lines before it.
     pub(super) fn word(&self) -> Word {
         match &self.0 {
-            Form::Plain(..) => Word::Stored,
+            Form::Plain(_, plain) => Word::Stored(plain.received_at_wall),
             Form::Read(row) => row.word(),
         }
     }

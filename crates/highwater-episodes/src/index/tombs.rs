@@ -1,23 +1,23 @@
-//! The tombstones of each key. Owns which of them is in force: that is said by when they were written, and by nothing but a person's word;
-//! not by where their lines stand in a file, which whoever edits it may turn.
+//! Which line of each key is in force. Owns that this is said by when they were written, and by nothing but a person's word; not by where
+//! they stand in a file, which whoever edits it may turn: of two lines the later by its time counts, and of two of one time that further down.
 //!
-//! A key that is withdrawn stays so, whatever rows stand behind its tombstone: none is ever appended there. What ends it is a row with both
-//! `removed` and `withdrawn`, by which a person made the name free, and which was not written before the tombstone. One with `removed`
-//! alone, as `reindex --prune` writes it and as older versions did for a person, ends it only where it stands behind it too.
+//! A key that is withdrawn stays so, whatever other lines it has. What ends it is a row with both `removed` and `withdrawn`, by which a
+//! person made the name free, and which was not written before the tombstone; one with `removed` alone, as `reindex --prune` writes it, is
+//! no word on it. Neither kind takes away what was stored after it.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::jsonl::places::{Known, Print};
+use super::jsonl::places::{Known, Print, Says};
 use super::row::Row;
 
-/// By how much a tombstone is later than the one before it of its key, where the clock says otherwise, in microseconds.
+/// By how much a line is later than the one before it of its key, where the clock says otherwise, in microseconds.
 const STEP_MICROS: i64 = 1;
 
-/// What a row says to those who look for tombstones.
+/// What a row says of what was before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Word {
     /// The episode is stored.
-    Stored,
+    Stored(Timestamp),
     /// It is withdrawn.
     Withdrawn(Timestamp),
     /// Nothing is stored under the name.
@@ -29,16 +29,63 @@ pub(super) enum Word {
     },
 }
 
-/// What is known of one key.
+/// When a line was written, and where it stands: what makes one later than another.
+type When = (Timestamp, u64);
+
+/// A line that says that something is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) at: Timestamp,
+    pub(super) place: u64,
+    pub(super) says: Says,
+}
+
+impl Stored {
+    fn when(&self) -> When {
+        (self.at, self.place)
+    }
+}
+
+/// What is in force of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Force {
+    /// What this line says.
+    Line { place: u64, says: Says },
+    /// Nothing: its name is free.
+    Free,
+}
+
+/// What is known of a key that has a tombstone: the latest line of each kind.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tomb {
-    /// When it was withdrawn last.
-    withdrawn: Option<Timestamp>,
-    /// When its name was made free last.
-    freed: Option<Timestamp>,
-    /// When a tombstone of it was written last, of either kind.
-    last: Option<Timestamp>,
-    stands: bool,
+    stored: Option<Stored>,
+    withdrawn: Option<When>,
+    /// Of those by which a person made the name free.
+    freed: Option<When>,
+    /// Of these and of those that removed a row.
+    removed: Option<When>,
+}
+
+impl Tomb {
+    fn stands(&self) -> bool {
+        self.withdrawn.is_some() && self.withdrawn > self.freed
+    }
+
+    fn force(&self) -> Force {
+        match (self.withdrawn, self.stored) {
+            (Some((_, place)), _) if self.stands() => Force::Line { place, says: Says::WITHDRAWN },
+            (_, Some(Stored { place, says, .. })) if self.stored.map(|stored| stored.when()) > self.removed => {
+                Force::Line { place, says }
+            }
+            _ => Force::Free,
+        }
+    }
+
+    /// When the latest line was written, of whatever kind.
+    fn last(&self) -> Option<Timestamp> {
+        let stored = self.stored.map(|stored| stored.when());
+        stored.max(self.withdrawn).max(self.removed).map(|(at, _)| at)
+    }
 }
 
 /// The tombstones, by keys. What is held is O(tombstones).
@@ -46,55 +93,51 @@ struct Tomb {
 pub(super) struct Tombs(Known<Tomb>);
 
 impl Tombs {
-    /// Takes in a row, in the order of the file; whether it counts for its key.
-    pub(super) fn takes(&mut self, print: Print, word: Word) -> bool {
+    /// Takes a line in; what is in force of its key from here on, where that is not what it was. `before`: the line that was in force, where
+    /// one was; it is asked for where the key has no tombstone yet.
+    pub(super) fn takes(
+        &mut self,
+        print: Print,
+        (place, says, word): (u64, Option<Says>, Word),
+        before: impl FnOnce() -> Option<Stored>,
+    ) -> Option<Force> {
+        if let (Word::Stored(at), Some(says), false) = (word, says, self.0.contains_key(&print)) {
+            let is_later = before().is_none_or(|before| before.when() < (at, place));
+            return is_later.then_some(Force::Line { place, says });
+        }
+        let tomb = self.0.entry(print).or_insert_with(|| Tomb { stored: before(), ..Tomb::default() });
+        let was = tomb.force();
         match word {
-            Word::Stored => !self.stands(&print),
-            Word::Withdrawn(at) => {
-                let tomb = self.0.entry(print).or_default();
-                tomb.last = tomb.last.max(Some(at));
-                if tomb.freed.is_some_and(|freed| freed > at) {
-                    return false;
-                }
-                tomb.withdrawn = tomb.withdrawn.max(Some(at));
-                tomb.stands = true;
-                true
+            Word::Stored(at) => {
+                let this = says.map(|says| Stored { at, place, says });
+                let is_later = tomb.stored.map(|stored| stored.when()) < this.map(|this| this.when());
+                tomb.stored = if is_later { this } else { tomb.stored };
             }
+            Word::Withdrawn(at) => tomb.withdrawn = tomb.withdrawn.max(Some((at, place))),
             Word::Removed { at, frees } => {
-                let tomb = self.0.entry(print).or_default();
-                tomb.last = tomb.last.max(Some(at));
-                if frees {
-                    tomb.freed = tomb.freed.max(Some(at));
-                }
-                if tomb.stands && tomb.withdrawn.is_some_and(|withdrawn| withdrawn > at) {
-                    return false;
-                }
-                tomb.stands = false;
-                true
+                tomb.removed = tomb.removed.max(Some((at, place)));
+                tomb.freed = if frees { tomb.freed.max(Some((at, place))) } else { tomb.freed };
             }
         }
+        let now = tomb.force();
+        (now != was).then_some(now)
     }
 
     /// Whether a key is withdrawn.
     pub(super) fn stands(&self, print: &Print) -> bool {
-        self.0.get(print).is_some_and(|tomb| tomb.stands)
+        self.0.get(print).is_some_and(Tomb::stands)
     }
 
     /// Whether a name was made free after it was withdrawn then.
     pub(super) fn is_freed_since(&self, print: &Print, withdrawn: Timestamp) -> bool {
-        self.0.get(print).and_then(|tomb| tomb.freed).is_some_and(|freed| freed >= withdrawn)
+        self.0.get(print).and_then(|tomb| tomb.freed).is_some_and(|(freed, _)| freed >= withdrawn)
     }
 
-    /// A row as it is to be appended: a tombstone is later than all of its key before it, whatever the clock says. `lost`: when one was
-    /// written that is known, and not in the file.
-    pub(super) fn dated(&self, print: &Print, row: &Row, lost: Option<Timestamp>) -> Row {
-        let last = self.0.get(print).and_then(|tomb| tomb.last).max(lost.filter(|_| row.removed.is_some()));
-        match (row.word(), last) {
-            (Word::Stored, _) | (_, None) => row.clone(),
-            (Word::Withdrawn(_) | Word::Removed { .. }, Some(last)) => {
-                let after = last.checked_add(SignedDuration::from_micros(STEP_MICROS)).unwrap_or(last);
-                Row { received_at_wall: row.received_at_wall.max(after), ..row.clone() }
-            }
-        }
+    /// A row as it is to be appended: it is later than all of its key before it, whatever the clock says. `before`: when the latest of them
+    /// was written that is known otherwise.
+    pub(super) fn dated(&self, print: &Print, row: &Row, before: Option<Timestamp>) -> Row {
+        let Some(last) = self.0.get(print).and_then(Tomb::last).max(before) else { return row.clone() };
+        let after = last.checked_add(SignedDuration::from_micros(STEP_MICROS)).unwrap_or(last);
+        Row { received_at_wall: row.received_at_wall.max(after), ..row.clone() }
     }
 }

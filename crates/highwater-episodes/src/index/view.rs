@@ -10,9 +10,9 @@ use std::sync::mpsc::sync_channel;
 
 use super::jsonl::lines::next_line;
 use super::jsonl::lost::lost_note;
-use super::jsonl::places::{Known, Print, print_of};
+use super::jsonl::places::{Known, Print, Says, print_of};
 use super::row::{Found, LINE_BYTES_MAX, Row};
-use super::tombs::{Tombs, Word};
+use super::tombs::{Force, Stored, Tombs, Word};
 use super::{Appended, Figures, Index, IndexError, PAGE_ROWS_MAX, Page, PageAsk, StillHolds};
 use crate::name::EpisodeKey;
 
@@ -52,24 +52,24 @@ impl View {
             Err(error) => return Err(view.failed(error)),
         };
         view.figures.size_bytes = file.metadata().map_err(|error| view.failed(error))?.len();
-        let (mut places, mut tombs, mut unreadable) = (Known::default(), Tombs::default(), 0);
+        let (mut places, mut tombs, mut unreadable) = (Known::<u64>::default(), Tombs::default(), 0);
         view.walk(
             |all: &mut Vec<Taken>, offset, found| {
                 all.push(match found {
                     None => Taken::Nothing,
-                    Some(found) => Taken::Row(found.print(), found.word(), offset),
+                    Some(found) => Taken::Row(found.print(), (offset, found.says(), found.word())),
                 });
             },
             |all| {
                 for taken in all {
                     match taken {
                         Taken::Nothing => unreadable += 1,
-                        Taken::Row(print, word, offset) => {
-                            if tombs.takes(print, word) {
-                                match word {
-                                    Word::Removed { .. } => places.remove(&print),
-                                    Word::Stored | Word::Withdrawn(_) => places.insert(print, offset),
-                                };
+                        Taken::Row(print, line) => {
+                            let before = || view.stored_at(print, *places.get(&print)?);
+                            match tombs.takes(print, line, before) {
+                                None => {}
+                                Some(Force::Free) => drop(places.remove(&print)),
+                                Some(Force::Line { place, .. }) => drop(places.insert(print, place)),
                             }
                         }
                     }
@@ -226,6 +226,25 @@ impl View {
         Ok(all)
     }
 
+    /// What the line at a place holds, where it is a row.
+    fn read_at<T>(&self, place: u64, take: impl FnOnce(Found<'_>) -> Option<T>) -> io::Result<Option<T>> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(place))?;
+        let mut reader = BufReader::with_capacity(ROW_READ_BYTES, file.take(LINE_BYTES_MAX as u64 + 1));
+        let mut kept = Vec::new();
+        next_line(&mut reader, place, &mut kept)?;
+        Ok(Found::read(&kept).ok().and_then(take))
+    }
+
+    /// What the row at a place says, if it is this key's and says that something is stored.
+    fn stored_at(&self, print: Print, place: u64) -> Option<Stored> {
+        let stored = |found: Found<'_>| {
+            let says = found.says().filter(|_| found.print() == print)?;
+            Some(Stored { at: found.received_at_wall(), place, says })
+        };
+        self.read_at(place, stored).ok().flatten()
+    }
+
     fn lines(&self, file: File, from: u64) -> Lines {
         let reader = BufReader::with_capacity(READ_BYTES, file.take(self.figures.size_bytes.saturating_sub(from)));
         Lines { reader, at: from, kept: Vec::new() }
@@ -243,13 +262,8 @@ impl Index for View {
             return Ok(Some(lost.clone()));
         }
         let Some(place) = self.places.get(&print) else { return Ok(None) };
-        let mut file = File::open(&self.path).map_err(|error| self.failed(error))?;
-        file.seek(SeekFrom::Start(*place)).map_err(|error| self.failed(error))?;
-        let mut reader = BufReader::with_capacity(ROW_READ_BYTES, file.take(LINE_BYTES_MAX as u64 + 1));
-        let mut kept = Vec::new();
-        next_line(&mut reader, *place, &mut kept).map_err(|error| self.failed(error))?;
-        let row = Row::from_line(&kept).ok().filter(|row| row.key() == *key);
-        row.map(Some).ok_or_else(|| IndexError::Moved(key.clone()))
+        let row = self.read_at(*place, |found| Some(found.row()).filter(|row| row.key() == *key));
+        row.map_err(|error| self.failed(error))?.map(Some).ok_or_else(|| IndexError::Moved(key.clone()))
     }
 
     fn append_where(&self, rows: &[Row], _: &mut StillHolds<'_>) -> Result<Vec<Appended>, IndexError> {
@@ -295,7 +309,7 @@ impl fmt::Debug for View {
 
 /// What a line means for its key.
 enum Taken {
-    Row(Print, Word, u64),
+    Row(Print, (u64, Option<Says>, Word)),
     /// It is no row.
     Nothing,
 }

@@ -139,7 +139,7 @@ impl Lost {
                 Word::Removed { at, frees } => {
                     frees && self.tombstones.get(&print).map_or(is_new, |lost| lost.received_at_wall <= at)
                 }
-                Word::Stored | Word::Withdrawn(_) => false,
+                Word::Stored(_) | Word::Withdrawn(_) => false,
             };
             let is_over = if lost == Says::WITHDRAWN { ends } else { is_new };
             if is_it || is_over {

@@ -61,7 +61,7 @@ impl Says {
 #[derive(Default)]
 pub(super) struct Places {
     of: Known<(u64, Says)>,
-    /// The same in the order of the file, and among them those that were passed over since.
+    /// Those that came, in the order of the file, and among them those that do not count.
     in_order: Vec<u64>,
     /// What the file says up to each of these and with it: the same as long as nothing before it was changed.
     story: Vec<u64>,
@@ -76,6 +76,11 @@ impl Places {
         self.of.get(print).map(|(place, _)| *place)
     }
 
+    /// The place of a key, and what is said of it.
+    pub(super) fn of(&self, print: &Print) -> Option<(u64, Says)> {
+        self.of.get(print).copied()
+    }
+
     /// What is said of a key.
     pub(super) fn says(&self, print: &Print) -> Option<Says> {
         self.of.get(print).map(|(_, says)| *says)
@@ -86,22 +91,34 @@ impl Places {
         self.of.iter().map(|(print, (_, says))| (*print, *says))
     }
 
-    /// A row counts for its key from here on, or the key has none. Rows come in the order of the file.
-    pub(super) fn counts(&mut self, print: Print, place: u64, says: Option<Says>) {
-        let before = match says {
+    /// A row is there that may count. Rows come in the order of the file.
+    pub(super) fn came(&mut self, print: Print, place: u64, says: Says) {
+        self.in_order.push(place | PASSED);
+        let before = self.story.last().copied().unwrap_or_default();
+        self.story.push([print[0], print[1], place, says.0].into_iter().fold(before, told));
+    }
+
+    /// One of those that came counts for its key from here on, or the key has none.
+    pub(super) fn counts(&mut self, print: Print, row: Option<(u64, Says)>) {
+        let before = match row {
             None => self.of.remove(&print),
-            Some(says) => {
-                self.in_order.push(place);
-                let before = self.story.last().copied().unwrap_or_default();
-                self.story.push([print[0], print[1], place, says.0].into_iter().fold(before, told));
-                self.of.insert(print, (place, says))
-            }
+            Some((place, says)) => self.of.insert(print, (place, says)),
         };
-        if let Some(at) =
-            before.and_then(|(before, _)| self.in_order.binary_search_by_key(&before, |place| place & !PASSED).ok())
-        {
+        if let Some(at) = before.and_then(|(before, _)| self.at(before)) {
             self.in_order[at] |= PASSED;
         }
+        if let Some(at) = row.and_then(|(place, _)| self.at(place)) {
+            self.in_order[at] &= !PASSED;
+        }
+    }
+
+    /// Where a row is among those that came.
+    fn at(&self, place: u64) -> Option<usize> {
+        let last = self.in_order.len().checked_sub(1)?;
+        if self.in_order[last] & !PASSED == place {
+            return Some(last);
+        }
+        self.in_order.binary_search_by_key(&place, |place| place & !PASSED).ok()
     }
 
     /// What the rows say that lie before a place.

@@ -2,6 +2,7 @@
 //! row from being appended after another.
 
 use highwater_fs::{FileId, FsFile};
+use jiff::Timestamp;
 
 use super::lines::Line;
 use super::lost::Lost;
@@ -10,7 +11,7 @@ use super::{END_BYTES, Recovered, UNREADABLE_NAMED_MAX, UnreadableLine};
 use crate::index::Appended;
 use crate::index::lock::HeldLock;
 use crate::index::row::{Found, Row, RowError};
-use crate::index::tombs::{Tombs, Word};
+use crate::index::tombs::{Force, Stored, Tombs, Word};
 
 /// What is known of the file.
 #[derive(Default)]
@@ -42,19 +43,33 @@ impl State {
         self.end.drain(..more);
     }
 
-    /// A row counts from here on.
-    pub(super) fn counts(
+    /// A row is there. `stored_at`: when the row at a place was written, which is asked for where its key has another that counts.
+    pub(super) fn came(
         &mut self,
-        print: Print,
-        place: u64,
+        (print, place): (Print, u64),
         (says, word): (Option<Says>, Word),
         tombstone: Option<Row>,
+        stored_at: impl FnOnce(u64) -> Option<Timestamp>,
     ) {
         // Also where it does not count, what was missed of it is there again.
         self.lost.sees(print, (says, word), !self.is_anew);
-        if self.tombs.takes(print, word) {
-            self.places.counts(print, place, says);
-            self.lost.keeps(print, tombstone);
+        if let Some(says) = says {
+            self.places.came(print, place, says);
+        }
+        let before = || {
+            let (place, says) = self.places.of(&print)?;
+            Some(Stored { at: stored_at(place)?, place, says })
+        };
+        match self.tombs.takes(print, (place, says, word), before) {
+            None => {}
+            Some(Force::Free) => {
+                self.places.counts(print, None);
+                self.lost.keeps(print, None);
+            }
+            Some(Force::Line { place, says }) => {
+                self.places.counts(print, Some((place, says)));
+                self.lost.keeps(print, tombstone.filter(|_| says == Says::WITHDRAWN));
+            }
         }
     }
 
@@ -70,13 +85,19 @@ impl State {
     }
 
     /// Takes a line up.
-    pub(super) fn take(&mut self, line: &Line, row: Result<Found<'_>, RowError>, found: &mut Recovered) {
+    pub(super) fn take(
+        &mut self,
+        line: &Line,
+        row: Result<Found<'_>, RowError>,
+        found: &mut Recovered,
+        stored_at: impl FnOnce(Print, u64) -> Option<Timestamp>,
+    ) {
         self.lines += 1;
         match row {
             Ok(row) => {
                 let (print, says, word) = (row.print(), row.says(), row.word());
                 let tombstone = (says == Some(Says::WITHDRAWN)).then(|| row.row());
-                self.counts(print, line.offset, (says, word), tombstone);
+                self.came((print, line.offset), (says, word), tombstone, |place| stored_at(print, place));
             }
             Err(error) => {
                 self.unreadable += 1;
@@ -101,9 +122,8 @@ pub(super) fn stands_against(before: Option<&Row>, row: &Row) -> Option<Appended
         // Nothing is there that could be removed.
         None => row.removed.is_some().then_some(Appended::Present),
         Some(before) if known(before) == known(row) => Some(Appended::Present),
-        Some(before) if before.withdrawn.is_some() && row.withdrawn.is_none() && row.removed.is_none() => {
-            Some(Appended::Withdrawn)
-        }
+        // What frees no name of what was withdrawn is no word on it.
+        Some(before) if before.withdrawn.is_some() && row.withdrawn.is_none() => Some(Appended::Withdrawn),
         Some(_) => None,
     }
 }

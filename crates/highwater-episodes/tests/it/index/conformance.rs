@@ -28,7 +28,7 @@ fn conforms(index: &dyn Index, again: &dyn Fn() -> Box<dyn Index>) {
     later.received_at_wall = "2026-11-20T11:00:00Z".parse().unwrap();
     let became = index.append(&[later, row("lab/c", b"c"), row("lab/c", b"c")]).unwrap();
     assert_eq!(became, [Appended::Present, Appended::New, Appended::Present]);
-    let changed = row("lab/b", b"bb");
+    let changed = after(row("lab/b", b"bb"), 1);
     assert_eq!(index.append(std::slice::from_ref(&changed)).unwrap(), [Appended::New]);
     assert_eq!(index.find(&key("lab/b")).unwrap().as_ref(), Some(&changed));
 
@@ -40,7 +40,7 @@ fn conforms(index: &dyn Index, again: &dyn Fn() -> Box<dyn Index>) {
     assert!(index.find(&key("lab/e")).unwrap().is_some());
 
     // A tombstone takes the place of the row.
-    let mut gone = row("lab/c", b"c");
+    let mut gone = after(row("lab/c", b"c"), 1);
     gone.withdrawn = Some("lens cap".to_owned());
     assert_eq!(index.append(std::slice::from_ref(&gone)).unwrap(), [Appended::New]);
     assert_eq!(beside.find(&key("lab/c")).unwrap().as_ref(), Some(&gone));
@@ -64,7 +64,7 @@ fn conforms(index: &dyn Index, again: &dyn Fn() -> Box<dyn Index>) {
     assert_eq!(page.rows[0].key(), key("lab/f"));
     let of_lab2 = PageAsk { hosts: Some(vec![key("lab2/x").host]), rows_max: 10, ..PageAsk::default() };
     assert_eq!(index.page(&of_lab2).unwrap().rows, [other]);
-    let since = Some("2026-11-20T10:00:01Z".parse().unwrap());
+    let since = Some("2026-11-20T10:00:02Z".parse().unwrap());
     assert_eq!(index.page(&PageAsk { since, rows_max: 10, ..PageAsk::default() }).unwrap().rows, []);
     assert_eq!(index.page(&PageAsk { cursor: Cursor { at: u64::MAX, after: None }, ..ask }).unwrap().rows, []);
 
@@ -101,10 +101,22 @@ fn conforms(index: &dyn Index, again: &dyn Fn() -> Box<dyn Index>) {
         let all = index.page(&PageAsk { rows_max: 100, ..PageAsk::default() }).unwrap().rows;
         assert!(all.len() == 7 && all.iter().all(|row| row.key() != key("lab/a")), "{all:?}");
     }
+    // Each is later than those of its key before it, whatever the clock says.
     assert_eq!(beside.append(&[a.clone(), removed("lab/a", b"a"), a.clone()]).unwrap(), [Appended::New; 3]);
-    assert_eq!(again().find(&key("lab/a")).unwrap(), Some(a));
-    // Also of what was withdrawn: the name is free then.
-    assert_eq!(index.append(&[removed("lab/c", b"c"), row("lab/c", b"cc")]).unwrap(), [Appended::New; 2]);
+    let back = again().find(&key("lab/a")).unwrap().unwrap();
+    assert!(back.received_at_wall > a.received_at_wall);
+    assert_eq!(Row { received_at_wall: a.received_at_wall, ..back }, a);
+    // What was withdrawn is not removed, unless a person made its name free.
+    let freed = Row { withdrawn: Some("no more".to_owned()), ..removed("lab/c", b"c") };
+    assert_eq!(index.append(&[removed("lab/c", b"c"), row("lab/c", b"cc")]).unwrap(), [Appended::Withdrawn; 2]);
+    assert_eq!(index.append(&[freed, row("lab/c", b"cc")]).unwrap(), [Appended::New; 2]);
+    assert_eq!(again().find(&key("lab/c")).unwrap().unwrap().sha256, row("lab/c", b"cc").sha256);
+}
+
+/// So many seconds later.
+fn after(row: Row, secs: i64) -> Row {
+    let at = row.received_at_wall.checked_add(jiff::SignedDuration::from_secs(secs)).unwrap();
+    Row { received_at_wall: at, ..row }
 }
 
 #[test]

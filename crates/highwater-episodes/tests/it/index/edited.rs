@@ -11,37 +11,37 @@ use tempfile::TempDir;
 
 use crate::rows::{key, path, row};
 
-fn open(dir: &TempDir) -> JsonlIndex<RealFs> {
+pub(super) fn open(dir: &TempDir) -> JsonlIndex<RealFs> {
     let fs = RealFs::open(dir.path()).unwrap();
     let lock = IndexLock::at(dir.path().join("index.jsonl.lock"));
     JsonlIndex::open(fs, path("index.jsonl"), path("quarantine"), lock).unwrap().0
 }
 
-fn withdrawn(name: &str, bytes: &[u8]) -> Row {
+pub(super) fn withdrawn(name: &str, bytes: &[u8]) -> Row {
     Row { withdrawn: Some("lens cap".to_owned()), ..row(name, bytes) }
 }
 
 /// As `--make-room` writes it.
-fn freed(name: &str, bytes: &[u8]) -> Row {
+pub(super) fn freed(name: &str, bytes: &[u8]) -> Row {
     Row { removed: Some("recorded anew".to_owned()), withdrawn: Some("no more".to_owned()), ..row(name, bytes) }
 }
 
 /// As `--prune` writes it.
-fn pruned(name: &str, bytes: &[u8]) -> Row {
+pub(super) fn pruned(name: &str, bytes: &[u8]) -> Row {
     Row { removed: Some("its episode is no longer stored".to_owned()), ..row(name, bytes) }
 }
 
-fn at(row: Row, minute: i8) -> Row {
+pub(super) fn at(row: Row, minute: i8) -> Row {
     let at = jiff::civil::date(2026, 11, 20).at(12, minute, 0, 0).in_tz("UTC").unwrap().timestamp();
     Row { received_at_wall: at, ..row }
 }
 
-fn all(index: &dyn Index) -> Result<usize, IndexError> {
+pub(super) fn all(index: &dyn Index) -> Result<usize, IndexError> {
     index.page(&PageAsk { rows_max: 99, ..PageAsk::default() }).map(|page| page.rows.len())
 }
 
 /// In place, as an editor writes that keeps the file; or another file of its name.
-fn write(dir: &TempDir, text: &str, in_place: bool) {
+pub(super) fn write(dir: &TempDir, text: &str, in_place: bool) {
     if in_place {
         fs::write(dir.path().join("index.jsonl"), text).unwrap();
     } else {
@@ -63,7 +63,8 @@ fn a_tombstone_that_was_taken_out_is_missed_and_nothing_takes_its_place() {
     for in_place in [true, false] {
         let dir = tempfile::tempdir().unwrap();
         let index = open(&dir);
-        index.append(&[row("lab/a", b"a"), row("lab/b", b"b"), withdrawn("lab/a", b"a")]).unwrap();
+        let tombstone = at(withdrawn("lab/a", b"a"), 1);
+        index.append(&[row("lab/a", b"a"), row("lab/b", b"b"), tombstone.clone()]).unwrap();
         // The row before it is in force again, and says otherwise.
         write(&dir, &format!("{}{}", row("lab/a", b"a").to_line(), row("lab/b", b"b").to_line()), in_place);
         assert!(matches!(all(&index), Err(IndexError::Edited { lost: 1, .. })));
@@ -77,9 +78,9 @@ fn a_tombstone_that_was_taken_out_is_missed_and_nothing_takes_its_place() {
         // Another process knows it from the file beside the index, also after all that knew it have ended.
         drop(index);
         let index = open(&dir);
-        assert_eq!(index.lost_tombstones().unwrap(), [withdrawn("lab/a", b"a")]);
+        assert_eq!(index.lost_tombstones().unwrap(), [tombstone.clone()]);
         let view = View::read(&dir.path().join("index.jsonl")).unwrap();
-        assert_eq!(view.lost_tombstones().unwrap(), [withdrawn("lab/a", b"a")]);
+        assert_eq!(view.lost_tombstones().unwrap(), [tombstone.clone()]);
         assert_eq!(index.give_up_lost().unwrap(), 0, "what was withdrawn is not given up");
         assert_eq!(index.append(&[row("lab/a", b"a")]).unwrap(), [Appended::Withdrawn]);
         assert_eq!(index.append(&index.lost_tombstones().unwrap()).unwrap(), [Appended::New]);
@@ -171,10 +172,10 @@ fn says(one: &Row, other: &Row) -> bool {
 
 impl Model {
     fn counts(&self) -> BTreeMap<String, Row> {
-        // Where there is a tombstone, it counts, wherever it stands.
-        let stored = self.lines.iter().filter(|row| row.withdrawn.is_none());
-        let withdrawn = self.lines.iter().filter(|row| row.withdrawn.is_some());
-        stored.chain(withdrawn).map(|row| (row.key().to_string(), row.clone())).collect()
+        // Where there is a tombstone, it counts, wherever it stands; else the latest by its time.
+        let mut lines: Vec<_> = self.lines.iter().collect();
+        lines.sort_by_key(|row| (row.withdrawn.is_some(), row.received_at_wall));
+        lines.into_iter().map(|row| (row.key().to_string(), row.clone())).collect()
     }
 
     /// Other lines are in the file now.
@@ -286,82 +287,6 @@ fn whatever_is_done_to_the_file_what_counted_is_missed_until_it_is_back() {
             }
         }
     }
-}
-
-/// What is listed as stored, and what as withdrawn, by an index that is opened and by one that is looked at.
-fn listed(dir: &TempDir) -> (Vec<String>, Vec<String>) {
-    let ask = PageAsk { rows_max: 99, ..PageAsk::default() };
-    let page = open(dir).page(&ask).unwrap().rows;
-    let mut seen = Vec::new();
-    let view = View::read(&dir.path().join("index.jsonl")).unwrap();
-    view.each(
-        &ask,
-        |row| row,
-        |row| {
-            Ok::<_, IndexError>({
-                seen.push(row);
-                true
-            })
-        },
-    )
-    .unwrap();
-    assert_eq!(page, seen);
-    let named = |withdrawn| {
-        let rows = page.iter().filter(|row| row.withdrawn.is_some() == withdrawn);
-        rows.map(|row| row.episode_id.to_string()).collect::<Vec<_>>()
-    };
-    (named(false), named(true))
-}
-
-#[test]
-fn a_withdrawal_is_taken_back_by_no_order_of_the_lines() {
-    let lines = [
-        at(row("lab/a", b"a"), 1),
-        at(row("lab/b", b"b"), 2),
-        at(freed("lab/b", b"b"), 3),
-        at(row("lab/b", b"bb"), 4),
-        at(withdrawn("lab/b", b"bb"), 5),
-        at(row("lab/c", b"c"), 6),
-        at(withdrawn("lab/c", b"c"), 7),
-        at(freed("lab/c", b"c"), 8),
-        at(row("lab/c", b"cc"), 9),
-    ];
-    for seed in 0..40 {
-        let dir = tempfile::tempdir().unwrap();
-        let index = open(&dir);
-        for line in &lines {
-            assert_eq!(index.append(std::slice::from_ref(line)).unwrap(), [Appended::New]);
-        }
-        assert_eq!(listed(&dir), (vec!["a".to_owned(), "c".to_owned()], vec!["b".to_owned()]));
-        let mut turned = lines.to_vec();
-        fastrand::Rng::with_seed(seed).shuffle(&mut turned);
-        write(&dir, &turned.iter().map(Row::to_line).collect::<String>(), seed % 2 == 0);
-        for index in [&index, &open(&dir)] {
-            assert!(index.find(&key("lab/b")).unwrap().is_some_and(|row| row.withdrawn.is_some()), "{seed}");
-            assert_eq!(index.append(&[at(row("lab/b", b"b"), 20)]).unwrap(), [Appended::Withdrawn], "{seed}");
-            let c = index.find(&key("lab/c")).unwrap();
-            assert!(c.is_none_or(|row| row.withdrawn.is_none()), "{seed}: a person made its name free");
-        }
-        assert_eq!(listed(&dir).1, ["b"], "{seed}");
-    }
-}
-
-#[test]
-fn a_tombstone_is_later_than_those_before_it_whatever_the_clock_says() {
-    let dir = tempfile::tempdir().unwrap();
-    let index = open(&dir);
-    for line in [
-        at(row("lab/a", b"a"), 9),
-        at(withdrawn("lab/a", b"a"), 8),
-        at(freed("lab/a", b"a"), 7),
-        at(row("lab/a", b"aa"), 6),
-        at(withdrawn("lab/a", b"aa"), 5),
-    ] {
-        assert_eq!(index.append(&[line]).unwrap(), [Appended::New]);
-        let stands = index.find(&key("lab/a")).unwrap();
-        assert_eq!(open(&dir).find(&key("lab/a")).unwrap(), stands, "read anew it is the same");
-    }
-    assert!(index.find(&key("lab/a")).unwrap().unwrap().withdrawn.is_some());
 }
 
 #[test]

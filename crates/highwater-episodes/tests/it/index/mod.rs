@@ -3,3 +3,4 @@
 mod conformance;
 mod edited;
 mod jsonl;
+mod turned;
