@@ -18,7 +18,7 @@ use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::{PassReport, Reason};
 use tokio::sync::OnceCell;
 
-use crate::base::Snapshot;
+use crate::base::Reader;
 use crate::compile::Compiler;
 use crate::convert::{self, Converted, Staged};
 use crate::document::Document;
@@ -59,6 +59,8 @@ pub struct KbAdd<C> {
     named: Arc<Named>,
     /// What fetches documents of the web; begun when the first is to be fetched.
     web: OnceCell<Web>,
+    /// What says which documents the base has.
+    reader: Arc<Reader>,
     passed_over: Arc<Mutex<PassedOver>>,
 }
 
@@ -67,6 +69,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
     #[must_use]
     pub fn new(place: Place<C>, named: Named) -> Self {
         Self {
+            reader: Arc::new(Reader::new(Arc::clone(&place.home))),
             workshop: Workshop::new(place),
             named: Arc::new(named),
             web: OnceCell::new(),
@@ -75,6 +78,11 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
     }
 
     async fn prepared(&self, cx: &ReadCx, item: &Found) -> Result<Box<Prepared>, Unready> {
+        if let Some(file) = item.origin.file()
+            && let Some(outcome) = self.there_already(file, item, cx.tried).await?
+        {
+            return Err(Unready::Outcome(outcome));
+        }
         let (staged, path) = match item.origin.file() {
             Some(path) => {
                 let file = path.clone();
@@ -87,8 +95,8 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
             }
         };
         let (content, origin, tried) = (staged.content, item.origin.clone(), cx.tried);
-        let home = Arc::clone(&self.workshop.place().home);
-        if let Some(outcome) = on_disk(move || known(&Snapshot::open(home)?, content, &origin, tried)).await?? {
+        let reader = Arc::clone(&self.reader);
+        if let Some(outcome) = on_disk(move || reader.look(|base| known(base, content, &origin, tried))).await?? {
             return Err(Unready::Outcome(outcome));
         }
         let (converted, _) = self.workshop.converted(cx, &staged, &path, &item.origin).await?;
@@ -99,6 +107,19 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
             objects.put_stream(|| std::fs::File::open(staged.document())).map(drop)
         };
         self.workshop.stored(prepared, bytes).await
+    }
+
+    /// Whether the base has a file's content already, as it is in its place: nothing is copied for that. It is told of the newest generation
+    /// that there is once the file is read, so a document that another process has removed by then is added again. All else, what
+    /// is in the way too, is judged by the private copy.
+    async fn there_already(&self, file: PathBuf, item: &Found, tried: bool) -> Result<Option<Outcome>, Unready> {
+        let (reader, origin) = (Arc::clone(&self.reader), item.origin.clone());
+        let limits = *self.workshop.place().converter.limits();
+        let known = on_disk(move || {
+            let Ok(content) = convert::content_of(&file, &limits) else { return Ok(None) };
+            reader.look(|base| known(base, content, &origin, tried))
+        });
+        Ok(known.await??.filter(|outcome| outcome.kind == OutcomeKind::Present))
     }
 
     fn web(&self) -> Result<Web, Stop> {
@@ -186,6 +207,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
 
     async fn seal(&self, cx: &mut CommitCx, pass: &PassReport) -> Result<(), Stop> {
         self.workshop.close();
+        self.reader.let_go();
         let told = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).told();
         cx.notes.extend(told);
         if pass.reason != Reason::Stopped {
