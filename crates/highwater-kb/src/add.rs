@@ -26,7 +26,7 @@ use crate::error::KbError;
 use crate::page::{PageKind, PageName};
 use crate::path::FilePath;
 use crate::web::{self, Address, Fetched, Patience, Web};
-use crate::workshop::{Unready, Workshop, attempt, listed, on_disk};
+use crate::workshop::{PutOff, Unready, Workshop, attempt, listed, on_disk};
 
 use self::enter::{enter, known};
 use self::found::find;
@@ -62,6 +62,7 @@ pub struct KbAdd<C> {
     /// What says which documents the base has.
     reader: Arc<Reader>,
     passed_over: Arc<Mutex<PassedOver>>,
+    put_off: PutOff,
 }
 
 impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
@@ -74,6 +75,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
             named: Arc::new(named),
             web: OnceCell::new(),
             passed_over: Arc::default(),
+            put_off: PutOff::default(),
         }
     }
 
@@ -179,7 +181,11 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
     }
 
     async fn prepare(&self, cx: ReadCx, item: Arc<Found>) -> Result<Attempt<Box<Prepared>>, Stop> {
-        attempt(self.prepared(&cx, &item).await)
+        let attempt = attempt(self.prepared(&cx, &item).await)?;
+        if let Attempt::Outcome(outcome) = &attempt {
+            self.put_off.note(item.origin.as_str(), outcome);
+        }
+        Ok(attempt)
     }
 
     fn weight(&self, ready: &Box<Prepared>) -> u64 {
@@ -202,7 +208,12 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
     ) -> Result<Vec<Outcome>, Stop> {
         let group = group.into_iter().map(|(_, ready)| ready).collect();
         let (became, fates) = self.workshop.commit(&cx.read, "add", group, |draft, ready| enter(draft, ready)).await?;
-        Ok(became.into_iter().map(|(ready, way)| way.outcome(&ready, &fates)).collect())
+        let outcomes = became.into_iter().map(|(ready, way)| {
+            let outcome = way.outcome(&ready, &fates);
+            self.put_off.note(ready.document.origin.as_str(), &outcome);
+            outcome
+        });
+        Ok(outcomes.collect())
     }
 
     async fn seal(&self, cx: &mut CommitCx, pass: &PassReport) -> Result<(), Stop> {
@@ -210,6 +221,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
         self.reader.let_go();
         let told = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).told();
         cx.notes.extend(told);
+        cx.notes.extend(self.put_off.told());
         if pass.reason != Reason::Stopped {
             cx.notes.extend(self.workshop.collect(&cx.read).await?);
         }
