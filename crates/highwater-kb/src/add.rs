@@ -18,7 +18,7 @@ use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::{PassReport, Reason};
 use tokio::sync::OnceCell;
 
-use crate::base::Snapshot;
+use crate::base::Reader;
 use crate::compile::Compiler;
 use crate::convert::{self, Converted, Staged};
 use crate::document::Document;
@@ -26,7 +26,7 @@ use crate::error::KbError;
 use crate::page::{PageKind, PageName};
 use crate::path::FilePath;
 use crate::web::{self, Address, Fetched, Patience, Web};
-use crate::workshop::{Unready, Workshop, attempt, listed, on_disk};
+use crate::workshop::{PutOff, Unready, Workshop, attempt, listed, on_disk};
 
 use self::enter::{enter, known};
 use self::found::find;
@@ -59,7 +59,10 @@ pub struct KbAdd<C> {
     named: Arc<Named>,
     /// What fetches documents of the web; begun when the first is to be fetched.
     web: OnceCell<Web>,
+    /// What says which documents the base has.
+    reader: Arc<Reader>,
     passed_over: Arc<Mutex<PassedOver>>,
+    put_off: PutOff,
 }
 
 impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
@@ -67,14 +70,21 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
     #[must_use]
     pub fn new(place: Place<C>, named: Named) -> Self {
         Self {
+            reader: Arc::new(Reader::new(Arc::clone(&place.home))),
             workshop: Workshop::new(place),
             named: Arc::new(named),
             web: OnceCell::new(),
             passed_over: Arc::default(),
+            put_off: PutOff::default(),
         }
     }
 
     async fn prepared(&self, cx: &ReadCx, item: &Found) -> Result<Box<Prepared>, Unready> {
+        if let Some(file) = item.origin.file()
+            && let Some(outcome) = self.there_already(file, item, cx.tried).await?
+        {
+            return Err(Unready::Outcome(outcome));
+        }
         let (staged, path) = match item.origin.file() {
             Some(path) => {
                 let file = path.clone();
@@ -87,8 +97,8 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
             }
         };
         let (content, origin, tried) = (staged.content, item.origin.clone(), cx.tried);
-        let home = Arc::clone(&self.workshop.place().home);
-        if let Some(outcome) = on_disk(move || known(&Snapshot::open(home)?, content, &origin, tried)).await?? {
+        let reader = Arc::clone(&self.reader);
+        if let Some(outcome) = on_disk(move || reader.look(|base| known(base, content, &origin, tried))).await?? {
             return Err(Unready::Outcome(outcome));
         }
         let (converted, _) = self.workshop.converted(cx, &staged, &path, &item.origin).await?;
@@ -99,6 +109,19 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
             objects.put_stream(|| std::fs::File::open(staged.document())).map(drop)
         };
         self.workshop.stored(prepared, bytes).await
+    }
+
+    /// Whether the base has a file's content already, as it is in its place: nothing is copied for that. It is told of the newest generation
+    /// that there is once the file is read, so a document that another process has removed by then is added again. All else, what
+    /// is in the way too, is judged by the private copy.
+    async fn there_already(&self, file: PathBuf, item: &Found, tried: bool) -> Result<Option<Outcome>, Unready> {
+        let (reader, origin) = (Arc::clone(&self.reader), item.origin.clone());
+        let limits = *self.workshop.place().converter.limits();
+        let known = on_disk(move || {
+            let Ok(content) = convert::content_of(&file, &limits) else { return Ok(None) };
+            reader.look(|base| known(base, content, &origin, tried))
+        });
+        Ok(known.await??.filter(|outcome| outcome.kind == OutcomeKind::Present))
     }
 
     fn web(&self) -> Result<Web, Stop> {
@@ -158,7 +181,11 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
     }
 
     async fn prepare(&self, cx: ReadCx, item: Arc<Found>) -> Result<Attempt<Box<Prepared>>, Stop> {
-        attempt(self.prepared(&cx, &item).await)
+        let attempt = attempt(self.prepared(&cx, &item).await)?;
+        if let Attempt::Outcome(outcome) = &attempt {
+            self.put_off.note(item.origin.as_str(), outcome);
+        }
+        Ok(attempt)
     }
 
     fn weight(&self, ready: &Box<Prepared>) -> u64 {
@@ -181,13 +208,20 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
     ) -> Result<Vec<Outcome>, Stop> {
         let group = group.into_iter().map(|(_, ready)| ready).collect();
         let (became, fates) = self.workshop.commit(&cx.read, "add", group, |draft, ready| enter(draft, ready)).await?;
-        Ok(became.into_iter().map(|(ready, way)| way.outcome(&ready, &fates)).collect())
+        let outcomes = became.into_iter().map(|(ready, way)| {
+            let outcome = way.outcome(&ready, &fates);
+            self.put_off.note(ready.document.origin.as_str(), &outcome);
+            outcome
+        });
+        Ok(outcomes.collect())
     }
 
     async fn seal(&self, cx: &mut CommitCx, pass: &PassReport) -> Result<(), Stop> {
         self.workshop.close();
+        self.reader.let_go();
         let told = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).told();
         cx.notes.extend(told);
+        cx.notes.extend(self.put_off.told());
         if pass.reason != Reason::Stopped {
             cx.notes.extend(self.workshop.collect(&cx.read).await?);
         }

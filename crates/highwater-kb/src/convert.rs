@@ -29,7 +29,7 @@ pub use format::Format;
 use gallery::Gallery;
 use highwater_fs::RealFs;
 pub use limits::Limits;
-pub use stage::{Staged, suffix_of};
+pub use stage::{Staged, content_of, suffix_of};
 pub use subprocess::Subprocess;
 
 /// A document as Markdown.

@@ -18,7 +18,9 @@ use crate::document::{DocName, Document};
 use crate::error::KbError;
 use crate::fold::{self, Version};
 use crate::web;
-use crate::workshop::{GROUP_DOCUMENTS_MAX, Place, Prepared, Unready, Workshop, attempt, failed, listed, on_disk};
+use crate::workshop::{
+    GROUP_DOCUMENTS_MAX, Place, Prepared, PutOff, Unready, Workshop, attempt, failed, listed, on_disk,
+};
 
 /// What the log calls it.
 const OP: &str = "recompile";
@@ -69,13 +71,14 @@ pub struct Renewal {
 pub struct KbRecompile<C> {
     workshop: Workshop<C>,
     which: Which,
+    put_off: PutOff,
 }
 
 impl<C: Compiler + std::fmt::Debug + 'static> KbRecompile<C> {
     /// The job that makes these documents anew.
     #[must_use]
     pub fn new(place: Place<C>, which: Which) -> Self {
-        Self { workshop: Workshop::new(place), which }
+        Self { workshop: Workshop::new(place), which, put_off: PutOff::default() }
     }
 
     async fn prepared(&self, cx: &ReadCx, item: &Chosen) -> Result<Renewal, Unready> {
@@ -166,7 +169,11 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbRecompile<C> {
     }
 
     async fn prepare(&self, cx: ReadCx, item: Arc<Chosen>) -> Result<Attempt<Renewal>, Stop> {
-        attempt(self.prepared(&cx, &item).await)
+        let attempt = attempt(self.prepared(&cx, &item).await)?;
+        if let Attempt::Outcome(outcome) = &attempt {
+            self.put_off.note(item.name.as_str(), outcome);
+        }
+        Ok(attempt)
     }
 
     fn weight(&self, ready: &Renewal) -> u64 {
@@ -202,7 +209,10 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbRecompile<C> {
                 } else if moves < MOVES_MAX {
                     match self.prepared(&cx.read, &item).await {
                         Ok(renewal) => left.push((at, item, renewal)),
-                        Err(Unready::Outcome(outcome)) => outcomes[at] = outcome,
+                        Err(Unready::Outcome(outcome)) => {
+                            self.put_off.note(item.name.as_str(), &outcome);
+                            outcomes[at] = outcome;
+                        }
                         Err(Unready::Stop(stop)) => return Err(stop),
                     }
                 }
@@ -216,6 +226,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbRecompile<C> {
 
     async fn seal(&self, cx: &mut CommitCx, pass: &PassReport) -> Result<(), Stop> {
         self.workshop.close();
+        cx.notes.extend(self.put_off.told());
         if pass.reason != Reason::Stopped {
             cx.notes.extend(self.workshop.collect(&cx.read).await?);
         }

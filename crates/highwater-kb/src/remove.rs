@@ -19,11 +19,11 @@ pub struct Removed {
     pub documents: Vec<DocName>,
     /// The generation in which they are gone; `None` where none was made.
     pub generation: Option<u32>,
-    /// What of the wiki and of `raw/` that touches, in the order of [`Touch`].
+    /// Every file of the wiki and of `raw/` that the commit changes, in the order of [`Touch`].
     pub touched: Vec<Touched>,
 }
 
-/// A file that a removal touches. The index, the log and their parts are not told of.
+/// A file that a removal touches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Touched {
     /// What is done to it.
@@ -40,7 +40,7 @@ pub struct Touched {
 pub enum Touch {
     /// It is a document's own, and goes with it.
     Goes,
-    /// It is a page that documents share, and goes, since what is left on it is worth none.
+    /// It is a page that documents share, or a part of the index, and goes, since what is left on it is worth none.
     Ends,
     /// It is a page that documents share, and loses a section.
     LosesSection,
@@ -48,6 +48,10 @@ pub enum Touch {
     LosesLinks,
     /// It is another page, and names what goes no more.
     Names,
+    /// It is the index, a part of it, or else a page of the base as a whole, and is made anew of what is left.
+    Anew,
+    /// It is the log, or a part of it, and tells of the removal.
+    Tells,
 }
 
 /// Takes documents out, in one commit.
@@ -113,26 +117,31 @@ impl Going {
     fn told(self, generation: Option<u32>, change: Option<Rehearsed>) -> Removed {
         let mut touched = Vec::new();
         if let Some(Rehearsed { files, fates }) = change {
-            for FileChange { path, new, .. } in files {
+            touched.extend(files.into_iter().map(|FileChange { path, new, .. }| {
                 let fate = fates.get(&path).copied().unwrap_or(Fate::AsGenerated);
-                touched.extend(self.touch(&path, new.is_some()).map(|touch| Touched { touch, path, fate }));
-            }
+                Touched { touch: self.touch(&path, new.is_some()), path, fate }
+            }));
         }
         touched.sort();
         Removed { documents: self.documents, generation, touched }
     }
 
-    fn touch(&self, path: &FilePath, is_left: bool) -> Option<Touch> {
+    fn touch(&self, path: &FilePath, is_left: bool) -> Touch {
         if self.own.contains(path) {
-            return Some(Touch::Goes);
+            return Touch::Goes;
         }
-        if self.shared.contains(path) {
-            return Some(if is_left { Touch::LosesSection } else { Touch::Ends });
+        if self.shared.contains(path) && is_left {
+            return Touch::LosesSection;
         }
-        let page: PageName = path.as_str().strip_prefix("wiki/")?.strip_suffix(".md")?.parse().ok()?;
-        Some(match page.kind() {
-            PageKind::Exploration | PageKind::Report => Touch::LosesLinks,
-            _ => Touch::Names,
-        })
+        if !is_left {
+            return Touch::Ends;
+        }
+        let page = path.as_str().strip_prefix("wiki/").and_then(|page| page.strip_suffix(".md"));
+        match page.and_then(|page| page.parse::<PageName>().ok()).map(|page| page.kind()) {
+            Some(PageKind::Exploration | PageKind::Report) => Touch::LosesLinks,
+            Some(_) => Touch::Names,
+            None if fold::is_log(path) => Touch::Tells,
+            None => Touch::Anew,
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 mod desk;
 mod prepare;
+mod put_off;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use self::desk::Desk;
 pub use self::desk::{Desks, desks};
 pub use self::prepare::Prepared;
 pub(crate) use self::prepare::{Unready, attempt};
+pub(crate) use self::put_off::PutOff;
 
 /// Documents that wait between a list of them and the ledger.
 const PLANNED_ITEMS_MAX: usize = 256;

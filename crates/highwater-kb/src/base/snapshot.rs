@@ -60,12 +60,13 @@ impl Snapshot {
     /// # Errors
     /// What the rows say; [`KbError::Older`] and [`KbError::RowsBehind`].
     pub fn open(home: Arc<dyn Home>) -> Result<Self, KbError> {
-        let told = KbError::rows("be opened to read");
-        let rows = home.open_reader().map_err(&told)?;
-        if !pending(&rows, MIGRATIONS).map_err(&told)?.is_empty() {
-            return Err(KbError::Older);
-        }
+        let rows = opened(&*home)?;
         behind::refuse(Objects::new(home.fs()), || Ok(rows::standing(&rows)?.head))?;
+        Self::begin(home, rows)
+    }
+
+    /// The same by a connection that is open, and was looked at for what it does not tell of.
+    pub(super) fn begin(home: Arc<dyn Home>, rows: Connection) -> Result<Self, KbError> {
         // The generation is chosen by the first statement that reads.
         rows.execute_batch("BEGIN").map_err(|error| rows::told(&rows, "be opened to read", error))?;
         let generation = rows::head(&rows)?;
@@ -209,4 +210,14 @@ impl Snapshot {
     fn objects(&self) -> Objects<'_> {
         Objects::new(self.home.fs())
     }
+}
+
+/// A connection to rows that are up to date.
+pub(super) fn opened(home: &dyn Home) -> Result<Connection, KbError> {
+    let told = KbError::rows("be opened to read");
+    let rows = home.open_reader().map_err(&told)?;
+    if !pending(&rows, MIGRATIONS).map_err(&told)?.is_empty() {
+        return Err(KbError::Older);
+    }
+    Ok(rows)
 }

@@ -1,7 +1,8 @@
-//! A document's bytes, copied once to a private file and hashed on the way. Owns what may be copied: a regular file of any name,
-//! which is not too large and does not change meanwhile. What is converted and kept is this copy, whatever becomes of the file.
+//! A document's bytes, copied once to a private file and hashed on the way; or hashed where they lie, by who may know them already.
+//! Owns what may be read so: a regular file of any name, which is not too large and does not change meanwhile. What is converted and
+//! kept is the copy, whatever becomes of the file.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
@@ -52,29 +53,13 @@ impl Staged {
     ///
     /// # Errors
     /// As [`Staged::copy`].
-    pub fn copy_open(mut file: File, path: &Path, into: &Path, limits: &Limits) -> Result<Self, ConvertError> {
-        let before = file.metadata().map_err(ConvertError::Unreadable)?;
-        let kind = before.file_type();
-        if !kind.is_file() {
-            return Err(ConvertError::NotAFile(match () {
-                () if kind.is_dir() => "a directory",
-                () if kind.is_fifo() => "a pipe",
-                () if kind.is_socket() => "a socket",
-                () => "a device",
-            }));
-        }
-        let limit = limits.document_bytes;
-        if before.len() > limit {
-            return Err(ConvertError::Large { bytes: before.len(), limit });
-        }
-        let path = std::path::absolute(path).map_err(ConvertError::Unreadable)?;
-        let staged = Self::copy_bytes(&mut file, before.len(), &path, into)?;
-        let after = file.metadata().map_err(ConvertError::Unreadable)?;
-        let state = |of: &std::fs::Metadata| (of.len(), of.mtime(), of.mtime_nsec());
-        if state(&before) != state(&after) || staged.bytes != before.len() {
-            return Err(ConvertError::Changed);
-        }
-        Ok(staged)
+    pub fn copy_open(file: File, path: &Path, into: &Path, limits: &Limits) -> Result<Self, ConvertError> {
+        whole(file, limits, |file, expected| {
+            let path = std::path::absolute(path).map_err(ConvertError::Unreadable)?;
+            let staged = Self::copy_bytes(file, expected, &path, into)?;
+            let bytes = staged.bytes;
+            Ok((staged, bytes))
+        })
     }
 
     /// The same of bytes that are kept elsewhere; its path says what it says for [`Staged::copy_open`], but that one which is a name
@@ -97,7 +82,12 @@ impl Staged {
         let directory = tempfile::Builder::new().prefix(DIRECTORY).tempdir_in(into).map_err(disk)?;
         let name = format!("document.{}", suffix_of(path));
         let copy = File::create_new(directory.path().join(&name)).map_err(disk)?;
-        let (content, sha256, bytes) = copied(from, copy, expected, disk)?;
+        let mut sha256 = Sha256::new();
+        let (content, bytes) = hashed(from, expected, |read| {
+            sha256.update(read);
+            (&copy).write_all(read).map_err(disk)
+        })?;
+        let sha256 = hex::encode(sha256.finalize());
         if let Some(beside) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             symlink(beside, directory.path().join(BESIDE)).map_err(disk)?;
         }
@@ -129,6 +119,43 @@ pub fn suffix_of(path: &Path) -> String {
     if says { suffix.to_ascii_lowercase() } else { String::new() }
 }
 
+/// What the bytes of the file at `path` are called now, without a copy of them: it is as [`Staged::copy`] finds it, and refused alike.
+///
+/// # Errors
+/// As [`Staged::copy`], but for what is in the way of a copy.
+pub fn content_of(path: &Path, limits: &Limits) -> Result<ContentId, ConvertError> {
+    whole(opened(path)?, limits, |file, expected| hashed(file, expected, |_| Ok(())))
+}
+
+/// What `read` makes of a file, and of how many bytes; it is given how many are expected. The file may be read, and stays as it is meanwhile.
+fn whole<T>(
+    mut file: File,
+    limits: &Limits,
+    read: impl FnOnce(&mut File, u64) -> Result<(T, u64), ConvertError>,
+) -> Result<T, ConvertError> {
+    let before = file.metadata().map_err(ConvertError::Unreadable)?;
+    let kind = before.file_type();
+    if !kind.is_file() {
+        return Err(ConvertError::NotAFile(match () {
+            () if kind.is_dir() => "a directory",
+            () if kind.is_fifo() => "a pipe",
+            () if kind.is_socket() => "a socket",
+            () => "a device",
+        }));
+    }
+    let limit = limits.document_bytes;
+    if before.len() > limit {
+        return Err(ConvertError::Large { bytes: before.len(), limit });
+    }
+    let (made, bytes) = read(&mut file, before.len())?;
+    let after = file.metadata().map_err(ConvertError::Unreadable)?;
+    let state = |of: &Metadata| (of.len(), of.mtime(), of.mtime_nsec());
+    if state(&before) != state(&after) || bytes != before.len() {
+        return Err(ConvertError::Changed);
+    }
+    Ok(made)
+}
+
 /// Without NONBLOCK the open of a pipe would wait for its other end.
 fn opened(path: &Path) -> Result<File, ConvertError> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -140,16 +167,18 @@ fn opened(path: &Path) -> Result<File, ConvertError> {
     }
 }
 
-/// Copies as many bytes as the file had, and looks whether there are more.
-fn copied(
+/// Reads as many bytes as the file had, and looks whether there are more; `each` is given all that is read. Says what they are called,
+/// and how many they are.
+fn hashed(
     from: &mut impl Read,
-    mut to: File,
     bytes: u64,
-    disk: impl Fn(io::Error) -> ConvertError,
-) -> Result<(ContentId, String, u64), ConvertError> {
-    let (mut blake3, mut sha256, mut total) = (blake3::Hasher::new(), Sha256::new(), 0);
-    let mut from = from.take(bytes.saturating_add(1));
-    let mut buffer = vec![0; BUFFER_BYTES];
+    mut each: impl FnMut(&[u8]) -> Result<(), ConvertError>,
+) -> Result<(ContentId, u64), ConvertError> {
+    let (mut blake3, mut total) = (blake3::Hasher::new(), 0);
+    let expected = bytes.saturating_add(1);
+    let mut from = from.take(expected);
+    // Most documents are small: a buffer that none of them fills would cost more than they do.
+    let mut buffer = vec![0; usize::try_from(expected).unwrap_or(BUFFER_BYTES).min(BUFFER_BYTES)];
     loop {
         let count = match from.read(&mut buffer) {
             Ok(0) => break,
@@ -158,9 +187,8 @@ fn copied(
             Err(error) => return Err(ConvertError::Unreadable(error)),
         };
         blake3.update(&buffer[..count]);
-        sha256.update(&buffer[..count]);
-        to.write_all(&buffer[..count]).map_err(&disk)?;
+        each(&buffer[..count])?;
         total += count as u64;
     }
-    Ok((ContentId::of_hash(&blake3.finalize()), hex::encode(sha256.finalize()), total))
+    Ok((ContentId::of_hash(&blake3.finalize()), total))
 }

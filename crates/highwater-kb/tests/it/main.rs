@@ -37,6 +37,7 @@ mod status;
 mod story;
 mod touched;
 mod tree;
+mod unchanged;
 mod web;
 mod whole;
 mod workloads;

@@ -53,6 +53,10 @@ fn what_a_removal_touches_is_told_before_it_and_with_it() {
     assert_eq!((would.documents.as_slice(), would.generation), (&[named("Tides")][..], None));
     assert_eq!(would.touched, did.touched);
     assert_eq!(did.generation, Some(4));
+    let manifest = library.base.manifest(4).unwrap().unwrap();
+    let mut touched: Vec<_> = did.touched.iter().map(|touched| &touched.path).collect();
+    touched.sort();
+    assert_eq!(touched, manifest.files.iter().map(|change| &change.path).collect::<Vec<_>>(), "all that is changed");
     insta::assert_snapshot!(told(&did).join("\n"));
 }
 
@@ -88,6 +92,10 @@ fn several_documents_go_by_one_change() {
     let names = [named("Tides"), named("Harbour"), named("Gauge")];
     let did = library.under_lock(|base, held| remove(base, held, now(), &names, false).unwrap());
     assert_eq!(did.generation, Some(4));
+    let manifest = library.base.manifest(4).unwrap().unwrap();
+    let mut touched: Vec<_> = did.touched.iter().map(|touched| &touched.path).collect();
+    touched.sort();
+    assert_eq!(touched, manifest.files.iter().map(|change| &change.path).collect::<Vec<_>>(), "all that is changed");
     let ends = did.touched.iter().filter(|touched| touched.touch == Touch::Ends).count();
     assert_eq!(ends, 3, "{:?}", told(&did));
     let left: Vec<String> = library.files().into_keys().collect();

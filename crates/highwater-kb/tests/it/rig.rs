@@ -130,16 +130,29 @@ impl Rig {
     }
 
     fn place(&self, edition: Edition) -> Place<Edition> {
+        self.place_at(self.home(), edition)
+    }
+
+    fn place_at(&self, home: Arc<dyn Home>, edition: Edition) -> Place<Edition> {
         // What is text is converted without it.
         let converter = Subprocess::new(Path::new("/nowhere"), self.limits, self.engine.clock.clone());
-        Place { home: self.home(), root: self.root(), converter, compiler: edition }
+        Place { home, root: self.root(), converter, compiler: edition }
     }
 
     pub(crate) async fn add(&self, edition: Edition, named: &[&str]) -> PassReport {
+        self.add_to(self.place(edition), named).await
+    }
+
+    /// The same by who reaches the base so.
+    pub(crate) async fn add_at(&self, home: Arc<dyn Home>, named: &[&str]) -> PassReport {
+        self.add_to(self.place_at(home, Edition::of(1)), named).await
+    }
+
+    async fn add_to(&self, place: Place<Edition>, named: &[&str]) -> PassReport {
         let paths = named.iter().map(|path| self.path(path)).collect();
         self.pass(
             &format!("add-{}", named.join("-").replace(['/', '.'], "-")),
-            KbAdd::new(self.place(edition), Named { paths, ..Named::default() }),
+            KbAdd::new(place, Named { paths, ..Named::default() }),
         )
         .await
     }

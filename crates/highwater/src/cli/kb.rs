@@ -17,14 +17,16 @@ pub(crate) enum KbVerb {
     /// Adds documents: files, directories with every document below them, and addresses of the web.
     ///
     /// Each document gets a page that says what it is about, a page with its text, and its place on the pages of concepts and entities
-    /// that it shares with others. A document that is there already is passed over, one that changed replaces its old version, and
-    /// pages that you edited are kept: what is new is merged into them, or laid beside them. A call that is killed goes on with the next.
+    /// that it shares with others. A document that is there already is read where it lies and passed over, one that changed replaces its
+    /// old version, and pages that you edited are kept: what is new is merged into them, or laid beside them. A call that is killed goes
+    /// on with the next.
     ///
     /// With a language model, that writes the pages; else what is built in does, which asks nobody. What it was asked once it is never
     /// asked again, also after a kill: its answers are kept in the base.
     ///
     /// What lies at an address is fetched once, without what it shows or links, and kept in `raw/`; called again, it is fetched again, and
-    /// is `present` where it is the same. A redirect into a private network is not followed: name that address yourself.
+    /// is `present` where it is the same. One that does not answer is told of with what failed, and tried again by the same call. A
+    /// redirect into a private network is not followed: name that address yourself.
     Add(KbAdd),
     /// Adds what appears or changes in directories, as `kb add` would, until SIGTERM.
     ///
@@ -34,9 +36,9 @@ pub(crate) enum KbVerb {
     Watch(KbWatch),
     /// Takes documents out: their files, their sections on pages that they share with others, and links to them.
     ///
-    /// Says what it touches. A page on which nothing is left goes; a page that you kept, such as an exploration, has words where it
-    /// linked what goes; what you edited stays. Several documents go by one change, which `kb undo` takes back. What was removed can be
-    /// added again.
+    /// Says every file that it touches, the index and the log too. A page on which nothing is left goes; a page that you kept, such as
+    /// an exploration, has words where it linked what goes; what you edited stays. Several documents go by one change, which `kb undo`
+    /// takes back. What was removed can be added again.
     Remove(KbRemove),
     /// Makes documents anew from what they were given as: converts and compiles them again, as after an update of highwater.
     ///
@@ -181,7 +183,7 @@ pub(crate) struct KbRemove {
     /// Leaves the documents as they were given in `raw/`.
     #[arg(long)]
     pub(crate) keep_raw: bool,
-    /// Says what would be touched and writes nothing.
+    /// Says every file that would be touched and writes nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

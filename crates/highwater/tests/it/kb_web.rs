@@ -115,3 +115,26 @@ fn r15_what_is_no_address_is_refused_before_anything_is_fetched() {
     rig.write("highwater.toml", "[job.read]\nkind = \"kb-add\"\nbase = \"notes\"\n");
     insta::assert_snapshot!("nothing_named", told(&["run", "read"]));
 }
+
+#[test]
+fn an_address_that_does_not_answer_is_told_of_with_what_failed_and_when_it_is_tried_again() {
+    let rig = Rig::new("");
+    rig.ok(&["kb", "init", "notes"]);
+    // Who had this port until now is gone.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}/tides");
+    let ended = rig.run(&["kb", "add", &url, "--kb", "notes"]);
+    let told = format!("exit {}\n{}{}", ended.code, ended.stdout, ended.stderr);
+    let told = told.replace(&*rig.dir.path().to_string_lossy(), "/desk").replace(&port.to_string(), "PORT");
+    let job = told.lines().nth(1).and_then(|line| line.split_once(':')).unwrap().0.to_owned();
+    let took = told.split_once("retry in ").and_then(|(_, rest)| rest.split_once(';')).unwrap().0.to_owned();
+    let told = told.replace(&job, "kb-add-JOB").replace(&format!("retry in {took}"), "retry in TIME");
+    insta::assert_snapshot!("unanswered", told);
+    // A program is told the same.
+    let json = rig.run(&["kb", "add", &url, "--kb", "notes", "--json"]).json();
+    let note = json["notes"][0].as_str().unwrap();
+    assert!(note.starts_with(&url) && note.contains("did not answer"), "{json}");
+    // It is what it says: the list of what waits has it, and a server that is there by then is asked.
+    let waiting = rig.ok(&["--ledger", "notes/.highwater-state/ledger.db", "items", &job, "--outcome", "retry"]);
+    assert!(waiting.stdout.contains(&url), "{waiting:?}");
+}

@@ -102,11 +102,17 @@ async fn passed(call: &Call<'_>, site: &Site, root: &Path) -> Done {
     }
     let progress = Progress::follow(Arc::clone(&engine.ledger), Arc::clone(&site.clock), &spec, output);
     let report = passes.until(&*call.runner, &spec, false, progress).await;
+    let ledger_path = site.ledger_path.display();
+    if report.counts.retry > 0 {
+        output.note(format!(
+            "  the next pass is the same call again; what waits for it: highwater --ledger {ledger_path} items {} --outcome retry",
+            spec.name
+        ));
+    }
     if report.counts.review > 0 {
-        let ledger = site.ledger_path.display();
         let those = if report.counts.review == 1 { "one document is" } else { "some documents are" };
         output.note(format!(
-            "  {those} for you to look at: highwater --ledger {ledger} items {} --outcome review",
+            "  {those} for you to look at: highwater --ledger {ledger_path} items {} --outcome review",
             spec.name
         ));
     }

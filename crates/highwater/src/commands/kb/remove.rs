@@ -47,6 +47,8 @@ fn told(removed: &Removed, place: &Place, would: bool) -> String {
             Touch::LosesSection => "loses a section",
             Touch::LosesLinks => "is kept: its links to what goes become words",
             Touch::Names => "no longer names what goes",
+            Touch::Anew => "is made anew of what is left",
+            Touch::Tells => "tells of it",
         };
         let _ = match became(touched.fate) {
             Some(became) => writeln!(told, "  {} {became}", touched.path),

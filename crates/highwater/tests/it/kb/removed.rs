@@ -1,5 +1,6 @@
 //! Documents that are removed, and come back.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::Value;
@@ -38,6 +39,30 @@ fn a_removal_says_what_it_touches_and_a_dry_run_says_the_same_and_changes_nothin
     for (path, bytes) in shown.iter().filter(|(path, _)| !path.starts_with("wiki/log")) {
         assert!(!String::from_utf8_lossy(bytes).contains("report-0"), "{path} names it");
     }
+}
+
+#[test]
+fn a_dry_run_lists_every_file_that_the_removal_changes_and_no_other() {
+    let desk = desk();
+    desk.0.write("in/alone.md", "# Alone\n\nOf seagrass meadows.\n");
+    desk.ended(&[]);
+    let remove = ["kb", "remove", "report-0", "alone", "--kb", "notes", "--json"];
+    let listed = |ended: crate::rig::Ended| -> BTreeSet<String> {
+        let json = ended.json();
+        let touched = json["touched"].as_array().unwrap();
+        touched.iter().map(|touched| touched["path"].as_str().unwrap().to_owned()).collect()
+    };
+    let before = desk.shown();
+    let would = listed(desk.0.ok(&[&remove[..], &["--dry-run"]].concat()));
+    assert!(desk.shown() == before);
+    let did = listed(desk.0.ok(&remove));
+    let after = desk.shown();
+    let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let changed: BTreeSet<String> =
+        paths.into_iter().filter(|path| before.get(*path) != after.get(*path)).cloned().collect();
+    assert!(changed.contains("wiki/index.md") && changed.contains("wiki/log.md"), "{changed:?}");
+    assert_eq!(would, changed);
+    assert_eq!(did, changed);
 }
 
 #[test]
