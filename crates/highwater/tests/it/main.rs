@@ -48,5 +48,6 @@ mod surveyed;
 mod systemd;
 mod takeover;
 mod throttled;
+mod unmounted;
 mod unsent;
 mod unset;
