@@ -12,6 +12,7 @@ mod episodes;
 mod exec_as_pass;
 mod exec_at_scale;
 mod gate;
+mod hangup;
 mod house;
 mod inside;
 mod install;
