@@ -203,18 +203,26 @@ impl Place {
     /// The place of these settings; makes an index where there is none.
     ///
     /// # Errors
-    /// When the receiver's directory cannot be opened, or holds no `episodes`.
+    /// When the receiver's directory cannot be opened, holds no `episodes`, or their disk is not mounted.
     pub fn open(settings: &ReindexSettings) -> Result<Self, Diagnosis> {
-        Self::open_at(&Files::of_root(&settings.root), settings, Access::Write)
+        Self::open_at(&Files::of_root(&settings.root), settings, Access::Write, None)
     }
 
-    /// The same where episodes and index lie elsewhere than in one directory.
+    /// The same where episodes and index lie elsewhere than in one directory; `prune` is what becomes of rows without an episode.
     ///
     /// # Errors
-    /// When one of them cannot be opened, or there is no directory of episodes.
-    pub fn open_at(files: &Files, settings: &ReindexSettings, access: Access) -> Result<Self, Diagnosis> {
+    /// When one of them cannot be opened, there is no directory of episodes, or its disk is not mounted.
+    pub fn open_at(
+        files: &Files,
+        settings: &ReindexSettings,
+        access: Access,
+        prune: Option<Prune>,
+    ) -> Result<Self, Diagnosis> {
         // Before an index is made beside what is none.
-        let store = Arc::new(files.open_store()?);
+        let store = Arc::new(match prune {
+            Some(Prune::Any) => files.open_store_as_it_is()?,
+            Some(Prune::Few) | None => files.open_store()?,
+        });
         let index: Arc<dyn Index> = match access {
             Access::Look => Arc::new(View::read(&files.index).map_err(|error| unusable(&files.index, &error))?),
             Access::Write => {
@@ -233,7 +241,7 @@ impl Place {
             index,
             hosts: settings.hosts.as_ref().map(|hosts| hosts.iter().cloned().collect()),
             verify: settings.verify,
-            prune: None,
+            prune,
             limits: Limits::default(),
         })
     }

@@ -263,7 +263,7 @@ impl Ship {
                 if parcel.is_some_and(|parcel| here.is_reopened(&parcel)) && parked.as_ref().is_some_and(is_told) {
                     continue;
                 }
-                listed.push((episode, parked.filter(|parked| !is_told(parked))));
+                listed.push((episode, parked.filter(|parked| !parked.parking.is_of_place())));
             }
             Ok(listed)
         })
@@ -397,7 +397,8 @@ impl Job for Ship {
         let cx = &cx.read;
         match ready {
             Ready::Retired => self.retired_before(cx, &item.id).await,
-            Ready::Lost(why) => self.damaged(&item.id, &why, cx.clock.now()).await,
+            Ready::Lost(told) => self.unsendable(&item.id, &told, cx.clock.now()).await,
+            Ready::Nowhere(here) => self.nowhere(cx, &item.id, here).await,
             Ready::Reopened => self.reopened(&item.id, cx.clock.now()).await,
             Ready::Recording => {
                 let told = format!(

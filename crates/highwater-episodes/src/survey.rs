@@ -1,11 +1,17 @@
 //! A look at what a receiver keeps that reads no archive: whether rows and files are still about the same episodes. Owns how few rows are
-//! looked at for it.
+//! looked at for it, and when a directory of episodes is taken for a disk that is not mounted.
 
+use std::path::PathBuf;
+
+use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::counted;
+use highwater_engine::shell::quoted;
+use highwater_fs::Fs;
 
 use crate::index::{Cursor, Index, IndexError, PageAsk, View};
 use crate::name::{EpisodeKey, HostId};
-use crate::store::{Store, StoreError};
+use crate::reindex::Files;
+use crate::store::{FileStore, Store, StoreError};
 
 /// From so many places of the index, evenly apart, rows are looked at.
 const SAMPLE_PLACES: u64 = 16;
@@ -44,6 +50,72 @@ pub enum SurveyError {
     /// The store cannot.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store is another one.
+    #[error(transparent)]
+    Elsewhere(#[from] Elsewhere),
+}
+
+/// Nothing of what has a row lies in a directory of episodes, nor does the mark of a store: another file system belongs in its place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{} holds none of the episodes that have a row ({} looked at), and no mark of a store: is its disk mounted?",
+    .episodes.display(), counted(*.rows, "row")
+)]
+pub struct Elsewhere {
+    /// Where the episodes should be.
+    pub episodes: PathBuf,
+    /// Of how many rows the episode was looked for.
+    pub rows: u64,
+}
+
+impl Elsewhere {
+    /// What a person does about it.
+    #[must_use]
+    pub fn next(&self) -> String {
+        let make = if self.episodes.is_dir() {
+            String::new()
+        } else {
+            format!("`mkdir {}` and ", quoted(&self.episodes.display().to_string()))
+        };
+        format!(
+            "mount the disk of the episodes there, or put them back, and call again; where they are really gone, {make}`highwater reindex --prune \
+             --force` gives up their rows"
+        )
+    }
+
+    /// The refusal of whatever is asked about what is stored.
+    #[must_use]
+    pub fn refusal(&self) -> Diagnosis {
+        Diagnosis::refusal("HW-EPI-107", self.to_string(), self.next())
+    }
+}
+
+/// What says that a directory of episodes is the one that the rows are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// The mark of a store.
+    ByMark,
+    /// Episodes that have a row; an older version made no mark.
+    ByRows,
+    /// Nothing, for there is no row of which anything should be stored.
+    ByNothing,
+}
+
+/// Whether a directory of episodes is the one that the rows are of. Of one without a mark some rows are looked at as they lie in the file:
+/// an index that is in use has no pages while rows of it are missed.
+///
+/// # Errors
+/// It is not, or the index or the store cannot be read.
+pub fn known<F: Fs>(store: &FileStore<F>, files: &Files) -> Result<Known, SurveyError> {
+    if store.is_marked()? {
+        return Ok(Known::ByMark);
+    }
+    let sample = sample(&View::read(&files.index)?, store)?;
+    match sample.looked {
+        0 => Ok(Known::ByNothing),
+        rows if rows == sample.missing => Err(Elsewhere { episodes: files.episodes.clone(), rows }.into()),
+        _ => Ok(Known::ByRows),
+    }
 }
 
 /// Asks of at most 1,024 rows whether their episode is stored: a disk that is not mounted shows, whatever the size of the index.

@@ -33,7 +33,17 @@ use site::Site;
 type Done = Result<ExitCode, Vec<Diagnosis>>;
 
 fn main() -> ProcessExit {
+    // Before anything else: a server takes SIGHUP as a word to read its files, and it may come at once.
+    signals::hold_hangups();
     let mut cli = Cli::parse();
+    let is_server = match &cli.verb {
+        Verb::Receive(_) => true,
+        Verb::Ship(ship) => ship.daemon,
+        _ => false,
+    };
+    if !is_server {
+        signals::let_hangups_come();
+    }
     // `run --cron` is for those whose cron mails whatever is printed, and on any exit but 0.
     let for_cron = matches!(&cli.verb, Verb::Run(run) if run.cron);
     cli.global.quiet |= for_cron;

@@ -1,6 +1,8 @@
-//! SIGTERM and SIGINT: the first ends a pass after what is in hand, the second at once. Owns the listening.
+//! SIGTERM and SIGINT: the first ends a pass after what is in hand, the second at once. Owns the listening, and that a SIGHUP which comes
+//! before a server listens for it waits until it does.
 
 use highwater_engine::contact::StopSignal;
+use nix::sys::signal::{SigSet, Signal as Number};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Raises the stop signal whenever a signal comes.
@@ -24,9 +26,24 @@ pub(crate) async fn next_hangup(signals: &mut Option<Signal>) {
     }
 }
 
-/// Listens for SIGHUP.
+/// Holds SIGHUP back, on this thread and those that it starts: one that comes before there is anybody to listen for it ends nothing.
+pub(crate) fn hold_hangups() {
+    // Nothing but a number that is no signal is refused.
+    let _ = SigSet::from(Number::SIGHUP).thread_block();
+}
+
+/// Lets SIGHUP come again, with the one that came meanwhile.
+pub(crate) fn let_hangups_come() {
+    let _ = SigSet::from(Number::SIGHUP).thread_unblock();
+}
+
+/// Listens for SIGHUP, also for the one that was held back.
 pub(crate) fn hangups() -> Option<Signal> {
-    signal(SignalKind::hangup()).ok()
+    let signals = signal(SignalKind::hangup()).ok();
+    if signals.is_some() {
+        let_hangups_come();
+    }
+    signals
 }
 
 fn raised_by(kinds: &[SignalKind]) -> StopSignal {

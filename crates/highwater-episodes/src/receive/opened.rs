@@ -7,12 +7,12 @@ use std::sync::Arc;
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::job::Stop;
 use highwater_engine::lock::{FileLock, Held, Lock as _};
-use highwater_engine::report::counted;
 use highwater_fs::{Fs, FsError, RealFs, RelPath};
 
-use crate::index::{Index, IndexError, IndexLock, JsonlIndex, Recovered};
-use crate::store::{EPISODES_DIR, FileStore, Store, StoreError};
-use crate::survey::{SurveyError, sample};
+use crate::index::{Index as _, IndexError, IndexLock, JsonlIndex, Recovered};
+use crate::reindex::Files;
+use crate::store::{FileStore, StoreError};
+use crate::survey::{Elsewhere, Known, SurveyError, known};
 
 /// The index in the receiver's directory.
 pub(crate) const INDEX_FILE: &str = "index.jsonl";
@@ -62,35 +62,22 @@ pub enum OpenError {
     /// Its episodes cannot be opened.
     #[error("the receiver's episodes cannot be opened")]
     Store(#[from] StoreError),
-    /// Nothing of what has a row lies there, nor does the mark of a store: another file system belongs in its place.
-    #[error(
-        "{} holds none of the episodes that have a row ({} looked at), and no mark of a store: is its disk mounted?",
-        .episodes.display(), counted(*.rows, "row")
-    )]
-    Elsewhere {
-        /// Where the episodes should be.
-        episodes: PathBuf,
-        /// Of how many rows the episode was looked for.
-        rows: u64,
-    },
+    /// Another file system belongs in their place.
+    #[error(transparent)]
+    Elsewhere(Elsewhere),
     /// Its index cannot be opened.
     #[error("the receiver's index cannot be opened")]
     Index(#[from] IndexError),
 }
 
-/// Whether rows are of what lies in a store without a mark, as an older version's has none.
-fn is_put_here(store: &dyn Store, index: &dyn Index, root: &Path) -> Result<bool, OpenError> {
-    let sample = match sample(index, store) {
-        Ok(sample) => sample,
-        // While rows are missed nobody can tell which there are.
-        Err(SurveyError::Index(IndexError::Edited { .. })) => return Ok(false),
-        Err(SurveyError::Index(error)) => return Err(error.into()),
-        Err(SurveyError::Store(error)) => return Err(error.into()),
-    };
-    if sample.looked > 0 && sample.missing == sample.looked {
-        return Err(OpenError::Elsewhere { episodes: root.join(EPISODES_DIR), rows: sample.looked });
+impl From<SurveyError> for OpenError {
+    fn from(error: SurveyError) -> Self {
+        match error {
+            SurveyError::Index(error) => error.into(),
+            SurveyError::Store(error) => error.into(),
+            SurveyError::Elsewhere(elsewhere) => Self::Elsewhere(elsewhere),
+        }
     }
-    Ok(sample.looked > 0)
 }
 
 /// Opens a receiver's directory.
@@ -111,10 +98,11 @@ pub async fn open_files(root: &Path) -> Result<Opened, OpenError> {
     let (index, found) = JsonlIndex::open(Arc::clone(&fs), named(INDEX_FILE), named(QUARANTINE_DIR), index_lock)?;
     // Before anything is made in its place.
     let there = FileStore::open(Arc::clone(&fs), &RelPath::root(), named(QUARANTINE_DIR))?;
-    let is_marked = there.is_marked()?;
-    let is_put_here = !is_marked && is_put_here(&there, &index, root)?;
+    let known = known(&there, &Files::of_root(root))?;
     let store = FileStore::open_to_write(fs, &RelPath::root(), named(QUARANTINE_DIR))?;
-    if is_put_here && let Err(error) = store.mark() {
+    if known == Known::ByRows
+        && let Err(error) = store.mark()
+    {
         // On a full disk it is received from all the same, and marked at the next start.
         tracing::warn!(error = %with_causes(&error), "the directory of the episodes cannot be marked");
     }

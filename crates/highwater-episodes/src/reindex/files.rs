@@ -10,6 +10,7 @@ use highwater_fs::{Fs, Kind, RealFs, RelPath};
 use crate::index::{IndexLock, JsonlIndex, Recovered};
 use crate::receive::{INDEX_FILE, QUARANTINE_DIR};
 use crate::store::{EPISODES_DIR, FileStore};
+use crate::survey::{SurveyError, known};
 
 /// How the lock of an index is called, after the index.
 const LOCK_SUFFIX: &str = ".lock";
@@ -46,19 +47,44 @@ impl Files {
         Ok(Self { episodes, index })
     }
 
-    /// The episodes. What is set aside of them goes to `quarantine` beside their directory.
+    /// The episodes, where they are those of the rows: of a disk that is not mounted nothing is told, and below its mount point nothing is
+    /// done. What is set aside of them goes to `quarantine` beside their directory.
+    ///
+    /// # Errors
+    /// When they are no directory, or [not those of the rows](crate::survey::Elsewhere).
+    pub fn open_store(&self) -> Result<FileStore<SharedFs>, Diagnosis> {
+        let (store, is_directory) = self.store()?;
+        match known(&store, self) {
+            Ok(_) => self.directory(store, is_directory),
+            Err(SurveyError::Elsewhere(elsewhere)) => Err(elsewhere.refusal()),
+            Err(SurveyError::Index(error)) => Err(unusable(&self.index, &error)),
+            Err(SurveyError::Store(error)) => Err(unusable(&self.episodes, &error)),
+        }
+    }
+
+    /// The same whatever the rows say: for who looks into that, and by a person's word that what has a row is really gone.
     ///
     /// # Errors
     /// When they are no directory.
-    pub fn open_store(&self) -> Result<FileStore<SharedFs>, Diagnosis> {
+    pub fn open_store_as_it_is(&self) -> Result<FileStore<SharedFs>, Diagnosis> {
+        let (store, is_directory) = self.store()?;
+        self.directory(store, is_directory)
+    }
+
+    /// The episodes, and whether they are a directory.
+    fn store(&self) -> Result<(FileStore<SharedFs>, bool), Diagnosis> {
         let (parent, name) = split(&self.episodes)?;
         let failed = |error: &(dyn std::error::Error + 'static)| unusable(parent, error);
         let fs: SharedFs = Arc::new(RealFs::open(parent).map_err(|error| failed(&error))?);
         let is_there = fs.stat(&name).map_err(|error| failed(&error))?;
-        if is_there.is_none_or(|stat| stat.kind != Kind::Dir) {
-            return Err(failed(&io::Error::other(format!("there is no directory `{name}` in it"))));
-        }
-        FileStore::open_at(fs, name, quarantine()).map_err(|error| failed(&error))
+        let store = FileStore::open_at(fs, name, quarantine()).map_err(|error| failed(&error))?;
+        Ok((store, is_there.is_some_and(|stat| stat.kind == Kind::Dir)))
+    }
+
+    fn directory(&self, store: FileStore<SharedFs>, is_directory: bool) -> Result<FileStore<SharedFs>, Diagnosis> {
+        let (parent, name) = split(&self.episodes)?;
+        let none = || unusable(parent, &io::Error::other(format!("there is no directory `{name}` in it")));
+        is_directory.then_some(store).ok_or_else(none)
     }
 
     /// The index, which is made where there is none.

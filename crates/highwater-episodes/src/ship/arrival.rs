@@ -16,6 +16,7 @@ use super::{
     disk, is_of_all,
 };
 use crate::archive::{TreeLimits, content_of};
+use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 
 /// What became of an episode that was sent.
@@ -109,7 +110,12 @@ impl Ship {
             Arrived::Otherwise(SincePacked::Away(here)) => {
                 let is_shipped = self.place.shelves.is_shipped(episode) && here == Here::Nothing;
                 let other = if is_shipped { ", and another one of its name is in `shipped` and stays" } else { "" };
-                Ok(Outcome::because(OutcomeKind::Review, format!("the receiver has it; {}{other}", here.told())))
+                let mut told = format!("the receiver has it; {}{other}", here.told());
+                if here.is_odd() {
+                    told.push_str(": move it out of `episodes`; nothing is left to be sent of this one");
+                    self.park(episode, Parking::Displaced, &Code::default(), &told, now).await?;
+                }
+                Ok(Outcome::because(OutcomeKind::Review, told))
             }
             Arrived::Otherwise(SincePacked::Reopened) => Ok(Outcome::because(
                 OutcomeKind::Review,
@@ -129,12 +135,9 @@ impl Ship {
     /// It is in `shipped/` already: a pass that was killed after it retired it left that, or a person moved it there. The receiver is asked
     /// which, for without its word there is no receipt.
     pub(super) async fn retired_before(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Outcome, Stop> {
-        let theirs = match self.place.receiver.content(cx, episode).await? {
-            Ok(theirs) => theirs.named(),
-            Err(told) => {
-                cx.contacts.wind_down(Stop::checkpoint(Reason::Network, format!("{episode}: {told}")));
-                return Ok(Outcome::because(OutcomeKind::Deferred, told));
-            }
+        let theirs = match self.asked(cx, episode).await? {
+            Ok(theirs) => theirs,
+            Err(put_off) => return Ok(put_off),
         };
         let (shelves, id, outbox) = (self.place.shelves.clone(), episode.clone(), self.outbox()?);
         let outbox_dir = self.place.outbox.clone();
@@ -150,7 +153,7 @@ impl Ship {
             let ours = is_asked.then(|| content_of(&dir, &id, TreeLimits::default()).ok()).flatten();
             match lying {
                 Lying::Nothing => outbox.forget(&id).map_err(failed)?,
-                Lying::Broken(why) => return Ok((ours, Some(Err(why)))),
+                Lying::Broken(_) | Lying::Anothers(_) => return Ok((ours, Some(Err(outbox.told_of(&id, &lying))))),
                 Lying::Whole(parcel) => {
                     if !let_go(&shelves, &outbox, &id, &parcel, None).map_err(failed)? {
                         // Its archive is of another one, and may be the only copy.
@@ -168,7 +171,7 @@ impl Ship {
                 tracing::warn!(%episode, "its directory is gone, and another one is in `shipped`: its archive is sent");
                 return self.send(cx, episode, parcel).await;
             }
-            Some(Err(why)) => return self.damaged(episode, &why, cx.clock.now()).await,
+            Some(Err(told)) => return self.unsendable(episode, &told, cx.clock.now()).await,
             None => {}
         }
         let Some(ours) = ours.filter(|ours| Some(ours.content_sha256) == theirs) else {
@@ -222,12 +225,50 @@ impl Ship {
         Ok(Outcome::because(OutcomeKind::Failed, told))
     }
 
-    /// Its directory is gone, and its archive is no whole one of it.
-    pub(super) async fn damaged(&self, episode: &EpisodeId, why: &str, now: jiff::Timestamp) -> Result<Outcome, Stop> {
-        let told = format!(
-            "its directory is gone, and its archive in the outbox is damaged ({why}): it is not sent, and stays"
-        );
-        self.lost(episode, told, now).await
+    /// Its directory is gone, and what has its archive's name is no whole archive of it: what is told of that.
+    pub(super) async fn unsendable(
+        &self,
+        episode: &EpisodeId,
+        told: &str,
+        now: jiff::Timestamp,
+    ) -> Result<Outcome, Stop> {
+        self.lost(episode, format!("its directory is gone, and {told}"), now).await
+    }
+
+    /// Neither a directory of it is here nor an archive, as where a person tries again what the receiver has: it is asked whether it has one
+    /// of this name.
+    pub(super) async fn nowhere(&self, cx: &ReadCx, episode: &EpisodeId, here: Here) -> Result<Outcome, Stop> {
+        let theirs = match self.asked(cx, episode).await? {
+            Ok(theirs) => theirs,
+            Err(put_off) => return Ok(put_off),
+        };
+        let here = here.told();
+        Ok(match theirs {
+            Some(content) => Outcome::because(
+                OutcomeKind::Present,
+                format!(
+                    "the receiver has an episode of its name, which holds content of SHA-256 {content}; {here}, and nothing of it is left here \
+                     to be sent"
+                ),
+            ),
+            None => Outcome::because(
+                OutcomeKind::Review,
+                format!(
+                    "{here}, no archive of it is in the outbox, and the receiver does not say that it has it: there is nothing to send"
+                ),
+            ),
+        })
+    }
+
+    /// What the receiver says that it has under an episode's name; where it cannot be asked now, the episode is put off.
+    async fn asked(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Result<Option<Sha256Digest>, Outcome>, Stop> {
+        match self.place.receiver.content(cx, episode).await? {
+            Ok(theirs) => Ok(Ok(theirs.named())),
+            Err(told) => {
+                cx.contacts.wind_down(Stop::checkpoint(Reason::Network, format!("{episode}: {told}")));
+                Ok(Err(Outcome::because(OutcomeKind::Deferred, told)))
+            }
+        }
     }
 
     /// Somebody goes on recording in a directory that was packed.

@@ -95,6 +95,12 @@ impl Here {
         matches!(self, Self::Recording(root) if root.is(parcel.root))
     }
 
+    /// Whether it is something that is no directory.
+    #[must_use]
+    pub fn is_odd(self) -> bool {
+        matches!(self, Self::Odd(_))
+    }
+
     /// What a person is told of it.
     #[must_use]
     pub fn told(self) -> String {

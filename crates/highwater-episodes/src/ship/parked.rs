@@ -31,6 +31,7 @@ impl fmt::Display for Parking {
             Self::Shelf => "another in `shipped`",
             Self::Gone => "not sent",
             Self::Recording => "being recorded again",
+            Self::Displaced => "something else in its directory's place",
         })
     }
 }
@@ -72,6 +73,7 @@ pub fn parked(episodes: &Path, outbox: &Path) -> Result<Vec<ParkedEpisode>, Outb
         // One whose marker was written anew since is parked no more, nor is one that somebody took away.
         let (is_parked, directory_gone) = match finished_at(&dir).filter(|_| here.is_finished()) {
             Some(finished_at) => (!parked.is_mended(finished_at, Timestamp::MAX), false),
+            None if parked.parking == Parking::Displaced => (here.is_odd() && !outbox.is_packed(&episode_id)?, false),
             None => {
                 let is_reopened = outbox.noted(&episode_id)?.is_some_and(|parcel| here.is_reopened(&parcel));
                 // Where its directory is gone since, or another's, the next pass sends its archive.
@@ -101,7 +103,7 @@ pub fn waiting(episodes: &Path, outbox: &Path) -> Result<Vec<(EpisodeId, Here)>,
         let is_parked = outbox.parked(&episode)?.is_some_and(|parked| {
             let is_reopened =
                 || outbox.noted(&episode).is_ok_and(|noted| noted.is_some_and(|of| here.is_reopened(&of)));
-            parked.parking != Parking::Recording || is_reopened()
+            !parked.parking.is_of_place() || (parked.parking == Parking::Recording && is_reopened())
         });
         if !here.is_finished() && !is_parked {
             all.push((episode, here));
@@ -134,6 +136,20 @@ pub fn told_waiting(waiting: &[(EpisodeId, Here)]) -> Option<String> {
 /// What the disk says.
 pub fn aside_fault(outbox: &Path) -> Result<Option<AsideFault>, OutboxError> {
     Outbox::look(outbox)?.map_or(Ok(None), |outbox| outbox.aside_fault())
+}
+
+/// Forgets what was told of something in the place of a directory, where that is away.
+fn clear_displaced(episodes: &Path, outbox: &Outbox) -> Result<(), OutboxError> {
+    for episode in outbox.parked_names()? {
+        let dir = episodes.join(episode.as_str());
+        let is_away = || {
+            Here::at(&dir).map_err(|source| OutboxError::Read { path: dir.clone(), source }).map(|here| !here.is_odd())
+        };
+        if outbox.parked(&episode)?.is_some_and(|parked| parked.parking == Parking::Displaced) && is_away()? {
+            outbox.unpark(&episode)?;
+        }
+    }
+    Ok(())
 }
 
 /// The archives in an outbox that were set aside, each the only copy of what it holds for all that is known. Makes nothing.
@@ -178,8 +194,12 @@ pub fn told(parked: &[ParkedEpisode]) -> Option<String> {
 impl Ship {
     /// Tells of what is parked, in each pass: its item was of an earlier round.
     pub(super) async fn tell_parked(&self, cx: &mut CommitCx) -> Result<(), Stop> {
-        let (episodes, outbox) = (self.place.shelves.episodes.clone(), self.place.outbox.clone());
-        let all = Self::on_disk(move || parked(&episodes, &outbox).map_err(|error| disk(&error, &outbox))).await?;
+        let (episodes, dir, outbox) = (self.place.shelves.episodes.clone(), self.place.outbox.clone(), self.outbox()?);
+        let all = Self::on_disk(move || {
+            let all = clear_displaced(&episodes, &outbox).and_then(|()| parked(&episodes, &dir));
+            all.map_err(|error| disk(&error, &dir))
+        })
+        .await?;
         cx.notes.extend(told(&all).map(|told| format!("{told}; {LISTS_ALL}")));
         // Those of this pass; what lay aside before was told then.
         let aside = std::mem::take(&mut *self.aside.lock().unwrap_or_else(PoisonError::into_inner));

@@ -23,8 +23,10 @@ pub enum Ready {
     Packed(Parcel),
     /// It is in `shipped/` already.
     Retired,
-    /// Its directory is gone, and its archive is damaged: why it is no whole one.
+    /// Its directory is gone, and what has its archive's name is no whole archive of it: what is told of that.
     Lost(String),
+    /// Neither a directory of it is here nor an archive: what is in the directory's place.
+    Nowhere(Here),
     /// Its marker was taken away after it was packed, and somebody goes on recording.
     Reopened,
     /// Its marker was taken away before it was packed.
@@ -66,16 +68,16 @@ impl Making {
         if !here.is_finished() {
             let is_shipped = self.shelves.is_retired(&self.id).map_err(|error| disk(&error, &self.shelves.shipped))?;
             let ready = match lying {
-                Lying::Whole(parcel) if here.is_reopened(&parcel) => Some(Ready::Reopened),
-                _ if is_shipped => Some(Ready::Retired),
-                Lying::Whole(parcel) => Some(Ready::Packed(parcel)),
-                Lying::Broken(why) => Some(Ready::Lost(why)),
-                Lying::Nothing => matches!(here, Here::Recording(_)).then_some(Ready::Recording),
+                Lying::Whole(parcel) if here.is_reopened(&parcel) => Ready::Reopened,
+                _ if is_shipped => Ready::Retired,
+                Lying::Whole(parcel) => Ready::Packed(parcel),
+                Lying::Nothing if matches!(here, Here::Recording(_)) => Ready::Recording,
+                Lying::Nothing => Ready::Nowhere(here),
+                other => Ready::Lost(self.outbox.told_of(&self.id, &other)),
             };
-            if let Some(ready) = ready {
-                return Ok(Ok((ready, None)));
-            }
-        } else if let Lying::Whole(mut parcel) = lying {
+            return Ok(Ok((ready, None)));
+        }
+        if let Lying::Whole(mut parcel) = lying {
             match self.shelves.since_packed(&self.id, &parcel).map_err(at)? {
                 SincePacked::Same => return Ok(Ok((Ready::Packed(parcel), None))),
                 SincePacked::Touched(holds, root) => {

@@ -96,12 +96,14 @@ impl<F: Fs> FileStore<F> {
         Ok(store)
     }
 
-    /// Whether an episode was ever put here: a directory in whose place another file system belongs has no mark.
+    /// Whether an episode was ever put here: a directory in whose place another file system belongs has no mark. Only a plain file is one:
+    /// what a symlink leads to may lie anywhere.
     ///
     /// # Errors
     /// What the disk says.
     pub fn is_marked(&self) -> Result<bool, StoreError> {
-        Ok(self.fs.stat(&self.below(&self.episodes, MARK_FILE)?)?.is_some())
+        let found = self.fs.stat(&self.below(&self.episodes, MARK_FILE)?)?;
+        Ok(found.is_some_and(|found| found.kind == Kind::File))
     }
 
     /// Says that episodes are put here. What it says is of use, and durable with the next name that is.
@@ -114,7 +116,14 @@ impl<F: Fs> FileStore<F> {
         }
         match self.fs.create(&self.below(&self.episodes, MARK_FILE)?, Mode::Umask) {
             Ok(mut mark) => Ok(mark.append(MARK_TEXT)?),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                // Without a mark it is known by its rows, which keeps nothing from being received.
+                if !self.is_marked()? {
+                    let path = self.fs.locate(&self.episodes).join(MARK_FILE);
+                    tracing::warn!(path = %path.display(), "what lies there is no plain file, and is no mark of a store: move it away");
+                }
+                Ok(())
+            }
             Err(error) => Err(error.into()),
         }
     }

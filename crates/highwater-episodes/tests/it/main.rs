@@ -11,6 +11,7 @@ mod index;
 mod keep;
 mod life;
 mod notes;
+mod nothing_left;
 mod older_receipt;
 mod only_copy;
 mod orphan;

@@ -366,7 +366,7 @@ fn the_outlook_says_what_would_be_set_aside() {
     fs::write(house.file("lab/f"), &bytes).unwrap();
     let files = Files::of_root(&house.settings.root);
     let mut told = Vec::new();
-    Place::open_at(&files, &house.settings, Entry::Look)
+    Place::open_at(&files, &house.settings, Entry::Look, None)
         .unwrap()
         .outlook(|outlook| {
             told.push(match outlook {

@@ -32,7 +32,8 @@ pub(crate) struct Reindex {
     /// Takes rows whose episode is not stored out of the index: by a tombstone, which leaves the name free.
     #[arg(long)]
     pub(crate) prune: bool,
-    /// Prunes although most rows would go.
+    /// Prunes although more than half of all rows would go, and more than one; and although none of the episodes is there, as where their
+    /// disk is not mounted.
     #[arg(long, requires = "prune")]
     pub(crate) force: bool,
     /// Episodes that are read at a time; default: the job's, without one as many as there are processors.

@@ -27,7 +27,6 @@ use super::codes;
 use crate::cli::{Global, Receive};
 use crate::site::{Site, configuration};
 use crate::{Done, signals};
-use highwater_engine::shell::quoted;
 
 /// Most lines of a damaged index that are told at the start; all are counted.
 const UNREADABLE_TOLD_MAX: usize = 5;
@@ -190,18 +189,7 @@ fn not_opened(error: &OpenError, settings: &ReceiverSettings) -> Diagnosis {
         OpenError::Taken { .. } => {
             Diagnosis::refusal("HW-EPI-002", told, "stop the other receiver, or name another `root`")
         }
-        OpenError::Elsewhere { episodes, .. } => {
-            let make = if episodes.is_dir() {
-                String::new()
-            } else {
-                format!("`mkdir {}` and ", quoted(&episodes.display().to_string()))
-            };
-            let next = format!(
-                "mount the disk of the episodes there, or put them back, and start again; where they are really gone, {make}`highwater reindex --prune \
-                 --force` gives up their rows"
-            );
-            Diagnosis::refusal("HW-EPI-107", told, next)
-        }
+        OpenError::Elsewhere(elsewhere) => elsewhere.refusal(),
         OpenError::Root(_) | OpenError::Lock(_) | OpenError::Store(_) | OpenError::Index(_) => Diagnosis::failure(
             "HW-EPI-001",
             told,

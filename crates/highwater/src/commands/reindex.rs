@@ -55,7 +55,7 @@ pub(crate) fn reindex(args: Reindex, global: &Global) -> Done {
         let files = Files::of_episodes(episodes, args.index.as_deref()).map_err(one)?;
         let meant = Meant { settings: settings(&args, &files.episodes, None), files, job: None };
         if args.dry_run {
-            return outlook(&meant, args.prune, output).map_err(one);
+            return outlook(&meant, prune(&args), output).map_err(one);
         }
         owned(&meant.files).map_err(one)?;
         let ledger = global.ledger.clone().unwrap_or_else(|| beside(&meant.files.index, LEDGER_SUFFIX));
@@ -67,7 +67,7 @@ pub(crate) fn reindex(args: Reindex, global: &Global) -> Done {
     }
     let meant_of = |config: &Config| meant(&args, config);
     if args.dry_run {
-        return outlook(&meant_of(&configuration(global)?).map_err(one)?, args.prune, output).map_err(one);
+        return outlook(&meant_of(&configuration(global)?).map_err(one)?, prune(&args), output).map_err(one);
     }
     let site = Site::open(global)?;
     let Some(config) = &site.config else { return Err(one(super::needs_config(REINDEX))) };
@@ -148,9 +148,14 @@ fn meant(args: &Reindex, config: &Config) -> Result<Meant, Diagnosis> {
     }
 }
 
+/// What becomes of rows without an episode.
+fn prune(args: &Reindex) -> Option<Prune> {
+    args.prune.then_some(if args.force { Prune::Any } else { Prune::Few })
+}
+
 /// What a pass would do, a line each.
-fn outlook(meant: &Meant, prune: bool, output: Output) -> Result<ExitCode, Diagnosis> {
-    let place = Place::open_at(&meant.files, &meant.settings, Access::Look)?;
+fn outlook(meant: &Meant, prune: Option<Prune>, output: Output) -> Result<ExitCode, Diagnosis> {
+    let place = Place::open_at(&meant.files, &meant.settings, Access::Look, prune)?;
     let (mut back, mut index, mut aside, mut verify, mut orphans) = (0, 0, 0, 0, 0);
     let mut page = Vec::new();
     let mut printed = Ok(Reader::There);
@@ -202,7 +207,7 @@ fn outlook(meant: &Meant, prune: bool, output: Output) -> Result<ExitCode, Diagn
         parts.push(format!("{} without a stored episode", counted(orphans, "row")));
     }
     output.note(format!("{}; nothing was written", parts.join(", ")));
-    Ok(if back + index + aside + verify + if prune { orphans } else { 0 } == 0 {
+    Ok(if back + index + aside + verify + if prune.is_some() { orphans } else { 0 } == 0 {
         ExitCode::Drained
     } else {
         ExitCode::Checkpoint
@@ -233,8 +238,7 @@ async fn passes(args: &Reindex, site: &Site, meant: Meant) -> Result<ExitCode, D
         spec.concurrency = usize::try_from(concurrency).unwrap_or(1);
     }
     limit(&mut spec, &args.limits);
-    let mut place = Place::open_at(&meant.files, &meant.settings, Access::Write)?;
-    place.prune = args.prune.then_some(if args.force { Prune::Any } else { Prune::Few });
+    let place = Place::open_at(&meant.files, &meant.settings, Access::Write, prune(args))?;
     let runner: Box<dyn highwater_engine::pass::Runner> = Box::new(Arc::new(Indexing::new(place)));
     let ledger = site.ledger(LedgerAccess::ReadWrite)?;
     let output = site.output;

@@ -92,7 +92,7 @@ fn parked(site: &Site, job: &JobName, filter: &ItemFilter) -> Result<Option<(Out
             // Nobody parked it, and no finished directory has its name: the next pass sends its archive.
             None => !is_here && is_packed()?,
             // The next pass looks whether somebody still records.
-            Some(Parking::Conflict | Parking::Shelf | Parking::Gate | Parking::Recording) => false,
+            Some(Parking::Conflict | Parking::Shelf | Parking::Gate | Parking::Recording | Parking::Displaced) => false,
         };
         if !waits {
             return Ok(None);

@@ -95,7 +95,7 @@ pub(super) fn receiver(
     put(&mut text, "\n[Service]\nType=exec\n");
     started(&mut text, config, wishes, &["receive"])?;
     put(&mut text, "# Tokens, certificates and the files of TLS are read anew; connections stay.\n");
-    put(&mut text, "ExecReload=/bin/kill -HUP $MAINPID\n");
+    reloads(&mut text);
     stays(&mut text);
     stopped(
         &mut text,
@@ -125,7 +125,7 @@ pub(super) fn shipper(
         &mut text,
         "# The next pass begins with the configuration and its files read anew; the variables wait for a restart.\n",
     );
-    put(&mut text, "ExecReload=/bin/kill -HUP $MAINPID\n");
+    reloads(&mut text);
     stays(&mut text);
     stopped(
         &mut text,
@@ -257,6 +257,11 @@ fn started(text: &mut String, config: &Config, wishes: &Wishes<'_>, words: &[&st
     }
     put(text, "\n");
     Ok(())
+}
+
+/// SIGHUP is a word to a service; one that comes before the program has begun ends it, which systemd would take for a clean end.
+fn reloads(text: &mut String) {
+    put(text, "ExecReload=/bin/kill -HUP $MAINPID\nRestartForceExitStatus=SIGHUP\n");
 }
 
 /// A service that stays, and is started again where it failed.

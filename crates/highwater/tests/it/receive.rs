@@ -35,7 +35,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(rig: &Rig) -> Self {
-        let mut child = rig.start(&["receive", "--json"]);
+        Self::of(rig.start(&["receive", "--json"]))
+    }
+
+    /// One that was started, once it listens.
+    pub(crate) fn of(mut child: Child) -> Self {
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let Ok(told) = serde_json::from_str::<serde_json::Value>(&line) else { panic!("{line}: {:?}", end(child)) };

@@ -161,8 +161,14 @@ fn prune_refuses_where_most_rows_would_go_unless_it_is_forced() {
     // As where a disk is not mounted.
     std::fs::rename(rig.path("data/hosts"), rig.path("data/elsewhere")).unwrap();
     std::fs::create_dir(rig.path("data/hosts")).unwrap();
+    refused(&rig.run(&bare_with(&["--prune"])), "HW-EPI-107", 2);
+    // As where a part of it is not.
+    std::fs::create_dir(rig.path("data/hosts/lab-3")).unwrap();
+    std::fs::rename(rig.path("data/elsewhere/lab-3/ep-10.tar.zst"), rig.path("data/hosts/lab-3/ep-10.tar.zst"))
+        .unwrap();
     refused(&rig.run(&bare_with(&["--prune"])), "HW-EPI-204", 2);
     assert_eq!(rig.read("data/rows.jsonl"), lines);
+    std::fs::remove_dir_all(rig.path("data/hosts/lab-3")).unwrap();
     rig.ok(&bare_with(&["--prune", "--force"]));
     assert!(keys(&rig, "data/rows.jsonl").is_empty());
 }

@@ -107,7 +107,7 @@ fn a_disk_of_episodes_that_is_not_mounted_is_refused_at_the_start_and_one_that_l
         let told = "1 of 1 row that was looked at has no stored episode, such as lab-1/ep-1";
         assert_eq!(doctor(&rig), [(false, told.to_owned())]);
         let verified = rig.run(&["episodes", "verify"]);
-        assert!(verified.stdout.contains("1 of 1 row disagrees with what is stored"), "{verified:?}");
+        assert!(verified.stderr.contains("error[HW-EPI-107]"), "{verified:?}");
         // On the disk itself one that was lost is told, and taken again.
         fs::remove_dir(&mounted).unwrap();
         fs::rename(&disk, &mounted).unwrap();

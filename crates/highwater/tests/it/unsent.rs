@@ -212,6 +212,20 @@ fn an_outbox_that_is_anothers_is_told_before_a_pass_with_a_way_out_that_works() 
 }
 
 #[test]
+fn an_archive_that_waits_is_no_host_that_is_well() {
+    let rig = Rig::new(&job("http://127.0.0.1:1", ""));
+    record(&rig, "ep-1", 10);
+    assert_eq!(rig.run(&["run", "send"]).code, 3);
+    let well = rig.run(&["doctor"]);
+    assert!(well.code == 0 && well.stdout.ends_with("all is well\n"), "{well:?}");
+    fs::remove_dir_all(rig.path("episodes/ep-1")).unwrap();
+    assert!(rig.ok(&["episodes", "resolve"]).stdout.contains("its archive waits"));
+    let told = rig.run(&["doctor"]);
+    assert_eq!(told.code, 2, "{told:?}");
+    assert!(told.stdout.contains("fix  waiting") && told.stdout.contains("`highwater ship send`"), "{told:?}");
+}
+
+#[test]
 fn an_archive_that_made_room_for_another_episode_of_its_name_is_listed_with_how_it_is_sent() {
     let rig = Rig::new(&job("http://127.0.0.1:1", ""));
     for bytes in [10, 20] {

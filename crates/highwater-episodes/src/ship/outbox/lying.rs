@@ -6,13 +6,14 @@
 use std::io::{self, Read as _};
 
 use highwater_engine::diagnosis::with_causes;
+use highwater_engine::shell::quoted;
 use highwater_fs::{Fs as _, Kind, RelPath};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{CHUNK_BYTES, Outbox, OutboxError, PACKED_DIR, Parcel, archive_name, is_odd};
 use crate::archive::meta::recorded_commit;
-use crate::archive::{Limits, ReadError, Reader, SEAL_BYTES, Seal};
+use crate::archive::{EntryFault, Limits, ReadError, Reader, SEAL_BYTES, Seal};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 
@@ -23,6 +24,8 @@ pub enum Lying {
     Nothing,
     /// A whole archive of the episode.
     Whole(Parcel),
+    /// A whole archive of another episode, which somebody moved there.
+    Anothers(EpisodeId),
     /// Something else, and why it is no whole archive of the episode.
     Broken(String),
 }
@@ -33,7 +36,7 @@ impl Lying {
     pub fn whole(self) -> Option<Parcel> {
         match self {
             Self::Whole(parcel) => Some(parcel),
-            Self::Nothing | Self::Broken(_) => None,
+            Self::Nothing | Self::Anothers(_) | Self::Broken(_) => None,
         }
     }
 }
@@ -83,11 +86,53 @@ impl Outbox {
                 self.write(PACKED_DIR, episode, &parcel)?;
                 Ok(Lying::Whole(parcel))
             }
-            Err(why) => {
+            Err(error) => {
+                if let Some(owner) = self.owner_of(&archive, bytes.1, &error)? {
+                    tracing::warn!(%episode, %owner, "what has its archive's name in the outbox is another episode's archive");
+                    return Ok(Lying::Anothers(owner));
+                }
+                let why = with_causes(&error);
                 tracing::warn!(%episode, why, "its archive in the outbox is damaged");
                 Ok(Lying::Broken(why))
             }
         }
+    }
+
+    /// What a person is told of what has an archive's name and is no whole archive of its episode.
+    pub(in crate::ship) fn told_of(&self, episode: &EpisodeId, lying: &Lying) -> String {
+        match lying {
+            Lying::Nothing => "there is no archive of it in the outbox".to_owned(),
+            Lying::Whole(_) => "its archive in the outbox is whole".to_owned(),
+            Lying::Broken(why) => format!("its archive in the outbox is damaged ({why}): it is not sent, and stays"),
+            Lying::Anothers(owner) => {
+                let word = |of: &EpisodeId| quoted(&self.archive(of).display().to_string());
+                format!(
+                    "the archive that has its name in the outbox is whole, and {owner}'s: it is not sent under another name, and stays; once no \
+                     archive in `outbox` has the name of {owner}, `mv -n {} {}` puts it back, and the next pass sends it",
+                    word(episode),
+                    word(owner)
+                )
+            }
+        }
+    }
+
+    /// Whose an archive is that cannot be read as the one of its name, where it is a whole one of the episode that it says it is of.
+    fn owner_of(
+        &self,
+        archive: &RelPath,
+        size_bytes: u64,
+        error: &ReadError,
+    ) -> Result<Option<EpisodeId>, OutboxError> {
+        let said = match error {
+            ReadError::SealedAs { episode } => Some(episode.as_str()),
+            // A message shows the path in quotes.
+            ReadError::Entry { path: Some(path), fault: EntryFault::Outside { .. }, .. } => {
+                path.trim_matches('"').split('/').next()
+            }
+            _ => None,
+        };
+        let Some(owner) = said.and_then(|said| EpisodeId::new(said).ok()) else { return Ok(None) };
+        Ok(self.read_whole(archive, size_bytes, &owner)?.is_ok().then_some(owner))
     }
 
     /// What an archive of so many bytes says of itself; or why it is no whole one of the episode. Of which directory it was, nobody knows.
@@ -96,7 +141,7 @@ impl Outbox {
         archive: &RelPath,
         size_bytes: u64,
         episode: &EpisodeId,
-    ) -> Result<Result<Parcel, String>, OutboxError> {
+    ) -> Result<Result<Parcel, ReadError>, OutboxError> {
         let failed = |source| OutboxError::Read { path: self.fs.locate(archive), source };
         let mut tail = Vec::with_capacity(SEAL_BYTES);
         if let Some(at) = size_bytes.checked_sub(SEAL_BYTES as u64) {
@@ -127,7 +172,7 @@ impl Outbox {
         match read {
             Ok(parcel) => Ok(Ok(parcel)),
             Err(ReadError::Io(source)) => Err(failed(source)),
-            Err(error) if error.is_of_archive() => Ok(Err(with_causes(&error))),
+            Err(error) if error.is_of_archive() => Ok(Err(error)),
             Err(error) => Err(failed(io::Error::other(error))),
         }
     }

@@ -47,6 +47,8 @@ pub enum Parking {
     Gone,
     /// Somebody took its marker away and goes on recording: its archive waits until it is finished, or its directory is gone.
     Recording,
+    /// The receiver has it, and what has the name of its directory is none: told until that is away.
+    Displaced,
 }
 
 impl Parking {
@@ -54,6 +56,11 @@ impl Parking {
     #[must_use]
     pub fn is_conflict(self) -> bool {
         matches!(self, Self::Conflict | Self::Shelf)
+    }
+
+    /// Whether it says something of what is in the directory's place alone: once that is otherwise, it is over.
+    pub(in crate::ship) fn is_of_place(self) -> bool {
+        matches!(self, Self::Recording | Self::Displaced)
     }
 }
 
@@ -83,7 +90,7 @@ impl Parked {
     #[must_use]
     pub fn is_mended(&self, finished_at: Timestamp, now: Timestamp) -> bool {
         match self.marker {
-            _ if self.parking == Parking::Recording => true,
+            _ if self.parking.is_of_place() => true,
             Some(marker) => finished_at != marker,
             None => finished_at > self.at || self.at > now,
         }

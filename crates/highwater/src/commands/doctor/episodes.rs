@@ -15,7 +15,7 @@ use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
 use highwater_episodes::reindex::Files;
 use highwater_episodes::ship::{ShipSettings, check_root, places, scan};
-use highwater_episodes::survey::{sample, stored, without_row};
+use highwater_episodes::survey::{SurveyError, known, sample, stored, without_row};
 use jiff::Timestamp;
 use nix::unistd::geteuid;
 use rustix::fs::{Access, access};
@@ -158,7 +158,7 @@ fn rows(root: &Path, report: &mut Report) {
         }
         return;
     }
-    let looked = files.open_store().map_err(|error| error.told()).and_then(|store| {
+    let looked = files.open_store_as_it_is().map_err(|error| error.told()).and_then(|store| {
         // Before the index, so that what a receiver stores meanwhile is not missed in it.
         let stored = stored(&store, None).map_err(|error| told(&error))?;
         let view = View::read(&files.index).map_err(|error| told(&error))?;
@@ -166,19 +166,24 @@ fn rows(root: &Path, report: &mut Report) {
         let figures = view.figures().map_err(|error| told(&error))?;
         let lost = view.lost_tombstones().map_err(|error| told(&error))?;
         let noted = lost_note(&files.index).map_err(|error| told(&error))?.unwrap_or_default();
-        let is_marked = store.is_marked().map_err(|error| told(&error))?;
-        let is_elsewhere = !is_marked && sample.looked > 0 && sample.missing == sample.looked;
-        Ok((without_row(stored, &view), sample, is_elsewhere, figures, lost, noted.rows))
+        let elsewhere = match known(&store, &files) {
+            Err(SurveyError::Elsewhere(elsewhere)) => Some(elsewhere),
+            known => known.map(|_| None).map_err(|error| told(&error))?,
+        };
+        Ok((without_row(stored, &view), sample, elsewhere, figures, lost, noted.rows))
     });
-    let (rowless, sample, is_elsewhere, figures, lost, missed) = match looked {
+    let (rowless, sample, elsewhere, figures, lost, missed) = match looked {
         Ok(looked) => looked,
         Err(error) => return report.fix("rows", error, "let this user read the directory; check its disk"),
     };
     let before = report.fixes();
     if let Some(found) = sample.told() {
-        let fix = "mount the disk of the episodes; `highwater episodes verify` names each, `highwater reindex --prune` gives up what is lost";
-        let starts = if is_elsewhere { "; a receiver does not start meanwhile" } else { "" };
-        report.fix("rows", found, format!("{fix}{starts}"));
+        let fix = match elsewhere {
+            Some(elsewhere) => format!("{}; a receiver does not start meanwhile", elsewhere.next()),
+            None => "mount the disk of the episodes; `highwater episodes verify` names each, `highwater reindex --prune` gives up what is lost"
+                .to_owned(),
+        };
+        report.fix("rows", found, fix);
     }
     if let Some(first) = lost.first() {
         let found = format!(

@@ -60,7 +60,11 @@ fn check_parked(job: &JobName, settings: &ShipSettings, report: &mut Report) {
     if let Ok(waiting) = parked::waiting(&settings.episodes, &settings.outbox)
         && let Some(told) = parked::told_waiting(&waiting)
     {
-        report.ok("waiting", format_args!("{job}: {told}"));
+        let next = format!(
+            "`highwater ship {job}` sends what is whole, and says what is not; `highwater episodes resolve --job {job}` lists each, with what is \
+             in the place of its directory"
+        );
+        report.fix("waiting", format_args!("{job}: {told}"), next);
     }
     match parked::aside(&settings.outbox) {
         Ok(aside) => {

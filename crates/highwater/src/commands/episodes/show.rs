@@ -38,29 +38,24 @@ fn shown(
 ) -> Result<ExitCode, Diagnosis> {
     let key = &args.key;
     let row = view(files, output)?.find(key).map_err(unusable)?;
-    let stored = match files.open_store() {
-        Ok(store) => {
-            let failed = |error| {
-                Diagnosis::failure(
-                    codes::EPISODES_UNUSABLE,
-                    with_causes(&error),
-                    "check the disk and that this user may read it",
-                )
-            };
-            match (store.stat(key).map_err(failed)?, store.read(key, 0).map_err(failed)?) {
-                (Some(size_bytes), Some(source)) => {
-                    let read = Reader::new(Limits::default())
-                        .and_then(|mut reader| reader.read(source, Some(size_bytes), &key.episode));
-                    match read {
-                        Ok(archive) => Stored::Archive(Box::new(archive)),
-                        Err(error) => Stored::Unread { size_bytes, why: with_causes(&error) },
-                    }
-                }
-                _ => Stored::Nothing,
+    let store = files.open_store()?;
+    let failed = |error| {
+        Diagnosis::failure(
+            codes::EPISODES_UNUSABLE,
+            with_causes(&error),
+            "check the disk and that this user may read it",
+        )
+    };
+    let stored = match (store.stat(key).map_err(failed)?, store.read(key, 0).map_err(failed)?) {
+        (Some(size_bytes), Some(source)) => {
+            let read = Reader::new(Limits::default())
+                .and_then(|mut reader| reader.read(source, Some(size_bytes), &key.episode));
+            match read {
+                Ok(archive) => Stored::Archive(Box::new(archive)),
+                Err(error) => Stored::Unread { size_bytes, why: with_causes(&error) },
             }
         }
-        Err(_) if row.is_some() => Stored::Nothing,
-        Err(error) => return Err(error),
+        _ => Stored::Nothing,
     };
     if row.is_none() && matches!(stored, Stored::Nothing) {
         return Err(Diagnosis::refusal(
