@@ -8,6 +8,7 @@ mod gist;
 mod headings;
 mod lines;
 mod outline;
+mod running;
 mod windows;
 
 use serde::{Deserialize, Serialize};
