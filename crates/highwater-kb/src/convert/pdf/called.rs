@@ -20,10 +20,6 @@ impl Called {
         self.whole == other.whole || self.bare == other.whole || self.whole == other.bare || self.bare == other.bare
     }
 
-    pub(super) fn has_number(&self) -> bool {
-        self.whole != self.bare
-    }
-
     /// Where a text goes on, in bytes, that begins with this title, with its number or without.
     pub(super) fn begins(&self, text: &str) -> Option<usize> {
         begins_by(&self.bare, text, after_number(text)).or_else(|| begins_by(&self.whole, text, 0))
@@ -31,8 +27,7 @@ impl Called {
 
     /// The same of a title that has a number with a digit before it, as no sentence that only begins with its words has.
     pub(super) fn begins_numbered(&self, text: &str) -> Option<usize> {
-        let after = after_number(text);
-        text[..after].contains(|c: char| c.is_ascii_digit()).then(|| begins_by(&self.bare, text, after)).flatten()
+        number_of(text).and_then(|number| begins_by(&self.bare, text, number.len()))
     }
 }
 
@@ -50,9 +45,9 @@ fn begins_by(name: &str, text: &str, from: usize) -> Option<usize> {
     left.is_empty().then_some(end)
 }
 
-/// The number that a text begins with, and the space after it.
-pub(super) fn number_of(text: &str) -> &str {
-    &text[..after_number(text)]
+/// The number that a text begins with, and the space after it; `I` and `A` begin sentences, too.
+pub(super) fn number_of(text: &str) -> Option<&str> {
+    Some(&text[..after_number(text)]).filter(|number| number.contains(|c: char| c.is_ascii_digit()))
 }
 
 /// Where a text goes on after `3.1` or `Chapter 3:`, if it begins so.

@@ -114,7 +114,7 @@ fn in_pieces(lines: &[Option<String>], at: usize, entry: &Entry) -> Option<Found
         joined.push_str(lines[at + blocks - 1].as_ref()?);
         let title = Called::new(&joined);
         // The pieces may part a word, but the outline may lack the number.
-        let number = if entry.called.has_number() { "" } else { number_of(&joined) };
+        let number = number_of(&joined).filter(|_| number_of(&entry.title).is_none()).unwrap_or_default();
         let heading = || Block::Paragraph(Paragraph::heading(format!("{number}{}", entry.title.trim()), entry.level));
         title.is(&entry.called).then(|| Found { at, blocks, headings: 1, instead: vec![heading()] })
     })

@@ -211,6 +211,11 @@ mod tests {
             &outline,
         );
         assert_eq!(pages, [["Before.", "# 7.7 Relationships: Build-Depends, Build-Conflicts", "# First."]]);
+        let pages = leveled(
+            &[&["5.14 I have a card", "that is new.", "End"]],
+            &[("I have a card that is new.", Some(1)), ("End", Some(1))],
+        );
+        assert_eq!(pages, [["# 5.14 I have a card that is new.", "# End"]]);
     }
 
     #[test]
