@@ -8,6 +8,7 @@ mod gist;
 mod headings;
 mod lines;
 mod outline;
+mod running;
 mod windows;
 
 use serde::{Deserialize, Serialize};
@@ -33,8 +34,9 @@ const SIBLINGS_MAX: usize = 60;
 const LEAF_PAGES_MAX: u32 = 20;
 /// … or by words.
 const LEAF_WORDS_MAX: usize = 8_000;
-/// The most characters of a section's title.
-pub const TITLE_CHARS_MAX: usize = 120;
+/// The most characters of a section's title: as many as a heading of a PDF has at most, since a question or a list of names that is cut
+/// is another.
+pub const TITLE_CHARS_MAX: usize = 200;
 /// The most characters of what a section says.
 pub const SUMMARY_CHARS_MAX: usize = 240;
 

@@ -1,5 +1,8 @@
 //! PDF. Owns that each page begins where the text says so, and what is refused: what is encrypted, scanned, or lost in part.
 
+mod called;
+mod complete;
+mod destinations;
 mod headings;
 mod outline;
 mod running;
@@ -26,6 +29,7 @@ pub(super) fn convert(bytes: &[u8], gallery: &mut Gallery) -> Result<Paged, Refu
     let mut document = unpdf::parse_bytes_with_options(bytes, options).map_err(refusal)?;
     whole(&document)?;
     let title = document.metadata.title.take().and_then(said);
+    destinations::tell(&mut document, bytes);
     headings::level(&mut document);
     let rendering = RenderOptions { cleanup: None, ..RenderOptions::new().with_image_prefix(IMAGE_PREFIX) };
     let cleanup = CleanupPipeline::new(CleanupOptions::standard());

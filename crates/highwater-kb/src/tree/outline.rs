@@ -1,16 +1,11 @@
 //! From headings to sections. Owns which headings are taken, and that their sections leave no line out.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use super::headings::Heading;
 use super::lines::Lines;
-use super::{OUTLINE_LEVELS_MAX, SECTIONS_MAX, SIBLINGS_MAX, Section, blank};
+use super::{OUTLINE_LEVELS_MAX, SECTIONS_MAX, SIBLINGS_MAX, Section, blank, running};
 
-/// A heading that comes as often …
-const RUNNING_MIN: usize = 4;
-/// … and on one of so many pages is a running header.
-const RUNNING_PAGES_PER: usize = 4;
 /// What lies before the first heading is called.
 const BEGINNING: &str = "Beginning";
 
@@ -46,18 +41,8 @@ pub(super) fn sections(headings: Vec<Heading>, lines: &Lines<'_>, pages: &[u32])
 
 /// The headings that divide the text.
 fn chosen(mut headings: Vec<Heading>, pages: &[u32]) -> Vec<Heading> {
-    let key = |heading: &Heading| heading.title.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
-    let mut often: BTreeMap<String, usize> = BTreeMap::new();
-    for heading in &headings {
-        *often.entry(key(heading)).or_default() += 1;
-    }
-    let running = |count: usize| !pages.is_empty() && count >= RUNNING_MIN && count * RUNNING_PAGES_PER >= pages.len();
-    let mut met = BTreeSet::new();
-    headings.retain(|heading| {
-        let key = key(heading);
-        let letters = key.chars().any(char::is_alphabetic);
-        letters && (!running(often.get(&key).copied().unwrap_or(0)) || (met.insert(key) && !is_page(&heading.title)))
-    });
+    headings.retain(|heading| heading.title.chars().any(char::is_alphabetic));
+    running::left_out(&mut headings, pages);
     // One line is one heading, though two may be said to begin on it.
     headings.dedup_by_key(|heading| heading.line);
     loop {
@@ -70,12 +55,6 @@ fn chosen(mut headings: Vec<Heading>, pages: &[u32]) -> Vec<Heading> {
         }
         headings.retain(|heading| heading.level < deepest);
     }
-}
-
-/// `Page 3`.
-fn is_page(title: &str) -> bool {
-    let word: String = title.chars().filter(|c| c.is_alphabetic()).collect();
-    matches!(word.to_lowercase().as_str(), "page" | "pageof" | "seite" | "seitevon")
 }
 
 /// The sections above `level`, up to `end`. It goes as deep as there are levels.

@@ -122,6 +122,42 @@ fn pages_without_headings_are_windows_of_pages() {
 }
 
 #[test]
+fn sections_that_differ_in_their_numbers_alone_are_no_running_heads() {
+    let mut text = String::from("# Changes\n\nThis chapter says what changed.\n\n");
+    let mut pages = vec![0];
+    for version in (0..36).rev() {
+        text.push_str(&format!("## 22.{} Version 4.{}.{}\n\n{SENTENCE}\n\n", 36 - version, version / 6, version % 6));
+        if version % 3 > 0 {
+            pages.push(u32::try_from(text.lines().count()).unwrap());
+        }
+    }
+    let changes = document(text, pages);
+    hold(&changes);
+    let sections = tree::build(&changes);
+    assert_eq!(sections.len(), 37, "{sections:#?}");
+    assert_eq!(
+        (sections[1].title.as_str(), sections[36].title.as_str()),
+        ("22.1 Version 4.5.5", "22.36 Version 4.0.0")
+    );
+}
+
+#[test]
+fn a_running_head_that_names_its_chapter_begins_each_chapter_once() {
+    let mut text = String::new();
+    let mut pages = Vec::new();
+    for page in 0..24 {
+        pages.push(u32::try_from(text.lines().count()).unwrap());
+        text.push_str(&format!("# Chapter {}\n\n{SENTENCE}\n\n# The Harbour {}\n\n", page / 6 + 1, page + 9));
+    }
+    let book = document(text, pages);
+    hold(&book);
+    let drawn: Vec<_> = tree::build(&book).into_iter().map(|section| (section.title, section.pages)).collect();
+    let chapter = |number: u32, pages| (format!("Chapter {number}"), Some(pages));
+    let head = ("The Harbour 9".to_owned(), Some((1, 6)));
+    assert_eq!(drawn, [chapter(1, (1, 1)), head, chapter(2, (7, 12)), chapter(3, (13, 18)), chapter(4, (19, 24))]);
+}
+
+#[test]
 fn a_text_without_pages_and_headings_is_windows_of_lines() {
     let text = format!("{SENTENCE}\n{SENTENCE}\n\n").repeat(400);
     let long = document(text, Vec::new());

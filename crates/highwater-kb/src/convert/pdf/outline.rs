@@ -1,11 +1,13 @@
-//! A PDF's own outline. Owns that each of its entries is a heading on the page that it leads to: the text there that says it, else its title,
-//! put where the text begins.
+//! A PDF's own outline. Owns that each of its entries is a heading on the page that it leads to: the text there that says it, else what
+//! `complete` makes of it.
 
 use std::collections::HashMap;
 
-use unpdf::model::OutlineItem;
+use unpdf::model::{InlineContent, OutlineItem};
 use unpdf::{Block, Document, Paragraph};
 
+use super::called::Called;
+use super::complete::complete;
 use super::headings::{LEVEL_MAX, paragraphs};
 
 /// Most items of an outline that are looked at.
@@ -15,48 +17,26 @@ const DEPTH_MAX: u8 = 16;
 /// How many entries of one title are looked at for one place, from the last: an outline of thousands that are called alike is none.
 const ALIKE_MAX: usize = 1_000;
 /// The longest text that is a heading because the outline has it.
-const HEADING_CHARS_MAX: usize = 200;
+pub(super) const HEADING_CHARS_MAX: usize = 200;
 
 /// What an outline leads to.
-struct Entry {
-    title: String,
-    called: Called,
-    /// Where it leads to, if that can be told: many documents name their places otherwise.
-    page: Option<u32>,
-    level: u8,
+pub(super) struct Entry {
+    pub(super) title: String,
+    pub(super) called: Called,
+    /// Where it leads to, if that can be told.
+    pub(super) page: Option<u32>,
+    pub(super) level: u8,
 }
 
-/// A title by its letters and digits alone: with its number, and without, since that may stand on the page alone, or in the outline alone.
-#[derive(Debug, PartialEq, Eq)]
-struct Called {
-    whole: String,
-    bare: String,
-}
-
-impl Called {
-    fn new(title: &str) -> Self {
-        let mut words = title.split_whitespace().peekable();
-        words.next_if(|word| matches!(word.to_lowercase().as_str(), "chapter" | "appendix"));
-        words.next_if(|word| is_number(word));
-        let (whole, bare) = (letters(title), letters(&words.collect::<String>()));
-        Self { bare: if bare.is_empty() { whole.clone() } else { bare }, whole }
+impl Entry {
+    /// Its title as a heading.
+    pub(super) fn heading(&self) -> Block {
+        Block::Paragraph(Paragraph::heading(self.title.trim(), self.level))
     }
-
-    fn is(&self, other: &Self) -> bool {
-        self.whole == other.whole || self.bare == other.whole || self.whole == other.bare || self.bare == other.bare
-    }
-}
-
-/// `3`, `3.1.`, `A`, `A.1:`
-fn is_number(word: &str) -> bool {
-    let mut parts = word.trim_end_matches(['.', ':', ')']).split('.');
-    let is_count = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let is_letter = |part: &str| part.len() == 1 && part.bytes().all(|byte| byte.is_ascii_uppercase());
-    parts.next().is_some_and(|first| is_count(first) || is_letter(first)) && parts.all(is_count)
 }
 
 /// A block of a document: its page's place, and its own on that page.
-type Place = (usize, usize);
+pub(super) type Place = (usize, usize);
 
 /// The entries of an outline, in its order.
 pub(super) struct Entries(Vec<Entry>);
@@ -87,36 +67,39 @@ impl Entries {
         }
         // Some outlines name files, or pages by their numbers: those say nothing of what stands there.
         if said.iter().flatten().count() * 2 >= self.0.len() {
-            self.complete(document, &said);
+            complete(&self.0, document, &said);
         }
     }
 
     /// Where each entry's title stands. A title may stand in many places, in running heads too: of all ways to find them in the order
     /// of the outline, one that finds the most.
     fn said(&self, document: &Document) -> Vec<Option<Place>> {
-        let mut named: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut named: HashMap<(&str, Option<u32>), Vec<usize>> = HashMap::new();
         for (n, entry) in self.0.iter().enumerate() {
-            named.entry(&entry.called.bare).or_default().push(n);
+            named.entry((&entry.called.bare, entry.page)).or_default().push(n);
             if entry.called.whole != entry.called.bare {
-                named.entry(&entry.called.whole).or_default().push(n);
+                named.entry((&entry.called.whole, entry.page)).or_default().push(n);
             }
         }
         let mut candidates = Vec::new();
         for (page_at, page) in document.pages.iter().enumerate() {
             for (block, element) in page.elements.iter().enumerate() {
                 let Block::Paragraph(paragraph) = element else { continue };
-                let Some(title) = said_by(element).map(|text| Called::new(&text)) else { continue };
-                // By its whole name rather than by what is left of that without a number.
-                let all = [&title.whole, &title.bare].into_iter().find_map(|name| named.get(name.as_str()));
-                let all = all.map_or(&[][..], Vec::as_slice);
-                let leads = |n: &&usize| match self.0[**n].page {
-                    None => true,
-                    Some(page_of) if page_of == page.number => true,
-                    // It went over the edge of its page.
-                    Some(page_of) => page_of.saturating_add(1) == page.number && paragraph.is_heading(),
+                let Some(title) = line(element).map(|text| Called::new(&text)) else { continue };
+                // A heading may have gone over the edge of its page.
+                let before = page.number.checked_sub(1).filter(|_| paragraph.is_heading()).map(Some);
+                let pages = [Some(None), Some(Some(page.number)), before];
+                let all = |name: &str| -> Vec<usize> {
+                    let fitting = pages.iter().flatten().filter_map(|page| named.get(&(name, *page)));
+                    fitting.flat_map(|all| all.iter().rev().take(ALIKE_MAX)).copied().collect()
                 };
-                let fitting = all.iter().rev().filter(leads).take(ALIKE_MAX);
-                candidates.extend(fitting.map(|n| ((page_at, block), *n)));
+                // By its whole name rather than by what is left of that without a number.
+                let mut fitting = all(&title.whole);
+                if fitting.is_empty() {
+                    fitting = all(&title.bare);
+                }
+                fitting.sort_unstable_by(|a, b| b.cmp(a));
+                candidates.extend(fitting.into_iter().map(|n| ((page_at, block), n)));
             }
         }
         let mut said = vec![None; self.0.len()];
@@ -124,49 +107,6 @@ impl Entries {
             said[n] = Some(place);
         }
         said
-    }
-
-    /// Makes headings of those entries whose titles stand in pieces, or nowhere: these on the page that they lead to, else where the next
-    /// of the outline begins.
-    fn complete(&self, document: &mut Document, said: &[Option<Place>]) {
-        let pages: HashMap<u32, usize> =
-            document.pages.iter().enumerate().map(|(at, page)| (page.number, at)).collect();
-        let mut before = Vec::with_capacity(said.len());
-        let mut last = None;
-        for place in said {
-            before.push(last);
-            last = place.or(last);
-        }
-        let mut next: Option<Place> = None;
-        for ((entry, place), before) in self.0.iter().zip(said).zip(before).rev() {
-            if place.is_some() {
-                next = *place;
-                continue;
-            }
-            let Some(at) = entry.page.and_then(|page| pages.get(&page).copied()).or(next.map(|(at, _)| at)) else {
-                continue;
-            };
-            let elements = &mut document.pages[at].elements;
-            let begin = before.filter(|(page, _)| *page == at).map_or(0, |(_, block)| block + 1);
-            let end = next.filter(|(page, _)| *page == at).map_or(elements.len(), |(_, block)| block);
-            if begin > end || before.is_some_and(|(page, _)| page > at) || next.is_some_and(|(page, _)| page < at) {
-                continue;
-            }
-            let heading = Block::Paragraph(Paragraph::heading(entry.title.trim(), entry.level));
-            let is_alone = begin == 0 && end == elements.len();
-            let here = match pieces(&elements[begin..end], &entry.called) {
-                Some(first) => {
-                    elements.splice(begin + first..begin + first + 2, [heading]);
-                    begin + first
-                }
-                None => {
-                    let here = if is_alone { 0 } else { end };
-                    elements.insert(here, heading);
-                    here
-                }
-            };
-            next = Some((at, here));
-        }
     }
 }
 
@@ -211,22 +151,15 @@ fn gather(items: &[OutlineItem], level: u8, entries: &mut Vec<Entry>) {
 }
 
 /// What a block says that may be a title.
-fn said_by(block: &Block) -> Option<String> {
+pub(super) fn line(block: &Block) -> Option<String> {
     let Block::Paragraph(paragraph) = block else { return None };
+    let long =
+        |part: &InlineContent| matches!(part, InlineContent::Text(run) if run.text.len() > HEADING_CHARS_MAX * 4);
+    if paragraph.content.len() > HEADING_CHARS_MAX || paragraph.content.iter().any(long) {
+        return None;
+    }
     let text = paragraph.plain_text();
     (text.chars().count() <= HEADING_CHARS_MAX).then_some(text)
-}
-
-/// Where a title stands in two paragraphs, as one that is long does.
-fn pieces(blocks: &[Block], title: &Called) -> Option<usize> {
-    blocks.windows(2).position(|two| {
-        let joined = said_by(&two[0]).zip(said_by(&two[1])).map(|(first, second)| format!("{first} {second}"));
-        joined.is_some_and(|joined| Called::new(&joined).is(title))
-    })
-}
-
-fn letters(title: &str) -> String {
-    title.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -264,26 +197,66 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_no_part_of_a_title() {
-        let same = [
-            ("6. Scripts", "Chapter 6: Scripts"),
-            ("A Tools", "Appendix A Tools"),
-            ("Libraries", "A.1 Libraries"),
-            ("3.1 Gauges", "Gauges"),
-        ];
-        for (one, other) in same {
-            assert!(Called::new(one).is(&Called::new(other)), "{one} {other}");
-        }
-        for (one, other) in [("1999", "2001"), ("A.1 Libraries", "A.1 Tools"), ("CSV Files", "Files")] {
-            assert!(!Called::new(one).is(&Called::new(other)), "{one} {other}");
-        }
-    }
-
-    #[test]
     fn a_title_in_two_pieces_is_one_heading() {
         let outline = [("6. Package scripts and the order of installation", Some(1)), ("First", Some(1))];
         let pages = leveled(&[&["Package scripts and the", "order of installation", "First."]], &outline);
         assert_eq!(pages, [["# 6. Package scripts and the order of installation", "# First."]]);
+    }
+
+    #[test]
+    fn a_title_in_many_pieces_is_one_heading_with_its_number() {
+        let outline = [("Relationships: Build-Depends, Build-Conflicts", Some(1)), ("First", Some(1))];
+        let pages = leveled(
+            &[&["Before.", "7.7 Relation-", "ships: Build-", "Depends,", "Build-Conflicts", "First."]],
+            &outline,
+        );
+        assert_eq!(pages, [["Before.", "# 7.7 Relationships: Build-Depends, Build-Conflicts", "# First."]]);
+        let pages = leveled(
+            &[&["5.14 I have a card", "that is new.", "End"]],
+            &[("I have a card that is new.", Some(1)), ("End", Some(1))],
+        );
+        assert_eq!(pages, [["# 5.14 I have a card that is new.", "# End"]]);
+    }
+
+    #[test]
+    fn titles_in_one_paragraph_are_headings_of_their_own() {
+        let outline = [("R Basics", Some(1)), ("How installed?", Some(1)), ("On Unix", Some(1)), ("Mac", Some(2))];
+        let page: &[&str] = &["Chapter 2: R Basics", "2.5 How installed? 2.5.1 On Unix", "So."];
+        let pages = leveled(&[page, &["On.", "2.5.2 Mac"]], &outline);
+        assert_eq!(pages[0], ["# Chapter 2: R Basics", "# 2.5 How installed?", "# 2.5.1 On Unix", "So."]);
+        assert_eq!(pages[1], ["On.", "# 2.5.2 Mac"]);
+    }
+
+    #[test]
+    fn a_title_before_text_is_a_heading_and_a_sentence_stays_whole() {
+        let outline = [("First", Some(1)), ("Version 4.6.1", Some(1)), ("Visibility", Some(1)), ("Last", Some(1))];
+        let page: &[&str] =
+            &["First", "22.3 Version 4.6.1 Released in May.", "On.", "Visibility of names is hard.", "Last"];
+        let expected = [
+            "# First",
+            "# 22.3 Version 4.6.1",
+            "Released in May.",
+            "On.",
+            "# Visibility",
+            "Visibility of names is hard.",
+            "# Last",
+        ];
+        assert_eq!(leveled(&[page], &outline), [expected]);
+    }
+
+    #[test]
+    fn a_title_is_looked_for_on_its_page_alone() {
+        let contents: &[&str] = &["Contents", "Gauges", "Tables"];
+        let pages = leveled(&[contents, &["Gauges"], &["On.", "Tables"]], &[("Gauges", Some(2)), ("Tables", Some(3))]);
+        assert_eq!(pages, [vec!["Contents", "Gauges", "Tables"], vec!["# Gauges"], vec!["On.", "# Tables"]]);
+    }
+
+    #[test]
+    fn an_entry_out_of_the_order_of_the_pages_begins_its_page_too() {
+        let outline =
+            [("One", Some(1)), ("Two", Some(2)), ("Nowhere", Some(1)), ("Three", Some(3)), ("Notes", Some(1))];
+        let pages = leveled(&[&["One", "Notes"], &["Two"], &["Three"]], &outline);
+        assert_eq!(pages, [vec!["# Nowhere", "# One", "# Notes"], vec!["# Two"], vec!["# Three"]]);
     }
 
     #[test]
