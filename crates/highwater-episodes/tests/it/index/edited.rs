@@ -78,9 +78,9 @@ fn a_tombstone_that_was_taken_out_is_missed_and_nothing_takes_its_place() {
         // Another process knows it from the file beside the index, also after all that knew it have ended.
         drop(index);
         let index = open(&dir);
-        assert_eq!(index.lost_tombstones().unwrap(), [tombstone.clone()]);
+        assert_eq!(index.lost_tombstones().unwrap(), std::slice::from_ref(&tombstone));
         let view = View::read(&dir.path().join("index.jsonl")).unwrap();
-        assert_eq!(view.lost_tombstones().unwrap(), [tombstone.clone()]);
+        assert_eq!(view.lost_tombstones().unwrap(), std::slice::from_ref(&tombstone));
         assert_eq!(index.give_up_lost().unwrap(), 0, "what was withdrawn is not given up");
         assert_eq!(index.append(&[row("lab/a", b"a")]).unwrap(), [Appended::Withdrawn]);
         assert_eq!(index.append(&index.lost_tombstones().unwrap()).unwrap(), [Appended::New]);
