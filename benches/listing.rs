@@ -29,7 +29,10 @@ const ROW_BYTES_MAX: u64 = 100;
 fn main() -> std::process::ExitCode {
     let rows = std::env::var("LISTING_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(ROWS);
     let dir = tempfile::tempdir().expect("a directory");
-    std::fs::create_dir(dir.path().join("episodes")).expect("a directory");
+    let episodes = dir.path().join("episodes");
+    std::fs::create_dir(&episodes).expect("a directory");
+    // Its mark, for it is not one whose disk is not mounted.
+    std::fs::write(episodes.join(".highwater-store"), "").expect("it is written");
     let index = dir.path().join("index.jsonl");
     let last = write(&index, rows);
     let clock = SystemClock::new();

@@ -2,6 +2,7 @@
 //! the same bytes, and nothing of a document can break its page.
 
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag};
 
@@ -11,14 +12,12 @@ use super::plain::{alias, contained, line, one_line};
 use super::{PageKind, PageName};
 use crate::compile::Compiled;
 use crate::document::{DocName, Document};
-use crate::tree::Section;
+use crate::tree::{SECTIONS_MAX, Section};
 
 /// How many documents have a section of their own on a page that documents share.
 pub const SHARED_DOCUMENTS_MAX: usize = 200;
 /// How many related pages a page names.
 pub const RELATED_MAX: usize = 8;
-/// How many sections of a document its summary lists.
-const SECTIONS_MAX: usize = 300;
 /// How deep a section is listed.
 const SECTION_DEPTH_MAX: usize = 4;
 /// The deepest heading that a summary's own text may have.
@@ -161,9 +160,8 @@ pub(crate) fn summary(
     if !compiled.tree.is_empty() {
         page.push_str("\n## Sections\n\n");
         let mut left = SECTIONS_MAX;
-        sections(&mut page, &compiled.tree, 0, before_text, &mut left);
-        if left == 0 {
-            let _ = writeln!(page, "- and more: this list ends after {SECTIONS_MAX} sections");
+        if sections(&mut page, &compiled.tree, 0, before_text, &mut left).is_break() {
+            let _ = writeln!(page, "- the list ends here, after {SECTIONS_MAX} sections");
         }
     }
     for (kind, heading) in [(PageKind::Concept, "Concepts"), (PageKind::Entity, "Entities")] {
@@ -179,12 +177,11 @@ pub(crate) fn summary(
     page
 }
 
-fn sections(page: &mut String, tree: &[Section], depth: usize, before_text: u32, left: &mut usize) {
+/// Lists so many sections at most; breaks off where there are more.
+fn sections(page: &mut String, tree: &[Section], depth: usize, before_text: u32, left: &mut usize) -> ControlFlow<()> {
     for section in tree {
-        if *left == 0 {
-            return;
-        }
-        *left -= 1;
+        let Some(after) = left.checked_sub(1) else { return ControlFlow::Break(()) };
+        *left = after;
         let indent = "  ".repeat(depth);
         let (begin, end) =
             (section.begin_line.saturating_add(before_text), section.end_line.saturating_add(before_text));
@@ -196,9 +193,10 @@ fn sections(page: &mut String, tree: &[Section], depth: usize, before_text: u32,
         };
         let _ = writeln!(page, "{indent}- {} ({pages}{lines}){}", line(&section.title), after_colon(&section.summary));
         if depth + 1 < SECTION_DEPTH_MAX {
-            sections(page, &section.children, depth + 1, before_text, left);
+            sections(page, &section.children, depth + 1, before_text, left)?;
         }
     }
+    ControlFlow::Continue(())
 }
 
 /// What one document says on a page that it shares.
@@ -437,5 +435,18 @@ mod tests {
             .map(|told| told.as_deref().unwrap_or("-").chars().filter(|c| c.is_ascii_digit() || *c == '-').collect())
             .collect();
         assert_eq!(numbers, ["-", "1", "2", "5", "10", "20", "50", "100", "2000", "5000", "10000000000000000000"]);
+    }
+
+    #[test]
+    fn every_section_of_a_tree_is_listed_and_more_than_a_tree_has_are_told() {
+        for (sections, is_whole) in [(SECTIONS_MAX, true), (SECTIONS_MAX + 1, false)] {
+            let mut compiled = compiled("Tides");
+            let one = compiled.tree[0].children[0].clone();
+            let below = vec![one; sections - 1];
+            compiled.tree[0].children = below;
+            let page = summary(&DocName::new("tides").unwrap(), &document("Tides"), &compiled, "", 0, &[]);
+            assert_eq!(page.matches("(page 1, lines").count() + 1, SECTIONS_MAX, "{sections}");
+            assert_eq!(!page.contains("the list ends here"), is_whole, "{sections}");
+        }
     }
 }
