@@ -444,7 +444,7 @@ mod tests {
             let one = compiled.tree[0].children[0].clone();
             let below = vec![one; sections - 1];
             compiled.tree[0].children = below;
-            let page = summary(&DocName::new("tides").unwrap(), &document("Tides"), &compiled, "", 0, &[]);
+            let page = summary(&name(), &document("Tides"), &compiled, "", 0, &[]);
             assert_eq!(page.matches("(page 1, lines").count() + 1, SECTIONS_MAX, "{sections}");
             assert_eq!(!page.contains("the list ends here"), is_whole, "{sections}");
         }
