@@ -10,6 +10,7 @@ mod partial;
 
 use std::fmt;
 use std::io::{self, Read};
+use std::path::PathBuf;
 
 use highwater_fs::FsError;
 use sha2::{Digest as _, Sha256};
@@ -183,6 +184,12 @@ pub enum StoreError {
     /// The disk refused.
     #[error("the store cannot be used")]
     Disk(#[from] FsError),
+    /// Another directory lies in its place than the one that it was opened with.
+    #[error("{} is not the directory that the store was opened with: is its disk mounted?", .path.display())]
+    Elsewhere {
+        /// Where the episodes should be.
+        path: PathBuf,
+    },
     /// An episode's bytes cannot be read.
     #[error("{key} cannot be read")]
     Unread {

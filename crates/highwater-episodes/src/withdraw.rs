@@ -89,15 +89,13 @@ pub fn withdraw(
     let mut aside = None;
     let is_new = match name {
         Name::Kept => {
-            let is_withdrawn = known.is_some_and(|row| row.withdrawn.is_some());
-            if !is_withdrawn {
-                let tombstone = Row { withdrawn: Some(why.to_owned()), removed: None, ..tombstone };
-                index.append(&[tombstone])?;
-            }
+            // The index knows whether there is anything to say, also where rows of it are missed.
+            let tombstone = Row { withdrawn: Some(why.to_owned()), removed: None, ..tombstone };
+            let is_new = index.append(&[tombstone])?.first() == Some(&Appended::New);
             if stored.is_some() || store.stat(key)?.is_some() {
                 aside = Some(store.quarantine(key, &format!("withdrawn: {why}"))?);
             }
-            !is_withdrawn
+            is_new
         }
         Name::Free => {
             if stored.is_some() {

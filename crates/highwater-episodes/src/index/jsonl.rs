@@ -96,8 +96,8 @@ impl<F: Fs> JsonlIndex<F> {
             let mut state = index.state();
             let held = index.lock.hold()?;
             index.follow(&mut state, &held, &mut found)?;
-            let State { lost, places, tombs, .. } = &mut *state;
-            lost.read(&index.fs, &index.lost, (places, tombs))?;
+            let State { lost, tombs, .. } = &mut *state;
+            lost.read(&index.fs, &index.lost, tombs)?;
             found.keys = state.places.len() as u64;
             found.unreadable = state.unreadable;
         }
@@ -330,7 +330,8 @@ impl<F: Fs> JsonlIndex<F> {
         let mut fresh = State { lost, is_anew: true, ..State::default() };
         self.follow(&mut fresh, held, &mut Recovered::default())?;
         fresh.is_anew = false;
-        fresh.lost.is_complete();
+        let State { lost, places, .. } = &mut fresh;
+        lost.is_complete(places);
         let (lost, known) = (fresh.lost.len(), state.lost.len());
         *state = fresh;
         self.note_lost(state);

@@ -123,14 +123,9 @@ impl Tombs {
         (now != was).then_some(now)
     }
 
-    /// Whether a key is withdrawn.
-    pub(super) fn stands(&self, print: &Print) -> bool {
-        self.0.get(print).is_some_and(Tomb::stands)
-    }
-
-    /// Whether a name was made free after it was withdrawn then.
-    pub(super) fn is_freed_since(&self, print: &Print, withdrawn: Timestamp) -> bool {
-        self.0.get(print).and_then(|tomb| tomb.freed).is_some_and(|(freed, _)| freed >= withdrawn)
+    /// Whether a tombstone that was written then is there, or what came of it later: another one, or a person's word that the name is free.
+    pub(super) fn knows(&self, print: &Print, withdrawn: Timestamp) -> bool {
+        self.0.get(print).and_then(|tomb| tomb.withdrawn.max(tomb.freed)).is_some_and(|(at, _)| at >= withdrawn)
     }
 
     /// A row as it is to be appended: it is later than all of its key before it, whatever the clock says. `before`: when the latest of them

@@ -79,7 +79,7 @@ impl View {
         )?;
         for row in lost_note(path).map_err(|error| view.failed(error))?.unwrap_or_default().tombstones {
             let print = print_of(row.host_id.as_str(), row.episode_id.as_str());
-            if !tombs.stands(&print) && !tombs.is_freed_since(&print, row.received_at_wall) {
+            if !tombs.knows(&print, row.received_at_wall) {
                 places.remove(&print);
                 view.lost.insert(print, row);
             }

@@ -15,6 +15,7 @@ use super::{CONTENT_HEADER, JUDGE_HEADER, RECORDED_HEADER, Receiver};
 use crate::digest::Sha256Digest;
 use crate::index::{Commit, Gate};
 use crate::name::{EpisodeId, EpisodeKey, HostId};
+use crate::store::StoreError;
 
 /// When one who was turned away for want of room comes again.
 pub(super) const BUSY_SECS: u64 = 10;
@@ -115,7 +116,7 @@ impl Receiver {
     }
 
     /// How much can be stored, as it was asked a moment ago: what stays free is a margin that a moment does not use up.
-    async fn room_bytes(&self) -> Result<u64, Problem> {
+    pub(super) async fn room_bytes(&self) -> Result<u64, Problem> {
         let now = self.on.clock.elapsed();
         let known = *self.room.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((asked, bytes)) = known
@@ -263,6 +264,10 @@ pub(super) fn cannot(error: &(dyn std::error::Error + 'static), is_full: bool) -
     tracing::error!(error = %highwater_engine::diagnosis::with_causes(error), "an episode cannot be received");
     if is_full {
         return disk_full();
+    }
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    if let Some(elsewhere @ StoreError::Elsewhere { .. }) = causes.find_map(|cause| cause.downcast_ref()) {
+        return Problem::new(&known::NOT_READY).detail(elsewhere.to_string()).retry_after(BUSY_SECS);
     }
     Problem::new(&known::STORAGE).remediation("look into the receiver's log; what was sent may be sent again")
 }

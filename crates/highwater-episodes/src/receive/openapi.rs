@@ -44,7 +44,7 @@ const BODY: &[&Known] =
 /// What keeps a body from being taken in.
 const TAKEN_IN: &[&Known] = &[&known::BROKEN_BODY, &known::TOO_SLOW];
 /// What a disk may say.
-const DISK: &[&Known] = &[&known::STORAGE, &known::DISK_FULL, &known::BUSY];
+const DISK: &[&Known] = &[&known::STORAGE, &known::DISK_FULL, &known::BUSY, &known::NOT_READY];
 /// What may be under its name already.
 const PLACED: &[&Known] = &[&known::WRONG_DIGEST, &known::CONFLICT, &known::WITHDRAWN];
 /// That uploads may go on.
@@ -273,7 +273,7 @@ const OPERATIONS: &[Operation] = &[
         summary: "Who the caller is and what an upload would meet; writes nothing.",
         parameters: &["commit", "judge"],
         answers: &[(200, Part::Schema("Pong"), &[])],
-        problems: &[CALLER, &[&known::BAD_JUDGE, &known::BAD_RECORDED_COMMIT]],
+        problems: &[CALLER, &[&known::BAD_JUDGE, &known::BAD_RECORDED_COMMIT], DISK],
         ..NONE
     },
     Operation {

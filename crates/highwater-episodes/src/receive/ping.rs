@@ -14,7 +14,12 @@ use super::problem::Problem;
 
 pub(super) async fn ping(State(receiver): State<Arc<Receiver>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    match receiver.ping(&head) {
+    let answered = match receiver.ping(&head) {
+        // Who asks before an upload is told where the disk is not there.
+        Ok(told) => receiver.room_bytes().await.map(|_| told),
+        refused => refused,
+    };
+    match answered {
         Ok(told) => {
             let mut response = format!("{told}\n").into_response();
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -11,7 +11,7 @@ use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use highwater_fs::{Fs, FsError, FsFile, Kind, Mode, Op, Quarantine, RelPath, collect_stale, ensure_dir};
+use highwater_fs::{FileId, Fs, FsError, FsFile, Kind, Mode, Op, Quarantine, RelPath, collect_stale, ensure_dir};
 
 use super::{Partials, Placement, Staging, Store, StoreError};
 use crate::name::{EpisodeId, EpisodeKey, HostId};
@@ -37,6 +37,8 @@ pub struct FileStore<F> {
     staging: RelPath,
     quarantine: RelPath,
     next_copy: AtomicU64,
+    /// Which directory the episodes were in when it was opened to be written; of one that is read nobody says.
+    opened: Option<FileId>,
     /// Hosts whose directory's own name is durable.
     settled: Mutex<HashSet<HostId>>,
 }
@@ -56,7 +58,15 @@ impl<F: Fs> FileStore<F> {
         };
         let episodes = below(root, EPISODES_DIR)?;
         let staging = below(&episodes, STAGING_DIR)?;
-        Ok(Self { fs, episodes, staging, quarantine, next_copy: AtomicU64::new(0), settled: Mutex::default() })
+        Ok(Self {
+            fs,
+            episodes,
+            staging,
+            quarantine,
+            next_copy: AtomicU64::new(0),
+            opened: None,
+            settled: Mutex::default(),
+        })
     }
 
     /// The same where the directory of episodes has another name.
@@ -69,7 +79,15 @@ impl<F: Fs> FileStore<F> {
             path: fs.locate(&episodes).join(STAGING_DIR),
             source: std::io::Error::other(error),
         })?;
-        Ok(Self { fs, episodes, staging, quarantine, next_copy: AtomicU64::new(0), settled: Mutex::default() })
+        Ok(Self {
+            fs,
+            episodes,
+            staging,
+            quarantine,
+            next_copy: AtomicU64::new(0),
+            opened: None,
+            settled: Mutex::default(),
+        })
     }
 
     /// Opens the store to write: makes its directories, and removes the copies that a crash left. The caller is the only one.
@@ -91,9 +109,20 @@ impl<F: Fs> FileStore<F> {
             }
         }
         store.next_copy = AtomicU64::new(next_copy);
+        store.opened = store.fs.stat(&store.episodes)?.map(|stat| stat.id);
         collect_stale(&store.fs, &store.staging)?;
         store.sweep_partials()?;
         Ok(store)
+    }
+
+    /// That its directory is the one that it was opened with, also where its disk went away since: what is below a mount point is no part of
+    /// it, and nothing may be put there.
+    fn in_its_place(&self) -> Result<(), StoreError> {
+        let Some(opened) = self.opened else { return Ok(()) };
+        match self.fs.stat(&self.episodes)? {
+            Some(stat) if stat.id == opened => Ok(()),
+            _ => Err(StoreError::Elsewhere { path: self.fs.locate(&self.episodes) }),
+        }
     }
 
     /// Whether an episode was ever put here: a directory in whose place another file system belongs has no mark. Only a plain file is one:
@@ -162,6 +191,7 @@ impl<F: Fs> Store for FileStore<F> {
     }
 
     fn place(&self, staging: &dyn Staging, key: &EpisodeKey) -> Result<Placement, StoreError> {
+        self.in_its_place()?;
         let (copy, target) = (self.copy(staging.name())?, self.path_of(key)?);
         let link = || match self.fs.link(&copy, &target) {
             Ok(()) => Ok(Placement::New),
@@ -205,11 +235,13 @@ impl<F: Fs> Store for FileStore<F> {
     }
 
     fn stat(&self, key: &EpisodeKey) -> Result<Option<u64>, StoreError> {
+        self.in_its_place()?;
         let stat = self.fs.stat(&self.path_of(key)?)?;
         Ok(stat.filter(|stat| stat.kind == Kind::File).map(|stat| stat.len))
     }
 
     fn read(&self, key: &EpisodeKey, from_byte: u64) -> Result<Option<Box<dyn Read + Send>>, StoreError> {
+        self.in_its_place()?;
         match self.fs.reader_from(&self.path_of(key)?, from_byte) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             opened => Ok(Some(opened?)),
@@ -244,6 +276,7 @@ impl<F: Fs> Store for FileStore<F> {
     }
 
     fn room_bytes(&self) -> Result<u64, StoreError> {
+        self.in_its_place()?;
         Ok(self.fs.room_bytes()?)
     }
 

@@ -295,6 +295,28 @@ fn below_a_root_with_users_the_service_has_its_own() {
 }
 
 #[test]
+fn a_root_whose_links_lead_out_of_it_is_refused_and_nothing_is_written_there() {
+    let rig = Rig::new("");
+    for (link, to) in [("etc", "out"), ("etc/systemd", "out"), ("var/lib", "out"), ("etc", "/")] {
+        let (root, out) = (rig.path("root"), rig.path("out"));
+        std::fs::create_dir_all(root.join(link).parent().unwrap()).unwrap();
+        std::fs::create_dir_all(&out).unwrap();
+        std::os::unix::fs::symlink(rig.path(to), root.join(link)).unwrap();
+        for more in [&[][..], &["--dry-run"]] {
+            let refused = rig.run(&[&["install", "receiver", "--root", "root"], more].concat());
+            assert!(refused.code == 2 && refused.stderr.contains("it leads out of"), "{link}: {refused:?}");
+        }
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0, "{link}");
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+    // One that stays within is as good as a directory.
+    std::fs::create_dir_all(rig.path("root/data")).unwrap();
+    std::os::unix::fs::symlink("data", rig.path("root/etc")).unwrap();
+    assert_eq!(rig.run(&["install", "receiver", "--root", "root"]).code, 0);
+    assert!(rig.path("root/data/highwater").is_dir());
+}
+
+#[test]
 fn wrong_calls_are_refused_and_change_nothing() {
     let rig = Rig::new("");
     rig.write("file", "");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::receive::{Running, config};
 use crate::recorded::store;
-use crate::rig::{Ended, Rig};
+use crate::rig::{Ended, Rig, wait_until};
 
 /// A receiver's directory with three episodes, whose disk is mounted.
 fn received() -> Rig {
@@ -59,6 +59,31 @@ fn a_receiver_whose_disk_is_not_mounted_is_refused_also_while_a_tombstone_is_mis
     mount(&rig);
     let receiver = Running::start(&rig);
     assert_eq!(receiver.put("lab/ep-2", "t", "another"), 409);
+    assert_eq!(receiver.stop().code, 0);
+}
+
+#[test]
+fn what_comes_while_the_disk_of_a_running_receiver_is_away_is_put_off_and_stored_nowhere() {
+    let rig = received();
+    let receiver = Running::start(&rig);
+    for (what, dirs) in [("an empty mount point", &[][..]), ("one that looks like a store", &[".staging", "lab"])] {
+        unmount(&rig);
+        dirs.iter().for_each(|dir| fs::create_dir(episodes(&rig).join(dir)).unwrap());
+        // How much room there is was asked a moment ago.
+        wait_until("it is told", || receiver.get("/readyz", "").0 == 503);
+        assert!(receiver.get("/readyz", "").1.contains("is its disk mounted?"), "{what}");
+        assert_eq!(receiver.put("lab/ep-9", "t", "nine"), 503, "{what}");
+        assert_eq!(receiver.get("/v1/episodes/lab/ep-1", "t").0, 503, "{what}");
+        for dir in dirs {
+            assert_eq!(fs::read_dir(episodes(&rig).join(dir)).unwrap().count(), 0, "{what}");
+        }
+        assert_eq!(fs::read_dir(episodes(&rig)).unwrap().count(), dirs.len(), "{what}");
+        fs::remove_dir_all(episodes(&rig)).unwrap();
+        fs::rename(rig.path("disk"), episodes(&rig)).unwrap();
+        wait_until("it is back", || receiver.get("/readyz", "").0 == 200);
+        assert_eq!(receiver.get("/v1/episodes/lab/ep-1", "t").0, 200, "{what}");
+    }
+    assert_eq!(receiver.put("lab/ep-9", "t", "nine"), 201);
     assert_eq!(receiver.stop().code, 0);
 }
 

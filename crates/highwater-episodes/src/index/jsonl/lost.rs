@@ -90,11 +90,18 @@ pub(super) enum Compared {
     GivenUp,
 }
 
+/// What was said of a key and is no longer said.
+#[derive(Clone, Copy)]
+struct Missing {
+    says: Says,
+    /// A row that says so was read since.
+    is_seen: bool,
+}
+
 /// What is lost.
 #[derive(Clone, Default)]
 pub(super) struct Lost {
-    /// What was said of keys of which it is no longer said.
-    said: Known<Says>,
+    said: Known<Missing>,
     /// How many of these were withdrawn.
     withdrawn: u64,
     /// The tombstones that count, or are lost.
@@ -118,39 +125,45 @@ impl Lost {
     }
 
     fn misses(&mut self, print: Print, says: Says) {
-        if self.said.insert(print, says).is_none() {
+        if self.said.insert(print, Missing { says, is_seen: false }).is_none() {
             self.withdrawn += u64::from(says == Says::WITHDRAWN);
         }
     }
 
     fn finds(&mut self, print: &Print) {
-        if self.said.remove(print) == Some(Says::WITHDRAWN) {
+        if self.said.remove(print).is_some_and(|missing| missing.says == Says::WITHDRAWN) {
             self.withdrawn -= 1;
         }
     }
 
-    /// A row was read; `is_new`: it was appended just now, so it is somebody's word after the loss.
-    pub(super) fn sees(&mut self, print: Print, (says, word): (Option<Says>, Word), is_new: bool) {
-        if let Some(lost) = self.says(&print) {
-            let is_it = says == Some(lost);
-            // Nothing but a person's word that came later ends what is withdrawn: neither what is sent under its name, nor that nothing is
-            // stored there.
-            let ends = match word {
-                Word::Removed { at, frees } => {
-                    frees && self.tombstones.get(&print).map_or(is_new, |lost| lost.received_at_wall <= at)
-                }
-                Word::Stored(_) | Word::Withdrawn(_) => false,
-            };
-            let is_over = if lost == Says::WITHDRAWN { ends } else { is_new };
-            if is_it || is_over {
-                self.finds(&print);
+    /// A row was read, and counts for what is in force of its key, `is_in_force`. `is_new`: it was appended just now, so it is somebody's word
+    /// after the loss; else all is being read anew, and [`Lost::is_complete`] says what is there again.
+    pub(super) fn sees(&mut self, print: Print, (says, word): (Option<Says>, Word), is_new: bool, is_in_force: bool) {
+        let Some(lost) = self.said.get_mut(&print) else { return };
+        let is_over = if lost.says == Says::WITHDRAWN {
+            let since = self.tombstones.get(&print).map(|lost| lost.received_at_wall);
+            // Nothing ends it but that very tombstone, or a later one, or a person's word that came later: neither an older one, nor what
+            // is sent under its name, nor that nothing is stored there.
+            match word {
+                Word::Withdrawn(at) => since.is_none_or(|since| since <= at),
+                Word::Removed { at, frees } => frees && since.map_or(is_new, |since| since <= at),
+                Word::Stored(_) => false,
             }
+        } else {
+            lost.is_seen |= says == Some(lost.says);
+            // A row that is older than what took its key's place is no word.
+            is_new && (is_in_force || !matches!(word, Word::Stored(_)))
+        };
+        if is_over {
+            self.finds(&print);
         }
     }
 
     /// What counts for a key now: the line of a tombstone is kept.
     pub(super) fn keeps(&mut self, print: Print, tombstone: Option<Row>) {
         match tombstone {
+            // An older one, in force while the one that is missed is.
+            Some(row) if self.withdrawn_at(&print).is_some_and(|lost| lost > row.received_at_wall) => {}
             Some(row) if self.tombstones.len() < TOMBSTONES_KEPT_MAX || self.tombstones.contains_key(&print) => {
                 self.tombstones.insert(print, row);
             }
@@ -159,8 +172,11 @@ impl Lost {
         }
     }
 
-    /// All was read anew: what was not found is lost.
-    pub(super) fn is_complete(&mut self) {
+    /// All was read anew: what was not found is lost, and so is what was found and is not in force, where nothing is that took its place.
+    pub(super) fn is_complete(&mut self, places: &Places) {
+        self.said.retain(|print, missing| {
+            missing.says == Says::WITHDRAWN || !std::mem::take(&mut missing.is_seen) || places.says(print).is_none()
+        });
         self.said.shrink_to_fit();
         self.is_first_hand |= self.rows() > 0;
     }
@@ -179,13 +195,18 @@ impl Lost {
         self.len() - self.withdrawn
     }
 
+    /// Whether rows are missed that are no tombstones, by this process or by another.
+    pub(super) fn are_missed(&self) -> bool {
+        self.rows() > 0 || self.noted.is_some_and(|noted| noted.head.lost_rows > 0)
+    }
+
     pub(super) fn says(&self, print: &Print) -> Option<Says> {
-        self.said.get(print).copied()
+        self.said.get(print).map(|missing| missing.says)
     }
 
     /// When a lost tombstone was written.
     pub(super) fn withdrawn_at(&self, print: &Print) -> Option<Timestamp> {
-        self.said.get(print).filter(|says| **says == Says::WITHDRAWN)?;
+        self.said.get(print).filter(|missing| missing.says == Says::WITHDRAWN)?;
         Some(self.tombstones.get(print)?.received_at_wall)
     }
 
@@ -196,27 +217,21 @@ impl Lost {
 
     /// The lost tombstones, by their names.
     pub(super) fn tombstones(&self) -> Vec<Row> {
-        let lost = self.said.iter().filter(|(_, says)| **says == Says::WITHDRAWN);
+        let lost = self.said.iter().filter(|(_, missing)| missing.says == Says::WITHDRAWN);
         let mut rows: Vec<Row> = lost.filter_map(|(print, _)| self.tombstones.get(print).cloned()).collect();
         rows.sort_by_key(Row::key);
         rows
     }
 
     /// Takes up the tombstones of which the file tells and the index does not.
-    pub(super) fn read(
-        &mut self,
-        fs: &dyn Fs,
-        path: &RelPath,
-        (places, tombs): (&Places, &Tombs),
-    ) -> Result<(), FsError> {
+    pub(super) fn read(&mut self, fs: &dyn Fs, path: &RelPath, tombs: &Tombs) -> Result<(), FsError> {
         let Some(stat) = fs.stat(path)? else { return Ok(()) };
         let failed = |source| FsError::Io { op: Op::Read, path: fs.locate(path), source };
         let (head, tombstones) = told_by(fs.reader(path)?).map_err(failed)?;
         self.noted = Some(Noted { id: stat.id, head, tombstones: tombstones.len() });
         for row in tombstones {
             let print = print_of(row.host_id.as_str(), row.episode_id.as_str());
-            let is_over = tombs.is_freed_since(&print, row.received_at_wall);
-            if !is_over && places.says(&print) != Some(Says::WITHDRAWN) {
+            if !tombs.knows(&print, row.received_at_wall) {
                 self.misses(print, Says::WITHDRAWN);
                 self.tombstones.insert(print, row);
             }
@@ -241,7 +256,7 @@ impl Lost {
         }
         let had_rows = self.rows() > 0 && self.noted.is_some_and(|noted| noted.head.lost_rows > 0);
         let mut now = Self::default();
-        now.read(fs, path, (&Places::default(), &Tombs::default()))?;
+        now.read(fs, path, &Tombs::default())?;
         self.noted = now.noted;
         match self.noted {
             // Nobody who gives rows up removes it while a tombstone is missed.
@@ -256,7 +271,7 @@ impl Lost {
     /// Gives up the rows that are no tombstones, whoever missed them; says how many they are.
     pub(super) fn give_up(&mut self) -> u64 {
         let mine = self.rows();
-        self.said.retain(|_, says| *says == Says::WITHDRAWN);
+        self.said.retain(|_, missing| missing.says == Says::WITHDRAWN);
         self.is_first_hand = false;
         let told = self.noted.as_mut().map_or(0, |noted| std::mem::take(&mut noted.head.lost_rows));
         self.noted = self.noted.map(|noted| Noted { tombstones: usize::MAX, ..noted });

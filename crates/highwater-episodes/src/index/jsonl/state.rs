@@ -51,8 +51,6 @@ impl State {
         tombstone: Option<Row>,
         stored_at: impl FnOnce(u64) -> Option<Timestamp>,
     ) {
-        // Also where it does not count, what was missed of it is there again.
-        self.lost.sees(print, (says, word), !self.is_anew);
         if let Some(says) = says {
             self.places.came(print, place, says);
         }
@@ -60,26 +58,33 @@ impl State {
             let (place, says) = self.places.of(&print)?;
             Some(Stored { at: stored_at(place)?, place, says })
         };
-        match self.tombs.takes(print, (place, says, word), before) {
+        let now = self.tombs.takes(print, (place, says, word), before);
+        match now {
             None => {}
-            Some(Force::Free) => {
-                self.places.counts(print, None);
-                self.lost.keeps(print, None);
-            }
-            Some(Force::Line { place, says }) => {
-                self.places.counts(print, Some((place, says)));
-                self.lost.keeps(print, tombstone.filter(|_| says == Says::WITHDRAWN));
-            }
+            Some(Force::Free) => self.places.counts(print, None),
+            Some(Force::Line { place, says }) => self.places.counts(print, Some((place, says))),
+        }
+        let is_in_force = self.places.of(&print).is_some_and(|(at, _)| at == place);
+        self.lost.sees(print, (says, word), !self.is_anew, is_in_force);
+        if let Some(force) = now {
+            let stands = matches!(force, Force::Line { says: Says::WITHDRAWN, .. });
+            self.lost.keeps(print, tombstone.filter(|_| stands));
         }
     }
 
     /// What is missed keeps a row from being appended, or lets one be that nothing else calls for.
     pub(super) fn missed_against(&self, print: &Print, row: &Row) -> Option<Option<Appended>> {
-        match (self.lost.says(print)?, row.says()) {
+        let is_withdrawal = row.says() == Some(Says::WITHDRAWN);
+        let Some(lost) = self.lost.says(print) else {
+            // Another process misses rows, and does not tell which.
+            return (is_withdrawal && self.lost.are_missed()).then_some(None);
+        };
+        match (lost, row.says()) {
             (Says::WITHDRAWN, Some(says)) if says != Says::WITHDRAWN => Some(Some(Appended::Withdrawn)),
             // What frees no name of what was withdrawn is no word on it.
             (Says::WITHDRAWN, None) if row.withdrawn.is_none() => Some(Some(Appended::Withdrawn)),
-            (_, None) => Some(None),
+            // A word on what is missed is also one on what comes back of it.
+            (_, None | Some(Says::WITHDRAWN)) => Some(None),
             _ => None,
         }
     }

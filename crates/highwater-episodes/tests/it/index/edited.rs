@@ -170,6 +170,11 @@ fn says(one: &Row, other: &Row) -> bool {
         == (other.withdrawn.is_some(), other.withdrawn.is_none().then_some(other.sha256))
 }
 
+/// Whether a row that is there is the one that is missed: an older tombstone is not.
+fn is_back(lost: &Row, row: &Row) -> bool {
+    says(lost, row) && (lost.withdrawn.is_none() || row.received_at_wall >= lost.received_at_wall)
+}
+
 impl Model {
     fn counts(&self) -> BTreeMap<String, Row> {
         // Where there is a tombstone, it counts, wherever it stands; else the latest by its time.
@@ -184,13 +189,13 @@ impl Model {
             self.lost.entry(key).or_insert(row);
         }
         self.lines = lines;
-        self.lost.retain(|key, lost| !self.lines.iter().any(|row| row.key().to_string() == *key && says(row, lost)));
+        self.lost.retain(|key, lost| !self.lines.iter().any(|row| row.key().to_string() == *key && is_back(lost, row)));
     }
 
     /// A line is there more, at the end.
     fn grown(&mut self, row: Row) {
         let name = row.key().to_string();
-        if self.lost.get(&name).is_some_and(|lost| lost.withdrawn.is_none() || says(lost, &row)) {
+        if self.lost.get(&name).is_some_and(|lost| lost.withdrawn.is_none() || is_back(lost, &row)) {
             self.lost.remove(&name);
         }
         self.lines.push(row);

@@ -156,3 +156,84 @@ fn a_tombstone_is_later_than_those_before_it_whatever_the_clock_says() {
     }
     assert!(index.find(&key("lab/a")).unwrap().unwrap().withdrawn.is_some());
 }
+
+#[test]
+fn a_tombstone_that_was_taken_out_is_missed_although_an_older_one_is_there() {
+    for other in [&b"a"[..], b"aa"] {
+        let dir = tempfile::tempdir().unwrap();
+        let index = open(&dir);
+        let last = at(withdrawn("lab/a", other), 5);
+        let before = [
+            at(row("lab/a", b"a"), 1),
+            at(withdrawn("lab/a", b"a"), 2),
+            at(freed("lab/a", b"a"), 3),
+            at(row("lab/a", other), 4),
+        ];
+        for line in before.iter().chain([&last]) {
+            assert_eq!(index.append(std::slice::from_ref(line)).unwrap(), [Appended::New]);
+        }
+        for turn in [false, true] {
+            let mut left: Vec<String> = before.iter().map(Row::to_line).collect();
+            if turn {
+                left.reverse();
+            }
+            write(&dir, &left.concat(), false);
+            let figures = index.figures().unwrap();
+            assert_eq!((figures.lost, figures.lost_withdrawn), (1, 1));
+            assert!(matches!(all(&index), Err(IndexError::Edited { .. })));
+            assert_eq!(index.append(&[at(row("lab/a", b"a"), 9)]).unwrap(), [Appended::Withdrawn]);
+            assert_eq!(open(&dir).lost_tombstones().unwrap(), std::slice::from_ref(&last), "it is that one");
+        }
+        // An older one that is put back is not it.
+        write(&dir, &[before[1].clone(), before[2].clone()].map(|row| row.to_line()).concat(), true);
+        assert_eq!(index.figures().unwrap().lost_withdrawn, 1);
+        let other = open(&dir);
+        assert_eq!(other.append(&other.lost_tombstones().unwrap()).unwrap(), [Appended::New]);
+        assert_eq!(index.figures().unwrap().lost_withdrawn, 0);
+        assert!(index.find(&key("lab/a")).unwrap().unwrap().withdrawn.is_some());
+    }
+}
+
+#[test]
+fn a_row_that_was_taken_out_is_missed_although_an_older_one_says_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(&dir);
+    let lines = [at(row("lab/a", b"a"), 1), at(freed("lab/a", b"a"), 2), at(row("lab/a", b"a"), 3)];
+    for line in &lines {
+        assert_eq!(index.append(std::slice::from_ref(line)).unwrap(), [Appended::New]);
+    }
+    let left = [lines[0].to_line(), lines[1].to_line()];
+    for text in [left.concat(), [left[1].clone(), left[0].clone()].concat()] {
+        write(&dir, &text, false);
+        assert_eq!(index.figures().unwrap().lost, 1, "{text}");
+    }
+    // Nor is it back where an older one is appended.
+    write(&dir, &[left.concat(), left[0].clone()].concat(), true);
+    assert_eq!(index.figures().unwrap().lost, 1);
+    write(&dir, &[left.concat(), lines[2].to_line()].concat(), false);
+    assert_eq!((index.figures().unwrap().lost, all(&index).unwrap()), (0, 1));
+}
+
+#[test]
+fn a_withdrawal_while_rows_are_missed_is_one_of_what_comes_back_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(&dir);
+    let before = [at(row("lab/a", b"a"), 1), at(withdrawn("lab/a", b"a"), 2)];
+    let cut = [at(freed("lab/a", b"a"), 3), at(row("lab/a", b"aa"), 4)];
+    for line in before.iter().chain(&cut) {
+        assert_eq!(index.append(std::slice::from_ref(line)).unwrap(), [Appended::New]);
+    }
+    let text = |rows: &[Row]| rows.iter().map(Row::to_line).collect::<String>();
+    write(&dir, &text(&before), false);
+    assert_eq!(index.figures().unwrap().lost, 1);
+    // By another process, which is told that rows are missed and not which.
+    let other = open(&dir);
+    assert_eq!(other.append(&[at(withdrawn("lab/a", b"a"), 6)]).unwrap(), [Appended::New]);
+    let now = fs::read_to_string(dir.path().join("index.jsonl")).unwrap();
+    write(&dir, &format!("{now}{}", text(&cut)), false);
+    for index in [&index, &other, &open(&dir)] {
+        assert!(index.find(&key("lab/a")).unwrap().unwrap().withdrawn.is_some());
+        assert_eq!(index.append(&[at(row("lab/a", b"aa"), 9)]).unwrap(), [Appended::Withdrawn]);
+    }
+    assert_eq!(index.append(&[at(withdrawn("lab/a", b"a"), 9)]).unwrap(), [Appended::Present], "nothing is missed");
+}

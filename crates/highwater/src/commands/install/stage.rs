@@ -25,6 +25,8 @@ use highwater_engine::shell::quoted;
 
 pub(super) use directory::Owner;
 
+/// Where something is put on every machine.
+const WRITTEN: [&str; 4] = ["/etc/highwater", "/etc/passwd", "/etc/systemd/system", super::account::HOME];
 /// The bits of a mode that are compared.
 const MODE_BITS: u32 = 0o7777;
 /// What everybody may look into: a directory of the system's.
@@ -92,7 +94,20 @@ impl Stage {
         }
         // A link has one name for what lies below it.
         let root = root.canonicalize().or_else(|error| if rehearse { std::path::absolute(root) } else { Err(error) });
-        root.map_err(refuse)
+        let root = root.map_err(refuse)?;
+        for directory in WRITTEN {
+            let here = below(Some(&root), Path::new(directory));
+            // Of one that is not there yet, what it would be made in.
+            let mut ancestors = here.ancestors().take_while(|ancestor| ancestor.starts_with(&root));
+            let there = ancestors.find_map(|ancestor| ancestor.canonicalize().ok());
+            if let Some(there) = there.filter(|there| !there.starts_with(&root)) {
+                let message = format!("it leads out of {}, to {}", root.display(), there.display());
+                let next =
+                    "name a directory whose links stay within it: what is installed below it would change this machine";
+                return Err(Diagnosis::refusal(WRONG_PATH, message, next).in_file(here).at_field("--root"));
+            }
+        }
+        Ok(root)
     }
 
     pub(super) fn root(&self) -> Option<&Path> {
