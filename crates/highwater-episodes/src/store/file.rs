@@ -49,24 +49,8 @@ impl<F: Fs> FileStore<F> {
     /// # Errors
     /// Never where `root` can hold the names of a store.
     pub fn open(fs: F, root: &RelPath, quarantine: RelPath) -> Result<Self, StoreError> {
-        let below = |dir: &RelPath, name: &str| {
-            dir.join(name).map_err(|error| FsError::Io {
-                op: Op::Enter,
-                path: fs.locate(dir).join(name),
-                source: std::io::Error::other(error),
-            })
-        };
-        let episodes = below(root, EPISODES_DIR)?;
-        let staging = below(&episodes, STAGING_DIR)?;
-        Ok(Self {
-            fs,
-            episodes,
-            staging,
-            quarantine,
-            next_copy: AtomicU64::new(0),
-            opened: None,
-            settled: Mutex::default(),
-        })
+        let episodes = below(&fs, root, EPISODES_DIR)?;
+        Self::open_at(fs, episodes, quarantine)
     }
 
     /// The same where the directory of episodes has another name.
@@ -74,11 +58,7 @@ impl<F: Fs> FileStore<F> {
     /// # Errors
     /// Never where `episodes` can hold the names of a store.
     pub fn open_at(fs: F, episodes: RelPath, quarantine: RelPath) -> Result<Self, StoreError> {
-        let staging = episodes.join(STAGING_DIR).map_err(|error| FsError::Io {
-            op: Op::Enter,
-            path: fs.locate(&episodes).join(STAGING_DIR),
-            source: std::io::Error::other(error),
-        })?;
+        let staging = below(&fs, &episodes, STAGING_DIR)?;
         Ok(Self {
             fs,
             episodes,
@@ -174,13 +154,14 @@ impl<F: Fs> FileStore<F> {
     }
 
     fn below(&self, dir: &RelPath, name: &str) -> Result<RelPath, StoreError> {
-        let refused = |error| FsError::Io {
-            op: Op::Enter,
-            path: self.fs.locate(dir).join(name),
-            source: std::io::Error::other(error),
-        };
-        Ok(dir.join(name).map_err(refused)?)
+        below(&self.fs, dir, name)
     }
+}
+
+fn below(fs: &impl Fs, dir: &RelPath, name: &str) -> Result<RelPath, StoreError> {
+    let refused =
+        |error| FsError::Io { op: Op::Enter, path: fs.locate(dir).join(name), source: std::io::Error::other(error) };
+    Ok(dir.join(name).map_err(refused)?)
 }
 
 impl<F: Fs> Store for FileStore<F> {
