@@ -17,6 +17,8 @@ pub(crate) enum Asked {
     Create(RelPath),
     Write(RelPath, usize),
     Sync(RelPath),
+    /// So many syncs that follow, together.
+    Together(usize),
     Rename(RelPath, RelPath),
     Exchange(RelPath, RelPath),
     Unlink(RelPath),
@@ -120,6 +122,10 @@ impl Fs for Disk {
     fn unlink(&self, path: &RelPath) -> Result<(), FsError> {
         self.note(|| Asked::Unlink(path.clone()));
         self.real.unlink(path)
+    }
+    fn sync_files(&self, files: &mut [&mut FsFile]) -> Result<(), FsError> {
+        self.note(|| Asked::Together(files.len()));
+        self.real.sync_files(files)
     }
     fn sync_dir(&self, dir: &RelPath) -> Result<(), FsError> {
         self.note(|| Asked::SyncDir(dir.clone()));
@@ -248,8 +254,9 @@ impl Bare {
 
     pub(crate) fn ask(&mut self, asked: &[Asked]) {
         let mut open: std::collections::BTreeMap<RelPath, FsFile> = Default::default();
-        for asked in asked {
-            match asked {
+        let mut asked = asked.iter();
+        while let Some(one) = asked.next() {
+            match one {
                 Asked::Create(path) => {
                     drop(open.insert(path.clone(), self.fs.create(path, Mode::Umask).expect("a file")))
                 }
@@ -257,6 +264,17 @@ impl Bare {
                     open.get_mut(path).expect("an open file").append(&vec![b'x'; *bytes]).expect("it is written");
                 }
                 Asked::Sync(path) => open.remove(path).expect("an open file").sync().expect("it is synced"),
+                Asked::Together(count) => {
+                    let mut files: Vec<FsFile> = asked
+                        .by_ref()
+                        .take(*count)
+                        .map(|one| match one {
+                            Asked::Sync(path) => open.remove(path).expect("an open file"),
+                            other => panic!("{other:?} among syncs that are together"),
+                        })
+                        .collect();
+                    self.fs.sync_files(&mut files.iter_mut().collect::<Vec<_>>()).expect("they are synced");
+                }
                 Asked::Rename(from, to) => self.fs.rename(from, to).expect("it is renamed"),
                 Asked::Exchange(a, b) => self.fs.exchange(a, b).expect("they are exchanged"),
                 // What was never there was to be cleared away all the same.

@@ -21,7 +21,7 @@ pub const LIST_ENTRIES_MAX: usize = 4_000_000;
 /// directory" or "too many symbolic links", except those that are about the name itself (`stat`,
 /// `rename`, `exchange`, `link`, `unlink`).
 ///
-/// Nothing is durable by itself. A file's bytes are after [`FsFile::sync`]; its name is after
+/// Nothing is durable by itself. A file's bytes are after [`FsFile::sync`] or [`Fs::sync_files`]; its name is after
 /// [`Fs::sync_dir`] of the directory it lies in, and that directory's own name after a sync of
 /// *its* directory.
 pub trait Fs: Send + Sync + fmt::Debug {
@@ -114,6 +114,14 @@ pub trait Fs: Send + Sync + fmt::Debug {
     /// `NotFound` when it is not there; else what the disk says.
     fn unlink(&self, path: &RelPath) -> Result<(), FsError>;
 
+    /// Makes the bytes and the lengths of several files durable, in no order that could be relied on.
+    ///
+    /// # Errors
+    /// Of the files that failed, what [`FsFile::sync`] says of the first. Whether the others are durable is then unknown.
+    fn sync_files(&self, files: &mut [&mut FsFile]) -> Result<(), FsError> {
+        files.iter_mut().try_for_each(|file| file.sync())
+    }
+
     /// Makes the entries of a directory durable: what was created in it, moved in or out, removed.
     ///
     /// # Errors
@@ -187,6 +195,9 @@ macro_rules! the_same_disk {
             }
             fn unlink(&self, path: &RelPath) -> Result<(), FsError> {
                 (**self).unlink(path)
+            }
+            fn sync_files(&self, files: &mut [&mut FsFile]) -> Result<(), FsError> {
+                (**self).sync_files(files)
             }
             fn sync_dir(&self, dir: &RelPath) -> Result<(), FsError> {
                 (**self).sync_dir(dir)

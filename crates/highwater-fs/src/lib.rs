@@ -5,7 +5,7 @@
 //! any operation. On it stand four ways to change files, each of them crashed at every operation
 //! by the test kit:
 //!
-//! - [`publish()`], [`publish_new`] and [`Staged`] put one file in place, whole or not at all;
+//! - [`publish()`], [`publish_new`] and [`Staged`] put one file in place, whole or not at all, or several together;
 //! - [`Journal`] makes a change of many files one change;
 //! - [`Quarantine`] sets a damaged thing aside and says why;
 //! - [`ensure_dir`] makes a directory that is still there after a power cut.

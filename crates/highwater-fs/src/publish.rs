@@ -127,8 +127,28 @@ impl<'a> Staged<'a> {
     }
 
     /// Puts the file at its target; the name is durable once its directory is synced.
+    ///
+    /// # Errors
+    /// As for [`publish`].
     pub fn place(&mut self) -> Result<(), FsError> {
         self.file.sync()?;
+        self.take_name()
+    }
+
+    /// Puts several files of one disk at their targets, in their order, once all of them are synced; the names are durable once their
+    /// directories are synced. Each is an open file until then: who has many places some at a time.
+    ///
+    /// # Errors
+    /// What the disk says. None is at its target where a sync failed, and some may be where it was a rename. Each that is not is gone:
+    /// this takes the files, and none is synced twice.
+    pub fn place_together(fs: &dyn Fs, mut together: Vec<Self>) -> Result<(), FsError> {
+        let mut files: Vec<&mut FsFile> = together.iter_mut().map(|staged| &mut staged.file).collect();
+        fs.sync_files(&mut files)?;
+        together.iter_mut().try_for_each(Self::take_name)
+    }
+
+    /// Gives the synced file its name.
+    fn take_name(&mut self) -> Result<(), FsError> {
         if let Some(partial) = &self.partial {
             self.fs.rename(partial, &self.target)?;
         }

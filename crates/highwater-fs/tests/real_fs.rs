@@ -3,14 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
 
 use highwater_fs::{
-    Fs, FsError, Journal, Kind, Mode, Placed, Quarantine, RealFs, Recovery, RelPath, collect_stale, ensure_dir,
-    publish, publish_new,
+    Fs, FsError, FsFile, Journal, Kind, Mode, Placed, Quarantine, RawFile, RealFs, Recovery, RelPath, Staged,
+    collect_stale, ensure_dir, publish, publish_new,
 };
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -262,4 +265,123 @@ fn a_file_is_read_from_the_middle_and_not_beyond_its_end() {
     };
     assert_eq!((from(4).as_str(), from(8).as_str(), from(99).as_str()), ("two\n", "", ""));
     assert!((1..u64::MAX).contains(&fs.room_bytes().unwrap()));
+}
+
+/// A file whose sync is this.
+struct Syncs(Box<dyn FnMut() -> io::Result<()> + Send>);
+
+impl Syncs {
+    fn file(name: impl Into<PathBuf>, sync: impl FnMut() -> io::Result<()> + Send + 'static) -> FsFile {
+        FsFile::new(name.into(), Box::new(Self(Box::new(sync))))
+    }
+}
+
+impl Write for Syncs {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl RawFile for Syncs {
+    fn truncate(&mut self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+    fn sync(&mut self) -> io::Result<()> {
+        (self.0)()
+    }
+}
+
+fn synced_together(fs: &RealFs, files: &mut [FsFile]) -> Result<(), FsError> {
+    fs.sync_files(&mut files.iter_mut().collect::<Vec<_>>())
+}
+
+#[test]
+fn files_are_synced_at_once_each_once_and_no_more_than_eight_at_a_time() {
+    const FILES: usize = 40;
+    let world = World::new();
+    // Neither comes back before the other was begun.
+    let both = Arc::new(Barrier::new(2));
+    let mut pair: Vec<FsFile> = (0..2)
+        .map(|n| {
+            let both = Arc::clone(&both);
+            Syncs::file(n.to_string(), move || {
+                both.wait();
+                Ok(())
+            })
+        })
+        .collect();
+    synced_together(&world.fs, &mut pair).unwrap();
+
+    let (now, most, all) =
+        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let mut many: Vec<FsFile> = (0..FILES)
+        .map(|n| {
+            let (now, most, all) = (Arc::clone(&now), Arc::clone(&most), Arc::clone(&all));
+            Syncs::file(n.to_string(), move || {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                all.fetch_add(1, Ordering::SeqCst);
+                thread::yield_now();
+                now.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            })
+        })
+        .collect();
+    synced_together(&world.fs, &mut many).unwrap();
+    assert_eq!((now.load(Ordering::SeqCst), all.load(Ordering::SeqCst)), (0, FILES));
+    assert!(most.load(Ordering::SeqCst) <= 8, "{most:?}");
+}
+
+#[test]
+fn of_files_that_are_synced_together_the_first_that_failed_is_told_and_all_were_tried() {
+    let world = World::new();
+    let last_failed = Arc::new(Barrier::new(2));
+    let mut files: Vec<FsFile> = (0..12)
+        .map(|n| {
+            let last_failed = Arc::clone(&last_failed);
+            Syncs::file(format!("file-{n}"), move || match n {
+                // It fails after the last one.
+                3 | 11 => {
+                    last_failed.wait();
+                    Err(io::Error::other("the disk is broken"))
+                }
+                _ => Ok(()),
+            })
+        })
+        .collect();
+    assert_eq!(synced_together(&world.fs, &mut files).unwrap_err().to_string(), "cannot sync file-3");
+    for (n, file) in files.iter_mut().enumerate() {
+        assert_eq!(file.append(b"more").is_err(), n == 3 || n == 11, "{n}");
+    }
+    let again = synced_together(&world.fs, &mut files).unwrap_err();
+    assert_eq!(again.to_string(), "file-3 cannot be trusted: an earlier sync of it failed");
+}
+
+#[test]
+fn a_single_file_is_synced_by_who_asks_for_it() {
+    let world = World::new();
+    let here = thread::current().id();
+    let mut file = [Syncs::file("alone", move || {
+        assert_eq!(thread::current().id(), here);
+        Ok(())
+    })];
+    synced_together(&world.fs, &mut file).unwrap();
+    synced_together(&world.fs, &mut []).unwrap();
+}
+
+#[test]
+fn files_that_are_placed_together_are_all_there() {
+    let world = World::new();
+    let together = (0..20).map(|n| {
+        let mut staged = Staged::create(&world.fs, &path(&format!("file-{n}")), Mode::Umask).unwrap();
+        staged.write_all(format!("text {n}").as_bytes()).unwrap();
+        staged
+    });
+    Staged::place_together(&world.fs, together.collect()).unwrap();
+    for n in 0..20 {
+        assert_eq!(fs::read_to_string(world.root(&format!("file-{n}"))).unwrap(), format!("text {n}"));
+    }
+    assert_eq!(collect_stale(&world.fs, &RelPath::root()).unwrap(), 0);
 }

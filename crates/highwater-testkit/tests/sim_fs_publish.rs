@@ -186,6 +186,66 @@ impl Scenario for Settles {
     }
 }
 
+/// Puts files of two directories in place together, twice.
+struct PlacesTogether;
+
+impl PlacesTogether {
+    const NAMES: [&'static str; 3] = ["dir/old", "dir/new", "top"];
+
+    fn place(fs: &SimFs, fill: u8) -> Result<(), FsError> {
+        let mut together = Vec::new();
+        for name in Self::NAMES {
+            let mut staged = Staged::create(fs, &path(name), Mode::Umask)?;
+            staged.write_all(&content(fill)).map_err(|source| FsError::Io {
+                op: highwater_fs::Op::Write,
+                path: fs.locate(&path(name)),
+                source,
+            })?;
+            together.push(staged);
+        }
+        Staged::place_together(fs, together)?;
+        fs.sync_dir(&path("dir"))?;
+        fs.sync_dir(&RelPath::root())
+    }
+}
+
+impl Scenario for PlacesTogether {
+    fn before(&self) -> SimFs {
+        Replaces::some().before()
+    }
+
+    fn steps(&self) -> usize {
+        2
+    }
+
+    fn work(&self, fs: &SimFs) -> usize {
+        (b'1'..=b'2').take_while(|fill| Self::place(fs, *fill).is_ok()).count()
+    }
+
+    fn recover(&self, fs: &SimFs) -> Result<(), String> {
+        let collected = [path("dir"), RelPath::root()].iter().try_for_each(|dir| collect_stale(fs, dir).map(drop));
+        collected.map_err(|error| error.to_string())
+    }
+
+    /// Each is whole, of the last step that was acknowledged or the next.
+    fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
+        let found: std::collections::BTreeMap<_, _> = files(fs).into_iter().collect();
+        for name in Self::NAMES {
+            let step = |step: usize| match step {
+                0 => (name == "dir/old").then(|| content(b'0')),
+                1 => Some(content(b'1')),
+                _ => Some(content(b'2')),
+            };
+            let there = found.get(&path(name));
+            if there != step(acknowledged).as_ref() && there != step(acknowledged + 1).as_ref() {
+                let there = there.map(|bytes| (bytes.len(), bytes.first()));
+                return Err(format!("after {acknowledged} steps there is {there:?} at {name}"));
+            }
+        }
+        if found.len() > Self::NAMES.len() { Err(format!("{:?}", found.keys())) } else { Ok(()) }
+    }
+}
+
 fn holds(scenario: &impl Scenario) {
     let crashed = crash_everywhere(scenario).unwrap_or_else(|found| panic!("{found}"));
     let failed = fail_everywhere(scenario).unwrap_or_else(|found| panic!("{found}"));
@@ -195,6 +255,11 @@ fn holds(scenario: &impl Scenario) {
 #[test]
 fn r05_a_published_file_is_old_or_new_wherever_the_power_is_cut_or_the_disk_fails() {
     holds(&Replaces::some());
+}
+
+#[test]
+fn r05_files_that_are_placed_together_are_each_old_or_new_wherever_the_power_is_cut_or_the_disk_fails() {
+    holds(&PlacesTogether);
 }
 
 #[test]
@@ -222,6 +287,7 @@ fn every_sync_is_needed() {
         }
     }
     each(&Replaces::some(), 8);
+    each(&PlacesTogether, 10);
     each(&Settles, 5);
 }
 
@@ -253,6 +319,17 @@ fn a_failed_sync_is_final_and_leaves_the_target_untouched() {
         assert_eq!(after, steps, "it was not tried again");
         assert_eq!(fs.read(&path("f"), 10).unwrap(), b"old");
     }
+}
+
+#[test]
+fn a_failed_sync_of_one_leaves_every_target_untouched() {
+    use highwater_testkit::sim_fs::{Fault, FaultKind};
+    let fs = PlacesTogether.before();
+    let old = files(&fs);
+    fs.inject(Fault::once(fs.operations() + 7, FaultKind::Eio)); // create and write three, sync one, sync
+    let error = PlacesTogether::place(&fs, b'1').unwrap_err();
+    assert_eq!(error.to_string(), "cannot sync /dir/.new.0.hw-partial");
+    assert_eq!(files(&fs), old);
 }
 
 #[test]

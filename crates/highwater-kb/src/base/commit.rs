@@ -273,7 +273,8 @@ impl Base {
     ) -> Result<Option<Committed>, KbError> {
         self.finish(held)?;
         let home = self.home.clone();
-        let objects = Objects::new(home.fs());
+        let waiting = Held::waiting();
+        let objects = Objects::with(home.fs(), &waiting);
         let transaction = rows::begin(&mut self.rows)?;
         let Some(manifest) = drafted(&transaction, objects, at, (op, text), draft)? else { return Ok(None) };
         let bytes = serde_json::to_vec(&manifest).expect("invariant: a manifest is JSON");
@@ -302,8 +303,8 @@ impl Base {
     ) -> Result<Option<Rehearsed>, KbError> {
         self.finish(held)?;
         let home = self.home.clone();
-        let in_memory = Held::default();
-        let objects = Objects::rehearsed(home.fs(), &in_memory);
+        let in_memory = Held::forever();
+        let objects = Objects::with(home.fs(), &in_memory);
         // It is rolled back as it goes.
         let transaction = rows::begin(&mut self.rows)?;
         let Some(manifest) = drafted(&transaction, objects, at, ("rehearse", ""), draft)? else { return Ok(None) };

@@ -1,12 +1,13 @@
 //! Bytes by their hash, in `.highwater/objects/`. Owns how they get there whole, and that nobody is given bytes that are not those
 //! they are called by.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+mod held;
+
 use std::io::{self, Read, Write};
 
 use highwater_fs::{Fs, FsError, Kind, Mode, Op, Quarantine, RelPath, Staged, is_partial};
 
+pub(super) use self::held::Held;
 use super::home::Home;
 use super::layout;
 use super::project::QUARANTINE;
@@ -21,6 +22,9 @@ const MANIFEST_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// What the name of a manifest begins with; its generation follows.
 const MANIFEST: &str = "generation-";
+
+/// What is being done where bytes are stored.
+const STORE: &str = "store what was prepared";
 
 /// How much of a stream is held while it is stored.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -63,21 +67,17 @@ pub(crate) enum Standing {
 #[derive(Debug, Clone, Copy)]
 pub struct Objects<'a> {
     fs: &'a dyn Fs,
-    /// Where what is stored goes instead.
+    /// Where what is stored goes first, or instead.
     held: Option<&'a Held>,
 }
-
-/// What a change that is only rehearsed would store: it is read like the other objects, and never gets to the disk.
-#[derive(Debug, Default)]
-pub(super) struct Held(RefCell<BTreeMap<ContentId, Vec<u8>>>);
 
 impl<'a> Objects<'a> {
     pub(super) fn new(fs: &'a dyn Fs) -> Self {
         Self { fs, held: None }
     }
 
-    /// The same, with what would be stored in memory.
-    pub(super) fn rehearsed(fs: &'a dyn Fs, held: &'a Held) -> Self {
+    /// The same, with what is stored in memory, for good or until it goes to the disk with others.
+    pub(super) fn with(fs: &'a dyn Fs, held: &'a Held) -> Self {
         Self { fs, held: Some(held) }
     }
 
@@ -87,13 +87,22 @@ impl<'a> Objects<'a> {
         Self::new(home.fs())
     }
 
-    /// Stores bytes. They are durable, and so is their name once [`Objects::settle`] has returned.
+    /// Stores bytes. They and their name are durable once [`Objects::settle`] has returned.
     ///
     /// # Errors
     /// What the disk says.
     pub fn put(&self, bytes: &[u8]) -> Result<ContentId, KbError> {
         let id = ContentId::of(bytes);
-        self.place(id, bytes.len() as u64, |to| to.write_all(bytes).map_err(KbError::io("store what was prepared")))?;
+        let Some(held) = self.held.filter(|held| held.waits() && held.takes(bytes.len())) else {
+            self.place(id, bytes.len() as u64, |to| to.write_all(bytes).map_err(KbError::io(STORE)))?;
+            return Ok(id);
+        };
+        if !self.stands(id, bytes.len() as u64)? {
+            held.keep(id, bytes.to_vec());
+            if held.is_full() {
+                self.place_waiting(None)?;
+            }
+        }
         Ok(id)
     }
 
@@ -116,14 +125,12 @@ impl<'a> Objects<'a> {
     /// # Errors
     /// What the disk says.
     pub fn has(&self, id: ContentId) -> Result<bool, KbError> {
-        Ok(self.held(id).is_some() || self.fs.stat(&path_of(id))?.is_some())
+        Ok(self.held_len(id).is_some() || self.fs.stat(&path_of(id))?.is_some())
     }
 
-    /// Stores what a generation changed, in the place of an attempt that never came to its COMMIT.
+    /// Stores what a generation changed, in the place of an attempt that never came to its COMMIT, and with it what waits.
     pub(super) fn put_manifest(&self, generation: u32, bytes: &[u8]) -> Result<ContentId, KbError> {
-        let mut staged = Staged::create(self.fs, &manifest_of(generation), Mode::Umask)?;
-        staged.write_all(bytes).map_err(KbError::io("store what was prepared"))?;
-        staged.place()?;
+        self.place_waiting(Some((generation, bytes)))?;
         Ok(ContentId::of(bytes))
     }
 
@@ -141,6 +148,9 @@ impl<'a> Objects<'a> {
     /// # Errors
     /// What the disk says.
     pub(crate) fn standing(&self, id: ContentId, verify: bool) -> Result<Standing, KbError> {
+        if self.held_len(id).is_some() {
+            return Ok(Standing::There);
+        }
         self.compare(&path_of(id), id, verify)
     }
 
@@ -176,6 +186,9 @@ impl<'a> Objects<'a> {
 
     /// How large an object is; `None` where it is not there.
     pub(crate) fn len(&self, id: ContentId) -> Result<Option<u64>, KbError> {
+        if let Some(bytes) = self.held_len(id) {
+            return Ok(Some(bytes));
+        }
         Ok(self.fs.stat(&path_of(id))?.map(|there| there.len))
     }
 
@@ -217,11 +230,12 @@ impl<'a> Objects<'a> {
         Ok(Quarantine::new(self.fs, layout(QUARANTINE)).set_aside(&path_of(id), why)?.path)
     }
 
-    /// Makes the names of all that was put durable.
+    /// Makes all that was put durable, and its names.
     ///
     /// # Errors
     /// What the disk says.
     pub fn settle(&self) -> Result<(), KbError> {
+        self.place_waiting(None)?;
         Ok(self.fs.sync_dir(&layout(OBJECTS))?)
     }
 
@@ -230,7 +244,7 @@ impl<'a> Objects<'a> {
     /// # Errors
     /// What the disk says, and an object that is missing or damaged.
     pub fn read(&self, id: ContentId, bytes_max: u64) -> Result<Vec<u8>, KbError> {
-        if let Some(bytes) = self.held(id) {
+        if let Some(bytes) = self.held.and_then(|held| held.get(id)) {
             return Ok(bytes);
         }
         let bytes = self.fs.read(&path_of(id), bytes_max).map_err(|error| missing(id, error))?;
@@ -243,6 +257,9 @@ impl<'a> Objects<'a> {
     /// # Errors
     /// What the disk says, and an object that is missing.
     pub fn reader(&self, id: ContentId) -> Result<Box<dyn Read + Send>, KbError> {
+        if let Some(bytes) = self.held.and_then(|held| held.get(id)) {
+            return Ok(Box::new(io::Cursor::new(bytes)));
+        }
         self.fs.reader(&path_of(id)).map_err(|error| missing(id, error))
     }
 
@@ -284,23 +301,48 @@ impl<'a> Objects<'a> {
         bytes: u64,
         write: impl FnOnce(&mut dyn Write) -> Result<(), KbError>,
     ) -> Result<(), KbError> {
-        let path = path_of(id);
-        if let Some(Held(held)) = self.held {
+        if let Some(held) = self.held.filter(|held| !held.waits()) {
             let mut written = Vec::new();
             write(&mut written)?;
-            held.borrow_mut().insert(id, written);
+            held.keep(id, written);
             return Ok(());
         }
-        if self.fs.stat(&path)?.is_some_and(|there| there.len == bytes) {
+        if self.stands(id, bytes)? {
             return Ok(());
         }
-        let mut staged = Staged::create(self.fs, &path, Mode::Umask)?;
+        let mut staged = Staged::create(self.fs, &path_of(id), Mode::Umask)?;
         write(&mut staged)?;
         Ok(staged.place()?)
     }
 
-    fn held(&self, id: ContentId) -> Option<Vec<u8>> {
-        self.held.and_then(|Held(held)| held.borrow().get(&id).cloned())
+    /// Brings what waits to the disk, and after it what a generation changed: written one after the other, synced together, and only then
+    /// named. What could not be brought still waits, and is written to new files the next time.
+    fn place_waiting(&self, manifest: Option<(u32, &[u8])>) -> Result<(), KbError> {
+        let mut together = Vec::new();
+        let mut write = |path: &RelPath, bytes: &[u8]| {
+            let mut staged = Staged::create(self.fs, path, Mode::Umask)?;
+            staged.write_all(bytes).map_err(KbError::io(STORE))?;
+            together.push(staged);
+            Ok::<(), KbError>(())
+        };
+        self.held.map_or(Ok(()), |held| held.each_waiting(|id, bytes| write(&path_of(id), bytes)))?;
+        if let Some((generation, bytes)) = manifest {
+            write(&manifest_of(generation), bytes)?;
+        }
+        Staged::place_together(self.fs, together)?;
+        if let Some(held) = self.held {
+            held.let_go();
+        }
+        Ok(())
+    }
+
+    /// Whether an object of this length is there, or waits.
+    fn stands(&self, id: ContentId, bytes: u64) -> Result<bool, KbError> {
+        Ok(self.held_len(id).is_some() || self.fs.stat(&path_of(id))?.is_some_and(|there| there.len == bytes))
+    }
+
+    fn held_len(&self, id: ContentId) -> Option<u64> {
+        self.held.and_then(|held| held.len_of(id)).map(|bytes| bytes as u64)
     }
 }
 

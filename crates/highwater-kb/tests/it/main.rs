@@ -35,6 +35,7 @@ mod simulated_resolve;
 mod snapshot;
 mod status;
 mod story;
+mod together;
 mod touched;
 mod tree;
 mod unchanged;

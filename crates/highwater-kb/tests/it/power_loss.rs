@@ -78,6 +78,10 @@ impl Fs for Counted {
         self.count();
         self.real.unlink(path)
     }
+    fn sync_files(&self, files: &mut [&mut FsFile]) -> Result<(), FsError> {
+        self.count();
+        self.real.sync_files(files)
+    }
     fn sync_dir(&self, dir: &RelPath) -> Result<(), FsError> {
         self.count();
         self.real.sync_dir(dir)

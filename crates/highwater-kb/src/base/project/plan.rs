@@ -3,7 +3,7 @@
 
 use std::io;
 
-use highwater_fs::{Fs, FsError, Kind, Mode, Op, RelPath, Staged, publish};
+use highwater_fs::{Fs, FsError, FsFile, Kind, Mode, Op, RelPath, publish};
 use serde::{Deserialize, Serialize};
 
 use super::merge::merge;
@@ -17,6 +17,8 @@ use crate::path::FilePath;
 
 /// The most bytes of a plan.
 const PLAN_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// The most files that are written before they are synced together: each is open until then.
+const WAITING_MAX: usize = 64;
 /// How the file of a plan ends.
 pub(super) const PLAN_SUFFIX: &str = ".plan";
 /// How many versions may lie beside one page.
@@ -103,13 +105,18 @@ impl Plan {
             Act::Remove { .. } => 2,
         });
         let mut steps = Vec::with_capacity(drafts.len());
+        let mut waiting = Vec::new();
         for (n, Draft { mut step, source }) in drafts.into_iter().enumerate() {
             if let Some(source) = source {
-                stage(fs, &name_of(generation, n), &step.path, &source)?;
+                waiting.push(stage(fs, &name_of(generation, n), &step.path, &source)?);
+                if waiting.len() == WAITING_MAX {
+                    sync(fs, std::mem::take(&mut waiting))?;
+                }
                 step.new_directory = fs.stat(&step.path.directory())?.is_none();
             }
             steps.push(step);
         }
+        sync(fs, waiting)?;
         let plan = Self { generation, steps };
         fs.sync_dir(&layout(TMP))?;
         let bytes = serde_json::to_vec(&plan).expect("invariant: a plan is JSON");
@@ -231,20 +238,24 @@ pub(crate) fn look(fs: &dyn Fs, path: &RelPath) -> Result<Found, KbError> {
     }
 }
 
-/// Stages bytes under a name that is there only once they are durable.
-fn stage(fs: &dyn Fs, name: &str, target: &FilePath, source: &Source) -> Result<(), KbError> {
+/// Stages bytes under the name that the plan has for them. What a crash leaves there is not looked at before there is a plan, and that
+/// comes after their sync.
+fn stage(fs: &dyn Fs, name: &str, target: &FilePath, source: &Source) -> Result<FsFile, KbError> {
     let mode = match fs.stat(&target.to_rel())? {
         Some(there) if there.kind == Kind::File => Mode::Exact(there.mode),
         _ => Mode::Umask,
     };
-    let mut file = Staged::create(fs, &staged(name), mode)?;
+    let mut file = fs.create(&staged(name), mode)?;
     match source {
         Source::Object(id) => Objects::new(fs).copy(*id, &mut file)?,
-        Source::Merged(bytes) => {
-            io::Write::write_all(&mut file, bytes).map_err(KbError::io("write a page that was merged"))?
-        }
+        Source::Merged(bytes) => file.append(bytes)?,
     }
-    Ok(file.place()?)
+    Ok(file)
+}
+
+/// Makes staged bytes durable, all of them together.
+fn sync(fs: &dyn Fs, mut waiting: Vec<FsFile>) -> Result<(), KbError> {
+    Ok(fs.sync_files(&mut waiting.iter_mut().collect::<Vec<_>>())?)
 }
 
 pub(super) fn name_of(generation: u32, step: usize) -> String {
