@@ -23,6 +23,8 @@ pub(crate) enum Asked {
     Exchange(RelPath, RelPath),
     Unlink(RelPath),
     SyncDir(RelPath),
+    /// Together.
+    SyncDirs(Vec<RelPath>),
     Mkdir(RelPath),
     /// A COMMIT of the rows.
     Commit,
@@ -131,6 +133,10 @@ impl Fs for Disk {
         self.note(|| Asked::SyncDir(dir.clone()));
         if self.does == Does::LeavesSyncsOut { Ok(()) } else { self.real.sync_dir(dir) }
     }
+    fn sync_dirs(&self, dirs: &[&RelPath]) -> Result<(), FsError> {
+        self.note(|| Asked::SyncDirs(dirs.iter().copied().cloned().collect()));
+        if self.does == Does::LeavesSyncsOut { Ok(()) } else { self.real.sync_dirs(dirs) }
+    }
     fn list(&self, dir: &RelPath) -> Result<Vec<Entry>, FsError> {
         self.real.list(dir)
     }
@@ -238,6 +244,9 @@ impl Bare {
                 }
                 Asked::Unlink(path) => needed.extend((!made.contains(path)).then(|| path.clone())),
                 Asked::SyncDir(path) => drop(highwater_fs::ensure_dir(&self.fs, path, Mode::Umask)),
+                Asked::SyncDirs(paths) => {
+                    paths.iter().for_each(|path| drop(highwater_fs::ensure_dir(&self.fs, path, Mode::Umask)));
+                }
                 _ => {}
             }
             if let Asked::Create(path) | Asked::Rename(_, path) | Asked::Exchange(_, path) = asked {
@@ -280,6 +289,9 @@ impl Bare {
                 // What was never there was to be cleared away all the same.
                 Asked::Unlink(path) => drop(self.fs.unlink(path)),
                 Asked::SyncDir(path) => self.fs.sync_dir(path).expect("it is synced"),
+                Asked::SyncDirs(paths) => {
+                    self.fs.sync_dirs(&paths.iter().collect::<Vec<_>>()).expect("they are synced");
+                }
                 Asked::Mkdir(path) => drop(self.fs.mkdir(path, Mode::Umask)),
                 Asked::Commit => {
                     self.page += 1;

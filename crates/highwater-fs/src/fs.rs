@@ -128,6 +128,14 @@ pub trait Fs: Send + Sync + fmt::Debug {
     /// What the disk says; whether the entries are durable is then unknown.
     fn sync_dir(&self, dir: &RelPath) -> Result<(), FsError>;
 
+    /// The same for several directories, in no order that could be relied on.
+    ///
+    /// # Errors
+    /// Of the directories that failed, what [`Fs::sync_dir`] says of the first. Whether the others are durable is then unknown.
+    fn sync_dirs(&self, dirs: &[&RelPath]) -> Result<(), FsError> {
+        dirs.iter().try_for_each(|dir| self.sync_dir(dir))
+    }
+
     /// Lists a directory, sorted by the bytes of the names.
     ///
     /// # Errors
@@ -201,6 +209,9 @@ macro_rules! the_same_disk {
             }
             fn sync_dir(&self, dir: &RelPath) -> Result<(), FsError> {
                 (**self).sync_dir(dir)
+            }
+            fn sync_dirs(&self, dirs: &[&RelPath]) -> Result<(), FsError> {
+                (**self).sync_dirs(dirs)
             }
             fn list(&self, dir: &RelPath) -> Result<Vec<Entry>, FsError> {
                 (**self).list(dir)

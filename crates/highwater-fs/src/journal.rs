@@ -174,7 +174,7 @@ impl<'a> Journal<'a> {
                 touched.insert(dir);
             }
         }
-        touched.iter().try_for_each(|dir| self.fs.sync_dir(dir))?;
+        self.fs.sync_dirs(&touched.iter().collect::<Vec<_>>())?;
 
         remove(self.fs, &self.intent())?;
         // Before the contents go, the intent that needs them must be gone for good.

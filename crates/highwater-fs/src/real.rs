@@ -18,7 +18,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::{Entry, FileId, Fs, FsError, FsFile, Kind, LIST_ENTRIES_MAX, Mode, Op, RawFile, RelPath, Stat};
 
-/// How many files are synced at a time.
+/// How many files or directories are synced at a time.
 const SYNCS_AT_ONCE_MAX: usize = 8;
 
 /// A directory of the real disk, and what lies below it.
@@ -179,35 +179,8 @@ impl Fs for RealFs {
         fs::unlinkat(&dir, name, AtFlags::empty()).map_err(|errno| refused(Op::Unlink, &self.locate(path), errno))
     }
 
-    /// A disk writes what waits for it at once in less time than one after the other, and a journal takes many files into one entry.
     fn sync_files(&self, files: &mut [&mut FsFile]) -> Result<(), FsError> {
-        let beside = files.len().min(SYNCS_AT_ONCE_MAX).saturating_sub(1);
-        let waiting = Mutex::new(files.iter_mut().enumerate());
-        let first_failed: Mutex<Option<(usize, FsError)>> = Mutex::default();
-        let sync = || {
-            let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-            while let Some((n, file)) = next() {
-                if let Err(error) = file.sync() {
-                    let mut first = first_failed.lock().unwrap_or_else(PoisonError::into_inner);
-                    if first.as_ref().is_none_or(|(first, _)| n < *first) {
-                        *first = Some((n, error));
-                    }
-                }
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 0..beside {
-                // Where no thread can be had, fewer do it: this one at least.
-                if thread::Builder::new().spawn_scoped(scope, sync).is_err() {
-                    break;
-                }
-            }
-            sync();
-        });
-        match first_failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some((_, error)) => Err(error),
-            None => Ok(()),
-        }
+        together(files.iter_mut(), |file| file.sync())
     }
 
     fn sync_dir(&self, dir: &RelPath) -> Result<(), FsError> {
@@ -217,6 +190,10 @@ impl Fs for RealFs {
             path: self.locate(dir),
             source,
         })
+    }
+
+    fn sync_dirs(&self, dirs: &[&RelPath]) -> Result<(), FsError> {
+        together(dirs.iter(), |dir| self.sync_dir(dir))
     }
 
     fn list(&self, dir: &RelPath) -> Result<Vec<Entry>, FsError> {
@@ -265,6 +242,41 @@ impl RawFile for File {
 
     fn sync(&mut self) -> io::Result<()> {
         self.sync_all()
+    }
+}
+
+/// Syncs each of them, some at a time, and says what failed of the first that did, once no thread is at work any more. A disk writes what
+/// waits for it at once in less time than one after the other, and a journal takes many files into one entry.
+fn together<T: Send>(
+    syncs: impl ExactSizeIterator<Item = T> + Send,
+    sync: impl Fn(T) -> Result<(), FsError> + Sync,
+) -> Result<(), FsError> {
+    let beside = syncs.len().min(SYNCS_AT_ONCE_MAX).saturating_sub(1);
+    let waiting = Mutex::new(syncs.enumerate());
+    let first_failed: Mutex<Option<(usize, FsError)>> = Mutex::default();
+    let work = || {
+        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+        while let Some((n, one)) = next() {
+            if let Err(error) = sync(one) {
+                let mut first = first_failed.lock().unwrap_or_else(PoisonError::into_inner);
+                if first.as_ref().is_none_or(|(first, _)| n < *first) {
+                    *first = Some((n, error));
+                }
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..beside {
+            // Where no thread can be had, fewer do it: this one at least.
+            if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
+        }
+        work();
+    });
+    match first_failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some((_, error)) => Err(error),
+        None => Ok(()),
     }
 }
 

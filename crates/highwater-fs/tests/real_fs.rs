@@ -385,3 +385,19 @@ fn files_that_are_placed_together_are_all_there() {
     }
     assert_eq!(collect_stale(&world.fs, &RelPath::root()).unwrap(), 0);
 }
+
+#[test]
+fn directories_are_synced_together_and_the_first_that_cannot_be_is_told() {
+    let world = World::new();
+    let dirs: Vec<RelPath> = (0..20).map(|n| path(&format!("sub-{n:02}"))).collect();
+    for dir in &dirs {
+        world.fs.mkdir(dir, Mode::Umask).unwrap();
+    }
+    world.fs.sync_dirs(&dirs.iter().collect::<Vec<_>>()).unwrap();
+    world.fs.sync_dirs(&[]).unwrap();
+    for gone in ["sub-03", "sub-17"] {
+        fs::remove_dir(world.root(gone)).unwrap();
+    }
+    let error = world.fs.sync_dirs(&dirs.iter().collect::<Vec<_>>()).unwrap_err();
+    assert!(error.to_string().contains("sub-03"), "{error}");
+}

@@ -12,14 +12,12 @@ use crate::base::rows::{files_below, int, registry, told};
 use crate::error::KbError;
 use crate::page::plain::line;
 use crate::page::render::link_to;
-use crate::page::rendered::{self, LISTED};
+use crate::page::rendered::{self, LINES_MAX, LISTED};
 use crate::page::{PageKind, PageName};
 use crate::path::FilePath;
 
 /// The page that everything is found from.
 const INDEX: &str = "wiki/index.md";
-/// How many lines a list has before it is parted.
-const LINES_MAX: usize = 200;
 /// How many bytes of names a list is parted by; names that are alike for longer stay on one shelf.
 const PREFIX_BYTES_MAX: usize = 60;
 

@@ -34,15 +34,27 @@ fn framed(kind: &str, description: &str, heading: &str, inner: &str) -> String {
     format!("{}\n# {}\n\n{BEGIN}\n{}\n{END}\n", front.write(), line(heading), inner.trim_matches('\n'))
 }
 
+/// The most lines of a list on one page. Of more than these the index does not say how many exactly: `highwater kb status` does.
+pub(crate) const LINES_MAX: usize = 200;
+
 /// The index: how many there are of each kind, and their lists.
 pub(crate) fn index(counts: [u64; 3], lists: &[Vec<String>; 3]) -> String {
     let mut inner = String::new();
-    let counted = counts.iter().zip(LISTED).map(|(count, (_, heading))| format!("{heading}: {count}"));
+    let counted = counts.iter().zip(LISTED).map(|(count, (_, heading))| format!("{heading}: {}", roughly(*count)));
     let _ = writeln!(inner, "{}", counted.collect::<Vec<_>>().join(" · "));
     for ((_, heading), list) in LISTED.iter().zip(lists).filter(|(_, list)| !list.is_empty()) {
         let _ = write!(inner, "\n## {heading}\n\n{}\n", list.join("\n"));
     }
     framed("index", "Everything in this base, one line each.", "Index", &inner)
+}
+
+/// A count whose words stay as they are while a large base grows by a few: a page that is shared by all is then written seldom.
+fn roughly(count: u64) -> String {
+    if count <= LINES_MAX as u64 {
+        return count.to_string();
+    }
+    let unit = 10_u64.pow(count.ilog10() - 1);
+    format!("at least {}", count / unit * unit)
 }
 
 /// A part of a list that is too long for one page.
@@ -88,6 +100,15 @@ mod tests {
             (at(61), "remove".to_owned(), "x\n## y | [[z]]".to_owned()),
         ];
         insta::assert_snapshot!("log", log("Log", &["Earlier: [[log/2026-10-1]]".to_owned()], &entries));
+    }
+
+    #[test]
+    fn a_large_count_is_told_by_its_two_first_digits() {
+        let told = [0, 1, 200, 201, 999, 1_000, 1_099, 1_100, 123_456, u64::MAX].map(roughly);
+        let expected =
+            ["0", "1", "200", "at least 200", "at least 990", "at least 1000", "at least 1000", "at least 1100"];
+        assert_eq!(told[..8], expected);
+        assert_eq!(told[8..], ["at least 120000", "at least 18000000000000000000"]);
     }
 
     proptest! {

@@ -86,6 +86,10 @@ impl Fs for Counted {
         self.count();
         self.real.sync_dir(dir)
     }
+    fn sync_dirs(&self, dirs: &[&RelPath]) -> Result<(), FsError> {
+        self.count();
+        self.real.sync_dirs(dirs)
+    }
     fn list(&self, dir: &RelPath) -> Result<Vec<Entry>, FsError> {
         self.real.list(dir)
     }

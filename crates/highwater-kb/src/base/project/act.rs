@@ -38,7 +38,7 @@ pub(super) fn act(fs: &dyn Fs, plan: &Plan) -> Result<Fates, KbError> {
         }
         fates.insert(step.file.clone(), fate);
     }
-    touched.iter().try_for_each(|directory| fs.sync_dir(directory))?;
+    fs.sync_dirs(&touched.iter().collect::<Vec<_>>())?;
     Ok(fates)
 }
 

@@ -112,7 +112,7 @@ pub(super) fn clear(fs: &dyn Fs, generation: u32) -> Result<(), KbError> {
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(directories.iter().try_for_each(|directory| fs.sync_dir(directory))?)
+    Ok(fs.sync_dirs(&directories.iter().collect::<Vec<_>>())?)
 }
 
 /// Sets aside what lies near for a generation whose plan cannot be read.
