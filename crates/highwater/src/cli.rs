@@ -228,6 +228,14 @@ pub(crate) struct Limits {
     pub(crate) max_time: Option<DurationText>,
 }
 
+impl Limits {
+    /// Whether one is given.
+    pub(crate) fn is_any(&self) -> bool {
+        let Self { max_items, max_contacts, max_bytes, max_time } = self;
+        max_items.is_some() || max_contacts.is_some() || max_bytes.is_some() || max_time.is_some()
+    }
+}
+
 /// `run`.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["jobs", "all"]))]

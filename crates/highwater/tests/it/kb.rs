@@ -207,6 +207,40 @@ fn r05_a_pass_that_is_killed_goes_on_and_the_base_is_as_if_it_never_was() {
 }
 
 #[test]
+fn what_changed_since_a_call_that_was_cut_off_comes_in_with_the_call_that_goes_on() {
+    let desk = Desk::new();
+    for n in 0..6 {
+        desk.0.write(&format!("in/report-{n}.md"), &format!("# Report {n}\n\nGauge {n} is well.\n"));
+    }
+    assert_eq!(desk.add(&["--max-items", "3"]).code, 3);
+    // Two that are done already.
+    desk.0.write("in/report-0.md", "# Report 0\n\nGauge 0 was taken down.\n");
+    desk.0.ok(&["kb", "remove", "report-1", "--kb", "notes"]);
+    let text = |page: &str| desk.shown().get(page).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+
+    // Who limits a call is told, and has no more of it.
+    let limited = desk.add(&["--max-items", "9"]);
+    assert_eq!(limited.code, 0, "{limited:?}");
+    assert!(limited.stderr.contains("the same call again looks for what changed since"), "{limited:?}");
+    assert!(!text("wiki/sources/report-0.md").unwrap().contains("taken down"));
+    let whole = desk.add(&[]);
+    assert!(whole.stdout.contains("2 done") && whole.stdout.contains("4 present"), "{whole:?}");
+
+    let desk = Desk::new();
+    for n in 0..6 {
+        desk.0.write(&format!("in/report-{n}.md"), &format!("# Report {n}\n\nGauge {n} is well.\n"));
+    }
+    assert_eq!(desk.add(&["--max-items", "3"]).code, 3);
+    desk.0.write("in/report-0.md", "# Report 0\n\nGauge 0 was taken down.\n");
+    desk.0.ok(&["kb", "remove", "report-1", "--kb", "notes"]);
+    let whole = desk.add(&[]);
+    assert_eq!((whole.code, whole.stdout.lines().count()), (0, 2), "{whole:?}");
+    let shown = desk.shown();
+    assert!(String::from_utf8_lossy(&shown["wiki/sources/report-0.md"]).contains("taken down"));
+    assert!(shown.contains_key("wiki/sources/report-1.md"));
+}
+
+#[test]
 fn a_corrected_document_replaces_its_text_everywhere_and_pages_that_a_person_edited_are_kept() {
     let desk = Desk::full();
     desk.ended(&[]);

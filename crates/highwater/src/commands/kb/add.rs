@@ -40,6 +40,7 @@ pub(super) fn add(args: &KbAdd, global: &Global) -> Done {
         concurrency: args.concurrency,
         limits: &args.limits,
         dry_run: args.dry_run,
+        lists_anew: true,
     };
     pass::pass(&call, global, &place)
 }

@@ -11,10 +11,11 @@ use highwater_engine::ledger::Ledger;
 use highwater_engine::lock::FileLock;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::pace::Pace;
-use highwater_engine::pass::Runner;
+use highwater_engine::pass::{Engine, Runner};
 use highwater_engine::report::ExitCode;
 use highwater_engine::settings::JobSettings;
 use highwater_engine::spec::{JobSpec, ResourceSpec};
+use highwater_engine::worklist::WorklistState;
 use highwater_kb::add::Place as Workshop;
 use highwater_kb::compile::Compilers;
 use highwater_store::Access;
@@ -47,6 +48,8 @@ pub(super) struct Call<'c> {
     pub(super) concurrency: Option<u16>,
     pub(super) limits: &'c Limits,
     pub(super) dry_run: bool,
+    /// Whether what an earlier call left is drained first and then listed anew: between the two it may have changed.
+    pub(super) lists_anew: bool,
 }
 
 /// What makes pages of a base: a language model, if one is named, or what is built in; and the endpoint that it contacts.
@@ -100,8 +103,16 @@ async fn passed(call: &Call<'_>, site: &Site, root: &Path) -> Done {
         passes.tell(&report).await;
         return Ok(report.exit);
     }
-    let progress = Progress::follow(Arc::clone(&engine.ledger), Arc::clone(&site.clock), &spec, output);
-    let report = passes.until(&*call.runner, &spec, false, progress).await;
+    let progress = || Progress::follow(Arc::clone(&engine.ledger), Arc::clone(&site.clock), &spec, output);
+    let goes_on = call.lists_anew && is_open(&engine, &spec).await.map_err(one)?;
+    let mut report = passes.until(&*call.runner, &spec, false, progress()).await;
+    if goes_on && report.drained() {
+        if call.limits.is_any() {
+            output.note("  that was what an earlier call had listed; the same call again looks for what changed since");
+        } else {
+            report = passes.until(&*call.runner, &spec, false, progress()).await;
+        }
+    }
     let ledger_path = site.ledger_path.display();
     if report.counts.retry > 0 {
         output.note(format!(
@@ -118,6 +129,12 @@ async fn passed(call: &Call<'_>, site: &Site, root: &Path) -> Done {
     }
     upkeep::upkeep(site, &ledger, output).await;
     Ok::<ExitCode, _>(report.exit)
+}
+
+/// Whether an earlier call left a list to go on with.
+pub(super) async fn is_open(engine: &Engine, spec: &JobSpec) -> Result<bool, Diagnosis> {
+    let worklist = engine.ledger.job(&spec.name).await?.and_then(|job| job.worklist);
+    Ok(worklist.is_some_and(|list| list.state == WorklistState::Pinned))
 }
 
 /// The name of the job of such a call; `of` tells it from others of its kind.

@@ -33,6 +33,7 @@ pub(super) fn recompile(args: &Args, global: &Global) -> Done {
         concurrency: args.concurrency,
         limits: &args.limits,
         dry_run: false,
+        lists_anew: false,
     };
     pass(&call, global, &place)
 }

@@ -12,7 +12,6 @@ use highwater_engine::ledger::Ledger;
 use highwater_engine::pass::{Engine, Mode, Runner};
 use highwater_engine::report::{ExitCode, PassReport, Reason};
 use highwater_engine::spec::JobSpec;
-use highwater_engine::worklist::WorklistState;
 use highwater_kb::add::{KbAdd, Named, Place as Workshop};
 use highwater_kb::compile::Compilers;
 use highwater_kb::watch::{Hint, Hints, Seen, Watched};
@@ -93,7 +92,7 @@ impl Turns<'_> {
         let mut queue = BTreeSet::new();
         let (mut unfinished, mut idle, mut said, mut missing) = (None::<Unfinished>, 0, None, Vec::new());
         // What a pass left that was cut off goes first.
-        let mut goes_on = self.is_open().await?;
+        let mut goes_on = pass::is_open(self.engine, self.spec).await?;
         let (mut what, mut all_due) = (Hint::Everywhere, Duration::ZERO);
         // Whether something is left that was found and is not in the base yet.
         let mut waits;
@@ -125,7 +124,7 @@ impl Turns<'_> {
             let is_due = unfinished.as_ref().is_none_or(|unfinished| clock.elapsed() >= unfinished.due);
             if is_due && (goes_on || !queue.is_empty() || unfinished.is_some()) {
                 let begun_at = clock.now();
-                let resumes = self.is_open().await?;
+                let resumes = pass::is_open(self.engine, self.spec).await?;
                 let report = self.pass(&queue).await?;
                 let is_done = report.reason == Reason::Drained;
                 // What a pass went on with was pinned before: what is new comes with the next one.
@@ -225,12 +224,6 @@ impl Turns<'_> {
         let mut report = runner.run(self.engine, self.spec, Mode::Run).await;
         report.notes.extend(self.passes.notifier.after_pass(self.engine, self.spec, &report).await);
         Ok(report)
-    }
-
-    /// Whether a pass left something to go on with.
-    async fn is_open(&self) -> Result<bool, Diagnosis> {
-        let worklist = self.engine.ledger.job(&self.spec.name).await?.and_then(|job| job.worklist);
-        Ok(worklist.is_some_and(|list| list.state == WorklistState::Pinned))
     }
 
     /// Ends when a person lets go on what the last pass ended for.
