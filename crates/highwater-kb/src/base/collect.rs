@@ -6,7 +6,7 @@
 //! preparations left. A preparation that is on its way puts objects without the base lock, before anything refers to them: the grace
 //! period is for these. One that takes longer finds at its commit that they are gone, and is tried anew; a generation never has an
 //! object that is missing. What is half written has no such second look, and its name may be another's by now: it goes only where
-//! nobody prepares. Where it is lost what a generation changed, any object may be of that: then none is garbage.
+//! nobody prepares. So do rows that a killed rebuild was making, at once: nobody is at them under the base lock. Where it is lost what a generation changed, any object may be of that: then none is garbage.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -112,6 +112,11 @@ impl Base {
         }
         // Also where nothing went: the sync of an earlier call may have failed.
         objects.settle()?;
+        for (file, bytes) in self.home.left_of_rebuilds(held)? {
+            self.home.fs().unlink(&file)?;
+            collected.removed += 1;
+            collected.bytes += bytes;
+        }
         Ok(collected)
     }
 
@@ -133,6 +138,10 @@ impl Base {
         let objects = self.objects();
         for name in &look.doomed {
             found.bytes += objects.bytes_of(name)?;
+        }
+        for (_, bytes) in self.home.left_of_rebuilds(held)? {
+            found.removed += 1;
+            found.bytes += bytes;
         }
         Ok(found)
     }

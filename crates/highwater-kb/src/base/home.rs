@@ -59,6 +59,14 @@ pub trait Home: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Files of rows that were being made again by one who was killed, and how long each is. Who asks holds the base lock, so nobody is at it.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn left_of_rebuilds(&self, _held: &BaseLock) -> Result<Vec<(RelPath, u64)>, FsError> {
+        Ok(Vec::new())
+    }
+
     /// Called after each COMMIT on such a connection, before anything is built on it.
     ///
     /// # Errors
@@ -227,6 +235,14 @@ impl Home for Directory {
     fn which_rows(&self) -> Option<FileId> {
         let [rows, ..] = self.files_of_rows();
         self.fs.stat(&rows).ok().flatten().map(|rows| rows.id)
+    }
+
+    fn left_of_rebuilds(&self, _held: &BaseLock) -> Result<Vec<(RelPath, u64)>, FsError> {
+        let mut left = Vec::new();
+        for file in files_of(ROWS_ANEW) {
+            left.extend(self.fs.stat(&file)?.map(|stat| (file, stat.len)));
+        }
+        Ok(left)
     }
 
     /// SQLite returns from a COMMIT when it is durable.

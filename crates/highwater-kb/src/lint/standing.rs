@@ -63,6 +63,7 @@ pub(super) fn look(look: &mut Look<'_>, progress: &mut Progress<'_>) -> Result<(
                     continue;
                 }
                 if entry.kind == FileKind::Dir && depth < DEPTH_MAX {
+                    in_its_place(look, &directory, entry)?;
                     let below = directory.join(&entry.name).map_err(|error| KbError::Path(error.into()))?;
                     directories.push((below, depth + 1));
                 } else {
@@ -112,9 +113,7 @@ fn one(
         look.note(Kind::RawKept, &path, "its document was removed, and the file was kept", mends);
     }
     if !is_file {
-        let what = "a directory, a symlink or the like is in its place";
-        look.note(Kind::Edited, &path, what, "move it elsewhere to have the file again");
-        look.edited.insert(path.to_string());
+        displaced(look, &path);
         return Ok(());
     }
     if is_page(&path) {
@@ -135,6 +134,24 @@ fn one(
         edited(look, &path, false);
     }
     Ok(())
+}
+
+/// Tells of a directory where the generation has a file.
+fn in_its_place(look: &mut Look<'_>, directory: &RelPath, entry: &Entry) -> Result<(), KbError> {
+    let path = entry.name.to_str().and_then(|name| FilePath::new(format!("{directory}/{name}")).ok());
+    if let Some(path) = path.filter(|path| !look.unapplied.contains(path))
+        && look.snapshot.content(&path)?.is_some()
+    {
+        displaced(look, &path);
+    }
+    Ok(())
+}
+
+fn displaced(look: &mut Look<'_>, path: &FilePath) {
+    let what = "a directory, a symlink or the like is in its place";
+    let mends = format!("to have the file again, move that elsewhere, then `highwater kb resolve {path} --theirs`");
+    look.note(Kind::Edited, path, what, mends);
+    look.edited.insert(path.to_string());
 }
 
 /// Whether such a file is in the same directory.

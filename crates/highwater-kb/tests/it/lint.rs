@@ -270,6 +270,14 @@ const PLANTED: &[Planted] = &[
         &["wiki/entities/gauge-1.md edited", "wiki/etc foreign"],
     ),
     (
+        "a directory in the place of a page",
+        |desk| {
+            desk.remove("wiki/entities/gauge-2.md");
+            desk.write("wiki/entities/gauge-2.md/mine.txt", "mine");
+        },
+        &["wiki/entities/gauge-2.md edited", "wiki/entities/gauge-2.md/mine.txt foreign"],
+    ),
+    (
         "an image of another length",
         |desk| desk.write("wiki/sources/images/report-1/1.png", "another picture"),
         &["wiki/sources/images/report-1/1.png edited"],

@@ -147,3 +147,19 @@ fn rows_that_are_older_than_their_base_remove_nothing_and_say_so() {
     assert!(refused.stderr.contains("HW-KB-030"), "{refused:?}");
     assert_eq!(count(), had);
 }
+
+#[test]
+fn rows_that_a_killed_rebuild_was_making_go_and_are_told() {
+    let desk = Desk::full();
+    desk.ended(&[]);
+    for left in ["kb.db.anew", "kb.db.anew-wal"] {
+        fs::write(desk.0.path("notes/.highwater").join(left), "half a database").unwrap();
+    }
+    let removed = |said: &Value| (said["removed"].as_u64().unwrap(), said["bytes"].as_u64().unwrap());
+    let before = desk.shown();
+    assert_eq!(removed(&desk.gc(&["--dry-run"])), (2, 30));
+    assert_eq!(removed(&desk.gc(&[])), (2, 30));
+    assert_eq!(removed(&desk.gc(&[])), (0, 0));
+    assert!(!desk.0.path("notes/.highwater/kb.db.anew").exists());
+    assert_eq!(desk.shown(), before);
+}
