@@ -83,7 +83,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The store cannot be written; the episode is in its place, aside, or in both.
     fn quarantine(&self, key: &EpisodeKey, why: &str) -> Result<String, StoreError>;
 
-    /// How many bytes can still be stored.
+    /// How many bytes can still be stored: where several file systems take part in it, on the fullest of them.
     ///
     /// # Errors
     /// The store cannot be asked.

@@ -258,7 +258,9 @@ impl<F: Fs> Store for FileStore<F> {
 
     fn room_bytes(&self) -> Result<u64, StoreError> {
         self.in_its_place()?;
-        Ok(self.fs.room_bytes()?)
+        // The index and what is set aside lie beside the episodes, which may be a file system of their own.
+        let root = self.episodes.parent().unwrap_or_default();
+        Ok(self.fs.room_bytes(&self.episodes)?.min(self.fs.room_bytes(&root)?))
     }
 
     fn partials(&self) -> Option<&dyn Partials> {

@@ -8,6 +8,8 @@ use std::os::unix::fs::symlink;
 
 use highwater_episodes::store::{FileStore, Placement, Store};
 use highwater_fs::{RealFs, RelPath};
+use highwater_testkit::bind_mount::BindMount;
+use highwater_testkit::small_disk::SmallDisk;
 use tempfile::TempDir;
 
 use crate::rows::{key, path};
@@ -124,4 +126,34 @@ fn an_episode_is_set_aside_with_the_reason() {
 fn room_is_what_the_disk_says() {
     let dir = tempfile::tempdir().unwrap();
     assert!((1..u64::MAX).contains(&open(&dir).room_bytes().unwrap()));
+}
+
+/// Far less than any disk has that tests run on.
+const SMALL_BYTES: u64 = 256 * 1024;
+
+#[test]
+fn how_much_can_be_stored_is_said_by_the_fullest_of_the_disks_of_the_root_and_of_the_episodes() {
+    const TEST: &str = "how_much_can_be_stored_is_said_by_the_fullest_of_the_disks_of_the_root_and_of_the_episodes";
+    let mounted = |of_episodes: bool| {
+        let (small, large) = (SmallDisk::mount(SMALL_BYTES)?, tempfile::tempdir().unwrap());
+        let (root, episodes) = if of_episodes { (large.path(), small.path()) } else { (small.path(), large.path()) };
+        fs::create_dir(root.join("episodes")).unwrap();
+        let mount = BindMount::mount(episodes, &root.join("episodes"))?;
+        let root = RealFs::open(root).unwrap();
+        let store = FileStore::open_to_write(root, &RelPath::root(), path("quarantine")).unwrap();
+        let before = store.room_bytes().unwrap();
+        small.fill().unwrap();
+        let full = store.room_bytes().unwrap();
+        drop((store, mount));
+        Ok((before, full))
+    };
+    for (what, of_episodes) in [("the episodes' disk is small", true), ("the root's disk is small", false)] {
+        match mounted(of_episodes) {
+            Ok((before, full)) => assert!((1..=SMALL_BYTES).contains(&before) && full == 0, "{what}: {before} {full}"),
+            Err(not_here) => {
+                let not_here: highwater_testkit::not_here::NotHere = not_here;
+                return not_here.say(TEST);
+            }
+        }
+    }
 }

@@ -136,6 +136,16 @@ fn root(root: &Path, free_bytes: u64, report: &mut Report) {
         fix: "free space there, or lower `free` in `[receiver.limits]`: until then uploads are answered 507",
     };
     space(root, &room, report);
+    // They may be a file system of their own; what is received needs room on both.
+    let episodes = root.join(KEPT[0]);
+    if disk(&episodes) != disk(root) {
+        space(&episodes, &room, report);
+    }
+}
+
+/// The file system of a directory, or of the nearest one above it that is there.
+fn disk(path: &Path) -> Option<u64> {
+    path.ancestors().find_map(|path| fs::metadata(path).ok()).map(|meta| meta.dev())
 }
 
 /// Whether a receiver's rows and files are about the same episodes, as far as a look shows that reads no archive.
@@ -304,7 +314,6 @@ fn shipper(config: &Config, job: &JobConfig, settings: &ShipSettings, now: Times
     }
     passed_over(job, settings, report);
     let room = Room { bytes: FREE_BYTES_MIN, fix: "free space there: an episode that cannot be packed is not sent" };
-    let disk = |path: &Path| path.ancestors().find_map(|path| fs::metadata(path).ok()).map(|meta| meta.dev());
     space(&settings.outbox, &room, report);
     if disk(&settings.shipped) != disk(&settings.outbox) {
         space(&settings.shipped, &room, report);
