@@ -10,6 +10,7 @@ use highwater_fs::Fs;
 
 use crate::index::{Cursor, Index, IndexError, PageAsk, View};
 use crate::name::{EpisodeKey, HostId};
+use crate::odd::Odd;
 use crate::reindex::Files;
 use crate::store::{FileStore, Store, StoreError};
 
@@ -27,6 +28,8 @@ pub struct Sample {
     pub missing: u64,
     /// The first of them.
     pub first: Option<EpisodeKey>,
+    /// The first thing that has an episode's place, or its host's, and is neither.
+    pub odd: Option<Odd>,
 }
 
 impl Sample {
@@ -138,9 +141,14 @@ pub fn sample(index: &dyn Index, store: &dyn Store) -> Result<Sample, SurveyErro
         behind = page.next.at;
         for row in page.rows.iter().filter(|row| row.withdrawn.is_none()) {
             sample.looked += 1;
-            if store.stat(&row.key())?.is_none() {
-                sample.missing += 1;
-                sample.first.get_or_insert_with(|| row.key());
+            match store.stat(&row.key()) {
+                Err(StoreError::Odd(odd)) => drop(sample.odd.get_or_insert(odd)),
+                Err(error) => return Err(error.into()),
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    sample.missing += 1;
+                    sample.first.get_or_insert_with(|| row.key());
+                }
             }
         }
     }
@@ -164,4 +172,11 @@ pub fn stored(store: &dyn Store, hosts: Option<&[HostId]>) -> Result<Vec<Episode
 #[must_use]
 pub fn without_row(stored: Vec<EpisodeKey>, view: &View) -> Vec<EpisodeKey> {
     stored.into_iter().filter(|key| !view.has(key)).collect()
+}
+
+/// Those of stored episodes that were withdrawn, and are stored still: who withdraws one sets its bytes aside just after its row.
+#[must_use]
+pub fn left(stored: &[EpisodeKey], view: &View, store: &dyn Store) -> Vec<EpisodeKey> {
+    let is_left = |key: &&EpisodeKey| view.is_withdrawn(key) && matches!(store.stat(key), Ok(Some(_)));
+    stored.iter().filter(is_left).cloned().collect()
 }

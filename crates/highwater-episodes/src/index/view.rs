@@ -29,6 +29,8 @@ const ROW_READ_BYTES: usize = 1024;
 pub struct View {
     path: PathBuf,
     places: Known<u64>,
+    /// Which of these are tombstones.
+    withdrawn: Known<()>,
     /// Tombstones that somebody took out of it, as the file beside it tells: their keys are withdrawn all the same.
     lost: Known<Row>,
     figures: Figures,
@@ -43,6 +45,7 @@ impl View {
         let mut view = Self {
             path: path.to_path_buf(),
             places: Known::default(),
+            withdrawn: Known::default(),
             lost: Known::default(),
             figures: Figures::default(),
         };
@@ -53,6 +56,7 @@ impl View {
         };
         view.figures.size_bytes = file.metadata().map_err(|error| view.failed(error))?.len();
         let (mut places, mut tombs, mut unreadable) = (Known::<u64>::default(), Tombs::default(), 0);
+        let mut withdrawn = Known::default();
         view.walk(
             |all: &mut Vec<Taken>, offset, found| {
                 all.push(match found {
@@ -66,10 +70,16 @@ impl View {
                         Taken::Nothing => unreadable += 1,
                         Taken::Row(print, line) => {
                             let before = || view.stored_at(print, *places.get(&print)?);
-                            match tombs.takes(print, line, before) {
-                                None => {}
-                                Some(Force::Free) => drop(places.remove(&print)),
-                                Some(Force::Line { place, .. }) => drop(places.insert(print, place)),
+                            let Some(force) = tombs.takes(print, line, before) else { continue };
+                            withdrawn.remove(&print);
+                            match force {
+                                Force::Free => drop(places.remove(&print)),
+                                Force::Line { place, says } => {
+                                    places.insert(print, place);
+                                    if says == Says::WITHDRAWN {
+                                        withdrawn.insert(print, ());
+                                    }
+                                }
                             }
                         }
                     }
@@ -84,7 +94,7 @@ impl View {
                 view.lost.insert(print, row);
             }
         }
-        (view.places, view.figures.unreadable) = (places, unreadable);
+        (view.places, view.withdrawn, view.figures.unreadable) = (places, withdrawn, unreadable);
         view.figures.keys = (view.places.len() + view.lost.len()) as u64;
         Ok(view)
     }
@@ -94,6 +104,13 @@ impl View {
     pub fn has(&self, key: &EpisodeKey) -> bool {
         let print = print_of(key.host.as_str(), key.episode.as_str());
         self.places.contains_key(&print) || self.lost.contains_key(&print)
+    }
+
+    /// Whether a key is withdrawn.
+    #[must_use]
+    pub fn is_withdrawn(&self, key: &EpisodeKey) -> bool {
+        let print = print_of(key.host.as_str(), key.episode.as_str());
+        self.withdrawn.contains_key(&print) || self.lost.contains_key(&print)
     }
 
     /// What `make` makes of each row that counts and is asked for, in the order in which they came; ends at the first that `each` does

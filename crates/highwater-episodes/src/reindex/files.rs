@@ -8,6 +8,7 @@ use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
 use highwater_fs::{Fs, Kind, RealFs, RelPath};
 
 use crate::index::{IndexLock, JsonlIndex, Recovered};
+use crate::odd::Odd;
 use crate::receive::{INDEX_FILE, QUARANTINE_DIR};
 use crate::store::{EPISODES_DIR, FileStore};
 use crate::survey::{SurveyError, known};
@@ -119,8 +120,9 @@ fn split(path: &Path) -> Result<(&Path, RelPath), Diagnosis> {
 
 pub(super) fn unusable(path: &Path, error: &(dyn std::error::Error + 'static)) -> Diagnosis {
     let next = mends_disk(error, path).unwrap_or_else(|| {
-        "name a receiver's directory, which holds `episodes` and `index.jsonl`, and let this user write in it"
-            .to_owned()
+        let name =
+            "name a receiver's directory, which holds `episodes` and `index.jsonl`, and let this user write in it";
+        Odd::next_of(error, name)
     });
     Diagnosis::refusal("HW-EPI-203", with_causes(error), next).in_file_once(path)
 }

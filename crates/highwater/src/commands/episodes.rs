@@ -14,6 +14,7 @@ use highwater_engine::clock::{Clock as _, SystemClock};
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_episodes::index::{IndexError, PageAsk, Row, View};
 use highwater_episodes::name::HostId;
+use highwater_episodes::odd::Odd;
 use highwater_episodes::reindex::Files;
 use indicatif::DecimalBytes;
 
@@ -79,7 +80,8 @@ fn view(files: &Files, output: Output) -> Result<View, Diagnosis> {
 }
 
 fn unusable(error: IndexError) -> Diagnosis {
-    Diagnosis::failure(codes::EPISODES_UNUSABLE, with_causes(&error), "check the disk and that this user may read it")
+    let next = Odd::next_of(&error, "check the disk and that this user may read it");
+    Diagnosis::failure(codes::EPISODES_UNUSABLE, with_causes(&error), next)
 }
 
 /// Which rows are meant.

@@ -31,6 +31,7 @@ mod oai_bad_input;
 mod oai_snapshots;
 mod oai_take_over;
 mod oai_targets;
+mod odd;
 mod power_loss;
 mod receive;
 mod recorded;

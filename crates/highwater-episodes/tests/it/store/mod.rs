@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::symlink;
 
-use highwater_episodes::store::{FileStore, Placement, Store};
+use highwater_episodes::store::{FileStore, Placement, Store, StoreError};
 use highwater_fs::{RealFs, RelPath};
 use highwater_testkit::bind_mount::BindMount;
 use highwater_testkit::small_disk::SmallDisk;
@@ -67,7 +67,20 @@ fn only_what_has_an_episodes_name_is_listed() {
     assert_eq!(hosts, ["lab"]);
     let episodes: Vec<_> = store.episodes(&key("lab/x").host).unwrap().map(|id| id.to_string()).collect();
     assert_eq!(episodes, ["a", "b"]);
-    assert_eq!(store.stat(&key("lab/link")).unwrap(), None, "a link is no episode");
+    let odd = |name: &str| matches!(store.stat(&key(name)), Err(StoreError::Odd(_)));
+    assert!(odd("lab/link") && odd("lab/dir"), "neither is an episode, nor is nothing there");
+    symlink("lab", dir.path().join("episodes/lab-9")).unwrap();
+    assert!(odd("lab-9/a") && odd("file/a"));
+    let named: Vec<_> = store.oddities().unwrap().iter().map(|oddity| oddity.odd.to_string()).collect();
+    let at = |place: &str, is: &str| format!("{}/episodes/{place} {is} belongs", dir.path().display());
+    assert_eq!(
+        named,
+        [
+            at("lab/dir.tar.zst", "is a directory, where a file"),
+            at("lab/link.tar.zst", "is a symlink, where a file"),
+            at("lab-9", "is a symlink, where a directory")
+        ]
+    );
     assert!(store.read(&key("lab/link"), 0).is_err());
 }
 
