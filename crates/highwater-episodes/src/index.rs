@@ -16,6 +16,7 @@ use highwater_fs::FsError;
 use jiff::Timestamp;
 
 use crate::name::{EpisodeKey, HostId};
+use crate::odd::Odd;
 
 pub use jsonl::lost::{LostNote, lost_note};
 pub use jsonl::places::Says;
@@ -250,6 +251,9 @@ pub enum IndexError {
         /// What the system said.
         source: io::Error,
     },
+    /// What is no file has its place, or that of what is told beside it.
+    #[error("the index cannot be used")]
+    Odd(#[from] Odd),
     /// It is looked at, not written.
     #[error("the index is opened to read alone")]
     ReadOnly,

@@ -3,10 +3,10 @@
 //! Nothing here makes, follows or removes such a thing, and nothing is concluded from it: what belongs there is neither there nor gone.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use highwater_engine::shell::quoted;
-use highwater_fs::Kind;
+use highwater_fs::{Fs, Kind, RelPath, Stat};
 
 /// One such thing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +21,25 @@ pub struct Odd {
 }
 
 impl Odd {
+    /// Refuses what is no file in the place of one; a symlink is what it leads to, and nothing may be there.
+    pub(crate) fn is_none_at(path: &Path) -> Result<(), Self> {
+        let found = match std::fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => Kind::Dir,
+            Ok(meta) if !meta.is_file() => Kind::Other,
+            // What cannot be looked at is told of by who opens it.
+            _ => return Ok(()),
+        };
+        Err(Self { path: path.to_path_buf(), found, belongs: Kind::File })
+    }
+
+    /// Refuses what is no file, a symlink too, in the place of one.
+    pub(crate) fn is_none_of(fs: &dyn Fs, path: &RelPath, stat: &Stat) -> Result<(), Self> {
+        if stat.kind == Kind::File {
+            return Ok(());
+        }
+        Err(Self { path: fs.locate(path), found: stat.kind, belongs: Kind::File })
+    }
+
     /// What a person does about it.
     #[must_use]
     pub fn next(&self) -> String {

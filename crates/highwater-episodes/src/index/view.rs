@@ -15,6 +15,7 @@ use super::row::{Found, LINE_BYTES_MAX, Row};
 use super::tombs::{Force, Stored, Tombs, Word};
 use super::{Appended, Figures, Index, IndexError, PAGE_ROWS_MAX, Page, PageAsk, StillHolds};
 use crate::name::EpisodeKey;
+use crate::odd::Odd;
 
 /// What is read of the file at a time.
 const READ_BYTES: usize = 256 << 10;
@@ -49,6 +50,8 @@ impl View {
             lost: Known::default(),
             figures: Figures::default(),
         };
+        // One that is a pipe would not be opened before somebody writes into it.
+        Odd::is_none_at(path)?;
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(view),
@@ -87,7 +90,7 @@ impl View {
                 Ok::<_, IndexError>(true)
             },
         )?;
-        for row in lost_note(path).map_err(|error| view.failed(error))?.unwrap_or_default().tombstones {
+        for row in lost_note(path)?.unwrap_or_default().tombstones {
             let print = print_of(row.host_id.as_str(), row.episode_id.as_str());
             if !tombs.knows(&print, row.received_at_wall) {
                 places.remove(&print);

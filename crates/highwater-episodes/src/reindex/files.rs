@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
-use highwater_fs::{Fs, Kind, RealFs, RelPath};
+use highwater_fs::{Fs, FsError, Kind, RealFs, RelPath};
 
-use crate::index::{IndexLock, JsonlIndex, Recovered};
+use crate::index::{IndexError, IndexLock, JsonlIndex, Recovered};
 use crate::odd::Odd;
 use crate::receive::{INDEX_FILE, QUARANTINE_DIR};
 use crate::store::{EPISODES_DIR, FileStore};
@@ -119,10 +119,20 @@ fn split(path: &Path) -> Result<(&Path, RelPath), Diagnosis> {
 }
 
 pub(super) fn unusable(path: &Path, error: &(dyn std::error::Error + 'static)) -> Diagnosis {
-    let next = mends_disk(error, path).unwrap_or_else(|| {
+    let next = mends_disk(error, at_fault(error).unwrap_or(path)).unwrap_or_else(|| {
         let name =
             "name a receiver's directory, which holds `episodes` and `index.jsonl`, and let this user write in it";
         Odd::next_of(error, name)
     });
     Diagnosis::refusal("HW-EPI-203", with_causes(error), next).in_file_once(path)
+}
+
+/// The file beside or below a place that an error is about.
+fn at_fault<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Path> {
+    let next = |error: &&'e (dyn std::error::Error + 'static)| (*error).source();
+    let mut causes = std::iter::successors(Some(error), next);
+    causes.find_map(|cause| match (cause.downcast_ref(), cause.downcast_ref()) {
+        (Some(IndexError::Unread { path, .. }), _) | (_, Some(FsError::Io { path, .. })) => Some(path.as_path()),
+        _ => None,
+    })
 }

@@ -114,3 +114,54 @@ fn a_plain_file_in_the_place_of_a_host_that_has_rows_is_named_and_one_beside_the
     rig.run(&["reindex", "--prune", "--force"]);
     assert_eq!(rig.read("received/index.jsonl"), index, "its rows stay");
 }
+
+#[test]
+fn an_index_or_what_is_told_beside_it_that_is_no_file_is_named_with_what_to_do() {
+    for name in ["index.jsonl", "index.jsonl.lost"] {
+        for kind in ["a directory", "a pipe, a socket or a device"] {
+            let rig = received();
+            let (at, kept) = (rig.path("received").join(name), rig.path("kept"));
+            if name == "index.jsonl" {
+                fs::rename(&at, &kept).unwrap();
+            }
+            make(kind, &at);
+            let told = format!("{} is {kind}, where a file belongs", at.display());
+            let found = doctor(&rig);
+            assert!(found.len() == 1 && found[0].0.contains(&told) && found[0].1.starts_with("move "), "{found:?}");
+            for args in [
+                &["episodes", "list"][..],
+                &["episodes", "verify"],
+                &["episodes", "withdraw", "lab/ep-1", "--why", "x"],
+                &["reindex"],
+                &["reindex", "--dry-run"],
+                &["receive"],
+            ] {
+                let ended = rig.run(args);
+                assert!(ended.code != 0 && ended.stderr.contains(&told), "{args:?}: {ended:?}");
+                let next = format!("next: move {} away", at.display());
+                assert!(ended.stderr.contains(&next), "{args:?}: {ended:?}");
+            }
+            let _ = fs::remove_dir(&at).or_else(|_| fs::remove_file(&at));
+            if name == "index.jsonl" {
+                fs::rename(&kept, &at).unwrap();
+            }
+            rig.ok(&["reindex"]);
+            assert!(doctor(&rig).is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_receiver_whose_index_is_no_file_any_more_puts_off_what_is_sent() {
+    let rig = received();
+    let receiver = Running::start(&rig);
+    let (index, kept) = (rig.path("received/index.jsonl"), rig.path("kept"));
+    fs::rename(&index, &kept).unwrap();
+    fs::create_dir(&index).unwrap();
+    assert_eq!(receiver.put("lab/ep-3", "t", "three"), 503);
+    assert!(receiver.get("/readyz", "").1.contains("is a directory, where a file belongs"));
+    fs::remove_dir(&index).unwrap();
+    fs::rename(&kept, &index).unwrap();
+    assert_eq!(receiver.put("lab/ep-3", "t", "three"), 201);
+    assert_eq!(receiver.stop().code, 0);
+}
