@@ -23,7 +23,7 @@ pub use jsonl::places::Says;
 pub use jsonl::{JsonlIndex, Recovered, Rows, TORN_BYTES_MAX, UNREADABLE_NAMED_MAX, UnreadableLine};
 pub use lock::{IndexLock, LOCK_WAIT_SECS};
 pub use row::{Commit, CommitError, Found, Gate, LINE_BYTES_MAX, Row, RowError, SCHEMA_VERSION};
-pub use view::View;
+pub use view::{View, begins_with_rows};
 
 /// Most rows of one page.
 pub const PAGE_ROWS_MAX: usize = 1_000;

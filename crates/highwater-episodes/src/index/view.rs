@@ -275,6 +275,29 @@ impl View {
     }
 }
 
+/// Whether a file is an index as far as its first bytes show: it has a row there, or is empty, or not there.
+///
+/// # Errors
+/// What the disk says.
+pub fn begins_with_rows(path: &Path, bytes_max: u64) -> Result<bool, IndexError> {
+    Odd::is_none_at(path)?;
+    let failed = |source| IndexError::Unread { path: path.to_path_buf(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut reader = BufReader::with_capacity(READ_BYTES, file.take(bytes_max));
+    let (mut at, mut kept) = (0, Vec::new());
+    while let Some(line) = next_line(&mut reader, at, &mut kept).map_err(failed)? {
+        if !line.too_long && Found::read(&kept).is_ok() {
+            return Ok(true);
+        }
+        at = line.end;
+    }
+    Ok(at == 0)
+}
+
 impl Index for View {
     fn find(&self, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
         let print = print_of(key.host.as_str(), key.episode.as_str());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
 use highwater_fs::{Fs, FsError, Kind, RealFs, RelPath};
 
-use crate::index::{IndexError, IndexLock, JsonlIndex, Recovered};
+use crate::index::{IndexError, IndexLock, JsonlIndex, Recovered, begins_with_rows};
 use crate::odd::Odd;
 use crate::receive::{INDEX_FILE, QUARANTINE_DIR};
 use crate::store::{EPISODES_DIR, FileStore};
@@ -15,6 +15,9 @@ use crate::survey::{SurveyError, known};
 
 /// How the lock of an index is called, after the index.
 const LOCK_SUFFIX: &str = ".lock";
+
+/// How much of a file that is named as an index is looked through for a row, in bytes.
+const FOREIGN_BYTES_MAX: u64 = 64 << 20;
 
 /// A disk that several own.
 type SharedFs = Arc<dyn Fs>;
@@ -38,11 +41,15 @@ impl Files {
     /// Those of a directory of episodes, with the index beside it unless it is named.
     ///
     /// # Errors
-    /// When the directory is not there.
+    /// When the directory is not there, or what is named as the index is another file, which is left as it is.
     pub fn of_episodes(episodes: &Path, index: Option<&Path>) -> Result<Self, Diagnosis> {
         let episodes = episodes.canonicalize().map_err(|error| unusable(episodes, &error))?;
         let index = match index {
-            Some(index) => std::path::absolute(index).map_err(|error| unusable(index, &error))?,
+            Some(index) => {
+                let index = std::path::absolute(index).map_err(|error| unusable(index, &error))?;
+                of_rows(&index)?;
+                index
+            }
             None => split(&episodes)?.0.join(INDEX_FILE),
         };
         Ok(Self { episodes, index })
@@ -98,6 +105,17 @@ impl Files {
         let lock = IndexLock::at(beside(&self.index, LOCK_SUFFIX));
         JsonlIndex::open(fs, name, quarantine(), lock).map_err(|error| unusable(&self.index, &error))
     }
+}
+
+/// Refuses a file that is named as an index and holds something else.
+fn of_rows(index: &Path) -> Result<(), Diagnosis> {
+    let begins = begins_with_rows(index, FOREIGN_BYTES_MAX).map_err(|error| unusable(index, &error))?;
+    if begins {
+        return Ok(());
+    }
+    let message = "found a file of which no line is a row, expected an index, an empty file, or nothing";
+    let next = "name another file, or move this one away: rows are appended to an index alone";
+    Err(Diagnosis::refusal("HW-EPI-209", message, next).in_file(index).at_field("--index"))
 }
 
 /// A path with something after its name.
