@@ -20,6 +20,7 @@ use highwater_store::Access as LedgerAccess;
 use serde_json::json;
 
 use super::codes;
+use super::episodes;
 use super::listing::{self, Reader};
 use super::run::{Passes, limit};
 use crate::bar::{Progress, counted};
@@ -53,6 +54,7 @@ pub(crate) fn reindex(args: Reindex, global: &Global) -> Done {
     let output = Output { json: global.json, quiet: global.quiet };
     if let Some(episodes) = &args.episodes_root {
         let files = Files::of_episodes(episodes, args.index.as_deref()).map_err(one)?;
+        episodes::are_there(&args.hosts, &files).map_err(one)?;
         let meant = Meant { settings: settings(&args, &files.episodes, None), files, job: None };
         if args.dry_run {
             return outlook(&meant, prune(&args), output).map_err(one);
@@ -65,7 +67,12 @@ pub(crate) fn reindex(args: Reindex, global: &Global) -> Done {
     if global.ledger.is_some() {
         return Err(one(super::needs_config(REINDEX)));
     }
-    let meant_of = |config: &Config| meant(&args, config);
+    let meant_of = |config: &Config| {
+        let meant = meant(&args, config)?;
+        // Those of a job's settings may come later; those that are typed are meant now.
+        episodes::are_there(&args.hosts, &meant.files)?;
+        Ok(meant)
+    };
     if args.dry_run {
         return outlook(&meant_of(&configuration(global)?).map_err(one)?, prune(&args), output).map_err(one);
     }

@@ -13,6 +13,7 @@ mod exec_as_pass;
 mod exec_at_scale;
 mod gate;
 mod hangup;
+mod hosts;
 mod house;
 mod inside;
 mod install;

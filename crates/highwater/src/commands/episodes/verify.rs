@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::super::{codes, listing};
-use super::{Ended, asked, files, size, view};
+use super::{Ended, asked, check_hosts, files, size, view};
 use crate::Done;
 use crate::bar::counted;
 use crate::cli::{EpisodesVerify, Global};
@@ -54,6 +54,7 @@ fn verified(
         Some(_) => (Vec::new(), Vec::new()),
     };
     let view = view(files, output)?;
+    check_hosts(asked, files)?;
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
     let bar = bar(view.figures()?.keys, output);
     let mut counts = Counts::default();
