@@ -16,13 +16,14 @@ use highwater_fs::FsError;
 use jiff::Timestamp;
 
 use crate::name::{EpisodeKey, HostId};
+use crate::odd::Odd;
 
 pub use jsonl::lost::{LostNote, lost_note};
 pub use jsonl::places::Says;
 pub use jsonl::{JsonlIndex, Recovered, Rows, TORN_BYTES_MAX, UNREADABLE_NAMED_MAX, UnreadableLine};
 pub use lock::{IndexLock, LOCK_WAIT_SECS};
 pub use row::{Commit, CommitError, Found, Gate, LINE_BYTES_MAX, Row, RowError, SCHEMA_VERSION};
-pub use view::View;
+pub use view::{View, begins_with_rows};
 
 /// Most rows of one page.
 pub const PAGE_ROWS_MAX: usize = 1_000;
@@ -250,6 +251,9 @@ pub enum IndexError {
         /// What the system said.
         source: io::Error,
     },
+    /// What is no file has its place, or that of what is told beside it.
+    #[error("the index cannot be used")]
+    Odd(#[from] Odd),
     /// It is looked at, not written.
     #[error("the index is opened to read alone")]
     ReadOnly,

@@ -9,6 +9,7 @@ pub mod digest;
 pub mod gate;
 pub mod index;
 pub mod name;
+pub mod odd;
 pub mod receive;
 pub mod reindex;
 pub mod ship;

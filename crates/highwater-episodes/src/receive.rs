@@ -193,7 +193,11 @@ async fn ready(State(receiver): State<Arc<Receiver>>) -> Response {
             Ok(Ok((figures, _))) if figures.lost > 0 => Some(lost(&figures)),
             // They are kept and passed over, and nothing but a person takes them away.
             Ok(Ok((figures, _))) if figures.unreadable > 0 => {
-                return format!("ready\n{} lines of its index are no rows\n", figures.unreadable).into_response();
+                let told = match figures.unreadable {
+                    1 => "1 line of its index is no row".to_owned(),
+                    more => format!("{more} lines of its index are no rows"),
+                };
+                return format!("ready\n{told}\n").into_response();
             }
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(error),

@@ -6,13 +6,13 @@
 //! newer setting may lift is left where it is, for a person.
 
 mod files;
-mod orphans;
 mod outlook;
 mod settings;
+mod strays;
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::Stream;
@@ -30,14 +30,16 @@ use crate::archive::{Archive, Limits, ReadError, Reader, SEAL_BYTES, Seal};
 use crate::digest::Sha256Digest;
 use crate::index::{Appended, Commit, Index, IndexError, Row, SCHEMA_VERSION, View};
 use crate::name::{EpisodeKey, HostId};
+use crate::odd::Odd;
 use crate::store::{Store, StoreError};
 
 use self::files::unusable;
+use self::strays::Strays;
 
 pub use files::Files;
-pub use orphans::Prune;
 pub use outlook::Outlook;
 pub use settings::ReindexSettings;
+pub use strays::Prune;
 
 /// Items that wait between the reading of directories and the ledger.
 const PLANNED_ITEMS_MAX: usize = 256;
@@ -77,6 +79,8 @@ pub struct Reindex {
     read: Arc<Tally>,
     /// Tombstones that were put back, and not told of yet.
     put_back: AtomicU64,
+    /// The last pass told of what a person must look at and no item stands for.
+    needs_a_person: AtomicBool,
 }
 
 /// What was read, as far as it was committed.
@@ -150,12 +154,13 @@ pub enum Found {
 }
 
 fn store_failed(error: &StoreError) -> Stop {
-    let next = "check the disk and its permissions, and call again: what was indexed stays";
+    let next = Odd::next_of(error, "check the disk and its permissions, and call again: what was indexed stays");
     Stop::Fail(Diagnosis::failure("HW-EPI-201", with_causes(error), next))
 }
 
 fn index_failed(error: &IndexError) -> Stop {
-    let next = "check the disk, its space and its permissions, and call again: what was indexed stays";
+    let next =
+        Odd::next_of(error, "check the disk, its space and its permissions, and call again: what was indexed stays");
     Stop::Fail(Diagnosis::failure("HW-EPI-202", with_causes(error), next))
 }
 
@@ -163,7 +168,19 @@ impl Reindex {
     /// A job of this place.
     #[must_use]
     pub fn new(place: Place) -> Self {
-        Self { place, readers: Arc::default(), read: Arc::default(), put_back: AtomicU64::new(0) }
+        Self {
+            place,
+            readers: Arc::default(),
+            read: Arc::default(),
+            put_back: AtomicU64::new(0),
+            needs_a_person: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the last pass told, in its notes, of something in the store that a person must look at: nothing here takes it away.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        self.needs_a_person.load(Ordering::Relaxed)
     }
 
     async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> Result<T, Stop> + Send + 'static) -> Result<T, Stop> {
@@ -305,7 +322,11 @@ impl Job for Reindex {
     async fn prepare(&self, _: ReadCx, item: Arc<Stored>) -> Result<Attempt<Found>, Stop> {
         let (place, readers, key) = (self.place.clone(), Arc::clone(&self.readers), item.key.clone());
         let read = Self::on_disk(move || {
-            let size = place.store.stat(&key).map_err(|error| store_failed(&error))?;
+            let size = match place.store.stat(&key) {
+                // Since it was listed.
+                Err(StoreError::Odd(odd)) => return Ok(Err(odd)),
+                stored => stored.map_err(|error| store_failed(&error))?,
+            };
             if let Some(size) = size
                 && let Some(seal) = place.seal(&key, size)?
                 && let Some(source) = place.store.read(&key, 0).map_err(|error| store_failed(&error))?
@@ -316,22 +337,26 @@ impl Job for Reindex {
                     content_sha256: seal.content_sha256,
                     commit: seal.commit,
                 });
-                return Ok(Some(facts));
+                return Ok(Ok(Some(facts)));
             }
             let Some(source) = place.store.read(&key, 0).map_err(|error| store_failed(&error))? else {
-                return Ok(None);
+                return Ok(Ok(None));
             };
             let resting = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut reader = match resting.map_or_else(|| Reader::new(place.limits), Ok) {
                 Ok(reader) => reader,
-                Err(error) => return Ok(Some(Err(error))),
+                Err(error) => return Ok(Ok(Some(Err(error)))),
             };
             let read = reader.read(source, size, &key.episode);
             readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
-            Ok(Some(read.map(Facts::from)))
+            Ok(Ok(Some(read.map(Facts::from))))
         });
         let because = |kind, why: String| Ok(Attempt::Outcome(Outcome::because(kind, why)));
-        match read.await? {
+        let read = match read.await? {
+            Ok(read) => read,
+            Err(odd) => return because(OutcomeKind::Review, format!("{odd}: {}", odd.next())),
+        };
+        match read {
             None => because(OutcomeKind::Gone, "it is no longer stored".to_owned()),
             Some(Ok(archive)) => Ok(Attempt::Ready(Found::Archive(Box::new(archive)))),
             Some(Err(error)) => {
@@ -417,26 +442,21 @@ impl Job for Reindex {
             return Ok(());
         }
         let (place, now) = (self.place.clone(), cx.read.clock.now());
-        let (count, first, given_up) = Self::on_disk(move || match place.prune {
+        let (Strays { orphans, left }, odd, given_up) = Self::on_disk(move || match place.prune {
             Some(prune) => {
-                let (count, first) = place.prune(prune, now)?;
+                let strays = place.prune(prune, now)?;
                 let given_up = place.index.give_up_lost().map_err(|error| index_failed(&error))?;
-                Ok((count, first, given_up))
+                Ok((strays, place.odd()?, given_up))
             }
-            None => place.orphans().map(|(count, first)| (count, first, 0)),
+            None => Ok((place.strays()?, place.odd()?, 0)),
         })
         .await?;
         if given_up > 0 {
             cx.notes.push("what a receiver missed of the index and nothing gave back is given up".to_owned());
         }
-        if count > 0 {
-            let named: Vec<String> = first.iter().map(ToString::to_string).collect();
-            let more = if count > named.len() as u64 { ", …" } else { "" };
-            let became = if self.place.prune.is_some() { " and were removed" } else { "" };
-            let rows = if count == 1 { "1 row has".to_owned() } else { format!("{count} rows have") };
-            let became = if count == 1 { became.replace("were", "was") } else { became.to_owned() };
-            cx.notes.push(format!("{rows} no stored episode{became}: {}{more}", named.join(", ")));
-        }
+        let is_pruned = self.place.prune.is_some();
+        cx.notes.extend([orphans.of_orphans(is_pruned), left.of_left(), odd.of_odd()].into_iter().flatten());
+        self.needs_a_person.store(!left.is_empty() || !odd.is_empty(), Ordering::Relaxed);
         Ok(())
     }
 }

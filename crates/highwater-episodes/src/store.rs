@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::digest::Sha256Digest;
 use crate::name::{EpisodeId, EpisodeKey, HostId};
+use crate::odd::Odd;
 
 pub use file::{ARCHIVE_SUFFIX, EPISODES_DIR, FileStore, MARK_FILE, STAGING_DIR};
 pub use partial::{Found, Partial, Partials, Progress, UploadId, UploadIdError};
@@ -50,7 +51,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// How large an episode is; `None` where there is none.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// The store cannot be read, or [something odd](StoreError::Odd) has its place: then nobody knows what became of the episode.
     fn stat(&self, key: &EpisodeKey) -> Result<Option<u64>, StoreError>;
 
     /// An episode's bytes from one on; `None` where there is none.
@@ -77,13 +78,21 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The store cannot be read.
     fn episodes(&self, host: &HostId) -> Result<Box<dyn Iterator<Item = EpisodeId> + Send>, StoreError>;
 
+    /// What has the place of an episode or of a host and is neither, by its name; a plain file beside the directories of hosts is none of them.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn oddities(&self) -> Result<Vec<Oddity>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// Sets an episode aside, and says where it lies then.
     ///
     /// # Errors
     /// The store cannot be written; the episode is in its place, aside, or in both.
     fn quarantine(&self, key: &EpisodeKey, why: &str) -> Result<String, StoreError>;
 
-    /// How many bytes can still be stored.
+    /// How many bytes can still be stored: where several file systems take part in it, on the fullest of them.
     ///
     /// # Errors
     /// The store cannot be asked.
@@ -115,6 +124,28 @@ pub trait Staging: Send + fmt::Debug {
     /// Whether discarding it leaves it where it is, because it is somebody else's to forget.
     fn stays(&self) -> bool {
         false
+    }
+}
+
+/// What has the place of an episode or of a host, and is neither.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oddity {
+    /// Whose place it is, or is in.
+    pub host: HostId,
+    /// Of which episode; of a host's own there is none.
+    pub episode: Option<EpisodeId>,
+    /// What it is.
+    pub odd: Odd,
+}
+
+/// Whether an episode's place is empty: what is odd there keeps it from being taken for gone.
+///
+/// # Errors
+/// The store cannot be read.
+pub(crate) fn is_missing(store: &dyn Store, key: &EpisodeKey) -> Result<bool, StoreError> {
+    match store.stat(key) {
+        Err(StoreError::Odd(_)) => Ok(false),
+        stored => Ok(stored?.is_none()),
     }
 }
 
@@ -190,6 +221,9 @@ pub enum StoreError {
         /// Where the episodes should be.
         path: PathBuf,
     },
+    /// Something that is no file has an episode's place, or something that is no directory its host's.
+    #[error("the store cannot be used")]
+    Odd(#[from] Odd),
     /// An episode's bytes cannot be read.
     #[error("{key} cannot be read")]
     Unread {

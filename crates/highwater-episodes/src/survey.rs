@@ -1,6 +1,7 @@
 //! A look at what a receiver keeps that reads no archive: whether rows and files are still about the same episodes. Owns how few rows are
 //! looked at for it, and when a directory of episodes is taken for a disk that is not mounted.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use highwater_engine::diagnosis::Diagnosis;
@@ -8,13 +9,16 @@ use highwater_engine::report::counted;
 use highwater_engine::shell::quoted;
 use highwater_fs::Fs;
 
-use crate::index::{Cursor, Index, IndexError, PageAsk, View};
+use crate::index::{Cursor, Found, Index, IndexError, PageAsk, View};
 use crate::name::{EpisodeKey, HostId};
+use crate::odd::Odd;
 use crate::reindex::Files;
 use crate::store::{FileStore, Store, StoreError};
 
 /// From so many places of the index, evenly apart, rows are looked at.
 const SAMPLE_PLACES: u64 = 16;
+/// Most hosts that are named where another one is asked about.
+const HOSTS_TOLD_MAX: usize = 10;
 /// So many from each.
 const SAMPLE_ROWS: usize = 64;
 
@@ -27,6 +31,8 @@ pub struct Sample {
     pub missing: u64,
     /// The first of them.
     pub first: Option<EpisodeKey>,
+    /// The first thing that has an episode's place, or its host's, and is neither.
+    pub odd: Option<Odd>,
 }
 
 impl Sample {
@@ -138,13 +144,69 @@ pub fn sample(index: &dyn Index, store: &dyn Store) -> Result<Sample, SurveyErro
         behind = page.next.at;
         for row in page.rows.iter().filter(|row| row.withdrawn.is_none()) {
             sample.looked += 1;
-            if store.stat(&row.key())?.is_none() {
-                sample.missing += 1;
-                sample.first.get_or_insert_with(|| row.key());
+            match store.stat(&row.key()) {
+                Err(StoreError::Odd(odd)) => drop(sample.odd.get_or_insert(odd)),
+                Err(error) => return Err(error.into()),
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    sample.missing += 1;
+                    sample.first.get_or_insert_with(|| row.key());
+                }
             }
         }
     }
     Ok(sample)
+}
+
+/// A host that is asked about, and of which there is neither a row nor a directory.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("found {host}, of which there is neither a row nor anything stored; {}", told_hosts(.known))]
+pub struct NoSuchHost {
+    /// The host.
+    pub host: HostId,
+    /// Those that there are, sorted.
+    pub known: Vec<HostId>,
+}
+
+impl NoSuchHost {
+    /// The refusal of whatever is asked about it.
+    #[must_use]
+    pub fn refusal(&self) -> Diagnosis {
+        let next = "correct the name; `highwater episodes list --by host` shows those that have rows";
+        Diagnosis::refusal("HW-EPI-210", self.to_string(), next).at_field("--host")
+    }
+}
+
+fn told_hosts(known: &[HostId]) -> String {
+    let named: Vec<_> = known.iter().take(HOSTS_TOLD_MAX).map(HostId::as_str).collect();
+    let more = if known.len() > named.len() { ", …" } else { "" };
+    if named.is_empty() { "there is no host yet".to_owned() } else { format!("there are {}{more}", named.join(", ")) }
+}
+
+/// The first of these hosts that there is not. What is stored is looked at first: rows are read only for hosts without a directory.
+///
+/// # Errors
+/// The index or the store cannot be read.
+pub fn no_such_host(
+    hosts: &[HostId],
+    store: Option<&dyn Store>,
+    view: impl FnOnce() -> Result<View, IndexError>,
+) -> Result<Option<NoSuchHost>, SurveyError> {
+    let mut known: BTreeSet<HostId> = store.map_or(Ok(Vec::new()), Store::hosts)?.into_iter().collect();
+    if hosts.iter().all(|host| known.contains(host)) {
+        return Ok(None);
+    }
+    let add = |part: &mut BTreeSet<String>, row: Found<'_>| {
+        if !part.contains(row.host_id()) {
+            part.insert(row.host_id().to_owned());
+        }
+    };
+    view()?.fold(&PageAsk::default(), add, |part| -> Result<bool, IndexError> {
+        known.extend(part.into_iter().filter_map(|host| HostId::new(host).ok()));
+        Ok(true)
+    })?;
+    let missing = hosts.iter().find(|host| !known.contains(*host)).cloned();
+    Ok(missing.map(|host| NoSuchHost { host, known: known.into_iter().collect() }))
 }
 
 /// What is stored, by host and episode, of these hosts or of all.
@@ -164,4 +226,11 @@ pub fn stored(store: &dyn Store, hosts: Option<&[HostId]>) -> Result<Vec<Episode
 #[must_use]
 pub fn without_row(stored: Vec<EpisodeKey>, view: &View) -> Vec<EpisodeKey> {
     stored.into_iter().filter(|key| !view.has(key)).collect()
+}
+
+/// Those of stored episodes that were withdrawn, and are stored still: who withdraws one sets its bytes aside just after its row.
+#[must_use]
+pub fn left(stored: &[EpisodeKey], view: &View, store: &dyn Store) -> Vec<EpisodeKey> {
+    let is_left = |key: &&EpisodeKey| view.is_withdrawn(key) && matches!(store.stat(key), Ok(Some(_)));
+    stored.iter().filter(is_left).cloned().collect()
 }

@@ -11,7 +11,7 @@ use crate::archive::meta::contradiction;
 use crate::archive::{Archive, Limits, ReadError, Reader};
 use crate::digest::Sha256Digest;
 use crate::index::Row;
-use crate::store::{Store, hash};
+use crate::store::{Store, StoreError, hash};
 
 /// How an episode stands to its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Standing {
     Contradicts(String),
     /// It was withdrawn, and is stored all the same.
     Left,
+    /// Something that is none has its place: what.
+    Odd(String),
     /// It cannot be read.
     Unread(String),
 }
@@ -78,6 +80,7 @@ impl Comparer {
         let key = row.key();
         let stored = match store.stat(&key) {
             Ok(stored) => stored,
+            Err(StoreError::Odd(odd)) => return Standing::Odd(format!("{odd}: move it away")),
             Err(error) => return Standing::Unread(with_causes(&error)),
         };
         match (stored, &mut self.reader) {

@@ -61,12 +61,16 @@ pub trait Fs: Send + Sync + fmt::Debug {
         Ok(reader)
     }
 
-    /// How many bytes can still be written here; [`u64::MAX`] on a disk that does not say.
+    /// How many bytes can still be written in a directory, which may be on another file system than the root; [`u64::MAX`] on a disk that
+    /// does not say.
     ///
     /// # Errors
-    /// What the disk says.
-    fn room_bytes(&self) -> Result<u64, FsError> {
-        Ok(u64::MAX)
+    /// `NotFound` when it is not there; else what the disk says.
+    fn room_bytes(&self, dir: &RelPath) -> Result<u64, FsError> {
+        match self.stat(dir)? {
+            Some(_) => Ok(u64::MAX),
+            None => Err(FsError::Io { op: Op::Stat, path: self.locate(dir), source: io::ErrorKind::NotFound.into() }),
+        }
     }
 
     /// Makes one directory.
@@ -183,8 +187,8 @@ macro_rules! the_same_disk {
             fn reader_from(&self, path: &RelPath, offset: u64) -> Result<Box<dyn Read + Send>, FsError> {
                 (**self).reader_from(path, offset)
             }
-            fn room_bytes(&self) -> Result<u64, FsError> {
-                (**self).room_bytes()
+            fn room_bytes(&self, dir: &RelPath) -> Result<u64, FsError> {
+                (**self).room_bytes(dir)
             }
             fn mkdir(&self, path: &RelPath, mode: Mode) -> Result<(), FsError> {
                 (**self).mkdir(path, mode)
@@ -344,6 +348,17 @@ pub enum Kind {
     Symlink,
     /// A pipe, a socket or a device.
     Other,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "a file",
+            Self::Dir => "a directory",
+            Self::Symlink => "a symlink",
+            Self::Other => "a pipe, a socket or a device",
+        })
+    }
 }
 
 /// A name in a directory, and what it is.

@@ -138,8 +138,9 @@ impl Fs for RealFs {
         Ok(Box::new(file))
     }
 
-    fn room_bytes(&self) -> Result<u64, FsError> {
-        let stat = retry_on_intr(|| fs::fstatvfs(&self.dir)).map_err(|errno| refused(Op::Stat, &self.root, errno))?;
+    fn room_bytes(&self, dir: &RelPath) -> Result<u64, FsError> {
+        let fd = self.enter(dir)?;
+        let stat = retry_on_intr(|| fs::fstatvfs(&fd)).map_err(|errno| refused(Op::Stat, &self.locate(dir), errno))?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 

@@ -264,7 +264,11 @@ fn a_file_is_read_from_the_middle_and_not_beyond_its_end() {
         text
     };
     assert_eq!((from(4).as_str(), from(8).as_str(), from(99).as_str()), ("two\n", "", ""));
-    assert!((1..u64::MAX).contains(&fs.room_bytes().unwrap()));
+    assert!((1..u64::MAX).contains(&fs.room_bytes(&RelPath::root()).unwrap()));
+    // Of which directory is asked by walking to it, as everything is.
+    std::os::unix::fs::symlink("/", dir.path().join("out")).unwrap();
+    assert_eq!(fs.room_bytes(&path("out")).unwrap_err().kind(), std::io::ErrorKind::NotADirectory);
+    assert_eq!(fs.room_bytes(&path("nowhere")).unwrap_err().kind(), std::io::ErrorKind::NotFound);
 }
 
 /// A file whose sync is this.

@@ -34,6 +34,7 @@ use super::lock::{HeldLock, IndexLock};
 use super::row::{Found, LINE_BYTES_MAX, Row, RowError};
 use super::{Appended, Cursor, Figures, Index, IndexError, LOST_NEXT, Missed, Page, PageAsk, StillHolds};
 use crate::name::EpisodeKey;
+use crate::odd::Odd;
 
 /// Longest torn end that is moved to quarantine; a longer one stays, as a line that cannot be read.
 pub const TORN_BYTES_MAX: u64 = 16 << 20;
@@ -146,7 +147,7 @@ impl<F: Fs> JsonlIndex<F> {
                 let rows = state.lost.give_up();
                 tracing::warn!(index.lost = rows, "rows that were taken out of the index are given up");
             }
-            state.lost.note(&self.fs, &self.lost)
+            Ok(state.lost.note(&self.fs, &self.lost)?)
         });
         match noted {
             Ok(()) => state.is_unnoted = false,
@@ -169,6 +170,7 @@ impl<F: Fs> JsonlIndex<F> {
                 self.fs.stat(&self.path)?.ok_or_else(|| self.vanished())?
             }
         };
+        Odd::is_none_of(&self.fs, &self.path, &stat)?;
         match state.id {
             None => state.id = Some(stat.id),
             Some(id) if id != stat.id || stat.len < state.known_bytes => return self.reread(state, held),

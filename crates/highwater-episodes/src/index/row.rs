@@ -20,6 +20,8 @@ use plain::Plain;
 
 /// The version of rows that are written; others are no rows of ours.
 pub const SCHEMA_VERSION: u32 = 1;
+/// How much before the last time that can be written a row's must be, in seconds: each row of a key is later than the one before it.
+const FOLLOWED_SECS: i64 = 24 * 3_600;
 /// Longest line that is read, in bytes.
 pub const LINE_BYTES_MAX: usize = 16 * 1024;
 
@@ -149,6 +151,9 @@ pub enum RowError {
     /// Not the JSON of a row.
     #[error("it is no row")]
     Json(#[source] serde_json::Error),
+    /// Of a time after which no other can be written.
+    #[error("its time is {0}, after which nothing can be dated")]
+    Time(Timestamp),
     /// Of a version that is not known here.
     #[error("it is of schema version {0}, expected {SCHEMA_VERSION}")]
     Version(u32),
@@ -195,13 +200,19 @@ impl Row {
     /// Reads a line without its end.
     ///
     /// # Errors
-    /// When it is too long, not JSON, lacks a field, or is of another version.
+    /// When it is too long, not JSON, lacks a field, is of another version, or of a time that nothing can follow.
     pub fn from_line(line: &[u8]) -> Result<Self, RowError> {
         if line.len() > LINE_BYTES_MAX {
             return Err(RowError::TooLong);
         }
         Found::read(line).map(|found| found.row())
     }
+}
+
+/// Refuses a time at the very end of those that can be written. Those that lie just behind it, as the last day of the year 9999 does by
+/// which some programs mean "never", are no times at all, so a line of theirs is no row either.
+fn can_be_followed(at: Timestamp) -> Result<(), RowError> {
+    if at.as_second() > Timestamp::MAX.as_second() - FOLLOWED_SECS { Err(RowError::Time(at)) } else { Ok(()) }
 }
 
 /// A row that was found in a line, read as far as it was needed to see that it is one.
@@ -225,14 +236,14 @@ impl<'l> Found<'l> {
         if let Ok(text) = std::str::from_utf8(line)
             && let Some(plain) = Plain::read(text)
         {
-            return Ok(Self(Form::Plain(text, plain)));
+            return can_be_followed(plain.received_at_wall).map(|()| Self(Form::Plain(text, plain)));
         }
         let row: Row = serde_json::from_slice(line).map_err(RowError::Json)?;
-        if row.schema_version == SCHEMA_VERSION {
-            Ok(Self(Form::Read(Box::new(row))))
-        } else {
-            Err(RowError::Version(row.schema_version))
+        if row.schema_version != SCHEMA_VERSION {
+            return Err(RowError::Version(row.schema_version));
         }
+        can_be_followed(row.received_at_wall)?;
+        Ok(Self(Form::Read(Box::new(row))))
     }
 
     /// One that stands in no line.
@@ -416,6 +427,22 @@ mod tests {
         assert_eq!(said("{\"host_id\""), "it is no row");
         assert_eq!(said(&row().to_line().replace("lab-1", "../lab")), "it is no row");
         assert_eq!(said(&" ".repeat(LINE_BYTES_MAX + 1)), "it is longer than 16384 bytes");
+    }
+
+    #[test]
+    fn a_time_that_nothing_can_follow_is_none_of_a_row() {
+        for of in [row(), Row { removed: None, withdrawn: None, gate: None, ..row() }] {
+            let read = |at: &str| {
+                Row::from_line(
+                    Row { received_at_wall: at.parse().unwrap(), ..of.clone() }.to_line().trim_end().as_bytes(),
+                )
+            };
+            assert!(read("9999-12-29T22:00:00Z").is_ok());
+            for late in ["9999-12-29T22:00:01Z", "9999-12-30T22:00:00.999999999Z"] {
+                let told = read(late).unwrap_err().to_string();
+                assert_eq!(told, format!("its time is {late}, after which nothing can be dated"));
+            }
+        }
     }
 
     #[test]

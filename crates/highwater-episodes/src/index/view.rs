@@ -15,6 +15,7 @@ use super::row::{Found, LINE_BYTES_MAX, Row};
 use super::tombs::{Force, Stored, Tombs, Word};
 use super::{Appended, Figures, Index, IndexError, PAGE_ROWS_MAX, Page, PageAsk, StillHolds};
 use crate::name::EpisodeKey;
+use crate::odd::Odd;
 
 /// What is read of the file at a time.
 const READ_BYTES: usize = 256 << 10;
@@ -29,6 +30,8 @@ const ROW_READ_BYTES: usize = 1024;
 pub struct View {
     path: PathBuf,
     places: Known<u64>,
+    /// Which of these are tombstones.
+    withdrawn: Known<()>,
     /// Tombstones that somebody took out of it, as the file beside it tells: their keys are withdrawn all the same.
     lost: Known<Row>,
     figures: Figures,
@@ -43,9 +46,12 @@ impl View {
         let mut view = Self {
             path: path.to_path_buf(),
             places: Known::default(),
+            withdrawn: Known::default(),
             lost: Known::default(),
             figures: Figures::default(),
         };
+        // One that is a pipe would not be opened before somebody writes into it.
+        Odd::is_none_at(path)?;
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(view),
@@ -53,6 +59,7 @@ impl View {
         };
         view.figures.size_bytes = file.metadata().map_err(|error| view.failed(error))?.len();
         let (mut places, mut tombs, mut unreadable) = (Known::<u64>::default(), Tombs::default(), 0);
+        let mut withdrawn = Known::default();
         view.walk(
             |all: &mut Vec<Taken>, offset, found| {
                 all.push(match found {
@@ -66,10 +73,16 @@ impl View {
                         Taken::Nothing => unreadable += 1,
                         Taken::Row(print, line) => {
                             let before = || view.stored_at(print, *places.get(&print)?);
-                            match tombs.takes(print, line, before) {
-                                None => {}
-                                Some(Force::Free) => drop(places.remove(&print)),
-                                Some(Force::Line { place, .. }) => drop(places.insert(print, place)),
+                            let Some(force) = tombs.takes(print, line, before) else { continue };
+                            withdrawn.remove(&print);
+                            match force {
+                                Force::Free => drop(places.remove(&print)),
+                                Force::Line { place, says } => {
+                                    places.insert(print, place);
+                                    if says == Says::WITHDRAWN {
+                                        withdrawn.insert(print, ());
+                                    }
+                                }
                             }
                         }
                     }
@@ -77,14 +90,14 @@ impl View {
                 Ok::<_, IndexError>(true)
             },
         )?;
-        for row in lost_note(path).map_err(|error| view.failed(error))?.unwrap_or_default().tombstones {
+        for row in lost_note(path)?.unwrap_or_default().tombstones {
             let print = print_of(row.host_id.as_str(), row.episode_id.as_str());
             if !tombs.knows(&print, row.received_at_wall) {
                 places.remove(&print);
                 view.lost.insert(print, row);
             }
         }
-        (view.places, view.figures.unreadable) = (places, unreadable);
+        (view.places, view.withdrawn, view.figures.unreadable) = (places, withdrawn, unreadable);
         view.figures.keys = (view.places.len() + view.lost.len()) as u64;
         Ok(view)
     }
@@ -94,6 +107,13 @@ impl View {
     pub fn has(&self, key: &EpisodeKey) -> bool {
         let print = print_of(key.host.as_str(), key.episode.as_str());
         self.places.contains_key(&print) || self.lost.contains_key(&print)
+    }
+
+    /// Whether a key is withdrawn.
+    #[must_use]
+    pub fn is_withdrawn(&self, key: &EpisodeKey) -> bool {
+        let print = print_of(key.host.as_str(), key.episode.as_str());
+        self.withdrawn.contains_key(&print) || self.lost.contains_key(&print)
     }
 
     /// What `make` makes of each row that counts and is asked for, in the order in which they came; ends at the first that `each` does
@@ -253,6 +273,29 @@ impl View {
     fn failed(&self, source: io::Error) -> IndexError {
         IndexError::Unread { path: self.path.clone(), source }
     }
+}
+
+/// Whether a file is an index as far as its first bytes show: it has a row there, or is empty, or not there.
+///
+/// # Errors
+/// What the disk says.
+pub fn begins_with_rows(path: &Path, bytes_max: u64) -> Result<bool, IndexError> {
+    Odd::is_none_at(path)?;
+    let failed = |source| IndexError::Unread { path: path.to_path_buf(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut reader = BufReader::with_capacity(READ_BYTES, file.take(bytes_max));
+    let (mut at, mut kept) = (0, Vec::new());
+    while let Some(line) = next_line(&mut reader, at, &mut kept).map_err(failed)? {
+        if !line.too_long && Found::read(&kept).is_ok() {
+            return Ok(true);
+        }
+        at = line.end;
+    }
+    Ok(at == 0)
 }
 
 impl Index for View {

@@ -15,13 +15,14 @@ use super::{CONTENT_HEADER, JUDGE_HEADER, RECORDED_HEADER, Receiver};
 use crate::digest::Sha256Digest;
 use crate::index::{Commit, Gate};
 use crate::name::{EpisodeId, EpisodeKey, HostId};
+use crate::odd::Odd;
 use crate::store::StoreError;
 
 /// When one who was turned away for want of room comes again.
 pub(super) const BUSY_SECS: u64 = 10;
 /// How long it is believed how much room there is.
 const ROOM_AGE_MILLIS: u64 = 250;
-/// When one comes again whom a full disk turned away: a person has to make room.
+/// When one comes again who was turned away until a person has made room, on the disk or under a name.
 const FULL_SECS: u64 = 300;
 
 /// An upload that may begin.
@@ -265,11 +266,29 @@ pub(super) fn cannot(error: &(dyn std::error::Error + 'static), is_full: bool) -
     if is_full {
         return disk_full();
     }
-    let mut causes = std::iter::successors(Some(error), |error| error.source());
-    if let Some(elsewhere @ StoreError::Elsewhere { .. }) = causes.find_map(|cause| cause.downcast_ref()) {
-        return Problem::new(&known::NOT_READY).detail(elsewhere.to_string()).retry_after(BUSY_SECS);
+    let remediation = |odd: &Odd| format!("let the receiver's operator {}", odd.next());
+    let not_ready = |detail: String| Problem::new(&known::NOT_READY).detail(detail).retry_after(BUSY_SECS);
+    match of_store(error) {
+        // Of this name alone, so it keeps nobody from sending the next one, as an answer would that the whole receiver is not well.
+        Some(StoreError::Odd(odd)) => {
+            let problem = Problem::new(&known::PLACE_TAKEN).detail(odd.to_string());
+            return problem.remediation(remediation(odd)).retry_after(FULL_SECS);
+        }
+        Some(elsewhere @ StoreError::Elsewhere { .. }) => return not_ready(elsewhere.to_string()),
+        _ => {}
+    }
+    if let Some(odd) = Odd::of(error) {
+        return not_ready(odd.to_string()).remediation(remediation(odd));
     }
     Problem::new(&known::STORAGE).remediation("look into the receiver's log; what was sent may be sent again")
+}
+
+/// What the store said, in whatever it lies: those who wait for a round share its error.
+fn of_store<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e StoreError> {
+    let next = |error: &&'e (dyn std::error::Error + 'static)| (*error).source();
+    let shared = |cause: &'e (dyn std::error::Error + 'static)| cause.downcast_ref::<Arc<StoreError>>();
+    std::iter::successors(Some(error), next)
+        .find_map(|cause| cause.downcast_ref().or_else(|| shared(cause).map(|error| &**error)))
 }
 
 /// A text of a client's, for a message.

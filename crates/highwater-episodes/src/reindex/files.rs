@@ -5,15 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
-use highwater_fs::{Fs, Kind, RealFs, RelPath};
+use highwater_fs::{Fs, FsError, Kind, RealFs, RelPath};
 
-use crate::index::{IndexLock, JsonlIndex, Recovered};
+use crate::index::{IndexError, IndexLock, JsonlIndex, Recovered, begins_with_rows};
+use crate::odd::Odd;
 use crate::receive::{INDEX_FILE, QUARANTINE_DIR};
 use crate::store::{EPISODES_DIR, FileStore};
 use crate::survey::{SurveyError, known};
 
 /// How the lock of an index is called, after the index.
 const LOCK_SUFFIX: &str = ".lock";
+
+/// How much of a file that is named as an index is looked through for a row, in bytes.
+const FOREIGN_BYTES_MAX: u64 = 64 << 20;
 
 /// A disk that several own.
 type SharedFs = Arc<dyn Fs>;
@@ -37,11 +41,15 @@ impl Files {
     /// Those of a directory of episodes, with the index beside it unless it is named.
     ///
     /// # Errors
-    /// When the directory is not there.
+    /// When the directory is not there, or what is named as the index is another file, which is left as it is.
     pub fn of_episodes(episodes: &Path, index: Option<&Path>) -> Result<Self, Diagnosis> {
         let episodes = episodes.canonicalize().map_err(|error| unusable(episodes, &error))?;
         let index = match index {
-            Some(index) => std::path::absolute(index).map_err(|error| unusable(index, &error))?,
+            Some(index) => {
+                let index = std::path::absolute(index).map_err(|error| unusable(index, &error))?;
+                of_rows(&index)?;
+                index
+            }
             None => split(&episodes)?.0.join(INDEX_FILE),
         };
         Ok(Self { episodes, index })
@@ -99,6 +107,17 @@ impl Files {
     }
 }
 
+/// Refuses a file that is named as an index and holds something else.
+fn of_rows(index: &Path) -> Result<(), Diagnosis> {
+    let begins = begins_with_rows(index, FOREIGN_BYTES_MAX).map_err(|error| unusable(index, &error))?;
+    if begins {
+        return Ok(());
+    }
+    let message = "found a file of which no line is a row, expected an index, an empty file, or nothing";
+    let next = "name another file, or move this one away: rows are appended to an index alone";
+    Err(Diagnosis::refusal("HW-EPI-209", message, next).in_file(index).at_field("--index"))
+}
+
 /// A path with something after its name.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -118,9 +137,20 @@ fn split(path: &Path) -> Result<(&Path, RelPath), Diagnosis> {
 }
 
 pub(super) fn unusable(path: &Path, error: &(dyn std::error::Error + 'static)) -> Diagnosis {
-    let next = mends_disk(error, path).unwrap_or_else(|| {
-        "name a receiver's directory, which holds `episodes` and `index.jsonl`, and let this user write in it"
-            .to_owned()
+    let next = mends_disk(error, at_fault(error).unwrap_or(path)).unwrap_or_else(|| {
+        let name =
+            "name a receiver's directory, which holds `episodes` and `index.jsonl`, and let this user write in it";
+        Odd::next_of(error, name)
     });
     Diagnosis::refusal("HW-EPI-203", with_causes(error), next).in_file_once(path)
+}
+
+/// The file beside or below a place that an error is about.
+fn at_fault<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Path> {
+    let next = |error: &&'e (dyn std::error::Error + 'static)| (*error).source();
+    let mut causes = std::iter::successors(Some(error), next);
+    causes.find_map(|cause| match (cause.downcast_ref(), cause.downcast_ref()) {
+        (Some(IndexError::Unread { path, .. }), _) | (_, Some(FsError::Io { path, .. })) => Some(path.as_path()),
+        _ => None,
+    })
 }

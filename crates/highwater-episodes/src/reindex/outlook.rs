@@ -8,6 +8,7 @@ use highwater_engine::job::Stop;
 use super::{Place, index_failed, store_failed};
 use crate::archive::{ReadError, Reader};
 use crate::name::EpisodeKey;
+use crate::odd::Odd;
 
 /// How much of an archive is read for what it begins with, in bytes: its first block is in it.
 const BEGINNING_BYTES: u64 = 256 << 10;
@@ -25,6 +26,10 @@ pub enum Outlook {
     Verify(EpisodeKey),
     /// It has a row and is not stored.
     Orphan(EpisodeKey),
+    /// It was withdrawn, and is stored all the same: a person withdraws it again.
+    Left(EpisodeKey),
+    /// It is no episode and has the place of one: a person moves it away.
+    Odd(Odd),
 }
 
 impl Place {
@@ -52,10 +57,13 @@ impl Place {
         if let Some(stop) = failed {
             return Err(stop);
         }
-        self.each_orphan(|rows| {
-            rows.iter().map(crate::index::Row::key).for_each(|key| each(Outlook::Orphan(key)));
+        self.each_stray(|orphans, left| {
+            orphans.iter().for_each(|row| each(Outlook::Orphan(row.key())));
+            left.iter().for_each(|row| each(Outlook::Left(row.key())));
             Ok(())
-        })
+        })?;
+        self.oddities()?.for_each(|odd| each(Outlook::Odd(odd)));
+        Ok(())
     }
 
     /// Why a stored file is no archive of its episode, as far as its beginning and its seal tell.

@@ -13,8 +13,9 @@ use std::sync::{Mutex, PoisonError};
 
 use highwater_fs::{FileId, Fs, FsError, FsFile, Kind, Mode, Op, Quarantine, RelPath, collect_stale, ensure_dir};
 
-use super::{Partials, Placement, Staging, Store, StoreError};
+use super::{Oddity, Partials, Placement, Staging, Store, StoreError};
 use crate::name::{EpisodeId, EpisodeKey, HostId};
+use crate::odd::Odd;
 
 /// The directory of episodes in the receiver's root.
 pub const EPISODES_DIR: &str = "episodes";
@@ -149,6 +150,30 @@ impl<F: Fs> FileStore<F> {
         self.below(&self.episodes, host.as_str())
     }
 
+    /// What has an episode's place, or its host's, and is neither.
+    fn odd_at(&self, key: &EpisodeKey) -> Result<Option<Odd>, StoreError> {
+        let host = self.host_dir(&key.host)?;
+        let odd = match self.fs.stat(&host)? {
+            None => return Ok(None),
+            Some(stat) if stat.kind != Kind::Dir => Some((host, stat.kind, Kind::Dir)),
+            Some(_) => {
+                let path = self.path_of(key)?;
+                let stat = self.fs.stat(&path)?.filter(|stat| stat.kind != Kind::File);
+                stat.map(|stat| (path, stat.kind, Kind::File))
+            }
+        };
+        Ok(odd.map(|(path, found, belongs)| Odd { path: self.fs.locate(&path), found, belongs }))
+    }
+
+    /// What an episode's place was asked, or that something odd has it, which is why the disk refused.
+    fn unless_odd<T>(&self, key: &EpisodeKey, done: Result<T, FsError>) -> Result<T, StoreError> {
+        let Err(error) = done else { return Ok(done?) };
+        match self.odd_at(key) {
+            Ok(Some(odd)) => Err(odd.into()),
+            _ => Err(error.into()),
+        }
+    }
+
     fn copy(&self, name: &str) -> Result<RelPath, StoreError> {
         self.below(&self.staging, name)
     }
@@ -179,7 +204,7 @@ impl<F: Fs> Store for FileStore<F> {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(Placement::AlreadyThere),
             Err(error) => Err(error),
         };
-        match link() {
+        let placed = match link() {
             // The first of its host, or somebody took the directory away.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let dir = self.host_dir(&key.host)?;
@@ -188,10 +213,17 @@ impl<F: Fs> Store for FileStore<F> {
                     _ => {}
                 }
                 self.settled.lock().unwrap_or_else(PoisonError::into_inner).remove(&key.host);
-                Ok(link()?)
+                link()
             }
-            placed => Ok(placed?),
+            placed => placed,
+        };
+        let placed = self.unless_odd(key, placed)?;
+        if placed == Placement::AlreadyThere
+            && let Some(odd) = self.odd_at(key)?
+        {
+            return Err(odd.into());
         }
+        Ok(placed)
     }
 
     fn discard(&self, staging: Box<dyn Staging>) {
@@ -217,15 +249,19 @@ impl<F: Fs> Store for FileStore<F> {
 
     fn stat(&self, key: &EpisodeKey) -> Result<Option<u64>, StoreError> {
         self.in_its_place()?;
-        let stat = self.fs.stat(&self.path_of(key)?)?;
-        Ok(stat.filter(|stat| stat.kind == Kind::File).map(|stat| stat.len))
+        match self.unless_odd(key, self.fs.stat(&self.path_of(key)?))? {
+            None => Ok(None),
+            Some(stat) if stat.kind == Kind::File => Ok(Some(stat.len)),
+            // It may have been moved away since.
+            Some(_) => self.odd_at(key)?.map_or(Ok(None), |odd| Err(odd.into())),
+        }
     }
 
     fn read(&self, key: &EpisodeKey, from_byte: u64) -> Result<Option<Box<dyn Read + Send>>, StoreError> {
         self.in_its_place()?;
         match self.fs.reader_from(&self.path_of(key)?, from_byte) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            opened => Ok(Some(opened?)),
+            opened => self.unless_odd(key, opened).map(Some),
         }
     }
 
@@ -251,6 +287,37 @@ impl<F: Fs> Store for FileStore<F> {
         Ok(Box::new(files.filter_map(|entry| EpisodeId::new(entry.name.to_str()?.strip_suffix(ARCHIVE_SUFFIX)?).ok())))
     }
 
+    fn oddities(&self) -> Result<Vec<Oddity>, StoreError> {
+        let listed = |dir: &RelPath| match self.fs.list(dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            listed => listed,
+        };
+        let mut all = Vec::new();
+        for entry in listed(&self.episodes)? {
+            let Some(host) = entry.name.to_str().and_then(|name| HostId::new(name).ok()) else { continue };
+            let dir = self.host_dir(&host)?;
+            let odd = |path: &RelPath, found, belongs| Odd { path: self.fs.locate(path), found, belongs };
+            match entry.kind {
+                // A note that somebody left beside them: it is in nobody's way until a host is called so.
+                Kind::File => {}
+                Kind::Symlink | Kind::Other => {
+                    let odd = odd(&dir, entry.kind, Kind::Dir);
+                    all.push(Oddity { host, episode: None, odd });
+                }
+                Kind::Dir => {
+                    for entry in listed(&dir)?.into_iter().filter(|entry| entry.kind != Kind::File) {
+                        let name = entry.name.to_str().and_then(|name| name.strip_suffix(ARCHIVE_SUFFIX));
+                        let Some(episode) = name.and_then(|name| EpisodeId::new(name).ok()) else { continue };
+                        let path = self.path_of(&EpisodeKey { host: host.clone(), episode: episode.clone() })?;
+                        let odd = odd(&path, entry.kind, Kind::File);
+                        all.push(Oddity { host: host.clone(), episode: Some(episode), odd });
+                    }
+                }
+            }
+        }
+        Ok(all)
+    }
+
     fn quarantine(&self, key: &EpisodeKey, why: &str) -> Result<String, StoreError> {
         let aside = Quarantine::new(&self.fs, self.quarantine.clone()).set_aside(&self.path_of(key)?, why)?;
         Ok(self.fs.locate(&aside.path).display().to_string())
@@ -258,7 +325,9 @@ impl<F: Fs> Store for FileStore<F> {
 
     fn room_bytes(&self) -> Result<u64, StoreError> {
         self.in_its_place()?;
-        Ok(self.fs.room_bytes()?)
+        // The index and what is set aside lie beside the episodes, which may be a file system of their own.
+        let root = self.episodes.parent().unwrap_or_default();
+        Ok(self.fs.room_bytes(&self.episodes)?.min(self.fs.room_bytes(&root)?))
     }
 
     fn partials(&self) -> Option<&dyn Partials> {

@@ -14,7 +14,10 @@ use highwater_engine::clock::{Clock as _, SystemClock};
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_episodes::index::{IndexError, PageAsk, Row, View};
 use highwater_episodes::name::HostId;
+use highwater_episodes::odd::Odd;
 use highwater_episodes::reindex::Files;
+use highwater_episodes::store::Store;
+use highwater_episodes::survey::no_such_host;
 use indicatif::DecimalBytes;
 
 use super::codes;
@@ -79,7 +82,8 @@ fn view(files: &Files, output: Output) -> Result<View, Diagnosis> {
 }
 
 fn unusable(error: IndexError) -> Diagnosis {
-    Diagnosis::failure(codes::EPISODES_UNUSABLE, with_causes(&error), "check the disk and that this user may read it")
+    let next = Odd::next_of(&error, "check the disk and that this user may read it");
+    Diagnosis::failure(codes::EPISODES_UNUSABLE, with_causes(&error), next)
 }
 
 /// Which rows are meant.
@@ -87,6 +91,29 @@ fn asked(which: &Which) -> Result<PageAsk, Diagnosis> {
     let since = which.since.as_deref().map(|text| moment_of(text, SystemClock::new().now())).transpose()?;
     let hosts: Option<Vec<HostId>> = (!which.hosts.is_empty()).then(|| which.hosts.clone());
     Ok(PageAsk { hosts, since, ..PageAsk::default() })
+}
+
+/// Refuses hosts that there are not, as a name with a typing error in it is one: of them all would be well.
+fn check_hosts(asked: &PageAsk, files: &Files) -> Result<(), Diagnosis> {
+    match &asked.hosts {
+        None => Ok(()),
+        Some(hosts) => are_there(hosts, files),
+    }
+}
+
+/// The same of those that are typed.
+pub(super) fn are_there(hosts: &[HostId], files: &Files) -> Result<(), Diagnosis> {
+    // Where there is none, the rows alone tell; whoever needs it says what is wrong with it.
+    let store = files.open_store_as_it_is().ok();
+    let store = store.as_ref().map(|store| store as &dyn Store);
+    match no_such_host(hosts, store, || View::read(&files.index)) {
+        Ok(None) => Ok(()),
+        Ok(Some(none)) => Err(none.refusal()),
+        Err(error) => {
+            let next = Odd::next_of(&error, "check the disk and that this user may read it");
+            Err(Diagnosis::failure(codes::EPISODES_UNUSABLE, with_causes(&error), next))
+        }
+    }
 }
 
 /// What ends a walk through the rows.

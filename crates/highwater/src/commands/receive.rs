@@ -11,6 +11,7 @@ use highwater_engine::settings::Problem;
 use highwater_episodes::archive::ArchiveContent;
 use highwater_episodes::gate::{ALLOWED_FILE, Source, VersionGate};
 use highwater_episodes::index::{Index, Recovered};
+use highwater_episodes::odd::Odd;
 use highwater_episodes::receive::gate::{Gate, Off};
 use highwater_episodes::receive::settings::ReceiverSettings;
 use highwater_episodes::receive::tls::TlsKeeper;
@@ -198,7 +199,9 @@ fn not_opened(error: &OpenError, settings: &ReceiverSettings) -> Diagnosis {
                 .or_else(|| {
                     mends_disk(&io::Error::from(access(&**root, Access::WRITE_OK | Access::EXEC_OK).err()?), root)
                 })
-                .unwrap_or_else(|| format!("make the directory (`mkdir -p {root}`) and let this user write in it")),
+                .unwrap_or_else(|| {
+                    Odd::next_of(error, format!("make the directory (`mkdir -p {root}`) and let this user write in it"))
+                }),
         ),
     };
     diagnosis.in_file_once(&**root).at_field("receiver.root")

@@ -20,6 +20,7 @@ use highwater_store::Access as LedgerAccess;
 use serde_json::json;
 
 use super::codes;
+use super::episodes;
 use super::listing::{self, Reader};
 use super::run::{Passes, limit};
 use crate::bar::{Progress, counted};
@@ -53,6 +54,7 @@ pub(crate) fn reindex(args: Reindex, global: &Global) -> Done {
     let output = Output { json: global.json, quiet: global.quiet };
     if let Some(episodes) = &args.episodes_root {
         let files = Files::of_episodes(episodes, args.index.as_deref()).map_err(one)?;
+        episodes::are_there(&args.hosts, &files).map_err(one)?;
         let meant = Meant { settings: settings(&args, &files.episodes, None), files, job: None };
         if args.dry_run {
             return outlook(&meant, prune(&args), output).map_err(one);
@@ -65,7 +67,12 @@ pub(crate) fn reindex(args: Reindex, global: &Global) -> Done {
     if global.ledger.is_some() {
         return Err(one(super::needs_config(REINDEX)));
     }
-    let meant_of = |config: &Config| meant(&args, config);
+    let meant_of = |config: &Config| {
+        let meant = meant(&args, config)?;
+        // Those of a job's settings may come later; those that are typed are meant now.
+        episodes::are_there(&args.hosts, &meant.files)?;
+        Ok(meant)
+    };
     if args.dry_run {
         return outlook(&meant_of(&configuration(global)?).map_err(one)?, prune(&args), output).map_err(one);
     }
@@ -156,7 +163,7 @@ fn prune(args: &Reindex) -> Option<Prune> {
 /// What a pass would do, a line each.
 fn outlook(meant: &Meant, prune: Option<Prune>, output: Output) -> Result<ExitCode, Diagnosis> {
     let place = Place::open_at(&meant.files, &meant.settings, Access::Look, prune)?;
-    let (mut back, mut index, mut aside, mut verify, mut orphans) = (0, 0, 0, 0, 0);
+    let (mut back, mut index, mut aside, mut verify, mut orphans, mut left, mut odd) = (0, 0, 0, 0, 0, 0, 0);
     let mut page = Vec::new();
     let mut printed = Ok(Reader::There);
     let mut print = |page: &mut Vec<u8>| {
@@ -173,6 +180,18 @@ fn outlook(meant: &Meant, prune: Option<Prune>, output: Output) -> Result<ExitCo
             Outlook::Aside(key, why) => ("quarantine", key, Some(why), &mut aside),
             Outlook::Verify(key) => ("verify", key, None, &mut verify),
             Outlook::Orphan(key) => ("orphan", key, None, &mut orphans),
+            Outlook::Left(key) => {
+                ("leave", key, Some("it was withdrawn, and is stored all the same".to_owned()), &mut left)
+            }
+            Outlook::Odd(what) => {
+                odd += 1;
+                return page.extend(match output.json {
+                    true => {
+                        listing::json_lines([json!({ "would": "leave", "path": what.path, "why": what.to_string() })])
+                    }
+                    false => format!("leave {}\n", line(&what.to_string())).into_bytes(),
+                });
+            }
         };
         *count += 1;
         match (output.json, why) {
@@ -206,7 +225,20 @@ fn outlook(meant: &Meant, prune: Option<Prune>, output: Output) -> Result<ExitCo
     if orphans > 0 {
         parts.push(format!("{} without a stored episode", counted(orphans, "row")));
     }
+    if left > 0 {
+        parts.push(format!(
+            "{} that {} withdrawn and stored all the same",
+            counted(left, "episode"),
+            if left == 1 { "is" } else { "are" }
+        ));
+    }
+    if odd > 0 {
+        parts.push(format!("{} to move away by hand", counted(odd, "thing")));
+    }
     output.note(format!("{}; nothing was written", parts.join(", ")));
+    if left + odd > 0 {
+        return Ok(ExitCode::Halted);
+    }
     Ok(if back + index + aside + verify + if prune.is_some() { orphans } else { 0 } == 0 {
         ExitCode::Drained
     } else {
@@ -239,7 +271,8 @@ async fn passes(args: &Reindex, site: &Site, meant: Meant) -> Result<ExitCode, D
     }
     limit(&mut spec, &args.limits);
     let place = Place::open_at(&meant.files, &meant.settings, Access::Write, prune(args))?;
-    let runner: Box<dyn highwater_engine::pass::Runner> = Box::new(Arc::new(Indexing::new(place)));
+    let indexing = Arc::new(Indexing::new(place));
+    let runner: Box<dyn highwater_engine::pass::Runner> = Box::new(Arc::clone(&indexing));
     let ledger = site.ledger(LedgerAccess::ReadWrite)?;
     let output = site.output;
     let engine = site.engine(Arc::clone(&ledger) as Arc<dyn Ledger>, signals::listen());
@@ -257,6 +290,10 @@ async fn passes(args: &Reindex, site: &Site, meant: Meant) -> Result<ExitCode, D
     let mut report = runner.run(&engine, &spec, Mode::Run).await;
     report.notes.extend(passes.notifier.after_pass(&engine, &as_told(&spec, &report), &report).await);
     drop(progress);
+    // The list is drained, and something in the store stays as it is until a person has looked at it.
+    if report.exit == ExitCode::Drained && indexing.needs_a_person() {
+        report.exit = ExitCode::Halted;
+    }
     passes.tell(&report).await;
     upkeep::upkeep(site, &ledger, output).await;
     Ok(report.exit)

@@ -206,6 +206,32 @@ fn with_a_configuration_it_indexes_the_job_that_is_meant_or_what_the_receiver_st
 }
 
 #[test]
+fn r15_rows_are_appended_to_an_index_alone() {
+    let rig = bare();
+    rig.ok(&BARE);
+    let row = rig.read("data/rows.jsonl").lines().next().unwrap().to_owned();
+    let others = ["Dear all,\nplease find the rows below.\n", "{\"a\":1}\n", "no end", "\n", "a,b\n1,2\n"];
+    for text in others.iter().map(|text| (*text).to_owned()).chain(["x".repeat(100_000)]) {
+        rig.write("data/note", &text);
+        let before = listing(&rig);
+        for more in [&[][..], &["--dry-run"], &["--prune"]] {
+            let args = [&["reindex", "--episodes-root", "data/hosts", "--index", "data/note"], more].concat();
+            let ended = rig.run(&args);
+            refused(&ended, "HW-EPI-209", 2);
+            assert!(ended.stderr.contains("data/note: --index: found a file of which no line is a row"), "{ended:?}");
+        }
+        assert_eq!((rig.read("data/note"), listing(&rig)), (text, before), "nothing is made, and nothing changed");
+    }
+    // What holds a row is an index, whatever else it holds, and so is what holds nothing.
+    for text in [format!("Dear all,\n{row}\n"), row.clone(), String::new()] {
+        rig.write("data/note", &text);
+        rig.ok(&["reindex", "--episodes-root", "data/hosts", "--index", "data/note"]);
+        assert_eq!(rig.read("data/note").matches("\"episode_id\"").count(), 3);
+        std::fs::remove_file(rig.path("data/note.highwater.db")).unwrap();
+    }
+}
+
+#[test]
 fn r15_what_cannot_be_indexed_is_one_clear_error_and_changes_nothing() {
     let rig = bare();
     rig.write("data/note", "");

@@ -171,3 +171,35 @@ fn rows_that_were_taken_out_come_back_or_are_given_up_while_the_receiver_runs() 
     assert_eq!((ready().0, receiver.put("lab-1/ep-2", "t", "another")), (200, 201));
     assert_eq!(receiver.stop().code, 0);
 }
+
+#[test]
+fn a_withdrawn_episode_that_is_put_back_by_hand_is_told_by_all_that_look_until_it_is_withdrawn_again() {
+    let rig = received();
+    let file = rig.path("received/episodes/lab-1/ep-2.tar.zst");
+    let bytes = fs::read(&file).unwrap();
+    let withdraw = ["episodes", "withdraw", "lab-1/ep-2", "--why", "lens cap"];
+    rig.ok(&withdraw);
+    rig.ok(&["reindex"]);
+    assert!(doctor(&rig)[0].0);
+    fs::write(&file, bytes).unwrap();
+    assert_eq!(doctor(&rig), [(false, "1 withdrawn episode is stored all the same, lab-1/ep-2".to_owned())]);
+    let text = rig.run(&["doctor"]).stdout;
+    assert!(text.contains("next: `highwater episodes withdraw lab-1/ep-2 --why"), "{text}");
+    let index = rig.read("received/index.jsonl");
+    for args in [&["reindex"][..], &["reindex", "--verify"], &["reindex", "--prune"], &["reindex", "--host", "lab-1"]] {
+        let told = rig.run(args);
+        assert_eq!(told.code, 4, "{told:?}");
+        assert!(told.stderr.contains("1 episode was withdrawn and is stored all the same: lab-1/ep-2;"), "{told:?}");
+        assert!(told.stderr.contains("`highwater episodes withdraw"), "{told:?}");
+    }
+    let dry = rig.run(&["reindex", "--dry-run"]);
+    assert!(
+        dry.code == 4 && dry.stdout == "leave lab-1/ep-2: it was withdrawn, and is stored all the same\n",
+        "{dry:?}"
+    );
+    assert_eq!(rig.read("received/index.jsonl"), index);
+    assert_eq!(rig.run(&["reindex", "--host", "lab-2"]).code, 0, "of another host");
+    rig.ok(&withdraw);
+    assert!(!file.exists() && doctor(&rig)[0].0);
+    rig.ok(&["reindex"]);
+}

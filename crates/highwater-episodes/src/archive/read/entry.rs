@@ -181,7 +181,12 @@ impl<'r, R: Read> Entries<'r, R> {
         }
         let below = path.strip_prefix(self.top.as_bytes());
         let inside = below.is_some_and(|below| below.first() == Some(&SEPARATOR) || (below.is_empty() && dir));
-        if inside { Ok(path.to_vec()) } else { Err(EntryFault::Outside { top: self.top.clone() }) }
+        if inside {
+            return Ok(path.to_vec());
+        }
+        let first = path.split(|byte| *byte == SEPARATOR).next().unwrap_or_default();
+        let found = String::from_utf8(first.to_vec()).ok();
+        Err(EntryFault::Outside { top: self.top.clone(), found })
     }
 
     /// What follows the first block of zeros: another one, and nothing but zeros.

@@ -120,6 +120,8 @@ pub enum EntryFault {
     Outside {
         /// The episode.
         top: String,
+        /// The first name of its path, where it is text: an archive of another episode has that one's.
+        found: Option<String>,
     },
     /// There was one of that path before.
     #[error("there are two of that path")]

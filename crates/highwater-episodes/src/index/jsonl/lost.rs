@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use highwater_fs::{FileId, Fs, FsError, Mode, Op, RelPath, publish};
 use jiff::Timestamp;
@@ -14,8 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use super::lines::next_line;
 use super::places::{Known, Places, Print, Says, print_of};
+use crate::index::IndexError;
 use crate::index::row::Row;
 use crate::index::tombs::{Tombs, Word};
+use crate::odd::Odd;
 
 /// How the file is called, after the index.
 pub(in crate::index) const LOST_SUFFIX: &str = ".lost";
@@ -42,15 +44,15 @@ pub struct LostNote {
 ///
 /// # Errors
 /// What the disk says.
-pub fn lost_note(index: &Path) -> io::Result<Option<LostNote>> {
+pub fn lost_note(index: &Path) -> Result<Option<LostNote>, IndexError> {
     let mut path = index.as_os_str().to_owned();
     path.push(LOST_SUFFIX);
-    match File::open(path) {
+    let path = PathBuf::from(path);
+    Odd::is_none_at(&path)?;
+    match File::open(&path).and_then(told_by) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        opened => {
-            let (head, tombstones) = told_by(opened?)?;
-            Ok(Some(LostNote { rows: head.lost_rows, tombstones }))
-        }
+        Err(source) => Err(IndexError::Unread { path, source }),
+        Ok((head, tombstones)) => Ok(Some(LostNote { rows: head.lost_rows, tombstones })),
     }
 }
 
@@ -224,8 +226,9 @@ impl Lost {
     }
 
     /// Takes up the tombstones of which the file tells and the index does not.
-    pub(super) fn read(&mut self, fs: &dyn Fs, path: &RelPath, tombs: &Tombs) -> Result<(), FsError> {
+    pub(super) fn read(&mut self, fs: &dyn Fs, path: &RelPath, tombs: &Tombs) -> Result<(), IndexError> {
         let Some(stat) = fs.stat(path)? else { return Ok(()) };
+        Odd::is_none_of(fs, path, &stat)?;
         let failed = |source| FsError::Io { op: Op::Read, path: fs.locate(path), source };
         let (head, tombstones) = told_by(fs.reader(path)?).map_err(failed)?;
         self.noted = Some(Noted { id: stat.id, head, tombstones: tombstones.len() });
@@ -250,7 +253,7 @@ impl Lost {
 
     /// What became of the file: somebody else may have written it anew, and one that could not be written, or was removed while a tombstone
     /// is missed, is to be written again. To be called when what is in the index is known.
-    pub(super) fn compare(&mut self, fs: &dyn Fs, path: &RelPath) -> Result<Compared, FsError> {
+    pub(super) fn compare(&mut self, fs: &dyn Fs, path: &RelPath) -> Result<Compared, IndexError> {
         if self.is_noted(fs, path)? {
             return Ok(Compared::Same);
         }

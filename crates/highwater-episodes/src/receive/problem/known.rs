@@ -65,5 +65,6 @@ known! {
     GATE_UNREADY: 503 "gate-unready" "The receiver does not know yet which code is accepted";
     INDEX_EDITED: 503 "index-edited" "Rows were taken out of the receiver's index";
     NOT_READY: 503 "not-ready" "The receiver is not ready";
+    PLACE_TAKEN: 507 "place-taken" "Something that is no episode has its place";
     DISK_FULL: 507 "disk-full" "The receiver's disk is as full as it may be";
 }

@@ -125,10 +125,7 @@ impl Outbox {
     ) -> Result<Option<EpisodeId>, OutboxError> {
         let said = match error {
             ReadError::SealedAs { episode } => Some(episode.as_str()),
-            // A message shows the path in quotes.
-            ReadError::Entry { path: Some(path), fault: EntryFault::Outside { .. }, .. } => {
-                path.trim_matches('"').split('/').next()
-            }
+            ReadError::Entry { fault: EntryFault::Outside { found, .. }, .. } => found.as_deref(),
             _ => None,
         };
         let Some(owner) = said.and_then(|said| EpisodeId::new(said).ok()) else { return Ok(None) };

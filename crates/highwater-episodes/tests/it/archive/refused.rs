@@ -36,7 +36,8 @@ fn a_path_that_leads_elsewhere_is_refused() {
         assert_eq!(path(empty), EntryFault::Component, "{empty:?}");
     }
     for outside in ["x", "ep2/x", "e", "ep", "Ep/x", "./x"] {
-        assert_eq!(path(outside), EntryFault::Outside { top: "ep".to_owned() }, "{outside}");
+        let found = outside.trim_start_matches("./").split('/').next().map(str::to_owned);
+        assert_eq!(path(outside), EntryFault::Outside { top: "ep".to_owned(), found }, "{outside}");
     }
     assert_eq!(second(|tar| tar.pax(b'x', "path", "ep/b\0c").entry(b'0', "ep/b", b"")), EntryFault::Nul);
     assert_eq!(second(|tar| tar.entry(b'L', "", b"ep/b\0c\0").entry(b'0', "ep/b", b"")), EntryFault::Nul);

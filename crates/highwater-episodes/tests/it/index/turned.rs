@@ -237,3 +237,27 @@ fn a_withdrawal_while_rows_are_missed_is_one_of_what_comes_back_too() {
     }
     assert_eq!(index.append(&[at(withdrawn("lab/a", b"a"), 9)]).unwrap(), [Appended::Present], "nothing is missed");
 }
+
+#[test]
+fn a_line_of_a_time_that_nothing_can_follow_counts_for_nothing_in_whatever_order_the_lines_stand() {
+    let never = |row: Row| Row { received_at_wall: jiff::Timestamp::MAX, ..row };
+    let foreign = [never(row("lab/a", b"old")), never(withdrawn("lab/b", b"b"))];
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir, &foreign.iter().map(Row::to_line).collect::<String>(), true);
+    let index = open(&dir);
+    assert_eq!((index.figures().unwrap().keys, index.figures().unwrap().unreadable), (0, 2), "they are told, and kept");
+    let new =
+        [at(row("lab/a", b"a"), 1), at(freed("lab/a", b"a"), 1), at(row("lab/a", b"aa"), 1), at(row("lab/b", b"b"), 1)];
+    for row in &new {
+        assert_eq!(index.append(std::slice::from_ref(row)).unwrap(), [Appended::New]);
+    }
+    let text = fs::read_to_string(dir.path().join("index.jsonl")).unwrap();
+    let turned: String = text.split_inclusive('\n').rev().collect();
+    write(&dir, &turned, true);
+    for index in [&index, &open(&dir)] {
+        let found = |name: &str| index.find(&key(name)).unwrap().map(|row| row.sha256);
+        assert_eq!(found("lab/a"), Some(Sha256Digest::of(b"aa")));
+        assert_eq!(found("lab/b"), Some(Sha256Digest::of(b"b")));
+    }
+    assert_eq!(listed(&dir).1, Vec::<String>::new());
+}

@@ -1,10 +1,14 @@
 //! Limits: sizes, the disk, how many at once, how slow.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_engine::settings::{ByteSize, DurationText, Whole};
+use highwater_episodes::receive::gate::Off;
+use highwater_testkit::bind_mount::BindMount;
+use highwater_testkit::small_disk::SmallDisk;
 
-use super::rig::{Rig, TOKEN};
+use super::rig::{Rig, TOKEN, WAIT};
 
 fn head(path: &str, more: &str) -> String {
     format!("PUT /v1/episodes/{path} HTTP/1.1\r\nHost: r\r\nAuthorization: Bearer {TOKEN}\r\n{more}\r\n")
@@ -57,6 +61,36 @@ async fn what_must_stay_free_on_the_disk_stays_free() {
     assert!(full.header("retry-after").is_some());
     assert_eq!(rig.get("/readyz").await.status, 503);
     rig.assert_nothing_written();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_must_stay_free_stays_free_where_the_episodes_are_a_disk_of_their_own() {
+    const TEST: &str = "what_must_stay_free_stays_free_where_the_episodes_are_a_disk_of_their_own";
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("episodes")).unwrap();
+    let disk = SmallDisk::mount(2 << 20).and_then(|disk| {
+        let mount = BindMount::mount(disk.path(), &dir.path().join("episodes"))?;
+        Ok((mount, disk))
+    });
+    let (mount, disk) = match disk {
+        Ok(mounted) => mounted,
+        Err(not_here) => return not_here.say(TEST),
+    };
+    let rig = Rig::start(dir, Arc::new(Off), |settings| settings.limits.free = ByteSize::mib(1)).await;
+    assert_eq!(rig.put("lab/a", &[], b"bytes").await.status, 201);
+    let large = rig.put("lab/b", &[], &vec![7; 3 << 19]).await;
+    assert_eq!((large.status, large.code().as_str()), (507, "disk-full"));
+    disk.fill().unwrap();
+    // How much room there is was asked a moment ago.
+    let full = async {
+        while rig.get("/readyz").await.status != 503 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(WAIT, full).await.unwrap();
+    assert!(rig.get("/readyz").await.text().contains("its disk is as full as it may be"));
+    let dir = rig.end().await;
+    drop((mount, disk, dir));
 }
 
 #[tokio::test(flavor = "multi_thread")]

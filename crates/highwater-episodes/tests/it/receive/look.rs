@@ -139,7 +139,7 @@ async fn r14_a_row_that_was_taken_out_of_the_file_is_told_wherever_one_looks_unt
     assert_eq!((rig.get("/v1/episodes").await.status, rig.get("/readyz").await.status), (200, 200));
     let mut index = std::fs::OpenOptions::new().append(true).open(&file).unwrap();
     std::io::Write::write_all(&mut index, b"no row\n").unwrap();
-    assert_eq!(rig.get("/readyz").await.text(), "ready\n1 lines of its index are no rows\n");
+    assert_eq!(rig.get("/readyz").await.text(), "ready\n1 line of its index is no row\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

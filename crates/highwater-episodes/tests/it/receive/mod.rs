@@ -8,6 +8,7 @@ mod gate;
 mod limits;
 mod look;
 mod lost;
+mod odd;
 mod proxy;
 mod resumable;
 pub(crate) mod rig;

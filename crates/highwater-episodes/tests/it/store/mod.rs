@@ -6,8 +6,10 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::symlink;
 
-use highwater_episodes::store::{FileStore, Placement, Store};
+use highwater_episodes::store::{FileStore, Placement, Store, StoreError};
 use highwater_fs::{RealFs, RelPath};
+use highwater_testkit::bind_mount::BindMount;
+use highwater_testkit::small_disk::SmallDisk;
 use tempfile::TempDir;
 
 use crate::rows::{key, path};
@@ -65,7 +67,20 @@ fn only_what_has_an_episodes_name_is_listed() {
     assert_eq!(hosts, ["lab"]);
     let episodes: Vec<_> = store.episodes(&key("lab/x").host).unwrap().map(|id| id.to_string()).collect();
     assert_eq!(episodes, ["a", "b"]);
-    assert_eq!(store.stat(&key("lab/link")).unwrap(), None, "a link is no episode");
+    let odd = |name: &str| matches!(store.stat(&key(name)), Err(StoreError::Odd(_)));
+    assert!(odd("lab/link") && odd("lab/dir"), "neither is an episode, nor is nothing there");
+    symlink("lab", dir.path().join("episodes/lab-9")).unwrap();
+    assert!(odd("lab-9/a") && odd("file/a"));
+    let named: Vec<_> = store.oddities().unwrap().iter().map(|oddity| oddity.odd.to_string()).collect();
+    let at = |place: &str, is: &str| format!("{}/episodes/{place} {is} belongs", dir.path().display());
+    assert_eq!(
+        named,
+        [
+            at("lab/dir.tar.zst", "is a directory, where a file"),
+            at("lab/link.tar.zst", "is a symlink, where a file"),
+            at("lab-9", "is a symlink, where a directory")
+        ]
+    );
     assert!(store.read(&key("lab/link"), 0).is_err());
 }
 
@@ -124,4 +139,34 @@ fn an_episode_is_set_aside_with_the_reason() {
 fn room_is_what_the_disk_says() {
     let dir = tempfile::tempdir().unwrap();
     assert!((1..u64::MAX).contains(&open(&dir).room_bytes().unwrap()));
+}
+
+/// Far less than any disk has that tests run on.
+const SMALL_BYTES: u64 = 256 * 1024;
+
+#[test]
+fn how_much_can_be_stored_is_said_by_the_fullest_of_the_disks_of_the_root_and_of_the_episodes() {
+    const TEST: &str = "how_much_can_be_stored_is_said_by_the_fullest_of_the_disks_of_the_root_and_of_the_episodes";
+    let mounted = |of_episodes: bool| {
+        let (small, large) = (SmallDisk::mount(SMALL_BYTES)?, tempfile::tempdir().unwrap());
+        let (root, episodes) = if of_episodes { (large.path(), small.path()) } else { (small.path(), large.path()) };
+        fs::create_dir(root.join("episodes")).unwrap();
+        let mount = BindMount::mount(episodes, &root.join("episodes"))?;
+        let root = RealFs::open(root).unwrap();
+        let store = FileStore::open_to_write(root, &RelPath::root(), path("quarantine")).unwrap();
+        let before = store.room_bytes().unwrap();
+        small.fill().unwrap();
+        let full = store.room_bytes().unwrap();
+        drop((store, mount));
+        Ok((before, full))
+    };
+    for (what, of_episodes) in [("the episodes' disk is small", true), ("the root's disk is small", false)] {
+        match mounted(of_episodes) {
+            Ok((before, full)) => assert!((1..=SMALL_BYTES).contains(&before) && full == 0, "{what}: {before} {full}"),
+            Err(not_here) => {
+                let not_here: highwater_testkit::not_here::NotHere = not_here;
+                return not_here.say(TEST);
+            }
+        }
+    }
 }

@@ -11,11 +11,14 @@ use highwater_engine::diagnosis::with_causes;
 use highwater_engine::lock::FileLock;
 use highwater_episodes::gate::{ALLOWED_FILE, GateSettings, Source, read_allowed};
 use highwater_episodes::index::{Index as _, LOST_NEXT, View, lost_note};
+use highwater_episodes::name::EpisodeKey;
+use highwater_episodes::odd::Odd;
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
 use highwater_episodes::reindex::Files;
 use highwater_episodes::ship::{ShipSettings, check_root, places, scan};
-use highwater_episodes::survey::{SurveyError, known, sample, stored, without_row};
+use highwater_episodes::store::Store as _;
+use highwater_episodes::survey::{SurveyError, known, left, sample, stored, without_row};
 use jiff::Timestamp;
 use nix::unistd::geteuid;
 use rustix::fs::{Access, access};
@@ -35,6 +38,8 @@ const KEPT: [&str; 3] = ["episodes", "quarantine", "index.jsonl"];
 /// The lock of a receiver, as far as its file system matters.
 const LOCK_FILE: &str = ".receiver.lock";
 const HOURS_A_DAY: i64 = 24;
+/// Most of what has an episode's place and is none that is named.
+const ODD_NAMED_MAX: usize = 5;
 /// What is done about a certificate that a shipper shows.
 const RENEWED_CLIENT: &str = "have it renewed by who signs the hosts' certificates; a shipper that runs takes it and its key up at its next pass";
 
@@ -136,6 +141,16 @@ fn root(root: &Path, free_bytes: u64, report: &mut Report) {
         fix: "free space there, or lower `free` in `[receiver.limits]`: until then uploads are answered 507",
     };
     space(root, &room, report);
+    // They may be a file system of their own; what is received needs room on both.
+    let episodes = root.join(KEPT[0]);
+    if disk(&episodes) != disk(root) {
+        space(&episodes, &room, report);
+    }
+}
+
+/// The file system of a directory, or of the nearest one above it that is there.
+fn disk(path: &Path) -> Option<u64> {
+    path.ancestors().find_map(|path| fs::metadata(path).ok()).map(|meta| meta.dev())
 }
 
 /// Whether a receiver's rows and files are about the same episodes, as far as a look shows that reads no archive.
@@ -158,25 +173,57 @@ fn rows(root: &Path, report: &mut Report) {
         }
         return;
     }
-    let looked = files.open_store_as_it_is().map_err(|error| error.told()).and_then(|store| {
+    let unread = |error: &(dyn std::error::Error + 'static)| {
+        (told(error), Odd::next_of(error, "let this user read the directory; check its disk"))
+    };
+    let looked = files.open_store_as_it_is().map_err(|error| (error.told(), error.next)).and_then(|store| {
         // Before the index, so that what a receiver stores meanwhile is not missed in it.
-        let stored = stored(&store, None).map_err(|error| told(&error))?;
-        let view = View::read(&files.index).map_err(|error| told(&error))?;
-        let sample = sample(&view, &store).map_err(|error| told(&error))?;
-        let figures = view.figures().map_err(|error| told(&error))?;
-        let lost = view.lost_tombstones().map_err(|error| told(&error))?;
-        let noted = lost_note(&files.index).map_err(|error| told(&error))?.unwrap_or_default();
+        let stored = stored(&store, None).map_err(|error| unread(&error))?;
+        let view = View::read(&files.index).map_err(|error| unread(&error))?;
+        let sample = sample(&view, &store).map_err(|error| unread(&error))?;
+        let figures = view.figures().map_err(|error| unread(&error))?;
+        let lost = view.lost_tombstones().map_err(|error| unread(&error))?;
+        let noted = lost_note(&files.index).map_err(|error| unread(&error))?.unwrap_or_default();
         let elsewhere = match known(&store, &files) {
             Err(SurveyError::Elsewhere(elsewhere)) => Some(elsewhere),
-            known => known.map(|_| None).map_err(|error| told(&error))?,
+            known => known.map(|_| None).map_err(|error| unread(&error))?,
         };
-        Ok((without_row(stored, &view), sample, elsewhere, figures, lost, noted.rows))
+        let left = left(&stored, &view, &store);
+        let odd = store.oddities().map_err(|error| unread(&error))?;
+        let mut odd: Vec<_> = odd
+            .into_iter()
+            .map(|of| (of.episode.is_some_and(|episode| view.has(&EpisodeKey { host: of.host, episode })), of.odd))
+            .collect();
+        // A plain file beside the directories of hosts is odd only where rows of that host are.
+        if let Some(first) = sample.odd.as_ref().filter(|first| odd.iter().all(|(_, odd)| odd != *first)) {
+            odd.insert(0, (true, first.clone()));
+        }
+        Ok((without_row(stored, &view), sample, elsewhere, figures, lost, noted.rows, left, odd))
     });
-    let (rowless, sample, elsewhere, figures, lost, missed) = match looked {
+    let (rowless, sample, elsewhere, figures, lost, missed, left, odd) = match looked {
         Ok(looked) => looked,
-        Err(error) => return report.fix("rows", error, "let this user read the directory; check its disk"),
+        Err((error, fix)) => return report.fix("rows", error, fix),
     };
     let before = report.fixes();
+    for (has_row, odd) in odd.iter().take(ODD_NAMED_MAX) {
+        let then = if *has_row {
+            ", and put its episode's file back; where that is lost, `highwater reindex --prune` gives its row up then"
+        } else {
+            ""
+        };
+        report.fix("rows", odd, format!("{}{then}", odd.next()));
+    }
+    if odd.len() > ODD_NAMED_MAX {
+        let found = format!("{} more are not what belongs in their place", odd.len() - ODD_NAMED_MAX);
+        report.fix("rows", found, "`highwater episodes verify` names each: move them away");
+    }
+    if let Some(first) = left.first() {
+        let found = match left.len() {
+            1 => format!("1 withdrawn episode is stored all the same, {first}"),
+            more => format!("{more} withdrawn episodes are stored all the same, such as {first}"),
+        };
+        report.fix("rows", found, format!("`highwater episodes withdraw {first} --why …` again sets it aside"));
+    }
     if let Some(found) = sample.told() {
         let fix = match elsewhere {
             Some(elsewhere) => format!("{}; a receiver does not start meanwhile", elsewhere.next()),
@@ -304,7 +351,6 @@ fn shipper(config: &Config, job: &JobConfig, settings: &ShipSettings, now: Times
     }
     passed_over(job, settings, report);
     let room = Room { bytes: FREE_BYTES_MIN, fix: "free space there: an episode that cannot be packed is not sent" };
-    let disk = |path: &Path| path.ancestors().find_map(|path| fs::metadata(path).ok()).map(|meta| meta.dev());
     space(&settings.outbox, &room, report);
     if disk(&settings.shipped) != disk(&settings.outbox) {
         space(&settings.shipped, &room, report);

@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use self::parquet::Sheet;
 use super::super::codes;
 use super::super::listing::reader;
-use super::{COLUMNS, Ended, asked, csv_lines, fields, files, view};
+use super::{COLUMNS, Ended, asked, check_hosts, csv_lines, fields, files, view};
 use crate::Done;
 use crate::bar::counted;
 use crate::cli::{EpisodesExport, ExportFormat, Global};
@@ -38,6 +38,7 @@ pub(super) fn export(args: &EpisodesExport, global: &Global, output: Output) -> 
         place::free(path, &files).map_err(one)?;
     }
     let view = view(&files, output).map_err(one)?;
+    check_hosts(&asked, &files).map_err(one)?;
     let exported = match out {
         Some(path) => to_file(&view, &asked, args.format, path),
         None => {

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::super::listing::{self, Reader};
-use super::{COLUMNS, Ended, asked, csv_lines, fields, files, size, view};
+use super::{COLUMNS, Ended, asked, check_hosts, csv_lines, fields, files, size, view};
 use crate::Done;
 use crate::bar::{counted, grouped};
 use crate::cli::{EpisodesList, Global, TotalBy};
@@ -24,7 +24,9 @@ const HOURS: f64 = 24.0;
 pub(super) fn list(args: &EpisodesList, global: &Global, output: Output) -> Done {
     let one = |error| vec![error];
     let asked = asked(&args.which).map_err(one)?;
-    let view = view(&files(args.which.root.as_deref(), global)?, output).map_err(one)?;
+    let files = files(args.which.root.as_deref(), global)?;
+    let view = view(&files, output).map_err(one)?;
+    check_hosts(&asked, &files).map_err(one)?;
     let told = match (args.by, args.missing) {
         (Some(by), _) => totals(by, args, &view, &asked, output),
         (None, true) => missing(args, &view, &asked, output),

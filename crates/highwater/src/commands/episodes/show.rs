@@ -4,7 +4,8 @@ use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::report::ExitCode;
 use highwater_episodes::archive::{Archive, Limits, Reader};
 use highwater_episodes::index::{Gate, Index as _, Row};
-use highwater_episodes::store::Store as _;
+use highwater_episodes::odd::Odd;
+use highwater_episodes::store::{Store as _, StoreError};
 use serde_json::{Value, json};
 
 use super::super::codes;
@@ -39,12 +40,9 @@ fn shown(
     let key = &args.key;
     let row = view(files, output)?.find(key).map_err(unusable)?;
     let store = files.open_store()?;
-    let failed = |error| {
-        Diagnosis::failure(
-            codes::EPISODES_UNUSABLE,
-            with_causes(&error),
-            "check the disk and that this user may read it",
-        )
+    let failed = |error: StoreError| {
+        let next = Odd::next_of(&error, "check the disk and that this user may read it");
+        Diagnosis::failure(codes::EPISODES_UNUSABLE, with_causes(&error), next)
     };
     let stored = match (store.stat(key).map_err(failed)?, store.read(key, 0).map_err(failed)?) {
         (Some(size_bytes), Some(source)) => {

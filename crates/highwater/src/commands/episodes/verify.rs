@@ -6,14 +6,15 @@ use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::report::ExitCode;
 use highwater_episodes::index::{PageAsk, Row};
 use highwater_episodes::name::EpisodeKey;
-use highwater_episodes::store::StoreError;
+use highwater_episodes::odd::Odd;
+use highwater_episodes::store::{Oddity, Store as _, StoreError};
 use highwater_episodes::survey::{stored, without_row};
 use highwater_episodes::verify::{Comparer, Depth, Standing, standings};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::super::{codes, listing};
-use super::{Ended, asked, files, size, view};
+use super::{Ended, asked, check_hosts, files, size, view};
 use crate::Done;
 use crate::bar::counted;
 use crate::cli::{EpisodesVerify, Global};
@@ -48,11 +49,12 @@ fn verified(
     use highwater_episodes::index::Index as _;
     let store = files.open_store()?;
     // Before the index is read, so that what is stored meanwhile is not missed in it. What was received since a time tells its row alone.
-    let stored = match asked.since {
-        None => stored(&store, asked.hosts.as_deref()).map_err(unread)?,
-        Some(_) => Vec::new(),
+    let (stored, mut odd) = match asked.since {
+        None => (stored(&store, asked.hosts.as_deref()).map_err(unread)?, store.oddities().map_err(unread)?),
+        Some(_) => (Vec::new(), Vec::new()),
     };
     let view = view(files, output)?;
+    check_hosts(asked, files)?;
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
     let bar = bar(view.figures()?.keys, output);
     let mut counts = Counts::default();
@@ -95,7 +97,19 @@ fn verified(
         listing::print(&keys.iter().flat_map(|key| without(key, output)).collect::<Vec<u8>>())?;
     }
     let rowless = rowless.len() as u64;
-    let mut sentence = match (wrong, rowless) {
+    // Those in the place of an episode that has a row are told of with it.
+    odd.retain(|odd| {
+        asked.hosts.as_ref().is_none_or(|hosts| hosts.contains(&odd.host))
+            && odd
+                .episode
+                .as_ref()
+                .is_none_or(|episode| !view.has(&EpisodeKey { host: odd.host.clone(), episode: episode.clone() }))
+    });
+    for odd in odd.chunks(ROWLESS_LINES) {
+        listing::print(&odd.iter().flat_map(|odd| nothing_of_ours(odd, output)).collect::<Vec<u8>>())?;
+    }
+    let odd = odd.len() as u64;
+    let mut sentence = match (wrong, rowless + odd) {
         (0, 0) => format!("all agree: {}, {} stored", counted(right, "row"), size(size_bytes)),
         (0, _) => format!("{} and what is stored agree", counted(right, "row")),
         (1, _) => format!("1 of {} disagrees with what is stored", counted(right + 1, "row")),
@@ -106,13 +120,32 @@ fn verified(
         1 => sentence.push_str("; 1 stored episode has no row: `highwater reindex` gives it one"),
         more => sentence.push_str(&format!("; {more} stored episodes have no row: `highwater reindex` gives them one")),
     }
-    output
-        .answer(&json!({ "right": right, "wrong": wrong, "without_row": rowless, "size_bytes": size_bytes }), sentence);
-    Ok(if wrong + rowless == 0 { ExitCode::Drained } else { ExitCode::Halted })
+    match odd {
+        0 => {}
+        1 => sentence.push_str("; 1 thing is not what belongs in its place: move it away"),
+        more => sentence.push_str(&format!("; {more} things are not what belongs in their place: move them away")),
+    }
+    output.answer(
+        &json!({ "right": right, "wrong": wrong, "without_row": rowless, "odd": odd, "size_bytes": size_bytes }),
+        sentence,
+    );
+    Ok(if wrong + rowless + odd == 0 { ExitCode::Drained } else { ExitCode::Halted })
 }
 
 fn unread(error: StoreError) -> Diagnosis {
-    Diagnosis::failure(codes::EPISODES_UNUSABLE, with_causes(&error), "check the disk and that this user may read it")
+    let next = Odd::next_of(&error, "check the disk and that this user may read it");
+    Diagnosis::failure(codes::EPISODES_UNUSABLE, with_causes(&error), next)
+}
+
+/// What has the place of an episode or of a host and is neither, as a line.
+fn nothing_of_ours(Oddity { host, episode, odd }: &Oddity, output: Output) -> Vec<u8> {
+    let told = format!("{odd}: move it away");
+    if output.json {
+        return listing::json_lines([
+            json!({ "host_id": host, "episode_id": episode, "path": odd.path, "standing": "odd", "told": told }),
+        ]);
+    }
+    format!("{}\n", line(&told)).into_bytes()
 }
 
 /// A stored episode that has no row, as a line.
@@ -151,6 +184,7 @@ fn told(row: &Row, standing: &Standing, output: Output) -> Vec<u8> {
         }
         Standing::Contradicts(what) => ("contradicts", format!("its bytes are those of the row, but {}", line(what))),
         Standing::Left => ("left", "withdrawn, and stored all the same".to_owned()),
+        Standing::Odd(what) => ("odd", line(what)),
         Standing::Unread(why) => ("unread", format!("cannot be read: {}", line(why))),
     };
     if output.json {

@@ -6,6 +6,7 @@ use highwater_engine::ledger::Ledger as _;
 use highwater_engine::report::ExitCode;
 use highwater_episodes::index::{Index, PageAsk, Row, View};
 use highwater_episodes::name::EpisodeKey;
+use highwater_episodes::odd::Odd;
 use highwater_episodes::reindex::Files;
 use highwater_episodes::store::Store;
 use highwater_episodes::withdraw::{Name, WHY_BYTES_MAX, WithdrawError, withdraw as withdraw_one};
@@ -156,7 +157,10 @@ fn refused(error: &WithdrawError) -> Diagnosis {
         WithdrawError::Index(_) | WithdrawError::Store(_) => Diagnosis::failure(
             codes::EPISODES_UNUSABLE,
             told,
-            "check the disk, its space and its permissions, and call again: it goes on where it was",
+            Odd::next_of(
+                error,
+                "check the disk, its space and its permissions, and call again: it goes on where it was",
+            ),
         ),
     }
 }

@@ -1,0 +1,167 @@
+//! What lies where a file of a receiver's belongs, and is none: who names it, and that nothing is concluded from it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use crate::receive::{Running, config};
+use crate::recorded::store;
+use crate::rig::{Ended, Rig};
+
+/// A receiver's directory with two episodes and their rows.
+fn received() -> Rig {
+    let rig = Rig::new(&config(&[("t", "lab")]));
+    ["lab/ep-1", "lab/ep-2"].iter().for_each(|key| store(&rig.path("received/episodes"), key, key, None));
+    rig.ok(&["reindex"]);
+    rig
+}
+
+/// What the doctor says of rows: what was found, and what is done about it.
+fn doctor(rig: &Rig) -> Vec<(String, String)> {
+    let json = rig.run(&["doctor", "--json"]).json();
+    let findings = json["findings"].as_array().unwrap().iter();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let wrong = findings.filter(|finding| finding["what"] == "rows" && finding["ok"] == false);
+    wrong.map(|finding| (text(&finding["found"]), text(&finding["fix"]))).collect()
+}
+
+fn make(kind: &str, path: &Path) {
+    match kind {
+        "a directory" => fs::create_dir(path).unwrap(),
+        "a symlink" => symlink("/etc/passwd", path).unwrap(),
+        _ => assert!(Command::new("mkfifo").arg(path).status().unwrap().success()),
+    }
+}
+
+fn needs_a_person(ended: &Ended, told: &str) {
+    assert!(ended.code == 4, "{ended:?}");
+    assert!(format!("{}{}", ended.stdout, ended.stderr).contains(told), "{told}: {ended:?}");
+}
+
+#[test]
+fn what_has_an_episodes_place_is_named_by_all_that_look_and_the_row_is_not_given_up_for_it() {
+    for kind in ["a directory", "a symlink", "a pipe, a socket or a device"] {
+        let rig = received();
+        let file = rig.path("received/episodes/lab/ep-1.tar.zst");
+        let bytes = fs::read(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        make(kind, &file);
+        let index = rig.read("received/index.jsonl");
+        let told = format!("{} is {kind}, where a file belongs", file.display());
+        let found = doctor(&rig);
+        assert!(found.len() == 1 && found[0].0 == told, "{found:?}");
+        assert!(found[0].1.starts_with("move ") && found[0].1.contains("put its episode's file back"), "{found:?}");
+        needs_a_person(&rig.run(&["episodes", "verify"]), &format!("lab/ep-1: {told}: move "));
+        needs_a_person(&rig.run(&["reindex"]), &told);
+        needs_a_person(&rig.run(&["reindex", "--dry-run", "--prune"]), &format!("leave {told}\n"));
+        let pruned = rig.run(&["reindex", "--prune", "--force"]);
+        needs_a_person(&pruned, &told);
+        assert!(!pruned.stderr.contains("no stored episode"), "{pruned:?}");
+        assert_eq!(rig.read("received/index.jsonl"), index, "its row stays");
+        for args in [&["episodes", "show", "lab/ep-1"][..], &["episodes", "withdraw", "lab/ep-1", "--why", "x"]] {
+            let ended = rig.run(args);
+            assert!(
+                ended.code == 1 && ended.stderr.contains(&told) && ended.stderr.contains("next: move "),
+                "{ended:?}"
+            );
+        }
+        assert_eq!(rig.read("received/index.jsonl"), index, "nothing is withdrawn of which nobody knows what it is");
+        // One without a row, and one in the place of a host.
+        let bare = rig.path("received/episodes/lab/ep-7.tar.zst");
+        make(kind, &bare);
+        let host = rig.path("received/episodes/lab-9");
+        let hosts = u64::from(kind != "a directory");
+        if hosts > 0 {
+            make(kind, &host);
+        }
+        let verified = rig.run(&["episodes", "verify", "--json"]);
+        assert!(verified.stdout.contains(&format!("\"odd\":{}", 1 + hosts)), "{verified:?}");
+        assert!(verified.stdout.contains("ep-7.tar.zst"), "{verified:?}");
+        assert_eq!(doctor(&rig).len() as u64, 2 + hosts);
+        needs_a_person(&rig.run(&["reindex"]), "ep-7.tar.zst");
+        assert_eq!(rig.run(&["reindex", "--host", "lab"]).code, 4);
+        // The receiver says so in its log, and waits.
+        let receiver = Running::start(&rig);
+        assert_eq!(receiver.put("lab/ep-1", "t", "bytes"), 507);
+        for odd in [&file, &bare, &host] {
+            let _ = fs::remove_dir(odd).or_else(|_| fs::remove_file(odd));
+        }
+        fs::write(&file, &bytes).unwrap();
+        assert_eq!(receiver.put("lab/ep-7", "t", "seven"), 201);
+        let ended = receiver.stop();
+        assert!(ended.stderr.contains(&told), "{ended:?}");
+        assert!(doctor(&rig).is_empty());
+        assert_eq!(rig.run(&["episodes", "verify", "--hashes-only"]).code, 0);
+        rig.ok(&["reindex"]);
+    }
+}
+
+#[test]
+fn a_plain_file_in_the_place_of_a_host_that_has_rows_is_named_and_one_beside_the_hosts_is_in_nobodys_way() {
+    let rig = received();
+    rig.write("received/episodes/README", "these are episodes");
+    assert!(doctor(&rig).is_empty());
+    rig.ok(&["reindex"]);
+    let host = rig.path("received/episodes/lab");
+    fs::rename(&host, rig.path("kept")).unwrap();
+    rig.write("received/episodes/lab", "");
+    let told = format!("{} is a file, where a directory belongs", host.display());
+    let found = doctor(&rig);
+    assert!(found.len() == 1 && found[0].0 == told, "{found:?}");
+    needs_a_person(&rig.run(&["episodes", "verify"]), &format!("lab/ep-1: {told}: move "));
+    let index = rig.read("received/index.jsonl");
+    rig.run(&["reindex", "--prune", "--force"]);
+    assert_eq!(rig.read("received/index.jsonl"), index, "its rows stay");
+}
+
+#[test]
+fn an_index_or_what_is_told_beside_it_that_is_no_file_is_named_with_what_to_do() {
+    for name in ["index.jsonl", "index.jsonl.lost"] {
+        for kind in ["a directory", "a pipe, a socket or a device"] {
+            let rig = received();
+            let (at, kept) = (rig.path("received").join(name), rig.path("kept"));
+            if name == "index.jsonl" {
+                fs::rename(&at, &kept).unwrap();
+            }
+            make(kind, &at);
+            let told = format!("{} is {kind}, where a file belongs", at.display());
+            let found = doctor(&rig);
+            assert!(found.len() == 1 && found[0].0.contains(&told) && found[0].1.starts_with("move "), "{found:?}");
+            for args in [
+                &["episodes", "list"][..],
+                &["episodes", "verify"],
+                &["episodes", "withdraw", "lab/ep-1", "--why", "x"],
+                &["reindex"],
+                &["reindex", "--dry-run"],
+                &["receive"],
+            ] {
+                let ended = rig.run(args);
+                assert!(ended.code != 0 && ended.stderr.contains(&told), "{args:?}: {ended:?}");
+                let next = format!("next: move {} away", at.display());
+                assert!(ended.stderr.contains(&next), "{args:?}: {ended:?}");
+            }
+            let _ = fs::remove_dir(&at).or_else(|_| fs::remove_file(&at));
+            if name == "index.jsonl" {
+                fs::rename(&kept, &at).unwrap();
+            }
+            rig.ok(&["reindex"]);
+            assert!(doctor(&rig).is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_receiver_whose_index_is_no_file_any_more_puts_off_what_is_sent() {
+    let rig = received();
+    let receiver = Running::start(&rig);
+    let (index, kept) = (rig.path("received/index.jsonl"), rig.path("kept"));
+    fs::rename(&index, &kept).unwrap();
+    fs::create_dir(&index).unwrap();
+    assert_eq!(receiver.put("lab/ep-3", "t", "three"), 503);
+    assert!(receiver.get("/readyz", "").1.contains("is a directory, where a file belongs"));
+    fs::remove_dir(&index).unwrap();
+    fs::rename(&kept, &index).unwrap();
+    assert_eq!(receiver.put("lab/ep-3", "t", "three"), 201);
+    assert_eq!(receiver.stop().code, 0);
+}
