@@ -36,6 +36,7 @@ use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
 use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::PassReport;
+use highwater_engine::shell::quoted;
 
 use crate::archive::{CompressionSettings, Packer};
 use crate::gate::{self, Judge};
@@ -56,7 +57,7 @@ pub use ready::Ready;
 pub use refused::{Refused, Sign};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, conflict, resolve};
 pub use retire::{Cleared, RetireError, Retired, Shelves};
-pub use scan::{Finished, MARKER, Scan, ScanError, check_root, scan};
+pub use scan::{Finished, MARKER, Scan, ScanError, Shut, check_root, scan};
 pub use settings::{ShipSettings, ShipTlsSettings};
 pub use watch::{WATCHED_DIRS_MAX, Watch};
 
@@ -64,6 +65,9 @@ pub use watch::{WATCHED_DIRS_MAX, Watch};
 pub const SAME_REFUSAL_EPISODES: usize = 3;
 /// How many different episodes must fail to be moved before it is taken for the disk.
 pub const UNMOVED_EPISODES: usize = 3;
+
+/// Most lines that are told of what cannot be read.
+const UNREAD_TOLD_MAX: usize = 5;
 
 /// What a halt for the code that sends waits for, before the commit that was refused.
 const OTHER_CODE: &str = "code-commit is other than ";
@@ -103,6 +107,8 @@ pub struct Ship {
     disk_refused: Mutex<Option<Diagnosis>>,
     /// Archives that made room in this pass, and lie aside.
     aside: Mutex<Vec<PathBuf>>,
+    /// What could not be read or removed in this pass, and holds up nothing else.
+    unread: Mutex<BTreeSet<String>>,
 }
 
 /// An episode that is finished.
@@ -153,7 +159,13 @@ impl Ship {
             unmoved: Mutex::default(),
             disk_refused: Mutex::default(),
             aside: Mutex::default(),
+            unread: Mutex::default(),
         }
+    }
+
+    /// Keeps what is told of something that cannot be read, at the end of the pass.
+    fn tell_unread(&self, told: String) {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner).insert(told);
     }
 
     fn outbox(&self) -> Result<Outbox, Stop> {
@@ -229,7 +241,7 @@ impl Ship {
         let (shelves, outbox) = (self.place.shelves.clone(), self.outbox()?);
         let episodes = shelves.episodes.clone();
         let (outbox_dir, now) = (self.place.outbox.clone(), cx.clock.now());
-        let finished = Self::on_disk(move || {
+        let (finished, unread) = Self::on_disk(move || {
             let scan = scan(&episodes).map_err(|error| scan_failed(&error, &episodes))?;
             for name in &scan.misnamed {
                 tracing::warn!(?name, "a finished directory cannot be an episode's: rename it");
@@ -243,6 +255,11 @@ impl Ship {
             for name in &scan.symlinks {
                 tracing::warn!(?name, "a symlink where an episode's directory would be is not followed");
             }
+            let shut = |shut: &scan::Shut| {
+                let dir = episodes.join(&shut.name);
+                format!("{} cannot be looked into, and is not sent: {}", quoted(&dir.display().to_string()), shut.why)
+            };
+            let mut unread: Vec<String> = scan.shut.iter().map(shut).collect();
             let on_disk = |error| disk(&error, &outbox_dir);
             let parked = |finished: Finished| {
                 let parked = outbox.parked(&finished.episode).map_err(on_disk)?;
@@ -253,8 +270,14 @@ impl Ship {
             // directory somebody goes on recording.
             for episode in outbox.packed_names().map_err(on_disk)? {
                 // Of one of which nothing is noted, nobody knows which directory it was.
-                let parcel = outbox.noted(&episode).map_err(on_disk)?;
-                let here = shelves.here(&episode).map_err(|error| disk(&error, &episodes))?;
+                let parcel = outbox.noted(&episode).ok().flatten();
+                let here = match shelves.here(&episode) {
+                    Ok(here) => here,
+                    Err(error) => {
+                        unread.push(format!("{episode} is not sent: {}", with_causes(&error)));
+                        continue;
+                    }
+                };
                 if here.is_finished() {
                     continue;
                 }
@@ -265,9 +288,10 @@ impl Ship {
                 }
                 listed.push((episode, parked.filter(|parked| !parked.parking.is_of_place())));
             }
-            Ok(listed)
+            Ok((listed, unread))
         })
         .await?;
+        unread.into_iter().for_each(|told| self.tell_unread(told));
         let mut listed = Vec::new();
         for (episode, parked) in finished {
             match parked {
@@ -357,10 +381,11 @@ impl Job for Ship {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.unmoved.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.disk_refused.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let shelves = self.place.shelves.clone();
         let (shipped, outbox) = (self.place.shelves.shipped.clone(), self.place.outbox.clone());
         let host = self.place.receiver.host.clone();
-        Self::on_disk(move || {
+        let left = Self::on_disk(move || {
             check_root(&shelves.episodes).map_err(|error| scan_failed(&error, &shelves.episodes))?;
             apart(&shelves, &outbox).map_err(Stop::Fail)?;
             for dir in [&shipped, &outbox] {
@@ -371,10 +396,15 @@ impl Job for Ship {
             if let Some(theirs) = opened.claim(&shelves.episodes, &host).map_err(|error| disk(&error, &outbox))? {
                 return Err(Stop::Fail(of_another(&outbox, &theirs, &shelves.episodes, &host)));
             }
-            shelves.tidy_all().map_err(|error| disk(&error, &shipped))?;
-            opened.tidy().map_err(|error| disk(&error, &outbox))
+            let left = shelves.tidy_all();
+            opened.tidy().map_err(|error| disk(&error, &outbox))?;
+            Ok(left)
         })
-        .await
+        .await?;
+        for error in left {
+            self.tell_unread(format!("what is left of a shipped episode cannot be removed: {}", with_causes(&error)));
+        }
+        Ok(())
     }
 
     /// One that fails again and again holds up nothing that is finished later.
@@ -410,9 +440,14 @@ impl Job for Ship {
             Ready::Packed(parcel) => {
                 // It was made ready ahead, and somebody may go on recording since.
                 let (shelves, id) = (self.place.shelves.clone(), item.id.clone());
-                let here = Self::on_disk(move || shelves.here(&id).map_err(|error| disk(&error, &shelves.episodes)));
-                if here.await?.is_reopened(&parcel) {
-                    return self.reopened(&item.id, cx.clock.now()).await;
+                match Self::on_disk(move || Ok(shelves.here(&id))).await? {
+                    Ok(here) if here.is_reopened(&parcel) => return self.reopened(&item.id, cx.clock.now()).await,
+                    Ok(_) => {}
+                    Err(error) => {
+                        let told = with_causes(&error);
+                        self.tell_unread(format!("{} is not sent: {told}", item.id));
+                        return Ok(Outcome::because(OutcomeKind::Failed, told));
+                    }
                 }
                 self.send(cx, &item.id, parcel).await
             }
@@ -423,6 +458,10 @@ impl Job for Ship {
         // Who is accepted is asked anew in the next pass.
         self.accepted.lock().await.clear();
         self.tell_parked(cx).await?;
+        let unread = std::mem::take(&mut *self.unread.lock().unwrap_or_else(PoisonError::into_inner));
+        let more = unread.len().saturating_sub(UNREAD_TOLD_MAX);
+        cx.notes.extend(unread.into_iter().take(UNREAD_TOLD_MAX));
+        cx.notes.extend((more > 0).then(|| format!("{more} more cannot be read either")));
         self.clear_shipped(cx).await?;
         match self.disk_refused.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(refused) => Err(Stop::Fail(refused)),

@@ -220,7 +220,12 @@ impl Ship {
             unmoved.len()
         };
         if episodes >= UNMOVED_EPISODES {
-            return Err(disk(error, &self.place.shelves.shipped));
+            // Who moves a directory writes to it too.
+            let at = match error {
+                RetireError::Io { path, .. } => path,
+                _ => &self.place.shelves.shipped,
+            };
+            return Err(disk(error, at));
         }
         Ok(Outcome::because(OutcomeKind::Failed, told))
     }

@@ -1,17 +1,19 @@
 //! An episode made ready to be sent: packed, or found packed. Owns what is sent of one whose directory is no longer what it was when it
 //! was packed; what an answer makes of it is the verdict's.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use highwater_engine::diagnosis::{mends_disk, with_causes};
 use highwater_engine::job::{Attempt, ReadCx, Stop};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
+use highwater_fs::FsError;
 use jiff::Timestamp;
 
 use super::here::Here;
 use super::outbox::{Lying, Outbox, OutboxError, Packed, Parcel, Parking};
-use super::retire::Shelves;
+use super::retire::{RetireError, Shelves};
 use super::{Code, Ship, SincePacked, disk, is_of_all};
 use crate::archive::{CompressionSettings, PackError, Packer, TreeLimits};
 use crate::name::EpisodeId;
@@ -54,13 +56,31 @@ impl Making {
         match error {
             OutboxError::Pack(error) => Ok(Err(error)),
             error if error.is_odd() => Ok(Ok((Ready::Blocked(error.told_odd()), None))),
+            // Who put it there is another user: the others' are this one's.
+            OutboxError::Read { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Ok(Err(PackError::Read { path, source }))
+            }
+            OutboxError::Fs(FsError::Io { path, source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+                Ok(Err(PackError::Read { path, source }))
+            }
             error => Err(disk(&error, &self.outbox_dir)),
         }
     }
 
+    /// The episode's own directory cannot be read: no other is held up by that.
+    fn unread(&self, error: RetireError) -> Result<Made, Stop> {
+        match error {
+            RetireError::Io { path, source } => Ok(Err(PackError::Read { path, source })),
+            RetireError::Read { source, .. } => Ok(Err(source)),
+            error => Err(disk(&error, &self.shelves.episodes)),
+        }
+    }
+
     fn make(&self) -> Result<Made, Stop> {
-        let at = |error| disk(&error, &self.shelves.episodes);
-        let here = self.shelves.here(&self.id).map_err(at)?;
+        let here = match self.shelves.here(&self.id) {
+            Ok(here) => here,
+            Err(error) => return self.unread(error),
+        };
         let lying = match self.outbox.lying(&self.id) {
             Ok(lying) => lying,
             Err(error) => return self.failed(error),
@@ -78,7 +98,11 @@ impl Making {
             return Ok(Ok((ready, None)));
         }
         if let Lying::Whole(mut parcel) = lying {
-            match self.shelves.since_packed(&self.id, &parcel).map_err(at)? {
+            let since = match self.shelves.since_packed(&self.id, &parcel) {
+                Ok(since) => since,
+                Err(error) => return self.unread(error),
+            };
+            match since {
                 SincePacked::Same => return Ok(Ok((Ready::Packed(parcel), None))),
                 SincePacked::Touched(holds, root) => {
                     (parcel.holds, parcel.root) = (Some(holds), Some(root));
@@ -146,6 +170,10 @@ impl Ship {
                     PackError::Write(_) if is_of_all(&error) => {
                         self.refused_by_disk(&error, &self.place.outbox);
                         OutcomeKind::Deferred
+                    }
+                    PackError::Read { .. } => {
+                        self.tell_unread(format!("{id} is not sent: {told}"));
+                        OutcomeKind::Failed
                     }
                     // Still being written, or a disk that may mend.
                     _ => OutcomeKind::Failed,

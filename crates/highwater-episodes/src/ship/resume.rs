@@ -15,6 +15,10 @@ use crate::name::EpisodeId;
 const BREAKS_MAX: u32 = 64;
 /// How often without.
 const STALLED_BREAKS_MAX: u32 = 3;
+/// A receiver that takes less than this of all that is sent it, and says that it is well, makes a short step.
+const SHORT_STEP_BYTES: u64 = 64 * 1024;
+/// How many of these one attempt makes: each sends the whole rest.
+const SHORT_STEPS_MAX: u32 = 64;
 /// How often one attempt begins an upload: the receiver may lose one, and then another.
 const BEGINNINGS_MAX: u32 = 2;
 
@@ -31,7 +35,9 @@ impl Ship {
         let (receiver, contacts) = (&self.place.receiver, &*cx.contacts);
         let mut upload = self.upload_of(episode, parcel).await?;
         let mut at: Option<u64> = None;
-        let (mut begun, mut breaks, mut stalled, mut most) = (0, 0, 0, 0);
+        let (mut begun, mut breaks, mut stalled, mut most, mut short) = (0, 0, 0, 0, 0);
+        // All of it was there when the upload began.
+        let mut is_unsent = false;
         loop {
             let Some(url) = upload.clone() else {
                 if begun == BEGINNINGS_MAX {
@@ -42,6 +48,7 @@ impl Ship {
                     Begun::At(url, bytes) => {
                         self.note_upload(episode, Some((parcel, &url))).await?;
                         (upload, at, most) = (Some(url), Some(bytes), bytes);
+                        is_unsent = bytes == parcel.size_bytes;
                     }
                     Begun::NotOffered => return Ok(None),
                     Begun::Answered(answer) => return Ok(Some(answer)),
@@ -64,6 +71,8 @@ impl Ship {
             };
             if from_byte == parcel.size_bytes {
                 let status = match receiver.proves(contacts, episode, parcel).await? {
+                    // Nothing was sent, so its own word for an end is none.
+                    Proved::Answered(Answer::Unnamed) if is_unsent => 201,
                     Proved::Answered(answer) => return Ok(Some(answer)),
                     Proved::Missing(status) => status,
                 };
@@ -73,6 +82,12 @@ impl Ship {
             }
             let told = match receiver.go_on(cx, &url, from_byte, archive, parcel, code).await? {
                 Went::At(bytes) => {
+                    short += u32::from(bytes < parcel.size_bytes && bytes - from_byte < SHORT_STEP_BYTES);
+                    if short > SHORT_STEPS_MAX {
+                        let told =
+                            format!("it took less than {SHORT_STEP_BYTES} bytes of what was sent, {short} times");
+                        return Ok(Some(Answer::Failed(Refusal { status: 204, told, ..Refusal::default() })));
+                    }
                     (at, most) = (Some(bytes), bytes);
                     continue;
                 }

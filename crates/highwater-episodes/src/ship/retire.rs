@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use highwater_engine::diagnosis::with_causes;
 use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;
 
@@ -22,6 +23,8 @@ const COPYING_DIR: &str = ".copying";
 const REMOVING_DIR: &str = ".removing";
 /// Most directories below each other that are copied.
 const DEPTH_MAX: usize = 64;
+/// Most things that are told of those which cannot be removed.
+const LEFT_TOLD_MAX: usize = 5;
 
 /// Where finished episodes come from and where shipped ones go.
 #[derive(Debug, Clone)]
@@ -171,7 +174,7 @@ impl Shelves {
         let (from, to) = (self.from(episode), self.to(episode));
         match (there(&from)?, there(&to)?) {
             (false, true) => {
-                self.tidy(episode)?;
+                self.tidy(episode);
                 // The kill may have come before these.
                 self.sync(&to)?;
                 Ok(Retired::Already)
@@ -273,7 +276,8 @@ impl Shelves {
             return Err(RetireError::Changed { path: from });
         }
         sync_dir(&self.episodes).map_err(failed(&self.episodes))?;
-        clear(&removing)
+        clear_or_leave(&removing);
+        Ok(())
     }
 
     fn content(&self, dir: &Path, episode: &EpisodeId) -> Result<Sha256Digest, RetireError> {
@@ -308,33 +312,42 @@ impl Shelves {
     }
 
     /// Removes what a kill left of this episode.
-    fn tidy(&self, episode: &EpisodeId) -> Result<(), RetireError> {
-        clear(&self.episodes.join(REMOVING_DIR).join(episode.as_str()))?;
-        clear(&self.shipped.join(COPYING_DIR).join(episode.as_str()))
+    fn tidy(&self, episode: &EpisodeId) {
+        clear_or_leave(&self.episodes.join(REMOVING_DIR).join(episode.as_str()));
+        clear_or_leave(&self.shipped.join(COPYING_DIR).join(episode.as_str()));
     }
 
-    /// Removes what kills left of all episodes.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn tidy_all(&self) -> Result<(), RetireError> {
+    /// Removes what kills left of all episodes. What cannot be removed is of no episode that is still to be sent, so it holds up none: it is
+    /// said which that is, with why, the first few of it.
+    pub fn tidy_all(&self) -> Vec<RetireError> {
+        let mut left = Vec::new();
         for (shelf, dir) in
             [(&self.episodes, REMOVING_DIR), (&self.shipped, REMOVING_DIR), (&self.shipped, COPYING_DIR)]
         {
-            let dir = shelf.join(dir);
-            if !there(&dir)? {
-                continue;
-            }
-            check_root(&dir).map_err(|error| failed(&dir)(io::Error::other(error)))?;
-            for entry in fs::read_dir(&dir).map_err(failed(&dir))? {
-                let entry = entry.map_err(failed(&dir))?;
-                if entry.file_name().to_str().is_some_and(|name| EpisodeId::new(name).is_ok()) {
-                    clear(&entry.path())?;
-                }
-            }
+            left.extend(tidied(&shelf.join(dir)).unwrap_or_else(|error| vec![error]));
         }
-        Ok(())
+        left.truncate(LEFT_TOLD_MAX);
+        left
     }
+}
+
+/// Removes what lies in a directory of ours; what cannot be removed, the first few of it.
+fn tidied(dir: &Path) -> Result<Vec<RetireError>, RetireError> {
+    let mut left = Vec::new();
+    if !there(dir)? {
+        return Ok(left);
+    }
+    check_root(dir).map_err(|error| failed(dir)(io::Error::other(error)))?;
+    for entry in fs::read_dir(dir).map_err(failed(dir))? {
+        let entry = entry.map_err(failed(dir))?;
+        if entry.file_name().to_str().is_some_and(|name| EpisodeId::new(name).is_ok())
+            && let Err(error) = clear(&entry.path())
+            && left.len() < LEFT_TOLD_MAX
+        {
+            left.push(error);
+        }
+    }
+    Ok(left)
 }
 
 /// A directory of ours on a shelf, made where it is not there; what a symlink leads to is none.
@@ -354,7 +367,15 @@ fn remove(shelf: &Path, episode: &EpisodeId) -> Result<(), RetireError> {
     clear(&removing)?;
     fs::rename(&from, &removing).map_err(failed(&from))?;
     sync_dir(shelf).map_err(failed(shelf))?;
-    clear(&removing)
+    clear_or_leave(&removing);
+    Ok(())
+}
+
+/// Removes what lies where nothing is looked for but by [`Shelves::tidy_all`], which tells what stays.
+fn clear_or_leave(path: &Path) {
+    if let Err(error) = clear(path) {
+        tracing::warn!("what is left of a shipped episode stays: {}", with_causes(&error));
+    }
 }
 
 fn clear(path: &Path) -> Result<(), RetireError> {

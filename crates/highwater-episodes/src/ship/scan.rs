@@ -39,6 +39,17 @@ pub struct Scan {
     pub odd_markers: Vec<OsString>,
     /// Symlinks where an episode's directory would be, the first few of them: they are not followed.
     pub symlinks: Vec<OsString>,
+    /// Directories that cannot be looked into, the first few of them: whether they are finished is not known.
+    pub shut: Vec<Shut>,
+}
+
+/// A directory that cannot be looked into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shut {
+    /// Its name, which an episode may have.
+    pub name: OsString,
+    /// What the disk says.
+    pub why: String,
 }
 
 /// Why there is nothing to scan.
@@ -122,7 +133,13 @@ pub fn scan(root: &Path) -> Result<Scan, ScanError> {
                 scan.recording += 1;
                 continue;
             }
-            Err(error) => return Err(failed(&marker)(error)),
+            // What nobody takes for an episode's, as an ext4's `lost+found`, is none's trouble.
+            Err(error) => {
+                if name.to_str().is_some_and(|name| EpisodeId::new(name).is_ok()) {
+                    tell(&mut scan.shut, Shut { name, why: error.to_string() });
+                }
+                continue;
+            }
         };
         match name.to_str().and_then(|name| EpisodeId::new(name).ok()) {
             Some(episode) => {
@@ -136,7 +153,7 @@ pub fn scan(root: &Path) -> Result<Scan, ScanError> {
     Ok(scan)
 }
 
-fn tell(names: &mut Vec<OsString>, name: OsString) {
+fn tell<T>(names: &mut Vec<T>, name: T) {
     if names.len() < TOLD_NAMES_MAX {
         names.push(name);
     }

@@ -339,6 +339,48 @@ async fn an_end_that_nothing_proves_retires_no_episode() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn that_all_of_it_is_there_before_anything_was_sent_is_no_word_for_its_end() {
+    let rig = Rig::new().await;
+    for more in [0, 1, 99_999_999] {
+        let foreign = Foreign::new(move |head, _| match head.split(' ').next().unwrap() {
+            "post" if head.starts_with("post /v1/uploads") => {
+                let length = head.lines().find_map(|line| line.strip_prefix("upload-length: ")).unwrap();
+                let offset = length.trim().parse::<u64>().unwrap() + more;
+                say(201, &format!("Location: /files/7\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: {offset}\r\n"))
+            }
+            // A server of uploads alone.
+            _ => say(404, ""),
+        })
+        .await;
+        let host = host_with(&rig, foreign.address, 2 << 20);
+        let report = host.pass().await;
+        assert_eq!((report.exit, report.counts.done), (ExitCode::Checkpoint, 0), "{more}: {}", report.message);
+        assert_eq!((host.names("episodes"), host.names("shipped")), (vec!["ep".to_owned()], vec![]), "{more}");
+        assert_eq!(host.names("outbox"), ["ep.tar.zst"], "{more}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_takes_a_byte_at_a_time_is_left_after_some() {
+    let rig = Rig::new().await;
+    let got = Arc::new(AtomicU64::new(0));
+    let foreign = Foreign::new(move |head, _| match head.split(' ').next().unwrap() {
+        "post" => say(201, "Location: /files/7\r\nTus-Resumable: 1.0.0\r\n"),
+        "patch" => {
+            let offset = got.fetch_add(1, Ordering::Relaxed) + 1;
+            say(204, &format!("Upload-Offset: {offset}\r\nTus-Resumable: 1.0.0\r\n"))
+        }
+        _ => say(404, ""),
+    })
+    .await;
+    let host = host_with(&rig, foreign.address, 2 << 20);
+    let report = host.pass().await;
+    assert_eq!((report.exit, report.counts.done), (ExitCode::Checkpoint, 0), "{}", report.message);
+    assert_eq!(foreign.lines().len(), 66, "it began, and took 65 bytes");
+    assert_eq!(host.names("episodes"), ["ep"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_receiver_has_already_is_not_sent() {
     let rig = Rig::real(Arc::new(Off), |_| {}).await;
     let line = Line::to(rig.address, u64::MAX, 0).await;

@@ -149,10 +149,13 @@ impl Receiver {
             return Ok(Begun::Answered(not_a_receivers(&url, &response, "a `Location`, where the upload is")));
         };
         Ok(match at_home(&url, location) {
-            Ok(upload) => {
-                let bytes = offset_in(response.headers()).unwrap_or(0);
-                Begun::At(upload, bytes.min(parcel.size_bytes))
-            }
+            Ok(upload) => match offset_in(response.headers()).unwrap_or(0) {
+                bytes if bytes <= parcel.size_bytes => Begun::At(upload, bytes),
+                bytes => {
+                    let told = format!("an upload of {} bytes would begin at byte {bytes}", parcel.size_bytes);
+                    Begun::Answered(Answer::Failed(refusal(status, &told)))
+                }
+            },
             Err(why) => Begun::Answered(unclear(status, &why)),
         })
     }

@@ -16,7 +16,7 @@ use highwater_episodes::odd::Odd;
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
 use highwater_episodes::reindex::Files;
-use highwater_episodes::ship::{ShipSettings, check_root, places, scan};
+use highwater_episodes::ship::{ShipSettings, Shut, check_root, places, scan};
 use highwater_episodes::store::Store as _;
 use highwater_episodes::survey::{SurveyError, known, left, sample, stored, without_row};
 use jiff::Timestamp;
@@ -377,6 +377,12 @@ fn passed_over(job: &JobConfig, settings: &ShipSettings, report: &mut Report) {
             if !names.is_empty() {
                 report.fix("episodes", format_args!("{}: {what}: {}", job.name, named(names)), fix);
             }
+        }
+        for Shut { name, why } in &found.shut {
+            let (dir, me) = (settings.episodes.join(name), name_of(geteuid()));
+            let fix =
+                format!("let {me} read and write it: `sudo chown -R {me} {0}`, `chmod -R u+rwX {0}`", shown(&dir));
+            report.fix("episodes", format_args!("{}: {} cannot be looked into: {why}", job.name, dir.display()), fix);
         }
     }
 }
