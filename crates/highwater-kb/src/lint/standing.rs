@@ -1,12 +1,11 @@
 //! What stands in `wiki/` and `raw/`: each file against what the generation has there. Owns what is said of what a person edited, made,
 //! or left beside a page. A page is read once, and handed on to those who look for its links and its front matter.
 
-use std::collections::BTreeMap;
-
 use highwater_fs::{Entry, FsError, Kind as FileKind, RelPath};
 
 use super::{Kind, Look, Progress, front, links};
 use crate::base::{Found, PAGE_BYTES_MAX, layout, look as look_at};
+use crate::conflict::Version;
 use crate::content::ContentId;
 use crate::error::KbError;
 use crate::page::{PageKind, rendered};
@@ -55,8 +54,6 @@ pub(super) fn look(look: &mut Look<'_>, progress: &mut Progress<'_>) -> Result<(
                 Err(FsError::Io { .. }) if look.snapshot.disk().stat(&directory)?.is_none() => continue,
                 Err(error) => return Err(error.into()),
             };
-            let names: BTreeMap<&str, FileKind> =
-                entries.iter().filter_map(|entry| Some((entry.name.to_str()?, entry.kind))).collect();
             for entry in &entries {
                 // Those of an editor, of a synchronisation, of a change on its way.
                 if entry.name.as_encoded_bytes().starts_with(b".") {
@@ -66,7 +63,7 @@ pub(super) fn look(look: &mut Look<'_>, progress: &mut Progress<'_>) -> Result<(
                     let below = directory.join(&entry.name).map_err(|error| KbError::Path(error.into()))?;
                     directories.push((below, depth + 1));
                 } else {
-                    one(look, &directory, entry, &names)?;
+                    one(look, &directory, entry)?;
                     // What people made may be more.
                     seen = look.files.min(seen + 1);
                     progress(look.files + seen, 2 * look.files);
@@ -77,12 +74,7 @@ pub(super) fn look(look: &mut Look<'_>, progress: &mut Progress<'_>) -> Result<(
     Ok(())
 }
 
-fn one(
-    look: &mut Look<'_>,
-    directory: &RelPath,
-    entry: &Entry,
-    names: &BTreeMap<&str, FileKind>,
-) -> Result<(), KbError> {
+fn one(look: &mut Look<'_>, directory: &RelPath, entry: &Entry) -> Result<(), KbError> {
     let name = entry.name.to_string_lossy();
     let shown = format!("{directory}/{name}");
     let path = match (entry.name.to_str(), FilePath::new(shown.as_str())) {
@@ -97,10 +89,7 @@ fn one(
     }
     let generated = look.snapshot.content(&path)?;
     let is_file = entry.kind == FileKind::File;
-    if generated.is_none()
-        && let Some(page) = path.lies_beside()
-        && (look.snapshot.content(&page)?.is_some() || is_named(&page, names))
-    {
+    if let Some(Version { of: page, .. }) = look.snapshot.beside().version(&path)? {
         let what = format!("it was to be {page}, which a person had edited");
         let mends = format!("`highwater kb resolve {page} --mine` keeps yours, `--theirs` takes this one");
         look.note(Kind::Conflict, &path, what, mends);
@@ -135,11 +124,6 @@ fn one(
         edited(look, &path, false);
     }
     Ok(())
-}
-
-/// Whether such a file is in the same directory.
-fn is_named(path: &FilePath, names: &BTreeMap<&str, FileKind>) -> bool {
-    path.as_str().rsplit('/').next().is_some_and(|name| names.contains_key(name))
 }
 
 fn is_page(path: &FilePath) -> bool {

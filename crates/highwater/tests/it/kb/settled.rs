@@ -115,3 +115,26 @@ fn a_page_that_a_person_deleted_comes_back() {
     assert_eq!(desk.resolve("summaries/report-07", "--theirs").code, 0);
     assert_eq!(desk.summary("report-07"), had);
 }
+
+#[test]
+fn a_document_that_is_called_as_a_version_is_beside_no_other() {
+    let desk = Desk::new();
+    desk.0.write("in/a.md", "# Tides\n\nThe tide was read at noon.\n");
+    desk.ended(&[]);
+    // A page of `a` is in conflict, and then such a document comes.
+    desk.0.write("notes/wiki/sources/a.md", "mine\n");
+    desk.0.write("in/a.md", "# Tides\n\nThe tide was read at dusk.\n");
+    assert_eq!(desk.ended(&[])["counts"]["review"], 1);
+    desk.0.write("in/a.conflict.md", "# Gauges\n\nThe gauge was taken down.\n");
+    assert_eq!(desk.ended(&[])["counts"]["done"], 1);
+    assert!(desk.0.path("notes/wiki/summaries/a-conflict.md").exists());
+    assert!(desk.0.read("notes/wiki/sources/a.conflict.md").contains("at dusk"));
+    let linted = desk.0.run(&["kb", "lint", "--kb", "notes"]);
+    assert!(linted.stdout.contains("it was to be wiki/sources/a.md") && !linted.stdout.contains("conflict.conflict"));
+    assert_eq!(desk.conflicts(), 1);
+    let ended = desk.resolve("summaries/a", "--mine");
+    assert!(ended.stderr.contains("name one of those that are open: wiki/sources/a.md\n"), "{ended:?}");
+    assert_eq!(desk.resolve("sources/a", "--mine").code, 0);
+    let ended = desk.resolve("summaries/a-conflict", "--mine");
+    assert!(ended.code == 2 && ended.stderr.contains("nothing: there is no conflict in this base"), "{ended:?}");
+}
