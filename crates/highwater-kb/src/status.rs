@@ -44,6 +44,14 @@ pub struct Status {
     pub deleted: u64,
 }
 
+impl Status {
+    /// Whether every file that is in conflict is among [`Status::open`].
+    #[must_use]
+    pub fn names_all_open(&self) -> bool {
+        self.open.len() < OPEN_MAX
+    }
+}
+
 fn told<S: serde::Serializer>(generation: &Option<Generation>, serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Told<'g> {
