@@ -33,7 +33,8 @@ use self::found::find;
 use self::scan::PassedOver;
 
 pub use crate::workshop::{
-    Desks, GROUP_DOCUMENTS_MAX, LOCK_LOOK_MS, LOCK_WAIT_SECS, Place, Prepared, SHOW_TRIES, desks, diagnosis,
+    Desks, GROUP_DOCUMENTS_MAX, LOCK_LOOK_MS, LOCK_WAIT_SECS, Place, Prepared, SHOW_TRIES, conflict_of, desks,
+    diagnosis,
 };
 pub use found::Found;
 pub use settings::{KbAddSettings, NEXT};

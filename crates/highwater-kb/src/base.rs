@@ -42,6 +42,7 @@ pub use self::rows::MIGRATIONS;
 pub use self::snapshot::{Counts, HITS_MAX, Hit, LISTED_MAX, Snapshot};
 
 use self::rows::Standing;
+use crate::conflict::Beside;
 use crate::content::ContentId;
 use crate::document::{DocName, Document};
 use crate::error::KbError;
@@ -229,6 +230,12 @@ impl Base {
     /// The objects of the base.
     pub fn objects(&self) -> Objects<'_> {
         Objects::new(self.home.fs())
+    }
+
+    /// What lies beside its files.
+    pub(crate) fn beside(&self) -> Result<Beside<'_>, KbError> {
+        self.sound()?;
+        Ok(Beside::new(&self.rows, self.objects()))
     }
 
     fn apply(&mut self, generation: u32) -> Result<Committed, KbError> {

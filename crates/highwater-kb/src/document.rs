@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::content::ContentId;
 use crate::origin::Origin;
-use crate::path::FilePath;
+use crate::path::{FilePath, is_mark};
 
 /// The most bytes of a document's name: with a suffix and a mark it stays below the 255 of a file's name.
 pub const NAME_BYTES_MAX: usize = 120;
@@ -58,6 +58,16 @@ impl DocName {
             stem.pop();
         }
         Self::of_stem(&format!("{stem}-{mark}"))
+    }
+
+    /// The same name; or, where its files would be called as a version that lies beside those of another document, one with a hyphen for
+    /// the dot: `report-conflict` for `report.conflict`.
+    #[must_use]
+    pub fn apart(self) -> Self {
+        match self.0.rsplit_once('.') {
+            Some((stem, mark)) if is_mark(&mark.to_lowercase()) => Self::of_stem(&format!("{stem}-{mark}")),
+            _ => self,
+        }
     }
 
     /// What two names must not share: file systems and Obsidian do not tell case apart everywhere.
@@ -143,6 +153,22 @@ mod tests {
         }
         let long = named(&"é".repeat(300));
         assert_eq!(long.len(), NAME_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_name_that_is_given_is_none_of_a_version_that_lies_beside_another_file() {
+        let given = |stem: &str| DocName::of_stem(stem).apart().as_str().to_owned();
+        assert_eq!(given("report.conflict"), "report-conflict");
+        assert_eq!(given("a.b.conflict-12"), "a.b-conflict-12");
+        assert_eq!(given("A.Conflict"), "A-Conflict", "a disk may not tell case apart");
+        for same in ["conflict", "a.conflicts", "a.conflict-x", "a-conflict", "a.conflict.b"] {
+            assert_eq!(given(same), DocName::of_stem(same).as_str());
+        }
+        for stem in ["report.conflict", "x.conflict.conflict", "a..conflict-2", "é.CONFLICT-3"] {
+            let file = FilePath::new(format!("wiki/sources/{}.md", given(stem).to_lowercase())).unwrap();
+            assert_eq!(file.lies_beside(), None, "{stem}");
+            assert_eq!(DocName::of_stem(&given(stem)).as_str(), given(stem));
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod adopt;
 pub mod base;
 pub mod chat;
 pub mod compile;
+mod conflict;
 pub mod content;
 pub mod convert;
 pub mod document;

@@ -93,14 +93,6 @@ impl FilePath {
     #[must_use]
     pub fn lies_beside(&self) -> Option<Self> {
         let name = self.0.rfind('/').map_or(0, |slash| slash + 1);
-        let is_mark = |mark: &str| {
-            mark.strip_prefix(CONFLICT).is_some_and(|rest| {
-                rest.is_empty()
-                    || rest
-                        .strip_prefix('-')
-                        .is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
-            })
-        };
         let (before, last) = self.0[name..].rsplit_once('.').filter(|(before, _)| !before.is_empty())?;
         let marked = before.rsplit_once('.').filter(|(stem, mark)| !stem.is_empty() && is_mark(mark));
         let stem = match marked {
@@ -110,6 +102,12 @@ impl FilePath {
         };
         Self::new(format!("{}{stem}", &self.0[..name])).ok()
     }
+}
+
+/// Whether a part of a name marks a version that lies beside another file: `conflict`, `conflict-2`.
+pub(crate) fn is_mark(part: &str) -> bool {
+    let digits = |n: &str| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit());
+    part.strip_prefix(CONFLICT).is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(digits))
 }
 
 impl fmt::Display for FilePath {

@@ -4,21 +4,19 @@
 //! Nothing of a person's goes without being kept: it is in `.highwater/quarantine/` before anything is changed, and the change is one
 //! generation, which `undo` takes back.
 
-use std::collections::BTreeSet;
 use std::io;
 
-use highwater_fs::{Fs, Quarantine};
+use highwater_fs::Quarantine;
 use jiff::Timestamp;
 
-use crate::base::{Base, BaseLock, CONFLICTS_MAX, Committed, Draft, Found, QUARANTINE, layout, look};
+use crate::base::{Base, BaseLock, Committed, Draft, Found, QUARANTINE, layout, look};
+use crate::conflict::Beside;
 use crate::content::ContentId;
 use crate::error::KbError;
-use crate::path::{FilePath, RAW, WIKI};
+use crate::path::FilePath;
 
 /// The most open conflicts that are listed.
 pub const OPEN_MAX: usize = 1_000;
-/// How deep directories are gone into.
-const DEPTH_MAX: usize = 64;
 
 /// Which version stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,13 +53,7 @@ pub fn resolve(
     let committed = base.commit(held, at, "resolve", &text, |draft| {
         let fs = draft.objects().fs();
         let generated = draft.content(path)?;
-        let mut versions = versions_beside(fs, path)?;
-        // One that the base itself has is no version of another file.
-        for n in (0..versions.len()).rev() {
-            if draft.content(&versions[n].0)?.is_some() {
-                versions.remove(n);
-            }
-        }
+        let versions = Beside::new(draft.rows(), draft.objects()).versions(path)?;
         let stands = look(fs, &path.to_rel())?;
         let comes_back = side == Side::Theirs && stands == Found::Nothing && generated.is_some();
         if versions.is_empty() && !comes_back {
@@ -112,56 +104,12 @@ fn keep(
     Ok(())
 }
 
-/// The versions that lie beside a file, with what they are.
-pub(crate) fn versions_beside(fs: &dyn Fs, path: &FilePath) -> Result<Vec<(FilePath, ContentId)>, KbError> {
-    let mut versions = Vec::new();
-    for n in 1..=CONFLICTS_MAX {
-        // A name that becomes too long has none.
-        let Ok(version) = path.beside(n) else { break };
-        if let Found::File(content) = look(fs, &version.to_rel())? {
-            versions.push((version, content));
-        }
-    }
-    Ok(versions)
-}
-
 impl Base {
-    /// The files beside which a version lies, in order; at most [`OPEN_MAX`]. Looks at all that stands in `wiki/` and `raw/`.
+    /// The files beside which a version lies, in order; at most [`OPEN_MAX`]. Looks at the names of all that stands in `wiki/` and `raw/`.
     ///
     /// # Errors
     /// What the disk says.
     pub fn conflicts(&self) -> Result<Vec<FilePath>, KbError> {
-        let open = open(self.objects().fs(), |path| Ok(self.content(path)?.is_some()), OPEN_MAX)?;
-        Ok(open.into_iter().collect())
+        Ok(self.beside()?.open(OPEN_MAX)?.into_iter().collect())
     }
-}
-
-/// The files beside which a version lies: those that the base has, and those that stand on the disk.
-pub(crate) fn open(
-    fs: &dyn Fs,
-    has: impl Fn(&FilePath) -> Result<bool, KbError>,
-    limit: usize,
-) -> Result<BTreeSet<FilePath>, KbError> {
-    let mut open = BTreeSet::new();
-    let mut directories = vec![(layout(RAW), 0), (layout(WIKI), 0)];
-    while let Some((directory, depth)) = directories.pop() {
-        if fs.stat(&directory)?.is_none() {
-            continue;
-        }
-        for entry in fs.list(&directory)? {
-            if entry.kind == highwater_fs::Kind::Dir && depth < DEPTH_MAX {
-                let below = directory.join(&entry.name).map_err(|error| KbError::Path(error.into()))?;
-                directories.push((below, depth + 1));
-                continue;
-            }
-            let path = entry.name.to_str().and_then(|name| FilePath::new(format!("{directory}/{name}")).ok());
-            if open.len() < limit
-                && let Some(page) = path.and_then(|path| path.lies_beside())
-                && (has(&page)? || fs.stat(&page.to_rel())?.is_some())
-            {
-                open.insert(page);
-            }
-        }
-    }
-    Ok(open)
 }

@@ -1,4 +1,5 @@
-//! Where a base stands, in figures. Owns which; they are read off rows, and of the disk only what lies beside a page that is in conflict.
+//! Where a base stands, in figures. Owns which; they are read off rows, and of the disk only what lies beside a file that is in conflict:
+//! that is looked for among the names of all that stands, as `lint` and `resolve` do.
 //!
 //! What people edited and deleted is as it was when a change last met it: `lint` looks at the disk.
 
@@ -9,10 +10,8 @@ use serde::Serialize;
 use crate::base::{Fate, Generation, Home, Snapshot};
 use crate::error::KbError;
 use crate::page::PageKind;
-use crate::resolve::versions_beside;
-
-/// How many conflicts are looked at.
-const CONFLICTS_LISTED_MAX: usize = 1_000;
+use crate::path::FilePath;
+use crate::resolve::OPEN_MAX;
 
 /// Where a base stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,12 +33,23 @@ pub struct Status {
     pub reports: u64,
     /// How large all documents are, as they were given.
     pub raw_bytes: u64,
-    /// Files beside which a version lies that a person is to look at.
+    /// How many files there are beside which a version lies that a person is to look at, at most [`OPEN_MAX`].
     pub conflicts: u64,
+    /// These files, in order.
+    #[serde(skip)]
+    pub open: Vec<FilePath>,
     /// Files that a person had edited, into which a change was merged.
     pub edited: u64,
     /// Files that a person had deleted, and that stayed so.
     pub deleted: u64,
+}
+
+impl Status {
+    /// Whether every file that is in conflict is among [`Status::open`].
+    #[must_use]
+    pub fn names_all_open(&self) -> bool {
+        self.open.len() < OPEN_MAX
+    }
 }
 
 fn told<S: serde::Serializer>(generation: &Option<Generation>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -62,11 +72,7 @@ pub fn status(home: &Arc<dyn Home>) -> Result<Status, KbError> {
     let snapshot = Snapshot::open(home.clone())?;
     let counts = snapshot.counts()?;
     let below = |kind: PageKind| snapshot.count_below(&format!("wiki/{}/", kind.directory()));
-    let mut conflicts = 0;
-    for path in snapshot.of_fate(Fate::Conflict, CONFLICTS_LISTED_MAX)? {
-        // A person may have settled it by hand.
-        conflicts += u64::from(!versions_beside(snapshot.disk(), &path)?.is_empty());
-    }
+    let open: Vec<FilePath> = snapshot.beside().open(OPEN_MAX)?.into_iter().collect();
     Ok(Status {
         generation: snapshot.generation().cloned(),
         applied: snapshot.is_applied()?,
@@ -76,7 +82,8 @@ pub fn status(home: &Arc<dyn Home>) -> Result<Status, KbError> {
         explorations: below(PageKind::Exploration)?,
         reports: below(PageKind::Report)?,
         raw_bytes: snapshot.raw_bytes()?,
-        conflicts,
+        conflicts: open.len() as u64,
+        open,
         edited: snapshot.fated(Fate::Merged)?,
         deleted: snapshot.fated(Fate::Deleted)?,
     })

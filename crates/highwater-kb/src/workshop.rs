@@ -25,7 +25,7 @@ use crate::path::FilePath;
 
 use self::desk::Desk;
 pub use self::desk::{Desks, desks};
-pub use self::prepare::Prepared;
+pub use self::prepare::{Prepared, conflict_of};
 pub(crate) use self::prepare::{Unready, attempt};
 pub(crate) use self::put_off::PutOff;
 

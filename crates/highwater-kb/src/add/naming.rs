@@ -1,5 +1,6 @@
 //! What documents are called. Owns that a document keeps its name from one addition to the next, that names are given in the order in
-//! which documents are found, whatever is prepared first, and that no two names differ in case alone.
+//! which documents are found, whatever is prepared first, that no two names differ in case alone, and that none is given which would
+//! have a document's files look like versions that lie beside another's.
 
 use std::collections::HashMap;
 
@@ -32,8 +33,8 @@ pub(super) struct Naming {
 }
 
 impl Naming {
-    /// What the document of this origin is to be called: what it is called already, else by its file's stem, else, where that is
-    /// another's, with a mark that depends on its origin alone.
+    /// What the document of this origin is to be called: what it is called already, else by its file's stem ([`DocName::apart`]), else,
+    /// where that is another's, with a mark that depends on its origin alone.
     ///
     /// # Errors
     /// What the rows say.
@@ -41,11 +42,11 @@ impl Naming {
         if let Some(name) = base.called(origin)? {
             return Ok(name);
         }
-        let plain = DocName::of_stem(&origin.stem());
+        let plain = DocName::of_stem(&origin.stem()).apart();
         let digest = blake3::hash(origin.as_str().as_bytes()).to_hex();
         let mut digits = 0;
         loop {
-            let name = if digits == 0 { plain.clone() } else { plain.marked(&digest[..digits]) };
+            let name = if digits == 0 { plain.clone() } else { plain.marked(&digest[..digits]).apart() };
             let folded = name.folded();
             let is_free = self.given.get(&folded).is_none_or(|given| given == origin) && !base.is_taken(&name)?;
             if is_free || digits == digest.len() {
@@ -96,6 +97,10 @@ mod tests {
         for (path, name) in list.iter().zip(&names).rev() {
             assert_eq!(naming.name(&origin(path), &known).unwrap(), *name);
         }
+        // Nor is a file of it called as one that lies beside another's.
+        let beside = ["/d/Report.conflict.md", "/d/report-conflict.md"].map(|path| naming.name(&origin(path), &known));
+        let [first, second] = beside.map(|name| name.unwrap().as_str().to_owned());
+        assert!(first == "Report-conflict" && second.starts_with("report-conflict-"), "{first} {second}");
         // What comes later gets its mark, which is the same again.
         let later = naming.name(&origin("/d/REPORT.txt"), &known).unwrap();
         assert!(later.as_str().starts_with("REPORT-"), "{later}");

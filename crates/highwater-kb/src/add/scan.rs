@@ -42,8 +42,11 @@ impl PassedOver {
             let named: Vec<_> =
                 kinds.iter().take(TOLD_SUFFIXES_MAX).map(|(suffix, count)| format!("{count} {suffix}")).collect();
             let more = if kinds.len() > named.len() { ", …" } else { "" };
-            let files = if others == 1 { "file is no document" } else { "files are no documents" };
-            told.push(format!("{others} {files} by the suffix and stayed where they are: {}{more}", named.join(", ")));
+            let files = match others {
+                1 => "1 file is no document by the suffix and stayed where it is".to_owned(),
+                files => format!("{files} files are no documents by the suffix and stayed where they are"),
+            };
+            told.push(format!("{files}: {}{more}", named.join(", ")));
         }
         if self.linked_directories > 0 {
             let them = match self.linked_directories {
@@ -181,6 +184,8 @@ mod tests {
             ]
         );
         assert_eq!(found(&named.join("x.png"), dir.path()).0, ["x.png"], "what is named is a document");
+        let one = PassedOver { others: BTreeMap::from([(".png".to_owned(), 1)]), ..PassedOver::default() };
+        assert_eq!(one.told(), ["1 file is no document by the suffix and stayed where it is: 1 .png"]);
         assert!(scan(&named.join("none"), dir.path(), |_| true, &mut PassedOver::default(), |_| true).is_err());
     }
 

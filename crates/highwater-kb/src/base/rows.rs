@@ -70,6 +70,13 @@ pub(crate) fn file(rows: &Connection, path: &FilePath) -> Result<Option<ContentI
     one(rows, "look up a file", "SELECT content FROM file WHERE path = ?1", [path], |row| row.get(0))
 }
 
+/// What the newest generation has at a path, and whether that is known to lie beside what a person has there.
+pub(crate) fn in_conflict(rows: &Connection, path: &FilePath) -> Result<Option<(ContentId, bool)>, KbError> {
+    one(rows, "look up a file", IN_CONFLICT, [path], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+const IN_CONFLICT: &str = "SELECT content, fate = 'conflict' FROM file WHERE path = ?1";
+
 pub(super) fn files(rows: &Connection) -> Result<Vec<(FilePath, ContentId)>, KbError> {
     all(rows, "list its files", "SELECT path, content FROM file ORDER BY path", |row| Ok((row.get(0)?, row.get(1)?)))
 }
@@ -299,7 +306,7 @@ mod tests {
             fold::LOOKUPS,
             survey::LOOKUPS,
             garbage::LOOKUPS,
-            &[FILES_BELOW, NOTE_FATE],
+            &[FILES_BELOW, IN_CONFLICT, NOTE_FATE],
         ]
         .concat();
         for sql in asked {

@@ -1,14 +1,14 @@
 //! What stands in `wiki/` and `raw/`: each file against what the generation has there. Owns what is said of what a person edited, made,
 //! or left beside a page. A page is read once, and handed on to those who look for its links and its front matter.
 
-use std::collections::BTreeMap;
-
 use highwater_fs::{Entry, FsError, Kind as FileKind, RelPath};
 
 use super::{Kind, Look, Progress, front, links};
 use crate::base::{Found, PAGE_BYTES_MAX, layout, look as look_at};
+use crate::conflict::Version;
 use crate::content::ContentId;
 use crate::error::KbError;
+use crate::fold;
 use crate::page::{PageKind, rendered};
 use crate::path::{FilePath, RAW, WIKI};
 
@@ -55,8 +55,6 @@ pub(super) fn look(look: &mut Look<'_>, progress: &mut Progress<'_>) -> Result<(
                 Err(FsError::Io { .. }) if look.snapshot.disk().stat(&directory)?.is_none() => continue,
                 Err(error) => return Err(error.into()),
             };
-            let names: BTreeMap<&str, FileKind> =
-                entries.iter().filter_map(|entry| Some((entry.name.to_str()?, entry.kind))).collect();
             for entry in &entries {
                 // Those of an editor, of a synchronisation, of a change on its way.
                 if entry.name.as_encoded_bytes().starts_with(b".") {
@@ -67,7 +65,7 @@ pub(super) fn look(look: &mut Look<'_>, progress: &mut Progress<'_>) -> Result<(
                     let below = directory.join(&entry.name).map_err(|error| KbError::Path(error.into()))?;
                     directories.push((below, depth + 1));
                 } else {
-                    one(look, &directory, entry, &names)?;
+                    one(look, &directory, entry)?;
                     // What people made may be more.
                     seen = look.files.min(seen + 1);
                     progress(look.files + seen, 2 * look.files);
@@ -78,12 +76,7 @@ pub(super) fn look(look: &mut Look<'_>, progress: &mut Progress<'_>) -> Result<(
     Ok(())
 }
 
-fn one(
-    look: &mut Look<'_>,
-    directory: &RelPath,
-    entry: &Entry,
-    names: &BTreeMap<&str, FileKind>,
-) -> Result<(), KbError> {
+fn one(look: &mut Look<'_>, directory: &RelPath, entry: &Entry) -> Result<(), KbError> {
     let name = entry.name.to_string_lossy();
     let shown = format!("{directory}/{name}");
     let path = match (entry.name.to_str(), FilePath::new(shown.as_str())) {
@@ -98,10 +91,7 @@ fn one(
     }
     let generated = look.snapshot.content(&path)?;
     let is_file = entry.kind == FileKind::File;
-    if generated.is_none()
-        && let Some(page) = path.lies_beside()
-        && (look.snapshot.content(&page)?.is_some() || is_named(&page, names))
-    {
+    if let Some(Version { of: page, .. }) = look.snapshot.beside().version(&path)? {
         let what = format!("it was to be {page}, which a person had edited");
         let mends = format!("`highwater kb resolve {page} --mine` keeps yours, `--theirs` takes this one");
         look.note(Kind::Conflict, &path, what, mends);
@@ -154,11 +144,6 @@ fn displaced(look: &mut Look<'_>, path: &FilePath) {
     look.edited.insert(path.to_string());
 }
 
-/// Whether such a file is in the same directory.
-fn is_named(path: &FilePath, names: &BTreeMap<&str, FileKind>) -> bool {
-    path.as_str().rsplit('/').next().is_some_and(|name| names.contains_key(name))
-}
-
 fn is_page(path: &FilePath) -> bool {
     path.as_str().starts_with("wiki/") && path.as_str().ends_with(".md")
 }
@@ -181,7 +166,7 @@ fn foreign(look: &mut Look<'_>, path: &FilePath, is_file: bool) -> Result<(), Kb
 fn edited(look: &mut Look<'_>, path: &FilePath, framed: bool) {
     let mends = match framed {
         true => {
-            "nothing need be done: outside its two markers it is yours, and between them what comes is merged into it"
+            "nothing need be done: outside its two markers it is yours, and between them it is written anew as it changes"
         }
         false => "nothing need be done: what comes is merged into it, or laid beside it",
     };
@@ -207,7 +192,7 @@ fn page(look: &mut Look<'_>, path: &FilePath, generated: Option<ContentId>) -> R
     let content = ContentId::of(&bytes);
     let text = String::from_utf8(bytes);
     if generated.is_some_and(|generated| generated != content) {
-        let framed = text.as_ref().is_ok_and(|text| rendered::marked(text).is_some());
+        let framed = fold::is_rendered(path) && text.as_ref().is_ok_and(|text| rendered::marked(text).is_some());
         edited(look, path, framed);
     }
     let Ok(text) = text else { return Ok(()) };

@@ -25,6 +25,15 @@ use crate::tree;
 /// The largest document that is read as text in this process, in bytes.
 const TEXT_HERE_BYTES_MAX: u64 = 16 << 20;
 
+/// What is said of a file that a document came into conflict with a person about; ledgers have it.
+const IN_CONFLICT: &str = " was edited by a person, and what is new lies beside it, as .conflict";
+
+/// The file whose conflict is why a document is for a person to look at, where that is why.
+#[must_use]
+pub fn conflict_of(why: &str) -> Option<FilePath> {
+    FilePath::new(why.strip_suffix(IN_CONFLICT)?).ok()
+}
+
 /// A document that is ready to be folded in; its bytes, its text and its images are objects already.
 #[derive(Debug)]
 pub struct Prepared {
@@ -116,10 +125,7 @@ impl Prepared {
         };
         let conflict = fates.iter().find(|(path, fate)| **fate == Fate::Conflict && is_its(path));
         match conflict {
-            Some((path, _)) => Outcome::because(
-                OutcomeKind::Review,
-                format!("{path} was edited by a person, and what is new lies beside it, as .conflict"),
-            ),
+            Some((path, _)) => Outcome::because(OutcomeKind::Review, format!("{path}{IN_CONFLICT}")),
             None => Outcome::done(),
         }
     }

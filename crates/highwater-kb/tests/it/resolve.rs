@@ -1,7 +1,9 @@
 //! Conflicts that end: one version stays, the other is kept, and what comes is merged as before.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use highwater_kb::lint::{Kind, lint};
 use highwater_kb::resolve::{Resolved, Side, resolve};
 use highwater_kb::{Base, Directory, Fate, Home, KbError, status};
 
@@ -75,9 +77,14 @@ impl House {
         std::fs::remove_file(self.directory.path().join(path)).unwrap();
     }
 
-    /// How many conflicts rows tell of, and which the disk does.
+    /// How many conflicts are counted, and which are named; a look at the base tells of the same.
     fn open(&self) -> (u64, Vec<String>) {
-        let open = self.base.conflicts().unwrap().iter().map(ToString::to_string).collect();
+        let open: Vec<String> = self.base.conflicts().unwrap().iter().map(ToString::to_string).collect();
+        let linted = lint(&self.home, false, &mut |_, _| {}).unwrap();
+        let versions = linted.findings.iter().filter(|finding| finding.kind == Kind::Conflict);
+        let told: BTreeSet<String> =
+            versions.map(|version| file(&version.file).lies_beside().unwrap().to_string()).collect();
+        assert_eq!(told.into_iter().collect::<Vec<_>>(), open);
         (status::status(&self.home).unwrap().conflicts, open)
     }
 }
@@ -120,6 +127,7 @@ fn what_was_settled_is_taken_back() {
         let mut house = House::in_conflict();
         house.resolve(PAGE, side).unwrap();
         house.undo(2);
+        assert_eq!(house.open(), (1, vec![PAGE.to_owned()]), "{side:?}");
         assert_eq!(house.read(PAGE).as_deref(), Some("top\none\ntwo\nthree\nMINE\nend\n"), "{side:?}");
         assert_eq!(house.read(VERSION).as_deref(), Some("top\none\ntwo\nthree\nTHEIRS\nend\n"), "{side:?}");
         house.resolve(PAGE, side).unwrap();
@@ -164,6 +172,53 @@ fn where_there_is_no_conflict_nothing_is_done() {
 }
 
 #[test]
+fn what_the_base_has_itself_is_no_version_of_another_file() {
+    let mut house = House::new(&[(PAGE, Some("one\n")), (VERSION, Some("a page\n"))]);
+    assert_eq!(house.open(), (0, Vec::new()));
+    for side in [Side::Mine, Side::Theirs] {
+        assert!(matches!(house.resolve(PAGE, side), Err(KbError::NoConflict(_))));
+    }
+    // A version finds another place, and goes without it.
+    house.write(PAGE, "mine\n");
+    assert_eq!(house.fate(PAGE, Some("two\n")), Fate::Conflict);
+    assert_eq!(house.open(), (1, vec![PAGE.to_owned()]));
+    house.resolve(PAGE, Side::Mine).unwrap();
+    assert_eq!(house.open(), (0, Vec::new()));
+    assert_eq!(house.read(VERSION).as_deref(), Some("a page\n"));
+    // Such a page can be in a conflict of its own.
+    house.write(VERSION, "mine\n");
+    assert_eq!(house.fate(VERSION, Some("another page\n")), Fate::Conflict);
+    assert_eq!(house.open(), (1, vec![VERSION.to_owned()]));
+    house.resolve(VERSION, Side::Mine).unwrap();
+    assert_eq!(house.open(), (0, Vec::new()));
+}
+
+#[test]
+fn a_file_that_a_person_called_as_a_version_is_theirs() {
+    let mut house = House::new(&[(PAGE, Some("one\n"))]);
+    house.write(VERSION, "mine\n");
+    // Neither beside a page that nobody edited, nor beside one that a person did.
+    for text in ["one\n", "edited\n"] {
+        house.write(PAGE, text);
+        assert_eq!(house.open(), (0, Vec::new()), "{text}");
+        for side in [Side::Mine, Side::Theirs] {
+            assert!(matches!(house.resolve(PAGE, side), Err(KbError::NoConflict(_))), "{text}");
+        }
+    }
+    let foreign = |house: &House| {
+        let linted = lint(&house.home, false, &mut |_, _| {}).unwrap();
+        linted.findings.iter().any(|finding| finding.kind == Kind::Foreign && finding.file == VERSION)
+    };
+    assert!(foreign(&house));
+    // What they copied beside a page that is as it was is theirs, too.
+    house.write(PAGE, "one\n");
+    house.write(VERSION, "one\n");
+    assert_eq!((house.open(), foreign(&house)), ((0, Vec::new()), true));
+    assert!(matches!(house.resolve(PAGE, Side::Mine), Err(KbError::NoConflict(_))));
+    assert_eq!(house.read(VERSION).as_deref(), Some("one\n"));
+}
+
+#[test]
 fn a_page_that_a_person_deleted_comes_back_where_they_say_so() {
     let mut house = House::new(&[(PAGE, Some("one\n")), ("raw/a.txt", Some("a"))]);
     house.remove(PAGE);
@@ -187,6 +242,13 @@ fn a_conflict_stays_one_until_it_is_settled_whatever_comes() {
     assert_eq!(house.open(), (1, vec![PAGE.to_owned()]));
     house.resolve(PAGE, Side::Mine).unwrap();
     assert_eq!(house.open(), (0, Vec::new()));
+    // So it does where the page is deleted, and a change meets that.
+    let mut house = House::in_conflict();
+    house.remove(PAGE);
+    assert_eq!(house.fate(PAGE, Some("new\n")), Fate::Deleted);
+    assert_eq!(house.open(), (1, vec![PAGE.to_owned()]));
+    house.resolve(PAGE, Side::Mine).unwrap();
+    assert_eq!((house.open(), house.read(PAGE)), ((0, Vec::new()), None));
     // One that a person settles by hand is none.
     let house = House::in_conflict();
     house.remove(VERSION);
@@ -211,7 +273,7 @@ fn a_conflict_of_a_page_that_the_base_no_longer_has_ends_too() {
     for (side, stays) in [(Side::Mine, Some("top\none\ntwo\nthree\nMINE\nend\n")), (Side::Theirs, None)] {
         let mut house = House::in_conflict();
         assert_eq!(house.fate(PAGE, None), Fate::Kept);
-        assert_eq!(house.base.conflicts().unwrap(), [file(PAGE)]);
+        assert_eq!(house.open(), (1, vec![PAGE.to_owned()]));
         let resolved = house.resolve(PAGE, side).unwrap();
         assert_eq!((house.read(PAGE).as_deref(), house.read(VERSION)), (stays, None));
         assert_eq!(resolved.kept.len(), usize::from(stays.is_none()));

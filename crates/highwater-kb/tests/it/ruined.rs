@@ -224,6 +224,7 @@ fn what_people_had_made_of_files_is_found_again() {
     drop(ruin.rebuild());
     std::fs::write(ruin.path("wiki/entities/own-1.md"), "mine\n").unwrap();
     std::fs::write(ruin.path("wiki/concepts/tides.md"), "mine too\n").unwrap();
+    std::fs::write(ruin.path("wiki/entities/own-3.conflict.md"), "a file of their own\n").unwrap();
     std::fs::remove_file(ruin.path("wiki/entities/own-2.md")).unwrap();
     drop(ruin.goes_on(4));
     assert!(ruin.path("wiki/concepts/tides.conflict.md").exists());

@@ -19,6 +19,7 @@ mod rebuild;
 mod recompile;
 mod remove;
 mod resolve;
+mod review;
 mod search;
 mod status;
 mod undo;

@@ -9,10 +9,10 @@ use crate::base::manifest::{FileChange, Manifest};
 use crate::base::objects::{Objects, Standing};
 use crate::base::project::{Fate, Found, is_begun, look};
 use crate::base::{PAGE_BYTES_MAX, rows};
+use crate::conflict::Beside;
 use crate::content::ContentId;
 use crate::error::KbError;
 use crate::path::FilePath;
-use crate::resolve;
 
 /// Files that are looked at in one piece.
 const FILES: u32 = 1_000;
@@ -45,7 +45,7 @@ pub(super) fn leave_to_be_written(
 /// Notes what people had made of the files that nobody is to write.
 pub(super) fn note_fates(transaction: &Transaction<'_>, fs: &dyn Fs) -> Result<(), KbError> {
     let changed: BTreeSet<FilePath> = rows::changes(transaction)?.into_iter().map(|change| change.path).collect();
-    let open = resolve::open(fs, |path| Ok(rows::file(transaction, path)?.is_some()), usize::MAX)?;
+    let open = Beside::new(transaction, Objects::new(fs)).open(usize::MAX)?;
     let mut after = String::new();
     loop {
         let files = rows::survey::files_after(transaction, &after, FILES)?;

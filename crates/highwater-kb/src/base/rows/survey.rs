@@ -3,7 +3,7 @@
 
 use highwater_db::sqlite::rusqlite::{self, Connection, Row};
 
-use super::{count, int, one, told, unreadable};
+use super::{count, one, told, unreadable};
 use crate::base::project::Fate;
 use crate::content::ContentId;
 use crate::error::KbError;
@@ -71,12 +71,6 @@ pub(crate) fn count_below(rows: &Connection, prefix: &str) -> Result<u64, KbErro
 pub(crate) fn fated(rows: &Connection, fate: Fate) -> Result<u64, KbError> {
     const SQL: &str = "SELECT count(*) FROM file WHERE fate = ?1";
     Ok(one(rows, "count its files", SQL, [fate.as_str()], |row| count(row, 0))?.unwrap_or(0))
-}
-
-/// The files that have this fate, at most `limit`. Looks at each file.
-pub(crate) fn of_fate(rows: &Connection, fate: Fate, limit: usize) -> Result<Vec<FilePath>, KbError> {
-    const SQL: &str = "SELECT path FROM file WHERE fate = ?1 ORDER BY path LIMIT ?2";
-    list(rows, "list its files", SQL, (fate.as_str(), int(limit)), |row| row.get(0))
 }
 
 /// How large all documents are, as they were given. Looks at each document.

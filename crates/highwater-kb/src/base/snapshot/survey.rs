@@ -8,6 +8,7 @@ use crate::base::objects::Objects;
 use crate::base::project::Fate;
 use crate::base::rows::survey::{self, Listed};
 use crate::base::rows::{self, derived};
+use crate::conflict::Beside;
 use crate::content::ContentId;
 use crate::error::KbError;
 use crate::page::PageKind;
@@ -58,10 +59,6 @@ impl Snapshot {
         survey::fated(&self.rows, fate)
     }
 
-    pub(crate) fn of_fate(&self, fate: Fate, limit: usize) -> Result<Vec<FilePath>, KbError> {
-        survey::of_fate(&self.rows, fate, limit)
-    }
-
     pub(crate) fn raw_bytes(&self) -> Result<u64, KbError> {
         survey::raw_bytes(&self.rows)
     }
@@ -73,6 +70,11 @@ impl Snapshot {
 
     pub(crate) fn stored(&self) -> Objects<'_> {
         self.objects()
+    }
+
+    /// What lies beside its files.
+    pub(crate) fn beside(&self) -> Beside<'_> {
+        Beside::new(&self.rows, self.objects())
     }
 
     pub(crate) fn disk(&self) -> &dyn Fs {

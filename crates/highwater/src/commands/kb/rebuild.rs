@@ -75,7 +75,8 @@ async fn put(
 
 fn text(rebuilt: &Rebuilt, place: &Place) -> String {
     let (documents, generations) = (counted(rebuilt.documents, "document"), counted(rebuilt.generations, "generation"));
-    let mut text = format!("{documents} are back, from {generations}");
+    let are = if rebuilt.documents == 1 { "is" } else { "are" };
+    let mut text = format!("{documents} {are} back, from {generations}");
     let Edits { edited, deleted, conflicts } = rebuilt.edits;
     let edits = [(edited, "edited"), (deleted, "deleted"), (conflicts, "in conflict")];
     let edits: Vec<String> = edits

@@ -29,7 +29,7 @@ async fn resolved(place: &Place, args: &KbResolve, output: Output) -> Result<Exi
     let side = if args.side.mine { Side::Mine } else { Side::Theirs };
     let named = args.page.to_string_lossy();
     let mut refused = format!("{} names no file of the base", one_line(&named));
-    for path in candidates(place, &args.page) {
+    for path in candidates(place, &base, &args.page)? {
         match settle(&mut base, &held, place.clock.now(), &path, side) {
             Ok(resolved) => {
                 let stays = if side == Side::Mine { "yours" } else { "what the base has" };
@@ -72,8 +72,8 @@ fn open(place: &Place, base: &Base) -> Result<String, Diagnosis> {
 }
 
 /// The files that a person may mean: `concepts/tides`, `[[concepts/tides]]`, `wiki/concepts/tides.md`, a path from `/` or from the working
-/// directory on, and each with the mark of the version beside it.
-fn candidates(place: &Place, named: &Path) -> Vec<FilePath> {
+/// directory on, and each with the mark of the version beside it, unless the base has a file that is called so.
+fn candidates(place: &Place, base: &Base, named: &Path) -> Result<Vec<FilePath>, Diagnosis> {
     let mut texts: Vec<String> = Vec::new();
     let below = |path: &Path| path.strip_prefix(&place.root).ok().map(|below| below.to_string_lossy().into_owned());
     // The directory is followed as links lead, the file itself is not.
@@ -90,12 +90,14 @@ fn candidates(place: &Place, named: &Path) -> Vec<FilePath> {
     for text in texts {
         for text in [format!("{text}.md"), text] {
             let Ok(path) = FilePath::new(text) else { continue };
-            for path in [path.lies_beside(), Some(path)].into_iter().flatten() {
+            let is_its = base.content(&path).map_err(|error| place.failed(&error))?.is_some();
+            let beside = path.lies_beside().filter(|_| !is_its);
+            for path in beside.into_iter().chain([path]) {
                 if !paths.contains(&path) {
                     paths.push(path);
                 }
             }
         }
     }
-    paths
+    Ok(paths)
 }

@@ -1,8 +1,11 @@
 //! `kb status`: where a base stands. Owns what is told of it, and that a base of an older version is brought up to date.
 
+use std::path::Path;
+
 use highwater_engine::diagnosis::Diagnosis;
-use highwater_engine::ledger::Ledger as _;
+use highwater_engine::name::ItemKey;
 use highwater_engine::report::ExitCode;
+use highwater_engine::shell::quoted;
 use highwater_kb::KbError;
 use highwater_kb::status::{Status, status as read};
 use indicatif::DecimalBytes;
@@ -10,10 +13,10 @@ use serde::Serialize;
 
 use super::pass::ledger_of;
 use super::place::Place;
+use super::review;
 use crate::bar::{counted, grouped};
 use crate::cli::{Global, KbWhich};
 use crate::output::Output;
-use crate::site::Site;
 use crate::table::{Facts, line, moment};
 use crate::{Done, in_runtime};
 
@@ -22,7 +25,7 @@ struct Told<'p> {
     kb: &'p std::path::Path,
     #[serde(flatten)]
     status: Status,
-    /// Documents for a person to look at, of what was added by command.
+    /// Documents that are still for a person to look at, of what was added by command.
     review: u64,
     /// The jobs that they are of.
     review_jobs: Vec<String>,
@@ -33,9 +36,11 @@ pub(super) fn status(which: &KbWhich, global: &Global, output: Output) -> Done {
     let place = Place::find(which.kb.as_deref()).map_err(one)?;
     in_runtime(async {
         let status = current(&place).await.map_err(one)?;
-        let (review, review_jobs) = for_review(&place, global).await.map_err(one)?;
-        let told = Told { kb: &place.root, status, review, review_jobs };
-        output.answer(&told, text(&told, &place));
+        let waiting = review::waiting(&place, &status, global).await.map_err(one)?;
+        let review_jobs = waiting.jobs.iter().map(ToString::to_string).collect();
+        let told = Told { kb: &place.root, status, review: waiting.count, review_jobs };
+        let ledger = ledger_of(&place.root, global);
+        output.answer(&told, text(&told, &place, &ledger, waiting.only.as_ref()));
         Ok(ExitCode::Drained)
     })
 }
@@ -52,26 +57,7 @@ async fn current(place: &Place) -> Result<Status, Diagnosis> {
     }
 }
 
-/// Documents for a person to look at, and their jobs, of the ledger that `kb add` keeps beside the base.
-async fn for_review(place: &Place, global: &Global) -> Result<(u64, Vec<String>), Diagnosis> {
-    let ledger = ledger_of(&place.root, global);
-    if !ledger.is_file() {
-        return Ok((0, Vec::new()));
-    }
-    let site = Site::beside(global, ledger)?;
-    let glance = site.ledger_to_read()?;
-    let (mut review, mut jobs) = (0, Vec::new());
-    for job in glance.ledger.jobs().await? {
-        let of_job = job.worklist.map_or(0, |worklist| worklist.tally.review);
-        if of_job > 0 {
-            review += of_job;
-            jobs.push(job.name.to_string());
-        }
-    }
-    Ok((review, jobs))
-}
-
-fn text(told: &Told<'_>, place: &Place) -> String {
+fn text(told: &Told<'_>, place: &Place, ledger: &Path, only: Option<&ItemKey>) -> String {
     let mut facts = Facts::default();
     let status = &told.status;
     facts.heading(place.root.display());
@@ -106,11 +92,15 @@ fn text(told: &Told<'_>, place: &Place) -> String {
         facts.fact("by hand", format!("{edited} edited, {deleted} deleted, as changes met them"));
     }
     if told.review > 0 {
-        let ledger = place.root.join(".highwater-state/ledger.db");
+        let ledger = quoted(&ledger.display().to_string());
         let those = if told.review == 1 { "1 document is" } else { &format!("{} documents are", grouped(told.review)) };
-        let list = |job: &String| format!("\nhighwater --ledger {} items {job} --outcome review", ledger.display());
+        let list = |job: &String| format!("\nhighwater --ledger {ledger} items {job} --outcome review");
         let lists: String = told.review_jobs.iter().map(list).collect();
-        facts.fact("review", format!("{those} for you to look at:{lists}"));
+        let job = if let [job] = told.review_jobs.as_slice() { job } else { "JOB" };
+        let key = only.map_or("KEY".to_owned(), |key| quoted(key.as_str()));
+        let ends =
+            format!("\nmend it and add it again, or let it be: highwater --ledger {ledger} skip {job} {key} --why …");
+        facts.fact("review", format!("{those} for you to look at:{lists}{ends}"));
     }
     facts.to_string()
 }

@@ -115,3 +115,55 @@ fn a_page_that_a_person_deleted_comes_back() {
     assert_eq!(desk.resolve("summaries/report-07", "--theirs").code, 0);
     assert_eq!(desk.summary("report-07"), had);
 }
+
+#[test]
+fn a_document_that_is_called_as_a_version_is_beside_no_other() {
+    let desk = Desk::new();
+    desk.0.write("in/a.md", "# Tides\n\nThe tide was read at noon.\n");
+    desk.ended(&[]);
+    // A page of `a` is in conflict, and then such a document comes.
+    desk.0.write("notes/wiki/sources/a.md", "mine\n");
+    desk.0.write("in/a.md", "# Tides\n\nThe tide was read at dusk.\n");
+    assert_eq!(desk.ended(&[])["counts"]["review"], 1);
+    desk.0.write("in/a.conflict.md", "# Gauges\n\nThe gauge was taken down.\n");
+    assert_eq!(desk.ended(&[])["counts"]["done"], 1);
+    assert!(desk.0.path("notes/wiki/summaries/a-conflict.md").exists());
+    assert!(desk.0.read("notes/wiki/sources/a.conflict.md").contains("at dusk"));
+    let linted = desk.0.run(&["kb", "lint", "--kb", "notes"]);
+    assert!(linted.stdout.contains("it was to be wiki/sources/a.md") && !linted.stdout.contains("conflict.conflict"));
+    assert_eq!(desk.conflicts(), 1);
+    let ended = desk.resolve("summaries/a", "--mine");
+    assert!(ended.stderr.contains("name one of those that are open: wiki/sources/a.md\n"), "{ended:?}");
+    assert_eq!(desk.resolve("sources/a", "--mine").code, 0);
+    let ended = desk.resolve("summaries/a-conflict", "--mine");
+    assert!(ended.code == 2 && ended.stderr.contains("nothing: there is no conflict in this base"), "{ended:?}");
+}
+
+#[test]
+fn a_document_waits_for_a_person_until_somebody_settles_it() {
+    let desk = Desk::in_conflict();
+    let review = || desk.0.ok(&["kb", "status", "--kb", "notes", "--json"]).json()["review"].clone();
+    assert_eq!(review(), 4);
+    // Two by the end of their conflicts.
+    assert_eq!(desk.resolve("summaries/report-04", "--mine").code, 0);
+    assert_eq!(review(), 3);
+    assert_eq!(desk.resolve("summaries/report-05", "--theirs").code, 0);
+    assert_eq!(review(), 2);
+    // One that is judged by a call of its path, too, and is mended: any call that meets it says so.
+    assert_eq!(desk.0.run(&["kb", "add", "in/empty.md", "--kb", "notes"]).code, 0);
+    assert_eq!(review(), 2, "it is one document");
+    desk.0.write("in/empty.md", "# Soundings\n\nThe harbour was sounded in May.\n");
+    assert_eq!(desk.ended(&[])["counts"]["done"], 1);
+    assert_eq!(review(), 1);
+    fs::remove_file(desk.0.path("in/empty.md")).unwrap();
+    desk.ended(&[]);
+    assert_eq!(review(), 1, "what is gone is for nobody to look at");
+    // The last by a person's word: the command that is told for it.
+    let told = desk.0.ok(&["kb", "status", "--kb", "notes"]).stdout;
+    let way = told.lines().find_map(|line| line.split_once("let it be: highwater ")).expect("a way out").1;
+    let words: Vec<&str> = way.split(' ').map(|word| if word == "…" { "it stays broken" } else { word }).collect();
+    assert!(words.iter().any(|word| word.ends_with("in/broken.pdf")), "{words:?}");
+    desk.0.ok(&words);
+    assert_eq!(review(), 0);
+    assert!(!desk.0.ok(&["kb", "status", "--kb", "notes"]).stdout.contains("review"));
+}
