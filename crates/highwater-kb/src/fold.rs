@@ -13,7 +13,6 @@ mod version;
 pub(crate) use self::log::{LOG_BEFORE, LOG_PAGE, enter as enter_log, is_log};
 #[cfg(test)]
 pub(crate) use self::shelves::LOOKUPS;
-use self::shelves::is_index;
 pub(crate) use self::touched::Folding;
 pub use self::version::Version;
 
@@ -232,11 +231,6 @@ pub(crate) fn complete(draft: &mut Draft<'_>) -> Result<bool, KbError> {
     }
     shelves::render(draft, &folding.listed(draft)?)?;
     Ok(true)
-}
-
-/// Whether a file is rendered from rows alone, between two markers outside which it is a person's: the index, the log, their parts.
-pub(crate) fn is_rendered(path: &FilePath) -> bool {
-    is_index(path) || is_log(path)
 }
 
 /// The files that are a document's own, but for its summary.

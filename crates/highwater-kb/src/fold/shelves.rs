@@ -18,8 +18,6 @@ use crate::path::FilePath;
 
 /// The page that everything is found from.
 const INDEX: &str = "wiki/index.md";
-/// Where its shelves are.
-const SHELVES: &str = "wiki/index/";
 /// How many bytes of names a list is parted by; names that are alike for longer stay on one shelf.
 const PREFIX_BYTES_MAX: usize = 60;
 
@@ -35,11 +33,6 @@ const LINES: &str = "SELECT name, title, description FROM page
 /// Every statement here, for the test that asks how it is done.
 #[cfg(test)]
 pub(crate) const LOOKUPS: &[&str] = &[COUNT, FIRST, LAST, LINES];
-
-/// Whether a file is of the index.
-pub(super) fn is_index(path: &FilePath) -> bool {
-    path.as_str() == INDEX || path.as_str().starts_with(SHELVES)
-}
 
 /// Renders the index, and the shelves on the way to what changed.
 pub(super) fn render(draft: &mut Draft<'_>, changed: &BTreeSet<PageName>) -> Result<(), KbError> {
@@ -127,7 +120,7 @@ fn forget(draft: &mut Draft<'_>, path: &FilePath) -> Result<(), KbError> {
 
 /// The file of a shelf. Two beginnings never have one, and one that begins another begins its file's name.
 fn path(kind: PageKind, prefix: &[u8]) -> FilePath {
-    let mut name = format!("{SHELVES}{}-", kind.directory());
+    let mut name = format!("wiki/index/{}-", kind.directory());
     for byte in prefix {
         match byte {
             b'a'..=b'z' | b'0'..=b'9' | b'-' => name.push(char::from(*byte)),

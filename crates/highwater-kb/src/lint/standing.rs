@@ -8,7 +8,6 @@ use crate::base::{Found, PAGE_BYTES_MAX, layout, look as look_at};
 use crate::conflict::Version;
 use crate::content::ContentId;
 use crate::error::KbError;
-use crate::fold;
 use crate::page::{PageKind, rendered};
 use crate::path::{FilePath, RAW, WIKI};
 
@@ -166,7 +165,7 @@ fn foreign(look: &mut Look<'_>, path: &FilePath, is_file: bool) -> Result<(), Kb
 fn edited(look: &mut Look<'_>, path: &FilePath, framed: bool) {
     let mends = match framed {
         true => {
-            "nothing need be done: outside its two markers it is yours, and between them it is written anew as it changes"
+            "nothing need be done: outside its two markers it is yours, and between them what comes is merged into it"
         }
         false => "nothing need be done: what comes is merged into it, or laid beside it",
     };
@@ -192,7 +191,7 @@ fn page(look: &mut Look<'_>, path: &FilePath, generated: Option<ContentId>) -> R
     let content = ContentId::of(&bytes);
     let text = String::from_utf8(bytes);
     if generated.is_some_and(|generated| generated != content) {
-        let framed = fold::is_rendered(path) && text.as_ref().is_ok_and(|text| rendered::marked(text).is_some());
+        let framed = text.as_ref().is_ok_and(|text| rendered::marked(text).is_some());
         edited(look, path, framed);
     }
     let Ok(text) = text else { return Ok(()) };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use highwater_db::sqlite::rusqlite::Connection;
 use highwater_kb::base::{Anew, Edits, Health, Rebuilt, asks_for_rebuild, examine};
-use highwater_kb::{Base, Directory, FilePath, Home, KbError, Snapshot};
+use highwater_kb::{Base, Directory, Home, KbError, Snapshot};
 
 use crate::home::now;
 use crate::library::{Library, Paper};
@@ -276,47 +276,4 @@ fn nothing_before_a_generation_that_is_lost_is_gone_back_to() {
     assert!(wreck.all() == before);
     Library::open(wreck.home.clone()).undo(2);
     assert!(!wreck.path("wiki/entities/own-3.md").exists());
-}
-
-#[test]
-fn what_is_between_the_markers_of_index_and_log_is_never_a_conflict() {
-    let wreck = Wreck::new();
-    // All that is not for people is of an earlier time than the pages.
-    let earlier = wreck.path("earlier");
-    copy(&wreck.path(".highwater"), &earlier);
-    let mut library = Library::open(wreck.home.clone());
-    library.add(&[&of(4)]);
-    drop(library);
-    fs::remove_dir_all(wreck.path(".highwater")).unwrap();
-    fs::rename(&earlier, wreck.path(".highwater")).unwrap();
-    let (index, log) = (wreck.path("wiki/index.md"), wreck.path("wiki/log.md"));
-    fs::write(&index, format!("{}\nMine.\n", fs::read_to_string(&index).unwrap())).unwrap();
-    let home: Arc<dyn Home> = Arc::new(Directory::open(wreck.directory.path()).unwrap());
-    for n in [5, 6] {
-        Library::open(home.clone()).add(&[&of(n)]);
-        for page in [&index, &log] {
-            for mark in ["conflict.md", "conflict-2.md"] {
-                assert!(!page.with_extension(mark).exists(), "{page:?} {mark}");
-            }
-        }
-    }
-    let text = fs::read_to_string(&index).unwrap();
-    assert!(text.ends_with("\nMine.\n") && text.contains("summaries/paper-6"), "{text}");
-    assert!(!text.contains("summaries/paper-4"), "the base does not have it: {text}");
-    // The log is as it was rendered.
-    let log_page = FilePath::new("wiki/log.md").unwrap();
-    let base = Base::open(home, now()).unwrap();
-    assert_eq!(fs::read(&log).unwrap(), base.read(&log_page).unwrap().unwrap());
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &to),
-            false => drop(fs::copy(entry.path(), &to).unwrap()),
-        }
-    }
 }

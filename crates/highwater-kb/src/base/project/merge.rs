@@ -1,5 +1,4 @@
-//! A person's edit and a new version of one page, brought together where they do not meet. Owns what counts as clean, and what is whose
-//! in a page that is rendered.
+//! A person's edit and a new version of one page, brought together where they do not meet. Owns what counts as clean.
 
 use crate::page::rendered::marked;
 
@@ -8,20 +7,21 @@ use crate::page::rendered::marked;
 /// Bytes that are no UTF-8 are never merged.
 pub(super) fn merge(base: &[u8], edited: &[u8], new: &[u8]) -> Option<Vec<u8>> {
     let (base, edited, new) = (str::from_utf8(base).ok()?, str::from_utf8(edited).ok()?, str::from_utf8(new).ok()?);
+    if let Some(spliced) = splice(base, edited, new) {
+        return Some(spliced.into_bytes());
+    }
     diffy::merge(base, edited, new).ok().map(String::into_bytes)
 }
 
-/// A rendered page with a person's text outside its markers: what is between them is the base's own, whatever stands there. `None` where
-/// a page has not exactly one pair of them.
-pub(super) fn spliced(edited: &[u8], new: &[u8]) -> Option<Vec<u8>> {
-    let (before, _, after) = marked(str::from_utf8(edited).ok()?)?;
-    let (_, ours, _) = marked(str::from_utf8(new).ok()?)?;
-    Some(format!("{before}{ours}{after}").into_bytes())
+/// What is outside the markers of a page is a person's, whatever comes between them.
+fn splice(base: &str, edited: &str, new: &str) -> Option<String> {
+    let ((_, was, _), (before, theirs, after), (_, ours, _)) = (marked(base)?, marked(edited)?, marked(new)?);
+    (was == theirs).then(|| format!("{before}{ours}{after}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{merge, spliced};
+    use super::merge;
 
     const BASE: &[u8] = b"one\ntwo\nthree\nfour\nfive\n";
 
@@ -46,17 +46,13 @@ mod tests {
     fn outside_the_markers_a_page_is_a_persons() {
         use crate::page::rendered::{BEGIN, END};
         let page = |before: &str, inner: &str, after: &str| format!("{before}{BEGIN}\n{inner}\n{END}{after}");
-        let new = page("# A\n", "one\ntwo", "\n");
-        for inner in ["one", "of another time", ""] {
-            let edited = page("mine\n", inner, " and mine");
-            let spliced = spliced(edited.as_bytes(), new.as_bytes()).unwrap();
-            assert_eq!(String::from_utf8(spliced).unwrap(), page("mine\n", "one\ntwo", " and mine"));
-        }
-        // It is not clear what is whose where there is no pair of markers, or a second one.
-        let twice = page("", "one", "") + &page("", "two", "");
-        for edited in ["mine\n", BEGIN, END, &twice] {
-            assert_eq!(spliced(edited.as_bytes(), new.as_bytes()), None, "{edited}");
-        }
+        let (base, new) = (page("# A\n", "one", "\n"), page("# A\n", "one\ntwo", "\n"));
+        let edited = page("mine\n", "one", " and mine");
+        let merged = merge(base.as_bytes(), edited.as_bytes(), new.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(merged).unwrap(), page("mine\n", "one\ntwo", " and mine"));
+        // Between them it is merged as any other page.
+        let edited = page("# A\n", "mine", "\n");
+        assert_eq!(merge(base.as_bytes(), edited.as_bytes(), new.as_bytes()), None);
     }
 
     #[test]

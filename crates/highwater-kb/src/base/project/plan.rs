@@ -6,14 +6,13 @@ use std::io;
 use highwater_fs::{Fs, FsError, FsFile, Kind, Mode, Op, RelPath, publish};
 use serde::{Deserialize, Serialize};
 
-use super::merge::{merge, spliced};
+use super::merge::merge;
 use super::{Fate, TMP, staged};
 use crate::base::manifest::FileChange;
 use crate::base::objects::Objects;
 use crate::base::{PAGE_BYTES_MAX, layout};
 use crate::content::ContentId;
 use crate::error::KbError;
-use crate::fold;
 use crate::path::FilePath;
 
 /// The most bytes of a plan.
@@ -165,9 +164,8 @@ fn decide(fs: &dyn Fs, objects: Objects<'_>, change: &FileChange) -> Result<Draf
         (base, Found::File(there), Some(new)) => match merged(fs, objects, file, base, there, new)? {
             Some(bytes) if ContentId::of(&bytes) == there => leave(Fate::Merged),
             Some(bytes) => {
-                let staged = ContentId::of(&bytes);
-                let fate = if staged == new { Fate::AsGenerated } else { Fate::Merged };
-                put(Act::Replace { staged, expected: there }, fate, Source::Merged(bytes))
+                let act = Act::Replace { staged: ContentId::of(&bytes), expected: there };
+                put(act, Fate::Merged, Source::Merged(bytes))
             }
             None => beside(fs, file, new),
         },
@@ -183,10 +181,7 @@ fn merged(
     there: ContentId,
     new: ContentId,
 ) -> Result<Option<Vec<u8>>, KbError> {
-    let is_rendered = fold::is_rendered(path);
-    if base.is_none() && !is_rendered {
-        return Ok(None);
-    }
+    let Some(base) = base else { return Ok(None) };
     let read = |id| match objects.read(id, PAGE_BYTES_MAX) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(KbError::ObjectMissing { .. } | KbError::ObjectDamaged { .. } | KbError::Fs(FsError::TooLarge { .. })) => {
@@ -194,7 +189,7 @@ fn merged(
         }
         Err(error) => Err(error),
     };
-    let Some(new) = read(new)? else { return Ok(None) };
+    let (Some(base), Some(new)) = (read(base)?, read(new)?) else { return Ok(None) };
     let edited = match fs.read(&path.to_rel(), PAGE_BYTES_MAX) {
         // One who goes on editing is met when the step is done.
         Ok(edited) if ContentId::of(&edited) == there => edited,
@@ -202,11 +197,6 @@ fn merged(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    // What it was made from does not count there: rows of an earlier time do not know what stands.
-    if is_rendered && let Some(spliced) = spliced(&edited, &new) {
-        return Ok(Some(spliced));
-    }
-    let Some(base) = base.map_or(Ok(None), read)? else { return Ok(None) };
     Ok(merge(&base, &edited, &new))
 }
 
