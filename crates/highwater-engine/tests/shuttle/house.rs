@@ -70,7 +70,7 @@ pub(crate) struct Plan {
     pub(crate) effects: Effects,
     pub(crate) on_unknown: OnUnknown,
     pub(crate) concurrency: usize,
-    /// What a person sets meanwhile.
+    /// What a person sets meanwhile, and takes back.
     pub(crate) concurrency_later: Option<usize>,
     pub(crate) group_items_max: usize,
     /// Outcomes in a group of the recorder.
@@ -93,6 +93,11 @@ impl Plan {
             prefetch_bytes: one_of(&[1, 2, 1000]) * WEIGHT_BYTES,
             breaker: BreakerRules { failed: 1.0, gone: 1.0, ..BreakerRules::default() },
         }
+    }
+
+    /// What is set of the concurrency meanwhile.
+    pub(crate) fn widths(&self) -> Vec<usize> {
+        self.concurrency_later.map_or_else(Vec::new, |later| vec![later, self.concurrency])
     }
 
     fn prepared_max(&self) -> usize {
