@@ -5,6 +5,7 @@
 #             that no one here wrote; needs Python, Node, pandoc and, once, the network
 # make fuzz   mutated OAI-PMH pages, archives, small texts and documents against their readers, each for FUZZ_SECS (600), from FUZZ_SEED where it is given
 # make soak   random histories of rollups beyond the seeds of the tests: SOAK_SEEDS (20..220), for SOAK_SECS where it is given
+# make shuttle  passes on a scheduler that decides at every point who runs next; part of `make test`, with HIGHWATER_SHUTTLE_SCHEDULES for longer
 # make bench  the hot paths against their physical limit, as ratios in one run
 
 CARGO ?= cargo
@@ -12,7 +13,7 @@ DEMO ?= $(TARGET)/demo
 NOT_RUN = $(TARGET)/not-run.txt
 TARGET = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: demo demo-clean test check fmt clippy docs generated peers fuzz soak bench needs
+.PHONY: demo demo-clean test check fmt clippy docs generated peers fuzz soak shuttle bench needs
 
 demo:
 	$(CARGO) build --locked --quiet -p highwater
@@ -40,7 +41,19 @@ test: needs
 	else \
 	    $(CARGO) test --locked --workspace --no-fail-fast; \
 	fi
+	@$(MAKE) --no-print-directory shuttle
 	@if [ -s "$(NOT_RUN)" ]; then echo "Not run on this machine:"; sort -u "$(NOT_RUN)" | sed 's/^/  /'; else echo "Every test ran."; fi
+
+# A build of its own: with `--cfg shuttle` the engine's tokio is another. What does not build or does not hold fails; that the crates are not
+# here and cannot be fetched is told at the end.
+shuttle: export RUSTFLAGS := $(RUSTFLAGS) --cfg shuttle
+shuttle:
+	@mkdir -p "$(TARGET)"
+	@if $(CARGO) fetch --locked --quiet --target "$$(rustc -vV | sed -n 's/^host: //p')"; then \
+	    $(CARGO) test --locked --target-dir "$(TARGET)/shuttle" -p highwater-engine --test shuttle; \
+	else \
+	    echo "passes on the scheduler of shuttle: its crates are not here, and could not be fetched" | tee -a "$(NOT_RUN)"; \
+	fi
 
 fmt:
 	$(CARGO) fmt --all --check

@@ -4,6 +4,12 @@
 //! pace, budgets, breakers, the pipeline, the exit codes, and the [`ledger::Ledger`] trait that remembers it all. The engine
 //! knows no job but `exec`, no SQL, no command line and no HTTP server.
 
+// Under `--cfg shuttle` every `tokio::…` of this crate is that of shuttle, which decides who runs next; `tests/shuttle` runs passes on it.
+#[cfg(shuttle)]
+extern crate shuttle_tokio as tokio;
+#[cfg(shuttle)]
+extern crate tokio as tokio_itself;
+
 pub mod ban;
 pub mod batch;
 pub mod breaker;

@@ -135,7 +135,7 @@ impl<J: Job> Drain<J> {
             foresight: Arc::clone(&self.foresight),
             weight: Arc::new(Semaphore::new(weight_units_max as usize)),
             weight_units_max,
-            head: watch::Sender::new(0),
+            head: watch::channel(0).0,
         });
         // The window is what bounds it.
         let (slots, in_hand) = mpsc::channel(IN_HAND_ITEMS_MAX);

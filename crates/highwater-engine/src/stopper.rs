@@ -21,7 +21,7 @@ struct Known {
 
 impl Default for Stopper {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(None)))
+        Self(Arc::new(watch::channel(None).0))
     }
 }
 

@@ -184,7 +184,7 @@ impl Throttle {
             error: None,
         };
         let signals: Vec<_> = spec.signals.iter().map(unread).collect();
-        let now = watch::Sender::new(Now { begun: false, share: 1.0, read_at: None, closed_since: None, signals });
+        let (now, _) = watch::channel(Now { begun: false, share: 1.0, read_at: None, closed_since: None, signals });
         Self { spec, clock, now }
     }
 

@@ -22,7 +22,7 @@ pub struct StopSignal(Arc<watch::Sender<Urgency>>);
 
 impl Default for StopSignal {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(Urgency::None)))
+        Self(Arc::new(watch::channel(Urgency::None).0))
     }
 }
 

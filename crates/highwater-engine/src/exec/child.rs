@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+#[cfg(not(shuttle))]
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+#[cfg(shuttle)]
+use tokio_itself::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::group::{Group, Unkillable};
 use super::output::{Output, Relay, Stream, Tail};

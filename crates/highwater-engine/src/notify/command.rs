@@ -8,7 +8,10 @@ use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+#[cfg(not(shuttle))]
 use tokio::process::{Child, ChildStderr, Command};
+#[cfg(shuttle)]
+use tokio_itself::process::{Child, ChildStderr, Command};
 
 use super::message::shortened;
 use super::target::Undelivered;

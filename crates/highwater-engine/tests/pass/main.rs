@@ -1,6 +1,7 @@
 //! What the pass itself holds, whatever its ledger would catch after it.
 #![allow(clippy::unwrap_used)]
 
+mod broken;
 mod groups;
 
 use std::sync::Arc;
