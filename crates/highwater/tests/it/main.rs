@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+mod anothers;
 mod bad_input;
 mod beside;
 mod commands;
@@ -45,7 +46,6 @@ mod rollup_months;
 mod rollup_real_shape;
 mod rollup_show;
 mod ship;
-mod shut;
 mod steered;
 mod stored;
 mod surveyed;
