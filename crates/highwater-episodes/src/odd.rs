@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use highwater_engine::shell::quoted;
 use highwater_fs::{Fs, Kind, RelPath, Stat};
 
+use crate::shut::Shut;
+
 /// One such thing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} is {found}, where {belongs} belongs", .path.display())]
@@ -53,9 +55,16 @@ impl Odd {
             .find_map(|error| error.downcast_ref())
     }
 
-    /// What a person does about an error: what is to be done about the odd thing that it comes of, else what is said here.
+    /// What a person does about an error: what is to be done about the odd thing that it comes of, or about one that cannot be
+    /// read, else what is said here.
     #[must_use]
     pub fn next_of(error: &(dyn Error + 'static), otherwise: impl Into<String>) -> String {
-        Self::of(error).map_or_else(|| otherwise.into(), Self::next)
+        let shut = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source())
+            .find_map(|error| error.downcast_ref::<Shut>());
+        match (Self::of(error), shut) {
+            (Some(odd), _) => odd.next(),
+            (None, Some(shut)) => shut.next(),
+            (None, None) => otherwise.into(),
+        }
     }
 }

@@ -13,9 +13,10 @@ use std::sync::{Mutex, PoisonError};
 
 use highwater_fs::{FileId, Fs, FsError, FsFile, Kind, Mode, Op, Quarantine, RelPath, collect_stale, ensure_dir};
 
-use super::{Oddity, Partials, Placement, Staging, Store, StoreError};
+use super::{Oddities, Oddity, Partials, Placement, Staging, Store, StoreError};
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 use crate::odd::Odd;
+use crate::shut::Shut;
 
 /// The directory of episodes in the receiver's root.
 pub const EPISODES_DIR: &str = "episodes";
@@ -174,6 +175,16 @@ impl<F: Fs> FileStore<F> {
         }
     }
 
+    /// What was read of a host's, or that it alone cannot be, which is what the disk refused: its directory can be seen where it lies, so the
+    /// store can be entered.
+    fn unless_shut<T>(&self, host: &HostId, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        let Err(StoreError::Disk(FsError::Io { path, source, .. })) = &read else { return read };
+        match Shut::of(path.clone(), source) {
+            Some(shut) if matches!(self.fs.stat(&self.host_dir(host)?), Ok(Some(_))) => Err(shut.into()),
+            _ => read,
+        }
+    }
+
     fn copy(&self, name: &str) -> Result<RelPath, StoreError> {
         self.below(&self.staging, name)
     }
@@ -249,7 +260,8 @@ impl<F: Fs> Store for FileStore<F> {
 
     fn stat(&self, key: &EpisodeKey) -> Result<Option<u64>, StoreError> {
         self.in_its_place()?;
-        match self.unless_odd(key, self.fs.stat(&self.path_of(key)?))? {
+        let found = self.unless_odd(key, self.fs.stat(&self.path_of(key)?));
+        match self.unless_shut(&key.host, found)? {
             None => Ok(None),
             Some(stat) if stat.kind == Kind::File => Ok(Some(stat.len)),
             // It may have been moved away since.
@@ -261,7 +273,7 @@ impl<F: Fs> Store for FileStore<F> {
         self.in_its_place()?;
         match self.fs.reader_from(&self.path_of(key)?, from_byte) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            opened => self.unless_odd(key, opened).map(Some),
+            opened => self.unless_shut(&key.host, self.unless_odd(key, opened)).map(Some),
         }
     }
 
@@ -281,18 +293,18 @@ impl<F: Fs> Store for FileStore<F> {
     fn episodes(&self, host: &HostId) -> Result<Box<dyn Iterator<Item = EpisodeId> + Send>, StoreError> {
         let entries = match self.fs.list(&self.host_dir(host)?) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            listed => listed?,
+            listed => self.unless_shut(host, listed.map_err(StoreError::from))?,
         };
         let files = entries.into_iter().filter(|entry| entry.kind == Kind::File);
         Ok(Box::new(files.filter_map(|entry| EpisodeId::new(entry.name.to_str()?.strip_suffix(ARCHIVE_SUFFIX)?).ok())))
     }
 
-    fn oddities(&self) -> Result<Vec<Oddity>, StoreError> {
+    fn oddities(&self) -> Result<Oddities, StoreError> {
         let listed = |dir: &RelPath| match self.fs.list(dir) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             listed => listed,
         };
-        let mut all = Vec::new();
+        let Oddities { odd: mut all, mut shut } = Oddities::default();
         for entry in listed(&self.episodes)? {
             let Some(host) = entry.name.to_str().and_then(|name| HostId::new(name).ok()) else { continue };
             let dir = self.host_dir(&host)?;
@@ -305,7 +317,14 @@ impl<F: Fs> Store for FileStore<F> {
                     all.push(Oddity { host, episode: None, odd });
                 }
                 Kind::Dir => {
-                    for entry in listed(&dir)?.into_iter().filter(|entry| entry.kind != Kind::File) {
+                    let entries = match self.unless_shut(&host, listed(&dir).map_err(StoreError::from)) {
+                        Err(StoreError::Shut(why)) => {
+                            shut.push((host, why));
+                            continue;
+                        }
+                        entries => entries?,
+                    };
+                    for entry in entries.into_iter().filter(|entry| entry.kind != Kind::File) {
                         let name = entry.name.to_str().and_then(|name| name.strip_suffix(ARCHIVE_SUFFIX));
                         let Some(episode) = name.and_then(|name| EpisodeId::new(name).ok()) else { continue };
                         let path = self.path_of(&EpisodeKey { host: host.clone(), episode: episode.clone() })?;
@@ -315,7 +334,7 @@ impl<F: Fs> Store for FileStore<F> {
                 }
             }
         }
-        Ok(all)
+        Ok(Oddities { odd: all, shut })
     }
 
     fn quarantine(&self, key: &EpisodeKey, why: &str) -> Result<String, StoreError> {

@@ -17,7 +17,7 @@ use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
 use highwater_episodes::reindex::Files;
 use highwater_episodes::ship::{ShipSettings, check_root, places, scan};
-use highwater_episodes::store::Store as _;
+use highwater_episodes::store::{Oddities, Store as _};
 use highwater_episodes::survey::{SurveyError, known, left, sample, stored, without_row};
 use jiff::Timestamp;
 use nix::unistd::geteuid;
@@ -189,7 +189,7 @@ fn rows(root: &Path, report: &mut Report) {
             known => known.map(|_| None).map_err(|error| unread(&error))?,
         };
         let left = left(&stored, &view, &store);
-        let odd = store.oddities().map_err(|error| unread(&error))?;
+        let Oddities { odd, shut } = store.oddities().map_err(|error| unread(&error))?;
         let mut odd: Vec<_> = odd
             .into_iter()
             .map(|of| (of.episode.is_some_and(|episode| view.has(&EpisodeKey { host: of.host, episode })), of.odd))
@@ -198,9 +198,9 @@ fn rows(root: &Path, report: &mut Report) {
         if let Some(first) = sample.odd.as_ref().filter(|first| odd.iter().all(|(_, odd)| odd != *first)) {
             odd.insert(0, (true, first.clone()));
         }
-        Ok((without_row(stored, &view), sample, elsewhere, figures, lost, noted.rows, left, odd))
+        Ok((without_row(stored, &view), sample, elsewhere, figures, lost, noted.rows, left, odd, shut))
     });
-    let (rowless, sample, elsewhere, figures, lost, missed, left, odd) = match looked {
+    let (rowless, sample, elsewhere, figures, lost, missed, left, odd, shut) = match looked {
         Ok(looked) => looked,
         Err((error, fix)) => return report.fix("rows", error, fix),
     };
@@ -216,6 +216,13 @@ fn rows(root: &Path, report: &mut Report) {
     if odd.len() > ODD_NAMED_MAX {
         let found = format!("{} more are not what belongs in their place", odd.len() - ODD_NAMED_MAX);
         report.fix("rows", found, "`highwater episodes verify` names each: move them away");
+    }
+    for (_, shut) in shut.iter().take(ODD_NAMED_MAX) {
+        report.fix("rows", shut, shut.next());
+    }
+    if shut.len() > ODD_NAMED_MAX {
+        let found = format!("the directories of {} more hosts cannot be read", shut.len() - ODD_NAMED_MAX);
+        report.fix("rows", found, "`highwater episodes verify` names each: let this user read them");
     }
     if let Some(first) = left.first() {
         let found = match left.len() {
