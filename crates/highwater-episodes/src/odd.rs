@@ -34,6 +34,20 @@ impl Odd {
         Err(Self { path: path.to_path_buf(), found, belongs: Kind::File })
     }
 
+    /// What has a directory's place and is none, a symlink too.
+    #[must_use]
+    pub fn in_place_of_dir(path: &Path) -> Option<Self> {
+        // What cannot be looked at is told of by who enters it.
+        let kind = std::fs::symlink_metadata(path).ok()?.file_type();
+        let found = match kind {
+            kind if kind.is_dir() => return None,
+            kind if kind.is_symlink() => Kind::Symlink,
+            kind if kind.is_file() => Kind::File,
+            _ => Kind::Other,
+        };
+        Some(Self { path: path.to_path_buf(), found, belongs: Kind::Dir })
+    }
+
     /// Refuses what is no file, a symlink too, in the place of one.
     pub(crate) fn is_none_of(fs: &dyn Fs, path: &RelPath, stat: &Stat) -> Result<(), Self> {
         if stat.kind == Kind::File {

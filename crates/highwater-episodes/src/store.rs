@@ -98,7 +98,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// How many bytes can still be stored: where several file systems take part in it, on the fullest of them.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store cannot be asked, or [nothing](StoreError::NoCopies) can.
     fn room_bytes(&self) -> Result<u64, StoreError>;
 
     /// Where uploads are kept that break off; `None` of a store that keeps none.
@@ -236,6 +236,9 @@ pub enum StoreError {
     /// Something that is no file has an episode's place, or something that is no directory its host's.
     #[error("the store cannot be used")]
     Odd(#[from] Odd),
+    /// Something that is no directory has the place of the copies that are being made: nothing can be stored.
+    #[error("nothing can be stored")]
+    NoCopies(#[source] Odd),
     /// An episode's file, or its host's directory, cannot be read, while those beside it can.
     #[error("the store cannot be used")]
     Shut(#[from] Shut),

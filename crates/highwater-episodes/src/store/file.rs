@@ -1,7 +1,8 @@
 //! The store in a directory: `episodes/HOST/EPISODE.tar.zst`. Owns these names, and the order in which a copy becomes one of them.
 //!
-//! Copies are made in `episodes/.staging`, in the same file system, and linked into place. What a crash left there is removed when
-//! the store is opened to be written, so one process at a time may do that; uploads that may go on stay. A name that begins with a dot is never an episode's.
+//! Copies are made in `episodes/.staging`, in the same file system, and linked into place; where somebody took that away, it is
+//! made again. What a crash left there is removed when the store is opened to be written, so one process at a time may do that;
+//! uploads that may go on stay. A name that begins with a dot is never an episode's.
 
 mod partial;
 
@@ -78,6 +79,7 @@ impl<F: Fs> FileStore<F> {
     /// What the disk says.
     pub fn open_to_write(fs: F, root: &RelPath, quarantine: RelPath) -> Result<Self, StoreError> {
         let mut store = Self::open(fs, root, quarantine)?;
+        store.can_hold_copies()?;
         ensure_dir(&store.fs, &store.staging, Mode::Umask)?;
         let mut next_copy = 0;
         for entry in store.fs.list(&store.staging)? {
@@ -95,6 +97,37 @@ impl<F: Fs> FileStore<F> {
         collect_stale(&store.fs, &store.staging)?;
         store.sweep_partials()?;
         Ok(store)
+    }
+
+    /// That nothing else has the place of the directory of copies; one that is not there can be made.
+    fn can_hold_copies(&self) -> Result<(), StoreError> {
+        match self.fs.stat(&self.staging)?.filter(|stat| stat.kind != Kind::Dir) {
+            None => Ok(()),
+            Some(stat) => {
+                let path = self.fs.locate(&self.staging);
+                Err(StoreError::NoCopies(Odd { path, found: stat.kind, belongs: Kind::Dir }))
+            }
+        }
+    }
+
+    /// Makes a file in the directory of copies. One that somebody took away is made again, and what is made is tried once more.
+    fn create_copy(&self, copy: &RelPath) -> Result<FsFile, StoreError> {
+        let create = || self.fs.create(copy, Mode::Umask);
+        match create() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                // Nothing is made below the mount point of a disk that went away.
+                self.in_its_place()?;
+                match self.fs.mkdir(&self.staging, Mode::Umask) {
+                    Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.into()),
+                    _ => self.fs.sync_dir(&self.episodes)?,
+                }
+                let path = self.fs.locate(&self.staging);
+                tracing::warn!(path = %path.display(), "the directory of copies was taken away, and is made again");
+                Ok(create()?)
+            }
+            Err(error) => Err(self.can_hold_copies().err().unwrap_or_else(|| error.into())),
+            Ok(file) => Ok(file),
+        }
     }
 
     /// That its directory is the one that it was opened with, also where its disk went away since: what is below a mount point is no part of
@@ -203,7 +236,7 @@ fn below(fs: &impl Fs, dir: &RelPath, name: &str) -> Result<RelPath, StoreError>
 impl<F: Fs> Store for FileStore<F> {
     fn stage(&self) -> Result<Box<dyn Staging>, StoreError> {
         let name = format!("{}{COPY_SUFFIX}", self.next_copy.fetch_add(1, Ordering::Relaxed));
-        let file = self.fs.create(&self.copy(&name)?, Mode::Umask)?;
+        let file = self.create_copy(&self.copy(&name)?)?;
         Ok(Box::new(Copy { file, name }))
     }
 
@@ -344,6 +377,7 @@ impl<F: Fs> Store for FileStore<F> {
 
     fn room_bytes(&self) -> Result<u64, StoreError> {
         self.in_its_place()?;
+        self.can_hold_copies()?;
         // The index and what is set aside lie beside the episodes, which may be a file system of their own.
         let root = self.episodes.parent().unwrap_or_default();
         Ok(self.fs.room_bytes(&self.episodes)?.min(self.fs.room_bytes(&root)?))

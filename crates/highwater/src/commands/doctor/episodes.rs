@@ -17,7 +17,7 @@ use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
 use highwater_episodes::reindex::Files;
 use highwater_episodes::ship::{ShipSettings, check_root, places, scan};
-use highwater_episodes::store::{Oddities, Store as _};
+use highwater_episodes::store::{EPISODES_DIR, Oddities, STAGING_DIR, Store as _};
 use highwater_episodes::survey::{SurveyError, known, left, sample, stored, without_row};
 use jiff::Timestamp;
 use nix::unistd::geteuid;
@@ -128,6 +128,9 @@ fn root(root: &Path, free_bytes: u64, report: &mut Report) {
         if let Err(error) = access(path, Access::READ_OK | Access::WRITE_OK) {
             unwritable("store", path, error, report);
         }
+    }
+    if let Some(odd) = Odd::in_place_of_dir(&root.join(EPISODES_DIR).join(STAGING_DIR)) {
+        report.fix("store", format_args!("nothing can be stored: {odd}"), odd.next());
     }
     if let Some(kind) = FileLock::new(root.join(LOCK_FILE), true).network_file_system() {
         let found = format!("{} lies on {kind}, where flock may not keep a second receiver out", root.display());
