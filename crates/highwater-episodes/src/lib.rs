@@ -13,6 +13,7 @@ pub mod odd;
 pub mod receive;
 pub mod reindex;
 pub mod ship;
+pub mod shut;
 pub mod store;
 pub mod survey;
 pub mod totals;

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use highwater_engine::shell::quoted;
 use highwater_fs::{Fs, Kind, RelPath, Stat};
 
+use crate::shut::Shut;
+
 /// One such thing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} is {found}, where {belongs} belongs", .path.display())]
@@ -32,6 +34,20 @@ impl Odd {
         Err(Self { path: path.to_path_buf(), found, belongs: Kind::File })
     }
 
+    /// What has a directory's place and is none, a symlink too.
+    #[must_use]
+    pub fn in_place_of_dir(path: &Path) -> Option<Self> {
+        // What cannot be looked at is told of by who enters it.
+        let kind = std::fs::symlink_metadata(path).ok()?.file_type();
+        let found = match kind {
+            kind if kind.is_dir() => return None,
+            kind if kind.is_symlink() => Kind::Symlink,
+            kind if kind.is_file() => Kind::File,
+            _ => Kind::Other,
+        };
+        Some(Self { path: path.to_path_buf(), found, belongs: Kind::Dir })
+    }
+
     /// Refuses what is no file, a symlink too, in the place of one.
     pub(crate) fn is_none_of(fs: &dyn Fs, path: &RelPath, stat: &Stat) -> Result<(), Self> {
         if stat.kind == Kind::File {
@@ -53,9 +69,16 @@ impl Odd {
             .find_map(|error| error.downcast_ref())
     }
 
-    /// What a person does about an error: what is to be done about the odd thing that it comes of, else what is said here.
+    /// What a person does about an error: what is to be done about the odd thing that it comes of, or about one that cannot be
+    /// read, else what is said here.
     #[must_use]
     pub fn next_of(error: &(dyn Error + 'static), otherwise: impl Into<String>) -> String {
-        Self::of(error).map_or_else(|| otherwise.into(), Self::next)
+        let shut = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source())
+            .find_map(|error| error.downcast_ref::<Shut>());
+        match (Self::of(error), shut) {
+            (Some(odd), _) => odd.next(),
+            (None, Some(shut)) => shut.next(),
+            (None, None) => otherwise.into(),
+        }
     }
 }

@@ -37,9 +37,11 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post, put};
 use highwater_engine::clock::SharedClock;
+use highwater_engine::diagnosis::with_causes;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::index::{Figures, Index, LOST_NEXT};
+use crate::odd::Odd;
 use crate::store::{ContentHash, Store};
 
 use self::commit::Committer;
@@ -182,8 +184,8 @@ async fn ready(State(receiver): State<Arc<Receiver>>) -> Response {
     } else {
         let on = receiver.on.clone();
         let looked = blocking(move || {
-            let figures = on.index.figures().map_err(|error| highwater_engine::diagnosis::with_causes(&error))?;
-            let room = on.store.room_bytes().map_err(|error| highwater_engine::diagnosis::with_causes(&error))?;
+            let figures = on.index.figures().map_err(|error| told(&error))?;
+            let room = on.store.room_bytes().map_err(|error| told(&error))?;
             Ok((figures, room))
         });
         match looked.await {
@@ -208,6 +210,12 @@ async fn ready(State(receiver): State<Arc<Receiver>>) -> Response {
         None => "ready\n".into_response(),
         Some(why) => Problem::new(&known::NOT_READY).detail(why).retry_after(admit::BUSY_SECS).into_response(),
     }
+}
+
+/// An error, and what is to be done where something odd is its cause.
+fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let why = with_causes(error);
+    Odd::of(error).map_or_else(|| why.clone(), |odd| format!("{why}; {}", odd.next()))
 }
 
 /// What is missed of the index, and the way out.

@@ -7,11 +7,11 @@
 
 mod files;
 mod outlook;
+mod reading;
 mod settings;
 mod strays;
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::archive::meta::recorded_commit;
-use crate::archive::{Archive, Limits, ReadError, Reader, SEAL_BYTES, Seal};
+use crate::archive::{Archive, Limits, ReadError, Reader};
 use crate::digest::Sha256Digest;
 use crate::index::{Appended, Commit, Index, IndexError, Row, SCHEMA_VERSION, View};
 use crate::name::{EpisodeKey, HostId};
@@ -34,7 +34,7 @@ use crate::odd::Odd;
 use crate::store::{Store, StoreError};
 
 use self::files::unusable;
-use self::strays::Strays;
+use self::strays::{Amiss, Named, Strays};
 
 pub use files::Files;
 pub use outlook::Outlook;
@@ -79,6 +79,8 @@ pub struct Reindex {
     read: Arc<Tally>,
     /// Tombstones that were put back, and not told of yet.
     put_back: AtomicU64,
+    /// Episodes that cannot be read, and were not told of yet.
+    shut: Mutex<Named>,
     /// The last pass told of what a person must look at and no item stands for.
     needs_a_person: AtomicBool,
 }
@@ -173,6 +175,7 @@ impl Reindex {
             readers: Arc::default(),
             read: Arc::default(),
             put_back: AtomicU64::new(0),
+            shut: Mutex::default(),
             needs_a_person: AtomicBool::new(false),
         }
     }
@@ -267,22 +270,17 @@ impl Place {
         self.hosts.as_ref().is_none_or(|hosts| hosts.contains(host))
     }
 
-    /// The seal of an archive of so many bytes; `None` where it has none, or is not there any more.
-    fn seal(&self, key: &EpisodeKey, size_bytes: u64) -> Result<Option<Seal>, Stop> {
-        let Some(at) = size_bytes.checked_sub(SEAL_BYTES as u64) else { return Ok(None) };
-        let Some(source) = self.store.read(key, at).map_err(|error| store_failed(&error))? else { return Ok(None) };
-        let mut tail = Vec::with_capacity(SEAL_BYTES);
-        // What cannot be read is told of by whoever reads all of it.
-        let read = source.take(SEAL_BYTES as u64).read_to_end(&mut tail);
-        Ok(read.ok().and_then(|_| Seal::read(&tail)))
-    }
-
     /// Tells what is to be read, by host and episode, until nobody wants more.
     fn each_to_read(&self, mut each: impl FnMut(EpisodeKey, bool) -> bool) -> Result<(), Stop> {
         for host in
             self.store.hosts().map_err(|error| store_failed(&error))?.into_iter().filter(|host| self.wants(host))
         {
-            for episode in self.store.episodes(&host).map_err(|error| store_failed(&error))? {
+            let episodes = match self.store.episodes(&host) {
+                // Told with what is odd: it keeps no other host's from their rows.
+                Err(StoreError::Shut(_)) => continue,
+                listed => listed.map_err(|error| store_failed(&error))?,
+            };
+            for episode in episodes {
                 let key = EpisodeKey { host: host.clone(), episode };
                 let known = self.index.find(&key).map_err(|error| index_failed(&error))?;
                 if (known.is_none() || self.verify) && !each(key, known.is_some()) {
@@ -322,39 +320,25 @@ impl Job for Reindex {
     async fn prepare(&self, _: ReadCx, item: Arc<Stored>) -> Result<Attempt<Found>, Stop> {
         let (place, readers, key) = (self.place.clone(), Arc::clone(&self.readers), item.key.clone());
         let read = Self::on_disk(move || {
-            let size = match place.store.stat(&key) {
-                // Since it was listed.
-                Err(StoreError::Odd(odd)) => return Ok(Err(odd)),
-                stored => stored.map_err(|error| store_failed(&error))?,
-            };
-            if let Some(size) = size
-                && let Some(seal) = place.seal(&key, size)?
-                && let Some(source) = place.store.read(&key, 0).map_err(|error| store_failed(&error))?
-            {
-                let facts = seal.check(source, size, &key.episode).map(|sealed| Facts {
-                    sha256: sealed.sha256,
-                    size_bytes: sealed.size_bytes,
-                    content_sha256: seal.content_sha256,
-                    commit: seal.commit,
-                });
-                return Ok(Ok(Some(facts)));
+            match place.facts(&key, &readers) {
+                Ok(read) => Ok(Ok(read)),
+                // Since it was listed, or of it alone.
+                Err(error @ (StoreError::Odd(_) | StoreError::Shut(_))) => Ok(Err(error)),
+                Err(error) => Err(store_failed(&error)),
             }
-            let Some(source) = place.store.read(&key, 0).map_err(|error| store_failed(&error))? else {
-                return Ok(Ok(None));
-            };
-            let resting = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut reader = match resting.map_or_else(|| Reader::new(place.limits), Ok) {
-                Ok(reader) => reader,
-                Err(error) => return Ok(Ok(Some(Err(error)))),
-            };
-            let read = reader.read(source, size, &key.episode);
-            readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
-            Ok(Ok(Some(read.map(Facts::from))))
         });
         let because = |kind, why: String| Ok(Attempt::Outcome(Outcome::because(kind, why)));
         let read = match read.await? {
             Ok(read) => read,
-            Err(odd) => return because(OutcomeKind::Review, format!("{odd}: {}", odd.next())),
+            Err(StoreError::Shut(shut)) => {
+                let why = format!("{shut}; {}", shut.next());
+                self.shut.lock().unwrap_or_else(PoisonError::into_inner).add([shut]);
+                return because(OutcomeKind::Review, why);
+            }
+            Err(odd) => {
+                let why = Odd::of(&odd).map_or_else(|| with_causes(&odd), |odd| format!("{odd}: {}", odd.next()));
+                return because(OutcomeKind::Review, why);
+            }
         };
         match read {
             None => because(OutcomeKind::Gone, "it is no longer stored".to_owned()),
@@ -442,21 +426,26 @@ impl Job for Reindex {
             return Ok(());
         }
         let (place, now) = (self.place.clone(), cx.read.clock.now());
-        let (Strays { orphans, left }, odd, given_up) = Self::on_disk(move || match place.prune {
-            Some(prune) => {
-                let strays = place.prune(prune, now)?;
-                let given_up = place.index.give_up_lost().map_err(|error| index_failed(&error))?;
-                Ok((strays, place.odd()?, given_up))
-            }
-            None => Ok((place.strays()?, place.odd()?, 0)),
-        })
-        .await?;
+        let (Strays { orphans, left }, Amiss { odd, shut: hosts }, given_up) =
+            Self::on_disk(move || match place.prune {
+                Some(prune) => {
+                    let strays = place.prune(prune, now)?;
+                    let given_up = place.index.give_up_lost().map_err(|error| index_failed(&error))?;
+                    Ok((strays, place.amiss()?, given_up))
+                }
+                None => Ok((place.strays()?, place.amiss()?, 0)),
+            })
+            .await?;
         if given_up > 0 {
             cx.notes.push("what a receiver missed of the index and nothing gave back is given up".to_owned());
         }
+        let mut shut = std::mem::take(&mut *self.shut.lock().unwrap_or_else(PoisonError::into_inner));
+        shut.join(hosts);
         let is_pruned = self.place.prune.is_some();
-        cx.notes.extend([orphans.of_orphans(is_pruned), left.of_left(), odd.of_odd()].into_iter().flatten());
-        self.needs_a_person.store(!left.is_empty() || !odd.is_empty(), Ordering::Relaxed);
+        let notes = [orphans.of_orphans(is_pruned), left.of_left(), odd.of_odd(), shut.of_shut()];
+        cx.notes.extend(notes.into_iter().flatten());
+        let is_well = [left, odd, shut].iter().all(Named::is_empty);
+        self.needs_a_person.store(!is_well, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -36,7 +36,6 @@ use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
 use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::PassReport;
-use highwater_engine::shell::quoted;
 
 use crate::archive::{CompressionSettings, Packer};
 use crate::gate::{self, Judge};
@@ -57,7 +56,7 @@ pub use ready::Ready;
 pub use refused::{Refused, Sign};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, conflict, resolve};
 pub use retire::{Cleared, RetireError, Retired, Shelves};
-pub use scan::{Finished, MARKER, Scan, ScanError, Shut, check_root, scan};
+pub use scan::{Finished, MARKER, Scan, ScanError, check_root, scan};
 pub use settings::{ShipSettings, ShipTlsSettings};
 pub use watch::{WATCHED_DIRS_MAX, Watch};
 
@@ -255,11 +254,8 @@ impl Ship {
             for name in &scan.symlinks {
                 tracing::warn!(?name, "a symlink where an episode's directory would be is not followed");
             }
-            let shut = |shut: &scan::Shut| {
-                let dir = episodes.join(&shut.name);
-                format!("{} cannot be looked into, and is not sent: {}", quoted(&dir.display().to_string()), shut.why)
-            };
-            let mut unread: Vec<String> = scan.shut.iter().map(shut).collect();
+            let mut unread: Vec<String> =
+                scan.shut.iter().map(|shut| format!("what is in it is not sent: {shut}")).collect();
             let on_disk = |error| disk(&error, &outbox_dir);
             let parked = |finished: Finished| {
                 let parked = outbox.parked(&finished.episode).map_err(on_disk)?;

@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use crate::digest::Sha256Digest;
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 use crate::odd::Odd;
+use crate::shut::Shut;
 
 pub use file::{ARCHIVE_SUFFIX, EPISODES_DIR, FileStore, MARK_FILE, STAGING_DIR};
 pub use partial::{Found, Partial, Partials, Progress, UploadId, UploadIdError};
@@ -51,7 +52,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// How large an episode is; `None` where there is none.
     ///
     /// # Errors
-    /// The store cannot be read, or [something odd](StoreError::Odd) has its place: then nobody knows what became of the episode.
+    /// The store cannot be read, or [something odd](StoreError::Odd) has its place, or it [alone](StoreError::Shut) cannot be looked at: then
+    /// nobody knows what became of the episode.
     fn stat(&self, key: &EpisodeKey) -> Result<Option<u64>, StoreError>;
 
     /// An episode's bytes from one on; `None` where there is none.
@@ -75,15 +77,16 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The episodes of a host, sorted.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// The store cannot be read, or this host's part of it [alone](StoreError::Shut) cannot.
     fn episodes(&self, host: &HostId) -> Result<Box<dyn Iterator<Item = EpisodeId> + Send>, StoreError>;
 
-    /// What has the place of an episode or of a host and is neither, by its name; a plain file beside the directories of hosts is none of them.
+    /// What has the place of an episode or of a host and is neither, by its name, and which hosts' part cannot be read; a plain file beside
+    /// the directories of hosts is none of them.
     ///
     /// # Errors
     /// The store cannot be read.
-    fn oddities(&self) -> Result<Vec<Oddity>, StoreError> {
-        Ok(Vec::new())
+    fn oddities(&self) -> Result<Oddities, StoreError> {
+        Ok(Oddities::default())
     }
 
     /// Sets an episode aside, and says where it lies then.
@@ -95,7 +98,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// How many bytes can still be stored: where several file systems take part in it, on the fullest of them.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store cannot be asked, or [nothing](StoreError::NoCopies) can.
     fn room_bytes(&self) -> Result<u64, StoreError>;
 
     /// Where uploads are kept that break off; `None` of a store that keeps none.
@@ -138,13 +141,22 @@ pub struct Oddity {
     pub odd: Odd,
 }
 
-/// Whether an episode's place is empty: what is odd there keeps it from being taken for gone.
+/// What a person must see to before all of a store can be told of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Oddities {
+    /// What has a place that is not its own.
+    pub odd: Vec<Oddity>,
+    /// The hosts whose episodes cannot be listed, and why.
+    pub shut: Vec<(HostId, Shut)>,
+}
+
+/// Whether an episode's place is empty: what is odd there, or cannot be looked at, keeps it from being taken for gone.
 ///
 /// # Errors
 /// The store cannot be read.
 pub(crate) fn is_missing(store: &dyn Store, key: &EpisodeKey) -> Result<bool, StoreError> {
     match store.stat(key) {
-        Err(StoreError::Odd(_)) => Ok(false),
+        Err(StoreError::Odd(_) | StoreError::Shut(_)) => Ok(false),
         stored => Ok(stored?.is_none()),
     }
 }
@@ -224,6 +236,12 @@ pub enum StoreError {
     /// Something that is no file has an episode's place, or something that is no directory its host's.
     #[error("the store cannot be used")]
     Odd(#[from] Odd),
+    /// Something that is no directory has the place of the copies that are being made: nothing can be stored.
+    #[error("nothing can be stored")]
+    NoCopies(#[source] Odd),
+    /// An episode's file, or its host's directory, cannot be read, while those beside it can.
+    #[error("the store cannot be used")]
+    Shut(#[from] Shut),
     /// An episode's bytes cannot be read.
     #[error("{key} cannot be read")]
     Unread {

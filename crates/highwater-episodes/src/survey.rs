@@ -146,6 +146,8 @@ pub fn sample(index: &dyn Index, store: &dyn Store) -> Result<Sample, SurveyErro
             sample.looked += 1;
             match store.stat(&row.key()) {
                 Err(StoreError::Odd(odd)) => drop(sample.odd.get_or_insert(odd)),
+                // It is told of as what it is: of the episode nothing is known.
+                Err(StoreError::Shut(_)) => {}
                 Err(error) => return Err(error.into()),
                 Ok(Some(_)) => {}
                 Ok(None) => {
@@ -209,14 +211,18 @@ pub fn no_such_host(
     Ok(missing.map(|host| NoSuchHost { host, known: known.into_iter().collect() }))
 }
 
-/// What is stored, by host and episode, of these hosts or of all.
+/// What is stored, by host and episode, of these hosts or of all; [`Store::oddities`] tells of the hosts that are passed over because theirs
+/// cannot be listed.
 ///
 /// # Errors
 /// The store cannot be read.
 pub fn stored(store: &dyn Store, hosts: Option<&[HostId]>) -> Result<Vec<EpisodeKey>, StoreError> {
     let mut keys = Vec::new();
     for host in store.hosts()?.into_iter().filter(|host| hosts.is_none_or(|hosts| hosts.contains(host))) {
-        keys.extend(store.episodes(&host)?.map(|episode| EpisodeKey { host: host.clone(), episode }));
+        match store.episodes(&host) {
+            Err(StoreError::Shut(_)) => {}
+            listed => keys.extend(listed?.map(|episode| EpisodeKey { host: host.clone(), episode })),
+        }
     }
     Ok(keys)
 }

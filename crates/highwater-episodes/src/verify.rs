@@ -81,7 +81,7 @@ impl Comparer {
         let stored = match store.stat(&key) {
             Ok(stored) => stored,
             Err(StoreError::Odd(odd)) => return Standing::Odd(format!("{odd}: move it away")),
-            Err(error) => return Standing::Unread(with_causes(&error)),
+            Err(error) => return unread(&error),
         };
         match (stored, &mut self.reader) {
             (None, _) if row.withdrawn.is_some() => Standing::Agrees,
@@ -89,7 +89,7 @@ impl Comparer {
             // One of another size is another one, whatever it holds.
             (Some(size_bytes), Some(reader)) if size_bytes == row.size_bytes => match store.read(&key, 0) {
                 Ok(None) => Standing::Missing,
-                Err(error) => Standing::Unread(with_causes(&error)),
+                Err(error) => unread(&error),
                 Ok(Some(source)) => match reader.read(source, Some(size_bytes), &row.episode_id) {
                     Ok(archive) => held(row, &archive),
                     Err(error) if error.is_of_archive() => match by_bytes(store, row) {
@@ -124,8 +124,16 @@ fn by_bytes(store: &dyn Store, row: &Row) -> Standing {
         Ok(None) => Standing::Missing,
         Ok(Some(found)) if found == (row.sha256, row.size_bytes) => Standing::Agrees,
         Ok(Some((sha256, size_bytes))) => Standing::Differs { sha256, size_bytes },
-        Err(error) => Standing::Unread(with_causes(&error)),
+        Err(error) => unread(&error),
     }
+}
+
+/// Whoever tells of it says that it cannot be read.
+fn unread(error: &StoreError) -> Standing {
+    Standing::Unread(match error {
+        StoreError::Shut(shut) => format!("{}: {}", shut.path.display(), shut.why),
+        error => with_causes(error),
+    })
 }
 
 /// Compares rows with what is stored, so many at a time as there are comparers; the answers are in the order of the rows.

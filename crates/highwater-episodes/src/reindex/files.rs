@@ -109,7 +109,14 @@ impl Files {
 
 /// Refuses a file that is named as an index and holds something else.
 fn of_rows(index: &Path) -> Result<(), Diagnosis> {
-    let begins = begins_with_rows(index, FOREIGN_BYTES_MAX).map_err(|error| unusable(index, &error))?;
+    let begins = begins_with_rows(index, FOREIGN_BYTES_MAX).map_err(|error| match Odd::of(&error) {
+        // Whoever named it has a use for what lies there.
+        Some(_) => {
+            Diagnosis { next: "name a file of its own, or none there yet".to_owned(), ..unusable(index, &error) }
+                .at_field("--index")
+        }
+        None => unusable(index, &error),
+    })?;
     if begins {
         return Ok(());
     }

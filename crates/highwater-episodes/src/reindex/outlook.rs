@@ -9,6 +9,8 @@ use super::{Place, index_failed, store_failed};
 use crate::archive::{ReadError, Reader};
 use crate::name::EpisodeKey;
 use crate::odd::Odd;
+use crate::shut::Shut;
+use crate::store::StoreError;
 
 /// How much of an archive is read for what it begins with, in bytes: its first block is in it.
 const BEGINNING_BYTES: u64 = 256 << 10;
@@ -30,6 +32,8 @@ pub enum Outlook {
     Left(EpisodeKey),
     /// It is no episode and has the place of one: a person moves it away.
     Odd(Odd),
+    /// It cannot be read, whatever it is: a person lets this user read it.
+    Shut(Shut),
 }
 
 impl Place {
@@ -50,7 +54,10 @@ impl Place {
             match self.begins_as_none(&mut reader, &key) {
                 Ok(Some(why)) => each(Outlook::Aside(key, why)),
                 Ok(None) => each(Outlook::Index(key)),
-                Err(stop) => failed = Some(stop),
+                Err(StoreError::Shut(shut)) => each(Outlook::Shut(shut)),
+                // Since it was listed: it is told below.
+                Err(StoreError::Odd(_)) => {}
+                Err(error) => failed = Some(store_failed(&error)),
             }
             failed.is_none()
         })?;
@@ -62,19 +69,21 @@ impl Place {
             left.iter().for_each(|row| each(Outlook::Left(row.key())));
             Ok(())
         })?;
-        self.oddities()?.for_each(|odd| each(Outlook::Odd(odd)));
+        let (odd, shut) = self.oddities()?;
+        odd.for_each(|odd| each(Outlook::Odd(odd)));
+        shut.for_each(|shut| each(Outlook::Shut(shut)));
         Ok(())
     }
 
     /// Why a stored file is no archive of its episode, as far as its beginning and its seal tell.
-    fn begins_as_none(&self, reader: &mut Option<Reader>, key: &EpisodeKey) -> Result<Option<String>, Stop> {
-        let Some(size) = self.store.stat(key).map_err(|error| store_failed(&error))? else { return Ok(None) };
+    fn begins_as_none(&self, reader: &mut Option<Reader>, key: &EpisodeKey) -> Result<Option<String>, StoreError> {
+        let Some(size) = self.store.stat(key)? else { return Ok(None) };
         if let Some(seal) = self.seal(key, size)? {
             let other =
                 (seal.episode != key.episode).then(|| ReadError::SealedAs { episode: seal.episode.to_string() });
             return Ok(other.map(|error| with_causes(&error)));
         }
-        let Some(source) = self.store.read(key, 0).map_err(|error| store_failed(&error))? else { return Ok(None) };
+        let Some(source) = self.store.read(key, 0)? else { return Ok(None) };
         let reader = match reader {
             Some(reader) => reader,
             // Without memory nothing can be told of it.

@@ -1,6 +1,6 @@
 //! What does not fit together: rows whose episode is not stored, withdrawn episodes that are, and what has an episode's place and is none.
 //! Owns how they are found and told, and how rows are taken out of the index by explicit word; a row that an upload needs at this moment
-//! stays, and so does one in whose episode's place something odd lies.
+//! stays, and so does one in whose episode's place something odd lies, or what cannot be looked at.
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::job::Stop;
@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use super::{Place, index_failed, store_failed};
 use crate::index::{Appended, Cursor, IndexError, PAGE_ROWS_MAX, PageAsk, Row};
 use crate::odd::Odd;
-use crate::store::{StoreError, is_missing};
+use crate::shut::Shut;
+use crate::store::{Oddities, StoreError, is_missing};
 
 /// Most names that are told of one sort.
 const TOLD_NAMES_MAX: usize = 5;
@@ -38,7 +39,7 @@ impl Place {
             for row in page.rows {
                 match self.store.stat(&row.key()) {
                     // It is told of as what it is: of the episode nothing is known.
-                    Err(StoreError::Odd(_)) => {}
+                    Err(StoreError::Odd(_) | StoreError::Shut(_)) => {}
                     Err(error) => return Err(store_failed(&error)),
                     Ok(Some(_)) if row.withdrawn.is_some() => left.push(row),
                     Ok(None) if row.withdrawn.is_none() => orphans.push(row),
@@ -66,17 +67,21 @@ impl Place {
         Ok(strays)
     }
 
-    /// What has the place of an episode or of a host, of those that are meant, and is neither.
-    pub(super) fn oddities(&self) -> Result<impl Iterator<Item = Odd>, Stop> {
-        let all = self.store.oddities().map_err(|error| store_failed(&error))?;
-        Ok(all.into_iter().filter(|oddity| self.wants(&oddity.host)).map(|oddity| oddity.odd))
+    /// What has the place of an episode or of a host, of those that are meant, and is neither; and which of these hosts' directories cannot
+    /// be read.
+    pub(super) fn oddities(&self) -> Result<(impl Iterator<Item = Odd>, impl Iterator<Item = Shut>), Stop> {
+        let Oddities { odd, shut } = self.store.oddities().map_err(|error| store_failed(&error))?;
+        let odd = odd.into_iter().filter(|oddity| self.wants(&oddity.host)).map(|oddity| oddity.odd);
+        Ok((odd, shut.into_iter().filter(|(host, _)| self.wants(host)).map(|(_, shut)| shut)))
     }
 
     /// How many they are, and the first few.
-    pub(super) fn odd(&self) -> Result<Named, Stop> {
-        let mut odd = Named::default();
-        odd.add(self.oddities()?);
-        Ok(odd)
+    pub(super) fn amiss(&self) -> Result<Amiss, Stop> {
+        let mut amiss = Amiss::default();
+        let (odd, shut) = self.oddities()?;
+        amiss.odd.add(odd);
+        amiss.shut.add(shut);
+        Ok(amiss)
     }
 
     /// Takes rows whose episode is not there out of the index: a tombstone each, which leaves the name free.
@@ -131,14 +136,30 @@ pub(super) struct Strays {
     pub(super) left: Named,
 }
 
+/// What a person must see to in the store.
+#[derive(Debug, Default)]
+pub(super) struct Amiss {
+    /// What has a place that is not its own.
+    pub(super) odd: Named,
+    /// What cannot be read.
+    pub(super) shut: Named,
+}
+
 impl Named {
-    fn add<T: ToString>(&mut self, more: impl IntoIterator<Item = T>) {
+    pub(super) fn add<T: ToString>(&mut self, more: impl IntoIterator<Item = T>) {
         for one in more {
             self.count += 1;
             if self.first.len() < TOLD_NAMES_MAX {
                 self.first.push(one.to_string());
             }
         }
+    }
+
+    /// Adds those of another list.
+    pub(super) fn join(&mut self, other: Self) {
+        self.count += other.count;
+        self.first.extend(other.first);
+        self.first.truncate(TOLD_NAMES_MAX);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -182,5 +203,15 @@ impl Named {
             more => (format!("{more} things are not what belongs there: "), "them"),
         };
         Some(format!("{count}{}; move {them} away, out of the receiver's directory", self.names()))
+    }
+
+    /// What is told of what cannot be read.
+    pub(super) fn of_shut(&self) -> Option<String> {
+        let (count, them) = match self.count {
+            0 => return None,
+            1 => (String::new(), "it"),
+            more => (format!("{more} things cannot be read: "), "them"),
+        };
+        Some(format!("{count}{}; let this user read {them} (`chown`, `chmod u+rX`), or check the disk", self.names()))
     }
 }

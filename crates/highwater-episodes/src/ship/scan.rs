@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::name::EpisodeId;
+use crate::shut::Shut;
 
 /// The file that says an episode is finished.
 pub const MARKER: &str = "done.marker";
@@ -41,15 +42,6 @@ pub struct Scan {
     pub symlinks: Vec<OsString>,
     /// Directories that cannot be looked into, the first few of them: whether they are finished is not known.
     pub shut: Vec<Shut>,
-}
-
-/// A directory that cannot be looked into.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shut {
-    /// Its name, which an episode may have.
-    pub name: OsString,
-    /// What the disk says.
-    pub why: String,
 }
 
 /// Why there is nothing to scan.
@@ -133,13 +125,16 @@ pub fn scan(root: &Path) -> Result<Scan, ScanError> {
                 scan.recording += 1;
                 continue;
             }
-            // What nobody takes for an episode's, as an ext4's `lost+found`, is none's trouble.
-            Err(error) => {
-                if name.to_str().is_some_and(|name| EpisodeId::new(name).is_ok()) {
-                    tell(&mut scan.shut, Shut { name, why: error.to_string() });
+            Err(error) => match Shut::of(entry.path(), &error) {
+                // What nobody takes for an episode's, as an ext4's `lost+found`, is none's trouble.
+                Some(shut) => {
+                    if name.to_str().is_some_and(|name| EpisodeId::new(name).is_ok()) {
+                        tell(&mut scan.shut, shut);
+                    }
+                    continue;
                 }
-                continue;
-            }
+                None => return Err(failed(&marker)(error)),
+            },
         };
         match name.to_str().and_then(|name| EpisodeId::new(name).ok()) {
             Some(episode) => {

@@ -1,7 +1,8 @@
 //! The store in a directory: `episodes/HOST/EPISODE.tar.zst`. Owns these names, and the order in which a copy becomes one of them.
 //!
-//! Copies are made in `episodes/.staging`, in the same file system, and linked into place. What a crash left there is removed when
-//! the store is opened to be written, so one process at a time may do that; uploads that may go on stay. A name that begins with a dot is never an episode's.
+//! Copies are made in `episodes/.staging`, in the same file system, and linked into place; where somebody took that away, it is
+//! made again. What a crash left there is removed when the store is opened to be written, so one process at a time may do that;
+//! uploads that may go on stay. A name that begins with a dot is never an episode's.
 
 mod partial;
 
@@ -13,9 +14,10 @@ use std::sync::{Mutex, PoisonError};
 
 use highwater_fs::{FileId, Fs, FsError, FsFile, Kind, Mode, Op, Quarantine, RelPath, collect_stale, ensure_dir};
 
-use super::{Oddity, Partials, Placement, Staging, Store, StoreError};
+use super::{Oddities, Oddity, Partials, Placement, Staging, Store, StoreError};
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 use crate::odd::Odd;
+use crate::shut::Shut;
 
 /// The directory of episodes in the receiver's root.
 pub const EPISODES_DIR: &str = "episodes";
@@ -77,6 +79,7 @@ impl<F: Fs> FileStore<F> {
     /// What the disk says.
     pub fn open_to_write(fs: F, root: &RelPath, quarantine: RelPath) -> Result<Self, StoreError> {
         let mut store = Self::open(fs, root, quarantine)?;
+        store.can_hold_copies()?;
         ensure_dir(&store.fs, &store.staging, Mode::Umask)?;
         let mut next_copy = 0;
         for entry in store.fs.list(&store.staging)? {
@@ -94,6 +97,37 @@ impl<F: Fs> FileStore<F> {
         collect_stale(&store.fs, &store.staging)?;
         store.sweep_partials()?;
         Ok(store)
+    }
+
+    /// That nothing else has the place of the directory of copies; one that is not there can be made.
+    fn can_hold_copies(&self) -> Result<(), StoreError> {
+        match self.fs.stat(&self.staging)?.filter(|stat| stat.kind != Kind::Dir) {
+            None => Ok(()),
+            Some(stat) => {
+                let path = self.fs.locate(&self.staging);
+                Err(StoreError::NoCopies(Odd { path, found: stat.kind, belongs: Kind::Dir }))
+            }
+        }
+    }
+
+    /// Makes a file in the directory of copies. One that somebody took away is made again, and what is made is tried once more.
+    fn create_copy(&self, copy: &RelPath) -> Result<FsFile, StoreError> {
+        let create = || self.fs.create(copy, Mode::Umask);
+        match create() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                // Nothing is made below the mount point of a disk that went away.
+                self.in_its_place()?;
+                match self.fs.mkdir(&self.staging, Mode::Umask) {
+                    Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.into()),
+                    _ => self.fs.sync_dir(&self.episodes)?,
+                }
+                let path = self.fs.locate(&self.staging);
+                tracing::warn!(path = %path.display(), "the directory of copies was taken away, and is made again");
+                Ok(create()?)
+            }
+            Err(error) => Err(self.can_hold_copies().err().unwrap_or_else(|| error.into())),
+            Ok(file) => Ok(file),
+        }
     }
 
     /// That its directory is the one that it was opened with, also where its disk went away since: what is below a mount point is no part of
@@ -174,6 +208,16 @@ impl<F: Fs> FileStore<F> {
         }
     }
 
+    /// What was read of a host's, or that it alone cannot be, which is what the disk refused: its directory can be seen where it lies, so the
+    /// store can be entered.
+    fn unless_shut<T>(&self, host: &HostId, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        let Err(StoreError::Disk(FsError::Io { path, source, .. })) = &read else { return read };
+        match Shut::of(path.clone(), source) {
+            Some(shut) if matches!(self.fs.stat(&self.host_dir(host)?), Ok(Some(_))) => Err(shut.into()),
+            _ => read,
+        }
+    }
+
     fn copy(&self, name: &str) -> Result<RelPath, StoreError> {
         self.below(&self.staging, name)
     }
@@ -192,7 +236,7 @@ fn below(fs: &impl Fs, dir: &RelPath, name: &str) -> Result<RelPath, StoreError>
 impl<F: Fs> Store for FileStore<F> {
     fn stage(&self) -> Result<Box<dyn Staging>, StoreError> {
         let name = format!("{}{COPY_SUFFIX}", self.next_copy.fetch_add(1, Ordering::Relaxed));
-        let file = self.fs.create(&self.copy(&name)?, Mode::Umask)?;
+        let file = self.create_copy(&self.copy(&name)?)?;
         Ok(Box::new(Copy { file, name }))
     }
 
@@ -249,7 +293,8 @@ impl<F: Fs> Store for FileStore<F> {
 
     fn stat(&self, key: &EpisodeKey) -> Result<Option<u64>, StoreError> {
         self.in_its_place()?;
-        match self.unless_odd(key, self.fs.stat(&self.path_of(key)?))? {
+        let found = self.unless_odd(key, self.fs.stat(&self.path_of(key)?));
+        match self.unless_shut(&key.host, found)? {
             None => Ok(None),
             Some(stat) if stat.kind == Kind::File => Ok(Some(stat.len)),
             // It may have been moved away since.
@@ -261,7 +306,7 @@ impl<F: Fs> Store for FileStore<F> {
         self.in_its_place()?;
         match self.fs.reader_from(&self.path_of(key)?, from_byte) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            opened => self.unless_odd(key, opened).map(Some),
+            opened => self.unless_shut(&key.host, self.unless_odd(key, opened)).map(Some),
         }
     }
 
@@ -281,18 +326,18 @@ impl<F: Fs> Store for FileStore<F> {
     fn episodes(&self, host: &HostId) -> Result<Box<dyn Iterator<Item = EpisodeId> + Send>, StoreError> {
         let entries = match self.fs.list(&self.host_dir(host)?) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            listed => listed?,
+            listed => self.unless_shut(host, listed.map_err(StoreError::from))?,
         };
         let files = entries.into_iter().filter(|entry| entry.kind == Kind::File);
         Ok(Box::new(files.filter_map(|entry| EpisodeId::new(entry.name.to_str()?.strip_suffix(ARCHIVE_SUFFIX)?).ok())))
     }
 
-    fn oddities(&self) -> Result<Vec<Oddity>, StoreError> {
+    fn oddities(&self) -> Result<Oddities, StoreError> {
         let listed = |dir: &RelPath| match self.fs.list(dir) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             listed => listed,
         };
-        let mut all = Vec::new();
+        let Oddities { odd: mut all, mut shut } = Oddities::default();
         for entry in listed(&self.episodes)? {
             let Some(host) = entry.name.to_str().and_then(|name| HostId::new(name).ok()) else { continue };
             let dir = self.host_dir(&host)?;
@@ -305,7 +350,14 @@ impl<F: Fs> Store for FileStore<F> {
                     all.push(Oddity { host, episode: None, odd });
                 }
                 Kind::Dir => {
-                    for entry in listed(&dir)?.into_iter().filter(|entry| entry.kind != Kind::File) {
+                    let entries = match self.unless_shut(&host, listed(&dir).map_err(StoreError::from)) {
+                        Err(StoreError::Shut(why)) => {
+                            shut.push((host, why));
+                            continue;
+                        }
+                        entries => entries?,
+                    };
+                    for entry in entries.into_iter().filter(|entry| entry.kind != Kind::File) {
                         let name = entry.name.to_str().and_then(|name| name.strip_suffix(ARCHIVE_SUFFIX));
                         let Some(episode) = name.and_then(|name| EpisodeId::new(name).ok()) else { continue };
                         let path = self.path_of(&EpisodeKey { host: host.clone(), episode: episode.clone() })?;
@@ -315,7 +367,7 @@ impl<F: Fs> Store for FileStore<F> {
                 }
             }
         }
-        Ok(all)
+        Ok(Oddities { odd: all, shut })
     }
 
     fn quarantine(&self, key: &EpisodeKey, why: &str) -> Result<String, StoreError> {
@@ -325,6 +377,7 @@ impl<F: Fs> Store for FileStore<F> {
 
     fn room_bytes(&self) -> Result<u64, StoreError> {
         self.in_its_place()?;
+        self.can_hold_copies()?;
         // The index and what is set aside lie beside the episodes, which may be a file system of their own.
         let root = self.episodes.parent().unwrap_or_default();
         Ok(self.fs.room_bytes(&self.episodes)?.min(self.fs.room_bytes(&root)?))

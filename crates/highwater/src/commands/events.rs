@@ -4,6 +4,7 @@ use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{Event, EventFilter, Ledger, PAGE_ROWS_MAX};
 use highwater_engine::settings::DurationText;
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 
 use super::listing::{self, Reader};
 use super::{codes, done};
@@ -58,10 +59,20 @@ pub(super) fn moment_of(text: &str, now: Timestamp) -> Result<Timestamp, Diagnos
         Diagnosis::refusal(
             codes::UNREADABLE_TIME,
             format!("found {text:?}, expected a time such as 2026-11-20T12:00:00Z or a span such as \"2 days\""),
-            "correct the time; without a zone it is no moment: end it with `Z` for UTC",
+            mended(text),
         )
         .at_field("--since")
     })
+}
+
+/// What mends a text that is no moment. One that says its zone may be a moment that no file can hold.
+pub(super) fn mended(text: &str) -> String {
+    let zoned = Pieces::parse(text).is_ok_and(|pieces| pieces.time().is_some() && pieces.offset().is_some());
+    if zoned || text.parse::<DurationText>().is_ok() {
+        let (first, last) = (moment(Timestamp::MIN), moment(Timestamp::MAX));
+        return format!("it is beyond what can be written; name one from {first} to {last}");
+    }
+    "correct the time; without a zone it is no moment: end it with `Z` for UTC".to_owned()
 }
 
 #[cfg(test)]
@@ -80,7 +91,16 @@ mod tests {
             assert_eq!(moment_of(text, now).unwrap().to_string(), moment, "{text}");
         }
         for text in ["yesterday", "2026-11-20", "2026-11-20T10:00:00", "", "5"] {
-            assert_eq!(moment_of(text, now).unwrap_err().code, codes::UNREADABLE_TIME, "{text}");
+            let refused = moment_of(text, now).unwrap_err();
+            assert_eq!(refused.code, codes::UNREADABLE_TIME, "{text}");
+            assert!(refused.next.contains("without a zone"), "{text}: {}", refused.next);
+        }
+        for text in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59+00:00", "99999 years"] {
+            let next = moment_of(text, now).unwrap_err().next;
+            assert!(
+                next.contains("beyond what can be written") && next.contains("9999-12-30T22:00:00Z"),
+                "{text}: {next}"
+            );
         }
     }
 }

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
+use super::events::mended;
 use super::{codes, done};
 use crate::Done;
 use crate::bar::counted;
@@ -64,7 +65,7 @@ fn until(text: &str, now: Timestamp) -> Result<Timestamp, Diagnosis> {
                 "found {:?}, expected a time such as 2026-11-27T12:00:00Z or a span such as \"7 days\"",
                 line(text)
             ),
-            "correct the time; without a zone it is no moment: end it with `Z` for UTC",
+            mended(text),
         )
         .at_field("--until")
     })?;

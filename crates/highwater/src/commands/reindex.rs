@@ -163,7 +163,13 @@ fn prune(args: &Reindex) -> Option<Prune> {
 /// What a pass would do, a line each.
 fn outlook(meant: &Meant, prune: Option<Prune>, output: Output) -> Result<ExitCode, Diagnosis> {
     let place = Place::open_at(&meant.files, &meant.settings, Access::Look, prune)?;
-    let (mut back, mut index, mut aside, mut verify, mut orphans, mut left, mut odd) = (0, 0, 0, 0, 0, 0, 0);
+    let (mut back, mut index, mut aside, mut verify, mut orphans, mut left) = (0, 0, 0, 0, 0, 0);
+    let (mut odd, mut shut) = (0, 0);
+    // What stays as it is until a person has seen to it.
+    let left_alone = |path: &Path, why: String| match output.json {
+        true => listing::json_lines([json!({ "would": "leave", "path": path, "why": why })]),
+        false => format!("leave {}\n", line(&why)).into_bytes(),
+    };
     let mut page = Vec::new();
     let mut printed = Ok(Reader::There);
     let mut print = |page: &mut Vec<u8>| {
@@ -185,12 +191,11 @@ fn outlook(meant: &Meant, prune: Option<Prune>, output: Output) -> Result<ExitCo
             }
             Outlook::Odd(what) => {
                 odd += 1;
-                return page.extend(match output.json {
-                    true => {
-                        listing::json_lines([json!({ "would": "leave", "path": what.path, "why": what.to_string() })])
-                    }
-                    false => format!("leave {}\n", line(&what.to_string())).into_bytes(),
-                });
+                return page.extend(left_alone(&what.path, what.to_string()));
+            }
+            Outlook::Shut(what) => {
+                shut += 1;
+                return page.extend(left_alone(&what.path, format!("{what}; {}", what.next())));
             }
         };
         *count += 1;
@@ -235,8 +240,11 @@ fn outlook(meant: &Meant, prune: Option<Prune>, output: Output) -> Result<ExitCo
     if odd > 0 {
         parts.push(format!("{} to move away by hand", counted(odd, "thing")));
     }
+    if shut > 0 {
+        parts.push(format!("{} that cannot be read", counted(shut, "thing")));
+    }
     output.note(format!("{}; nothing was written", parts.join(", ")));
-    if left + odd > 0 {
+    if left + odd + shut > 0 {
         return Ok(ExitCode::Halted);
     }
     Ok(if back + index + aside + verify + if prune.is_some() { orphans } else { 0 } == 0 {

@@ -94,7 +94,7 @@ fn what_another_user_put_among_the_episodes_is_told_and_the_others_are_sent() {
     }
     assert!(!pass.stderr.contains("lost+found"), "no episode can be called so: {pass:?}");
     let doctor = lab.call(&["doctor"]);
-    for told in ["d-shut cannot be looked into", "f-recording cannot be looked into"] {
+    for told in ["d-shut cannot be read", "f-recording cannot be read"] {
         assert!(doctor.stdout.contains(told), "{doctor:?}");
     }
     lab.record("a-2");

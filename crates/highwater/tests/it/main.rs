@@ -46,6 +46,7 @@ mod rollup_months;
 mod rollup_real_shape;
 mod rollup_show;
 mod ship;
+mod shut;
 mod steered;
 mod stored;
 mod surveyed;

@@ -5,9 +5,12 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use crate::receive::{Running, config};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::receive::{Running, config, sha256};
 use crate::recorded::store;
-use crate::rig::{Ended, Rig};
+use crate::rig::{Ended, Rig, wait_until};
 
 /// A receiver's directory with two episodes and their rows.
 fn received() -> Rig {
@@ -113,6 +116,60 @@ fn a_plain_file_in_the_place_of_a_host_that_has_rows_is_named_and_one_beside_the
     let index = rig.read("received/index.jsonl");
     rig.run(&["reindex", "--prune", "--force"]);
     assert_eq!(rig.read("received/index.jsonl"), index, "its rows stay");
+}
+
+#[test]
+fn what_has_the_place_of_the_copies_is_told_by_all_that_look_and_one_that_is_gone_is_made_again() {
+    let rig = Rig::new(&config(&[("t", "lab")]));
+    fs::create_dir(rig.path("received")).unwrap();
+    let receiver = Running::start(&rig);
+    let staging = rig.path("received/episodes/.staging");
+    // What was placed is swept out of it a moment later.
+    let take_away = || wait_until("it is gone", || fs::remove_dir_all(&staging).is_ok());
+    let of_store = || {
+        let json = rig.run(&["doctor", "--json"]).json();
+        let findings = json["findings"].as_array().unwrap().clone();
+        let wrong = findings.iter().filter(|finding| finding["what"] == "store" && finding["ok"] == false);
+        wrong.map(|finding| format!("{}; {}", finding["found"], finding["fix"])).collect::<Vec<_>>()
+    };
+    let begin_upload = || {
+        let digest = BASE64_STANDARD.encode(sha256("one"));
+        let of = format!("Upload-Length: 3\r\nUpload-Metadata: host bGFi,episode ZXAtOQ==,sha256 {digest}\r\n");
+        receiver.post("/v1/uploads", "t", &format!("Tus-Resumable: 1.0.0\r\n{of}"), "").0
+    };
+    assert_eq!(receiver.put("lab/ep-0", "t", "zero"), 201);
+    take_away();
+    assert_eq!(receiver.get("/readyz", "t").0, 200, "it is made when it is needed");
+    assert_eq!(receiver.put("lab/ep-1", "t", "one"), 201);
+    assert!(staging.is_dir());
+    take_away();
+    assert_eq!(begin_upload(), 201);
+    take_away();
+    for (n, kind) in ["a file", "a symlink", "a pipe, a socket or a device"].into_iter().enumerate() {
+        if kind == "a file" {
+            fs::write(&staging, "").unwrap()
+        } else {
+            make(kind, &staging)
+        }
+        let told = format!("{} is {kind}, where a directory belongs", staging.display());
+        let (status, ready) = receiver.get("/readyz", "t");
+        assert!(status == 503 && ready.contains(&told) && ready.contains("move "), "{ready}");
+        let (status, put) = receiver.put_with(&format!("lab/kind-{n}"), "t", "", "bytes");
+        assert!(status == 503 && put.contains(&told) && put.contains("remediation"), "{put}");
+        let found = of_store();
+        assert!(found.len() == 1 && found[0].contains(&told) && found[0].contains("move "), "{found:?}");
+        fs::remove_file(&staging).unwrap();
+        assert!(of_store().is_empty());
+        assert_eq!(receiver.put(&format!("lab/kind-{n}"), "t", "bytes"), 201);
+        take_away();
+    }
+    receiver.stop();
+    fs::write(&staging, "").unwrap();
+    let ended = rig.run(&["receive"]);
+    assert!(ended.code == 1 && ended.stderr.contains("error[HW-EPI-001]"), "{ended:?}");
+    assert!(ended.stderr.contains("next: move ") && ended.stderr.contains(".staging"), "{ended:?}");
+    fs::remove_file(&staging).unwrap();
+    assert_eq!(Running::start(&rig).put("lab/ep-2", "t", "two"), 201);
 }
 
 #[test]

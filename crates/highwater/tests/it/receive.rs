@@ -66,6 +66,11 @@ impl Running {
         self.said("GET", path, token, "", "")
     }
 
+    /// The status of a POST with these headers, and all that was said.
+    pub(crate) fn post(&self, path: &str, token: &str, headers: &str, body: &str) -> (u16, String) {
+        self.said("POST", path, token, headers, body)
+    }
+
     fn said(&self, method: &str, path: &str, token: &str, headers: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();

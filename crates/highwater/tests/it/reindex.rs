@@ -244,6 +244,9 @@ fn r15_what_cannot_be_indexed_is_one_clear_error_and_changes_nothing() {
     }
     refused(&rig.run(&["reindex", "--episodes-root", "data/hosts", "--index", "nowhere/index.jsonl"]), "HW-EPI-203", 2);
     refused(&rig.run(&["reindex", "--episodes-root", "data/hosts", "--index", "/"]), "HW-EPI-203", 2);
+    let ended = rig.run(&["reindex", "--episodes-root", "data/hosts", "--index", "/dev/null"]);
+    refused(&ended, "HW-EPI-203", 2);
+    assert!(ended.stderr.contains("next: name a file of its own") && !ended.stderr.contains("away"), "{ended:?}");
     for bad in ["../lab", "", "a/b", &"x".repeat(129)] {
         assert_eq!(rig.run(&bare_with(&["--host", bad])).code, 2, "{bad}");
     }

@@ -90,7 +90,12 @@ impl<F: Fs> FileStore<F> {
 
     /// The uploads that have such a file.
     fn ids(&self, suffix: &str) -> Result<Vec<UploadId>, StoreError> {
-        let files = self.fs.list(&self.staging)?.into_iter().filter(|entry| entry.kind == Kind::File);
+        let entries = match self.fs.list(&self.staging) {
+            // Somebody took it away, and them with it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            listed => listed?,
+        };
+        let files = entries.into_iter().filter(|entry| entry.kind == Kind::File);
         Ok(files.filter_map(|entry| entry.name.to_str()?.strip_suffix(suffix)?.parse().ok()).collect())
     }
 
@@ -165,7 +170,7 @@ impl<F: Fs> Partials for FileStore<F> {
             let source = io::Error::new(io::ErrorKind::InvalidInput, "what is kept with an upload is one short line");
             return Err(self.failed(Op::Create, &self.record_of(id)?, source));
         }
-        drop(self.fs.create(&self.bytes_of(id)?, Mode::Umask)?);
+        drop(self.create_copy(&self.bytes_of(id)?)?);
         // The directory is synced with it, and that makes both names durable.
         Ok(publish(&self.fs, &self.record_of(id)?, format!("{about}\n").as_bytes(), Mode::Umask)?)
     }
@@ -240,7 +245,10 @@ impl<F: Fs> Partials for FileStore<F> {
     fn forget(&self, id: &UploadId) -> Result<(), StoreError> {
         // The record first, durably: bytes without one are swept, a record without its bytes says that they came to an end.
         self.remove(&self.record_of(id)?)?;
-        self.fs.sync_dir(&self.staging)?;
+        match self.fs.sync_dir(&self.staging) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            synced => synced?,
+        }
         self.remove(&self.bytes_of(id)?)
     }
 }

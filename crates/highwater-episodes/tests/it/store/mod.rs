@@ -71,7 +71,7 @@ fn only_what_has_an_episodes_name_is_listed() {
     assert!(odd("lab/link") && odd("lab/dir"), "neither is an episode, nor is nothing there");
     symlink("lab", dir.path().join("episodes/lab-9")).unwrap();
     assert!(odd("lab-9/a") && odd("file/a"));
-    let named: Vec<_> = store.oddities().unwrap().iter().map(|oddity| oddity.odd.to_string()).collect();
+    let named: Vec<_> = store.oddities().unwrap().odd.iter().map(|oddity| oddity.odd.to_string()).collect();
     let at = |place: &str, is: &str| format!("{}/episodes/{place} {is} belongs", dir.path().display());
     assert_eq!(
         named,

@@ -16,8 +16,8 @@ use highwater_episodes::odd::Odd;
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
 use highwater_episodes::reindex::Files;
-use highwater_episodes::ship::{ShipSettings, Shut, check_root, places, scan};
-use highwater_episodes::store::Store as _;
+use highwater_episodes::ship::{ShipSettings, check_root, places, scan};
+use highwater_episodes::store::{EPISODES_DIR, Oddities, STAGING_DIR, Store as _};
 use highwater_episodes::survey::{SurveyError, known, left, sample, stored, without_row};
 use jiff::Timestamp;
 use nix::unistd::geteuid;
@@ -129,6 +129,9 @@ fn root(root: &Path, free_bytes: u64, report: &mut Report) {
             unwritable("store", path, error, report);
         }
     }
+    if let Some(odd) = Odd::in_place_of_dir(&root.join(EPISODES_DIR).join(STAGING_DIR)) {
+        report.fix("store", format_args!("nothing can be stored: {odd}"), odd.next());
+    }
     if let Some(kind) = FileLock::new(root.join(LOCK_FILE), true).network_file_system() {
         let found = format!("{} lies on {kind}, where flock may not keep a second receiver out", root.display());
         report.fix("store", found, "name a directory on a local file system in `root`");
@@ -189,7 +192,7 @@ fn rows(root: &Path, report: &mut Report) {
             known => known.map(|_| None).map_err(|error| unread(&error))?,
         };
         let left = left(&stored, &view, &store);
-        let odd = store.oddities().map_err(|error| unread(&error))?;
+        let Oddities { odd, shut } = store.oddities().map_err(|error| unread(&error))?;
         let mut odd: Vec<_> = odd
             .into_iter()
             .map(|of| (of.episode.is_some_and(|episode| view.has(&EpisodeKey { host: of.host, episode })), of.odd))
@@ -198,9 +201,9 @@ fn rows(root: &Path, report: &mut Report) {
         if let Some(first) = sample.odd.as_ref().filter(|first| odd.iter().all(|(_, odd)| odd != *first)) {
             odd.insert(0, (true, first.clone()));
         }
-        Ok((without_row(stored, &view), sample, elsewhere, figures, lost, noted.rows, left, odd))
+        Ok((without_row(stored, &view), sample, elsewhere, figures, lost, noted.rows, left, odd, shut))
     });
-    let (rowless, sample, elsewhere, figures, lost, missed, left, odd) = match looked {
+    let (rowless, sample, elsewhere, figures, lost, missed, left, odd, shut) = match looked {
         Ok(looked) => looked,
         Err((error, fix)) => return report.fix("rows", error, fix),
     };
@@ -216,6 +219,13 @@ fn rows(root: &Path, report: &mut Report) {
     if odd.len() > ODD_NAMED_MAX {
         let found = format!("{} more are not what belongs in their place", odd.len() - ODD_NAMED_MAX);
         report.fix("rows", found, "`highwater episodes verify` names each: move them away");
+    }
+    for (_, shut) in shut.iter().take(ODD_NAMED_MAX) {
+        report.fix("rows", shut, shut.next());
+    }
+    if shut.len() > ODD_NAMED_MAX {
+        let found = format!("the directories of {} more hosts cannot be read", shut.len() - ODD_NAMED_MAX);
+        report.fix("rows", found, "`highwater episodes verify` names each: let this user read them");
     }
     if let Some(first) = left.first() {
         let found = match left.len() {
@@ -378,11 +388,13 @@ fn passed_over(job: &JobConfig, settings: &ShipSettings, report: &mut Report) {
                 report.fix("episodes", format_args!("{}: {what}: {}", job.name, named(names)), fix);
             }
         }
-        for Shut { name, why } in &found.shut {
-            let (dir, me) = (settings.episodes.join(name), name_of(geteuid()));
-            let fix =
-                format!("let {me} read and write it: `sudo chown -R {me} {0}`, `chmod -R u+rwX {0}`", shown(&dir));
-            report.fix("episodes", format_args!("{}: {} cannot be looked into: {why}", job.name, dir.display()), fix);
+        for shut in &found.shut {
+            let me = name_of(geteuid());
+            let fix = format!(
+                "let {me} read and write it: `sudo chown -R {me} {0}`, `chmod -R u+rwX {0}`",
+                shown(&shut.path)
+            );
+            report.fix("episodes", format_args!("{}: {shut}", job.name), fix);
         }
     }
 }

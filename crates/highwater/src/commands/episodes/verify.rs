@@ -6,8 +6,10 @@ use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::report::ExitCode;
 use highwater_episodes::index::{PageAsk, Row};
 use highwater_episodes::name::EpisodeKey;
+use highwater_episodes::name::HostId;
 use highwater_episodes::odd::Odd;
-use highwater_episodes::store::{Oddity, Store as _, StoreError};
+use highwater_episodes::shut::Shut;
+use highwater_episodes::store::{Oddities, Oddity, Store as _, StoreError};
 use highwater_episodes::survey::{stored, without_row};
 use highwater_episodes::verify::{Comparer, Depth, Standing, standings};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -49,9 +51,9 @@ fn verified(
     use highwater_episodes::index::Index as _;
     let store = files.open_store()?;
     // Before the index is read, so that what is stored meanwhile is not missed in it. What was received since a time tells its row alone.
-    let (stored, mut odd) = match asked.since {
+    let (stored, Oddities { mut odd, mut shut }) = match asked.since {
         None => (stored(&store, asked.hosts.as_deref()).map_err(unread)?, store.oddities().map_err(unread)?),
-        Some(_) => (Vec::new(), Vec::new()),
+        Some(_) => (Vec::new(), Oddities::default()),
     };
     let view = view(files, output)?;
     check_hosts(asked, files)?;
@@ -109,7 +111,12 @@ fn verified(
         listing::print(&odd.iter().flat_map(|odd| nothing_of_ours(odd, output)).collect::<Vec<u8>>())?;
     }
     let odd = odd.len() as u64;
-    let mut sentence = match (wrong, rowless + odd) {
+    shut.retain(|(host, _)| asked.hosts.as_ref().is_none_or(|hosts| hosts.contains(host)));
+    for shut in shut.chunks(ROWLESS_LINES) {
+        listing::print(&shut.iter().flat_map(|(host, shut)| unlisted(host, shut, output)).collect::<Vec<u8>>())?;
+    }
+    let shut = shut.len() as u64;
+    let mut sentence = match (wrong, rowless + odd + shut) {
         (0, 0) => format!("all agree: {}, {} stored", counted(right, "row"), size(size_bytes)),
         (0, _) => format!("{} and what is stored agree", counted(right, "row")),
         (1, _) => format!("1 of {} disagrees with what is stored", counted(right + 1, "row")),
@@ -125,11 +132,16 @@ fn verified(
         1 => sentence.push_str("; 1 thing is not what belongs in its place: move it away"),
         more => sentence.push_str(&format!("; {more} things are not what belongs in their place: move them away")),
     }
-    output.answer(
-        &json!({ "right": right, "wrong": wrong, "without_row": rowless, "odd": odd, "size_bytes": size_bytes }),
-        sentence,
-    );
-    Ok(if wrong + rowless + odd == 0 { ExitCode::Drained } else { ExitCode::Halted })
+    match shut {
+        0 => {}
+        1 => sentence.push_str("; the episodes of 1 host cannot be listed"),
+        more => sentence.push_str(&format!("; the episodes of {more} hosts cannot be listed")),
+    }
+    let told = json!({
+        "right": right, "wrong": wrong, "without_row": rowless, "odd": odd, "unlisted": shut, "size_bytes": size_bytes,
+    });
+    output.answer(&told, sentence);
+    Ok(if wrong + rowless + odd + shut == 0 { ExitCode::Drained } else { ExitCode::Halted })
 }
 
 fn unread(error: StoreError) -> Diagnosis {
@@ -143,6 +155,17 @@ fn nothing_of_ours(Oddity { host, episode, odd }: &Oddity, output: Output) -> Ve
     if output.json {
         return listing::json_lines([
             json!({ "host_id": host, "episode_id": episode, "path": odd.path, "standing": "odd", "told": told }),
+        ]);
+    }
+    format!("{}\n", line(&told)).into_bytes()
+}
+
+/// A host whose directory cannot be read, as a line.
+fn unlisted(host: &HostId, shut: &Shut, output: Output) -> Vec<u8> {
+    let told = format!("{shut}; {}", shut.next());
+    if output.json {
+        return listing::json_lines([
+            json!({ "host_id": host, "path": shut.path, "standing": "unread", "told": told }),
         ]);
     }
     format!("{}\n", line(&told)).into_bytes()

@@ -1,0 +1,52 @@
+//! Reading one stored episode. Owns that one which is sealed is hashed and believed, and another is unpacked; what is made of it is the
+//! job's.
+
+use std::io::Read as _;
+use std::sync::{Mutex, PoisonError};
+
+use super::{Facts, Place};
+use crate::archive::{ReadError, Reader, SEAL_BYTES, Seal};
+use crate::name::EpisodeKey;
+use crate::store::StoreError;
+
+impl Place {
+    /// The seal of an archive of so many bytes; `None` where it has none, or is not there any more.
+    pub(super) fn seal(&self, key: &EpisodeKey, size_bytes: u64) -> Result<Option<Seal>, StoreError> {
+        let Some(at) = size_bytes.checked_sub(SEAL_BYTES as u64) else { return Ok(None) };
+        let Some(source) = self.store.read(key, at)? else { return Ok(None) };
+        let mut tail = Vec::with_capacity(SEAL_BYTES);
+        // What cannot be read is told of by whoever reads all of it.
+        let read = source.take(SEAL_BYTES as u64).read_to_end(&mut tail);
+        Ok(read.ok().and_then(|_| Seal::read(&tail)))
+    }
+
+    /// What reading an episode to its end came to, with a reader of those that rest; `None` where it is no longer stored.
+    pub(super) fn facts(
+        &self,
+        key: &EpisodeKey,
+        readers: &Mutex<Vec<Reader>>,
+    ) -> Result<Option<Result<Facts, ReadError>>, StoreError> {
+        let size = self.store.stat(key)?;
+        if let Some(size) = size
+            && let Some(seal) = self.seal(key, size)?
+            && let Some(source) = self.store.read(key, 0)?
+        {
+            let facts = seal.check(source, size, &key.episode).map(|sealed| Facts {
+                sha256: sealed.sha256,
+                size_bytes: sealed.size_bytes,
+                content_sha256: seal.content_sha256,
+                commit: seal.commit,
+            });
+            return Ok(Some(facts));
+        }
+        let Some(source) = self.store.read(key, 0)? else { return Ok(None) };
+        let resting = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut reader = match resting.map_or_else(|| Reader::new(self.limits), Ok) {
+            Ok(reader) => reader,
+            Err(error) => return Ok(Some(Err(error))),
+        };
+        let read = reader.read(source, size, &key.episode);
+        readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        Ok(Some(read.map(Facts::from)))
+    }
+}
