@@ -2,16 +2,19 @@
 //! its opposite. Owns their shape.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
-use highwater_fs::Fs;
+use highwater_fs::FsError;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::PAGE_BYTES_MAX;
 use super::objects::Objects;
 use super::project::{Found, look};
 use crate::content::ContentId;
 use crate::error::KbError;
 use crate::fold::is_log;
+use crate::page::rendered::marked;
 use crate::path::FilePath;
 
 /// The shape that this program writes.
@@ -65,12 +68,30 @@ impl Manifest {
         if found == id { Ok(bytes) } else { Err(KbError::ObjectDamaged { id, found }) }
     }
 
-    /// Whether its log stands in `wiki/`, which shows that it was committed, since nothing is shown before.
-    pub(super) fn is_told(&self, fs: &dyn Fs) -> Result<bool, KbError> {
+    /// Whether its log stands in `wiki/`, which shows that it was committed, since nothing is shown before. What a person wrote outside
+    /// the markers of a log is theirs, and says nothing of it.
+    pub(super) fn is_told(&self, objects: Objects<'_>) -> Result<bool, KbError> {
         // A log that was taken over stood there before.
         for change in self.files.iter().filter(|change| !self.keeps_log && is_log(&change.path)) {
             if let Some(new) = change.new
-                && look(fs, &change.path.to_rel())? == Found::File(new)
+                && tells(objects, &change.path, new)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether something of it stands in `wiki/`. Where no plan is any more, all of it stood there once.
+    pub(super) fn is_shown(&self, objects: Objects<'_>) -> Result<bool, KbError> {
+        if self.is_told(objects)? {
+            return Ok(true);
+        }
+        // What was taken over stood there before, and so may a document have that was given from where it lies.
+        let pages = self.files.iter().filter(|change| !self.keeps_log && change.path.as_str().starts_with("wiki/"));
+        for change in pages {
+            if let Some(new) = change.new
+                && look(objects.fs(), &change.path.to_rel())? == Found::File(new)
             {
                 return Ok(true);
             }
@@ -110,6 +131,30 @@ impl Manifest {
         }
         named
     }
+}
+
+/// Whether a page of the log stands there, whatever a person wrote around it.
+fn tells(objects: Objects<'_>, path: &FilePath, new: ContentId) -> Result<bool, KbError> {
+    match look(objects.fs(), &path.to_rel())? {
+        Found::File(there) if there == new => return Ok(true),
+        Found::File(_) => {}
+        Found::Nothing | Found::Other => return Ok(false),
+    }
+    let generated = match objects.read(new, PAGE_BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(KbError::ObjectMissing { .. } | KbError::ObjectDamaged { .. } | KbError::Fs(FsError::TooLarge { .. })) => {
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
+    };
+    let stands = match objects.fs().read(&path.to_rel(), PAGE_BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(FsError::TooLarge { .. }) => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let (Ok(generated), Ok(stands)) = (str::from_utf8(&generated), str::from_utf8(&stands)) else { return Ok(false) };
+    Ok(marked(generated).zip(marked(stands)).is_some_and(|((_, generated, _), (_, stands, _))| generated == stands))
 }
 
 /// Adds what a value names that may be an object: whatever is written as one is.

@@ -277,3 +277,56 @@ fn nothing_before_a_generation_that_is_lost_is_gone_back_to() {
     Library::open(wreck.home.clone()).undo(2);
     assert!(!wreck.path("wiki/entities/own-3.md").exists());
 }
+
+#[test]
+fn a_rebuild_writes_nothing_beside_what_people_have_whatever_they_made_of_the_log() {
+    /// What a person makes of a page.
+    type Made = fn(&str) -> Option<String>;
+    let around: Made = |log| Some(format!("{log}\nmine\n"));
+    let logs: [(&str, Made); 4] = [
+        ("written around", around),
+        ("written in", |log| Some(log.replace("add | paper-3", "add | the third"))),
+        ("emptied", |_| Some(String::new())),
+        ("deleted", |_| None),
+    ];
+    for (what, made) in logs {
+        let wreck = Wreck::new();
+        let log = wreck.path("wiki/log.md");
+        match made(&fs::read_to_string(&log).unwrap()) {
+            Some(text) => fs::write(&log, text).unwrap(),
+            None => fs::remove_file(&log).unwrap(),
+        }
+        fs::write(wreck.path("wiki/concepts/tides.md"), "all of it mine\n").unwrap();
+        fs::write(wreck.path("raw/paper-3.md"), "and this\n").unwrap();
+        let before = wreck.all().2;
+        wreck.lose_rows();
+        let rebuilt = wreck.rebuild();
+        assert_eq!(rebuilt.edits.conflicts, 0, "{what}");
+        drop(rebuilt);
+        assert!(wreck.all().2 == before, "{what}");
+    }
+    // The log alone says it, where they edited each file that the newest generation changed.
+    let wreck = Wreck::new();
+    let mut files = wreck.all().2;
+    for (path, bytes) in &mut files {
+        *bytes = [bytes, b"\nmine\n".as_slice()].concat();
+        fs::write(path, bytes).unwrap();
+    }
+    wreck.lose_rows();
+    drop(wreck.rebuild());
+    assert!(wreck.all().2 == files);
+}
+
+#[test]
+fn rows_of_an_earlier_time_are_refused_also_where_a_person_wrote_around_the_log() {
+    let wreck = Wreck::new();
+    let copied = fs::read(wreck.own("kb.db")).unwrap();
+    let mut library = Library::open(wreck.home.clone());
+    library.add(&[&of(4)]);
+    drop(library);
+    let log = wreck.path("wiki/log.md");
+    fs::write(&log, format!("{}\nmine\n", fs::read_to_string(&log).unwrap())).unwrap();
+    wreck.lose_rows();
+    fs::write(wreck.own("kb.db"), copied).unwrap();
+    wreck.is_refused("of the generation before");
+}
