@@ -17,14 +17,16 @@ use crate::fold::is_log;
 use crate::page::rendered::marked;
 use crate::path::FilePath;
 
-/// The shape that this program writes.
-pub(super) const FORMAT: u32 = 1;
+/// The newest shape that this program reads and writes.
+const FORMAT: u32 = 2;
+/// What a manifest has that says nothing of what people made of its files: any program reads it.
+const FORMAT_WITHOUT_OWN: u32 = 1;
 
 /// What a generation changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The shape it has: 1.
+    /// The shape it has: 2 where it says of a file what people made of it, else 1.
     pub format: u32,
     /// Its number.
     pub generation: u32,
@@ -56,6 +58,11 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl Manifest {
+    /// The shape of one that says so much of its files.
+    pub(super) fn format_of(files: &[FileChange]) -> u32 {
+        if files.iter().any(|file| file.began.is_some()) { FORMAT } else { FORMAT_WITHOUT_OWN }
+    }
+
     /// A generation's manifest, which was committed under this name.
     pub(super) fn of(objects: Objects<'_>, generation: u32, id: ContentId) -> Result<Self, KbError> {
         Self::read(generation, &Self::bytes(objects, generation, id)?)
@@ -114,7 +121,7 @@ impl Manifest {
         let manifest: Self =
             serde_json::from_slice(bytes).map_err(|source| KbError::Manifest { generation, source })?;
         let found = match () {
-            () if manifest.format != FORMAT => "it has a shape of another version",
+            () if manifest.format != Self::format_of(&manifest.files) => "it has a shape of another version",
             () if manifest.generation != generation => "it has another number",
             () => return Ok(manifest),
         };
@@ -125,7 +132,8 @@ impl Manifest {
     /// Of a document these are all that its record names, in whatever field: rather too many than one too few.
     pub(super) fn refers_to(&self) -> BTreeSet<ContentId> {
         let changes = self.files.iter().chain(&self.edits);
-        let mut named: BTreeSet<ContentId> = changes.flat_map(|file| [file.base, file.new]).flatten().collect();
+        let named = changes.flat_map(|file| [file.base, file.new, file.began]);
+        let mut named: BTreeSet<ContentId> = named.flatten().collect();
         for (before, after) in self.documents.values() {
             before.iter().chain(after).for_each(|record| name_objects(record, &mut named));
         }
@@ -187,4 +195,18 @@ pub struct FileChange {
     pub base: Option<ContentId>,
     /// What this one has; of an edit, what is to stand there.
     pub new: Option<ContentId>,
+    /// The version that a person began from who has there what no generation gave them, or who deleted it. Said of a file that goes, or that
+    /// comes again, or that goes back to that version; else it is the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<ContentId>,
+    /// Whether they deleted it. Said of a file that goes, and where it comes again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub deleted: bool,
+}
+
+impl FileChange {
+    /// A change that people have nothing to do with, as far as it is known.
+    pub(super) fn new(path: FilePath, base: Option<ContentId>, new: Option<ContentId>) -> Self {
+        Self { path, base, new, began: None, deleted: false }
+    }
 }

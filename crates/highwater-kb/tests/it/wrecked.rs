@@ -251,13 +251,13 @@ fn what_people_edited_survives_a_rebuild_and_is_told_once() {
 fn what_a_newer_version_wrote_is_set_aside_by_nobody() {
     let wreck = Wreck::new();
     let manifest = wreck.path(".highwater/objects/generation-0000000003");
-    let text = fs::read_to_string(&manifest).unwrap().replacen("\"format\":1", "\"format\":2,\"more\":[]", 1);
+    let text = fs::read_to_string(&manifest).unwrap().replacen("\"format\":1", "\"format\":3,\"more\":[]", 1);
     fs::write(&manifest, &text).unwrap();
     wreck.lose_rows();
     let home = Directory::open(wreck.directory.path()).unwrap();
     let held = home.try_lock().unwrap().unwrap();
     let refused = Anew::make(&home, &held, now()).map(drop);
-    assert!(matches!(refused, Err(KbError::NewerManifest { generation: 3, format: 2 })), "{refused:?}");
+    assert!(matches!(refused, Err(KbError::NewerManifest { generation: 3, format: 3 })), "{refused:?}");
     assert_eq!(fs::read_to_string(&manifest).unwrap(), text);
     assert!(!wreck.own("kb.db").exists());
 }
@@ -297,7 +297,7 @@ fn a_rebuild_writes_nothing_beside_what_people_have_whatever_they_made_of_the_lo
             None => fs::remove_file(&log).unwrap(),
         }
         fs::write(wreck.path("wiki/concepts/tides.md"), "all of it mine\n").unwrap();
-        fs::write(wreck.path("raw/paper-3.md"), "and this\n").unwrap();
+        fs::write(wreck.path("raw/paper-3.txt"), "and this\n").unwrap();
         let before = wreck.all().2;
         wreck.lose_rows();
         let rebuilt = wreck.rebuild();
