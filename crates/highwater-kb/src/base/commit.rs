@@ -34,6 +34,8 @@ pub struct Draft<'a> {
     objects: Objects<'a>,
     files: BTreeMap<FilePath, Option<ContentId>>,
     edits: BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)>,
+    /// What people have of files that go back, and began from another version than the newest: which, or none.
+    began: BTreeMap<FilePath, Option<ContentId>>,
     /// What it stored itself.
     stored: BTreeSet<ContentId>,
     documents: BTreeMap<DocName, Option<Document>>,
@@ -49,6 +51,7 @@ impl<'a> Draft<'a> {
             objects,
             files: BTreeMap::new(),
             edits: BTreeMap::new(),
+            began: BTreeMap::new(),
             stored: BTreeSet::new(),
             documents: BTreeMap::new(),
             entries: Vec::new(),
@@ -127,6 +130,11 @@ impl<'a> Draft<'a> {
     /// Where the draft changes the file itself, that is what is done.
     pub fn edit(&mut self, path: FilePath, from: Option<ContentId>, to: Option<ContentId>) {
         self.edits.insert(path, (from, to));
+    }
+
+    /// Says that what a person has at a path began from this version, or from none, and not from what the generation has there.
+    pub(super) fn began(&mut self, path: FilePath, version: Option<ContentId>) {
+        self.began.insert(path, version);
     }
 
     /// What is known of a document, with what this draft said.
@@ -230,6 +238,7 @@ impl<'a> Draft<'a> {
         let fs = self.objects.fs();
         for change in changes {
             let own = match (change.base, change.new) {
+                (Some(_), _) if let Some(began) = self.began.get(&change.path) => began.map(|began| (began, false)),
                 (Some(base), None) => match look(fs, &change.path.to_rel())? {
                     Found::File(there) if there == base => None,
                     found => Some((base, found == Found::Nothing)),

@@ -230,3 +230,79 @@ fn a_conflict_that_was_open_when_its_page_went_is_open_when_it_comes_back() {
     assert_eq!(house.pages(), ["tides.conflict.md", "tides.md"]);
     assert_eq!((house.read(VERSION).as_deref(), house.told()), (Some("two\n"), (0, 0, 1)));
 }
+
+#[test]
+fn a_change_that_is_taken_back_takes_away_what_it_laid_beside_an_edit() {
+    let mut house = House::with("one\n");
+    house.write(PAGE, "mine\n");
+    house.set(Some("two\n"));
+    house.set(Some("three\n"));
+    assert_eq!(house.pages(), ["tides.conflict-2.md", "tides.conflict.md", "tides.md"]);
+    // What the first of them laid there stays.
+    house.back(1);
+    assert_eq!((house.pages().len(), house.read(VERSION).as_deref()), (2, Some("two\n")));
+    assert_eq!((house.read(PAGE).as_deref(), house.told()), (Some("mine\n"), (0, 0, 1)));
+    let conflict = house.head();
+    house.back(3);
+    assert_eq!((house.pages(), house.told()), (vec!["tides.md".to_owned()], (0, 1, 0)));
+    assert_eq!(house.read(PAGE).as_deref(), Some("mine\n"));
+    // Once that is taken back, too, it is a conflict again, and one.
+    house.library().undo(conflict);
+    assert_eq!((house.pages().len(), house.read(VERSION).as_deref()), (2, Some("two\n")));
+    assert_eq!((house.read(PAGE).as_deref(), house.told()), (Some("mine\n"), (0, 0, 1)));
+}
+
+#[test]
+fn a_version_beside_a_page_that_a_person_wrote_in_stays_when_the_change_is_taken_back() {
+    let mut house = House::with("one\n");
+    house.write(PAGE, "mine\n");
+    house.set(Some("two\n"));
+    house.write(VERSION, "two, and mine\n");
+    house.back(1);
+    assert_eq!(
+        (house.read(PAGE).as_deref(), house.read(VERSION).as_deref()),
+        (Some("mine\n"), Some("two, and mine\n"))
+    );
+}
+
+#[test]
+fn a_page_that_came_where_a_person_had_one_goes_from_beside_it() {
+    let mut house = House::new();
+    fs::create_dir_all(house.path("wiki/concepts")).unwrap();
+    house.write(PAGE, "mine\n");
+    house.set(Some("ours\n"));
+    house.back(1);
+    assert_eq!((house.pages(), house.read(PAGE).as_deref()), (vec!["tides.md".to_owned()], Some("mine\n")));
+    house.back(1);
+    assert_eq!((house.pages().len(), house.read(VERSION).as_deref()), (2, Some("ours\n")));
+}
+
+#[test]
+fn a_conflict_that_was_settled_is_none_before_the_change_that_made_it() {
+    let mut house = House::with("one\n");
+    house.write(PAGE, "mine\n");
+    house.set(Some("two\n"));
+    house.library().under_lock(|base, held| resolve(base, held, now(), &file(PAGE), Side::Mine).unwrap());
+    house.back(2);
+    assert_eq!((house.pages(), house.told()), (vec!["tides.md".to_owned()], (0, 1, 0)));
+    assert_eq!(house.read(PAGE).as_deref(), Some("mine\n"));
+}
+
+#[test]
+fn a_conflict_that_comes_again_lies_there_once_whatever_the_file_is_called() {
+    // One that is written before its version, and one that is written after it.
+    for (raw, beside) in [("raw/a.bin", "raw/a.conflict.bin"), ("raw/a.txt", "raw/a.conflict.txt")] {
+        let mut house = House::new();
+        let set = |house: &mut House, text: &str| {
+            house.library().change("add", "a test", |draft| draft.write(file(raw), text.as_bytes()));
+        };
+        set(&mut house, "one\n");
+        house.write(raw, "mine\n");
+        set(&mut house, "two\n");
+        house.back(1);
+        assert_eq!((house.read(raw).as_deref(), house.read(beside)), (Some("mine\n"), None));
+        house.back(1);
+        assert_eq!((house.read(raw).as_deref(), house.read(beside).as_deref()), (Some("mine\n"), Some("two\n")));
+        assert_eq!(fs::read_dir(house.path("raw")).unwrap().count(), 2);
+    }
+}
