@@ -45,5 +45,5 @@ fn is_passed(objects: Objects<'_>, generation: u32) -> Result<bool, KbError> {
     }
     let Some(bytes) = objects.manifest(next)? else { return Ok(false) };
     let Ok(manifest) = Manifest::read(next, &bytes) else { return Ok(false) };
-    manifest.is_told(objects.fs())
+    manifest.is_told(objects)
 }

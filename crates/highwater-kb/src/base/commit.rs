@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use highwater_db::sqlite::rusqlite::Connection;
 use jiff::Timestamp;
 
-use super::manifest::{Entry, FORMAT, FileChange, Manifest};
+use super::manifest::{Entry, FileChange, Manifest};
 use super::objects::{Held, Objects};
-use super::project::{self, Fate};
+use super::project::{self, Fate, Found, look};
 use super::rows::{derived, registry};
 use super::{Base, BaseLock, rows};
 use crate::compile::Compiled;
@@ -34,6 +34,8 @@ pub struct Draft<'a> {
     objects: Objects<'a>,
     files: BTreeMap<FilePath, Option<ContentId>>,
     edits: BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)>,
+    /// What people have of files that go back, and began from another version than the newest: which, or none.
+    began: BTreeMap<FilePath, Option<ContentId>>,
     /// What it stored itself.
     stored: BTreeSet<ContentId>,
     documents: BTreeMap<DocName, Option<Document>>,
@@ -49,6 +51,7 @@ impl<'a> Draft<'a> {
             objects,
             files: BTreeMap::new(),
             edits: BTreeMap::new(),
+            began: BTreeMap::new(),
             stored: BTreeSet::new(),
             documents: BTreeMap::new(),
             entries: Vec::new(),
@@ -127,6 +130,11 @@ impl<'a> Draft<'a> {
     /// Where the draft changes the file itself, that is what is done.
     pub fn edit(&mut self, path: FilePath, from: Option<ContentId>, to: Option<ContentId>) {
         self.edits.insert(path, (from, to));
+    }
+
+    /// Says that what a person has at a path began from this version, or from none, and not from what the generation has there.
+    pub(super) fn began(&mut self, path: FilePath, version: Option<ContentId>) {
+        self.began.insert(path, version);
     }
 
     /// What is known of a document, with what this draft said.
@@ -219,10 +227,37 @@ impl<'a> Draft<'a> {
         for (path, new) in &self.files {
             let base = rows::file(self.rows, path)?;
             if base != *new {
-                changes.push(FileChange { path: path.clone(), base, new: *new });
+                changes.push(FileChange::new(path.clone(), base, *new));
             }
         }
         Ok(changes)
+    }
+
+    /// Says of files that go what people have there, and of those that come again what they had when these went. Looks at them alone.
+    fn note_own(&self, changes: &mut [FileChange]) -> Result<(), KbError> {
+        let fs = self.objects.fs();
+        for change in changes {
+            let own = match (change.base, change.new) {
+                (Some(_), _) if let Some(began) = self.began.get(&change.path) => began.map(|began| (began, false)),
+                (Some(base), None) => match look(fs, &change.path.to_rel())? {
+                    Found::File(there) if there == base => None,
+                    found => Some((base, found == Found::Nothing)),
+                },
+                // A deletion is over where something stands there now, and an edit where nothing does.
+                (None, Some(_)) => match rows::own(self.rows, &change.path)? {
+                    Some((began, deleted)) => {
+                        let is_nothing = fs.stat(&change.path.to_rel())?.is_none();
+                        (is_nothing == deleted).then_some((began, deleted))
+                    }
+                    None => None,
+                },
+                _ => None,
+            };
+            if let Some((began, deleted)) = own {
+                (change.began, change.deleted) = (Some(began), deleted);
+            }
+        }
+        Ok(())
     }
 
     /// Looks whether every object is there that a manifest would have. Nobody collects while the base lock is held: what is there now
@@ -241,7 +276,7 @@ impl<'a> Draft<'a> {
     fn edits(&self, changes: &[FileChange]) -> Vec<FileChange> {
         let is_changed = |path: &FilePath| changes.binary_search_by(|change| change.path.cmp(path)).is_ok();
         let edits = self.edits.iter().filter(|(path, _)| !is_changed(path));
-        edits.map(|(path, (base, new))| FileChange { path: path.clone(), base: *base, new: *new }).collect()
+        edits.map(|(path, (base, new))| FileChange::new(path.clone(), *base, *new)).collect()
     }
 }
 
@@ -346,9 +381,10 @@ fn drafted(
         entries.push(Entry { op: op.to_owned(), text: text.to_owned() });
     }
     fold::enter_log(&mut said, at, &entries, is_shown)?;
-    let files = said.changes()?;
+    let mut files = said.changes()?;
+    said.note_own(&mut files)?;
     let manifest = Manifest {
-        format: FORMAT,
+        format: Manifest::format_of(&files),
         generation: parent.as_ref().map_or(1, |parent| parent.number + 1),
         parent: parent.map(|parent| parent.manifest),
         at,

@@ -2,26 +2,31 @@
 //! its opposite. Owns their shape.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
-use highwater_fs::Fs;
+use highwater_fs::FsError;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::PAGE_BYTES_MAX;
 use super::objects::Objects;
 use super::project::{Found, look};
 use crate::content::ContentId;
 use crate::error::KbError;
 use crate::fold::is_log;
+use crate::page::rendered::marked;
 use crate::path::FilePath;
 
-/// The shape that this program writes.
-pub(super) const FORMAT: u32 = 1;
+/// The newest shape that this program reads and writes.
+const FORMAT: u32 = 2;
+/// What a manifest has that says nothing of what people made of its files: any program reads it.
+const FORMAT_WITHOUT_OWN: u32 = 1;
 
 /// What a generation changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The shape it has: 1.
+    /// The shape it has: 2 where it says of a file what people made of it, else 1.
     pub format: u32,
     /// Its number.
     pub generation: u32,
@@ -53,6 +58,11 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl Manifest {
+    /// The shape of one that says so much of its files.
+    pub(super) fn format_of(files: &[FileChange]) -> u32 {
+        if files.iter().any(|file| file.began.is_some()) { FORMAT } else { FORMAT_WITHOUT_OWN }
+    }
+
     /// A generation's manifest, which was committed under this name.
     pub(super) fn of(objects: Objects<'_>, generation: u32, id: ContentId) -> Result<Self, KbError> {
         Self::read(generation, &Self::bytes(objects, generation, id)?)
@@ -65,12 +75,30 @@ impl Manifest {
         if found == id { Ok(bytes) } else { Err(KbError::ObjectDamaged { id, found }) }
     }
 
-    /// Whether its log stands in `wiki/`, which shows that it was committed, since nothing is shown before.
-    pub(super) fn is_told(&self, fs: &dyn Fs) -> Result<bool, KbError> {
+    /// Whether its log stands in `wiki/`, which shows that it was committed, since nothing is shown before. What a person wrote outside
+    /// the markers of a log is theirs, and says nothing of it.
+    pub(super) fn is_told(&self, objects: Objects<'_>) -> Result<bool, KbError> {
         // A log that was taken over stood there before.
         for change in self.files.iter().filter(|change| !self.keeps_log && is_log(&change.path)) {
             if let Some(new) = change.new
-                && look(fs, &change.path.to_rel())? == Found::File(new)
+                && tells(objects, &change.path, new)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether something of it stands in `wiki/`. Where no plan is any more, all of it stood there once.
+    pub(super) fn is_shown(&self, objects: Objects<'_>) -> Result<bool, KbError> {
+        if self.is_told(objects)? {
+            return Ok(true);
+        }
+        // What was taken over stood there before, and so may a document have that was given from where it lies.
+        let pages = self.files.iter().filter(|change| !self.keeps_log && change.path.as_str().starts_with("wiki/"));
+        for change in pages {
+            if let Some(new) = change.new
+                && look(objects.fs(), &change.path.to_rel())? == Found::File(new)
             {
                 return Ok(true);
             }
@@ -93,7 +121,7 @@ impl Manifest {
         let manifest: Self =
             serde_json::from_slice(bytes).map_err(|source| KbError::Manifest { generation, source })?;
         let found = match () {
-            () if manifest.format != FORMAT => "it has a shape of another version",
+            () if manifest.format != Self::format_of(&manifest.files) => "it has a shape of another version",
             () if manifest.generation != generation => "it has another number",
             () => return Ok(manifest),
         };
@@ -104,12 +132,37 @@ impl Manifest {
     /// Of a document these are all that its record names, in whatever field: rather too many than one too few.
     pub(super) fn refers_to(&self) -> BTreeSet<ContentId> {
         let changes = self.files.iter().chain(&self.edits);
-        let mut named: BTreeSet<ContentId> = changes.flat_map(|file| [file.base, file.new]).flatten().collect();
+        let named = changes.flat_map(|file| [file.base, file.new, file.began]);
+        let mut named: BTreeSet<ContentId> = named.flatten().collect();
         for (before, after) in self.documents.values() {
             before.iter().chain(after).for_each(|record| name_objects(record, &mut named));
         }
         named
     }
+}
+
+/// Whether a page of the log stands there, whatever a person wrote around it.
+fn tells(objects: Objects<'_>, path: &FilePath, new: ContentId) -> Result<bool, KbError> {
+    match look(objects.fs(), &path.to_rel())? {
+        Found::File(there) if there == new => return Ok(true),
+        Found::File(_) => {}
+        Found::Nothing | Found::Other => return Ok(false),
+    }
+    let generated = match objects.read(new, PAGE_BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(KbError::ObjectMissing { .. } | KbError::ObjectDamaged { .. } | KbError::Fs(FsError::TooLarge { .. })) => {
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
+    };
+    let stands = match objects.fs().read(&path.to_rel(), PAGE_BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(FsError::TooLarge { .. }) => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let (Ok(generated), Ok(stands)) = (str::from_utf8(&generated), str::from_utf8(&stands)) else { return Ok(false) };
+    Ok(marked(generated).zip(marked(stands)).is_some_and(|((_, generated, _), (_, stands, _))| generated == stands))
 }
 
 /// Adds what a value names that may be an object: whatever is written as one is.
@@ -142,4 +195,18 @@ pub struct FileChange {
     pub base: Option<ContentId>,
     /// What this one has; of an edit, what is to stand there.
     pub new: Option<ContentId>,
+    /// The version that a person began from who has there what no generation gave them, or who deleted it. Said of a file that goes, or that
+    /// comes again, or that goes back to that version; else it is the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<ContentId>,
+    /// Whether they deleted it. Said of a file that goes, and where it comes again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub deleted: bool,
+}
+
+impl FileChange {
+    /// A change that people have nothing to do with, as far as it is known.
+    pub(super) fn new(path: FilePath, base: Option<ContentId>, new: Option<ContentId>) -> Self {
+        Self { path, base, new, began: None, deleted: false }
+    }
 }

@@ -27,6 +27,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "base", sql: include_str!("migrations/0001_base.sql") },
     Migration { number: 2, name: "pages", sql: include_str!("migrations/0002_pages.sql") },
     Migration { number: 3, name: "garbage", sql: include_str!("migrations/0003_garbage.sql") },
+    Migration { number: 4, name: "own", sql: include_str!("migrations/0004_own.sql") },
 ];
 
 /// Where the base stands.
@@ -93,6 +94,13 @@ pub(super) fn record(rows: &Connection, name: &str) -> Result<Option<Document>, 
     derived::record_of(rows, name)
 }
 
+/// What people had made of a file when it was taken out: the version that they began from, and whether they had deleted it.
+pub(super) fn own(rows: &Connection, path: &FilePath) -> Result<Option<(ContentId, bool)>, KbError> {
+    one(rows, "look up a file", OWN, [path], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+const OWN: &str = "SELECT began, deleted FROM own WHERE path = ?1";
+
 /// The paths of files that begin so, in their order.
 pub(crate) fn files_below(rows: &Connection, prefix: &str) -> Result<Vec<FilePath>, KbError> {
     // No path has the largest character.
@@ -107,8 +115,8 @@ const FILES_BELOW: &str = "SELECT path FROM file WHERE path >= ?1 AND path < ?2 
 
 /// What the generation that is not applied yet changes.
 pub(super) fn changes(rows: &Connection) -> Result<Vec<FileChange>, KbError> {
-    all(rows, "list what is to be written", "SELECT path, base, new FROM change ORDER BY path", |row| {
-        Ok(FileChange { path: row.get(0)?, base: row.get(1)?, new: row.get(2)? })
+    all(rows, "list what is to be written", "SELECT path, base, new, began FROM change ORDER BY path", |row| {
+        Ok(FileChange { began: row.get(3)?, ..FileChange::new(row.get(0)?, row.get(1)?, row.get(2)?) })
     })
 }
 
@@ -138,19 +146,25 @@ fn change(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) -> Result<
             &manifest.text,
             id,
         ))?;
-        let mut change = rows.prepare_cached("INSERT INTO change VALUES (?1, ?2, ?3)")?;
+        let mut change = rows.prepare_cached("INSERT INTO change (path, base, new, began) VALUES (?1, ?2, ?3, ?4)")?;
         for edit in &manifest.edits {
-            change.execute((&edit.path, edit.base, edit.new))?;
+            change.execute((&edit.path, edit.base, edit.new, edit.began))?;
         }
         let mut put = rows.prepare_cached(
             "INSERT INTO file (path, content) VALUES (?1, ?2) ON CONFLICT (path) DO UPDATE SET content = excluded.content",
         )?;
         let mut remove = rows.prepare_cached("DELETE FROM file WHERE path = ?1")?;
+        let mut note = rows.prepare_cached("INSERT OR REPLACE INTO own VALUES (?1, ?2, ?3)")?;
+        let mut forget = rows.prepare_cached("DELETE FROM own WHERE path = ?1")?;
         for file in &manifest.files {
-            change.execute((&file.path, file.base, file.new))?;
+            change.execute((&file.path, file.base, file.new, file.began))?;
             match file.new {
                 Some(new) => put.execute((&file.path, new))?,
                 None => remove.execute([&file.path])?,
+            };
+            match file.began.filter(|_| file.new.is_none()) {
+                Some(began) => note.execute((&file.path, began, file.deleted))?,
+                None => forget.execute([&file.path])?,
             };
         }
         let mut put = rows.prepare_cached("INSERT OR REPLACE INTO document VALUES (?1, ?2)")?;
@@ -210,7 +224,7 @@ pub(super) fn commit(transaction: Transaction<'_>) -> Result<(), KbError> {
 
 /// What stands at a path that was edited is a person's version, whatever was written there. A conflict stays one until it is settled.
 const NOTE_FATE: &str = "UPDATE file SET fate = now.fate
-    FROM (SELECT change.path, change.base IS change.new AS settled,
+    FROM (SELECT change.path, (change.base IS change.new OR ifnull(change.began = change.new, 0)) AS settled,
                  CASE WHEN :fate = 'as-generated' AND change.new IS NOT file.content THEN 'merged' ELSE :fate END AS fate
           FROM change JOIN file ON file.path = change.path WHERE change.path = :path) AS now
     WHERE file.path = now.path AND file.fate <> now.fate
@@ -306,7 +320,7 @@ mod tests {
             fold::LOOKUPS,
             survey::LOOKUPS,
             garbage::LOOKUPS,
-            &[FILES_BELOW, IN_CONFLICT, NOTE_FATE],
+            &[FILES_BELOW, IN_CONFLICT, NOTE_FATE, OWN],
         ]
         .concat();
         for sql in asked {

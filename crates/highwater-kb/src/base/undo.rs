@@ -1,21 +1,31 @@
 //! Going back to an earlier generation, which is a new one with the old contents. Owns what the opposite of a change is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::commit::Committed;
+use super::commit::{Committed, Draft};
+use super::project::{Found, look};
 use super::{Base, BaseLock};
+use crate::conflict::Beside;
 use crate::content::ContentId;
 use crate::document::{DocName, Document};
 use crate::error::KbError;
 use crate::fold;
 use crate::path::FilePath;
 
+/// What goes back, and what each is to be.
+type Files = BTreeMap<FilePath, Option<ContentId>>;
+/// What people's own versions are, and what each is to be.
+type Edits = BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)>;
+/// What each file was in the generations that are taken back.
+type Brought = BTreeMap<FilePath, BTreeSet<ContentId>>;
+
 impl Base {
     /// Makes the next generation one that has what `generation` had; 0 is the empty base. `None` where the newest has it already.
     ///
-    /// People's edits are met as by any other change. The log only grows: that it went back is an entry of its own.
+    /// People's edits are met as by any other change; what was laid beside one of them by what is taken back goes where nobody wrote there
+    /// since, and the edit is one of the version before it. The log only grows: that it went back is an entry of its own.
     ///
     /// # Errors
     /// [`KbError::NoGeneration`], [`KbError::GenerationLost`], a manifest that is missing or damaged, and as [`Base::commit`].
@@ -25,18 +35,21 @@ impl Base {
         if generation > head {
             return Err(KbError::NoGeneration { generation, head });
         }
-        let (mut files, mut documents) = (BTreeMap::new(), BTreeMap::new());
-        let mut edits: BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)> = BTreeMap::new();
+        let (mut files, mut edits, mut brought) = (Files::new(), Edits::new(), Brought::new());
+        let mut documents = BTreeMap::new();
         for taken_back in (generation + 1..=head).rev() {
             let manifest = self.manifest(taken_back)?.ok_or(KbError::GenerationLost { generation: taken_back })?;
-            let changed = manifest.files.into_iter().filter(|file| !fold::is_log(&file.path));
-            files.extend(changed.map(|file| (file.path, file.base)));
+            for file in manifest.files.into_iter().filter(|file| !fold::is_log(&file.path)) {
+                brought.entry(file.path.clone()).or_default().extend(file.new);
+                files.insert(file.path, file.base);
+            }
             for edit in manifest.edits {
                 edits.entry(edit.path).or_insert((edit.new, None)).1 = edit.base;
             }
             documents.extend(manifest.documents.into_iter().map(|(name, (before, _))| (name, before)));
         }
         self.commit(held, at, "undo", &format!("back to generation {generation}"), |draft| {
+            take_from_beside(draft, &files, &mut edits, &brought)?;
             for (path, content) in files {
                 match content {
                     Some(content) => draft.place(path, content),
@@ -60,4 +73,44 @@ impl Base {
             Ok(())
         })
     }
+}
+
+/// Takes away what the generations that are taken back laid beside people's versions, and says of these what they began from.
+fn take_from_beside(draft: &mut Draft<'_>, files: &Files, edits: &mut Edits, brought: &Brought) -> Result<(), KbError> {
+    let is_brought = |page: &FilePath, version: ContentId| brought.get(page).is_some_and(|all| all.contains(&version));
+    let mut met = BTreeSet::new();
+    edits.retain(|path, (from, to)| {
+        let (Some(page), Some(version)) = (path.lies_beside(), *to) else { return true };
+        // It was laid there, and a conflict was ended since.
+        if is_brought(&page, version) {
+            met.insert(page);
+            *to = None;
+            return from.is_some();
+        }
+        // It is laid there again by what becomes of the page.
+        files.get(&page) != Some(&Some(version))
+    });
+    let fs = draft.objects().fs();
+    for page in brought.keys() {
+        let is_own = match look(fs, &page.to_rel())? {
+            Found::Nothing => false,
+            Found::File(there) => draft.content(page)? != Some(there),
+            Found::Other => true,
+        };
+        if !is_own {
+            continue;
+        }
+        for (path, version) in Beside::new(draft.rows(), draft.objects()).versions(page)? {
+            if is_brought(page, version) && draft.content(&path)?.is_none() {
+                edits.insert(path, (Some(version), None));
+                met.insert(page.clone());
+            }
+        }
+    }
+    for page in met {
+        if let Some(before) = files.get(&page) {
+            draft.began(page, *before);
+        }
+    }
+    Ok(())
 }

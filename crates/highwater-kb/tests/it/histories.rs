@@ -50,11 +50,19 @@ fn history(generations: Vec<Files>, edits: &BTreeMap<&'static str, Edit>) -> Gen
         disk.extend(text.map(|text| (*path, text)));
     }
     let mut stands = Vec::new();
+    // What went, and what people had there: whether that was nothing.
+    let mut own = BTreeMap::new();
     for pair in generations.windows(2) {
         for path in PATHS {
             let (base, new) = (pair[0].get(path).copied(), pair[1].get(path).copied());
+            let there = disk.get(path).copied();
+            let began = match (base, new) {
+                (Some(was), None) if there != Some(was) => own.insert(path, (was, there.is_none())).and(None),
+                (None, Some(_)) => own.remove(path).filter(|(_, deleted)| *deleted == there.is_none()),
+                _ => None,
+            };
             if base != new {
-                change(&mut disk, path, base, new);
+                change(&mut disk, path, base.or(began.map(|(was, _)| was)), new);
             }
         }
         stands.push(disk.clone());
@@ -69,6 +77,8 @@ fn change(disk: &mut Files, path: &'static str, base: Option<&'static str>, new:
         (there, base, Some(new)) if there == base => drop(disk.insert(path, new)),
         (there, base, None) if there == base => drop(disk.remove(path)),
         (None, _, _) | (Some(_), _, None) => {}
+        // What comes is what they began from.
+        (Some(_), Some(base), Some(new)) if base == new => {}
         (Some(_), _, Some(new)) => {
             let beside = conflicts(path).into_iter().find(|beside| disk.get(beside).is_none_or(|there| *there == new));
             disk.insert(beside.expect("there are enough"), new);

@@ -20,6 +20,7 @@ mod library;
 mod lint;
 mod moments;
 mod mounted;
+mod own;
 mod power_loss;
 mod rebuilt;
 mod recompiled;

@@ -10,9 +10,10 @@ use crate::library::{Library, Paper};
 
 /// Every row that follows from manifests and objects, but for numbers that nobody sees.
 pub(crate) fn rows(directory: &std::path::Path) -> Vec<String> {
-    const TABLES: [&str; 11] = [
+    const TABLES: [&str; 12] = [
         "generation",
         "file",
+        "own",
         "document",
         "registered",
         "contribution",

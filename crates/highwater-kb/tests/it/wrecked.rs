@@ -251,13 +251,13 @@ fn what_people_edited_survives_a_rebuild_and_is_told_once() {
 fn what_a_newer_version_wrote_is_set_aside_by_nobody() {
     let wreck = Wreck::new();
     let manifest = wreck.path(".highwater/objects/generation-0000000003");
-    let text = fs::read_to_string(&manifest).unwrap().replacen("\"format\":1", "\"format\":2,\"more\":[]", 1);
+    let text = fs::read_to_string(&manifest).unwrap().replacen("\"format\":1", "\"format\":3,\"more\":[]", 1);
     fs::write(&manifest, &text).unwrap();
     wreck.lose_rows();
     let home = Directory::open(wreck.directory.path()).unwrap();
     let held = home.try_lock().unwrap().unwrap();
     let refused = Anew::make(&home, &held, now()).map(drop);
-    assert!(matches!(refused, Err(KbError::NewerManifest { generation: 3, format: 2 })), "{refused:?}");
+    assert!(matches!(refused, Err(KbError::NewerManifest { generation: 3, format: 3 })), "{refused:?}");
     assert_eq!(fs::read_to_string(&manifest).unwrap(), text);
     assert!(!wreck.own("kb.db").exists());
 }
@@ -276,4 +276,57 @@ fn nothing_before_a_generation_that_is_lost_is_gone_back_to() {
     assert!(wreck.all() == before);
     Library::open(wreck.home.clone()).undo(2);
     assert!(!wreck.path("wiki/entities/own-3.md").exists());
+}
+
+#[test]
+fn a_rebuild_writes_nothing_beside_what_people_have_whatever_they_made_of_the_log() {
+    /// What a person makes of a page.
+    type Made = fn(&str) -> Option<String>;
+    let around: Made = |log| Some(format!("{log}\nmine\n"));
+    let logs: [(&str, Made); 4] = [
+        ("written around", around),
+        ("written in", |log| Some(log.replace("add | paper-3", "add | the third"))),
+        ("emptied", |_| Some(String::new())),
+        ("deleted", |_| None),
+    ];
+    for (what, made) in logs {
+        let wreck = Wreck::new();
+        let log = wreck.path("wiki/log.md");
+        match made(&fs::read_to_string(&log).unwrap()) {
+            Some(text) => fs::write(&log, text).unwrap(),
+            None => fs::remove_file(&log).unwrap(),
+        }
+        fs::write(wreck.path("wiki/concepts/tides.md"), "all of it mine\n").unwrap();
+        fs::write(wreck.path("raw/paper-3.txt"), "and this\n").unwrap();
+        let before = wreck.all().2;
+        wreck.lose_rows();
+        let rebuilt = wreck.rebuild();
+        assert_eq!(rebuilt.edits.conflicts, 0, "{what}");
+        drop(rebuilt);
+        assert!(wreck.all().2 == before, "{what}");
+    }
+    // The log alone says it, where they edited each file that the newest generation changed.
+    let wreck = Wreck::new();
+    let mut files = wreck.all().2;
+    for (path, bytes) in &mut files {
+        *bytes = [bytes, b"\nmine\n".as_slice()].concat();
+        fs::write(path, bytes).unwrap();
+    }
+    wreck.lose_rows();
+    drop(wreck.rebuild());
+    assert!(wreck.all().2 == files);
+}
+
+#[test]
+fn rows_of_an_earlier_time_are_refused_also_where_a_person_wrote_around_the_log() {
+    let wreck = Wreck::new();
+    let copied = fs::read(wreck.own("kb.db")).unwrap();
+    let mut library = Library::open(wreck.home.clone());
+    library.add(&[&of(4)]);
+    drop(library);
+    let log = wreck.path("wiki/log.md");
+    fs::write(&log, format!("{}\nmine\n", fs::read_to_string(&log).unwrap())).unwrap();
+    wreck.lose_rows();
+    fs::write(wreck.own("kb.db"), copied).unwrap();
+    wreck.is_refused("of the generation before");
 }

@@ -146,7 +146,8 @@ fn decide(fs: &dyn Fs, objects: Objects<'_>, change: &FileChange) -> Result<Draf
     let step = |act, fate| Step { file: file.clone(), path: file.clone(), new_directory: false, act, fate };
     let leave = |fate| Ok(Draft { step: step(Act::Leave, fate), source: None });
     let put = |act, fate, source| Ok(Draft { step: step(act, fate), source: Some(source) });
-    match (change.base, look(fs, &file.to_rel())?, change.new) {
+    // What a person has there is theirs of the version that they began from.
+    match (change.began.or(change.base), look(fs, &file.to_rel())?, change.new) {
         (_, Found::Nothing, None) => leave(Fate::AsGenerated),
         (_, Found::File(there), Some(new)) if there == new => leave(Fate::AsGenerated),
         (None, Found::Nothing, Some(new)) => put(Act::Create { staged: new }, Fate::AsGenerated, Source::Object(new)),
@@ -157,6 +158,11 @@ fn decide(fs: &dyn Fs, objects: Objects<'_>, change: &FileChange) -> Result<Draf
             Ok(Draft { step: step(Act::Remove { expected: base }, Fate::AsGenerated), source: None })
         }
         (Some(_), Found::Nothing, Some(_)) => leave(Fate::Deleted),
+        // It is what they began from: it lies beside theirs only if it lay there before.
+        (Some(base), Found::File(_) | Found::Other, Some(new)) if base == new && change.began.is_some() => {
+            let (_, free) = beside_of(fs, file, new)?;
+            leave(if free { Fate::Merged } else { Fate::Conflict })
+        }
         // Nothing new came: what stands there is settled.
         (Some(base), Found::File(_) | Found::Other, Some(new)) if base == new => leave(Fate::Merged),
         (_, Found::File(_) | Found::Other, None) => leave(Fate::Kept),

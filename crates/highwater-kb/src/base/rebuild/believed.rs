@@ -25,7 +25,7 @@ pub(super) struct Believed {
 
 /// Whether a generation never came to its COMMIT: what it changes was to be stored before, and nothing of it is shown.
 fn is_attempt(objects: Objects<'_>, manifest: &Manifest) -> Result<bool, KbError> {
-    if manifest.is_told(objects.fs())? || is_begun(objects.fs(), manifest.generation)? {
+    if manifest.is_told(objects)? || is_begun(objects.fs(), manifest.generation)? {
         return Ok(false);
     }
     for new in manifest.files.iter().filter_map(|change| change.new) {

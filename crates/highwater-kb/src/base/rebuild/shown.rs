@@ -26,8 +26,8 @@ pub(super) fn leave_to_be_written(
 ) -> Result<(), KbError> {
     let (fs, changes) = (objects.fs(), rows::changes(transaction)?);
     let Some(newest) = newest else { return Ok(()) };
-    // All of it stood: its log is there, and no plan is, which is forgotten once everything is done.
-    let stood = !is_begun(fs, newest.generation)? && newest.is_told(fs)?;
+    // All of it stood: something of it is there, and no plan is, which is forgotten once everything is done.
+    let stood = !is_begun(fs, newest.generation)? && newest.is_shown(objects)?;
     let mut left_out = Vec::new();
     for FileChange { path, new, .. } in changes {
         let is_lacking = |new: &ContentId| {
