@@ -17,7 +17,7 @@ pub(crate) struct Desk {
     pub(crate) library: Library,
 }
 
-fn paper(n: u32) -> Paper {
+pub(crate) fn paper(n: u32) -> Paper {
     let own = format!("entities/gauge-{n}");
     Paper::new(
         &format!("report-{n}"),
@@ -121,7 +121,7 @@ fn gather(root: &Path, below: &Path, stands: &mut BTreeMap<String, Vec<u8>>) {
 }
 
 /// What was found, but for what every base here has.
-fn told(linted: &Linted) -> Vec<String> {
+pub(crate) fn told(linted: &Linted) -> Vec<String> {
     let told = |finding: &Finding| {
         let line = finding.line.map_or(String::new(), |line| format!(":{line}"));
         let fix = if finding.fix { " (fix)" } else { "" };
@@ -488,38 +488,4 @@ fn a_generation_that_does_not_stand_in_the_wiki_is_told_and_nothing_that_it_chan
     assert_eq!(mended.findings.len(), 1);
     assert_eq!(told(&desk.look()), Vec::<String>::new());
     assert!(desk.read("wiki/concepts/tidal-range.md").contains("report-4"));
-}
-
-#[test]
-fn a_base_that_is_changed_while_it_is_looked_at_is_told_and_nothing_of_what_changed() {
-    let mut desk = Desk::new();
-    desk.write("wiki/explorations/mine.md", "---\ntype: exploration\n---\n[[nowhere]]\n");
-    // What comes goes into this page too.
-    let page = desk.read("wiki/concepts/tidal-range.md");
-    desk.write("wiki/concepts/tidal-range.md", &page.replacen("\n# ", "\n[[no such page]]\n\n# ", 1));
-    let home = desk.home();
-    let mut added = false;
-    let linted = lint(&home, false, &mut |_, _| {
-        if !std::mem::replace(&mut added, true) {
-            desk.add(&paper(4));
-        }
-    })
-    .unwrap();
-    assert!(added);
-    let mine = "wiki/explorations/mine.md";
-    let of_mine = [format!("{mine}:4 broken-link (fix)"), format!("{mine} orphan"), format!("{mine} foreign")];
-    assert_eq!(told(&linted), [&of_mine[..], &["wiki/log.md moved".to_owned()]].concat(), "{linted:#?}");
-    let told_of = |word: &str| told(&desk.look()).iter().filter(|told| told.ends_with(word)).count();
-    assert_eq!((told_of("moved"), told_of("tidal-range.md edited")), (0, 1), "another look tells it");
-}
-
-#[test]
-fn of_very_many_faults_some_are_named_and_all_are_counted() {
-    let desk = Desk::new();
-    let links: String = (0..3_000).map(|n| format!("[[nowhere {n}]]\n")).collect();
-    desk.write("wiki/explorations/mine.md", &format!("---\ntype: exploration\n---\n{links}"));
-    let linted = desk.look();
-    assert_eq!(linted.counts[&Kind::BrokenLink], 3_000);
-    assert_eq!(linted.findings.iter().filter(|finding| finding.kind == Kind::BrokenLink).count(), 1_000);
-    assert_eq!(linted.faults(), 3_000);
 }

@@ -18,6 +18,7 @@ mod home;
 mod hostile_text;
 mod library;
 mod lint;
+mod looked;
 mod moments;
 mod mounted;
 mod own;
