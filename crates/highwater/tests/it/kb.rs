@@ -60,6 +60,18 @@ impl Desk {
         desk
     }
 
+    /// One whose addition of six documents was cut off after three; of these one was corrected since, and one removed from the base.
+    fn cut_off() -> Self {
+        let desk = Self::new();
+        for n in 0..6 {
+            desk.0.write(&format!("in/report-{n}.md"), &format!("# Report {n}\n\nGauge {n} is well.\n"));
+        }
+        assert_eq!(desk.add(&["--max-items", "3"]).code, 3);
+        desk.0.write("in/report-0.md", "# Report 0\n\nGauge 0 was taken down.\n");
+        desk.0.ok(&["kb", "remove", "report-1", "--kb", "notes"]);
+        desk
+    }
+
     fn add(&self, more: &[&str]) -> Ended {
         self.0.run(&[&["kb", "add", "in", "--kb", "notes"], more].concat())
     }
@@ -208,14 +220,7 @@ fn r05_a_pass_that_is_killed_goes_on_and_the_base_is_as_if_it_never_was() {
 
 #[test]
 fn what_changed_since_a_call_that_was_cut_off_comes_in_with_the_call_that_goes_on() {
-    let desk = Desk::new();
-    for n in 0..6 {
-        desk.0.write(&format!("in/report-{n}.md"), &format!("# Report {n}\n\nGauge {n} is well.\n"));
-    }
-    assert_eq!(desk.add(&["--max-items", "3"]).code, 3);
-    // Two that are done already.
-    desk.0.write("in/report-0.md", "# Report 0\n\nGauge 0 was taken down.\n");
-    desk.0.ok(&["kb", "remove", "report-1", "--kb", "notes"]);
+    let desk = Desk::cut_off();
     let text = |page: &str| desk.shown().get(page).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
 
     // Who limits a call is told, and has no more of it.
@@ -226,13 +231,7 @@ fn what_changed_since_a_call_that_was_cut_off_comes_in_with_the_call_that_goes_o
     let whole = desk.add(&[]);
     assert!(whole.stdout.contains("2 done") && whole.stdout.contains("4 present"), "{whole:?}");
 
-    let desk = Desk::new();
-    for n in 0..6 {
-        desk.0.write(&format!("in/report-{n}.md"), &format!("# Report {n}\n\nGauge {n} is well.\n"));
-    }
-    assert_eq!(desk.add(&["--max-items", "3"]).code, 3);
-    desk.0.write("in/report-0.md", "# Report 0\n\nGauge 0 was taken down.\n");
-    desk.0.ok(&["kb", "remove", "report-1", "--kb", "notes"]);
+    let desk = Desk::cut_off();
     let whole = desk.add(&[]);
     assert_eq!((whole.code, whole.stdout.lines().count()), (0, 2), "{whole:?}");
     let shown = desk.shown();
