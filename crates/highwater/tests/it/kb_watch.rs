@@ -6,7 +6,7 @@ use std::process::Child;
 
 use serde_json::Value;
 
-use crate::rig::{Rig, dice, end, pause, signal, wait_until};
+use crate::rig::{Ended, Rig, dice, end, pause, signal, wait_until};
 use std::time::Duration;
 
 /// A base, a directory beside it, and whoever watches that.
@@ -33,11 +33,15 @@ impl Desk {
 
     /// Ends it as systemd does, and says what it told.
     fn ended(&mut self) -> String {
-        let child = self.watching.take().unwrap();
-        signal(&child, "TERM");
-        let ended = end(child);
+        let ended = self.signalled();
         assert_eq!(ended.code, 0, "{ended:?}");
         format!("{}{}", ended.stdout, ended.stderr)
+    }
+
+    fn signalled(&mut self) -> Ended {
+        let child = self.watching.take().unwrap();
+        signal(&child, "TERM");
+        end(child)
     }
 
     fn kill_9(&mut self) {
@@ -147,7 +151,9 @@ fn r05_killed_again_and_again_it_loses_no_file_and_takes_none_twice() {
     desk.watch(&[]);
     wait_until("all of them", || desk.names().len() >= 199);
     wait_until("the changes", || (0..8).all(|n| desk.text(&format!("burst-{n:03}")).contains("Version 2")));
-    desk.ended();
+    // A file that it found by its list may still be one that it was told of, and that has not come to rest: then it says that it waits.
+    let ended = desk.signalled();
+    assert!(matches!(ended.code, 0 | 3), "{ended:?}");
     let mut names = desk.names();
     names.sort();
     let expected: Vec<String> = (0..199).map(|n| format!("burst-{n:03}")).collect();
