@@ -8,11 +8,15 @@ use super::{OUTLINE_LEVELS_MAX, SECTIONS_MAX, SIBLINGS_MAX, Section, blank, runn
 
 /// What lies before the first heading is called.
 const BEGINNING: &str = "Beginning";
+/// How many lines of labels a heading has above it at most, blank ones included …
+const LABEL_LINES_MAX: u32 = 8;
+/// … and how long each of them is.
+const LABEL_CHARS_MAX: usize = 40;
 
 /// The sections that these headings make: every line of the text is in one of them. One section is the whole text where headings do
 /// not divide it.
 pub(super) fn sections(headings: Vec<Heading>, lines: &Lines<'_>, pages: &[u32]) -> Vec<Section> {
-    let headings = chosen(headings, pages);
+    let headings = with_labels(chosen(headings, pages), lines, pages);
     let mut flat = headings.into_iter().peekable();
     let end = lines.count();
     let begin = flat.peek().map_or(end, |heading| heading.line);
@@ -55,6 +59,37 @@ fn chosen(mut headings: Vec<Heading>, pages: &[u32]) -> Vec<Heading> {
         }
         headings.retain(|heading| heading.level < deepest);
     }
+}
+
+/// Begins a section where its page does, where nothing but labels stands above its heading there: the section before ends on the page before.
+/// Labels that are set as headings of a lower level are no sections.
+fn with_labels(headings: Vec<Heading>, lines: &Lines<'_>, pages: &[u32]) -> Vec<Heading> {
+    let mut labelled: Vec<Heading> = Vec::with_capacity(headings.len());
+    for mut heading in headings {
+        let page = pages.partition_point(|begin| *begin <= heading.line).checked_sub(1).map_or(0, |page| pages[page]);
+        let above = labelled.iter().rev().take_while(|before| before.line >= page);
+        let (above, others) = above.fold((0, 0), |(labels, others), before| match before.level > heading.level {
+            true => (labels + 1, others),
+            false => (labels, others + 1),
+        });
+        let is_near = page > 0 && others == 0 && heading.line - page <= LABEL_LINES_MAX;
+        if is_near && lines.slice(page, heading.line).lines().all(is_label) {
+            labelled.truncate(labelled.len() - above);
+            heading.line = page;
+        }
+        labelled.push(heading);
+    }
+    labelled
+}
+
+/// Whether a line is nothing, or a word or two such as a chapter's number or the head of a page: the end of a sentence is none.
+fn is_label(line: &str) -> bool {
+    let said = line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '#' | '*' | '_'));
+    let ends_none = |last: char| !matches!(last, '.' | '!' | '?' | ':' | ';' | ',' | '。' | '！' | '？');
+    said.is_empty()
+        || said.chars().count() <= LABEL_CHARS_MAX
+            && said.starts_with(|c: char| c.is_alphanumeric() && !c.is_lowercase())
+            && said.ends_with(ends_none)
 }
 
 /// The sections above `level`, up to `end`. It goes as deep as there are levels.

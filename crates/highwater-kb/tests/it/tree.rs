@@ -158,6 +158,31 @@ fn a_running_head_that_names_its_chapter_begins_each_chapter_once() {
 }
 
 #[test]
+fn a_section_ends_on_the_page_before_one_that_begins_with_the_next() {
+    let mut text = format!("# The Tides\n\n{SENTENCE}\n\n");
+    let mut pages = vec![0];
+    for (chapter, number) in ["One", "Two", "Three", "Four"].into_iter().enumerate() {
+        for page in 0..6 {
+            pages.push(u32::try_from(text.lines().count()).unwrap());
+            if page == 0 {
+                text.push_str(&format!("###### CHAPTER\n\n###### {number}\n\n# Waters {chapter}\n\n"));
+            }
+            text.push_str(&format!("{SENTENCE}\n\n"));
+        }
+    }
+    // What a sentence ends with at the top of a page is not of what follows it.
+    pages.push(u32::try_from(text.lines().count()).unwrap());
+    text.push_str(&format!("and so it ends.\n\n# Index\n\n{SENTENCE}\n"));
+    let book = document(text, pages);
+    hold(&book);
+    let pages: Vec<_> = tree::build(&book).into_iter().map(|section| (section.title, section.pages.unwrap())).collect();
+    let waters = |number: u32, pages| (format!("Waters {number}"), pages);
+    let first = ("The Tides".to_owned(), (1, 1));
+    let last = ("Index".to_owned(), (26, 26));
+    assert_eq!(pages, [first, waters(0, (2, 7)), waters(1, (8, 13)), waters(2, (14, 19)), waters(3, (20, 26)), last]);
+}
+
+#[test]
 fn a_text_without_pages_and_headings_is_windows_of_lines() {
     let text = format!("{SENTENCE}\n{SENTENCE}\n\n").repeat(400);
     let long = document(text, Vec::new());
