@@ -276,11 +276,11 @@ impl<'e> Pass<'e> {
         // Of very many the last ones are told.
         let untold = cx.killed.len().saturating_sub(KILLED_TOLD_MAX);
         if untold > 0 {
-            cx.notes.push(format!("{untold} more were killed before these"));
+            cx.notes.push(format!("{untold} more ended so before these"));
         }
         for pass in &cx.killed[untold..] {
             cx.notes.push(format!(
-                "pass {} (host {}, process {}, begun {:.0}) was killed; this pass goes on where it left off",
+                "pass {} (host {}, process {}, begun {:.0}) was killed, or could not write its end; this pass goes on where it left off",
                 pass.id, pass.host, pass.pid, pass.begun_at
             ));
         }

@@ -1,5 +1,7 @@
 //! Files of Word, Excel and PowerPoint. Owns that each slide is a page.
 
+mod listings;
+
 use std::collections::HashMap;
 
 use undoc::model::ResourceRole;
@@ -12,6 +14,7 @@ use super::format::Format;
 use super::gallery::Gallery;
 use super::html::hung;
 use super::settle::{Author, Shown, settle};
+use listings::Listings;
 
 /// What reads office files.
 const CONVERTER: &str = "undoc/0.27.1";
@@ -21,7 +24,7 @@ const IMAGE_PREFIX: &str = "highwater-office-image:";
 const HEADING_LEVEL_MAX: u8 = 6;
 
 pub(super) fn convert(bytes: &[u8], format: Format, gallery: &mut Gallery) -> Result<Paged, Refusal> {
-    let document = undoc::parse_bytes(bytes).map_err(refusal)?;
+    let mut document = undoc::parse_bytes(bytes).map_err(refusal)?;
     let rendering = RenderOptions {
         max_heading_level: HEADING_LEVEL_MAX,
         // Without it the words before and after a break are one word.
@@ -31,11 +34,12 @@ pub(super) fn convert(bytes: &[u8], format: Format, gallery: &mut Gallery) -> Re
     };
     // An address names an image by its id, which no file name can be mistaken for.
     let names: HashMap<String, String> = document.resources.keys().map(|id| (id.clone(), id.clone())).collect();
+    let listings = Listings::of(&mut document);
     let slides = matches!(format, Format::Pptx | Format::Ppt);
     let mut pages = Vec::with_capacity(document.sections.len());
     for (at, section) in document.sections.iter().enumerate() {
         let text = render_section_to_string(section, at, document.format, &rendering, &names);
-        let text = headed(&text, section.name.as_deref(), slides);
+        let text = headed(&listings.put_back(&text), section.name.as_deref(), slides);
         let text = settle(&text, Author::Converter, &mut |source| shown(source, &document, gallery))?;
         pages.push(spaced(&text));
     }

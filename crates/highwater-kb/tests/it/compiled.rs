@@ -59,6 +59,7 @@ fn the_title_is_taken_from_where_it_can_be_trusted() {
     assert_eq!(title("# Heading of it\n\nText.\n", Some("Told")), "Heading of it");
     assert_eq!(title("# Introduction\n\nText.\n", Some("Told by the file")), "Told by the file");
     assert_eq!(title("Text.\n", Some("Microsoft Word - report.doc")), "tide tables 2024".replacen('t', "T", 1));
+    assert_eq!(title("Text.\n", Some("1. Introduction")), "Tide tables 2024");
     assert_eq!(title("Text.\n", Some("final_v2.pdf")), "Tide tables 2024");
     let paragraph =
         "The gauge is a tool that measures the tide of a harbour, beside the pier and behind the shed of the pilots.";

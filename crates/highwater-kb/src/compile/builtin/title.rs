@@ -39,7 +39,7 @@ const SUFFIXES: &[&str] = &[
 /// What people call a document.
 pub(super) fn of(source: &Source<'_>, blocks: &Blocks) -> String {
     let front = blocks.front_title.as_deref().map(plain).filter(|title| has_letters(title));
-    let told = || source.converted.title.as_deref().map(plain).filter(|title| is_trusted(title));
+    let told = || source.converted.title.as_deref().map(plain).filter(|title| is_title(title));
     let title = front.or_else(|| heading(blocks)).or_else(told).unwrap_or_else(|| of_name(source.name.as_str()));
     cut(&title, TITLE_CHARS_MAX)
 }

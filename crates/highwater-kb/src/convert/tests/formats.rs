@@ -44,6 +44,35 @@ fn a_line_that_breaks_in_a_docx_breaks_in_the_text() {
 }
 
 #[test]
+fn a_listing_in_a_docx_is_one_block_with_its_lines_as_they_are() {
+    let styled = |style: &str, text: &str| {
+        format!(
+            r#"<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr><w:r><w:t xml:space="preserve">{text}</w:t></w:r></w:p>"#
+        )
+    };
+    let mono = |text: &str| {
+        let font = r#"<w:rPr><w:rFonts w:ascii="Courier New" w:hAnsi="Courier New"/></w:rPr>"#;
+        format!(r#"<w:p><w:r>{font}<w:t xml:space="preserve">{text}</w:t></w:r></w:p>"#)
+    };
+    let words = |text: &str| format!("<w:p><w:r><w:t>{text}</w:t></w:r></w:p>");
+    let text = |body: &[String]| of(&documents::docx_of(&body.concat()), "docx").unwrap().markdown;
+    let empty = "<w:p><w:pPr><w:jc w:val=\"left\"/></w:pPr></w:p>".to_owned();
+    let before = words("The gauge is read by a small program that stands below, and highwaterlisting0 is a word.");
+    let lines = [mono("def tide(gauge):"), mono("    return gauge * 2  # ``` and *"), empty.clone(), mono("tide(3)")];
+    let after = words("It prints six, which is what the gauge on the pier would have said as well.");
+    let code = "```\ndef tide(gauge):\n    return gauge * 2  # ``` and *\n\ntide(3)\n```".replace("```\n", "````\n");
+    let code = format!("{}````", code.trim_end_matches('`'));
+    let told = text(&[&[before.clone()][..], &lines, &[empty, after.clone()]].concat());
+    assert!(told.contains(&format!("is a word.\n\n{code}\n\nIt prints")), "{told}");
+    // By its style, whatever its font.
+    let told = text(&[before.clone(), styled("SourceCode", "a"), styled("SourceCode", "  b"), after]);
+    assert!(told.contains("\n\n```\na\n  b\n```\n\n"), "{told}");
+    // Where all is typewritten, the font tells nothing.
+    let told = text(&[mono("It was a dark and stormy night."), mono("The rain fell in torrents.")]);
+    assert!(!told.contains("```"), "{told}");
+}
+
+#[test]
 fn a_workbook_is_a_table_a_sheet() {
     snapshot!("xlsx", documents::xlsx(), "xlsx");
     snapshot!("ods", documents::ods(), "ods");

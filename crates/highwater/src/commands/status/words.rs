@@ -305,7 +305,7 @@ fn say_resource(facts: &mut Facts, resource: &ResourceView, now: Timestamp) {
         facts.fact(
             "lock",
             match resource.holder_killed {
-                true => format!("{name}: {who} was killed; the next pass takes over"),
+                true => format!("{name}: {who} was killed, or could not write its end; the next pass takes over"),
                 false => format!("{name}: held by {who} since {}", moment(holder.since)),
             },
         );
