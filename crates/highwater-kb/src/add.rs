@@ -18,7 +18,6 @@ use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::{PassReport, Reason};
 use tokio::sync::OnceCell;
 
-use crate::base::Reader;
 use crate::compile::Compiler;
 use crate::convert::{self, Converted, Staged};
 use crate::document::Document;
@@ -60,8 +59,6 @@ pub struct KbAdd<C> {
     named: Arc<Named>,
     /// What fetches documents of the web; begun when the first is to be fetched.
     web: OnceCell<Web>,
-    /// What says which documents the base has.
-    reader: Arc<Reader>,
     passed_over: Arc<Mutex<PassedOver>>,
     put_off: PutOff,
 }
@@ -71,7 +68,6 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
     #[must_use]
     pub fn new(place: Place<C>, named: Named) -> Self {
         Self {
-            reader: Arc::new(Reader::new(Arc::clone(&place.home))),
             workshop: Workshop::new(place),
             named: Arc::new(named),
             web: OnceCell::new(),
@@ -98,8 +94,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
             }
         };
         let (content, origin, tried) = (staged.content, item.origin.clone(), cx.tried);
-        let reader = Arc::clone(&self.reader);
-        if let Some(outcome) = on_disk(move || reader.look(|base| known(base, content, &origin, tried))).await?? {
+        if let Some(outcome) = self.workshop.looked(move |base| known(base, content, &origin, tried)).await?? {
             return Err(Unready::Outcome(outcome));
         }
         let (converted, _) = self.workshop.converted(cx, &staged, &path, &item.origin).await?;
@@ -116,12 +111,10 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
     /// that there is once the file is read, so a document that another process has removed by then is added again. All else, what
     /// is in the way too, is judged by the private copy.
     async fn there_already(&self, file: PathBuf, item: &Found, tried: bool) -> Result<Option<Outcome>, Unready> {
-        let (reader, origin) = (Arc::clone(&self.reader), item.origin.clone());
+        let origin = item.origin.clone();
         let limits = *self.workshop.place().converter.limits();
-        let known = on_disk(move || {
-            let Ok(content) = convert::content_of(&file, &limits) else { return Ok(None) };
-            reader.look(|base| known(base, content, &origin, tried))
-        });
+        let Ok(content) = on_disk(move || convert::content_of(&file, &limits)).await? else { return Ok(None) };
+        let known = self.workshop.looked(move |base| known(base, content, &origin, tried));
         Ok(known.await??.filter(|outcome| outcome.kind == OutcomeKind::Present))
     }
 
@@ -219,7 +212,6 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
 
     async fn seal(&self, cx: &mut CommitCx, pass: &PassReport) -> Result<(), Stop> {
         self.workshop.close();
-        self.reader.let_go();
         let told = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).told();
         cx.notes.extend(told);
         cx.notes.extend(self.put_off.told());

@@ -52,8 +52,8 @@ use crate::path::{FilePath, RAW, WIKI};
 /// Where everything lies that is not for people.
 pub const HOME: &str = ".highwater";
 
-/// The most bytes of one page, or of anything else that is read as text.
-pub const PAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// The most bytes of one page, or of anything else that is read as text: the longest text of a document, with what stands above it.
+pub const PAGE_BYTES_MAX: u64 = crate::convert::limits::TEXT_BYTES + 1024 * 1024;
 
 /// A generation: what changed the base, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]

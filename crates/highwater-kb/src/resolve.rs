@@ -60,8 +60,9 @@ pub fn resolve(
             return Err(KbError::NoConflict(path.clone()));
         }
         for (version, content) in versions {
-            // What was generated once is an object; anything else a person wrote.
-            if !draft.objects().has(content)? {
+            // What the base has there now is in the base. Anything else may be what a person wrote, also where it is an object: what they
+            // wrote and `lint --fix` mended is one.
+            if generated != Some(content) {
                 keep(draft, &version, content, &mut kept)?;
             }
             draft.edit(version, Some(content), None);

@@ -18,7 +18,7 @@ use highwater_engine::report::Reason;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::base::{Base, BaseLock, Collected, Draft, Fate, GRACE_SECS, Home, asks_for_rebuild};
+use crate::base::{Base, BaseLock, Collected, Draft, Fate, GRACE_SECS, Home, Reader, Snapshot, asks_for_rebuild};
 use crate::convert::Subprocess;
 use crate::error::KbError;
 use crate::path::FilePath;
@@ -64,6 +64,8 @@ pub(crate) struct Workshop<C> {
     place: Arc<Place<C>>,
     /// Opened when it is first needed, and anew after an error.
     base: Arc<Mutex<Option<Base>>>,
+    /// What says which documents the base has.
+    reader: Arc<Reader>,
     desk: Mutex<Option<Desk>>,
 }
 
@@ -125,11 +127,21 @@ fn locked<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<C> Workshop<C> {
     pub(crate) fn new(place: Place<C>) -> Self {
-        Self { place: Arc::new(place), base: Arc::default(), desk: Mutex::default() }
+        let reader = Arc::new(Reader::new(Arc::clone(&place.home)));
+        Self { place: Arc::new(place), base: Arc::default(), reader, desk: Mutex::default() }
     }
 
     pub(crate) fn place(&self) -> &Place<C> {
         &self.place
+    }
+
+    /// Looks at the base.
+    pub(crate) async fn looked<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Snapshot) -> Result<T, KbError> + Send + 'static,
+    ) -> Result<Result<T, KbError>, Stop> {
+        let reader = Arc::clone(&self.reader);
+        on_disk(move || reader.look(look)).await
     }
 
     /// Shows what a crash left unshown, clears away what it was preparing, and makes room to prepare in.
@@ -146,9 +158,10 @@ impl<C> Workshop<C> {
         self.show(cx, held).await.map(drop)
     }
 
-    /// Clears the room that was made.
+    /// Clears the room that was made, and lets go of the rows.
     pub(crate) fn close(&self) {
         *locked(&self.desk) = None;
+        self.reader.let_go();
     }
 
     /// Goes on with the collection of what nothing refers to, where that is due and nobody is changing the base, and says what a person
@@ -254,6 +267,13 @@ impl<C> Workshop<C> {
                 }
                 Err(error) => return Err(failed(&KbError::io("be locked")(error))),
             }
+            // Who holds it may put other rows in the place of these, and wait until nobody has them open.
+            let (base, reader) = (Arc::clone(&self.base), Arc::clone(&self.reader));
+            on_disk(move || {
+                *locked(&base) = None;
+                reader.let_go();
+            })
+            .await?;
             cx.rest(Duration::from_millis(LOCK_LOOK_MS)).await?;
         }
     }

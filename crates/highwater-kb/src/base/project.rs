@@ -24,6 +24,7 @@ use super::objects::Objects;
 use crate::error::KbError;
 use crate::path::FilePath;
 
+pub(super) use self::merge::{merge, version};
 pub(crate) use self::plan::{CONFLICTS_MAX, Found, look};
 use self::plan::{Earlier, PLAN_SUFFIX, Plan};
 

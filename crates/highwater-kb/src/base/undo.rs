@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::commit::{Committed, Draft};
-use super::project::{Found, look};
+use super::manifest::FileChange;
+use super::objects::Objects;
+use super::project::{Found, look, merge, version};
 use super::{Base, BaseLock};
 use crate::conflict::Beside;
 use crate::content::ContentId;
@@ -35,7 +37,7 @@ impl Base {
         if generation > head {
             return Err(KbError::NoGeneration { generation, head });
         }
-        let (mut files, mut edits, mut brought) = (Files::new(), Edits::new(), Brought::new());
+        let (mut files, mut edited, mut brought) = (Files::new(), Vec::new(), Brought::new());
         let mut documents = BTreeMap::new();
         for taken_back in (generation + 1..=head).rev() {
             let manifest = self.manifest(taken_back)?.ok_or(KbError::GenerationLost { generation: taken_back })?;
@@ -43,12 +45,11 @@ impl Base {
                 brought.entry(file.path.clone()).or_default().extend(file.new);
                 files.insert(file.path, file.base);
             }
-            for edit in manifest.edits {
-                edits.entry(edit.path).or_insert((edit.new, None)).1 = edit.base;
-            }
+            edited.extend(manifest.edits);
             documents.extend(manifest.documents.into_iter().map(|(name, (before, _))| (name, before)));
         }
         self.commit(held, at, "undo", &format!("back to generation {generation}"), |draft| {
+            let mut edits = backwards(draft.objects(), edited)?;
             take_from_beside(draft, &files, &mut edits, &brought)?;
             for (path, content) in files {
                 match content {
@@ -73,6 +74,56 @@ impl Base {
             Ok(())
         })
     }
+}
+
+/// The opposite of edits, the newest of which comes first: one for each path. What a person wrote between two of them stays: the older one is taken
+/// out of it where they do not meet. Where they do, what that one began from is met by their version, as any other change.
+fn backwards(objects: Objects<'_>, edited: Vec<FileChange>) -> Result<Edits, KbError> {
+    let (mut edits, mut ended) = (Edits::new(), BTreeSet::new());
+    for edit in edited {
+        let FileChange { path, base, new, .. } = edit;
+        let Some((_, to)) = edits.get_mut(&path) else {
+            edits.insert(path, (new, base));
+            continue;
+        };
+        if ended.contains(&path) {
+            continue;
+        }
+        if *to == new {
+            *to = base;
+            continue;
+        }
+        let without = match (new, *to, base) {
+            (Some(new), Some(theirs), Some(base)) => merged(objects, new, theirs, base)?,
+            // They had taken it away, or made it.
+            _ => None,
+        };
+        match without {
+            Some(without) => *to = Some(without),
+            None => {
+                if new.is_some() && to.is_some() && base.is_some() {
+                    edits.insert(path.clone(), (new, base));
+                }
+                ended.insert(path);
+            }
+        }
+    }
+    Ok(edits)
+}
+
+/// What a person wrote without the edit that was there before, as an object.
+fn merged(
+    objects: Objects<'_>,
+    edit: ContentId,
+    theirs: ContentId,
+    before: ContentId,
+) -> Result<Option<ContentId>, KbError> {
+    let (Some(edit), Some(theirs), Some(before)) =
+        (version(objects, edit)?, version(objects, theirs)?, version(objects, before)?)
+    else {
+        return Ok(None);
+    };
+    merge(&edit, &theirs, &before).map(|bytes| objects.put(&bytes)).transpose()
 }
 
 /// Takes away what the generations that are taken back laid beside people's versions, and says of these what they began from.

@@ -179,6 +179,8 @@ fn there(look: &Look<'_>, named: &[String]) -> Result<Option<String>, KbError> {
 }
 
 fn broken(look: &mut Look<'_>, page: &Origin, link: &Link, line: u32, alike: Option<String>) {
+    // What a page says of another is not said of itself.
+    let alike = alike.filter(|file| page.path.as_str().strip_prefix("wiki/") != Some(file));
     let mendable = page.is_mendable();
     let name = alike.as_ref().map(|file| file.strip_suffix(".md").unwrap_or(file));
     let mends = match (name, mendable) {

@@ -41,6 +41,30 @@ impl House {
         self.commit(&[(path, text)]).unwrap().fates[&file(path)]
     }
 
+    /// Changes what a person has at a path, as mending it does.
+    fn mend(&mut self, path: &str, to: &str) -> Committed {
+        let from = ContentId::of(self.read(path).unwrap().as_bytes());
+        let to = highwater_kb::base::Objects::of(&*self.home).put(to.as_bytes()).unwrap();
+        let held = self.home.try_lock().unwrap().unwrap();
+        // What was there is an object, for whoever takes this back.
+        let put = |draft: &mut highwater_kb::Draft<'_>| {
+            draft.edit(file(path), Some(from), Some(to));
+            Ok(())
+        };
+        self.base.commit(&held, now(), "lint --fix", "a test", put).unwrap().unwrap()
+    }
+
+    fn undo(&mut self, generation: u32) -> Committed {
+        let held = self.home.try_lock().unwrap().unwrap();
+        self.base.undo(&held, now(), generation).unwrap().unwrap()
+    }
+
+    /// What a person writes, which is an object once it was mended.
+    fn write_kept(&self, path: &str, text: &str) {
+        self.write(path, text);
+        highwater_kb::base::Objects::of(&*self.home).put(text.as_bytes()).unwrap();
+    }
+
     fn read(&self, path: &str) -> Option<String> {
         std::fs::read_to_string(self.directory.path().join(path)).ok()
     }
@@ -262,4 +286,49 @@ fn rows_that_are_destroyed_are_made_again_from_the_manifests() {
     let base = highwater_kb::base::rebuild(home.clone(), &held, now()).unwrap().base;
     assert_eq!((base.files().unwrap(), base.head().unwrap()), (had, head));
     assert_eq!(std::fs::read_to_string(directory.path().join(PAGE)).unwrap(), "mine\n");
+}
+
+const OWN: &str = "wiki/explorations/mine.md";
+
+/// A page of a person's that was mended, written in, and mended again: by then it is one of generation 3.
+fn written_between_two_mends(between: &str, mended: &str) -> House {
+    let mut house = House::new();
+    house.commit(&[(PAGE, Some("one\n"))]).unwrap();
+    house.write_kept(OWN, "one\ntwo\nthree\nfour\nfive\n");
+    house.mend(OWN, "ONE\ntwo\nthree\nfour\nfive\n");
+    house.write_kept(OWN, between);
+    assert_eq!(house.mend(OWN, mended).generation, 3);
+    house
+}
+
+#[test]
+fn what_a_person_wrote_between_two_edits_is_there_when_both_are_taken_back() {
+    let mine = "ONE\ntwo\nthree\nfour\nfive\nmine\n";
+    for generation in [1, 0] {
+        let mut house = written_between_two_mends(mine, "ONE\ntwo\nTHREE\nfour\nfive\nmine\n");
+        house.undo(generation);
+        assert_eq!(house.read(OWN).unwrap(), "one\ntwo\nthree\nfour\nfive\nmine\n");
+        assert_eq!(house.read("wiki/explorations/mine.conflict.md"), None);
+        // And as it was before that was taken back.
+        house.undo(3);
+        assert_eq!(house.read(OWN).unwrap(), "ONE\ntwo\nTHREE\nfour\nfive\nmine\n");
+    }
+}
+
+#[test]
+fn where_a_person_wrote_in_the_lines_of_an_edit_that_is_taken_back_theirs_stays() {
+    let mended = "ONE and mine\ntwo\nTHREE\nfour\nfive\n";
+    let mut house = written_between_two_mends("ONE and mine\ntwo\nthree\nfour\nfive\n", mended);
+    let undone = house.undo(1);
+    assert_eq!(undone.fates[&file(OWN)], Fate::Conflict);
+    assert_eq!(house.read(OWN).unwrap(), mended);
+    assert_eq!(house.read("wiki/explorations/mine.conflict.md").unwrap(), "one\ntwo\nthree\nfour\nfive\n");
+}
+
+#[test]
+fn a_page_that_a_person_removed_and_made_anew_between_two_edits_is_the_new_one() {
+    let mut house = written_between_two_mends("all of it is new\n", "ALL of it is new\n");
+    house.undo(1);
+    let read = house.read(OWN).unwrap();
+    assert!(read.to_lowercase().contains("all of it is new"), "{read}");
 }

@@ -219,6 +219,27 @@ fn a_file_that_a_person_called_as_a_version_is_theirs() {
 }
 
 #[test]
+fn what_a_person_wrote_is_kept_also_where_it_was_mended_once() {
+    let mut house = House::new(&[(PAGE, Some("top\none\n"))]);
+    house.write(VERSION, "# Mine\n\nIt is only called so: [[nowhere]].\n");
+    let objects = highwater_kb::base::Objects::of(&*house.home);
+    let [from, to] = ["# Mine\n\nIt is only called so: [[nowhere]].\n", "# Mine\n\nIt is only called so: nowhere.\n"]
+        .map(|text| objects.put(text.as_bytes()).unwrap());
+    let held = house.home.try_lock().unwrap().unwrap();
+    let mend = |draft: &mut highwater_kb::Draft<'_>| {
+        draft.edit(file(VERSION), Some(from), Some(to));
+        Ok(())
+    };
+    house.base.commit(&held, now(), "lint --fix", "a test", mend).unwrap().unwrap();
+    drop(held);
+    house.write(PAGE, "top\nMINE\n");
+    assert_eq!(house.fate(PAGE, Some("top\nTHEIRS\n")), Fate::Conflict);
+    let resolved = house.resolve(PAGE, Side::Mine).unwrap();
+    let kept: Vec<String> = resolved.kept.iter().map(|(_, place)| house.read(place).unwrap()).collect();
+    assert_eq!(kept, ["# Mine\n\nIt is only called so: nowhere.\n"], "and not what the base has itself");
+}
+
+#[test]
 fn a_page_that_a_person_deleted_comes_back_where_they_say_so() {
     let mut house = House::new(&[(PAGE, Some("one\n")), ("raw/a.txt", Some("a"))]);
     house.remove(PAGE);
@@ -276,7 +297,12 @@ fn a_conflict_of_a_page_that_the_base_no_longer_has_ends_too() {
         assert_eq!(house.open(), (1, vec![PAGE.to_owned()]));
         let resolved = house.resolve(PAGE, side).unwrap();
         assert_eq!((house.read(PAGE).as_deref(), house.read(VERSION)), (stays, None));
-        assert_eq!(resolved.kept.len(), usize::from(stays.is_none()));
+        let theirs = usize::from(stays.is_none());
+        assert_eq!(
+            resolved.kept.len(),
+            theirs + 1,
+            "the version beside it, which the base no longer has, is kept, too"
+        );
     }
 }
 

@@ -118,6 +118,20 @@ fn places(hits: &[Hit]) -> Vec<String> {
 }
 
 #[test]
+fn a_search_finds_the_end_of_a_very_long_text() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut library = library(&directory);
+    let rule = format!("{}\n", "=".repeat(4_000));
+    let text = format!("# Log\n\n{}\nThe last eddy was seen at the pier.\n", rule.repeat(5_000));
+    library.add(&[&Paper::new("Log", &text, &[])]);
+    let snapshot = Snapshot::open(library.home.clone()).unwrap();
+    let hits = snapshot.search("eddy pier", 5).unwrap();
+    assert_eq!(places(&hits).len(), 1, "{hits:?}");
+    let (first, last) = hits[0].lines.unwrap();
+    assert!(snapshot.lines(&hits[0].page, first, last).unwrap().unwrap().contains("The last eddy"));
+}
+
+#[test]
 fn a_search_finds_parts_of_texts_with_their_lines_and_pages() {
     let directory = tempfile::tempdir().unwrap();
     let mut library = library(&directory);

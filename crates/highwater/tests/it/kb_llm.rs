@@ -3,6 +3,7 @@
 mod advised;
 mod anew;
 mod asked;
+mod beside;
 mod contained;
 mod endpoint;
 mod long;

@@ -1,11 +1,32 @@
 //! A person's edit and a new version of one page, brought together where they do not meet. Owns what counts as clean.
 
+use crate::base::objects::Objects;
+use crate::content::ContentId;
+use crate::error::KbError;
 use crate::page::rendered::marked;
+use highwater_fs::FsError;
+
+/// What is longer is not compared line by line, in bytes.
+const BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// The bytes of a version as far as they can be merged: it is there, whole, and not too long.
+pub(in crate::base) fn version(objects: Objects<'_>, id: ContentId) -> Result<Option<Vec<u8>>, KbError> {
+    match objects.read(id, BYTES_MAX) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(KbError::ObjectMissing { .. } | KbError::ObjectDamaged { .. } | KbError::Fs(FsError::TooLarge { .. })) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
 
 /// The text that has both changes, or `None` where they touch the same lines.
 ///
-/// Bytes that are no UTF-8 are never merged.
-pub(super) fn merge(base: &[u8], edited: &[u8], new: &[u8]) -> Option<Vec<u8>> {
+/// Bytes that are no UTF-8 are never merged, nor what is longer than it is read for this.
+pub(in crate::base) fn merge(base: &[u8], edited: &[u8], new: &[u8]) -> Option<Vec<u8>> {
+    if edited.len() as u64 > BYTES_MAX {
+        return None;
+    }
     let (base, edited, new) = (str::from_utf8(base).ok()?, str::from_utf8(edited).ok()?, str::from_utf8(new).ok()?);
     if let Some(spliced) = splice(base, edited, new) {
         return Some(spliced.into_bytes());

@@ -6,7 +6,7 @@ use std::io;
 use highwater_fs::{Fs, FsError, FsFile, Kind, Mode, Op, RelPath, publish};
 use serde::{Deserialize, Serialize};
 
-use super::merge::merge;
+use super::merge::{merge, version};
 use super::{Fate, TMP, staged};
 use crate::base::manifest::FileChange;
 use crate::base::objects::Objects;
@@ -188,14 +188,7 @@ fn merged(
     new: ContentId,
 ) -> Result<Option<Vec<u8>>, KbError> {
     let Some(base) = base else { return Ok(None) };
-    let read = |id| match objects.read(id, PAGE_BYTES_MAX) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(KbError::ObjectMissing { .. } | KbError::ObjectDamaged { .. } | KbError::Fs(FsError::TooLarge { .. })) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    };
-    let (Some(base), Some(new)) = (read(base)?, read(new)?) else { return Ok(None) };
+    let (Some(base), Some(new)) = (version(objects, base)?, version(objects, new)?) else { return Ok(None) };
     let edited = match fs.read(&path.to_rel(), PAGE_BYTES_MAX) {
         // One who goes on editing is met when the step is done.
         Ok(edited) if ContentId::of(&edited) == there => edited,

@@ -219,6 +219,21 @@ fn a_fault_of_each_kind_is_found_and_what_is_marked_is_mended_and_nothing_else()
 }
 
 #[test]
+fn a_link_to_what_went_is_not_made_to_lead_to_the_page_that_it_stands_on() {
+    let desk = Desk::new();
+    desk.0.write("tide.md", "# Tides\n\nThe Bay of Fundy has the largest tidal range.\n");
+    desk.0.ok(&["kb", "add", "tide.md", "--kb", "notes"]);
+    let path = "notes/wiki/summaries/tide.md";
+    let summary = desk.0.read(path);
+    assert!(summary.contains("[[sources/tide"), "{summary}");
+    desk.0.write(path, &format!("{summary}\nMine.\n"));
+    desk.0.ok(&["kb", "remove", "tide", "--kb", "notes"]);
+    desk.lint(&["--fix"]);
+    let mended = desk.0.read(path);
+    assert!(!mended.contains("[[summaries/tide") && mended.contains("Mine."), "{mended}");
+}
+
+#[test]
 fn a_generation_that_does_not_stand_in_the_wiki_is_finished() {
     let desk = Desk::full();
     desk.ended(&[]);
