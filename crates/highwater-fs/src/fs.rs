@@ -381,6 +381,18 @@ pub struct Stat {
     pub mode: u32,
     /// Which file it is, whatever its name.
     pub id: FileId,
+    /// When it was changed.
+    pub changed: Changed,
+}
+
+/// When a file was changed, by the clock of its file system, in nanoseconds. Where two are alike it was not changed between them, unless
+/// within one tick of that clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Changed {
+    /// When its bytes were written last; whoever owns it can set that.
+    pub written_nanos: i128,
+    /// When anything of it was changed last, these times too; nobody can set that.
+    pub touched_nanos: i128,
 }
 
 /// Which file it is: two names with one id are two names of one file.

@@ -36,7 +36,7 @@ mod real;
 
 pub use confine::{ConfineError, NAME_BYTES_MAX, PATH_BYTES_MAX, RelPath};
 pub use error::{FsError, Op};
-pub use fs::{Entry, FileId, Fs, FsFile, Kind, LIST_ENTRIES_MAX, Mode, RawFile, Stat};
+pub use fs::{Changed, Entry, FileId, Fs, FsFile, Kind, LIST_ENTRIES_MAX, Mode, RawFile, Stat};
 pub use journal::{CHANGE_FILES_MAX, Change, INTENT_BYTES_MAX, Journal, JournalError, Recovery, TargetFault};
 pub use publish::{Placed, Staged, collect_stale, ensure_dir, is_partial, publish, publish_at, publish_new};
 pub use quarantine::{Quarantine, Quarantined};

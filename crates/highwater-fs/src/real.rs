@@ -16,7 +16,7 @@ use std::thread;
 use rustix::fs::{self, AtFlags, Dir, FileType, OFlags, RawMode, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use crate::{Entry, FileId, Fs, FsError, FsFile, Kind, LIST_ENTRIES_MAX, Mode, Op, RawFile, RelPath, Stat};
+use crate::{Changed, Entry, FileId, Fs, FsError, FsFile, Kind, LIST_ENTRIES_MAX, Mode, Op, RawFile, RelPath, Stat};
 
 /// How many files or directories are synced at a time.
 const SYNCS_AT_ONCE_MAX: usize = 8;
@@ -308,10 +308,18 @@ fn stat_at(dir: impl AsFd, name: &OsStr) -> rustix::io::Result<Option<Stat>> {
             len: stat.st_size as u64,
             mode: stat.st_mode as u32 & 0o7777,
             id: FileId { device: stat.st_dev as u64, inode: stat.st_ino },
+            changed: Changed {
+                written_nanos: nanos(stat.st_mtime as i128, stat.st_mtime_nsec as i128),
+                touched_nanos: nanos(stat.st_ctime as i128, stat.st_ctime_nsec as i128),
+            },
         })),
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno),
     }
+}
+
+fn nanos(secs: i128, below: i128) -> i128 {
+    secs * 1_000_000_000 + below
 }
 
 fn kind_of(file_type: FileType) -> Kind {

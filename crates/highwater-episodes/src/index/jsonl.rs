@@ -2,9 +2,10 @@
 //! processes, what becomes of a torn end and of lines that cannot be read, and where the row of a key is.
 //!
 //! In memory is the place of each key's row, with what it says in eight bytes: 48 bytes a key, and the tombstones. The row itself is read
-//! when it is asked for. Where somebody changed the file, it is shorter, does not end as it did, is another one, or a row is not where it
-//! was: it is read anew, and while rows that counted are not there any more there are no pages, for a list that lacks them would be taken for
-//! all there is. What is missed then is [`lost`]'s, and which pages there are is [`pages`]'.
+//! when it is asked for. Where somebody changed the file, it is shorter, does not end as it did, is another one, has other times than the
+//! last change of ours gave it, or a row is not where it was: it is read anew, and while rows that counted are not there any more there are
+//! no pages, for a list that lacks them would be taken for all there is. What is missed then is [`lost`]'s, and which pages there are is
+//! [`pages`]'.
 //!
 //! What is here of a process that died may not have been synced by it, so the file is synced once after what others wrote was
 //! read. After a sync of ours that failed, the rows of that append are cut off again before anything else is done, for the
@@ -124,7 +125,7 @@ impl<F: Fs> JsonlIndex<F> {
     fn current(&self) -> Result<MutexGuard<'_, State>, IndexError> {
         let mut state = self.state();
         let stat = self.fs.stat(&self.path)?;
-        let unchanged = stat.is_some_and(|stat| stat.len == state.known_bytes && Some(stat.id) == state.id);
+        let unchanged = stat.is_some_and(|stat| state.is_as_known(&stat));
         if !unchanged || state.doubtful.is_some() {
             let held = match state.doubtful.take() {
                 Some(held) => self.cut_back(&mut state, held)?,
@@ -174,10 +175,13 @@ impl<F: Fs> JsonlIndex<F> {
         match state.id {
             None => state.id = Some(stat.id),
             Some(id) if id != stat.id || stat.len < state.known_bytes => return self.reread(state, held),
-            Some(_) if stat.len == state.known_bytes => return Ok(()),
+            Some(_) if state.is_as_known(&stat) => return Ok(()),
+            // As long as before, and changed: whoever wrote into it may have put any row in the place of another.
+            Some(_) if stat.len == state.known_bytes => return self.reread(state, held),
             Some(_) if !self.ends_as_known(state)? => return self.reread(state, held),
             Some(_) => {}
         }
+        state.changed = Some(stat.changed);
         if stat.len == state.known_bytes {
             return Ok(());
         }
@@ -199,6 +203,7 @@ impl<F: Fs> JsonlIndex<F> {
         let mut file = self.fs.append(&self.path)?;
         if let Some(line) = torn {
             at = self.mend(state, &mut file, line, found_in(&line, &kept), found)?;
+            self.was_changed(state);
         }
         // Whoever wrote this may have died before its sync.
         file.sync()?;
@@ -206,6 +211,11 @@ impl<F: Fs> JsonlIndex<F> {
         state.known_bytes = at;
         state.end = self.end_before(at)?;
         Ok(())
+    }
+
+    /// We changed the file ourselves. Under the lock.
+    fn was_changed(&self, state: &mut State) {
+        state.changed = self.fs.stat(&self.path).ok().flatten().map(|stat| stat.changed);
     }
 
     /// The last bytes of what is known, as they are now.
@@ -268,6 +278,7 @@ impl<F: Fs> JsonlIndex<F> {
         match cut {
             Ok(file) => {
                 state.file = Some(file);
+                self.was_changed(state);
                 Ok(held)
             }
             Err(error) => {
@@ -423,6 +434,7 @@ impl<F: Fs> Index for JsonlIndex<F> {
             let _ = self.cut_back(&mut state, held);
             return Err(error.into());
         }
+        self.was_changed(&mut state);
         let end = state.known_bytes;
         state.known_bytes += lines.len() as u64;
         state.ends_with(&lines);

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use highwater_fs::{FileId, Fs, FsError, Kind, Op, RelPath, Stat};
+use highwater_fs::{Changed, FileId, Fs, FsError, Kind, Op, RelPath, Stat};
 use highwater_testkit::sim_fs::{Scenario, SimFs, crash_everywhere};
 
 use crate::collected::orders::in_any_order;
@@ -203,7 +203,8 @@ impl Hand for Credulous {
         let (name, is_manifest) = (path.to_string(), path.to_string().contains("/generation-"));
         let is_object = name.starts_with(".highwater/objects/") && !is_manifest;
         // Of none that is to be stored: that has a length.
-        let none = Stat { kind: Kind::File, len: u64::MAX, mode: 0o644, id: FileId { device: 0, inode: 0 } };
+        let id = FileId { device: 0, inode: 0 };
+        let none = Stat { kind: Kind::File, len: u64::MAX, mode: 0o644, id, changed: Changed::default() };
         Ok(found.or(is_object.then_some(none)))
     }
 }

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use highwater_fs::{Entry, FileId, FsError, Kind, Mode, Op, RelPath, Stat};
+use highwater_fs::{Changed, Entry, FileId, FsError, Kind, Mode, Op, RelPath, Stat};
 use nix::errno::Errno;
 
 use super::contents::Contents;
@@ -51,6 +51,8 @@ pub(super) enum Node {
 pub(super) struct Versions<T> {
     pub(super) seen: T,
     pub(super) durable: T,
+    /// How often what is seen was changed: the clock of this disk.
+    pub(super) changes: u64,
 }
 
 impl<T: Hash> Hash for Versions<T> {
@@ -102,7 +104,8 @@ impl Disk {
             }
         };
         let contents = Contents::new(bytes.to_vec());
-        *self.file(ino) = Versions { seen: contents.clone(), durable: contents };
+        let file = self.file(ino);
+        *file = Versions { seen: contents.clone(), durable: contents, changes: file.changes + 1 };
         Ok(())
     }
 
@@ -117,7 +120,9 @@ impl Disk {
     }
 
     pub(super) fn append(&mut self, ino: Ino, bytes: &[u8]) -> usize {
-        let seen = &mut self.file(ino).seen;
+        let file = self.file(ino);
+        file.changes += 1;
+        let seen = &mut file.seen;
         let change = DataChange::Append { at: seen.len(), bytes: bytes.to_vec() };
         seen.to_mut().extend_from_slice(bytes);
         self.pending.push(Pending::Data { ino, change, clean: false });
@@ -125,7 +130,9 @@ impl Disk {
     }
 
     pub(super) fn truncate(&mut self, ino: Ino, len: usize) {
-        self.file(ino).seen.to_mut().resize(len, 0);
+        let file = self.file(ino);
+        file.changes += 1;
+        file.seen.to_mut().resize(len, 0);
         let change = DataChange::SetLen(len);
         self.pending.push(Pending::Data { ino, change, clean: false });
     }
@@ -244,9 +251,13 @@ impl Disk {
         };
         Ok(found.map(|ino| {
             let inode = &self.inodes[&ino];
-            let len = if let Node::File(bytes) = &inode.node { bytes.seen.len() as u64 } else { 0 };
+            let (len, changes) = match &inode.node {
+                Node::File(bytes) => (bytes.seen.len() as u64, i128::from(bytes.changes)),
+                _ => (0, 0),
+            };
             let id = FileId { device: DEVICE, inode: ino };
-            Stat { kind: self.kind(ino), len, mode: inode.mode, id }
+            let changed = Changed { written_nanos: changes, touched_nanos: changes };
+            Stat { kind: self.kind(ino), len, mode: inode.mode, id, changed }
         }))
     }
 

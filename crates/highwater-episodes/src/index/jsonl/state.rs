@@ -1,7 +1,7 @@
 //! What is known of an index in a file: how much of it, where its rows are, what is missed. Owns what a line does to that, and what keeps a
 //! row from being appended after another.
 
-use highwater_fs::{FileId, FsFile};
+use highwater_fs::{Changed, FileId, FsFile, Stat};
 use jiff::Timestamp;
 
 use super::lines::Line;
@@ -18,6 +18,8 @@ use crate::index::tombs::{Force, Stored, Tombs, Word};
 pub(super) struct State {
     pub(super) file: Option<FsFile>,
     pub(super) id: Option<FileId>,
+    /// When that was changed last, as far as it is known; `None` where that could not be seen after a change of ours.
+    pub(super) changed: Option<Changed>,
     /// How much of the file is known and durable.
     pub(super) known_bytes: u64,
     /// The last [`END_BYTES`] of that.
@@ -36,6 +38,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Whether the file is the one that is known, as long as it was and not changed since.
+    pub(super) fn is_as_known(&self, stat: &Stat) -> bool {
+        stat.len == self.known_bytes && Some(stat.id) == self.id && Some(stat.changed) == self.changed
+    }
+
     /// These bytes were appended to what is known.
     pub(super) fn ends_with(&mut self, lines: &[u8]) {
         self.end.extend_from_slice(&lines[lines.len().saturating_sub(END_BYTES as usize)..]);

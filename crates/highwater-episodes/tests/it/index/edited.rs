@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::time::Duration;
 
 use highwater_episodes::index::{
     Appended, Index, IndexError, IndexLock, JsonlIndex, Missed, PageAsk, Row, View, lost_note,
 };
-use highwater_fs::RealFs;
+use highwater_fs::{Fs as _, Op, RealFs};
+use highwater_testkit::sim_fs::{Fault, FaultKind, SimFs};
 use tempfile::TempDir;
 
 use crate::rows::{key, path, row};
@@ -86,6 +90,60 @@ fn a_tombstone_that_was_taken_out_is_missed_and_nothing_takes_its_place() {
         assert_eq!(index.append(&index.lost_tombstones().unwrap()).unwrap(), [Appended::New]);
         assert_eq!((all(&index).unwrap(), lost_note(&dir.path().join("index.jsonl")).unwrap()), (2, None));
     }
+}
+
+/// Writes into the file, which stays as long; whatever the clock of its file system is, its times are others then.
+fn overwrite(dir: &TempDir, at: u64, bytes: &[u8]) {
+    let file = fs::OpenOptions::new().write(true).open(dir.path().join("index.jsonl")).unwrap();
+    file.write_all_at(bytes, at).unwrap();
+    file.set_modified(file.metadata().unwrap().modified().unwrap() + Duration::from_secs(1)).unwrap();
+}
+
+#[test]
+fn what_is_written_into_the_file_is_known_at_once_although_it_is_as_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(&dir);
+    let [a, b, other] = ["lab/a", "lab/b", "lab/x"].map(|name| row(name, b"1"));
+    index.append(&[a.clone(), b]).unwrap();
+    overwrite(&dir, 0, other.to_line().as_bytes());
+    // Nobody asked for the one that is gone.
+    assert_eq!(index.figures().unwrap().lost, 1);
+    assert!(matches!(all(&index), Err(IndexError::Edited { lost: 1, .. })));
+    assert_eq!(index.find(&key("lab/x")).unwrap(), Some(other.clone()));
+    assert_eq!(index.append(std::slice::from_ref(&other)).unwrap(), [Appended::Present]);
+    assert_eq!(index.append(std::slice::from_ref(&a)).unwrap(), [Appended::New]);
+    assert_eq!(all(&index).unwrap(), 3);
+    // Also where the first who looks is one who appends.
+    overwrite(&dir, 0, a.to_line().as_bytes());
+    assert_eq!(index.append(std::slice::from_ref(&other)).unwrap(), [Appended::New]);
+    // A time alone loses nothing.
+    overwrite(&dir, 0, b"");
+    assert_eq!((all(&index).unwrap(), index.figures().unwrap().lost), (3, 0));
+}
+
+#[test]
+fn what_the_index_writes_itself_is_not_read_again() {
+    let fs = Arc::new(SimFs::new());
+    let lock = IndexLock::alone;
+    let open = || JsonlIndex::open(Arc::clone(&fs), path("index.jsonl"), path("quarantine"), lock()).unwrap().0;
+    let (index, whole) = (open(), row("lab/a", b"1"));
+    index.append(std::slice::from_ref(&whole)).unwrap();
+    let reads = |act: &dyn Fn()| {
+        let before = fs.trace().len();
+        act();
+        fs.trace()[before..].iter().filter(|step| step.op == Op::Read).count()
+    };
+    assert_eq!(reads(&|| assert!(index.figures().is_ok())), 0, "after it appended");
+    let before = fs.operations();
+    index.append(&[row("lab/b", b"2")]).unwrap();
+    let sync = fs.trace()[before..].iter().position(|step| step.op == Op::Sync).unwrap();
+    fs.inject(Fault::once(fs.operations() + sync, FaultKind::Enospc));
+    index.append(&[row("lab/c", b"3")]).unwrap_err();
+    assert_eq!(reads(&|| assert!(index.figures().is_ok())), 0, "after it cut back");
+    let mut torn = fs.append(&path("index.jsonl")).unwrap();
+    torn.append(b"{\"torn").unwrap();
+    let index = open();
+    assert_eq!(reads(&|| assert!(index.figures().is_ok())), 0, "after it mended");
 }
 
 #[test]
