@@ -34,8 +34,8 @@ pub struct Opened {
     pub index: JsonlIndex<SharedFs>,
     /// What was found there.
     pub found: Recovered,
-    /// Nobody else receives here while it is held.
-    pub held: Box<dyn Held>,
+    /// Nobody else receives here while any of these is held.
+    pub held: Vec<Box<dyn Held>>,
 }
 
 impl std::fmt::Debug for Opened {
@@ -53,7 +53,7 @@ pub enum OpenError {
     /// Another receives into it.
     #[error("another receiver has the directory, {}", .lock.display())]
     Taken {
-        /// The lock that it holds.
+        /// The lock that it holds: a file, or the directory itself.
         lock: PathBuf,
     },
     /// Whether another does cannot be told.
@@ -80,19 +80,31 @@ impl From<SurveyError> for OpenError {
     }
 }
 
+/// Keeps other receivers out: by a file, as older versions do, and by the directory itself, whose lock nobody takes away with a file.
+async fn held(root: &Path) -> Result<Vec<Box<dyn Held>>, OpenError> {
+    let mut all = Vec::with_capacity(2);
+    for lock in [root.join(RECEIVER_LOCK_FILE), root.to_path_buf()] {
+        match FileLock::new(&lock, false).try_take().await {
+            Ok(Some(held)) => all.push(held),
+            Ok(None) => return Err(OpenError::Taken { lock }),
+            // There are file systems that lock files alone.
+            Err(Stop::Fail(error)) if !all.is_empty() => {
+                tracing::warn!(error = %error.told(), "the receiver's directory is locked by its lock file alone");
+            }
+            Err(Stop::Fail(error)) => return Err(OpenError::Lock(error.told())),
+            Err(_) => return Err(OpenError::Lock("it was stopped".to_owned())),
+        }
+    }
+    Ok(all)
+}
+
 /// Opens a receiver's directory.
 ///
 /// # Errors
 /// It is not there, its episodes are not, another receives into it, or the disk refuses.
 pub async fn open_files(root: &Path) -> Result<Opened, OpenError> {
     let fs: SharedFs = Arc::new(RealFs::open(root).map_err(OpenError::Root)?);
-    let lock = root.join(RECEIVER_LOCK_FILE);
-    let held = match FileLock::new(&lock, false).try_take().await {
-        Ok(Some(held)) => held,
-        Ok(None) => return Err(OpenError::Taken { lock }),
-        Err(Stop::Fail(error)) => return Err(OpenError::Lock(error.told())),
-        Err(_) => return Err(OpenError::Lock("it was stopped".to_owned())),
-    };
+    let held = held(root).await?;
     let named = |name: &str| RelPath::new(name).expect("invariant: these names are plain");
     let index_lock = IndexLock::at(root.join(INDEX_LOCK_FILE));
     let (index, found) = JsonlIndex::open(Arc::clone(&fs), named(INDEX_FILE), named(QUARANTINE_DIR), index_lock)?;

@@ -141,6 +141,12 @@ fn a_receiver_runs_until_sigterm_and_reads_its_tokens_again_on_sighup() {
     let second = rig.run(&["receive"]);
     assert_eq!(second.code, 2, "{second:?}");
     assert!(second.stderr.contains("error[HW-EPI-002]"), "{second:?}");
+    // Nor where somebody tidied the file away that says so.
+    std::fs::remove_file(rig.path("received/.receiver.lock")).unwrap();
+    for _ in 0..2 {
+        let second = rig.run(&["receive"]);
+        assert!(second.code == 2 && second.stderr.contains("error[HW-EPI-002]"), "{second:?}");
+    }
 
     rig.write("highwater.toml", &config(&[("second", "lab")]));
     signal(receiver.child(), "HUP");

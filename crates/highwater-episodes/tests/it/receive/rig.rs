@@ -55,7 +55,7 @@ pub(crate) struct Rig {
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<io::Result<()>>,
     // Behind a mutex only so that tasks can share the rig.
-    _held: std::sync::Mutex<Box<dyn highwater_engine::lock::Held>>,
+    _held: std::sync::Mutex<Vec<Box<dyn highwater_engine::lock::Held>>>,
 }
 
 pub(crate) fn token(name: &str, text: &str, hosts: &[&str]) -> TokenSettings {
