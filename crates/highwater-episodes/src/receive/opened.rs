@@ -10,6 +10,7 @@ use highwater_engine::lock::{FileLock, Held, Lock as _};
 use highwater_fs::{Fs, FsError, RealFs, RelPath};
 
 use crate::index::{Index as _, IndexError, IndexLock, JsonlIndex, Recovered};
+use crate::odd::Odd;
 use crate::reindex::Files;
 use crate::store::{FileStore, StoreError};
 use crate::survey::{Elsewhere, Known, SurveyError, known};
@@ -34,6 +35,8 @@ pub struct Opened {
     pub index: JsonlIndex<SharedFs>,
     /// What was found there.
     pub found: Recovered,
+    /// What has the place of the directory in which things are set aside; until it is away, nothing that is damaged can be mended.
+    pub odd: Option<Odd>,
     /// Nobody else receives here while any of these is held.
     pub held: Vec<Box<dyn Held>>,
 }
@@ -80,6 +83,12 @@ impl From<SurveyError> for OpenError {
     }
 }
 
+/// What has the place of the directory in which things are set aside.
+#[must_use]
+pub fn odd_quarantine(root: &Path) -> Option<Odd> {
+    Odd::in_place_of_dir(&root.join(QUARANTINE_DIR))
+}
+
 /// Keeps other receivers out: by a file, as older versions do, and by the directory itself, whose lock nobody takes away with a file.
 async fn held(root: &Path) -> Result<Vec<Box<dyn Held>>, OpenError> {
     let mut all = Vec::with_capacity(2);
@@ -123,5 +132,5 @@ pub async fn open_files(root: &Path) -> Result<Opened, OpenError> {
     if given_up > 0 {
         tracing::warn!(index.lost = given_up, "rows that were taken out of the index before this start are given up");
     }
-    Ok(Opened { store, index, found, held })
+    Ok(Opened { store, index, found, odd: odd_quarantine(root), held })
 }

@@ -16,7 +16,7 @@ use highwater_episodes::receive::gate::{Gate, Off};
 use highwater_episodes::receive::settings::ReceiverSettings;
 use highwater_episodes::receive::tls::TlsKeeper;
 use highwater_episodes::receive::{
-    ByVersion, Doors, Foundation, OpenError, Opened, Receiver, open_files, router, serve,
+    ByVersion, Doors, Foundation, OpenError, Opened, Receiver, odd_quarantine, open_files, router, serve,
 };
 use highwater_episodes::store::Store;
 use highwater_episodes::survey::sample;
@@ -61,9 +61,12 @@ async fn received(args: &Receive, site: &Site, flags: &Global) -> Result<(), Dia
             .at_field("receiver.tls")
         })?)),
     };
-    let Opened { store, index, found, held } =
+    let Opened { store, index, found, odd, held } =
         open_files(&settings.root).await.map_err(|error| not_opened(&error, &settings))?;
     tell(&found, site);
+    if let Some(odd) = &odd {
+        site.output.note(format!("{odd}: nothing can be set aside until it is away; {}", odd.next()));
+    }
     let (gate, fresh) = gate_of(&settings, site).await;
     let (store, index) = (Arc::new(store), Arc::new(index));
     tell_missing(&*store, &*index, site);
@@ -199,6 +202,7 @@ fn not_opened(error: &OpenError, settings: &ReceiverSettings) -> Diagnosis {
                 .or_else(|| {
                     mends_disk(&io::Error::from(access(&**root, Access::WRITE_OK | Access::EXEC_OK).err()?), root)
                 })
+                .or_else(|| odd_quarantine(root).map(|odd| odd.next()))
                 .unwrap_or_else(|| {
                     Odd::next_of(error, format!("make the directory (`mkdir -p {root}`) and let this user write in it"))
                 }),

@@ -222,3 +222,34 @@ fn a_receiver_whose_index_is_no_file_any_more_puts_off_what_is_sent() {
     assert_eq!(receiver.put("lab/ep-3", "t", "three"), 201);
     assert_eq!(receiver.stop().code, 0);
 }
+
+#[test]
+fn what_has_the_place_of_the_quarantine_is_named_before_anything_is_set_aside() {
+    let rig = received();
+    let quarantine = rig.path("received/quarantine");
+    let _ = fs::remove_dir_all(&quarantine);
+    for kind in ["a file", "a symlink"] {
+        match kind {
+            "a file" => fs::write(&quarantine, "").unwrap(),
+            kind => make(kind, &quarantine),
+        }
+        let told = format!("{} is {kind}, where a directory belongs", quarantine.display());
+        let doctor = rig.run(&["doctor"]);
+        assert!(doctor.code != 0 && doctor.stdout.contains(&told), "{doctor:?}");
+        let receiver = Running::start(&rig);
+        assert_eq!(receiver.put("lab/ep-7", "t", kind), if kind == "a file" { 201 } else { 409 }, "it receives");
+        let ended = receiver.stop();
+        assert!(ended.stderr.contains(&told) && ended.stderr.contains("move "), "{ended:?}");
+        // Where it is needed at the start, it is what keeps the receiver from starting.
+        let index = rig.read("received/index.jsonl");
+        rig.write("received/index.jsonl", &format!("{index}{{\"torn"));
+        let refused = rig.run(&["receive"]);
+        assert!(
+            refused.code == 1 && refused.stderr.contains(&format!("next: move {}", quarantine.display())),
+            "{refused:?}"
+        );
+        rig.write("received/index.jsonl", &index);
+        fs::remove_file(&quarantine).unwrap();
+    }
+    rig.ok(&["doctor"]);
+}

@@ -13,6 +13,7 @@ use highwater_episodes::gate::{ALLOWED_FILE, GateSettings, Source, read_allowed}
 use highwater_episodes::index::{Index as _, LOST_NEXT, View, lost_note};
 use highwater_episodes::name::EpisodeKey;
 use highwater_episodes::odd::Odd;
+use highwater_episodes::receive::odd_quarantine;
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
 use highwater_episodes::reindex::Files;
@@ -131,6 +132,9 @@ fn root(root: &Path, free_bytes: u64, report: &mut Report) {
     }
     if let Some(odd) = Odd::in_place_of_dir(&root.join(EPISODES_DIR).join(STAGING_DIR)) {
         report.fix("store", format_args!("nothing can be stored: {odd}"), odd.next());
+    }
+    if let Some(odd) = odd_quarantine(root) {
+        report.fix("store", format_args!("nothing can be set aside: {odd}"), odd.next());
     }
     if let Some(kind) = FileLock::new(root.join(LOCK_FILE), true).network_file_system() {
         let found = format!("{} lies on {kind}, where flock may not keep a second receiver out", root.display());
