@@ -1,6 +1,7 @@
 //! The wiring: from the configuration to what the engine runs. Owns the registry of kinds: one arm a kind, nowhere else.
 
 mod advisory;
+pub(crate) mod indexing;
 pub(crate) mod kb;
 pub(crate) mod oai;
 pub(crate) mod rollup;
@@ -22,7 +23,7 @@ use highwater_engine::pace::{Pace, Pacer};
 use highwater_engine::pass::Runner;
 use highwater_engine::settings::{LockAddress, ResourceSettings};
 use highwater_engine::spec::{JobSpec, ResourceSpec};
-use highwater_episodes::reindex::{self, Reindex};
+use highwater_episodes::reindex;
 use highwater_episodes::ship::Ship;
 use highwater_oai::backfill::Backfill;
 use highwater_oai::harvest::Harvest;
@@ -31,6 +32,7 @@ use highwater_rollup::job::{Asked, Rollup};
 use highwater_rollup::settings::RollupSettings;
 use std::collections::HashMap;
 
+use self::indexing::Indexing;
 use crate::config::{Config, JobConfig, KindSettings, NotifyConfig, ResourceConfig};
 use crate::owner::become_owner;
 use crate::site::Site;
@@ -96,7 +98,7 @@ impl Wiring {
             KindSettings::Rollup(settings) => Box::new(Arc::new(rollup::job(settings, &spec, self.asked)?)),
             KindSettings::Reindex(settings) => {
                 become_owner(&[&settings.root])?;
-                Box::new(Arc::new(Reindex::new(reindex::Place::open(settings)?)))
+                Box::new(Indexing::of(reindex::Place::open(settings)?))
             }
             KindSettings::Ship(settings) => Box::new(Arc::new(Ship::new(ship::place(config, job, settings)?))),
             KindSettings::KbAdd(settings) => {

@@ -10,12 +10,12 @@ use highwater_engine::job::Stop;
 use highwater_engine::ledger::{Ledger, PinMode};
 use highwater_engine::lock::FileLock;
 use highwater_engine::name::{JobName, ResourceName};
-use highwater_engine::pass::Mode;
+use highwater_engine::pass::{Mode, Runner as _};
 use highwater_engine::report::{ExitCode, PassReport};
 use highwater_engine::settings::{FilePath, JobSettings};
 use highwater_engine::spec::{JobSpec, ResourceSpec};
 use highwater_engine::worklist::WorklistState;
-use highwater_episodes::reindex::{self, Access, Files, Outlook, Place, Prune, Reindex as Indexing, ReindexSettings};
+use highwater_episodes::reindex::{self, Access, Files, Outlook, Place, Prune, ReindexSettings};
 use highwater_store::Access as LedgerAccess;
 use serde_json::json;
 
@@ -30,6 +30,7 @@ use crate::output::Output;
 use crate::owner::{become_owner, become_owner_of_new};
 use crate::site::{Site, configuration};
 use crate::table::line;
+use crate::wiring::indexing::Indexing;
 use crate::wiring::{self, Wiring};
 use crate::{Done, in_runtime, signals, upkeep};
 
@@ -279,8 +280,7 @@ async fn passes(args: &Reindex, site: &Site, meant: Meant) -> Result<ExitCode, D
     }
     limit(&mut spec, &args.limits);
     let place = Place::open_at(&meant.files, &meant.settings, Access::Write, prune(args))?;
-    let indexing = Arc::new(Indexing::new(place));
-    let runner: Box<dyn highwater_engine::pass::Runner> = Box::new(Arc::clone(&indexing));
+    let runner = Indexing::of(place);
     let ledger = site.ledger(LedgerAccess::ReadWrite)?;
     let output = site.output;
     let engine = site.engine(Arc::clone(&ledger) as Arc<dyn Ledger>, signals::listen());
@@ -298,10 +298,6 @@ async fn passes(args: &Reindex, site: &Site, meant: Meant) -> Result<ExitCode, D
     let mut report = runner.run(&engine, &spec, Mode::Run).await;
     report.notes.extend(passes.notifier.after_pass(&engine, &as_told(&spec, &report), &report).await);
     drop(progress);
-    // The list is drained, and something in the store stays as it is until a person has looked at it.
-    if report.exit == ExitCode::Drained && indexing.needs_a_person() {
-        report.exit = ExitCode::Halted;
-    }
     passes.tell(&report).await;
     upkeep::upkeep(site, &ledger, output).await;
     Ok(report.exit)

@@ -253,3 +253,17 @@ fn what_has_the_place_of_the_quarantine_is_named_before_anything_is_set_aside() 
     }
     rig.ok(&["doctor"]);
 }
+
+#[test]
+fn a_pass_of_the_job_ends_for_a_person_as_the_word_does() {
+    let rig = received();
+    fs::write(rig.path("highwater.toml"), "[job.idx]\nkind = \"reindex\"\nroot = \"received\"\n").unwrap();
+    let odd = rig.path("received/episodes/lab/ep-9.tar.zst");
+    fs::create_dir(&odd).unwrap();
+    let told = format!("{} is a directory, where a file belongs", odd.display());
+    needs_a_person(&rig.run(&["run", "idx"]), &told);
+    needs_a_person(&rig.run(&["reindex", "idx"]), &told);
+    fs::remove_dir(&odd).unwrap();
+    rig.ok(&["reindex", "idx"]);
+    rig.ok(&["run", "idx"]);
+}
