@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::here::Here;
 use super::holds::Receipt;
-use super::scan::{check_root, sync_dir};
+use super::scan::{MARKER, check_root, sync_dir};
 use crate::archive::{Look, PackError, TreeLimits, content_of, look_at};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
@@ -378,11 +378,25 @@ fn clear_or_leave(path: &Path) {
     }
 }
 
+/// Removes a directory, its marker first: what is left of one that is removed partly is no finished episode, wherever somebody moves it.
 fn clear(path: &Path) -> Result<(), RetireError> {
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+        let marker = path.join(MARKER);
+        match fs::remove_file(&marker) {
+            Ok(()) => sync_dir(path).map_err(failed(path))?,
+            Err(error) if is_none(error.kind()) => {}
+            Err(error) => return Err(failed(&marker)(error)),
+        }
+    }
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
         _ => Ok(()),
     }
+}
+
+/// Whether it says that there is no marker: none, or something that is no file.
+fn is_none(error: io::ErrorKind) -> bool {
+    matches!(error, io::ErrorKind::NotFound | io::ErrorKind::IsADirectory)
 }
 
 /// Copies files, directories, permissions and times, each synced.

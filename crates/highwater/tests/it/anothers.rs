@@ -128,8 +128,10 @@ fn what_another_user_put_into_the_outbox_holds_up_its_own_episode_alone() {
 fn what_cannot_be_removed_after_its_time_holds_up_no_other() {
     let Some(lab) = Lab::new("a shipped episode with another user's directory", "keep-size = \"1 B\"") else { return };
     lab.record("a-1");
-    fs::create_dir(lab.rig.path("episodes/a-1/sub")).unwrap();
-    lab.rig.write("episodes/a-1/sub/data.txt", "a container's");
+    for n in 0..8 {
+        fs::create_dir(lab.rig.path(&format!("episodes/a-1/sub-{n}"))).unwrap();
+        lab.rig.write(&format!("episodes/a-1/sub-{n}/data.txt"), "a container's");
+    }
     // It can be read, and not emptied.
     lab.call(&["ship", "send"]);
     for n in 2..4 {
@@ -138,5 +140,7 @@ fn what_cannot_be_removed_after_its_time_holds_up_no_other() {
         assert_eq!(lab.names("episodes"), Vec::<String>::new(), "{pass:?}");
         assert_eq!(lab.names("shipped"), Vec::<String>::new(), "{pass:?}");
         assert!(pass.stderr.contains("cannot be removed") && pass.stderr.contains(".removing/a-1"), "{pass:?}");
+        let left = lab.rig.path("shipped/.removing/a-1");
+        assert!(left.exists() && !left.join("done.marker").exists(), "what is left is no finished episode");
     }
 }
