@@ -12,7 +12,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use highwater_fs::FsError;
+use highwater_fs::{FsError, Op};
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::Sha256Digest;
@@ -197,13 +197,9 @@ pub(crate) fn hash(store: &dyn Store, key: &EpisodeKey) -> Result<Option<(Sha256
 ///
 /// # Errors
 /// The store cannot be read.
-pub(crate) fn hash_staged(
-    store: &dyn Store,
-    staging: &dyn Staging,
-    key: &EpisodeKey,
-) -> Result<(Sha256Digest, u64), StoreError> {
+pub(crate) fn hash_staged(store: &dyn Store, staging: &dyn Staging) -> Result<(Sha256Digest, u64), StoreError> {
     let mut bytes = store.read_staged(staging)?;
-    hash_of(&mut *bytes).map_err(|source| StoreError::Unread { key: key.clone(), source })
+    hash_of(&mut *bytes).map_err(|source| FsError::Io { op: Op::Read, path: staging.name().into(), source }.into())
 }
 
 fn hash_of(bytes: &mut dyn Read) -> io::Result<(Sha256Digest, u64)> {

@@ -274,6 +274,15 @@ pub(super) fn cannot(error: &(dyn std::error::Error + 'static), is_full: bool) -
             let problem = Problem::new(&known::PLACE_TAKEN).detail(odd.to_string());
             return problem.remediation(remediation(odd)).retry_after(FULL_SECS);
         }
+        // As much of this name alone, and nobody knows what is stored: it is neither the same nor another.
+        Some(StoreError::Shut(shut)) => {
+            let problem = Problem::new(&known::PLACE_UNREADABLE).detail(shut.to_string());
+            return problem.remediation(format!("let the receiver's operator {}", shut.next())).retry_after(FULL_SECS);
+        }
+        Some(unread @ StoreError::Unread { source, .. }) => {
+            let problem = Problem::new(&known::PLACE_UNREADABLE).detail(format!("{unread}: {source}"));
+            return problem.remediation("let the receiver's operator check the disk").retry_after(FULL_SECS);
+        }
         Some(elsewhere @ StoreError::Elsewhere { .. }) => return not_ready(elsewhere.to_string()),
         _ => {}
     }

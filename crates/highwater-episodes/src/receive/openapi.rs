@@ -44,7 +44,14 @@ const BODY: &[&Known] =
 /// What keeps a body from being taken in.
 const TAKEN_IN: &[&Known] = &[&known::BROKEN_BODY, &known::TOO_SLOW];
 /// What a disk may say.
-const DISK: &[&Known] = &[&known::STORAGE, &known::PLACE_TAKEN, &known::DISK_FULL, &known::BUSY, &known::NOT_READY];
+const DISK: &[&Known] = &[
+    &known::STORAGE,
+    &known::PLACE_TAKEN,
+    &known::PLACE_UNREADABLE,
+    &known::DISK_FULL,
+    &known::BUSY,
+    &known::NOT_READY,
+];
 /// What may be under its name already.
 const PLACED: &[&Known] = &[&known::WRONG_DIGEST, &known::CONFLICT, &known::WITHDRAWN];
 /// That uploads may go on.

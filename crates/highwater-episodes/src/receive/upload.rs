@@ -295,7 +295,7 @@ fn compare(
     let came = (row.sha256, row.size_bytes);
     let mendable = |of: Row| {
         // An upload in parts that was placed before is the same file by another name, and damaged with it.
-        if hash_staged(store, staging, &key)? != came {
+        if hash_staged(store, staging)? != came {
             return Ok(Compared::Gone);
         }
         let why = format!(

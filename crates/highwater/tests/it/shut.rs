@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Stdio;
 
 use highwater_testkit::not_here::NotHere;
 
-use crate::receive::config;
+use crate::receive::{Running, config};
 use crate::recorded::store;
 use crate::rig::{Ended, Rig};
 
@@ -88,6 +89,33 @@ fn one_stored_file_that_cannot_be_read_keeps_no_other_from_its_row() {
     needs_a_person(&theirs.run(&["episodes", "verify"]), &format!("lab/ep-2: cannot be read: {}", file.display()));
     assert_eq!(theirs.run(&["reindex", "--prune", "--force"]).code, 0);
     assert_eq!(theirs.keys(), keys);
+}
+
+#[test]
+fn what_is_sent_under_the_name_of_a_file_that_cannot_be_read_is_put_off_and_the_others_are_stored() {
+    let Some(theirs) = Theirs::with("a stored file that cannot be read, and is sent again", &[]) else { return };
+    let start = || {
+        let mut command = theirs.rig.command_of(&theirs.rig.path("highwater"), &["receive", "--json"]);
+        command.uid(theirs.user).gid(theirs.user).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running::of(command.spawn().unwrap())
+    };
+    let receiver = start();
+    assert_eq!(receiver.put("lab/ep-1", "t", "one"), 201);
+    let file = theirs.rig.path("received/episodes/lab/ep-1.tar.zst");
+    theirs.shut(&file, true);
+    let told = format!("{} cannot be read: Permission denied", file.display());
+    for body in ["one", "another"] {
+        let (status, said) = receiver.put_with("lab/ep-1", "t", "", body);
+        assert_eq!(status, 507, "{said}");
+        assert!(said.contains("\"place-unreadable\"") && said.contains(&told), "{said}");
+        assert!(said.to_lowercase().contains("retry-after: ") && said.contains("let this user read"), "{said}");
+    }
+    assert_eq!(receiver.get("/v1/episodes/lab/ep-1", "t").0, 507);
+    assert_eq!(receiver.put("lab/ep-2", "t", "two"), 201);
+    theirs.shut(&file, false);
+    assert_eq!(receiver.put("lab/ep-1", "t", "one"), 200);
+    assert_eq!(receiver.put("lab/ep-1", "t", "another"), 409);
+    assert_eq!(receiver.stop().code, 0);
 }
 
 #[test]

@@ -66,5 +66,6 @@ known! {
     INDEX_EDITED: 503 "index-edited" "Rows were taken out of the receiver's index";
     NOT_READY: 503 "not-ready" "The receiver is not ready";
     PLACE_TAKEN: 507 "place-taken" "Something that is no episode has its place";
+    PLACE_UNREADABLE: 507 "place-unreadable" "What is stored under this name cannot be read";
     DISK_FULL: 507 "disk-full" "The receiver's disk is as full as it may be";
 }
