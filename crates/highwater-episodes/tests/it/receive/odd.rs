@@ -11,11 +11,14 @@ use highwater_engine::report::ExitCode;
 use highwater_episodes::receive::gate::Off;
 use highwater_testkit::sim_clock::SimClock;
 
-use super::rig::{Answer, Rig};
+use super::rig::{Answer, Rig, TOKEN};
 use crate::life::Host;
 
 /// Between two passes.
 const PAUSE: Duration = Duration::from_secs(60);
+
+/// Of a body: of this much a copy is begun before the rest came.
+const PART_BYTES: usize = 1 << 20;
 
 /// What makes something at a path.
 type Make = fn(&Path);
@@ -73,6 +76,35 @@ async fn whoever_sends_what_has_something_odd_in_its_place_is_put_off_until_it_i
         assert_eq!(rig.put("lab/b", &[], b"b|").await.status, 201);
         assert_eq!(rig.put("lab2/a", &[], b"a|").await.status, 201);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_while_the_disk_went_away_is_put_off_and_nothing_is_put_in_its_mount_point() {
+    let rig = Rig::new().await;
+    let (episodes, disk) = (rig.path("episodes"), rig.path("disk"));
+    let mut client = rig.connect().await;
+    let head = format!(
+        "PUT /v1/episodes/lab/a HTTP/1.1\r\nHost: receiver\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {}\r\n\r\n",
+        2 * PART_BYTES
+    );
+    client.say(head).await;
+    client.say(vec![7; PART_BYTES]).await;
+    // It was let in, and is being copied: only the round finds that another directory is there now.
+    while fs::read_dir(episodes.join(".staging")).unwrap().count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    fs::rename(&episodes, &disk).unwrap();
+    fs::create_dir(&episodes).unwrap();
+    client.say(vec![7; PART_BYTES]).await;
+    let answer = client.answer(false).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "not-ready"), "{answer:?}");
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains(episodes.to_str().unwrap()) && detail.contains("is its disk mounted?"), "{detail}");
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    assert_eq!((fs::read_dir(&episodes).unwrap().count(), rig.rows().len()), (0, 0));
+    fs::remove_dir(&episodes).unwrap();
+    fs::rename(&disk, &episodes).unwrap();
+    assert_eq!(rig.put("lab/a", &[], b"a|b|").await.status, 201);
 }
 
 #[tokio::test(flavor = "multi_thread")]
