@@ -153,6 +153,12 @@ impl Contacts {
         &self.stop
     }
 
+    /// What time it is, by the pass's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// What the pass has spent.
     #[must_use]
     pub fn meter(&self) -> &Meter {

@@ -208,6 +208,11 @@ impl Receiver {
         Flow::new(parcel.size_bytes - from_byte, parcel.size_bytes, &self.bandwidth, &cx.clock)
     }
 
+    /// What is told of no answer.
+    fn untold(&self, contacts: &Contacts, error: &(dyn std::error::Error + 'static)) -> String {
+        unanswered::told(error, self.shown.certificate(), contacts.now())
+    }
+
     pub(super) fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -264,7 +269,7 @@ impl Receiver {
                 Ok(Some(pong.answer(&self.host)))
             }
             Ok(response) => Ok(Some(answer(&url, response).await)),
-            Err(no_answer) => Ok(Some(Answer::Unanswered(unanswered::told(&no_answer)))),
+            Err(no_answer) => Ok(Some(Answer::Unanswered(self.untold(contacts, &no_answer)))),
         }
     }
 
@@ -302,7 +307,7 @@ impl Receiver {
         match sent {
             Ok(response) if response.status().is_success() => Ok(taken(&url, response, parcel).await),
             Ok(response) => Ok(answer(&url, response).await),
-            Err(no_answer) => Ok(Answer::Unanswered(unanswered::told(&no_answer))),
+            Err(no_answer) => Ok(Answer::Unanswered(self.untold(&cx.contacts, &no_answer))),
         }
     }
 }

@@ -105,7 +105,7 @@ pub async fn probe(receiver: &Receiver, clock: &SharedClock, has_certificate: bo
         let (asked_at, mut response) = match asked(receiver, clock, code).await {
             Ok(asked) => asked,
             Err(error) => {
-                unanswered(&mut probe, receiver, &error);
+                unanswered(&mut probe, receiver, &error, clock.now());
                 return probe;
             }
         };
@@ -258,7 +258,7 @@ fn private(probe: &mut Probe, receiver: &Receiver) {
     }
 }
 
-fn unanswered(probe: &mut Probe, receiver: &Receiver, error: &reqwest::Error) {
+fn unanswered(probe: &mut Probe, receiver: &Receiver, error: &reqwest::Error, now: Timestamp) {
     let Some(tls) = error.source().and_then(|source| tls_error(source)) else {
         // What a port of TLS says to plain HTTP is no HTTP.
         if receiver.base.scheme() == "http"
@@ -301,7 +301,7 @@ fn unanswered(probe: &mut Probe, receiver: &Receiver, error: &reqwest::Error) {
             );
         }
         rustls::Error::AlertReceived(alert) => {
-            let Some(next) = mends_certificate(*alert) else {
+            let Some(next) = mends_certificate(*alert, receiver.shown.certificate(), now) else {
                 return probe.bad("tls", found, "the two have no TLS in common: look into the receiver's log");
             };
             private(probe, receiver);

@@ -9,7 +9,7 @@ use reqwest::{Response, Url};
 use serde_json::{Map, Value};
 
 use super::flow::answer_patience;
-use super::{Answer, Code, Held, Receiver, answer, text_of, unanswered};
+use super::{Answer, Code, Held, Receiver, answer, text_of};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 use crate::ship::evidence::Evidence;
@@ -157,7 +157,7 @@ impl Receiver {
                 }
             })
             .await?;
-        Ok(sent.map_err(|no_answer| unanswered::told(&no_answer)))
+        Ok(sent.map_err(|no_answer| self.untold(contacts, &no_answer)))
     }
 
     /// Asks what the receiver has under an episode's name, which it reads for that. The inner error tells why there was no answer.

@@ -17,7 +17,7 @@ use highwater_engine::job::{ReadCx, Stop};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Response, Url};
 
-use super::{Answer, Code, Receiver, Refusal, STALL_SECS, WITHDRAWN, answer, body, not_a_receivers, unanswered};
+use super::{Answer, Code, Receiver, Refusal, STALL_SECS, WITHDRAWN, answer, body, not_a_receivers};
 use crate::name::EpisodeId;
 use crate::ship::outbox::Parcel;
 use crate::wire::{
@@ -131,7 +131,7 @@ impl Receiver {
             .await?;
         let response = match sent {
             Ok(response) => response,
-            Err(no_answer) => return Ok(Begun::Answered(Answer::Unanswered(unanswered::told(&no_answer)))),
+            Err(no_answer) => return Ok(Begun::Answered(Answer::Unanswered(self.untold(contacts, &no_answer)))),
         };
         let status = response.status().as_u16();
         if matches!(status, 404 | 405 | 501) {
@@ -181,7 +181,7 @@ impl Receiver {
             .await?;
         let response = match sent {
             Ok(response) => response,
-            Err(no_answer) => return Ok(Asked::Answered(Answer::Unanswered(unanswered::told(&no_answer)))),
+            Err(no_answer) => return Ok(Asked::Answered(Answer::Unanswered(self.untold(contacts, &no_answer)))),
         };
         let (status, headers) = (response.status().as_u16(), response.headers());
         let length = bytes_in(headers, UPLOAD_LENGTH_HEADER);
@@ -232,7 +232,7 @@ impl Receiver {
         };
         match sent {
             Ok(response) => Ok(went(upload, response, from_byte, parcel.size_bytes).await),
-            Err(no_answer) => Ok(Went::Broke(unanswered::told(&no_answer))),
+            Err(no_answer) => Ok(Went::Broke(self.untold(&cx.contacts, &no_answer))),
         }
     }
 }
