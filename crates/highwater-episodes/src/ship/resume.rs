@@ -36,12 +36,19 @@ impl Ship {
         let mut upload = self.upload_of(episode, parcel).await?;
         let mut at: Option<u64> = None;
         let (mut begun, mut breaks, mut stalled, mut most, mut short) = (0, 0, 0, 0, 0);
+        // What it said to the last part, where that was no word of how much it has.
+        let mut elsewhere: Option<String> = None;
         // All of it was there when the upload began.
         let mut is_unsent = false;
         loop {
             let Some(url) = upload.clone() else {
                 if begun == BEGINNINGS_MAX {
-                    return Ok(Some(failed("the receiver has lost the upload, and another after it")));
+                    return Ok(Some(failed(&match elsewhere {
+                        Some(said) => format!(
+                            "{said}; and asked where the upload is, the receiver knows of none, nor of another after it"
+                        ),
+                        None => "the receiver has lost the upload, and another after it".to_owned(),
+                    })));
                 }
                 begun += 1;
                 match receiver.begin(contacts, episode, parcel, code).await? {
@@ -88,12 +95,12 @@ impl Ship {
                             format!("it took less than {SHORT_STEP_BYTES} bytes of what was sent, {short} times");
                         return Ok(Some(Answer::Failed(Refusal { status: 204, told, ..Refusal::default() })));
                     }
-                    (at, most) = (Some(bytes), bytes);
+                    (at, most, elsewhere) = (Some(bytes), bytes, None);
                     continue;
                 }
                 Went::Gone => {
                     self.note_upload(episode, None).await?;
-                    (upload, at) = (None, None);
+                    (upload, at, elsewhere) = (None, None, None);
                     continue;
                 }
                 Went::Answered(answer) => {
@@ -103,8 +110,14 @@ impl Ship {
                     }
                     return Ok(Some(answer));
                 }
-                Went::Broke(told) => Answer::Unanswered(told),
-                Went::Elsewhere(told) => Answer::Failed(Refusal { status: 409, told, ..Refusal::default() }),
+                Went::Broke(told) => {
+                    elsewhere = None;
+                    Answer::Unanswered(told)
+                }
+                Went::Elsewhere(told) => {
+                    elsewhere = Some(told.clone());
+                    Answer::Failed(Refusal { status: 409, told, ..Refusal::default() })
+                }
             };
             (breaks, stalled, at) = (breaks + 1, stalled + 1, None);
             if breaks > BREAKS_MAX || stalled > STALLED_BREAKS_MAX {

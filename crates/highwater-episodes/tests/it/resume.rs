@@ -277,6 +277,25 @@ async fn an_upload_that_is_gone_is_begun_anew_and_not_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_to_a_part_is_told_and_not_that_the_upload_is_lost() {
+    let rig = Rig::new().await;
+    for status in [409, 423] {
+        let foreign = Foreign::new(move |head, _| match head.split(' ').next().unwrap() {
+            "post" if head.starts_with("post /v1/uploads") => say(201, "Location: /files/7\r\n"),
+            "patch" => say(status, ""),
+            _ => say(404, ""),
+        })
+        .await;
+        let host = host_with(&rig, foreign.address, 2 << 20);
+        let report = host.pass().await;
+        assert_eq!((report.exit, report.counts.done), (ExitCode::Checkpoint, 0), "{}", report.message);
+        let told = host.told().await;
+        assert!(told[0].contains(&format!("{status}; and asked where the upload is")), "{told:?}");
+        assert!(!told[0].contains("lost"), "{told:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_end_that_is_not_told_is_none() {
     let rig = Rig::new().await;
     // It answers each part with success, and says nothing of where the upload is; then that it refuses it, at its end.
