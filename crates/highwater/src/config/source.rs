@@ -2,7 +2,9 @@
 //! Owns the way from a byte offset to a line; knows nothing of what a field means.
 
 use std::fmt;
+use std::fs::FileType;
 use std::ops::Range;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use highwater_engine::diagnosis::Diagnosis;
@@ -27,6 +29,13 @@ impl SourceFile {
     pub(super) fn read(path: &Path) -> Result<Self, Diagnosis> {
         let refuse =
             |message: String, next: &str| Err(Diagnosis::refusal(codes::UNREADABLE, message, next).in_file(path));
+        // One that is a pipe would not be opened before somebody writes into it, and a device may never end.
+        if let Some(found) = std::fs::metadata(path).ok().and_then(|found| no_file(found.file_type())) {
+            return refuse(
+                format!("found {found}, expected a file"),
+                "write the configuration to a file, and name that: it is read more than once",
+            );
+        }
         let bytes = match read_bounded(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -90,6 +99,16 @@ impl SourceFile {
         next: impl Into<String>,
     ) -> Diagnosis {
         Diagnosis::refusal(code, message, next).in_file(&self.path).at_line(line).at_field(field)
+    }
+}
+
+/// What it is, where it is neither a file nor a directory.
+fn no_file(found: FileType) -> Option<&'static str> {
+    match found {
+        found if found.is_file() || found.is_dir() => None,
+        found if found.is_fifo() => Some("a pipe"),
+        found if found.is_socket() => Some("a socket"),
+        _ => Some("a device"),
     }
 }
 
