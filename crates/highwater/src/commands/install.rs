@@ -61,12 +61,27 @@ pub(crate) fn install(args: &Install, global: &Global) -> Done {
         return Err(one(super::needs_config("install")));
     }
     let user = User::named(&args.user).map_err(one)?;
+    if user.is_root() {
+        return Err(one(as_root(&args.user)));
+    }
     let when = When::of(&args.times).map_err(one)?;
     let mut stage = Stage::open(args.root.as_deref(), args.dry_run, output).map_err(one)?;
     let ended = Installer { args, global, user, when }.all(&mut stage);
     // What was done is told before what kept the rest from being done.
     stage.tell(args.role, ended.as_ref().ok().map(String::as_str));
     ended.map(|_| ExitCode::Drained)
+}
+
+/// Refuses root as the user of services, by whatever name.
+fn as_root(name: &str) -> Diagnosis {
+    Diagnosis::refusal(
+        units::WRONG_OPTION,
+        format!(
+            "found {name}, which is root; expected a user of the services' own: whoever breaks into one is that user"
+        ),
+        "name another, which is made where it is not there, or leave the flag out: `highwater` is made",
+    )
+    .at_field("--user")
 }
 
 /// What one call is asked for.
@@ -82,6 +97,9 @@ impl Installer<'_> {
     fn all(&self, stage: &mut Stage) -> Result<String, Vec<Diagnosis>> {
         let one = |error: Diagnosis| vec![error];
         let account = Account::ready(stage, &self.args.user).map_err(one)?;
+        if account.ids.is_some_and(|(uid, _)| uid == 0) {
+            return Err(one(as_root(&self.args.user)));
+        }
         stage.serves(account);
         let file = self.config_file().map_err(one)?;
         let home = file.parent().unwrap_or(Path::new("/"));

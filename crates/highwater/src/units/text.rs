@@ -63,7 +63,8 @@ impl User {
         .at_field("--user"))
     }
 
-    fn is_root(&self) -> bool {
+    /// Whether it is root by its name or its number.
+    pub(crate) fn is_root(&self) -> bool {
         self.name == "root" || self.name == "0"
     }
 

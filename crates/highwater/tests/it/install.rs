@@ -75,6 +75,23 @@ fn mode(root: &str, path: &str) -> u32 {
 }
 
 #[test]
+fn root_is_no_user_of_services_by_whatever_name() {
+    let rig = Rig::new("");
+    let root = root(&rig);
+    users(&root);
+    let passwd = Path::new(&root).join("etc/passwd");
+    std::fs::write(&passwd, "root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0:root:/root:/bin/sh\n").unwrap();
+    let before = tree(Path::new(&root));
+    for name in ["root", "0", "toor"] {
+        let ended =
+            rig.run(&["install", "receiver", "--root", &root, "--program", "/usr/bin/highwater", "--user", name]);
+        assert!(ended.code == 2 && ended.stderr.contains("error[HW-UNI-005]: --user: found "), "{name}: {ended:?}");
+        assert!(ended.stderr.contains("which is root") && ended.stderr.contains("next: name another"), "{ended:?}");
+        assert_eq!(tree(Path::new(&root)), before, "{name}: nothing is made");
+    }
+}
+
+#[test]
 fn twice_nothing_changes_and_each_role_has_what_it_needs() {
     for (role, unit, directories) in [
         ("receiver", "highwater-receive.service", &[("var/lib/highwater/received", 0o750)][..]),
