@@ -51,7 +51,9 @@ pub use here::{Here, Root, SincePacked};
 pub use holds::{Holds, Receipt};
 pub use introduction::certificate_name;
 pub use keep::{Keeping, Shelf};
-pub use outbox::{Aside, AsideFault, Lying, Outbox, OutboxError, Packed, Parcel, Parked, Parking, Theirs};
+pub use outbox::{
+    Aside, AsideFault, Lying, Outbox, OutboxError, Packed, Parcel, Parked, Parking, Stray, Theirs, strays,
+};
 pub use ready::Ready;
 pub use refused::{Refused, Sign};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, conflict, resolve};
@@ -139,6 +141,9 @@ fn is_of_all(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 fn disk(error: &(dyn std::error::Error + 'static), path: &std::path::Path) -> Stop {
+    if let Some(OutboxError::Stray(stray)) = error.downcast_ref() {
+        return Stop::Fail(Diagnosis::failure("HW-EPI-211", stray.to_string(), stray.next()));
+    }
     let mend = mends_disk(error, path).unwrap_or_else(|| {
         "check the disk, its space and the permissions of `episodes`, `outbox` and `shipped`".to_owned()
     });
@@ -389,6 +394,7 @@ impl Job for Ship {
                 check_root(dir).map_err(|error| scan_failed(&error, dir))?;
             }
             let opened = Outbox::open(&outbox).map_err(|error| disk(&error, &outbox))?;
+            opened.is_ready().map_err(|error| disk(&error, &outbox))?;
             if let Some(theirs) = opened.claim(&shelves.episodes, &host).map_err(|error| disk(&error, &outbox))? {
                 return Err(Stop::Fail(of_another(&outbox, &theirs, &shelves.episodes, &host)));
             }

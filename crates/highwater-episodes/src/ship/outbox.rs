@@ -4,6 +4,7 @@
 mod door;
 mod lying;
 mod note;
+mod own;
 mod owner;
 mod review;
 
@@ -30,10 +31,12 @@ use crate::name::EpisodeId;
 
 use lying::Noted;
 use note::Sending;
+use own::Own;
 
 pub use door::Aside;
 pub use lying::Lying;
 pub use note::{Parcel, Parked, Parking};
+pub use own::{Stray, strays};
 pub(super) use owner::OWNER_NOTE;
 pub use owner::Theirs;
 pub use review::AsideFault;
@@ -74,6 +77,9 @@ pub enum OutboxError {
     /// A name cannot be one of a file.
     #[error(transparent)]
     Name(#[from] ConfineError),
+    /// What the outbox keeps for itself is not as it should be.
+    #[error(transparent)]
+    Stray(Box<Stray>),
     /// What has its name in the outbox must make room, and cannot be set aside.
     #[error("the archive that has its name in the outbox cannot be set aside")]
     Aside(#[source] Box<AsideFault>),
@@ -87,7 +93,7 @@ impl OutboxError {
             Self::Read { source, .. } => is_odd(source.kind()),
             Self::Fs(error) => is_odd(error.kind()),
             Self::Aside(_) => true,
-            Self::Pack(_) | Self::Name(_) => false,
+            Self::Pack(_) | Self::Name(_) | Self::Stray(_) => false,
         }
     }
 
@@ -137,11 +143,12 @@ impl Outbox {
     /// # Errors
     /// What the disk says.
     pub fn open(dir: &Path) -> Result<Self, OutboxError> {
-        let fs = RealFs::open(dir)?;
-        for kept in [PACKED_DIR, PARKED_DIR, SENDING_DIR] {
-            ensure_dir(&fs, &RelPath::new(kept)?, Mode::Umask)?;
+        let outbox = Self { fs: RealFs::open(dir)?, dir: dir.to_path_buf(), known: Mutex::default() };
+        for own in [Own::Packed, Own::Parked, Own::Sending] {
+            let made = ensure_dir(&outbox.fs, &RelPath::new(own.name())?, Mode::Umask);
+            outbox.unless_stray(own, made.map_err(OutboxError::from))?;
         }
-        Ok(Self { fs, dir: dir.to_path_buf(), known: Mutex::default() })
+        Ok(outbox)
     }
 
     /// The outbox as it is, to be looked at; `None` where there is none.
@@ -167,8 +174,10 @@ impl Outbox {
     /// # Errors
     /// What the disk says.
     pub fn tidy(&self) -> Result<(), OutboxError> {
-        for dir in [RelPath::root(), RelPath::new(PACKED_DIR)?, RelPath::new(PARKED_DIR)?, RelPath::new(SENDING_DIR)?] {
-            collect_stale(&self.fs, &dir)?;
+        collect_stale(&self.fs, &RelPath::root())?;
+        for own in [Own::Packed, Own::Parked, Own::Sending] {
+            let tidied = collect_stale(&self.fs, &RelPath::new(own.name())?);
+            self.unless_stray(own, tidied.map_err(OutboxError::from))?;
         }
         self.tidy_aside()
     }
@@ -258,7 +267,7 @@ impl Outbox {
     /// # Errors
     /// What the disk says.
     pub fn sending(&self, episode: &EpisodeId, parcel: &Parcel) -> Result<Option<String>, OutboxError> {
-        let sending = self.note::<Sending>(SENDING_DIR, episode)?;
+        let sending = self.unless_stray(Own::Sending, self.note::<Sending>(SENDING_DIR, episode))?.flatten();
         Ok(sending.filter(|sending| sending.sha256 == parcel.sha256).map(|sending| sending.place))
     }
 
@@ -270,16 +279,20 @@ impl Outbox {
         match upload {
             Some((parcel, place)) => {
                 let sending = Sending { sha256: parcel.sha256, place: place.to_owned() };
-                match self.write(SENDING_DIR, episode, &sending) {
+                let written = match self.write(SENDING_DIR, episode, &sending) {
                     // Without the note it is sent from its beginning after a break.
                     Err(error) if error.is_odd() => {
                         tracing::warn!(%episode, error = %with_causes(&error), "where its upload is cannot be noted");
                         Ok(())
                     }
                     written => written,
-                }
+                };
+                self.unless_stray(Own::Sending, written).map(drop)
             }
-            None => self.remove(&note_path(SENDING_DIR, episode)?),
+            None => {
+                let removed = self.remove(&note_path(SENDING_DIR, episode)?);
+                self.unless_stray(Own::Sending, removed).map(drop)
+            }
         }
     }
 
@@ -326,7 +339,7 @@ impl Outbox {
     /// # Errors
     /// What the disk says.
     pub(super) fn shelf(&self) -> Result<Option<Shelf>, OutboxError> {
-        self.read(&RelPath::new(SHELF_NOTE)?)
+        Ok(self.unless_stray(Own::Shelf, self.read(&RelPath::new(SHELF_NOTE)?))?.flatten())
     }
 
     /// Keeps how far `shipped/` was gone through.
@@ -334,6 +347,10 @@ impl Outbox {
     /// # Errors
     /// What the disk says.
     pub(super) fn set_shelf(&self, shelf: &Shelf) -> Result<(), OutboxError> {
+        // What is no file of ours is not replaced either.
+        if self.stray(Own::Shelf)?.is_some_and(|stray| !stray.is_unread()) {
+            return Ok(());
+        }
         let bytes = serde_json::to_vec(shelf).expect("invariant: a note is words, numbers and times");
         Ok(publish(&self.fs, &RelPath::new(SHELF_NOTE)?, &bytes, Mode::Umask)?)
     }

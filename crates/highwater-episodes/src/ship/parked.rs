@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::here::Here;
-use super::outbox::{Aside, AsideFault, Outbox, OutboxError, Parked, Parking};
+use super::outbox::{Aside, AsideFault, Outbox, OutboxError, Parked, Parking, Stray};
 use super::scan::MARKER;
 use super::{Ship, disk};
 use crate::name::EpisodeId;
@@ -195,11 +195,13 @@ impl Ship {
     /// Tells of what is parked, in each pass: its item was of an earlier round.
     pub(super) async fn tell_parked(&self, cx: &mut CommitCx) -> Result<(), Stop> {
         let (episodes, dir, outbox) = (self.place.shelves.episodes.clone(), self.place.outbox.clone(), self.outbox()?);
-        let all = Self::on_disk(move || {
+        let (all, strays) = Self::on_disk(move || {
             let all = clear_displaced(&episodes, &outbox).and_then(|()| parked(&episodes, &dir));
+            let all = all.and_then(|all| Ok((all, outbox.strays()?)));
             all.map_err(|error| disk(&error, &dir))
         })
         .await?;
+        cx.notes.extend(strays.iter().map(Stray::note));
         cx.notes.extend(told(&all).map(|told| format!("{told}; {LISTS_ALL}")));
         // Those of this pass; what lay aside before was told then.
         let aside = std::mem::take(&mut *self.aside.lock().unwrap_or_else(PoisonError::into_inner));

@@ -119,9 +119,9 @@ async fn let_go(
 }
 
 fn unusable(error: &OutboxError) -> Diagnosis {
-    Diagnosis::failure(
-        codes::EPISODES_UNUSABLE,
-        with_causes(error),
-        "check the disk and its permissions, and call again",
-    )
+    let next = match error {
+        OutboxError::Stray(stray) => stray.next(),
+        _ => "check the disk and its permissions, and call again".to_owned(),
+    };
+    Diagnosis::failure(codes::EPISODES_UNUSABLE, with_causes(error), next)
 }

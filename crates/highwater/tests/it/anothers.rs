@@ -144,3 +144,31 @@ fn what_cannot_be_removed_after_its_time_holds_up_no_other() {
         assert!(left.exists() && !left.join("done.marker").exists(), "what is left is no finished episode");
     }
 }
+
+#[test]
+fn what_of_the_outbox_is_another_users_is_named_and_given_back() {
+    let Some(lab) = Lab::new("something of the outbox that is another user's", "keep-size = \"1 GiB\"") else { return };
+    lab.record("a-1");
+    assert_eq!(lab.call(&["ship", "send"]).code, 0);
+    for (number, (name, is_spare)) in
+        [(".packed", false), (".parked", false), (".sending", true), (".shelf.json", true), (".episodes.json", false)]
+            .into_iter()
+            .enumerate()
+    {
+        let (path, id) = (format!("outbox/{name}"), format!("b-{number}"));
+        let thing = lab.rig.path(&path);
+        lab.shut(&path);
+        lab.record(&id);
+        let told = format!("{} cannot be read and written by this user: Permission denied", thing.display());
+        let doctor = lab.call(&["doctor"]);
+        assert!(doctor.stdout.contains(&told), "{doctor:?}");
+        let pass = lab.call(&["ship", "send"]);
+        let all = format!("{}{}", pass.stdout, pass.stderr);
+        assert!(all.contains(&told) && all.contains(&format!("chown USER {}", thing.display())), "{pass:?}");
+        assert!(pass.code == if is_spare { 0 } else { 1 }, "{pass:?}");
+        assert!(is_spare || all.contains("error[HW-EPI-211]"), "{pass:?}");
+        lab.give(&path);
+        let pass = lab.call(&["ship", "send"]);
+        assert!(pass.code == 0 && lab.rig.path(&format!("shipped/{id}")).exists(), "{pass:?}");
+    }
+}

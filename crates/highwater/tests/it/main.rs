@@ -34,6 +34,7 @@ mod oai_snapshots;
 mod oai_take_over;
 mod oai_targets;
 mod odd;
+mod outbox_own;
 mod power_loss;
 mod receive;
 mod recorded;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use highwater_fs::{Mode, RelPath, publish};
 use serde::{Deserialize, Serialize};
 
-use super::{Outbox, OutboxError};
+use super::{Outbox, OutboxError, Own};
 use crate::name::HostId;
 use crate::ship::places::{Nearness, Site};
 
@@ -38,7 +38,8 @@ impl Outbox {
     /// What the disk says.
     pub fn stranger(&self, episodes: &Path, host: &HostId) -> Result<Option<Theirs>, OutboxError> {
         let ours = Site::of(episodes);
-        let Some(owner) = self.read::<Owner>(&RelPath::new(OWNER_NOTE)?)? else { return Ok(None) };
+        let read = self.unless_stray(Own::Owner, self.read::<Owner>(&RelPath::new(OWNER_NOTE)?))?;
+        let Some(owner) = read.flatten() else { return Ok(None) };
         let theirs = PathBuf::from(owner.episodes);
         // One that was moved is not there any more by its old name.
         if theirs != ours.path() && theirs.is_dir() && Site::of(&theirs).near(&ours) != Some(Nearness::Same) {

@@ -5,8 +5,8 @@ use std::io::Read;
 
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::name::JobName;
-use highwater_episodes::ship::ShipSettings;
 use highwater_episodes::ship::parked::{self, parked};
+use highwater_episodes::ship::{ShipSettings, strays};
 
 use super::report::Report;
 use crate::config::{Config, Environment, KindSettings, advise};
@@ -54,9 +54,17 @@ pub(in crate::commands) fn check_aside(job: &JobName, settings: &ShipSettings, r
     }
 }
 
+/// What the outbox keeps for itself and is not as it should be.
+fn check_own(job: &JobName, settings: &ShipSettings, report: &mut Report) {
+    for stray in strays(&settings.outbox).unwrap_or_default() {
+        report.fix("outbox", format_args!("{job}: {stray}"), stray.next());
+    }
+}
+
 /// What waits for a person, whichever round it was of.
 fn check_parked(job: &JobName, settings: &ShipSettings, report: &mut Report) {
     check_aside(job, settings, report);
+    check_own(job, settings, report);
     if let Ok(waiting) = parked::waiting(&settings.episodes, &settings.outbox)
         && let Some(told) = parked::told_waiting(&waiting)
     {
