@@ -237,12 +237,14 @@ impl<'a> Draft<'a> {
     fn note_own(&self, changes: &mut [FileChange]) -> Result<(), KbError> {
         let fs = self.objects.fs();
         for change in changes {
+            let said = self.began.get(&change.path);
             let own = match (change.base, change.new) {
-                (Some(_), _) if let Some(began) = self.began.get(&change.path) => began.map(|began| (began, false)),
                 (Some(base), None) => match look(fs, &change.path.to_rel())? {
                     Found::File(there) if there == base => None,
-                    found => Some((base, found == Found::Nothing)),
+                    Found::Nothing => Some((base, true)),
+                    _ => said.map_or(Some((base, false)), |began| began.map(|began| (began, false))),
                 },
+                (Some(_), Some(_)) => said.and_then(|began| began.map(|began| (began, false))),
                 // A deletion is over where something stands there now, and an edit where nothing does.
                 (None, Some(_)) => match rows::own(self.rows, &change.path)? {
                     Some((began, deleted)) => {

@@ -289,6 +289,24 @@ fn a_conflict_that_was_settled_is_none_before_the_change_that_made_it() {
 }
 
 #[test]
+fn a_page_that_was_deleted_after_its_conflict_was_settled_stays_away() {
+    for side in [Side::Mine, Side::Theirs] {
+        let mut house = House::with("one\n");
+        house.write(PAGE, "mine\n");
+        house.set(Some("two\n"));
+        house.library().under_lock(|base, held| resolve(base, held, now(), &file(PAGE), side).unwrap());
+        house.delete(PAGE);
+        // All of it is taken back, and that as well.
+        house.back(3);
+        assert_eq!(house.read(PAGE), None);
+        house.back(1);
+        assert_eq!((house.read(PAGE), house.told().0), (None, 1), "{side:?}");
+        house.rebuild();
+        assert_eq!((house.read(PAGE), house.told().0), (None, 1), "{side:?}");
+    }
+}
+
+#[test]
 fn a_conflict_that_comes_again_lies_there_once_whatever_the_file_is_called() {
     // One that is written before its version, and one that is written after it.
     for (raw, beside) in [("raw/a.bin", "raw/a.conflict.bin"), ("raw/a.txt", "raw/a.conflict.txt")] {
