@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use crate::name::{EpisodeKey, HostId};
 use crate::odd::Odd;
 
-pub use jsonl::lost::{LostNote, lost_note};
+pub use jsonl::lost::{LostNote, linked, lost_note};
 pub use jsonl::places::Says;
 pub use jsonl::{JsonlIndex, Recovered, Rows, TORN_BYTES_MAX, UNREADABLE_NAMED_MAX, UnreadableLine};
 pub use lock::{IndexLock, LOCK_WAIT_SECS};

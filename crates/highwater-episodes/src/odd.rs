@@ -3,6 +3,7 @@
 //! Nothing here makes, follows or removes such a thing, and nothing is concluded from it: what belongs there is neither there nor gone.
 
 use std::error::Error;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use highwater_engine::shell::quoted;
@@ -20,10 +21,36 @@ pub struct Odd {
     pub found: Kind,
     /// What belongs there.
     pub belongs: Kind,
+    /// What belongs there holds rows, or what was withdrawn: who moves the odd thing away without putting that back loses it.
+    pub rows: Option<Rows>,
+}
+
+/// Where the file is that belongs in the place of an odd thing, and holds rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rows {
+    /// The odd thing is a symlink that leads to it.
+    Behind(PathBuf),
+    /// The odd thing is a symlink that leads there, where nothing is.
+    Nowhere(PathBuf),
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Rows {
+    fn behind(path: &Path) -> Self {
+        let Ok(leads_to) = std::fs::read_link(path) else { return Self::Unknown };
+        match std::fs::canonicalize(path) {
+            Ok(file) if file.is_file() => Self::Behind(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Self::Nowhere(path.parent().unwrap_or(Path::new("")).join(leads_to))
+            }
+            _ => Self::Unknown,
+        }
+    }
 }
 
 impl Odd {
-    /// Refuses what is no file in the place of one; a symlink is what it leads to, and nothing may be there.
+    /// Refuses what is no file in the place of rows; a symlink is what it leads to, and nothing may be there.
     pub(crate) fn is_none_at(path: &Path) -> Result<(), Self> {
         let found = match std::fs::metadata(path) {
             Ok(meta) if meta.is_dir() => Kind::Dir,
@@ -31,7 +58,16 @@ impl Odd {
             // What cannot be looked at is told of by who opens it.
             _ => return Ok(()),
         };
-        Err(Self { path: path.to_path_buf(), found, belongs: Kind::File })
+        let rows = Some(Rows::behind(path));
+        Err(Self { path: path.to_path_buf(), found, belongs: Kind::File, rows })
+    }
+
+    /// A symlink in the place of rows: whoever reads them follows it, and no receiver starts.
+    #[must_use]
+    pub fn in_place_of_rows(path: &Path) -> Option<Self> {
+        let is_link = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+        let rows = || Some(Rows::behind(path));
+        is_link.then(|| Self { path: path.to_path_buf(), found: Kind::Symlink, belongs: Kind::File, rows: rows() })
     }
 
     /// What has a directory's place and is none, a symlink too.
@@ -45,21 +81,47 @@ impl Odd {
             kind if kind.is_file() => Kind::File,
             _ => Kind::Other,
         };
-        Some(Self { path: path.to_path_buf(), found, belongs: Kind::Dir })
+        Some(Self { path: path.to_path_buf(), found, belongs: Kind::Dir, rows: None })
     }
 
-    /// Refuses what is no file, a symlink too, in the place of one.
+    /// Refuses what is no file, a symlink too, in the place of rows.
     pub(crate) fn is_none_of(fs: &dyn Fs, path: &RelPath, stat: &Stat) -> Result<(), Self> {
         if stat.kind == Kind::File {
             return Ok(());
         }
-        Err(Self { path: fs.locate(path), found: stat.kind, belongs: Kind::File })
+        let path = fs.locate(path);
+        let rows = Some(Rows::behind(&path));
+        Err(Self { path, found: stat.kind, belongs: Kind::File, rows })
     }
 
     /// What a person does about it.
     #[must_use]
     pub fn next(&self) -> String {
-        format!("move {} away, out of the receiver's directory", quoted(&self.path.display().to_string()))
+        let quoted = |path: &Path| quoted(&path.display().to_string());
+        let place = quoted(&self.path);
+        match &self.rows {
+            None => format!("move {place} away, out of the receiver's directory"),
+            Some(Rows::Unknown) => format!(
+                "move {place} away, out of the receiver's directory, and put back the file that belongs there, if it ever was: without it \
+                 what was withdrawn can be received again"
+            ),
+            // By another name first: a receiver that runs would take what is half copied for a torn file.
+            Some(Rows::Behind(file)) => {
+                let mut copy = self.path.clone().into_os_string();
+                copy.push(".new");
+                let copy = quoted(Path::new(&copy));
+                format!(
+                    "put the file that it leads to in its place, for what was withdrawn is told in it: \
+                     `cp -p -- {} {copy} && mv -- {copy} {place}`",
+                    quoted(file)
+                )
+            }
+            Some(Rows::Nowhere(file)) => format!(
+                "mount what {0} lies on, to which it leads and where nothing is, and put that file in the place of {place}; where it is \
+                 lost, move the link away: `highwater reindex` makes rows anew, and what was withdrawn can be received again",
+                quoted(file)
+            ),
+        }
     }
 
     /// The one that an error comes of, where it does.

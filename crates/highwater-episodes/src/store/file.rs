@@ -105,7 +105,7 @@ impl<F: Fs> FileStore<F> {
             None => Ok(()),
             Some(stat) => {
                 let path = self.fs.locate(&self.staging);
-                Err(StoreError::NoCopies(Odd { path, found: stat.kind, belongs: Kind::Dir }))
+                Err(StoreError::NoCopies(Odd { path, found: stat.kind, belongs: Kind::Dir, rows: None }))
             }
         }
     }
@@ -196,7 +196,7 @@ impl<F: Fs> FileStore<F> {
                 stat.map(|stat| (path, stat.kind, Kind::File))
             }
         };
-        Ok(odd.map(|(path, found, belongs)| Odd { path: self.fs.locate(&path), found, belongs }))
+        Ok(odd.map(|(path, found, belongs)| Odd { path: self.fs.locate(&path), found, belongs, rows: None }))
     }
 
     /// What an episode's place was asked, or that something odd has it, which is why the disk refused.
@@ -341,7 +341,7 @@ impl<F: Fs> Store for FileStore<F> {
         for entry in listed(&self.episodes)? {
             let Some(host) = entry.name.to_str().and_then(|name| HostId::new(name).ok()) else { continue };
             let dir = self.host_dir(&host)?;
-            let odd = |path: &RelPath, found, belongs| Odd { path: self.fs.locate(path), found, belongs };
+            let odd = |path: &RelPath, found, belongs| Odd { path: self.fs.locate(path), found, belongs, rows: None };
             match entry.kind {
                 // A note that somebody left beside them: it is in nobody's way until a host is called so.
                 Kind::File => {}

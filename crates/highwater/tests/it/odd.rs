@@ -267,3 +267,53 @@ fn a_pass_of_the_job_ends_for_a_person_as_the_word_does() {
     rig.ok(&["reindex", "idx"]);
     rig.ok(&["run", "idx"]);
 }
+
+/// The command that a text quotes.
+fn command(text: &str) -> String {
+    text.split('`').find(|part| part.starts_with("cp ")).unwrap_or_else(|| panic!("no command: {text}")).to_owned()
+}
+
+#[test]
+fn an_index_that_is_a_symlink_is_put_in_its_place_by_the_command_that_is_told_and_what_was_withdrawn_stays_so() {
+    let rig = received();
+    rig.ok(&["episodes", "withdraw", "lab/ep-1", "--why", "lens cap on"]);
+    let (index, disk) = (rig.path("received/index.jsonl"), rig.path("other disk"));
+    fs::create_dir(&disk).unwrap();
+    fs::rename(&index, disk.join("i.jsonl")).unwrap();
+    symlink(disk.join("i.jsonl"), &index).unwrap();
+    let ended = rig.run(&["receive"]);
+    assert!(ended.code == 1 && ended.stderr.contains("is a symlink, where a file belongs"), "{ended:?}");
+    let next = ended.stderr.lines().find_map(|line| line.trim().strip_prefix("next: ")).unwrap();
+    assert!(!next.contains("away"), "{next}");
+    let found = doctor(&rig);
+    assert!(found.len() == 1 && found[0].0.contains("is a symlink, where a file belongs"), "{found:?}");
+    assert_eq!(found[0].1, next);
+    assert!(Command::new("sh").arg("-c").arg(command(next)).status().unwrap().success());
+    assert!(doctor(&rig).is_empty());
+    assert!(fs::symlink_metadata(&index).unwrap().is_file() && !index.with_extension("jsonl.new").exists());
+    let receiver = Running::start(&rig);
+    assert_eq!(receiver.put("lab/ep-1", "t", "one"), 409);
+    assert_eq!(receiver.put("lab/ep-3", "t", "three"), 201);
+}
+
+#[test]
+fn an_index_or_what_is_told_beside_it_that_leads_nowhere_is_named_with_what_is_lost_if_it_is_moved_away() {
+    for name in ["index.jsonl", "index.jsonl.lost"] {
+        let rig = received();
+        let (at, kept) = (rig.path("received").join(name), rig.path("kept"));
+        if name == "index.jsonl" {
+            fs::rename(&at, &kept).unwrap();
+        }
+        symlink("nowhere", &at).unwrap();
+        let leads_to = rig.path("received/nowhere");
+        for told in [doctor(&rig)[0].1.clone(), rig.run(&["receive"]).stderr] {
+            assert!(told.contains(&format!("mount what {} lies on", leads_to.display())), "{told}");
+            assert!(told.contains("what was withdrawn can be received again"), "{told}");
+        }
+        fs::remove_file(&at).unwrap();
+        if name == "index.jsonl" {
+            fs::rename(&kept, &at).unwrap();
+        }
+        assert!(doctor(&rig).is_empty());
+    }
+}

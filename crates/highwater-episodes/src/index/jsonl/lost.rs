@@ -45,15 +45,25 @@ pub struct LostNote {
 /// # Errors
 /// What the disk says.
 pub fn lost_note(index: &Path) -> Result<Option<LostNote>, IndexError> {
-    let mut path = index.as_os_str().to_owned();
-    path.push(LOST_SUFFIX);
-    let path = PathBuf::from(path);
+    let path = beside(index);
     Odd::is_none_at(&path)?;
     match File::open(&path).and_then(told_by) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(IndexError::Unread { path, source }),
         Ok((head, tombstones)) => Ok(Some(LostNote { rows: head.lost_rows, tombstones })),
     }
+}
+
+fn beside(index: &Path) -> PathBuf {
+    let mut path = index.as_os_str().to_owned();
+    path.push(LOST_SUFFIX);
+    PathBuf::from(path)
+}
+
+/// Which of an index and what is told beside it are symlinks: both are read all the same, and no receiver starts.
+#[must_use]
+pub fn linked(index: &Path) -> Vec<Odd> {
+    [index.to_path_buf(), beside(index)].iter().filter_map(|path| Odd::in_place_of_rows(path)).collect()
 }
 
 fn told_by(file: impl Read) -> io::Result<(Head, Vec<Row>)> {

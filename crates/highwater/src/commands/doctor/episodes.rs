@@ -10,7 +10,7 @@ use std::path::Path;
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::lock::FileLock;
 use highwater_episodes::gate::{ALLOWED_FILE, GateSettings, Source, read_allowed};
-use highwater_episodes::index::{Index as _, LOST_NEXT, View, lost_note};
+use highwater_episodes::index::{Index as _, LOST_NEXT, View, linked, lost_note};
 use highwater_episodes::name::EpisodeKey;
 use highwater_episodes::odd::Odd;
 use highwater_episodes::receive::odd_quarantine;
@@ -163,6 +163,8 @@ fn disk(path: &Path) -> Option<u64> {
 /// Whether a receiver's rows and files are about the same episodes, as far as a look shows that reads no archive.
 fn rows(root: &Path, report: &mut Report) {
     let files = Files::of_root(root);
+    let before = report.fixes();
+    linked(&files.index).iter().for_each(|odd| report.fix("rows", odd, odd.next()));
     if !files.index.exists() {
         return;
     }
@@ -211,7 +213,6 @@ fn rows(root: &Path, report: &mut Report) {
         Ok(looked) => looked,
         Err((error, fix)) => return report.fix("rows", error, fix),
     };
-    let before = report.fixes();
     for (has_row, odd) in odd.iter().take(ODD_NAMED_MAX) {
         let then = if *has_row {
             ", and put its episode's file back; where that is lost, `highwater reindex --prune` gives its row up then"
