@@ -42,7 +42,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::index::{Figures, Index, LOST_NEXT};
 use crate::odd::Odd;
-use crate::store::{ContentHash, Store};
+use crate::store::{ContentHash, Store, StoreError};
 
 use self::commit::Committer;
 use self::counters::Counters;
@@ -64,6 +64,9 @@ pub use opened::{OpenError, Opened, odd_quarantine, open_files};
 pub use problem::DRAIN_BYTES_MAX;
 pub use resumable::{METADATA_BYTES_MAX, METADATA_KEYS_MAX, Metadata, MetadataError};
 pub use serve::{Doors, LINGER_SECS, STOP_SECS, serve};
+
+/// Most hosts of which nothing can be stored that `/readyz` names.
+const APART_TOLD_MAX: usize = 5;
 
 /// What a receiver stands on.
 #[derive(Debug, Clone)]
@@ -186,20 +189,23 @@ async fn ready(State(receiver): State<Arc<Receiver>>) -> Response {
         let looked = blocking(move || {
             let figures = on.index.figures().map_err(|error| told(&error))?;
             let room = on.store.room_bytes().map_err(|error| told(&error))?;
-            Ok((figures, room))
+            let apart = apart(&*on.store).map_err(|error| told(&error))?;
+            Ok((figures, room, apart))
         });
         match looked.await {
-            Ok(Ok((_, room))) if room < receiver.settings.limits.free.bytes() => {
+            Ok(Ok((_, room, _))) if room < receiver.settings.limits.free.bytes() => {
                 Some("its disk is as full as it may be".to_owned())
             }
-            Ok(Ok((figures, _))) if figures.lost > 0 => Some(lost(&figures)),
-            // They are kept and passed over, and nothing but a person takes them away.
-            Ok(Ok((figures, _))) if figures.unreadable > 0 => {
-                let told = match figures.unreadable {
-                    1 => "1 line of its index is no row".to_owned(),
-                    more => format!("{more} lines of its index are no rows"),
-                };
-                return format!("ready\n{told}\n").into_response();
+            Ok(Ok((figures, ..))) if figures.lost > 0 => Some(lost(&figures)),
+            // What keeps nobody else from sending is told beside it.
+            Ok(Ok((figures, _, mut told))) if figures.unreadable > 0 || !told.is_empty() => {
+                // They are kept and passed over, and nothing but a person takes them away.
+                match figures.unreadable {
+                    0 => {}
+                    1 => told.push("1 line of its index is no row".to_owned()),
+                    more => told.push(format!("{more} lines of its index are no rows")),
+                }
+                return format!("ready\n{}\n", told.join("\n")).into_response();
             }
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(error),
@@ -210,6 +216,12 @@ async fn ready(State(receiver): State<Arc<Receiver>>) -> Response {
         None => "ready\n".into_response(),
         Some(why) => Problem::new(&known::NOT_READY).detail(why).retry_after(admit::BUSY_SECS).into_response(),
     }
+}
+
+/// The hosts of which nothing can be stored while all others can be, the first of them.
+fn apart(store: &dyn Store) -> Result<Vec<String>, StoreError> {
+    let apart = store.other_disks(&store.hosts()?)?;
+    Ok(apart.iter().take(APART_TOLD_MAX).map(|apart| format!("{apart}; {}", apart.next())).collect())
 }
 
 /// An error, and what is to be done where something odd is its cause.

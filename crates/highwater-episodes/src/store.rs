@@ -6,6 +6,7 @@
 //! An upload that may break off and go on is a [`Partial`]: a copy that stays until somebody forgets it.
 
 mod file;
+mod other_disk;
 mod partial;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use crate::odd::Odd;
 use crate::shut::Shut;
 
 pub use file::{ARCHIVE_SUFFIX, EPISODES_DIR, FileStore, MARK_FILE, STAGING_DIR};
+pub use other_disk::OtherDisk;
 pub use partial::{Found, Partial, Partials, Progress, UploadId, UploadIdError};
 
 /// What is read of an episode at a time, in bytes.
@@ -87,6 +89,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The store cannot be read.
     fn oddities(&self) -> Result<Oddities, StoreError> {
         Ok(Oddities::default())
+    }
+
+    /// Which of these hosts' directories are on another file system than the copies that are being made: nothing of them can be stored.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn other_disks(&self, hosts: &[HostId]) -> Result<Vec<OtherDisk>, StoreError> {
+        let _ = hosts;
+        Ok(Vec::new())
     }
 
     /// Sets an episode aside, and says where it lies then.
@@ -235,6 +246,9 @@ pub enum StoreError {
     /// Something that is no directory has the place of the copies that are being made: nothing can be stored.
     #[error("nothing can be stored")]
     NoCopies(#[source] Odd),
+    /// A host's directory is on another file system than the copies that are being made: nothing of that host can be stored.
+    #[error("the store cannot be used")]
+    OtherDisk(#[from] OtherDisk),
     /// An episode's file, or its host's directory, cannot be read, while those beside it can.
     #[error("the store cannot be used")]
     Shut(#[from] Shut),

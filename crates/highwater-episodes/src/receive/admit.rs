@@ -16,7 +16,7 @@ use crate::digest::Sha256Digest;
 use crate::index::{Commit, Gate};
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 use crate::odd::Odd;
-use crate::store::StoreError;
+use crate::store::{OtherDisk, StoreError};
 
 /// When one who was turned away for want of room comes again.
 pub(super) const BUSY_SECS: u64 = 10;
@@ -283,6 +283,7 @@ pub(super) fn cannot(error: &(dyn std::error::Error + 'static), is_full: bool) -
             let problem = Problem::new(&known::PLACE_UNREADABLE).detail(format!("{unread}: {source}"));
             return problem.remediation("let the receiver's operator check the disk").retry_after(FULL_SECS);
         }
+        Some(StoreError::OtherDisk(apart)) => return other_disk(apart),
         Some(elsewhere @ StoreError::Elsewhere { .. }) => return not_ready(elsewhere.to_string()),
         _ => {}
     }
@@ -290,6 +291,14 @@ pub(super) fn cannot(error: &(dyn std::error::Error + 'static), is_full: bool) -
         return not_ready(odd.to_string()).remediation(remediation(odd));
     }
     Problem::new(&known::STORAGE).remediation("look into the receiver's log; what was sent may be sent again")
+}
+
+/// Of one host alone, too.
+pub(super) fn other_disk(apart: &OtherDisk) -> Problem {
+    Problem::new(&known::OTHER_DISK)
+        .detail(apart.to_string())
+        .remediation(format!("let the receiver's operator {}", apart.next()))
+        .retry_after(FULL_SECS)
 }
 
 /// What the store said, in whatever it lies: those who wait for a round share its error.

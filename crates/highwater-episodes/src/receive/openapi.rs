@@ -48,6 +48,7 @@ const DISK: &[&Known] = &[
     &known::STORAGE,
     &known::PLACE_TAKEN,
     &known::PLACE_UNREADABLE,
+    &known::OTHER_DISK,
     &known::DISK_FULL,
     &known::BUSY,
     &known::NOT_READY,

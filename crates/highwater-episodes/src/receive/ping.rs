@@ -8,16 +8,21 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use super::Receiver;
+use super::admit::{cannot, other_disk};
 use super::gate::{Judge, Verdict};
+use super::identity::Caller;
 use super::problem::Problem;
+use super::{Receiver, blocking};
 
 pub(super) async fn ping(State(receiver): State<Arc<Receiver>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let answered = match receiver.ping(&head) {
-        // Who asks before an upload is told where the disk is not there.
-        Ok(told) => receiver.room_bytes().await.map(|_| told),
-        refused => refused,
+        // Who asks before an upload is told where the disk is not there, or not the one that it should be.
+        Ok((told, caller)) => match receiver.room_bytes().await {
+            Ok(_) => receiver.can_hold(&caller).await.map(|()| told),
+            Err(problem) => Err(problem),
+        },
+        Err(problem) => Err(problem),
     };
     match answered {
         Ok(told) => {
@@ -34,14 +39,24 @@ pub(super) async fn ping(State(receiver): State<Arc<Receiver>>, request: Request
 }
 
 impl Receiver {
-    fn ping(&self, head: &Parts) -> Result<Value, Problem> {
+    /// That a caller who sends for one host alone can store it; of more than one each is told when it is sent.
+    async fn can_hold(&self, caller: &Caller) -> Result<(), Problem> {
+        let hosts = caller.hosts().unwrap_or_default();
+        let [host] = &hosts[..] else { return Ok(()) };
+        let (store, host) = (Arc::clone(&self.on.store), host.clone());
+        let apart = blocking(move || store.other_disks(&[host])).await?;
+        let apart = apart.map_err(|error| cannot(&error, error.is_full()))?;
+        apart.first().map_or(Ok(()), |apart| Err(other_disk(apart)))
+    }
+
+    fn ping(&self, head: &Parts) -> Result<(Value, Caller), Problem> {
         let caller = self.caller(head)?;
         let (claim, _) = self.claim(&head.headers)?;
         let limits = &self.settings.limits;
         let judges: Vec<_> = self.on.gate.judges().into_iter().map(Judge::word).collect();
         let mut gate = told(self.on.gate.judge(&claim));
         gate["judges"] = json!(judges);
-        Ok(json!({
+        let told = json!({
             "receiver": "highwater",
             "version": env!("CARGO_PKG_VERSION"),
             "you": caller.name,
@@ -58,7 +73,8 @@ impl Receiver {
                 "idle_secs": limits.idle_time.get().as_secs(),
                 "upload_secs": limits.upload_time.get().as_secs(),
             },
-        }))
+        });
+        Ok((told, caller))
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use highwater_fs::{FileId, Fs, FsError, FsFile, Kind, Mode, Op, Quarantine, RelPath, collect_stale, ensure_dir};
 
-use super::{Oddities, Oddity, Partials, Placement, Staging, Store, StoreError};
+use super::{Oddities, Oddity, OtherDisk, Partials, Placement, Staging, Store, StoreError};
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 use crate::odd::Odd;
 use crate::shut::Shut;
@@ -184,6 +184,10 @@ impl<F: Fs> FileStore<F> {
         self.below(&self.episodes, host.as_str())
     }
 
+    fn apart(&self, host: &HostId) -> Result<OtherDisk, StoreError> {
+        Ok(OtherDisk { path: self.fs.locate(&self.host_dir(host)?), copies: self.fs.locate(&self.staging) })
+    }
+
     /// What has an episode's place, or its host's, and is neither.
     fn odd_at(&self, key: &EpisodeKey) -> Result<Option<Odd>, StoreError> {
         let host = self.host_dir(&key.host)?;
@@ -261,6 +265,9 @@ impl<F: Fs> Store for FileStore<F> {
             }
             placed => placed,
         };
+        if placed.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::CrossesDevices) {
+            return Err(self.apart(&key.host)?.into());
+        }
         let placed = self.unless_odd(key, placed)?;
         if placed == Placement::AlreadyThere
             && let Some(odd) = self.odd_at(key)?
@@ -368,6 +375,23 @@ impl<F: Fs> Store for FileStore<F> {
             }
         }
         Ok(Oddities { odd: all, shut })
+    }
+
+    fn other_disks(&self, hosts: &[HostId]) -> Result<Vec<OtherDisk>, StoreError> {
+        let copies = match self.fs.stat(&self.staging)? {
+            None => self.fs.stat(&self.episodes)?,
+            copies => copies,
+        };
+        let Some(copies) = copies else { return Ok(Vec::new()) };
+        let mut apart = Vec::new();
+        for host in hosts {
+            let dir = self.fs.stat(&self.host_dir(host)?)?.filter(|stat| stat.kind == Kind::Dir);
+            // A directory of the same file system that is mounted there is apart too, and is told of when something is sent.
+            if dir.is_some_and(|dir| dir.id.device != copies.id.device) {
+                apart.push(self.apart(host)?);
+            }
+        }
+        Ok(apart)
     }
 
     fn quarantine(&self, key: &EpisodeKey, why: &str) -> Result<String, StoreError> {

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use highwater_testkit::bind_mount::BindMount;
+use highwater_testkit::small_disk::SmallDisk;
+
 use crate::receive::{Running, config};
 use crate::recorded::store;
 use crate::rig::{Ended, Rig, wait_until};
@@ -174,4 +177,38 @@ fn only_a_plain_file_is_the_mark_of_a_store() {
         let ended = receiver.stop();
         assert!(ended.stderr.contains("is no mark of a store"), "{what}: {ended:?}");
     }
+}
+
+#[test]
+fn a_host_whose_directory_is_a_file_system_of_its_own_is_told_so_and_keeps_no_other_from_sending() {
+    const TEST: &str = "a_host_whose_directory_is_a_file_system_of_its_own_is_told_so_and_keeps_no_other_from_sending";
+    let rig = Rig::new(&config(&[("t", "lab"), ("u", "lab2")]));
+    let host = episodes(&rig).join("lab");
+    fs::create_dir_all(&host).unwrap();
+    let disk = SmallDisk::mount(1 << 20).and_then(|disk| Ok((BindMount::mount(disk.path(), &host)?, disk)));
+    let mounted = match disk {
+        Ok(mounted) => mounted,
+        Err(not_here) => return not_here.say(TEST),
+    };
+    let receiver = Running::start(&rig);
+    let staging = episodes(&rig).join(".staging");
+    let told = format!("{} is on another file system than {}", host.display(), staging.display());
+    let next = format!("mount that file system on {}", episodes(&rig).display());
+    let (status, put) = receiver.put_with("lab/ep-1", "t", "", "one");
+    assert!(status == 507 && put.contains("other-disk") && put.contains(&told) && put.contains(&next), "{put}");
+    let (status, ping) = receiver.post("/v1/ping", "t", "", "");
+    assert!(status == 507 && ping.contains(&told), "{ping}");
+    let (status, ready) = receiver.get("/readyz", "");
+    assert!(status == 200 && ready.contains(&told) && ready.contains(&next), "{ready}");
+    let doctor = rig.run(&["doctor"]).stdout;
+    assert!(doctor.contains(&told) && doctor.contains(&next), "{doctor}");
+    // Who sends for another host has nothing to do with it.
+    assert_eq!(receiver.post("/v1/ping", "u", "", "").0, 200);
+    assert_eq!(receiver.put("lab2/ep-1", "u", "one"), 201);
+    wait_until("nothing is left of what could not be stored", || fs::read_dir(&staging).unwrap().count() == 0);
+    drop(mounted);
+    assert_eq!(receiver.put("lab/ep-1", "t", "one"), 201);
+    assert_eq!(receiver.post("/v1/ping", "t", "", "").0, 200);
+    assert!(!receiver.get("/readyz", "").1.contains("another file system"));
+    assert_eq!(receiver.stop().code, 0);
 }

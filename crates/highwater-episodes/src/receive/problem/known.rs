@@ -67,5 +67,6 @@ known! {
     NOT_READY: 503 "not-ready" "The receiver is not ready";
     PLACE_TAKEN: 507 "place-taken" "Something that is no episode has its place";
     PLACE_UNREADABLE: 507 "place-unreadable" "What is stored under this name cannot be read";
+    OTHER_DISK: 507 "other-disk" "The host's directory is on another file system";
     DISK_FULL: 507 "disk-full" "The receiver's disk is as full as it may be";
 }

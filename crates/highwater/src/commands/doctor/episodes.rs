@@ -165,6 +165,7 @@ fn rows(root: &Path, report: &mut Report) {
     let files = Files::of_root(root);
     let before = report.fixes();
     linked(&files.index).iter().for_each(|odd| report.fix("rows", odd, odd.next()));
+    apart(&files, report);
     if !files.index.exists() {
         return;
     }
@@ -284,6 +285,13 @@ fn rows(root: &Path, report: &mut Report) {
         }
         report.ok("rows", found);
     }
+}
+
+/// Hosts of which nothing can be stored. What cannot be read is told of with the rows.
+fn apart(files: &Files, report: &mut Report) {
+    let Ok(store) = files.open_store_as_it_is() else { return };
+    let apart = store.hosts().and_then(|hosts| store.other_disks(&hosts)).unwrap_or_default();
+    apart.iter().take(ODD_NAMED_MAX).for_each(|apart| report.fix("rows", apart, apart.next()));
 }
 
 /// The gate, as a receiver that starts now would find it.
