@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use highwater_fs::{Changed, FileId, Stat};
 use jiff::Timestamp;
 use sha2::Digest as _;
 
@@ -51,11 +52,25 @@ impl FromStr for UploadId {
     }
 }
 
-/// The bytes of an upload so far: how many, and their hash.
+/// The bytes of an upload so far: how many, their hash, and how their file was when they were all that was in it.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     hash: sha2::Sha256,
     bytes: u64,
+    file: Option<Box<Seen>>,
+}
+
+/// How a file was. One that is as long and seen the same holds the bytes that it held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) id: FileId,
+    changed: Changed,
+}
+
+impl Seen {
+    pub(super) fn of(stat: &Stat) -> Self {
+        Self { id: stat.id, changed: stat.changed }
+    }
 }
 
 impl Progress {
@@ -69,6 +84,15 @@ impl Progress {
     #[must_use]
     pub fn sha256(&self) -> Sha256Digest {
         Sha256Digest::new(self.hash.clone().finalize().into())
+    }
+
+    pub(super) fn file(&self) -> Option<Seen> {
+        self.file.as_deref().copied()
+    }
+
+    /// The same, of a file that is as it was seen.
+    pub(super) fn of_file(self, seen: Seen) -> Self {
+        Self { file: Some(Box::new(seen)), ..self }
     }
 
     /// Goes on by these.
@@ -107,8 +131,8 @@ pub trait Partials: Send + Sync + fmt::Debug {
     /// The store cannot be read.
     fn found(&self) -> Result<Vec<Found>, StoreError>;
 
-    /// Opens an upload to go on with it: from where its last caller knows it to be, or else as far as it can be trusted. All that it
-    /// says is there is durable. `None` where there is no such upload.
+    /// Opens an upload to go on with it: from where its last caller [knows](Partials::known) it to be, or else, also where somebody changed
+    /// its bytes since, as far as it can be trusted. All that it says is there is durable. `None` where there is no such upload.
     ///
     /// # Errors
     /// The store cannot be used.
@@ -118,6 +142,13 @@ pub trait Partials: Send + Sync + fmt::Debug {
         known: Option<Progress>,
         at: Timestamp,
     ) -> Result<Option<Box<dyn Partial>>, StoreError>;
+
+    /// How far an upload is, for the next who [goes on](Partials::resume) with it: to be asked when all of it is durable. `None` where its
+    /// bytes lie elsewhere by now, so that they are to be read again.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn known(&self, id: &UploadId, progress: Progress) -> Result<Option<Progress>, StoreError>;
 
     /// Gives up an upload's bytes, which are an episode's now, and keeps that there was one.
     ///

@@ -130,10 +130,11 @@ impl Receiver {
         }
         let came = partial.progress().bytes().saturating_sub(hold.about.size_bytes - left);
         self.counters.received(came);
-        hold.known = Some(partial.progress().clone());
         if came > 0 {
             hold.touched(now);
         }
+        let (id, progress) = (hold.id.clone(), partial.progress().clone());
+        hold.known = self.kept(move |partials| partials.known(&id, progress)).await?;
         let mismatch = (!checked && problem.is_none()).then(checksum::mismatch);
         Ok((partial, problem.or(mismatch)))
     }

@@ -6,12 +6,13 @@
 
 use std::io::{self, Read as _};
 
-use highwater_fs::{Fs, FsError, FsFile, Kind, Mode, Op, Quarantine, RelPath, publish};
+use highwater_fs::{Fs, FsError, FsFile, Kind, Mode, Op, Quarantine, RelPath, Stat, publish};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::FileStore;
 use crate::digest::Sha256Digest;
+use crate::store::partial::Seen;
 use crate::store::{Found, Partial, Partials, Progress, Staging, StoreError, UploadId};
 
 /// How the file ends that holds an upload's bytes.
@@ -200,8 +201,13 @@ impl<F: Fs> Partials for FileStore<F> {
         let (Some(bytes_stat), Some(record_stat)) = (self.fs.stat(&bytes)?, self.fs.stat(&record)?) else {
             return Ok(None);
         };
-        // Bytes are only ever appended: a file as long as it is known to be is what it is known to be.
-        let known = known.filter(|known| known.bytes() == bytes_stat.len);
+        // Whoever writes into the file, or puts another in its place, changes what is seen of it, be it as long; of none there is nothing to know.
+        let is_as_known = |known: &Progress| match known.file() {
+            _ if known.bytes() != bytes_stat.len => false,
+            Some(file) => file == Seen::of(&bytes_stat),
+            None => known.bytes() == 0,
+        };
+        let known = known.filter(is_as_known);
         let progress = match known {
             Some(known) if record_stat.len <= RECORD_BYTES_MAX => known,
             known => {
@@ -214,6 +220,8 @@ impl<F: Fs> Partials for FileStore<F> {
                 trusted
             }
         };
+        let Some(seen) = self.fs.stat(&bytes)? else { return Ok(None) };
+        let progress = progress.of_file(Seen::of(&seen));
         Ok(Some(Box::new(OpenPartial {
             name: format!("{id}{BYTES_SUFFIX}"),
             file: self.fs.append(&bytes)?,
@@ -225,6 +233,12 @@ impl<F: Fs> Partials for FileStore<F> {
             trusting: true,
             progress,
         })))
+    }
+
+    fn known(&self, id: &UploadId, progress: Progress) -> Result<Option<Progress>, StoreError> {
+        let stat = self.fs.stat(&self.bytes_of(id)?)?.filter(|stat| stat.len == progress.bytes());
+        let is_same = |stat: &Stat| progress.file().is_some_and(|file| file.id == stat.id);
+        Ok(stat.filter(is_same).map(|stat| progress.of_file(Seen::of(&stat))))
     }
 
     fn retire(&self, id: &UploadId) -> Result<(), StoreError> {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use highwater_episodes::index::{Cursor, IndexLock, JsonlIndex};
@@ -16,6 +18,7 @@ use highwater_testkit::sim_fs::{
 use jiff::Timestamp;
 
 use super::super::rig::{Rig, WAIT};
+use super::hex;
 use crate::rows::{key, path, row};
 
 fn noise(bytes: usize) -> Vec<u8> {
@@ -204,7 +207,7 @@ impl Receiver<'_> {
                 }
             }
             if part == 0 {
-                at = Some(partial.progress().clone());
+                at = partials.known(&id(), partial.progress().clone()).ok().flatten();
             }
             if end == BYTES {
                 assert_eq!(partial.progress().sha256(), highwater_episodes::digest::Sha256Digest::of(&bytes));
@@ -290,6 +293,44 @@ impl Scenario for Upload {
             }
         }
         Ok(())
+    }
+}
+
+/// Changes a file until its file system's clock tells that it was changed.
+fn until_told(file: &Path, change: impl Fn()) {
+    let changed = || fs::metadata(file).map(|meta| (meta.ino(), meta.ctime(), meta.ctime_nsec())).unwrap();
+    let before = changed();
+    while changed() == before {
+        change();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_somebody_changes_between_two_parts_are_not_taken_for_what_was_sent() {
+    let (bytes, other) = (noise(9_000), vec![7; 50]);
+    for is_replaced in [false, true] {
+        for declared in [false, true] {
+            let rig = Rig::new().await;
+            let (sha256, size) = (hex(&bytes), bytes.len());
+            let mut pairs = vec![("host", "lab"), ("episode", "a")];
+            pairs.extend(declared.then_some(("sha256", &*sha256)));
+            let place = rig.post(size, &pairs).await.header("location").unwrap().to_owned();
+            assert_eq!(rig.patch(&place, 0, &bytes[..4_000]).await.status, 204);
+            let file = rig.left().into_iter().find(|name| name.ends_with(".upload")).unwrap();
+            let (file, beside) = (rig.path("episodes/.staging").join(file), rig.path("beside"));
+            until_told(&file, || match is_replaced {
+                true => {
+                    fs::write(&beside, [&bytes[..3_950], &other].concat()).unwrap();
+                    fs::rename(&beside, &file).unwrap();
+                }
+                false => fs::OpenOptions::new().write(true).open(&file).unwrap().write_all_at(&other, 100).unwrap(),
+            });
+            let refused = rig.patch(&place, 4_000, &bytes[4_000..]).await;
+            assert_eq!((refused.status, refused.code().as_str()), (409, "wrong-offset"), "{refused:?}");
+            assert_eq!(rig.offset(&place).await, Some(0), "as after a restart");
+            assert_eq!(rig.patch(&place, 0, &bytes).await.status, 204);
+            assert_eq!(fs::read(rig.path("episodes/lab/a.tar.zst")).unwrap(), bytes);
+        }
     }
 }
 
