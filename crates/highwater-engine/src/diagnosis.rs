@@ -124,6 +124,10 @@ pub fn mends_disk(error: &(dyn std::error::Error + 'static), path: &Path) -> Opt
         io::ErrorKind::QuotaExceeded => {
             Some(format!("free space in this user's quota on the disk of {path}, or raise it"))
         }
+        io::ErrorKind::FileTooLarge => Some(format!(
+            "raise this user's limit on the size of a file (`ulimit -f`, `LimitFSIZE=` of a unit), or put {path} on a file system that takes \
+             larger ones"
+        )),
         io::ErrorKind::ReadOnlyFilesystem => {
             Some(format!("make {path} writable: its file system is mounted to read alone (`mount -o remount,rw …`)"))
         }

@@ -127,5 +127,8 @@ pub(crate) fn in_runtime<F: Future<Output = Done>>(command: F) -> Done {
             "raise the limits of this user (`ulimit -u`, `ulimit -n`)",
         )]
     })?;
-    runtime.block_on(command)
+    runtime.block_on(async {
+        signals::outlive_file_limit();
+        command.await
+    })
 }

@@ -1,5 +1,5 @@
-//! SIGTERM and SIGINT: the first ends a pass after what is in hand, the second at once. Owns the listening, and that a SIGHUP which comes
-//! before a server listens for it waits until it does.
+//! SIGTERM and SIGINT: the first ends a pass after what is in hand, the second at once. Owns the listening, that a SIGHUP which comes
+//! before a server listens for it waits until it does, and that a file which is too large ends nothing.
 
 use highwater_engine::contact::StopSignal;
 use nix::sys::signal::{SigSet, Signal as Number};
@@ -44,6 +44,13 @@ pub(crate) fn hangups() -> Option<Signal> {
         let_hangups_come();
     }
     signals
+}
+
+/// Lets a write beyond the limit on the size of a file (`ulimit -f`, `LimitFSIZE=`) fail, where SIGXFSZ would end the process without a
+/// word: one thing that is too large is refused, and the rest goes on. What listens may go, its handler stays; who is started has none.
+pub(crate) fn outlive_file_limit() {
+    // Where it cannot be listened for, it is as it was.
+    let _ = signal(SignalKind::from_raw(Number::SIGXFSZ as i32));
 }
 
 fn raised_by(kinds: &[SignalKind]) -> StopSignal {

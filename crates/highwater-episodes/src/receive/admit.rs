@@ -1,5 +1,6 @@
 //! Whether an upload may begin. Owns the order of the checks: who calls, what it is called, the gate, its size, the disk, a free slot.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -266,6 +267,12 @@ pub(super) fn cannot(error: &(dyn std::error::Error + 'static), is_full: bool) -
     if is_full {
         return disk_full();
     }
+    if is_over_limit(error) {
+        return Problem::new(&known::FILE_LIMIT)
+            .detail("a file of the receiver's would become larger than its limit on the size of a file")
+            .remediation("let the receiver's operator raise that limit (`LimitFSIZE=` of its unit, `ulimit -f`)")
+            .retry_after(FULL_SECS);
+    }
     let remediation = |odd: &Odd| format!("let the receiver's operator {}", odd.next());
     let not_ready = |detail: String| Problem::new(&known::NOT_READY).detail(detail).retry_after(BUSY_SECS);
     match of_store(error) {
@@ -299,6 +306,13 @@ pub(super) fn other_disk(apart: &OtherDisk) -> Problem {
         .detail(apart.to_string())
         .remediation(format!("let the receiver's operator {}", apart.next()))
         .retry_after(FULL_SECS)
+}
+
+/// Whether a file would have become larger than this process may write one.
+fn is_over_limit(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| (*error).source())
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::FileTooLarge)
 }
 
 /// What the store said, in whatever it lies: those who wait for a round share its error.

@@ -49,6 +49,7 @@ const DISK: &[&Known] = &[
     &known::PLACE_TAKEN,
     &known::PLACE_UNREADABLE,
     &known::OTHER_DISK,
+    &known::FILE_LIMIT,
     &known::DISK_FULL,
     &known::BUSY,
     &known::NOT_READY,

@@ -12,6 +12,7 @@ mod endings;
 mod episodes;
 mod exec_as_pass;
 mod exec_at_scale;
+mod file_limit;
 mod gate;
 mod hangup;
 mod hosts;

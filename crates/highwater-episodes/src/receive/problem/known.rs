@@ -68,5 +68,6 @@ known! {
     PLACE_TAKEN: 507 "place-taken" "Something that is no episode has its place";
     PLACE_UNREADABLE: 507 "place-unreadable" "What is stored under this name cannot be read";
     OTHER_DISK: 507 "other-disk" "The host's directory is on another file system";
+    FILE_LIMIT: 507 "file-limit" "The receiver may write no file so large";
     DISK_FULL: 507 "disk-full" "The receiver's disk is as full as it may be";
 }

@@ -1,0 +1,59 @@
+//! A limit on the size of a file (`ulimit -f`, `LimitFSIZE=`): what is too large for it is refused with the limit's name, and nothing ends.
+
+use std::fs;
+use std::process::{Child, Stdio};
+
+use crate::receive::{Running, config};
+use crate::rig::{Rig, wait_until};
+use crate::ship::job;
+
+/// Calls the binary with a limit of 2 or 4 MiB, as the shell counts.
+fn limited(rig: &Rig, args: &str) -> Child {
+    let script = format!("ulimit -f 4096; exec highwater {args}");
+    rig.shell(&script).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// More than that, and nothing that a compressor makes smaller.
+fn large() -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(7);
+    std::iter::repeat_with(|| random.u8(b'a'..=b'z')).take(6 << 20).collect()
+}
+
+#[test]
+fn a_receiver_refuses_what_is_larger_than_it_may_write_and_takes_the_rest() {
+    let rig = Rig::new(&config(&[("t", "lab")]));
+    fs::create_dir(rig.path("received")).unwrap();
+    let receiver = Running::of(limited(&rig, "receive --json"));
+    let large = String::from_utf8(large()).unwrap();
+    for _ in 0..2 {
+        let (status, put) = receiver.put_with("lab/ep-1", "t", "", &large);
+        assert!(status == 507 && put.contains("file-limit") && put.contains("LimitFSIZE="), "{put}");
+    }
+    assert_eq!(receiver.put("lab/ep-2", "t", "two"), 201);
+    let staging = rig.path("received/episodes/.staging");
+    wait_until("nothing is left of what was refused", || fs::read_dir(&staging).unwrap().count() == 0);
+    assert_eq!(receiver.stop().code, 0);
+}
+
+#[test]
+fn a_shipper_tells_what_is_larger_than_it_may_write_and_sends_the_rest() {
+    let rig = Rig::new(&config(&[("t", "lab")]));
+    fs::create_dir(rig.path("received")).unwrap();
+    let receiver = Running::start(&rig);
+    rig.write("highwater.toml", &job(&format!("http://{}", receiver.address), ""));
+    for (id, bytes) in [("ep-1", large()), ("ep-2", b"two".to_vec())] {
+        let dir = rig.path("episodes").join(id);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("telemetry.csv"), bytes).unwrap();
+        fs::write(dir.join("done.marker"), "").unwrap();
+    }
+    let ended = crate::rig::end(limited(&rig, "ship send"));
+    assert_eq!(ended.code, 3, "{ended:?}");
+    let items = rig.run(&["items", "send", "--json"]).stdout;
+    assert!(items.contains("LimitFSIZE=") && items.contains("ulimit -f"), "{items}");
+    assert!(rig.path("episodes/ep-1/done.marker").exists() && rig.path("shipped/ep-2").exists(), "{ended:?}");
+    // Without the limit it goes.
+    rig.ok(&["ship", "send"]);
+    assert!(rig.path("shipped/ep-1").exists());
+    assert_eq!(receiver.stop().code, 0);
+}
