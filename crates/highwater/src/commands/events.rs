@@ -2,8 +2,9 @@
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::ledger::{Event, EventFilter, Ledger, PAGE_ROWS_MAX};
-use highwater_engine::settings::DurationText;
+use highwater_engine::settings::{DURATION_DAYS_MAX, DurationText};
 use jiff::Timestamp;
+use jiff::fmt::friendly::SpanParser;
 use jiff::fmt::temporal::Pieces;
 
 use super::listing::{self, Reader};
@@ -65,14 +66,30 @@ pub(super) fn moment_of(text: &str, now: Timestamp) -> Result<Timestamp, Diagnos
     })
 }
 
-/// What mends a text that is no moment. One that says its zone may be a moment that no file can hold.
+/// What mends a text that is no moment. One that says its zone may be a moment that no file can hold, and a span may be too long.
 pub(super) fn mended(text: &str) -> String {
-    let zoned = Pieces::parse(text).is_ok_and(|pieces| pieces.time().is_some() && pieces.offset().is_some());
-    if zoned {
-        let (first, last) = (moment(Timestamp::MIN), moment(Timestamp::MAX));
-        return format!("it is beyond what can be written; name one from {first} to {last}");
+    match Pieces::parse(text) {
+        Ok(pieces) if pieces.time().is_some() && pieces.offset().is_some() => {
+            let (first, last) = (moment(Timestamp::MIN), moment(Timestamp::MAX));
+            return format!("it is beyond what can be written; name one from {first} to {last}");
+        }
+        Ok(_) => return "correct the time; without a zone it is no moment: end it with `Z` for UTC".to_owned(),
+        Err(_) => {}
     }
-    "correct the time; without a zone it is no moment: end it with `Z` for UTC".to_owned()
+    let shapes = "a span is a number and a unit, such as \"2 days\", \"90m\" or \"1 week\", without months and years, which have no length";
+    // Numbers that no span has room for are read as none of its shape.
+    let small: String = text.split_inclusive(|c: char| !c.is_ascii_digit()).map(in_ones).collect();
+    match SpanParser::new().parse_span(small.trim()) {
+        Ok(span) if span.is_negative() || span.get_years() != 0 || span.get_months() != 0 => shapes.to_owned(),
+        Ok(_) => format!("the span is too large: name one of at most {DURATION_DAYS_MAX} days, or a time"),
+        Err(_) => format!("{shapes}; a time has a zone, such as 2026-11-20T12:00:00Z"),
+    }
+}
+
+/// A number, with what is behind it, as the smallest that there is.
+fn in_ones(part: &str) -> String {
+    let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+    if rest.len() == part.len() { part.to_owned() } else { format!("1{rest}") }
 }
 
 #[cfg(test)]
@@ -90,10 +107,24 @@ mod tests {
         ] {
             assert_eq!(moment_of(text, now).unwrap().to_string(), moment, "{text}");
         }
-        for text in ["yesterday", "2026-11-20", "2026-11-20T10:00:00", "", "5"] {
+        let (zone, shape) = ("without a zone", "a span is a number and a unit");
+        for (text, told) in [
+            ("2026-11-20", zone),
+            ("2026-11-20T10:00:00", zone),
+            ("yesterday", shape),
+            ("", shape),
+            ("5", shape),
+            ("1e9 days", shape),
+            ("10000 years", shape),
+            ("-2 days", shape),
+            ("99999999 days", "too large: name one of at most 3653 days"),
+            ("99999999999999999999999 days 7h", "too large"),
+            ("3654 days", "too large"),
+        ] {
             let refused = moment_of(text, now).unwrap_err();
             assert_eq!(refused.code, codes::UNREADABLE_TIME, "{text}");
-            assert!(refused.next.contains("without a zone"), "{text}: {}", refused.next);
+            assert!(refused.next.contains(told), "{text}: {}", refused.next);
+            assert!(told == zone || !refused.next.contains(zone), "{text}: {}", refused.next);
         }
         for text in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59+00:00", "-009999-01-01T00:00:00Z"] {
             let next = moment_of(text, now).unwrap_err().next;
