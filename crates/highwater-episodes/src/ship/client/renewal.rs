@@ -74,11 +74,23 @@ impl Files {
             client = client.identity(identity);
         }
         client.build().map_err(|error| {
+            if let (true, Some((certificate, _)), Some((key, _))) = (is_of_another(&error), &self.certificate, &self.key) {
+                let message = format!("{} is not the key of {}", key.display(), certificate.display());
+                let next = "put the key there that the certificate was made with, or the certificate that was made with the key; where they are \
+                            renewed the other may still be on its way: call again then";
+                return ("tls.key", Diagnosis::refusal("HW-EPI-104", message, next));
+            }
             let message = format!("the HTTP client cannot start: {}", with_causes(&error));
             let next = "check that `tls.key` is the key of `tls.certificate`, and the machine's TLS certificates";
             ("tls", Diagnosis::refusal("HW-EPI-104", message, next))
         })
     }
+}
+
+/// Whether a client cannot be made because its certificate and its key do not belong together.
+fn is_of_another(error: &reqwest::Error) -> bool {
+    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| (*error).source())
+        .any(|error| matches!(error.downcast_ref(), Some(rustls::Error::InconsistentKeys(_))))
 }
 
 impl Shown {

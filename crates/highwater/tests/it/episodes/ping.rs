@@ -132,3 +132,20 @@ fn a_clock_that_is_wrong_has_a_name() {
     assert!(fixes[0].2.contains("timedatectl"), "{fixes:?}");
     assert_eq!(crate::ship::asked(&address, served), 1);
 }
+
+#[test]
+fn a_certificate_that_was_renewed_without_its_key_is_told_as_one_of_which_the_other_is_on_its_way() {
+    let (house, host, _) = pair();
+    let renewed = house.hosts.client("lab-1", Terms { serial: 9, until_year: 4000 }).unwrap();
+    let key = host.rig.read("lab-1.key");
+    for (certificate, key) in [(renewed.certificate.clone(), key), (host.rig.read("lab-1.pem"), renewed.key.clone())] {
+        Paper { certificate, key }.write(host.rig.dir.path(), "half").unwrap();
+        let config = host.rig.read("highwater.toml");
+        host.rig.write("highwater.toml", &config.replace(&with_certificate("lab-1"), &with_certificate("half")));
+        told(&host, "certificate", "half.key is not the key of ", "the other may still be on its way");
+        let pass = host.rig.run(&["ship", "send"]);
+        assert!(pass.code == 2 && pass.stderr.contains("the other may still be on its way"), "{pass:?}");
+        host.rig.write("highwater.toml", &config);
+    }
+    host.rig.ok(&["ship", "send"]);
+}
