@@ -50,16 +50,20 @@ impl Rows {
 }
 
 impl Odd {
-    /// Refuses what is no file in the place of rows; a symlink is what it leads to, and nothing may be there.
-    pub(crate) fn is_none_at(path: &Path) -> Result<(), Self> {
+    /// Refuses what is no file in the place of one; a symlink is what it leads to, and nothing may be there.
+    pub(crate) fn is_none_in_place_of(path: &Path) -> Result<(), Self> {
         let found = match std::fs::metadata(path) {
             Ok(meta) if meta.is_dir() => Kind::Dir,
             Ok(meta) if !meta.is_file() => Kind::Other,
             // What cannot be looked at is told of by who opens it.
             _ => return Ok(()),
         };
-        let rows = Some(Rows::behind(path));
-        Err(Self { path: path.to_path_buf(), found, belongs: Kind::File, rows })
+        Err(Self { path: path.to_path_buf(), found, belongs: Kind::File, rows: None })
+    }
+
+    /// The same in the place of rows.
+    pub(crate) fn is_none_at(path: &Path) -> Result<(), Self> {
+        Self::is_none_in_place_of(path).map_err(|odd| Self { rows: Some(Rows::behind(path)), ..odd })
     }
 
     /// A symlink in the place of rows: whoever reads them follows it, and no receiver starts.

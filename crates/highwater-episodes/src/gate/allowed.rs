@@ -12,6 +12,7 @@ use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
 use crate::index::Commit;
+use crate::odd::Odd;
 use crate::receive::QUARANTINE_DIR;
 
 /// Largest file that is read, in bytes.
@@ -53,6 +54,9 @@ pub enum AllowedError {
         /// What failed.
         source: io::Error,
     },
+    /// Something that is no file has its place.
+    #[error("which commits are let in cannot be read")]
+    Odd(#[from] Odd),
     /// It is larger than a list of commits would be.
     #[error("{} has more than {ALLOWED_LINES_MAX} lines or {ALLOWED_BYTES_MAX} bytes", path.display())]
     TooLarge {
@@ -74,11 +78,13 @@ pub enum AllowedError {
 /// What is allowed, the last line of each commit; empty where there is no file.
 ///
 /// # Errors
-/// When the file cannot be read, is too large, or has a line that is none of ours. A last line without its end is one that is
+/// When the file cannot be read, is none, is too large, or has a line that is none of ours. A last line without its end is one that is
 /// being written, and is not read yet.
 pub fn read(path: &Path) -> Result<Vec<Allowed>, AllowedError> {
     let failed = |source| AllowedError::Io { path: path.to_path_buf(), source };
     let mut text = String::new();
+    // A pipe would not be opened before somebody writes into it.
+    Odd::is_none_in_place_of(path)?;
     match File::open(path) {
         Ok(file) => file.take(ALLOWED_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

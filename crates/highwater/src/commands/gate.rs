@@ -23,6 +23,9 @@ use crate::config::Config;
 use crate::site::Site;
 use crate::table::{Facts, line, moment};
 
+/// What is done once something odd has gone from the place of what is let in.
+pub(super) const ALLOW_AGAIN: &str = "then put back the file that belongs there, or call `highwater gate allow` again for each commit; until then a running receiver keeps what it has read";
+
 pub(crate) async fn gate(verb: GateVerb, site: Site) -> Done {
     done(match verb {
         GateVerb::Allow(args) => allowed(&args, &site).await,
@@ -82,10 +85,11 @@ fn until(text: &str, now: Timestamp) -> Result<Timestamp, Diagnosis> {
 
 fn unusable(error: &AllowedError) -> Diagnosis {
     let next = match error {
-        AllowedError::Io { .. } => "check the disk and that this user may write there",
-        AllowedError::TooLarge { .. } => "remove the lines of commits that are over, and call again",
+        AllowedError::Io { .. } => "check the disk and that this user may write there".to_owned(),
+        AllowedError::Odd(odd) => format!("{}; {ALLOW_AGAIN}", odd.next()),
+        AllowedError::TooLarge { .. } => "remove the lines of commits that are over, and call again".to_owned(),
         AllowedError::Line { .. } => {
-            "correct or remove that line; until then a running receiver keeps what it has read"
+            "correct or remove that line; until then a running receiver keeps what it has read".to_owned()
         }
     };
     Diagnosis::failure(codes::ALLOWED_UNUSABLE, with_causes(error), next)

@@ -133,3 +133,23 @@ fn r14_a_torn_end_is_ended_or_set_aside_and_what_follows_is_let_in() {
     let json = rig.ok(&["gate", "list", "--json"]).json();
     assert_eq!(json["allowed"].as_array().unwrap().len(), 3, "{json}");
 }
+
+#[test]
+fn what_is_no_file_in_the_place_of_what_is_let_in_is_named_with_what_to_do() {
+    let Some((rig, [head, _])) = place() else { return };
+    let at = rig.path("received/gate-allowed.jsonl");
+    for (kind, make) in [("a directory", "mkdir"), ("a pipe, a socket or a device", "mkfifo")] {
+        assert!(Command::new(make).arg(&at).status().unwrap().success());
+        let told = format!("{} is {kind}, where a file belongs", at.display());
+        for args in [&["gate", "list"][..], &["gate", "allow", &head, "--until", "1 day", "--why", "x"]] {
+            let ended = rig.run(args);
+            refused(&ended, "HW-CMD-054", 1);
+            let next = format!("next: move {} away, out of the receiver's directory; then put back", at.display());
+            assert!(ended.stderr.contains(&told) && ended.stderr.contains(&next), "{ended:?}");
+        }
+        let doctor = rig.run(&["doctor"]).stdout;
+        assert!(doctor.contains(&told) && doctor.contains("`highwater gate allow` again for each commit"), "{doctor}");
+        assert!(Command::new("rm").arg("-r").arg(&at).status().unwrap().success());
+    }
+    rig.ok(&["gate", "list"]);
+}

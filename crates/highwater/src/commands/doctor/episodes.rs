@@ -28,6 +28,7 @@ use super::Site;
 use super::host::{FREE_BYTES_MIN, Room, space};
 use super::report::Report;
 use crate::bar::counted;
+use crate::commands::gate::ALLOW_AGAIN;
 use crate::config::{Config, JobConfig, KindSettings};
 use crate::owner::name_of;
 use crate::table::moment;
@@ -319,11 +320,11 @@ fn judges(gate: &GateSettings, root: &Path, report: &mut Report) {
         ),
     }
     if let Err(error) = read_allowed(&root.join(ALLOWED_FILE)) {
-        report.fix(
-            "gate",
-            with_causes(&error),
-            "correct the line, or remove the file and call `highwater gate allow` again",
-        );
+        let fix = match Odd::of(&error) {
+            Some(odd) => format!("{}; {ALLOW_AGAIN}", odd.next()),
+            None => "correct the line, or remove the file and call `highwater gate allow` again".to_owned(),
+        };
+        report.fix("gate", with_causes(&error), fix);
     }
 }
 
