@@ -1,6 +1,7 @@
 //! A look at what a receiver keeps that reads no archive: whether rows and files are still about the same episodes. Owns how few rows are
 //! looked at for it, and when a directory of episodes is taken for a disk that is not mounted.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -189,10 +190,10 @@ fn told_hosts(known: &[HostId]) -> String {
 ///
 /// # Errors
 /// The index or the store cannot be read.
-pub fn no_such_host(
+pub fn no_such_host<V: Borrow<View>>(
     hosts: &[HostId],
     store: Option<&dyn Store>,
-    view: impl FnOnce() -> Result<View, IndexError>,
+    view: impl FnOnce() -> Result<V, IndexError>,
 ) -> Result<Option<NoSuchHost>, SurveyError> {
     let mut known: BTreeSet<HostId> = store.map_or(Ok(Vec::new()), Store::hosts)?.into_iter().collect();
     if hosts.iter().all(|host| known.contains(host)) {
@@ -203,9 +204,10 @@ pub fn no_such_host(
             part.insert(row.host_id().to_owned());
         }
     };
-    view()?.fold(&PageAsk::default(), add, |part| -> Result<bool, IndexError> {
+    view()?.borrow().fold(&PageAsk::default(), add, |part| -> Result<bool, IndexError> {
         known.extend(part.into_iter().filter_map(|host| HostId::new(host).ok()));
-        Ok(true)
+        // Which others there are is told only where one is missing.
+        Ok(!hosts.iter().all(|host| known.contains(host)))
     })?;
     let missing = hosts.iter().find(|host| !known.contains(*host)).cloned();
     Ok(missing.map(|host| NoSuchHost { host, known: known.into_iter().collect() }))

@@ -8,6 +8,7 @@ mod show;
 mod verify;
 mod withdraw;
 
+use std::borrow::Borrow;
 use std::path::Path;
 
 use highwater_engine::clock::{Clock as _, SystemClock};
@@ -94,19 +95,27 @@ fn asked(which: &Which) -> Result<PageAsk, Diagnosis> {
 }
 
 /// Refuses hosts that there are not, as a name with a typing error in it is one: of them all would be well.
-fn check_hosts(asked: &PageAsk, files: &Files) -> Result<(), Diagnosis> {
+fn check_hosts(asked: &PageAsk, files: &Files, view: &View) -> Result<(), Diagnosis> {
     match &asked.hosts {
         None => Ok(()),
-        Some(hosts) => are_there(hosts, files),
+        Some(hosts) => are_there_in(hosts, files, || Ok(view)),
     }
 }
 
 /// The same of those that are typed.
 pub(super) fn are_there(hosts: &[HostId], files: &Files) -> Result<(), Diagnosis> {
+    are_there_in(hosts, files, || View::read(&files.index))
+}
+
+fn are_there_in<V: Borrow<View>>(
+    hosts: &[HostId],
+    files: &Files,
+    view: impl FnOnce() -> Result<V, IndexError>,
+) -> Result<(), Diagnosis> {
     // Where there is none, the rows alone tell; whoever needs it says what is wrong with it.
     let store = files.open_store_as_it_is().ok();
     let store = store.as_ref().map(|store| store as &dyn Store);
-    match no_such_host(hosts, store, || View::read(&files.index)) {
+    match no_such_host(hosts, store, view) {
         Ok(None) => Ok(()),
         Ok(Some(none)) => Err(none.refusal()),
         Err(error) => {

@@ -38,7 +38,7 @@ pub(super) fn export(args: &EpisodesExport, global: &Global, output: Output) -> 
         place::free(path, &files).map_err(one)?;
     }
     let view = view(&files, output).map_err(one)?;
-    check_hosts(&asked, &files).map_err(one)?;
+    check_hosts(&asked, &files, &view).map_err(one)?;
     let exported = match out {
         Some(path) => to_file(&view, &asked, args.format, path),
         None => {

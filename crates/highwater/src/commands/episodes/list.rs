@@ -26,7 +26,7 @@ pub(super) fn list(args: &EpisodesList, global: &Global, output: Output) -> Done
     let asked = asked(&args.which).map_err(one)?;
     let files = files(args.which.root.as_deref(), global)?;
     let view = view(&files, output).map_err(one)?;
-    check_hosts(&asked, &files).map_err(one)?;
+    check_hosts(&asked, &files, &view).map_err(one)?;
     let told = match (args.by, args.missing) {
         (Some(by), _) => totals(by, args, &view, &asked, output),
         (None, true) => missing(args, &view, &asked, output),

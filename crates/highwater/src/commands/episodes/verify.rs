@@ -56,7 +56,7 @@ fn verified(
         Some(_) => (Vec::new(), Oddities::default()),
     };
     let view = view(files, output)?;
-    check_hosts(asked, files)?;
+    check_hosts(asked, files, &view)?;
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
     let bar = bar(view.figures()?.keys, output);
     let mut counts = Counts::default();
