@@ -5,9 +5,24 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::report::ExitCode;
+
+/// A path as programs are told of it: what of its bytes is no text is `�`, as it is for people.
+///
+/// # Errors
+/// What the serializer says.
+pub fn told_path<S: Serializer>(path: &impl AsRef<Path>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.as_ref().display())
+}
+
+fn told_path_if<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    match path {
+        Some(path) => told_path(path, serializer),
+        None => serializer.serialize_none(),
+    }
+}
 
 /// One error as a person sees it; `docs/errors/CODE.md` says more about each code.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
@@ -15,7 +30,7 @@ pub struct Diagnosis {
     /// `HW-AREA-NNN`.
     pub code: &'static str,
     /// The file that is wrong, if one is.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "told_path_if")]
     pub file: Option<PathBuf>,
     /// The line in it, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]

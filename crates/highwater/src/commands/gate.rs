@@ -188,7 +188,7 @@ fn listed(site: &Site) -> Result<(), Diagnosis> {
     if site.output.json {
         let gate = judging.as_ref().map(|(gate, source)| {
             json!({
-                "repository": source.repository,
+                "repository": source.repository.to_string_lossy(),
                 "ref": gate.reference,
                 "head": window.as_ref().map(Window::head),
                 "window": gate.window,

@@ -1,7 +1,7 @@
 //! `init`: a configuration that runs as it is. Owns what is said of it; what is written is `config/init.rs`'s.
 
+use std::borrow::Cow;
 use std::fmt::Write;
-use std::path::PathBuf;
 
 use highwater_engine::report::ExitCode;
 use serde::Serialize;
@@ -12,10 +12,10 @@ use crate::{Done, config, owner};
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    config: &'a PathBuf,
-    created: &'a [PathBuf],
+    config: Cow<'a, str>,
+    created: Vec<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    extended: Option<&'a PathBuf>,
+    extended: Option<Cow<'a, str>>,
 }
 
 pub(crate) fn init(args: &Init, global: &Global) -> Done {
@@ -38,7 +38,11 @@ pub(crate) fn init(args: &Init, global: &Global) -> Done {
         made.config.display()
     )
     .expect("invariant: a String takes every write");
-    let answer = Answer { config: &made.config, created: &made.created, extended: made.extended.as_ref() };
+    let answer = Answer {
+        config: made.config.to_string_lossy(),
+        created: made.created.iter().map(|path| path.to_string_lossy()).collect(),
+        extended: made.extended.as_ref().map(|path| path.to_string_lossy()),
+    };
     Output { json: global.json, quiet: global.quiet }.answer(&answer, text);
     Ok(ExitCode::Drained)
 }

@@ -67,6 +67,6 @@ fn write(directory: &Path, output: Output) -> Result<(), Diagnosis> {
     }
     let changed = told.iter().filter(|page| page.put != Put::AsItWas).count();
     let text = format!("{} pages in {}, {changed} of them made or changed", told.len(), directory.display());
-    output.answer(&serde_json::json!({ "directory": directory, "pages": told }), text);
+    output.answer(&serde_json::json!({ "directory": directory.to_string_lossy(), "pages": told }), text);
     Ok(())
 }

@@ -168,7 +168,7 @@ fn outlook(meant: &Meant, prune: Option<Prune>, output: Output) -> Result<ExitCo
     let (mut odd, mut shut) = (0, 0);
     // What stays as it is until a person has seen to it.
     let left_alone = |path: &Path, why: String| match output.json {
-        true => listing::json_lines([json!({ "would": "leave", "path": path, "why": why })]),
+        true => listing::json_lines([json!({ "would": "leave", "path": path.to_string_lossy(), "why": why })]),
         false => format!("leave {}\n", line(&why)).into_bytes(),
     };
     let mut page = Vec::new();

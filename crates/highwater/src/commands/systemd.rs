@@ -108,7 +108,7 @@ fn written(made: &Units, directory: &Path, when: &When, all: bool, output: Outpu
         "nothing changed".to_owned()
     };
     output.answer(
-        &serde_json::json!({ "directory": directory, "units": told, "left_over": left_over }),
+        &serde_json::json!({ "directory": directory.to_string_lossy(), "units": told, "left_over": left_over }),
         format_args!("{text}{next}"),
     );
     if !left_over.is_empty() {

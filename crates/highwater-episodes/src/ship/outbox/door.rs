@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{MutexGuard, PoisonError};
 
-use highwater_engine::diagnosis::with_causes;
+use highwater_engine::diagnosis::{told_path, with_causes};
 use highwater_engine::shell::quoted;
 use highwater_fs::{FileId, Fs as _, Kind, Mode, Placed, RelPath, Staged, collect_stale, publish};
 use jiff::Timestamp;
@@ -37,6 +37,7 @@ pub struct Aside {
     /// Of which episode.
     pub episode_id: EpisodeId,
     /// Where it lies.
+    #[serde(serialize_with = "told_path")]
     pub archive: PathBuf,
     /// Since when, where that is noted.
     #[serde(skip_serializing_if = "Option::is_none")]

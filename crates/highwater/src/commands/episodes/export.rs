@@ -53,7 +53,7 @@ pub(super) fn export(args: &EpisodesExport, global: &Global, output: Output) -> 
     let rows = exported.map_err(|ended| one(ended.diagnosis()))?;
     if let Some(path) = out {
         output.answer(
-            &serde_json::json!({ "rows": rows, "file": path }),
+            &serde_json::json!({ "rows": rows, "file": path.to_string_lossy() }),
             format_args!("{} in {}", counted(rows, "row"), path.display()),
         );
     }

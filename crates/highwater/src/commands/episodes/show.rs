@@ -76,10 +76,12 @@ fn shown(
         let stored = match &stored {
             Stored::Nothing => Value::Null,
             Stored::Archive(archive) => {
-                json!({ "path": path, "sha256": archive.sha256, "size_bytes": archive.size_bytes,
+                json!({ "path": path.to_string_lossy(), "sha256": archive.sha256, "size_bytes": archive.size_bytes,
                 "content_sha256": archive.content_sha256, "files": archive.files, "content_bytes": archive.bytes })
             }
-            Stored::Unread { size_bytes, why } => json!({ "path": path, "size_bytes": size_bytes, "unreadable": why }),
+            Stored::Unread { size_bytes, why } => {
+                json!({ "path": path.to_string_lossy(), "size_bytes": size_bytes, "unreadable": why })
+            }
         };
         output.json(&json!({ "row": row, "stored": stored, "meta": meta, "agrees": agrees, "verdict": verdict }));
     } else {

@@ -154,7 +154,7 @@ fn nothing_of_ours(Oddity { host, episode, odd }: &Oddity, output: Output) -> Ve
     let told = format!("{odd}: move it away");
     if output.json {
         return listing::json_lines([
-            json!({ "host_id": host, "episode_id": episode, "path": odd.path, "standing": "odd", "told": told }),
+            json!({ "host_id": host, "episode_id": episode, "path": odd.path.to_string_lossy(), "standing": "odd", "told": told }),
         ]);
     }
     format!("{}\n", line(&told)).into_bytes()
@@ -165,7 +165,7 @@ fn unlisted(host: &HostId, shut: &Shut, output: Output) -> Vec<u8> {
     let told = format!("{shut}; {}", shut.next());
     if output.json {
         return listing::json_lines([
-            json!({ "host_id": host, "path": shut.path, "standing": "unread", "told": told }),
+            json!({ "host_id": host, "path": shut.path.to_string_lossy(), "standing": "unread", "told": told }),
         ]);
     }
     format!("{}\n", line(&told)).into_bytes()

@@ -167,7 +167,7 @@ fn answer(root: &Path, survey: &Survey, documents: Option<u64>, dry_run: bool) -
     let Counted { concepts, entities, explorations, reports, .. } = survey.counted;
     let found = survey.counted.documents;
     json!({
-        "kb": root,
+        "kb": root.to_string_lossy(),
         "made": documents.is_some(),
         "dry_run": dry_run,
         "found": { "documents": found, "concepts": concepts, "entities": entities, "explorations": explorations, "reports": reports },

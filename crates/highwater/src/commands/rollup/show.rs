@@ -130,7 +130,7 @@ impl Look<'_> {
             Answer::Drawing(svg) => match self.args.svg.as_deref() {
                 Some(path) if path.as_os_str() != "-" => {
                     file::publish(path, &svg)?;
-                    let json = serde_json::json!({ "svg": path });
+                    let json = serde_json::json!({ "svg": path.to_string_lossy() });
                     self.site.output.answer(&json, format!("wrote {}", path.display()));
                 }
                 _ => {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use highwater_engine::ban::Ban;
-use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::diagnosis::{Diagnosis, told_path};
 use highwater_engine::ledger::{
     Halt, Holder, JobRecord, JobState, Ledger, LedgerResult, Notice, Override, PassRecord, Quarantined, ResourceRecord,
 };
@@ -33,6 +33,7 @@ const PASSES_READ_FIRST: usize = 8;
 #[derive(Serialize)]
 pub(super) struct View {
     pub(super) at: Timestamp,
+    #[serde(serialize_with = "told_path")]
     ledger: PathBuf,
     pub(super) jobs: Vec<JobView>,
     /// Resources that are banned or held and that no job shown names.

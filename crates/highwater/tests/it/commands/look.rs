@@ -1,11 +1,14 @@
 //! Looking: status, items, worklist.
 
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 
 use super::{OK, THREE, assert_refused, json_lines, three};
-use crate::rig::{Flock, Rig, end, signal, wait_until};
+use crate::rig::{Ended, Flock, Rig, end, signal, wait_until};
 
 #[test]
 fn status_works_before_anything_ran_and_makes_nothing() {
@@ -310,4 +313,32 @@ fn a_worklist_that_is_held_is_not_pinned_beside_it() {
     assert!(refused.stdout.contains("is held"), "{refused:?}");
     rig.write("go", "");
     assert_eq!(end(pass).code, 0);
+}
+
+#[test]
+fn a_directory_whose_name_is_no_text_is_told_in_json_too() {
+    let rig = Rig::new("");
+    let here = rig.path("").join(OsStr::from_bytes(b"lab\xff"));
+    fs::create_dir_all(here.join("received/episodes")).unwrap();
+    fs::write(here.join("received/episodes/.highwater-store"), "").unwrap();
+    fs::write(here.join("received/index.jsonl"), "").unwrap();
+    let told = |args: &[&str], code: i32| {
+        let absolute = here.join("made");
+        let mut command = rig.command(&[]);
+        command.current_dir(&here).args(args.iter().map(|arg| match *arg {
+            "HERE" => absolute.as_os_str(),
+            arg => OsStr::new(arg),
+        }));
+        let ended: Ended = command.arg("--json").output().unwrap().into();
+        assert_eq!(ended.code, code, "{args:?}: {ended:?}");
+        ended.json()
+    };
+    assert_eq!(told(&["init"], 0)["config"], "./highwater.toml");
+    assert!(told(&["status"], 0)["ledger"].as_str().unwrap().contains("lab\u{fffd}"));
+    let export = ["episodes", "export", "--root", "received", "--format", "csv", "--out", "HERE"];
+    assert!(told(&export, 0)["file"].as_str().unwrap().ends_with("lab\u{fffd}/made"));
+    assert!(told(&["man", "--dir", "HERE"], 2)["error"]["file"].as_str().unwrap().ends_with("lab\u{fffd}/made"));
+    fs::remove_file(here.join("made")).unwrap();
+    fs::create_dir(here.join("made")).unwrap();
+    assert!(told(&["man", "--dir", "HERE"], 0)["directory"].as_str().unwrap().ends_with("lab\u{fffd}/made"));
 }
