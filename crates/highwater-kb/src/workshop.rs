@@ -37,6 +37,8 @@ pub const GROUP_DOCUMENTS_MAX: usize = 64;
 pub const LOCK_WAIT_SECS: u64 = 60;
 /// How often it is asked for meanwhile, in milliseconds.
 pub const LOCK_LOOK_MS: u64 = 20;
+/// After how long rows are let go of meanwhile, in milliseconds.
+const LET_GO_MS: u64 = 500;
 /// How often a generation that is committed is tried to be shown.
 pub const SHOW_TRIES: u32 = 5;
 /// How long between two of these, in milliseconds.
@@ -260,22 +262,29 @@ impl<C> Workshop<C> {
         loop {
             match self.place.home.try_lock() {
                 Ok(Some(lock)) => return Ok(lock),
-                Ok(None) if cx.clock.elapsed().saturating_sub(begun) < Duration::from_secs(LOCK_WAIT_SECS) => {}
+                Ok(None) if cx.clock.elapsed().saturating_sub(begun) < Duration::from_secs(LOCK_WAIT_SECS) => {
+                    if cx.clock.elapsed().saturating_sub(begun) >= Duration::from_millis(LET_GO_MS) {
+                        self.let_go().await?;
+                    }
+                }
                 Ok(None) => {
                     let told = format!("another change of the base has held its lock for {LOCK_WAIT_SECS} s");
                     return Err(Stop::checkpoint(Reason::LockHeld, told));
                 }
                 Err(error) => return Err(failed(&KbError::io("be locked")(error))),
             }
-            // Who holds it may put other rows in the place of these, and wait until nobody has them open.
-            let (base, reader) = (Arc::clone(&self.base), Arc::clone(&self.reader));
-            on_disk(move || {
-                *locked(&base) = None;
-                reader.let_go();
-            })
-            .await?;
             cx.rest(Duration::from_millis(LOCK_LOOK_MS)).await?;
         }
+    }
+
+    /// Lets go of the rows: who holds the base lock for longer than a commit may put others in their place, and wait until nobody has these open.
+    async fn let_go(&self) -> Result<(), Stop> {
+        let (base, reader) = (Arc::clone(&self.base), Arc::clone(&self.reader));
+        on_disk(move || {
+            *locked(&base) = None;
+            reader.let_go();
+        })
+        .await
     }
 
     /// Finishes what is committed and not shown yet, several times where something is in the way.

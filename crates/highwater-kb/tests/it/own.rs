@@ -289,6 +289,21 @@ fn a_conflict_that_was_settled_is_none_before_the_change_that_made_it() {
 }
 
 #[test]
+fn a_conflict_in_which_a_person_wrote_is_open_when_the_change_after_it_is_taken_back() {
+    let mut house = House::with("one\n");
+    house.write(PAGE, "mine\n");
+    house.set(Some("two\n"));
+    house.write(VERSION, "two\nand what they wrote there\n");
+    house.set(Some("three\n"));
+    assert_eq!(house.pages().len(), 3);
+    house.back(1);
+    assert_eq!((house.read(PAGE).as_deref(), house.pages().len()), (Some("mine\n"), 2));
+    assert_eq!(house.told().2, 1, "it is in conflict as before");
+    house.theirs(PAGE);
+    assert_eq!((house.read(PAGE).as_deref(), house.told().2), (Some("two\n"), 0));
+}
+
+#[test]
 fn a_page_that_was_deleted_after_its_conflict_was_settled_stays_away() {
     for side in [Side::Mine, Side::Theirs] {
         let mut house = House::with("one\n");

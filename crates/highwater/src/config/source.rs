@@ -29,11 +29,11 @@ impl SourceFile {
     pub(super) fn read(path: &Path) -> Result<Self, Diagnosis> {
         let refuse =
             |message: String, next: &str| Err(Diagnosis::refusal(codes::UNREADABLE, message, next).in_file(path));
-        // One that is a pipe would not be opened before somebody writes into it, and a device may never end.
+        // A device may never end.
         if let Some(found) = std::fs::metadata(path).ok().and_then(|found| no_file(found.file_type())) {
             return refuse(
                 format!("found {found}, expected a file"),
-                "write the configuration to a file, and name that: it is read more than once",
+                "write the configuration to a file, and name that",
             );
         }
         let bytes = match read_bounded(path) {
@@ -102,11 +102,10 @@ impl SourceFile {
     }
 }
 
-/// What it is, where it is neither a file nor a directory.
+/// What it is, where it is none that is read. A pipe is: shells make one of what a command prints.
 fn no_file(found: FileType) -> Option<&'static str> {
     match found {
-        found if found.is_file() || found.is_dir() => None,
-        found if found.is_fifo() => Some("a pipe"),
+        found if found.is_file() || found.is_dir() || found.is_fifo() => None,
         found if found.is_socket() => Some("a socket"),
         _ => Some("a device"),
     }

@@ -1,6 +1,7 @@
 //! What is to be done with each file of a generation, and the bytes for it, staged. Owns what becomes of a person's edit, and the
 //! plan as a file, which is there only once everything it speaks of is durable.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use highwater_fs::{Fs, FsError, FsFile, Kind, Mode, Op, RelPath, publish};
@@ -96,8 +97,10 @@ impl Plan {
 
     /// Decides on every file, stages what is needed, and publishes the plan.
     pub(super) fn draw(fs: &dyn Fs, generation: u32, changes: &[FileChange]) -> Result<Self, KbError> {
+        let going: BTreeSet<&FilePath> =
+            changes.iter().filter(|change| change.new.is_none()).map(|change| &change.path).collect();
         let mut drafts =
-            changes.iter().map(|change| decide(fs, Objects::new(fs), change)).collect::<Result<Vec<_>, _>>()?;
+            changes.iter().map(|change| decide(fs, Objects::new(fs), change, &going)).collect::<Result<Vec<_>, _>>()?;
         // New pages, then changed ones, then what goes: whoever follows a link finds where it leads.
         drafts.sort_by_key(|draft| match draft.step.act {
             Act::Create { .. } => 0,
@@ -138,10 +141,16 @@ enum Source {
 
 /// What becomes of a file, if nobody edits it meanwhile.
 pub(super) fn fate(fs: &dyn Fs, objects: Objects<'_>, change: &FileChange) -> Result<Fate, KbError> {
-    Ok(decide(fs, objects, change)?.step.fate)
+    Ok(decide(fs, objects, change, &BTreeSet::new())?.step.fate)
 }
 
-fn decide(fs: &dyn Fs, objects: Objects<'_>, change: &FileChange) -> Result<Draft, KbError> {
+/// What becomes of a file beside these that go.
+fn decide(
+    fs: &dyn Fs,
+    objects: Objects<'_>,
+    change: &FileChange,
+    going: &BTreeSet<&FilePath>,
+) -> Result<Draft, KbError> {
     let file = &change.path;
     let step = |act, fate| Step { file: file.clone(), path: file.clone(), new_directory: false, act, fate };
     let leave = |fate| Ok(Draft { step: step(Act::Leave, fate), source: None });
@@ -158,10 +167,9 @@ fn decide(fs: &dyn Fs, objects: Objects<'_>, change: &FileChange) -> Result<Draf
             Ok(Draft { step: step(Act::Remove { expected: base }, Fate::AsGenerated), source: None })
         }
         (Some(_), Found::Nothing, Some(_)) => leave(Fate::Deleted),
-        // It is what they began from: it lies beside theirs only if it lay there before.
+        // It is what they began from: it is in conflict with theirs only if it was before, and then a version still lies beside it.
         (Some(base), Found::File(_) | Found::Other, Some(new)) if base == new && change.began.is_some() => {
-            let (_, free) = beside_of(fs, file, new)?;
-            leave(if free { Fate::Merged } else { Fate::Conflict })
+            leave(if stays_beside(fs, file, going)? { Fate::Conflict } else { Fate::Merged })
         }
         // Nothing new came: what stands there is settled.
         (Some(base), Found::File(_) | Found::Other, Some(new)) if base == new => leave(Fate::Merged),
@@ -206,6 +214,18 @@ fn beside(fs: &dyn Fs, file: &FilePath, new: ContentId) -> Result<Draft, KbError
         if free { (Act::Create { staged: new }, Some(Source::Object(new))) } else { (Act::Leave, None) };
     let step = Step { file: file.clone(), path, new_directory: false, act, fate: Fate::Conflict };
     Ok(Draft { step, source })
+}
+
+/// Whether something lies beside `path` that does not go.
+fn stays_beside(fs: &dyn Fs, path: &FilePath, going: &BTreeSet<&FilePath>) -> Result<bool, KbError> {
+    for n in 1..=CONFLICTS_MAX {
+        let place = path.beside(n)?;
+        if going.contains(&place) {
+            continue;
+        }
+        return Ok(fs.stat(&place.to_rel())?.is_some());
+    }
+    Ok(false)
 }
 
 /// Where a version goes that cannot be at `path`, and whether nothing is there yet.
