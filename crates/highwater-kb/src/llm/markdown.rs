@@ -171,7 +171,8 @@ impl<'l, L: Leads> Writer<'l, L> {
             Tag::Link { link_type, dest_url, .. } => {
                 let page = match link_type {
                     LinkType::Autolink | LinkType::Email => None,
-                    _ => self.leads.page(&dest_url),
+                    // Two of these in a link are a formula to who reads it: it is its words.
+                    _ => self.leads.page(&dest_url).filter(|_| !dest_url.contains('$')),
                 };
                 self.open(Frame::Link(page, String::new()));
             }

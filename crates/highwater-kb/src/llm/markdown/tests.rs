@@ -59,6 +59,12 @@ fn what_a_page_does_not_take_is_words() {
 }
 
 #[test]
+fn a_link_that_would_be_a_formula_is_its_words() {
+    let shown = own("See [[concepts/a$]].", &Concepts, 99);
+    assert!(is_own(&shown) && !shown.contains("[["), "{shown}");
+}
+
+#[test]
 fn what_is_too_much_is_left_out_block_by_block() {
     let text = "one two three\n\nfour five six\n\nseven\n";
     assert_eq!(own(text, &Nowhere, 30), "one two three\n\nfour five six");
