@@ -129,28 +129,36 @@ fn merged(
 /// Takes away what the generations that are taken back laid beside people's versions, and says of these what they began from.
 fn take_from_beside(draft: &mut Draft<'_>, files: &Files, edits: &mut Edits, brought: &Brought) -> Result<(), KbError> {
     let is_brought = |page: &FilePath, version: ContentId| brought.get(page).is_some_and(|all| all.contains(&version));
-    let mut met = BTreeSet::new();
-    edits.retain(|path, (from, to)| {
-        let (Some(page), Some(version)) = (path.lies_beside(), *to) else { return true };
-        // It was laid there, and a conflict was ended since.
-        if is_brought(&page, version) {
-            met.insert(page);
-            *to = None;
-            return from.is_some();
-        }
-        // It is laid there again by what becomes of the page.
-        files.get(&page) != Some(&Some(version))
-    });
     let fs = draft.objects().fs();
+    let mut own = BTreeSet::new();
     for page in brought.keys() {
         let is_own = match look(fs, &page.to_rel())? {
             Found::Nothing => false,
             Found::File(there) => draft.content(page)? != Some(there),
             Found::Other => true,
         };
-        if !is_own {
-            continue;
+        if is_own {
+            own.insert(page.clone());
         }
+    }
+    let mut met = BTreeSet::new();
+    for (path, (_, to)) in edits.iter_mut() {
+        let (Some(page), Some(version)) = (path.lies_beside(), *to) else { continue };
+        // It was laid there, and a conflict was ended since; where that gave the page to what was generated, nothing is a person's there.
+        if is_brought(&page, version) {
+            if own.contains(&page) {
+                met.insert(page);
+            }
+            *to = None;
+        }
+    }
+    edits.retain(|path, (from, to)| match (path.lies_beside(), *to) {
+        (Some(_), None) => from.is_some(),
+        // It is laid there again by what becomes of the page, unless that stays as it is.
+        (Some(page), Some(version)) => met.contains(&page) || files.get(&page) != Some(&Some(version)),
+        (None, _) => true,
+    });
+    for page in &own {
         for (path, version) in Beside::new(draft.rows(), draft.objects()).versions(page)? {
             if is_brought(page, version) && draft.content(&path)?.is_none() {
                 edits.insert(path, (Some(version), None));

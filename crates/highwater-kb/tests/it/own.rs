@@ -304,6 +304,31 @@ fn a_conflict_in_which_a_person_wrote_is_open_when_the_change_after_it_is_taken_
 }
 
 #[test]
+fn a_conflict_that_was_settled_for_theirs_leaves_no_edit_when_it_is_taken_back() {
+    let mut house = House::with("one\n");
+    house.write(PAGE, "mine\n");
+    house.set(Some("two\n"));
+    house.set(Some("three\n"));
+    house.theirs(PAGE);
+    house.back(3);
+    assert_eq!((house.read(PAGE).as_deref(), house.told()), (Some("one\n"), (0, 0, 0)));
+    house.back(1);
+    assert_eq!((house.read(PAGE).as_deref(), house.told()), (Some("three\n"), (0, 0, 0)));
+}
+
+#[test]
+fn a_conflict_that_was_settled_for_mine_is_open_again_when_that_is_taken_back_with_what_came_before_it() {
+    let mut house = House::with("one\n");
+    house.write(PAGE, "mine\n");
+    house.set(Some("two\n"));
+    house.set(Some("three\n"));
+    house.library().under_lock(|base, held| resolve(base, held, now(), &file(PAGE), Side::Mine).unwrap());
+    house.back(2);
+    assert_eq!((house.read(PAGE).as_deref(), house.read(VERSION).as_deref()), (Some("mine\n"), Some("two\n")));
+    assert_eq!((house.pages().len(), house.told().2), (2, 1));
+}
+
+#[test]
 fn a_page_that_was_deleted_after_its_conflict_was_settled_stays_away() {
     for side in [Side::Mine, Side::Theirs] {
         let mut house = House::with("one\n");

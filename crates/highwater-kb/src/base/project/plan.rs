@@ -1,7 +1,7 @@
 //! What is to be done with each file of a generation, and the bytes for it, staged. Owns what becomes of a person's edit, and the
 //! plan as a file, which is there only once everything it speaks of is durable.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 
 use highwater_fs::{Fs, FsError, FsFile, Kind, Mode, Op, RelPath, publish};
@@ -97,10 +97,12 @@ impl Plan {
 
     /// Decides on every file, stages what is needed, and publishes the plan.
     pub(super) fn draw(fs: &dyn Fs, generation: u32, changes: &[FileChange]) -> Result<Self, KbError> {
-        let going: BTreeSet<&FilePath> =
-            changes.iter().filter(|change| change.new.is_none()).map(|change| &change.path).collect();
-        let mut drafts =
-            changes.iter().map(|change| decide(fs, Objects::new(fs), change, &going)).collect::<Result<Vec<_>, _>>()?;
+        let beside = changes.iter().filter(|change| change.path.lies_beside().is_some());
+        let beside: Beside<'_> = beside.map(|change| (&change.path, change.new.is_some())).collect();
+        let mut drafts = changes
+            .iter()
+            .map(|change| decide(fs, Objects::new(fs), change, &beside))
+            .collect::<Result<Vec<_>, _>>()?;
         // New pages, then changed ones, then what goes: whoever follows a link finds where it leads.
         drafts.sort_by_key(|draft| match draft.step.act {
             Act::Create { .. } => 0,
@@ -141,16 +143,13 @@ enum Source {
 
 /// What becomes of a file, if nobody edits it meanwhile.
 pub(super) fn fate(fs: &dyn Fs, objects: Objects<'_>, change: &FileChange) -> Result<Fate, KbError> {
-    Ok(decide(fs, objects, change, &BTreeSet::new())?.step.fate)
+    Ok(decide(fs, objects, change, &Beside::new())?.step.fate)
 }
 
-/// What becomes of a file beside these that go.
-fn decide(
-    fs: &dyn Fs,
-    objects: Objects<'_>,
-    change: &FileChange,
-    going: &BTreeSet<&FilePath>,
-) -> Result<Draft, KbError> {
+/// What the same generation lays beside files (`true`), and takes away from there.
+type Beside<'c> = BTreeMap<&'c FilePath, bool>;
+
+fn decide(fs: &dyn Fs, objects: Objects<'_>, change: &FileChange, moved: &Beside<'_>) -> Result<Draft, KbError> {
     let file = &change.path;
     let step = |act, fate| Step { file: file.clone(), path: file.clone(), new_directory: false, act, fate };
     let leave = |fate| Ok(Draft { step: step(Act::Leave, fate), source: None });
@@ -169,7 +168,7 @@ fn decide(
         (Some(_), Found::Nothing, Some(_)) => leave(Fate::Deleted),
         // It is what they began from: it is in conflict with theirs only if it was before, and then a version still lies beside it.
         (Some(base), Found::File(_) | Found::Other, Some(new)) if base == new && change.began.is_some() => {
-            leave(if stays_beside(fs, file, going)? { Fate::Conflict } else { Fate::Merged })
+            leave(if is_beside(fs, file, moved)? { Fate::Conflict } else { Fate::Merged })
         }
         // Nothing new came: what stands there is settled.
         (Some(base), Found::File(_) | Found::Other, Some(new)) if base == new => leave(Fate::Merged),
@@ -216,14 +215,15 @@ fn beside(fs: &dyn Fs, file: &FilePath, new: ContentId) -> Result<Draft, KbError
     Ok(Draft { step, source })
 }
 
-/// Whether something lies beside `path` that does not go.
-fn stays_beside(fs: &dyn Fs, path: &FilePath, going: &BTreeSet<&FilePath>) -> Result<bool, KbError> {
+/// Whether something lies beside `path` once that is done.
+fn is_beside(fs: &dyn Fs, path: &FilePath, moved: &Beside<'_>) -> Result<bool, KbError> {
     for n in 1..=CONFLICTS_MAX {
         let place = path.beside(n)?;
-        if going.contains(&place) {
-            continue;
+        match moved.get(&place) {
+            Some(true) => return Ok(true),
+            Some(false) => {}
+            None => return Ok(fs.stat(&place.to_rel())?.is_some()),
         }
-        return Ok(fs.stat(&place.to_rel())?.is_some());
     }
     Ok(false)
 }
