@@ -353,6 +353,10 @@ fn what_is_withdrawn_is_set_aside_and_cannot_be_sent_again_to_a_receiver_that_ru
     let named = rig.ok(&["episodes", "withdraw", "lab-1/ep-1", "--why", "lens cap"]);
     assert_eq!(named.stdout, "lab-1/ep-1: withdrawn already; nothing is left to do\n");
     assert_eq!(acts(&rig).len(), 1, "what changes nothing is no event");
+    let dry = rig.ok(&["episodes", "withdraw", "lab-1/ep-1", "lab-1/ep-1", "--why", "lens cap", "--dry-run"]);
+    assert!(
+        dry.stdout.is_empty() && dry.stderr.starts_with("0 episodes to withdraw; nothing is left to do for 1 other")
+    );
     rig.ok(&["reindex"]);
     rig.ok(&["episodes", "verify"]);
     // What a crash left between tombstone and quarantine is finished.

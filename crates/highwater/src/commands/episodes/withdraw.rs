@@ -1,6 +1,8 @@
 //! `episodes withdraw`: what turned out polluted leaves the store. Owns which episodes are meant and that it is an event before it
 //! is done; the order of tombstone and quarantine is the domain's.
 
+use std::collections::BTreeSet;
+
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::ledger::Ledger as _;
 use highwater_engine::report::ExitCode;
@@ -38,10 +40,18 @@ async fn withdrawn(args: &EpisodesWithdraw, site: &Site) -> Result<ExitCode, Dia
     let keys = meant(args, &files)?;
     let (output, name) = (site.output, if args.make_room { Name::Free } else { Name::Kept });
     if args.dry_run {
+        let (view, store) = (View::read(&files.index).map_err(unusable)?, files.open_store()?);
+        let (mut todo, mut so) = (0, 0);
         for key in &keys {
+            if !is_to_do(&store, &view, key, name).map_err(|error| refused(&error))? {
+                so += 1;
+                continue;
+            }
+            todo += 1;
             output.answer(&json!({ "would": "withdraw", "host_id": key.host, "episode_id": key.episode }), key);
         }
-        output.note(format!("{} to withdraw; nothing was written", counted(keys.len() as u64, "episode")));
+        let so = if so == 0 { String::new() } else { format!("; nothing is left to do for {}", counted(so, "other")) };
+        output.note(format!("{} to withdraw{so}; nothing was written", counted(todo, "episode")));
         return Ok(ExitCode::Drained);
     }
     become_owner(&[&files.index, &files.episodes])?;
@@ -110,7 +120,8 @@ fn meant(args: &EpisodesWithdraw, files: &Files) -> Result<Vec<EpisodeKey>, Diag
                 return Err(refused(&WithdrawError::NotThere(key.clone())));
             }
         }
-        return Ok(args.keys.clone());
+        let mut named = BTreeSet::new();
+        return Ok(args.keys.iter().filter(|key| named.insert(*key)).cloned().collect());
     };
     let commit = commit_of(commit).map_err(|error| error.at_field("--commit"))?;
     let mut keys = Vec::new();
