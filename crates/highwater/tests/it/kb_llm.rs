@@ -101,7 +101,11 @@ fn read(root: &Path, below: &Path, shown: &mut BTreeMap<String, String>) {
         if root.join(&path).is_dir() {
             read(root, &path, shown);
         } else {
-            let bytes = fs::read(root.join(&path)).unwrap();
+            // One on its way has its name by now.
+            let bytes = match fs::read(root.join(&path)) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                bytes => bytes.unwrap(),
+            };
             shown.insert(path.to_string_lossy().into_owned(), String::from_utf8_lossy(&bytes).into_owned());
         }
     }

@@ -11,7 +11,7 @@ use crate::archive::{CompressionSettings, WINDOW_LOG_MAX};
 /// From this level on zstd's own windows may be larger than ours.
 const WIDE_LEVEL: u64 = 20;
 /// What all threads compress at a time, in bytes; zstd holds that twice.
-const JOBS_BYTES: u32 = 16 << 20;
+const JOBS_BYTES: u32 = 12 << 20;
 /// What one thread compresses at a time, at most, in bytes.
 const JOB_BYTES_MAX: u32 = 4 << 20;
 
