@@ -38,7 +38,7 @@ impl<'a> Beside<'a> {
 
     /// What lies at `path`, if that is a version of another file. Its name alone does not say so: what the base has there itself is a
     /// file like any other, and so is what a person called so, unless rows know of a conflict of the file beside it, or what lies there
-    /// was generated and is not what stands in its place.
+    /// is stored and is not what stands in its place: it was generated, or was theirs before a change.
     pub(crate) fn version(&self, path: &FilePath) -> Result<Option<Version>, KbError> {
         let Some(of) = path.lies_beside() else { return Ok(None) };
         let fs = self.fs();
@@ -54,7 +54,9 @@ impl<'a> Beside<'a> {
                 self.objects.has(content)?
                     && match look(fs, &of.to_rel())? {
                         Found::Nothing => known.is_some(),
-                        Found::File(stands) => known.is_none_or(|(generated, _)| generated != stands),
+                        Found::File(stands) => {
+                            stands != content || known.is_none_or(|(generated, _)| generated != stands)
+                        }
                         Found::Other => true,
                     }
             }

@@ -20,7 +20,7 @@ use crate::path::FilePath;
 type Files = BTreeMap<FilePath, Option<ContentId>>;
 /// What people's own versions are, and what each is to be.
 type Edits = BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)>;
-/// What each file was in the generations that are taken back.
+/// What each file, and a person's version of it, became in the generations that are taken back: where it met another, that lies beside it.
 type Brought = BTreeMap<FilePath, BTreeSet<ContentId>>;
 
 impl Base {
@@ -45,6 +45,7 @@ impl Base {
                 brought.entry(file.path.clone()).or_default().extend(file.new);
                 files.insert(file.path, file.base);
             }
+            note_laid(&mut brought, &manifest.edits);
             edited.extend(manifest.edits);
             documents.extend(manifest.documents.into_iter().map(|(name, (before, _))| (name, before)));
         }
@@ -73,6 +74,15 @@ impl Base {
             }
             Ok(())
         })
+    }
+}
+
+/// What edits may have laid beside a file. What they took away from there, lay there before.
+fn note_laid(brought: &mut Brought, edits: &[FileChange]) {
+    let lay: BTreeSet<_> = edits.iter().filter_map(|edit| edit.path.lies_beside().zip(edit.base)).collect();
+    for edit in edits {
+        let laid = edit.new.filter(|new| !lay.contains(&(edit.path.clone(), *new)));
+        brought.entry(edit.path.clone()).or_default().extend(laid);
     }
 }
 

@@ -142,6 +142,64 @@ fn what_was_settled_is_taken_back() {
 }
 
 #[test]
+fn what_was_laid_beside_a_page_by_going_back_is_nowhere_before_that() {
+    let mut house = House::in_conflict();
+    house.resolve(PAGE, Side::Theirs).unwrap();
+    // What they write now meets what they had written: that goes beside it.
+    house.write(PAGE, "top\none\ntwo\nthree\nSECOND\nend\n");
+    house.undo(2);
+    let beside = ["wiki/concepts/tides.conflict.md", "wiki/concepts/tides.conflict-2.md"];
+    let mine = "top\none\ntwo\nthree\nMINE\nend\n";
+    assert!(beside.iter().any(|path| house.read(path).as_deref() == Some(mine)));
+    // Taken back alone, it goes again.
+    house.undo(3);
+    assert_eq!(beside.map(|path| house.read(path)), [None, None]);
+    assert_eq!((house.read(PAGE).as_deref(), house.open().0), (Some("top\none\ntwo\nthree\nSECOND\nend\n"), 0));
+    // Settled, and taken back with that and with what came before it, it is none either.
+    house.undo(2);
+    house.resolve(PAGE, Side::Theirs).unwrap();
+    house.undo(1);
+    assert_eq!(beside.map(|path| house.read(path)), [None, None]);
+    assert_eq!(house.open(), (0, Vec::new()));
+}
+
+#[test]
+fn a_conflict_that_is_settled_is_open_or_settled_however_often_that_is_taken_back() {
+    let mut house = House::in_conflict();
+    let mut seen = vec![[house.read(PAGE), house.read(VERSION)]];
+    house.resolve(PAGE, Side::Theirs).unwrap();
+    for generation in 3..9 {
+        seen.push([house.read(PAGE), house.read(VERSION)]);
+        assert_eq!(seen.last(), seen.get(usize::from(generation % 2 == 1)), "generation {generation}");
+        assert_eq!(house.open().0, u64::from(generation % 2 == 0));
+        house.undo(generation - 1);
+    }
+    // Each of them, from wherever one is.
+    for generation in (2..9).chain([3, 8, 2, 7]) {
+        house.undo(generation);
+        assert_eq!([house.read(PAGE), house.read(VERSION)], seen[generation as usize - 2], "generation {generation}");
+    }
+}
+
+#[test]
+fn what_lies_beside_a_page_that_is_as_generated_is_in_conflict_also_once_that_is_taken_back() {
+    for side in [Side::Mine, Side::Theirs] {
+        let mut house = House::in_conflict();
+        house.resolve(PAGE, Side::Theirs).unwrap();
+        // Their text of before meets nothing of theirs, and lies there nevertheless.
+        let mine = "top\none\ntwo\nthree\nMINE\nend\n";
+        house.write(VERSION, mine);
+        assert_eq!(house.open(), (1, vec![PAGE.to_owned()]));
+        let resolved = house.resolve(PAGE, side).unwrap();
+        assert_eq!((house.open(), house.read(VERSION), resolved.kept.len()), ((0, Vec::new()), None, 1));
+        house.undo(3);
+        assert_eq!((house.open(), house.read(VERSION).as_deref()), ((1, vec![PAGE.to_owned()]), Some(mine)));
+        house.resolve(PAGE, side).unwrap();
+        assert_eq!((house.open(), house.read(VERSION)), ((0, Vec::new()), None));
+    }
+}
+
+#[test]
 fn every_version_beside_a_page_goes_and_those_that_a_person_wrote_are_kept() {
     let mut house = House::in_conflict();
     house.write(VERSION, "what I made of both\n");
