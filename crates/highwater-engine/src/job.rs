@@ -217,6 +217,13 @@ pub trait Job: Send + Sync + 'static {
         true
     }
 
+    /// Whether a pass would find, by reading alone, that nothing is to be done for an item; asked of each by a dry run, which leaves those
+    /// out.
+    fn is_present(&self, item: &Self::Item) -> impl Future<Output = Result<bool, Stop>> + Send {
+        let _ = item;
+        async { Ok(false) }
+    }
+
     /// The slow part of one item; many run at once, each spawned, so it writes nothing shared. Dropped when the pass must
     /// end at once.
     fn prepare(

@@ -180,6 +180,8 @@ pub(crate) fn at_every_call(handle: &str, worklist: Option<&WorklistRecord>) -> 
 /// What a pass would drain.
 pub(crate) struct Would {
     pub(crate) items: u64,
+    /// What is listed besides, and nothing is to be done for.
+    pub(crate) present: u64,
     retry: u64,
     /// Of what.
     of: &'static str,
@@ -203,6 +205,9 @@ impl fmt::Display for Would {
         if self.retry > 0 {
             write!(f, ", {} of them tried before", self.retry)?;
         }
+        if self.present > 0 {
+            write!(f, "; {} besides {} present", self.present, if self.present == 1 { "is" } else { "are" })?;
+        }
         if self.estimates.is_empty() {
             return write!(f, "; first: {}", self.first.join(", "));
         }
@@ -218,6 +223,7 @@ pub(crate) async fn rehearse_open(engine: &Engine, worklist: &WorklistRecord) ->
     let first = engine.ledger.open_items(worklist.id, PassId(0), None, NAMED_ITEMS).await?;
     Ok(Would {
         items: worklist.tally.open(),
+        present: 0,
         retry: worklist.tally.retry,
         of: "its pinned worklist",
         first: first.iter().map(|item| item.key.to_string()).collect(),
@@ -228,10 +234,20 @@ pub(crate) async fn rehearse_open(engine: &Engine, worklist: &WorklistRecord) ->
 pub(crate) async fn rehearse_plan<J: Job>(job: &J, cx: &ReadCx) -> Result<Would, Stop> {
     let plan = job.plan(cx.clone());
     futures::pin_mut!(plan);
-    let mut would =
-        Would { items: 0, retry: 0, of: "a worklist it would pin", first: Vec::new(), estimates: Vec::new() };
+    let mut would = Would {
+        items: 0,
+        present: 0,
+        retry: 0,
+        of: "a worklist it would pin",
+        first: Vec::new(),
+        estimates: Vec::new(),
+    };
     while let Some(item) = plan.next().await {
         let item = item?;
+        if job.is_present(&item).await? {
+            would.present += 1;
+            continue;
+        }
         would.items += 1;
         if would.first.len() < NAMED_ITEMS {
             would.first.push(item.key().to_string());

@@ -174,6 +174,15 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
         })
     }
 
+    async fn is_present(&self, item: &Found) -> Result<bool, Stop> {
+        let Some(file) = item.origin.file() else { return Ok(false) };
+        match self.there_already(file, item, false).await {
+            Ok(there) => Ok(there.is_some()),
+            Err(Unready::Outcome(_)) => Ok(false),
+            Err(Unready::Stop(stop)) => Err(stop),
+        }
+    }
+
     async fn prepare(&self, cx: ReadCx, item: Arc<Found>) -> Result<Attempt<Box<Prepared>>, Stop> {
         let attempt = attempt(self.prepared(&cx, &item).await)?;
         if let Attempt::Outcome(outcome) = &attempt {

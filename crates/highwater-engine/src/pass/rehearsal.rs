@@ -6,7 +6,7 @@ use super::ending::{Ending, halted};
 use super::{Mode, Pass, State};
 use crate::job::{Job, Stop};
 use crate::pin;
-use crate::report::Reason;
+use crate::report::{Reason, counted};
 use crate::turnstile;
 
 impl Pass<'_> {
@@ -45,7 +45,11 @@ impl Pass<'_> {
             None => pin::rehearse_plan(&**job, &cx).await?,
         };
         if would.items == 0 {
-            return Ok(Ending::new(Reason::AlreadyDrained, "nothing to do"));
+            let detail = match would.present {
+                0 => "nothing to do".to_owned(),
+                present => format!("nothing to do: {} listed, and present", counted(present, "item")),
+            };
+            return Ok(Ending::new(Reason::AlreadyDrained, detail));
         }
         Ok(Ending::new(Reason::DryRun, would.to_string()))
     }

@@ -240,6 +240,31 @@ fn what_changed_since_a_call_that_was_cut_off_comes_in_with_the_call_that_goes_o
 }
 
 #[test]
+fn a_dry_run_tells_what_would_come_in_from_what_is_there() {
+    let desk = Desk::new();
+    for n in 0..3 {
+        desk.0.write(&format!("in/report-{n}.md"), &format!("# Report {n}\n\nGauge {n} is well.\n"));
+    }
+    let rehearsed = || {
+        let ended = desk.add(&["--dry-run"]);
+        (ended.code, ended.stdout.split_once(": ").map(|(_, told)| told.trim_end().to_owned()).unwrap_or_default())
+    };
+    let would = |items: &str, present: &str, first: &[&str]| {
+        let first: Vec<_> = first.iter().map(|name| desk.0.path("in").join(name).display().to_string()).collect();
+        format!("would drain {items} of a worklist it would pin{present}; first: {}", first.join(", "))
+    };
+    let all = ["report-0.md", "report-1.md", "report-2.md"];
+    let (code, told) = rehearsed();
+    assert!(code == 3 && told.starts_with(&would("3 items", "", &all)), "{code} {told}");
+    desk.ended(&[]);
+    let (code, told) = rehearsed();
+    assert!(code == 0 && told.starts_with("nothing to do: 3 items listed, and present"), "{code} {told}");
+    desk.0.write("in/report-1.md", "# Report 1\n\nGauge 1 was taken down.\n");
+    let (code, told) = rehearsed();
+    assert!(code == 3 && told.starts_with(&would("1 item", "; 2 besides are present", &all[1..2])), "{code} {told}");
+}
+
+#[test]
 fn a_corrected_document_replaces_its_text_everywhere_and_pages_that_a_person_edited_are_kept() {
     let desk = Desk::full();
     desk.ended(&[]);
