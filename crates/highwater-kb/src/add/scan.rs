@@ -22,6 +22,8 @@ const OWN: [&str; 4] = ["wiki", "raw", ".highwater", ".highwater-state"];
 pub struct PassedOver {
     /// Files whose suffix says that they are no documents, by their suffix.
     pub others: BTreeMap<String, u64>,
+    /// Documents whose names begin with a dot.
+    pub hidden: u64,
     /// Directories that links lead to.
     pub linked_directories: u64,
     /// What could not be read, the first of it in words.
@@ -47,6 +49,17 @@ impl PassedOver {
                 files => format!("{files} files are no documents by the suffix and stayed where they are"),
             };
             told.push(format!("{files}: {}{more}", named.join(", ")));
+        }
+        if self.hidden > 0 {
+            let them = match self.hidden {
+                1 => "1 document is hidden by its name, which begins with a dot: name it to add it".to_owned(),
+                files => {
+                    format!(
+                        "{files} documents are hidden by their names, which begin with a dot: name those to add them"
+                    )
+                }
+            };
+            told.push(them);
         }
         if self.linked_directories > 0 {
             let them = match self.linked_directories {
@@ -108,7 +121,16 @@ pub fn scan(
         return Ok(());
     }
     let root = Origin::of_file(&named).file().unwrap_or(named);
-    let wanted = |entry: &DirEntry| entry.depth() == 0 || !is_passed_over(entry.path(), base);
+    let mut hidden = 0;
+    let wanted = |entry: &DirEntry| {
+        if entry.depth() == 0 || !is_passed_over(entry.path(), base) {
+            return true;
+        }
+        // What a Mac writes beside a file on other file systems is none.
+        let is_file = entry.file_type().is_file() && !entry.file_name().as_encoded_bytes().starts_with(b"._");
+        hidden += u64::from(is_file && entry.path().extension().is_some() && is_document(entry.path()));
+        false
+    };
     for entry in WalkDir::new(&root).max_depth(DEPTH_MAX).sort_by_file_name().into_iter().filter_entry(wanted) {
         let entry = match entry {
             Ok(entry) => entry,
@@ -134,6 +156,7 @@ pub fn scan(
             break;
         }
     }
+    passed_over.hidden += hidden;
     Ok(())
 }
 
@@ -166,7 +189,8 @@ mod tests {
     fn files_come_in_the_order_of_their_names_and_what_is_no_document_is_told_of() {
         let dir = tempfile::tempdir().unwrap();
         let named = dir.path().join("in");
-        for file in ["b/2.md", "b/10.md", "a.md", "b.md", "x.png", "y.png", "Makefile", ".hidden.md", ".git/a.md"] {
+        let below = ["b/2.md", "b/10.md", "a.md", "b.md", "x.png", "y.png", "Makefile"];
+        for file in below.into_iter().chain([".hidden.md", ".git/a.md", ".md", ".env", "._a.md"]) {
             let file = named.join(file);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, "x").unwrap();
@@ -180,6 +204,7 @@ mod tests {
             passed_over.told(),
             [
                 "3 files are no documents by the suffix and stayed where they are: 2 .png, 1 without one",
+                "1 document is hidden by its name, which begins with a dot: name it to add it",
                 "1 link leads to a directory and was not followed: name it to add it",
             ]
         );
