@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use highwater_engine::exec::child::ChildError;
+use highwater_engine::report::counted;
 
 /// How many bytes of a converter's own words are told.
 const SAID_CHARS_MAX: usize = 200;
@@ -37,6 +38,14 @@ pub enum Refusal {
     /// It consists of things within things within things.
     #[error("it is nested too deeply")]
     Deep,
+    /// A sheet of it has more rows or columns than a table may have.
+    #[error("it has a sheet of {} and up to {}: more than a table may have", counted(*rows as u64, "row"), counted(*columns as u64, "column"))]
+    Large {
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        columns: usize,
+    },
     /// It says too much.
     #[error("its text is longer than {} MiB", limit >> 20)]
     LongText {

@@ -61,19 +61,17 @@ fn sniffed(text: &str) -> u8 {
 pub(super) fn workbook(bytes: &[u8], format: Format, gallery: &mut Gallery) -> Result<Paged, Refusal> {
     let from = Cursor::new(bytes);
     let read = match format {
-        Format::Ods => Ods::new(from).map_err(|e| e.to_string()).and_then(sheets),
-        Format::Xlsb => Xlsb::new(from).map_err(|e| e.to_string()).and_then(sheets),
-        _ => Xls::new(from).map_err(|e| e.to_string()).and_then(sheets),
+        Format::Ods => Ods::new(from).map_err(refused).and_then(sheets),
+        Format::Xlsb => Xlsb::new(from).map_err(refused).and_then(sheets),
+        _ => Xls::new(from).map_err(refused).and_then(sheets),
     };
     let sheets = match read {
-        Ok(sheets) => sheets,
-        Err(said) if said.to_lowercase().contains("password") => return Err(Refusal::Encrypted),
         // Workbooks of the years before 1997 are read by the other.
-        Err(said) if format == Format::Xls => {
+        Err(damaged @ Refusal::Damaged(_)) if format == Format::Xls => {
             return office::convert(bytes, format, gallery)
-                .map_err(|other| if other == Refusal::Encrypted { other } else { Refusal::damaged(&said) });
+                .map_err(|other| if other == Refusal::Encrypted { other } else { damaged });
         }
-        Err(said) => return Err(Refusal::damaged(&said)),
+        read => read?,
     };
     let mut pages = Vec::with_capacity(sheets.len());
     for (name, rows) in sheets {
@@ -85,15 +83,20 @@ pub(super) fn workbook(bytes: &[u8], format: Format, gallery: &mut Gallery) -> R
     Ok(Paged { title: None, pages, numbered: false, converter: WORKBOOK })
 }
 
+fn refused(said: impl std::fmt::Display) -> Refusal {
+    let said = said.to_string();
+    if said.to_lowercase().contains("password") { Refusal::Encrypted } else { Refusal::damaged(said) }
+}
+
 /// The sheets of a workbook, in its order.
 type Sheets = Vec<(String, Vec<Vec<String>>)>;
 
-fn sheets<'b, R: Reader<Cursor<&'b [u8]>>>(mut workbook: R) -> Result<Sheets, String> {
+fn sheets<'b, R: Reader<Cursor<&'b [u8]>>>(mut workbook: R) -> Result<Sheets, Refusal> {
     let mut sheets = Vec::new();
     for name in workbook.sheet_names() {
-        let range = workbook.worksheet_range(&name).map_err(|error| format!("{error:?}"))?;
+        let range = workbook.worksheet_range(&name).map_err(|error| refused(format!("{error:?}")))?;
         if range.height().saturating_mul(range.width()) > CELLS_MAX {
-            return Err(format!("a sheet has {} rows of {} cells", range.height(), range.width()));
+            return Err(Refusal::Large { rows: range.height(), columns: range.width() });
         }
         sheets.push((name, range.rows().map(|row| row.iter().map(cell).collect()).collect()));
     }
@@ -123,7 +126,7 @@ fn table(mut rows: Vec<Vec<String>>) -> Result<String, Refusal> {
     rows.truncate(rows.iter().rposition(|row| !row.is_empty()).map_or(0, |at| at + 1));
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     if columns > COLUMNS_MAX || rows.len().saturating_mul(columns) > CELLS_MAX {
-        return Err(Refusal::Damaged(format!("it has {} rows of up to {columns} fields", rows.len())));
+        return Err(Refusal::Large { rows: rows.len(), columns });
     }
     let mut text = String::new();
     for (at, row) in rows.iter().enumerate() {
@@ -140,4 +143,17 @@ fn table(mut rows: Vec<Vec<String>>) -> Result<String, Refusal> {
         }
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sheet_that_is_too_large_is_told_by_its_size() {
+        let wide = vec!["1"; COLUMNS_MAX + 1].join(",");
+        let refused = delimited(wide.as_bytes(), Format::Csv).err().unwrap();
+        assert_eq!(refused.to_string(), "it has a sheet of 1 row and up to 16385 columns: more than a table may have");
+        assert!(delimited(&wide.as_bytes()[2..], Format::Csv).is_ok());
+    }
 }
