@@ -7,6 +7,7 @@ mod prepare;
 mod put_off;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -90,6 +91,11 @@ pub fn diagnosis(error: &KbError) -> Diagnosis {
             "HW-KB-030",
             message,
             "`highwater kb rebuild` makes the database again from what is stored; what stands in wiki/ and raw/ stays",
+        ),
+        KbError::Fs(error) if error.kind() == io::ErrorKind::NotADirectory => Diagnosis::failure(
+            "HW-KB-021",
+            message,
+            "a link or a file has the place of a directory, and is not followed: put the directory itself there, and call again",
         ),
         _ => Diagnosis::failure(
             "HW-KB-021",

@@ -45,6 +45,11 @@ async fn resolved(place: &Place, args: &KbResolve, output: Output) -> Result<Exi
             }
             Err(error @ KbError::NoConflict(_)) => {
                 if base.content(&path).map_err(|error| place.failed(&error))?.is_some() {
+                    if side == Side::Mine && is_gone(place, &path) {
+                        let message = format!("{path} is in no conflict: it was deleted, and stays away");
+                        let next = format!("nothing; `highwater kb resolve {path} --theirs` puts it back");
+                        return Err(Diagnosis::refusal(NO_CONFLICT, message, next).in_file(&place.root));
+                    }
                     refused = error.to_string();
                 }
             }
@@ -56,6 +61,11 @@ async fn resolved(place: &Place, args: &KbResolve, output: Output) -> Result<Exi
         }
     }
     Err(Diagnosis::refusal(NO_CONFLICT, refused, open(place, &base)?).in_file(&place.root))
+}
+
+fn is_gone(place: &Place, path: &FilePath) -> bool {
+    let there = std::fs::symlink_metadata(place.root.join(path.as_str()));
+    there.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// What can be done: the conflicts that are open.

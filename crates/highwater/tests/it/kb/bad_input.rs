@@ -58,3 +58,25 @@ fn a_damaged_database_is_named_and_left_alone() {
     insta::assert_snapshot!(told(&desk.0, &["kb", "list", "--kb", "notes"]));
     assert!(desk.0.read("notes/.highwater/kb.db").contains("nothing that is"));
 }
+
+#[test]
+fn a_link_in_the_place_of_a_directory_is_not_followed_and_named() {
+    let desk = Desk::new();
+    desk.0.write("in/tides.md", "# Tides\n\nTides follow the moon.\n");
+    desk.ended(&[]);
+    let (summaries, aside) = (desk.0.path("notes/wiki/summaries"), desk.0.path("aside"));
+    fs::rename(&summaries, &aside).unwrap();
+    std::os::unix::fs::symlink(&aside, &summaries).unwrap();
+    insta::assert_snapshot!(told(&desk.0, &["kb", "lint", "--kb", "notes"]));
+}
+
+#[test]
+fn a_page_that_was_deleted_is_in_no_conflict_and_what_puts_it_back_is_named() {
+    let desk = Desk::new();
+    desk.0.write("in/tides.md", "# Tides\n\nTides follow the moon.\n");
+    desk.ended(&[]);
+    fs::remove_file(desk.0.path("notes/wiki/summaries/tides.md")).unwrap();
+    insta::assert_snapshot!(told(&desk.0, &["kb", "resolve", "summaries/tides", "--mine", "--kb", "notes"]));
+    desk.0.ok(&["kb", "resolve", "summaries/tides", "--theirs", "--kb", "notes"]);
+    assert!(desk.0.path("notes/wiki/summaries/tides.md").exists());
+}
