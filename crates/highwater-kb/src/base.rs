@@ -21,6 +21,7 @@ pub(crate) mod rows;
 mod snapshot;
 mod undo;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -242,13 +243,36 @@ impl Base {
         let unapplied = |source| KbError::Unapplied { generation, source: Box::new(source) };
         let changes = rows::changes(&self.rows)?;
         let fates = project::project(self.home.fs(), generation, &changes).map_err(unapplied)?;
+        let known = self.standing_fates(&changes, &fates)?;
         self.broken = true;
-        rows::applied(&mut self.rows, generation, &fates)?;
+        rows::applied(&mut self.rows, generation, &fates, &known)?;
         self.home.settle(&mut self.rows).map_err(KbError::rows("note what stands in wiki/"))?;
         self.broken = false;
         // What is not cleared now is cleared by the next who opens the base.
         let _ = project::clear(self.home.fs(), generation);
         Ok(Committed { generation, fates })
+    }
+
+    /// What became of files where a person's own version was changed: it stands as it was to, and is theirs all the same.
+    fn standing_fates(
+        &self,
+        changes: &[FileChange],
+        fates: &BTreeMap<FilePath, Fate>,
+    ) -> Result<BTreeMap<FilePath, Fate>, KbError> {
+        let mut known = BTreeMap::new();
+        for FileChange { path, new, .. } in changes {
+            let Some(generated) = rows::file(&self.rows, path)? else { continue };
+            let is_in_conflict = || Ok::<_, KbError>(!self.beside()?.versions(path)?.is_empty());
+            let fate = match (fates.get(path), new) {
+                (Some(Fate::AsGenerated), None) => Fate::Deleted,
+                (Some(Fate::AsGenerated), Some(new)) if *new == generated => continue,
+                (Some(Fate::AsGenerated), Some(_)) | (Some(Fate::Kept), _) if is_in_conflict()? => Fate::Conflict,
+                (Some(Fate::AsGenerated), Some(_)) | (Some(Fate::Kept), _) => Fate::Merged,
+                _ => continue,
+            };
+            known.insert(path.clone(), fate);
+        }
+        Ok(known)
     }
 
     /// Changes rows that say nothing of what the base has.

@@ -53,7 +53,7 @@ impl<'a> Beside<'a> {
             known => {
                 self.objects.has(content)?
                     && match look(fs, &of.to_rel())? {
-                        Found::Nothing => known.is_some(),
+                        Found::Nothing => true,
                         Found::File(stands) => {
                             stands != content || known.is_none_or(|(generated, _)| generated != stands)
                         }

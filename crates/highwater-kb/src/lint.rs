@@ -271,7 +271,9 @@ impl<'s> Look<'s> {
             let mut touched: BTreeSet<String> = self.unapplied.iter().map(ToString::to_string).collect();
             for generation in was + 1..=is {
                 let manifest = now.manifest(generation)?;
-                let changes = manifest.iter().flat_map(|manifest| manifest.files.iter().chain(&manifest.edits));
+                let changes = manifest
+                    .iter()
+                    .flat_map(|manifest| manifest.files.iter().chain(&manifest.edits).chain(&manifest.stands));
                 touched.extend(changes.map(|change| change.path.to_string()));
             }
             for finding in self.found.extract_if(.., |finding| touched.contains(&finding.file)) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use highwater_db::sqlite::rusqlite::Connection;
 use jiff::Timestamp;
 
-use super::manifest::{Entry, FileChange, Manifest};
+use super::manifest::{Entry, FileChange, Manifest, to_write};
 use super::objects::{Held, Objects};
 use super::project::{self, Fate, Found, look};
 use super::rows::{derived, registry};
@@ -34,8 +34,10 @@ pub struct Draft<'a> {
     objects: Objects<'a>,
     files: BTreeMap<FilePath, Option<ContentId>>,
     edits: BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)>,
-    /// What people have of files that go back, and began from another version than the newest: which, or none.
-    began: BTreeMap<FilePath, Option<ContentId>>,
+    /// The same, also where the draft changes the file.
+    stands: BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)>,
+    /// What people had made of files that go, as it is known: the version they began from, and whether they had deleted it.
+    own: BTreeMap<FilePath, Option<(ContentId, bool)>>,
     /// What it stored itself.
     stored: BTreeSet<ContentId>,
     documents: BTreeMap<DocName, Option<Document>>,
@@ -51,7 +53,8 @@ impl<'a> Draft<'a> {
             objects,
             files: BTreeMap::new(),
             edits: BTreeMap::new(),
-            began: BTreeMap::new(),
+            stands: BTreeMap::new(),
+            own: BTreeMap::new(),
             stored: BTreeSet::new(),
             documents: BTreeMap::new(),
             entries: Vec::new(),
@@ -132,9 +135,14 @@ impl<'a> Draft<'a> {
         self.edits.insert(path, (from, to));
     }
 
-    /// Says that what a person has at a path began from this version, or from none, and not from what the generation has there.
-    pub(super) fn began(&mut self, path: FilePath, version: Option<ContentId>) {
-        self.began.insert(path, version);
+    /// The same as [`Draft::edit`], and what is done where the draft changes the file, too.
+    pub(super) fn stand(&mut self, path: FilePath, from: Option<ContentId>, to: Option<ContentId>) {
+        self.stands.insert(path, (from, to));
+    }
+
+    /// Says what people had made of a file that goes: the version that they began from, and whether they had deleted it, or nothing.
+    pub(super) fn own(&mut self, path: FilePath, own: Option<(ContentId, bool)>) {
+        self.own.insert(path, own);
     }
 
     /// What is known of a document, with what this draft said.
@@ -237,14 +245,19 @@ impl<'a> Draft<'a> {
     fn note_own(&self, changes: &mut [FileChange]) -> Result<(), KbError> {
         let fs = self.objects.fs();
         for change in changes {
-            let said = self.began.get(&change.path);
             let own = match (change.base, change.new) {
-                (Some(base), None) => match look(fs, &change.path.to_rel())? {
-                    Found::File(there) if there == base => None,
-                    Found::Nothing => Some((base, true)),
-                    _ => said.map_or(Some((base, false)), |began| began.map(|began| (began, false))),
-                },
-                (Some(_), Some(_)) => said.and_then(|began| began.map(|began| (began, false))),
+                (Some(base), None) => {
+                    let there = look(fs, &change.path.to_rel())?;
+                    let from = self.stands.get(&change.path).map_or(Some(base), |(from, _)| *from);
+                    match (there, self.own.get(&change.path)) {
+                        // Nobody did anything to it since.
+                        (Found::File(there), Some(own)) if Some(there) == from => *own,
+                        (Found::Nothing, Some(own)) if from.is_none() => *own,
+                        (Found::File(there), _) if there == base => None,
+                        (Found::Nothing, _) => Some((base, true)),
+                        _ => Some((base, false)),
+                    }
+                }
                 // A deletion is over where something stands there now, and an edit where nothing does.
                 (None, Some(_)) => match rows::own(self.rows, &change.path)? {
                     Some((began, deleted)) => {
@@ -276,9 +289,18 @@ impl<'a> Draft<'a> {
 
     /// What it does to people's own versions.
     fn edits(&self, changes: &[FileChange]) -> Vec<FileChange> {
-        let is_changed = |path: &FilePath| changes.binary_search_by(|change| change.path.cmp(path)).is_ok();
-        let edits = self.edits.iter().filter(|(path, _)| !is_changed(path));
-        edits.map(|(path, (base, new))| FileChange::new(path.clone(), *base, *new)).collect()
+        let changed = |path: &FilePath| {
+            changes.binary_search_by(|change| change.path.cmp(path)).ok().and_then(|at| changes.get(at))
+        };
+        let edits = self.edits.iter().filter_map(|(path, (from, to))| match changed(path) {
+            None => Some((path, (*from, *to))),
+            // They give way to the file as it was: they do so to the file as it is.
+            Some(change) if to == &change.base && from != to => Some((path, (*from, change.new))),
+            Some(_) => None,
+        });
+        let stands = self.stands.iter().map(|(path, stands)| (path, *stands));
+        let all: BTreeMap<_, _> = edits.chain(stands).collect();
+        all.into_iter().map(|(path, (from, to))| FileChange::new(path.clone(), from, to)).collect()
     }
 }
 
@@ -345,7 +367,7 @@ impl Base {
         // It is rolled back as it goes.
         let transaction = rows::begin(&mut self.rows)?;
         let Some(manifest) = drafted(&transaction, objects, at, ("rehearse", ""), draft)? else { return Ok(None) };
-        let fates = project::foresee(home.fs(), objects, &manifest.files)?;
+        let fates = project::foresee(home.fs(), objects, &manifest.to_write())?;
         Ok(Some(Rehearsed { files: manifest.files, fates }))
     }
 }
@@ -385,16 +407,19 @@ fn drafted(
     fold::enter_log(&mut said, at, &entries, is_shown)?;
     let mut files = said.changes()?;
     said.note_own(&mut files)?;
+    let edits = said.edits(&files);
+    let stands = project::stood(objects, &files, &to_write(&files, &edits))?;
     let manifest = Manifest {
-        format: Manifest::format_of(&files),
+        format: Manifest::format_of(&files, &edits, &stands),
         generation: parent.as_ref().map_or(1, |parent| parent.number + 1),
         parent: parent.map(|parent| parent.manifest),
         at,
         op: op.to_owned(),
         text: text.to_owned(),
         entries,
-        edits: said.edits(&files),
+        edits,
         files,
+        stands,
         documents,
         keeps_log: said.keeps_log,
     };

@@ -18,7 +18,9 @@ use crate::page::rendered::marked;
 use crate::path::FilePath;
 
 /// The newest shape that this program reads and writes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
+/// What a manifest has that says of files that go or come what people made of them, and nothing of what stands in their place.
+const FORMAT_WITHOUT_STANDS: u32 = 2;
 /// What a manifest has that says nothing of what people made of its files: any program reads it.
 const FORMAT_WITHOUT_OWN: u32 = 1;
 
@@ -26,7 +28,7 @@ const FORMAT_WITHOUT_OWN: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The shape it has: 2 where it says of a file what people made of it, else 1.
+    /// The shape it has: 3 where it says what stands in the place of a file, or is to; 2 where it says else what people made of one; else 1.
     pub format: u32,
     /// Its number.
     pub generation: u32,
@@ -42,9 +44,14 @@ pub struct Manifest {
     pub entries: Vec<Entry>,
     /// Every file that it changed.
     pub files: Vec<FileChange>,
-    /// What it changed of people's own versions of files, as they stand in `wiki/` and `raw/`: nothing that a generation has.
+    /// What it changed of people's own versions of files, as they stand in `wiki/` and `raw/`: nothing that a generation has. Where it
+    /// changes the file, too, this is what is done in its place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<FileChange>,
+    /// What stood in the place of files, and beside them, and what was to stand there, wherever one of both is not what a generation has
+    /// there. It is what was found when the change was made: whoever wrote there since is met as by any other change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stands: Vec<FileChange>,
     /// Every document that it changed: before, and after.
     pub documents: BTreeMap<String, (Option<serde_json::Value>, Option<serde_json::Value>)>,
     /// Whether the pages of the log stand as they did before it, and tell nothing of it.
@@ -59,8 +66,24 @@ fn is_false(flag: &bool) -> bool {
 
 impl Manifest {
     /// The shape of one that says so much of its files.
-    pub(super) fn format_of(files: &[FileChange]) -> u32 {
-        if files.iter().any(|file| file.began.is_some()) { FORMAT } else { FORMAT_WITHOUT_OWN }
+    pub(super) fn format_of(files: &[FileChange], edits: &[FileChange], stands: &[FileChange]) -> u32 {
+        let is_both = || edits.iter().any(|edit| files.iter().any(|file| file.path == edit.path));
+        match () {
+            () if !stands.is_empty() || is_both() => FORMAT,
+            () if files.iter().any(|file| file.began.is_some()) => FORMAT_WITHOUT_STANDS,
+            () => FORMAT_WITHOUT_OWN,
+        }
+    }
+
+    /// What is to be written for it.
+    pub(super) fn to_write(&self) -> Vec<FileChange> {
+        to_write(&self.files, &self.edits)
+    }
+
+    /// What it did where its files stand, as far as it is known: from what stood there to what was to stand there.
+    pub(super) fn on_disk(&self) -> BTreeMap<&FilePath, &FileChange> {
+        // What was found outweighs what was to be done, and that outweighs what was generated.
+        self.files.iter().chain(&self.edits).chain(&self.stands).map(|change| (&change.path, change)).collect()
     }
 
     /// A generation's manifest, which was committed under this name.
@@ -121,7 +144,9 @@ impl Manifest {
         let manifest: Self =
             serde_json::from_slice(bytes).map_err(|source| KbError::Manifest { generation, source })?;
         let found = match () {
-            () if manifest.format != Self::format_of(&manifest.files) => "it has a shape of another version",
+            () if manifest.format != Self::format_of(&manifest.files, &manifest.edits, &manifest.stands) => {
+                "it has a shape of another version"
+            }
             () if manifest.generation != generation => "it has another number",
             () => return Ok(manifest),
         };
@@ -131,7 +156,7 @@ impl Manifest {
     /// Every object that it needs, and that to take it back would need; of an edit this is what a person had there, where that was kept.
     /// Of a document these are all that its record names, in whatever field: rather too many than one too few.
     pub(super) fn refers_to(&self) -> BTreeSet<ContentId> {
-        let changes = self.files.iter().chain(&self.edits);
+        let changes = self.files.iter().chain(&self.edits).chain(&self.stands);
         let named = changes.flat_map(|file| [file.base, file.new, file.began]);
         let mut named: BTreeSet<ContentId> = named.flatten().collect();
         for (before, after) in self.documents.values() {
@@ -139,6 +164,12 @@ impl Manifest {
         }
         named
     }
+}
+
+/// What is to be written: where a person's own version is changed in the place of a file, that.
+pub(super) fn to_write(files: &[FileChange], edits: &[FileChange]) -> Vec<FileChange> {
+    let each: BTreeMap<_, _> = files.iter().chain(edits).map(|change| (&change.path, change)).collect();
+    each.into_values().cloned().collect()
 }
 
 /// Whether a page of the log stands there, whatever a person wrote around it.

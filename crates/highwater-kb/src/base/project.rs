@@ -11,6 +11,7 @@ mod act;
 mod far;
 mod merge;
 mod plan;
+mod stood;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ use crate::path::FilePath;
 pub(super) use self::merge::{merge, version};
 pub(crate) use self::plan::{CONFLICTS_MAX, Found, look};
 use self::plan::{Earlier, PLAN_SUFFIX, Plan};
+pub(super) use self::stood::stood;
 
 /// Where bytes are staged.
 pub(super) const TMP: &str = ".highwater/tmp";
@@ -97,7 +99,8 @@ pub(super) fn is_begun(fs: &dyn Fs, generation: u32) -> Result<bool, KbError> {
 
 /// What would become of these files, as they are now.
 pub(super) fn foresee(fs: &dyn Fs, objects: Objects<'_>, changes: &[FileChange]) -> Result<Fates, KbError> {
-    changes.iter().map(|change| Ok((change.path.clone(), plan::fate(fs, objects, change)?))).collect()
+    let drafts = plan::drafts(fs, objects, changes)?;
+    Ok(drafts.into_iter().map(|draft| (draft.step.file, draft.step.fate)).collect())
 }
 
 /// Removes what is left of generations up to this one.

@@ -146,7 +146,9 @@ fn change(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) -> Result<
             &manifest.text,
             id,
         ))?;
-        let mut change = rows.prepare_cached("INSERT INTO change (path, base, new, began) VALUES (?1, ?2, ?3, ?4)")?;
+        // Where a person's own version is changed in the place of a file, that is what is to be written.
+        let mut change =
+            rows.prepare_cached("INSERT OR IGNORE INTO change (path, base, new, began) VALUES (?1, ?2, ?3, ?4)")?;
         for edit in &manifest.edits {
             change.execute((&edit.path, edit.base, edit.new, edit.began))?;
         }
@@ -222,21 +224,25 @@ pub(super) fn commit(transaction: Transaction<'_>) -> Result<(), KbError> {
         .map_err(|error| KbError::Rows { doing: "commit a change", source: Error::from_sqlite(&path, error) })
 }
 
-/// What stands at a path that was edited is a person's version, whatever was written there. A conflict stays one until it is settled.
-const NOTE_FATE: &str = "UPDATE file SET fate = now.fate
-    FROM (SELECT change.path, (change.base IS change.new OR ifnull(change.began = change.new, 0)) AS settled,
-                 CASE WHEN :fate = 'as-generated' AND change.new IS NOT file.content THEN 'merged' ELSE :fate END AS fate
-          FROM change JOIN file ON file.path = change.path WHERE change.path = :path) AS now
-    WHERE file.path = now.path AND file.fate <> now.fate
-      AND (file.fate <> 'conflict' OR now.fate <> 'merged' OR now.settled)";
+/// A conflict stays one until it is settled, or known to be none.
+const NOTE_FATE: &str = "UPDATE file SET fate = :fate WHERE path = :path AND fate <> :fate
+      AND (fate <> 'conflict' OR :fate <> 'merged' OR :is_known
+           OR EXISTS (SELECT 1 FROM change WHERE change.path = :path
+                      AND (change.base IS change.new OR ifnull(change.began = change.new, 0))))";
 
-/// Notes that a generation stands in `wiki/` and `raw/`, and what people had made of its files.
-pub(super) fn applied(rows: &mut Connection, generation: u32, fates: &BTreeMap<FilePath, Fate>) -> Result<(), KbError> {
+/// Notes that a generation stands in `wiki/` and `raw/`, and what people had made of its files; of those in `known` this is all there is.
+pub(super) fn applied(
+    rows: &mut Connection,
+    generation: u32,
+    fates: &BTreeMap<FilePath, Fate>,
+    known: &BTreeMap<FilePath, Fate>,
+) -> Result<(), KbError> {
     let transaction = begin(rows)?;
     let note = || -> rusqlite::Result<()> {
         let mut note = transaction.prepare_cached(NOTE_FATE)?;
         for (path, fate) in fates {
-            note.execute(named_params! { ":path": path, ":fate": fate.as_str() })?;
+            let (fate, is_known) = known.get(path).map_or((fate, false), |known| (known, true));
+            note.execute(named_params! { ":path": path, ":fate": fate.as_str(), ":is_known": is_known })?;
         }
         transaction.prepare_cached("DELETE FROM change")?.execute([])?;
         transaction.prepare_cached("UPDATE base SET applied = ?1")?.execute([generation])?;

@@ -7,9 +7,8 @@ use jiff::Timestamp;
 use super::commit::{Committed, Draft};
 use super::manifest::FileChange;
 use super::objects::Objects;
-use super::project::{Found, look, merge, version};
+use super::project::{CONFLICTS_MAX, Found, look, merge, version};
 use super::{Base, BaseLock};
-use crate::conflict::Beside;
 use crate::content::ContentId;
 use crate::document::{DocName, Document};
 use crate::error::KbError;
@@ -18,16 +17,14 @@ use crate::path::FilePath;
 
 /// What goes back, and what each is to be.
 type Files = BTreeMap<FilePath, Option<ContentId>>;
-/// What people's own versions are, and what each is to be.
-type Edits = BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)>;
-/// What each file, and a person's version of it, became in the generations that are taken back: where it met another, that lies beside it.
-type Brought = BTreeMap<FilePath, BTreeSet<ContentId>>;
+/// What stands at each path, and what is to stand there.
+type Stands = BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)>;
 
 impl Base {
     /// Makes the next generation one that has what `generation` had; 0 is the empty base. `None` where the newest has it already.
     ///
-    /// People's edits are met as by any other change; what was laid beside one of them by what is taken back goes where nobody wrote there
-    /// since, and the edit is one of the version before it. The log only grows: that it went back is an entry of its own.
+    /// What stood in `wiki/` and `raw/` then stands there again, people's own versions and what lay beside them too. What they wrote since
+    /// is met as by any other change. The log only grows: that it went back is an entry of its own.
     ///
     /// # Errors
     /// [`KbError::NoGeneration`], [`KbError::GenerationLost`], a manifest that is missing or damaged, and as [`Base::commit`].
@@ -37,32 +34,39 @@ impl Base {
         if generation > head {
             return Err(KbError::NoGeneration { generation, head });
         }
-        let (mut files, mut edited, mut brought) = (Files::new(), Vec::new(), Brought::new());
+        let (mut files, mut own, mut stood) = (Files::new(), BTreeMap::new(), Vec::new());
         let mut documents = BTreeMap::new();
         for taken_back in (generation + 1..=head).rev() {
             let manifest = self.manifest(taken_back)?.ok_or(KbError::GenerationLost { generation: taken_back })?;
+            let stands = manifest.on_disk().into_values().filter(|change| !is_of_log(&change.path));
+            stood.extend(stands.map(|change| FileChange::new(change.path.clone(), change.base, change.new)));
             for file in manifest.files.into_iter().filter(|file| !fold::is_log(&file.path)) {
-                brought.entry(file.path.clone()).or_default().extend(file.new);
+                own.insert(file.path.clone(), file.began.map(|began| (began, file.deleted)));
                 files.insert(file.path, file.base);
             }
-            note_laid(&mut brought, &manifest.edits);
-            edited.extend(manifest.edits);
             documents.extend(manifest.documents.into_iter().map(|(name, (before, _))| (name, before)));
         }
         self.commit(held, at, "undo", &format!("back to generation {generation}"), |draft| {
-            let mut edits = backwards(draft.objects(), edited)?;
-            take_from_beside(draft, &files, &mut edits, &brought)?;
+            for (path, (from, to)) in backwards(draft.objects(), stood)? {
+                // What a person had there was not always kept.
+                let is_there = to.map_or(Ok(true), |to| draft.objects().has(to))?;
+                let generated = (draft.content(&path)?, files.get(&path).copied());
+                match generated {
+                    _ if !is_there => {}
+                    (before, Some(after)) if (before, after) == (from, to) => {}
+                    (_, Some(_)) => draft.stand(path, from, to),
+                    (None, None) if from != to => lay(draft, path, from, to)?,
+                    (_, None) if from != to => draft.edit(path, from, to),
+                    _ => {}
+                }
+            }
             for (path, content) in files {
                 match content {
                     Some(content) => draft.place(path, content),
-                    None => draft.remove(path),
-                }
-            }
-            // What stands there now is a person's: it goes back where it is still what was written there.
-            for (path, (from, to)) in edits {
-                let is_there = to.map_or(Ok(true), |to| draft.objects().has(to))?;
-                if from != to && is_there {
-                    draft.edit(path, from, to);
+                    None => {
+                        draft.own(path.clone(), own.remove(&path).flatten());
+                        draft.remove(path);
+                    }
                 }
             }
             // Who goes makes room for who comes: their names may differ in case alone.
@@ -77,19 +81,41 @@ impl Base {
     }
 }
 
-/// What edits may have laid beside a file. What they took away from there, lay there before.
-fn note_laid(brought: &mut Brought, edits: &[FileChange]) {
-    let lay: BTreeSet<_> = edits.iter().filter_map(|edit| edit.path.lies_beside().zip(edit.base)).collect();
-    for edit in edits {
-        let laid = edit.new.filter(|new| !lay.contains(&(edit.path.clone(), *new)));
-        brought.entry(edit.path.clone()).or_default().extend(laid);
+/// Whether it is a page of the log, or lies beside one: it only grows.
+fn is_of_log(path: &FilePath) -> bool {
+    fold::is_log(path) || path.lies_beside().is_some_and(|page| fold::is_log(&page))
+}
+
+/// Changes what lies beside a page. Where a person wrote there, what is to lie there has another place beside the page.
+fn lay(draft: &mut Draft<'_>, path: FilePath, from: Option<ContentId>, to: Option<ContentId>) -> Result<(), KbError> {
+    let fs = draft.objects().fs();
+    let (Some(page), Some(version)) = (path.lies_beside(), to) else {
+        draft.edit(path, from, to);
+        return Ok(());
+    };
+    let is_theirs = match look(fs, &path.to_rel())? {
+        Found::Nothing => false,
+        Found::File(there) => Some(there) != from && there != version,
+        Found::Other => true,
+    };
+    if !is_theirs {
+        draft.edit(path, from, to);
+        return Ok(());
     }
+    for n in 1..=CONFLICTS_MAX {
+        let place = page.beside(n)?;
+        if look(fs, &place.to_rel())? == Found::Nothing {
+            draft.edit(place, None, to);
+            return Ok(());
+        }
+    }
+    Err(KbError::Conflicts { path: page, limit: CONFLICTS_MAX })
 }
 
 /// The opposite of edits, the newest of which comes first: one for each path. What a person wrote between two of them stays: the older one is taken
 /// out of it where they do not meet. Where they do, what that one began from is met by their version, as any other change.
-fn backwards(objects: Objects<'_>, edited: Vec<FileChange>) -> Result<Edits, KbError> {
-    let (mut edits, mut ended) = (Edits::new(), BTreeSet::new());
+fn backwards(objects: Objects<'_>, edited: Vec<FileChange>) -> Result<Stands, KbError> {
+    let (mut edits, mut ended) = (Stands::new(), BTreeSet::new());
     for edit in edited {
         let FileChange { path, base, new, .. } = edit;
         let Some((_, to)) = edits.get_mut(&path) else {
@@ -134,52 +160,4 @@ fn merged(
         return Ok(None);
     };
     merge(&edit, &theirs, &before).map(|bytes| objects.put(&bytes)).transpose()
-}
-
-/// Takes away what the generations that are taken back laid beside people's versions, and says of these what they began from.
-fn take_from_beside(draft: &mut Draft<'_>, files: &Files, edits: &mut Edits, brought: &Brought) -> Result<(), KbError> {
-    let is_brought = |page: &FilePath, version: ContentId| brought.get(page).is_some_and(|all| all.contains(&version));
-    let fs = draft.objects().fs();
-    let mut own = BTreeSet::new();
-    for page in brought.keys() {
-        let is_own = match look(fs, &page.to_rel())? {
-            Found::Nothing => false,
-            Found::File(there) => draft.content(page)? != Some(there),
-            Found::Other => true,
-        };
-        if is_own {
-            own.insert(page.clone());
-        }
-    }
-    let mut met = BTreeSet::new();
-    for (path, (_, to)) in edits.iter_mut() {
-        let (Some(page), Some(version)) = (path.lies_beside(), *to) else { continue };
-        // It was laid there, and a conflict was ended since; where that gave the page to what was generated, nothing is a person's there.
-        if is_brought(&page, version) {
-            if own.contains(&page) {
-                met.insert(page);
-            }
-            *to = None;
-        }
-    }
-    edits.retain(|path, (from, to)| match (path.lies_beside(), *to) {
-        (Some(_), None) => from.is_some(),
-        // It is laid there again by what becomes of the page, unless that stays as it is.
-        (Some(page), Some(version)) => met.contains(&page) || files.get(&page) != Some(&Some(version)),
-        (None, _) => true,
-    });
-    for page in &own {
-        for (path, version) in Beside::new(draft.rows(), draft.objects()).versions(page)? {
-            if is_brought(page, version) && draft.content(&path)?.is_none() {
-                edits.insert(path, (Some(version), None));
-                met.insert(page.clone());
-            }
-        }
-    }
-    for page in met {
-        if let Some(before) = files.get(&page) {
-            draft.began(page, *before);
-        }
-    }
-    Ok(())
 }

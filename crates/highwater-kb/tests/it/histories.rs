@@ -79,9 +79,14 @@ fn change(disk: &mut Files, path: &'static str, base: Option<&'static str>, new:
         (None, _, _) | (Some(_), _, None) => {}
         // What comes is what they began from.
         (Some(_), Some(base), Some(new)) if base == new => {}
-        (Some(_), _, Some(new)) => {
-            let beside = conflicts(path).into_iter().find(|beside| disk.get(beside).is_none_or(|there| *there == new));
-            disk.insert(beside.expect("there are enough"), new);
+        (Some(_), base, Some(new)) => {
+            let places = conflicts(path);
+            let end = places.iter().position(|place| disk.get(place).is_none_or(|there| *there == new));
+            let end = end.expect("there are enough");
+            // It takes the place of the version before it.
+            let before = places[..end].iter().find(|place| base.is_some() && disk.get(*place).copied() == base);
+            let place = before.filter(|_| !disk.contains_key(places[end])).copied().unwrap_or(places[end]);
+            disk.insert(place, new);
         }
     }
 }

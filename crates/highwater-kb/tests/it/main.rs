@@ -36,6 +36,7 @@ mod simulated_rebuild;
 mod simulated_resolve;
 mod snapshot;
 mod status;
+mod stood;
 mod story;
 mod together;
 mod touched;

@@ -257,13 +257,13 @@ fn what_people_edited_survives_a_rebuild_and_is_told_once() {
 fn what_a_newer_version_wrote_is_set_aside_by_nobody() {
     let wreck = Wreck::new();
     let manifest = wreck.path(".highwater/objects/generation-0000000003");
-    let text = fs::read_to_string(&manifest).unwrap().replacen("\"format\":1", "\"format\":3,\"more\":[]", 1);
+    let text = fs::read_to_string(&manifest).unwrap().replacen("\"format\":1", "\"format\":4,\"more\":[]", 1);
     fs::write(&manifest, &text).unwrap();
     wreck.lose_rows();
     let home = Directory::open(wreck.directory.path()).unwrap();
     let held = home.try_lock().unwrap().unwrap();
     let refused = Anew::make(&home, &held, now()).map(drop);
-    assert!(matches!(refused, Err(KbError::NewerManifest { generation: 3, format: 3 })), "{refused:?}");
+    assert!(matches!(refused, Err(KbError::NewerManifest { generation: 3, format: 4 })), "{refused:?}");
     assert_eq!(fs::read_to_string(&manifest).unwrap(), text);
     assert!(!wreck.own("kb.db").exists());
 }

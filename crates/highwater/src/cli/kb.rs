@@ -63,9 +63,8 @@ pub(crate) enum KbVerb {
     Chat(KbChat),
     /// Takes a base back to what an earlier generation had, by a new one with the old contents.
     ///
-    /// Pages that you edited since are met as by any other change, and pages that you deleted stay away. What you wrote between two mends
-    /// stays. A page that you had edited, that stayed when its document went, and that you took away then, comes back with its document: no
-    /// generation had it by then. `kb log` shows the generations.
+    /// What stood in `wiki/` and `raw/` then stands there again: your own versions, and what lay beside them, too. What you wrote since is met
+    /// as by any other change, and stays; what you deleted since stays away. `kb log` shows the generations.
     Undo(KbUndo),
     /// Looks for what is wrong in a base, or differs from what it has.
     ///

@@ -7,7 +7,7 @@ use std::io;
 use highwater_fs::{Fs, FsError, Mode, RelPath, ensure_dir};
 
 use super::far::Places;
-use super::plan::{Act, Found, Plan, Step, beside_of, look};
+use super::plan::{Act, Beside, Found, Plan, Step, beside_of, look};
 use super::{Fate, Fates, TMP};
 use crate::base::layout;
 use crate::content::ContentId;
@@ -68,7 +68,7 @@ fn replace(fs: &dyn Fs, place: &RelPath, step: &Step, new: ContentId, expected: 
         return Ok(step.fate);
     }
     match look(fs, &target)? {
-        Found::Nothing => Ok(Fate::Deleted),
+        Found::Nothing => Ok(if step.path == step.file { Fate::Deleted } else { step.fate }),
         Found::File(there) if there == new => Ok(step.fate),
         Found::File(there) if there == expected => {
             match fs.exchange(place, &target) {
@@ -123,8 +123,8 @@ fn remove(fs: &dyn Fs, place: &RelPath, step: &Step, expected: ContentId) -> Res
 /// What is staged goes beside a file that is a person's.
 fn give_way(fs: &dyn Fs, place: &RelPath, file: &FilePath) -> Result<Fate, KbError> {
     if let Found::File(waits) = look(fs, place)? {
-        let (beside, free) = beside_of(fs, file, waits)?;
-        if free {
+        let (beside, there) = beside_of(fs, file, (None, waits), &Beside::new())?;
+        if there.is_none() {
             fs.rename_new(place, &beside.to_rel())?;
         }
     }

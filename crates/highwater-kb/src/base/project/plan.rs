@@ -97,12 +97,7 @@ impl Plan {
 
     /// Decides on every file, stages what is needed, and publishes the plan.
     pub(super) fn draw(fs: &dyn Fs, generation: u32, changes: &[FileChange]) -> Result<Self, KbError> {
-        let beside = changes.iter().filter(|change| change.path.lies_beside().is_some());
-        let beside: Beside<'_> = beside.map(|change| (&change.path, change.new.is_some())).collect();
-        let mut drafts = changes
-            .iter()
-            .map(|change| decide(fs, Objects::new(fs), change, &beside))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut drafts = drafts(fs, Objects::new(fs), changes)?;
         // New pages, then changed ones, then what goes: whoever follows a link finds where it leads.
         drafts.sort_by_key(|draft| match draft.step.act {
             Act::Create { .. } => 0,
@@ -111,7 +106,7 @@ impl Plan {
         });
         let mut steps = Vec::with_capacity(drafts.len());
         let mut waiting = Vec::new();
-        for (n, Draft { mut step, source }) in drafts.into_iter().enumerate() {
+        for (n, Draft { mut step, source, .. }) in drafts.into_iter().enumerate() {
             if let Some(source) = source {
                 waiting.push(stage(fs, &name_of(generation, n), &step.path, &source)?);
                 if waiting.len() == WAITING_MAX {
@@ -131,31 +126,46 @@ impl Plan {
 }
 
 /// A step, and where its bytes come from.
-struct Draft {
-    step: Step,
-    source: Option<Source>,
+pub(super) struct Draft {
+    pub(super) step: Step,
+    pub(super) source: Option<Source>,
+    /// What is at its file.
+    pub(super) found: Found,
 }
 
-enum Source {
+pub(super) enum Source {
     Object(ContentId),
     Merged(Vec<u8>),
 }
 
-/// What becomes of a file, if nobody edits it meanwhile.
-pub(super) fn fate(fs: &dyn Fs, objects: Objects<'_>, change: &FileChange) -> Result<Fate, KbError> {
-    Ok(decide(fs, objects, change, &Beside::new())?.step.fate)
+/// What is to be done with each file, if nobody edits it meanwhile.
+pub(super) fn drafts(fs: &dyn Fs, objects: Objects<'_>, changes: &[FileChange]) -> Result<Vec<Draft>, KbError> {
+    let beside = beside_these(changes);
+    changes.iter().map(|change| decide(fs, objects, change, &beside)).collect()
 }
 
-/// What the same generation lays beside files (`true`), and takes away from there.
-type Beside<'c> = BTreeMap<&'c FilePath, bool>;
+/// What changes lay beside files, and take away from there.
+pub(super) fn beside_these(changes: &[FileChange]) -> Beside<'_> {
+    let beside = changes.iter().filter(|change| change.path.lies_beside().is_some());
+    beside.map(|change| (&change.path, change.new)).collect()
+}
 
-fn decide(fs: &dyn Fs, objects: Objects<'_>, change: &FileChange, moved: &Beside<'_>) -> Result<Draft, KbError> {
+/// What the same generation lays beside files, and takes away from there.
+pub(super) type Beside<'c> = BTreeMap<&'c FilePath, Option<ContentId>>;
+
+pub(super) fn decide(
+    fs: &dyn Fs,
+    objects: Objects<'_>,
+    change: &FileChange,
+    moved: &Beside<'_>,
+) -> Result<Draft, KbError> {
     let file = &change.path;
+    let found = look(fs, &file.to_rel())?;
     let step = |act, fate| Step { file: file.clone(), path: file.clone(), new_directory: false, act, fate };
-    let leave = |fate| Ok(Draft { step: step(Act::Leave, fate), source: None });
-    let put = |act, fate, source| Ok(Draft { step: step(act, fate), source: Some(source) });
+    let leave = |fate| Ok(Draft { step: step(Act::Leave, fate), source: None, found });
+    let put = |act, fate, source| Ok(Draft { step: step(act, fate), source: Some(source), found });
     // What a person has there is theirs of the version that they began from.
-    match (change.began.or(change.base), look(fs, &file.to_rel())?, change.new) {
+    match (change.began.or(change.base), found, change.new) {
         (_, Found::Nothing, None) => leave(Fate::AsGenerated),
         (_, Found::File(there), Some(new)) if there == new => leave(Fate::AsGenerated),
         (None, Found::Nothing, Some(new)) => put(Act::Create { staged: new }, Fate::AsGenerated, Source::Object(new)),
@@ -163,7 +173,7 @@ fn decide(fs: &dyn Fs, objects: Objects<'_>, change: &FileChange, moved: &Beside
             put(Act::Replace { staged: new, expected: base }, Fate::AsGenerated, Source::Object(new))
         }
         (Some(base), Found::File(there), None) if there == base => {
-            Ok(Draft { step: step(Act::Remove { expected: base }, Fate::AsGenerated), source: None })
+            Ok(Draft { step: step(Act::Remove { expected: base }, Fate::AsGenerated), source: None, found })
         }
         (Some(_), Found::Nothing, Some(_)) => leave(Fate::Deleted),
         // It is what they began from: it is in conflict with theirs only if it was before, and then a version still lies beside it.
@@ -173,14 +183,14 @@ fn decide(fs: &dyn Fs, objects: Objects<'_>, change: &FileChange, moved: &Beside
         // Nothing new came: what stands there is settled.
         (Some(base), Found::File(_) | Found::Other, Some(new)) if base == new => leave(Fate::Merged),
         (_, Found::File(_) | Found::Other, None) => leave(Fate::Kept),
-        (_, Found::Other, Some(new)) => beside(fs, file, new),
+        (base, Found::Other, Some(new)) => beside(fs, file, (base, new), found, moved),
         (base, Found::File(there), Some(new)) => match merged(fs, objects, file, base, there, new)? {
             Some(bytes) if ContentId::of(&bytes) == there => leave(Fate::Merged),
             Some(bytes) => {
                 let act = Act::Replace { staged: ContentId::of(&bytes), expected: there };
                 put(act, Fate::Merged, Source::Merged(bytes))
             }
-            None => beside(fs, file, new),
+            None => beside(fs, file, (base, new), found, moved),
         },
     }
 }
@@ -206,13 +216,22 @@ fn merged(
     Ok(merge(&base, &edited, &new))
 }
 
-/// The new version goes beside a person's own, unless it lies there already.
-fn beside(fs: &dyn Fs, file: &FilePath, new: ContentId) -> Result<Draft, KbError> {
-    let (path, free) = beside_of(fs, file, new)?;
-    let (act, source) =
-        if free { (Act::Create { staged: new }, Some(Source::Object(new))) } else { (Act::Leave, None) };
+/// The new version goes beside a person's own, unless it lies there already; in the place of the version before it, where that lies there.
+fn beside(
+    fs: &dyn Fs,
+    file: &FilePath,
+    (before, new): (Option<ContentId>, ContentId),
+    found: Found,
+    moved: &Beside<'_>,
+) -> Result<Draft, KbError> {
+    let (path, there) = beside_of(fs, file, (before, new), moved)?;
+    let (act, source) = match there {
+        Some(there) if there == new => (Act::Leave, None),
+        Some(there) => (Act::Replace { staged: new, expected: there }, Some(Source::Object(new))),
+        None => (Act::Create { staged: new }, Some(Source::Object(new))),
+    };
     let step = Step { file: file.clone(), path, new_directory: false, act, fate: Fate::Conflict };
-    Ok(Draft { step, source })
+    Ok(Draft { step, source, found })
 }
 
 /// Whether something lies beside `path` once that is done.
@@ -220,25 +239,37 @@ fn is_beside(fs: &dyn Fs, path: &FilePath, moved: &Beside<'_>) -> Result<bool, K
     for n in 1..=CONFLICTS_MAX {
         let place = path.beside(n)?;
         match moved.get(&place) {
-            Some(true) => return Ok(true),
-            Some(false) => {}
+            Some(Some(_)) => return Ok(true),
+            Some(None) => {}
             None => return Ok(fs.stat(&place.to_rel())?.is_some()),
         }
     }
     Ok(false)
 }
 
-/// Where a version goes that cannot be at `path`, and whether nothing is there yet.
-pub(super) fn beside_of(fs: &dyn Fs, path: &FilePath, new: ContentId) -> Result<(FilePath, bool), KbError> {
+/// Where a version goes that cannot be at `path`, and what is there: nothing, itself, or the version `before` it, as it was laid there.
+pub(super) fn beside_of(
+    fs: &dyn Fs,
+    path: &FilePath,
+    (before, new): (Option<ContentId>, ContentId),
+    moved: &Beside<'_>,
+) -> Result<(FilePath, Option<ContentId>), KbError> {
+    let mut superseded = None;
     for n in 1..=CONFLICTS_MAX {
         let place = path.beside(n)?;
+        match moved.get(&place) {
+            Some(comes) if *comes == Some(new) => return Ok((place, Some(new))),
+            Some(_) => continue,
+            None => {}
+        }
         match look(fs, &place.to_rel())? {
-            Found::Nothing => return Ok((place, true)),
-            Found::File(there) if there == new => return Ok((place, false)),
+            Found::Nothing => return Ok(superseded.unwrap_or((place, None))),
+            Found::File(there) if there == new => return Ok((place, Some(new))),
+            Found::File(there) if Some(there) == before && superseded.is_none() => superseded = Some((place, before)),
             _ => {}
         }
     }
-    Err(KbError::Conflicts { path: path.clone(), limit: CONFLICTS_MAX })
+    superseded.ok_or_else(|| KbError::Conflicts { path: path.clone(), limit: CONFLICTS_MAX })
 }
 
 /// What is at a path now.
