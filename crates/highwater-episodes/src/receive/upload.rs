@@ -19,7 +19,9 @@ use super::problem::{Problem, known};
 use super::{Receiver, blocking, body};
 use crate::digest::Sha256Digest;
 use crate::index::{LOST_NEXT, Row, SCHEMA_VERSION};
-use crate::store::{ContentHash, Staging, Store, StoreError, hash, hash_staged};
+use crate::store::{
+    ContentHash, ContentHashError, Staging, Store, StoreError, extent, extent_staged, hash, hash_staged,
+};
 
 /// How long an upload waits for its round before its sender is told to come again; the round goes on.
 const ROUND_SECS: u64 = 120;
@@ -312,9 +314,10 @@ fn compare(
         problem = problem.detail(format!("what is stored is damaged: its row says sha256 {}", of.sha256));
     }
     let Some(content) = content else { return Ok(Compared::Other(Box::new(problem))) };
+    let Some(extent) = extent(store, &key)? else { return Ok(Compared::Gone) };
     let Some(mut stored) = store.read(&key, 0)? else { return Ok(Compared::Gone) };
-    let mut sent = store.read_staged(staging)?;
-    Ok(match (content.of(&key.episode, &mut *sent), content.of(&key.episode, &mut *stored)) {
+    let sent = held_by_copy(store, content, staging, &row)?;
+    Ok(match (sent, content.of(&key.episode, &mut *stored, extent)) {
         (Ok(sent), Ok(stored)) if sent == stored => {
             let known = in_force.unwrap_or(Row { sha256: stored_sha256, size_bytes, ..row });
             Compared::Same(Box::new(Row { content_sha256: known.content_sha256.or(Some(stored)), ..known }))
@@ -337,6 +340,17 @@ fn compare(
         }
         (_, Err(error)) => Compared::Other(Box::new(no_episode(problem, &with_causes(&error), !has_row))),
     })
+}
+
+/// What a copy holds.
+fn held_by_copy(
+    store: &dyn Store,
+    content: &dyn ContentHash,
+    staging: &dyn Staging,
+    row: &Row,
+) -> Result<Result<Sha256Digest, ContentHashError>, StoreError> {
+    let extent = extent_staged(store, staging, row.size_bytes, &row.episode_id)?;
+    Ok(content.of(&row.episode_id, &mut *store.read_staged(staging, 0)?, extent))
 }
 
 /// What is stored is none; where it has no row, `reindex` is what takes it out of the way.
@@ -365,7 +379,7 @@ fn compare_with_row(
         return Ok(Compared::Damaged { of: Box::new(of), why });
     }
     let sent = match content {
-        Some(content) => content.of(&row.episode_id, &mut *store.read_staged(staging)?).ok(),
+        Some(content) => held_by_copy(store, content, staging, row)?.ok(),
         None => None,
     };
     if sent.is_some() && sent == of.content_sha256 {

@@ -58,3 +58,4 @@ mod throttled;
 mod unmounted;
 mod unsent;
 mod unset;
+mod zeros;
