@@ -143,7 +143,7 @@ impl Receiver {
     pub(super) async fn place(&self, staging: Box<dyn Staging>, row: Row) -> Result<Received, Problem> {
         match self.in_a_round(Wish::Place { staging, row: row.clone() }).await? {
             Became::Stored => Ok(Received { row, how: How::Stored }),
-            Became::Present { .. } => Ok(Received { row, how: How::Present }),
+            Became::Present { row, .. } => Ok(Received { row: *row, how: How::Present }),
             Became::Withdrawn { why } => Err(withdrawn(&why)),
             Became::Missed => Err(missed()),
             Became::Occupied { staging, row: in_force } => {
@@ -183,7 +183,7 @@ impl Receiver {
             Compared::Damaged { .. } | Compared::Gone => return Err(busy("the episode went while it was compared")),
         };
         match self.in_a_round(Wish::Keep { row: same.clone() }).await? {
-            Became::Present { repaired } => {
+            Became::Present { repaired, .. } => {
                 Ok(Received { row: same, how: if repaired { How::Repaired } else { How::Present } })
             }
             Became::Withdrawn { why } => Err(withdrawn(&why)),
@@ -286,7 +286,9 @@ fn compare(
         };
     };
     if stored == (row.sha256, row.size_bytes) {
-        return Ok(Compared::Same(Box::new(row)));
+        // What the row says counts, whatever the sender claims of its content now.
+        let known = in_force.filter(|known| (known.sha256, known.size_bytes) == stored);
+        return Ok(Compared::Same(Box::new(known.unwrap_or(row))));
     }
     let (stored_sha256, size_bytes) = stored;
     let has_row = in_force.is_some();
