@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{Stream, StreamExt as _};
-use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
+use highwater_engine::diagnosis::{Diagnosis, lacks_descriptors, mends_disk, with_causes};
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
 use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
@@ -143,6 +143,11 @@ fn is_of_all(error: &(dyn std::error::Error + 'static)) -> bool {
 fn disk(error: &(dyn std::error::Error + 'static), path: &std::path::Path) -> Stop {
     if let Some(OutboxError::Stray(stray)) = error.downcast_ref() {
         return Stop::Fail(Diagnosis::failure("HW-EPI-211", stray.to_string(), stray.next()));
+    }
+    if lacks_descriptors(error) {
+        let next = "raise the limit on open files of this user (`ulimit -n`, `LimitNOFILE=` of a unit), and call again: nothing is lost, and \
+                    nothing of it is damaged";
+        return Stop::Fail(Diagnosis::failure("HW-ENV-002", with_causes(error), next).in_file_once(path));
     }
     let mend = mends_disk(error, path).unwrap_or_else(|| {
         "check the disk, its space and the permissions of `episodes`, `outbox` and `shipped`".to_owned()
