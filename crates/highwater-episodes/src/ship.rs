@@ -58,7 +58,7 @@ pub use ready::Ready;
 pub use refused::{Refused, Sign};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, conflict, resolve};
 pub use retire::{Cleared, RetireError, Retired, Shelves};
-pub use scan::{Finished, MARKER, Scan, ScanError, check_root, scan};
+pub use scan::{Finished, MARKER, Scan, ScanError, check_root, in_the_way, scan};
 pub use settings::{ShipSettings, ShipTlsSettings};
 pub use watch::{WATCHED_DIRS_MAX, Watch};
 
@@ -322,10 +322,9 @@ impl Ship {
 
 fn scan_failed(error: &ScanError, path: &std::path::Path) -> Stop {
     match error {
-        ScanError::NotADirectory { .. } => Stop::Fail(
-            Diagnosis::refusal("HW-EPI-102", with_causes(error), "name the directory itself: a link is not followed")
-                .in_file_once(path),
-        ),
+        ScanError::NotADirectory { found, .. } => {
+            Stop::Fail(Diagnosis::refusal("HW-EPI-102", with_causes(error), found.next()).in_file_once(path))
+        }
         ScanError::Io { path: at, source } if at == path && source.kind() == std::io::ErrorKind::NotFound => {
             Stop::Fail(
                 Diagnosis::failure(
@@ -395,7 +394,10 @@ impl Job for Ship {
             check_root(&shelves.episodes).map_err(|error| scan_failed(&error, &shelves.episodes))?;
             apart(&shelves, &outbox).map_err(Stop::Fail)?;
             for dir in [&shipped, &outbox] {
-                std::fs::create_dir_all(dir).map_err(|error| disk(&error, dir))?;
+                std::fs::create_dir_all(dir).map_err(|error| match in_the_way(dir) {
+                    Some(error) => scan_failed(&error, dir),
+                    None => disk(&error, dir),
+                })?;
                 check_root(dir).map_err(|error| scan_failed(&error, dir))?;
             }
             let opened = Outbox::open(&outbox).map_err(|error| disk(&error, &outbox))?;

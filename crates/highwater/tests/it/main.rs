@@ -36,6 +36,7 @@ mod oai_take_over;
 mod oai_targets;
 mod odd;
 mod outbox_own;
+mod pinged;
 mod power_loss;
 mod receive;
 mod recorded;

@@ -2,13 +2,13 @@
 //! lines come to; the steps are the domain's.
 
 use highwater_engine::ban::{self, retry_after};
-use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::job::Stop;
 use highwater_engine::ledger::Ledger as _;
 use highwater_engine::name::ResourceName;
 use highwater_engine::report::ExitCode;
 use highwater_episodes::ship::probe::{Probe, Proof, probe};
-use highwater_episodes::ship::{Ship, places};
+use highwater_episodes::ship::{ScanError, Ship, in_the_way, places};
 use highwater_store::Access;
 
 use super::super::doctor::jobs::check_aside;
@@ -42,6 +42,11 @@ pub(super) async fn ping(name: &str, site: &Site) -> Result<ExitCode, Diagnosis>
     // A pass would be refused, however well the receiver is.
     if let Err(error) = places::check(&place.shelves, &place.outbox, &place.receiver.host) {
         report.error("episodes", &error);
+    }
+    for dir in [&place.shelves.shipped, &place.outbox] {
+        if let Some(error @ ScanError::NotADirectory { found, .. }) = &in_the_way(dir) {
+            report.fix("episodes", with_causes(error), found.next());
+        }
     }
     check_aside(&job.name, settings, &mut report);
     let receiver = place.receiver.clone();
