@@ -32,6 +32,28 @@ fn ping(rig: &Rig) -> Ended {
 }
 
 #[test]
+fn r04_a_ping_of_a_halted_job_says_that_nothing_is_sent() {
+    let (rig, receiver, _) = pair("1 MB");
+    rig.ok(&["ship", "send"]);
+    rig.ok(&["halt", "send", "--why", "the camera was moved"]);
+    let [what, found, next] = fix(&ping(&rig));
+    assert!(what == "job" && found.contains("halted: the camera was moved"), "{what} {found}");
+    assert!(next.contains("highwater rearm send --why"), "{next}");
+    rig.ok(&["rearm", "send", "--why", "it stands again"]);
+    assert_eq!(ping(&rig).code, 0);
+    assert_eq!(receiver.stop().code, 0);
+}
+
+#[test]
+fn a_ping_of_a_receiver_without_room_says_what_it_says_of_itself() {
+    let (rig, receiver, _) = pair("900 TiB");
+    let [what, found, next] = fix(&ping(&rig));
+    assert!(what == "ready" && found.contains("its disk is as full as it may be"), "{what} {found}");
+    assert!(next.contains("operator"), "{next}");
+    assert_eq!(receiver.stop().code, 0);
+}
+
+#[test]
 fn r15_an_outbox_that_cannot_be_a_directory_is_told_by_the_pass_the_ping_and_the_doctor_with_what_is_in_the_way() {
     let (rig, receiver, toml) = pair("1 MB");
     fs::write(rig.path("a-file"), "mine").unwrap();
