@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use serde::{Serialize, Serializer};
 
 use crate::report::ExitCode;
@@ -151,6 +152,14 @@ pub fn mends_disk(error: &(dyn std::error::Error + 'static), path: &Path) -> Opt
         }
         _ => None,
     }
+}
+
+/// Whether the system gives this process no more open files, which says nothing about what was to be opened.
+#[must_use]
+pub fn lacks_descriptors(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let errnos = causes.filter_map(|error| error.downcast_ref::<io::Error>()).filter_map(io::Error::raw_os_error);
+    errnos.into_iter().any(|errno| [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error).contains(&errno))
 }
 
 /// An error and what is below it, in one line; SQLite says most things twice.

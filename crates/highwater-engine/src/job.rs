@@ -204,8 +204,8 @@ pub trait Job: Send + Sync + 'static {
     /// Lists what there is to do, in commit order; reads only.
     fn plan(&self, cx: ReadCx) -> impl Stream<Item = Result<Self::Item, Stop>> + Send;
 
-    /// Whether a round of a recurring job takes what is listed since, at each pass that finds nothing untried in it, so that one that
-    /// fails again and again holds up no other.
+    /// Whether a round of a recurring job takes what is listed since, at each pass, so that one that fails again and again holds up no
+    /// other, and that a round which a person opened again is not drained while others wait.
     fn rounds_stay_open(&self) -> bool {
         false
     }

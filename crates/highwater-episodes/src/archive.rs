@@ -19,7 +19,7 @@ pub use content::{ContentFile, content_sha256};
 pub use held::ArchiveContent;
 pub use look::{Look, look_at};
 pub use pack::{Content, PackError, Packed, Packer, content_of};
-pub use read::{Archive, EntryFault, Limits, ReadError, Reader};
+pub use read::{Archive, EntryFault, Extent, Limits, ReadError, Reader};
 pub use seal::{SEAL_BYTES, Seal};
 pub use settings::{CompressionSettings, Level, Threads, WindowLog};
 pub use tree::TreeLimits;

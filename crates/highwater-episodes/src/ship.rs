@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{Stream, StreamExt as _};
-use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
+use highwater_engine::diagnosis::{Diagnosis, lacks_descriptors, mends_disk, with_causes};
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
 use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
@@ -58,7 +58,7 @@ pub use ready::Ready;
 pub use refused::{Refused, Sign};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, conflict, resolve};
 pub use retire::{Cleared, RetireError, Retired, Shelves};
-pub use scan::{Finished, MARKER, Scan, ScanError, check_root, scan};
+pub use scan::{Finished, MARKER, Scan, ScanError, check_root, in_the_way, scan};
 pub use settings::{ShipSettings, ShipTlsSettings};
 pub use watch::{WATCHED_DIRS_MAX, Watch};
 
@@ -143,6 +143,11 @@ fn is_of_all(error: &(dyn std::error::Error + 'static)) -> bool {
 fn disk(error: &(dyn std::error::Error + 'static), path: &std::path::Path) -> Stop {
     if let Some(OutboxError::Stray(stray)) = error.downcast_ref() {
         return Stop::Fail(Diagnosis::failure("HW-EPI-211", stray.to_string(), stray.next()));
+    }
+    if lacks_descriptors(error) {
+        let next = "raise the limit on open files of this user (`ulimit -n`, `LimitNOFILE=` of a unit), and call again: nothing is lost, and \
+                    nothing of it is damaged";
+        return Stop::Fail(Diagnosis::failure("HW-ENV-002", with_causes(error), next).in_file_once(path));
     }
     let mend = mends_disk(error, path).unwrap_or_else(|| {
         "check the disk, its space and the permissions of `episodes`, `outbox` and `shipped`".to_owned()
@@ -317,10 +322,9 @@ impl Ship {
 
 fn scan_failed(error: &ScanError, path: &std::path::Path) -> Stop {
     match error {
-        ScanError::NotADirectory { .. } => Stop::Fail(
-            Diagnosis::refusal("HW-EPI-102", with_causes(error), "name the directory itself: a link is not followed")
-                .in_file_once(path),
-        ),
+        ScanError::NotADirectory { found, .. } => {
+            Stop::Fail(Diagnosis::refusal("HW-EPI-102", with_causes(error), found.next()).in_file_once(path))
+        }
         ScanError::Io { path: at, source } if at == path && source.kind() == std::io::ErrorKind::NotFound => {
             Stop::Fail(
                 Diagnosis::failure(
@@ -390,7 +394,10 @@ impl Job for Ship {
             check_root(&shelves.episodes).map_err(|error| scan_failed(&error, &shelves.episodes))?;
             apart(&shelves, &outbox).map_err(Stop::Fail)?;
             for dir in [&shipped, &outbox] {
-                std::fs::create_dir_all(dir).map_err(|error| disk(&error, dir))?;
+                std::fs::create_dir_all(dir).map_err(|error| match in_the_way(dir) {
+                    Some(error) => scan_failed(&error, dir),
+                    None => disk(&error, dir),
+                })?;
                 check_root(dir).map_err(|error| scan_failed(&error, dir))?;
             }
             let opened = Outbox::open(&outbox).map_err(|error| disk(&error, &outbox))?;

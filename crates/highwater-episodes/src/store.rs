@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use highwater_fs::{FsError, Op};
 use sha2::{Digest as _, Sha256};
 
+use crate::archive::{Extent, SEAL_BYTES, Seal};
 use crate::digest::Sha256Digest;
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 use crate::odd::Odd;
@@ -64,11 +65,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The store cannot be read.
     fn read(&self, key: &EpisodeKey, from_byte: u64) -> Result<Option<Box<dyn Read + Send>>, StoreError>;
 
-    /// A copy's bytes, to be looked at before it is placed.
+    /// A copy's bytes from one on, to be looked at before it is placed.
     ///
     /// # Errors
     /// The store cannot be read.
-    fn read_staged(&self, staging: &dyn Staging) -> Result<Box<dyn Read + Send>, StoreError>;
+    fn read_staged(&self, staging: &dyn Staging, from_byte: u64) -> Result<Box<dyn Read + Send>, StoreError>;
 
     /// The hosts that have a place here, sorted.
     ///
@@ -187,7 +188,12 @@ pub trait ContentHash: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// It is no archive of that episode, or cannot be read.
-    fn of(&self, episode: &EpisodeId, archive: &mut (dyn Read + Send)) -> Result<Sha256Digest, ContentHashError>;
+    fn of(
+        &self,
+        episode: &EpisodeId,
+        archive: &mut (dyn Read + Send),
+        extent: Extent,
+    ) -> Result<Sha256Digest, ContentHashError>;
 }
 
 /// An archive whose content cannot be told.
@@ -209,8 +215,51 @@ pub(crate) fn hash(store: &dyn Store, key: &EpisodeKey) -> Result<Option<(Sha256
 /// # Errors
 /// The store cannot be read.
 pub(crate) fn hash_staged(store: &dyn Store, staging: &dyn Staging) -> Result<(Sha256Digest, u64), StoreError> {
-    let mut bytes = store.read_staged(staging)?;
+    let mut bytes = store.read_staged(staging, 0)?;
     hash_of(&mut *bytes).map_err(|source| FsError::Io { op: Op::Read, path: staging.name().into(), source }.into())
+}
+
+/// The seal of a stored archive of so many bytes; `None` where it has none, or is not there any more.
+///
+/// # Errors
+/// The store cannot be read.
+pub(crate) fn seal(store: &dyn Store, key: &EpisodeKey, size_bytes: u64) -> Result<Option<Seal>, StoreError> {
+    let Some(at) = size_bytes.checked_sub(SEAL_BYTES as u64) else { return Ok(None) };
+    Ok(store.read(key, at)?.and_then(|mut end| seal_of(&mut *end)))
+}
+
+/// How long a stored archive is, and whether it is sealed as this episode; `None` where there is none.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn extent(store: &dyn Store, key: &EpisodeKey) -> Result<Option<Extent>, StoreError> {
+    let Some(size_bytes) = store.stat(key)? else { return Ok(None) };
+    let seal = seal(store, key, size_bytes)?;
+    Ok(Some(Extent { size_bytes, is_sealed: seal.is_some_and(|seal| seal.episode == key.episode) }))
+}
+
+/// The same of a copy of so many bytes that nobody sees yet.
+///
+/// # Errors
+/// The store cannot be read.
+pub(crate) fn extent_staged(
+    store: &dyn Store,
+    staging: &dyn Staging,
+    size_bytes: u64,
+    episode: &EpisodeId,
+) -> Result<Extent, StoreError> {
+    let seal = match size_bytes.checked_sub(SEAL_BYTES as u64) {
+        Some(at) => seal_of(&mut *store.read_staged(staging, at)?),
+        None => None,
+    };
+    Ok(Extent { size_bytes, is_sealed: seal.is_some_and(|seal| seal.episode == *episode) })
+}
+
+/// What cannot be read is told of by whoever reads all of it.
+fn seal_of(end: &mut dyn Read) -> Option<Seal> {
+    let mut tail = Vec::with_capacity(SEAL_BYTES);
+    end.take(SEAL_BYTES as u64).read_to_end(&mut tail).ok()?;
+    Seal::read(&tail)
 }
 
 fn hash_of(bytes: &mut dyn Read) -> io::Result<(Sha256Digest, u64)> {

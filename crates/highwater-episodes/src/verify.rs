@@ -11,7 +11,7 @@ use crate::archive::meta::contradiction;
 use crate::archive::{Archive, Limits, ReadError, Reader};
 use crate::digest::Sha256Digest;
 use crate::index::Row;
-use crate::store::{Store, StoreError, hash};
+use crate::store::{Store, StoreError, extent, hash};
 
 /// How an episode stands to its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Comparer {
     /// Compares one row with what is stored.
     pub fn standing(&mut self, store: &dyn Store, row: &Row) -> Standing {
         let key = row.key();
-        let stored = match store.stat(&key) {
+        let stored = match extent(store, &key) {
             Ok(stored) => stored,
             Err(StoreError::Odd(odd)) => return Standing::Odd(format!("{odd}: move it away")),
             Err(error) => return unread(&error),
@@ -87,10 +87,10 @@ impl Comparer {
             (None, _) if row.withdrawn.is_some() => Standing::Agrees,
             (Some(_), _) if row.withdrawn.is_some() => Standing::Left,
             // One of another size is another one, whatever it holds.
-            (Some(size_bytes), Some(reader)) if size_bytes == row.size_bytes => match store.read(&key, 0) {
+            (Some(extent), Some(reader)) if extent.size_bytes == row.size_bytes => match store.read(&key, 0) {
                 Ok(None) => Standing::Missing,
                 Err(error) => unread(&error),
-                Ok(Some(source)) => match reader.read(source, Some(size_bytes), &row.episode_id) {
+                Ok(Some(source)) => match reader.read_whole(source, extent, &row.episode_id) {
                     Ok(archive) => held(row, &archive),
                     Err(error) if error.is_of_archive() => match by_bytes(store, row) {
                         Standing::Agrees => Standing::NoArchive(with_causes(&error)),

@@ -19,18 +19,20 @@ use crate::worklist::{Tally, WorklistRecord};
 /// A round of so many items takes no more: it comes to its end, and so does what the ledger must keep of it.
 const ROUND_ITEMS_MAX: u64 = 100_000;
 
-/// Whether the round is to take what is listed since: it was discovered, and all that is open in it was tried before. What is
-/// untried would come first in any case.
+/// Whether the round is to take what is listed since: it was discovered, and has room. What is untried in it comes first in any case.
 pub(crate) fn takes_more<J: Job>(job: &J, recurring: bool, open: &WorklistRecord) -> bool {
     recurring && job.rounds_stay_open() && open.input.is_none() && has_room(&open.tally)
 }
 
 fn has_room(tally: &Tally) -> bool {
-    tally.open() == tally.retry && tally.total < ROUND_ITEMS_MAX
+    tally.total < ROUND_ITEMS_MAX
 }
 
 /// Takes into the open round what is listed since. Where nothing is new, nothing is written of the list. It is whole or not at all: what
 /// a kill leaves of it is invisible, and goes with the next one.
+///
+/// What is listed again and was for a person is opened only where all that is open was tried: it would come before what is untried, and
+/// three that are refused again would halt the job before any of that.
 pub(crate) async fn extend<J: Job>(
     engine: &Engine,
     spec: &JobSpec,
@@ -40,6 +42,7 @@ pub(crate) async fn extend<J: Job>(
     open: WorklistRecord,
 ) -> Result<WorklistRecord, Stop> {
     let ledger = &engine.ledger;
+    let has_untried = open.tally.open() > open.tally.retry;
     let worklist = ledger.begin_worklist(fence, &cx.job, PinMode::Extend, engine.clock.now()).await?;
     let (mut hash, mut added, mut again) = (Sha256::new(), 0, Vec::new());
     {
@@ -48,7 +51,7 @@ pub(crate) async fn extend<J: Job>(
         while let Some(batch) = next_batch::<J>(cx, &mut plan, &mut hash).await? {
             let appended = ledger.append_items(fence, worklist, &batch).await?;
             added += appended.added;
-            if appended.duplicates > 0 {
+            if appended.duplicates > 0 && !has_untried {
                 let listed = ItemFilter::Keys(batch.into_iter().map(|item| item.key).collect());
                 let there = ledger.items(worklist, &listed, ItemOrder::Position, None, super::PIN_BATCH_ITEMS).await?;
                 // A job that lists again what was for a person says that it is mended; where its attempts are spent, it is not.
@@ -86,6 +89,6 @@ mod tests {
         let round = |total: u64, retry: u64| Tally { total, retry, done: total - retry, ..Tally::default() };
         assert!(has_room(&round(99_999, 1)));
         assert!(!has_room(&round(100_000, 1)), "the ledger keeps a round whole until its end");
-        assert!(!has_room(&Tally { total: 3, retry: 1, done: 1, ..Tally::default() }), "one is untried");
+        assert!(has_room(&Tally { total: 3, retry: 1, done: 1, ..Tally::default() }), "one is untried");
     }
 }

@@ -11,7 +11,7 @@ use futures::Stream;
 use highwater_engine::clock::SystemClock;
 use highwater_engine::contact::StopSignal;
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem as _};
-use highwater_engine::ledger::{EventFilter, JobState, Who, Word};
+use highwater_engine::ledger::{EventFilter, ItemFilter, JobState, Who, Word};
 use highwater_engine::name::{ItemKey, JobName};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::pass::{Engine, Mode, Runner as _};
@@ -351,6 +351,27 @@ async fn one_that_a_person_mended_is_tried_again_in_the_open_round_and_one_whose
     assert_eq!(job.asked(), ["late", "bad", "late", "bad"]);
     assert_eq!(pass().await.reason, Reason::RetryLeft);
     assert_eq!(job.asked(), ["late"], "the round comes to its end");
+}
+
+#[tokio::test]
+async fn r03_a_round_that_a_person_opened_again_takes_what_is_new_and_opens_no_other_before_what_is_untried() {
+    let house = house(true);
+    let job = Arc::new(Growing::default());
+    let pass = || job.run(&house.engine, &house.spec, Mode::Run);
+    *job.found.lock().unwrap() = vec!["parked", "looked-at"];
+    *job.bad.lock().unwrap() = vec![("parked", OutcomeKind::Review), ("looked-at", OutcomeKind::Review)];
+    assert_eq!(pass().await.reason, Reason::Drained);
+    job.asked();
+    let word = Word { at: house.engine.clock.now(), who: Who("alice@a".to_owned()), why: "mended".to_owned() };
+    let one = ItemFilter::Keys(vec![ItemKey::new("looked-at").unwrap()]);
+    assert_eq!(house.engine.ledger.retry_items(&house.spec.name, &one, &word).await.unwrap(), 1);
+    *job.found.lock().unwrap() = vec!["parked", "looked-at", "new"];
+    let report = pass().await;
+    assert_eq!((report.reason, report.counts.done, report.counts.review), (Reason::Drained, 1, 1));
+    assert_eq!(job.asked(), ["looked-at", "new"]);
+    // The next round takes what is listed still.
+    assert_eq!(pass().await.reason, Reason::Drained);
+    assert_eq!(job.asked(), ["parked", "looked-at", "new"]);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Limits, Reader};
+use super::{Extent, Limits, Reader};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 use crate::store::{ContentHash, ContentHashError};
@@ -16,11 +16,16 @@ pub struct ArchiveContent {
 }
 
 impl ContentHash for ArchiveContent {
-    fn of(&self, episode: &EpisodeId, archive: &mut (dyn Read + Send)) -> Result<Sha256Digest, ContentHashError> {
+    fn of(
+        &self,
+        episode: &EpisodeId,
+        archive: &mut (dyn Read + Send),
+        extent: Extent,
+    ) -> Result<Sha256Digest, ContentHashError> {
         let failed = |error: super::ReadError| ContentHashError(Box::new(error));
         let resting = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut reader = resting.map_or_else(|| Reader::new(self.limits), Ok).map_err(failed)?;
-        let read = reader.read(archive, None, episode);
+        let read = reader.read_whole(archive, extent, episode);
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
         read.map(|archive| archive.content_sha256).map_err(failed)
     }

@@ -36,7 +36,7 @@ pub struct Limits {
     pub bytes: u64,
     /// Bytes unpacked for a byte of the archive, judged beyond [`RATIO_FLOOR_BYTES`]. An hour of telemetry that says nothing shrinks by
     /// some hundreds; a gigabyte of zeros, as in a bomb, by thirty thousand. Where the archive's size is known, it is
-    /// judged against that, so that a quiet beginning is no fault.
+    /// judged against that, so that a quiet beginning is no fault. One that ends with a seal is not judged by it.
     pub ratio: u64,
     /// Files and directories.
     pub entries: u64,
@@ -70,6 +70,16 @@ impl Limits {
             ..self
         }
     }
+}
+
+/// What is known of an archive that lies somewhere whole, before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// How long it is: the length of a file, not what somebody said.
+    pub size_bytes: u64,
+    /// Whether it ends with the seal of its episode. A packer of ours made it then, which packs what it finds, a disk image of
+    /// zeros too; who only says so gains no more work than [`Limits::bytes`] allows to any.
+    pub is_sealed: bool,
 }
 
 /// What an archive is and holds.
@@ -124,8 +134,27 @@ impl Reader {
         size_bytes: Option<u64>,
         episode: &EpisodeId,
     ) -> Result<Archive, ReadError> {
-        let frames = Frames::begin(source, &mut self.room, self.limits, size_bytes)?;
-        let mut entries = Entries::new(frames, self.limits, episode);
+        self.read_within(source, size_bytes, self.limits, episode)
+    }
+
+    /// Reads an archive that lies somewhere whole. What was packed here is read, however well it compresses.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_whole(&mut self, source: impl Read, extent: Extent, episode: &EpisodeId) -> Result<Archive, ReadError> {
+        let ratio = if extent.is_sealed { u64::MAX } else { self.limits.ratio };
+        self.read_within(source, Some(extent.size_bytes), Limits { ratio, ..self.limits }, episode)
+    }
+
+    fn read_within(
+        &mut self,
+        source: impl Read,
+        size_bytes: Option<u64>,
+        limits: Limits,
+        episode: &EpisodeId,
+    ) -> Result<Archive, ReadError> {
+        let frames = Frames::begin(source, &mut self.room, limits, size_bytes)?;
+        let mut entries = Entries::new(frames, limits, episode);
         let mut list = List::default();
         let (mut bytes, mut meta) = (0_u64, None);
         while let Some(entry) = entries.next_entry()? {

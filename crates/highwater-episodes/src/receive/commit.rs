@@ -58,6 +58,8 @@ pub enum Became {
     Present {
         /// It had no row, and has one now.
         repaired: bool,
+        /// The row that it has.
+        row: Box<Row>,
     },
     /// An episode has the name that was there before: whether it is what was sent, or what its row says, is not known.
     Occupied {
@@ -171,7 +173,7 @@ pub fn round(store: &dyn Store, index: &dyn Index, wishes: Vec<Wish>) -> Round {
                 // Between its name and its row.
                 Some(Appended::Withdrawn) => withdrawn_meanwhile(store, index, &row, stored),
                 _ if stored => Ok(Became::Stored),
-                became => Ok(Became::Present { repaired: became == Some(Appended::New) }),
+                became => Ok(Became::Present { repaired: became == Some(Appended::New), row: Box::new(row) }),
             },
         },
     };
@@ -273,11 +275,12 @@ fn take_name(
         Ok(Placement::AlreadyThere) => {
             // What this round stored is as it came. What was there before may have been damaged since, so it is read first, elsewhere:
             // who is told that it is there may remove theirs.
-            if is_of_this_round && known.as_ref().is_some_and(|known| is_same(known, &row)) {
-                spent.push(staging);
-                Ok(Half::Named { row, stored: false })
-            } else {
-                Ok(Half::Ended(Ok(Became::Occupied { staging, row: known.map(Box::new) })))
+            match known {
+                Some(known) if is_of_this_round && is_same(&known, &row) => {
+                    spent.push(staging);
+                    Ok(Half::Named { row: known, stored: false })
+                }
+                known => Ok(Half::Ended(Ok(Became::Occupied { staging, row: known.map(Box::new) }))),
             }
         }
         Err(error) => {

@@ -19,7 +19,9 @@ use super::problem::{Problem, known};
 use super::{Receiver, blocking, body};
 use crate::digest::Sha256Digest;
 use crate::index::{LOST_NEXT, Row, SCHEMA_VERSION};
-use crate::store::{ContentHash, Staging, Store, StoreError, hash, hash_staged};
+use crate::store::{
+    ContentHash, ContentHashError, Staging, Store, StoreError, extent, extent_staged, hash, hash_staged,
+};
 
 /// How long an upload waits for its round before its sender is told to come again; the round goes on.
 const ROUND_SECS: u64 = 120;
@@ -141,7 +143,7 @@ impl Receiver {
     pub(super) async fn place(&self, staging: Box<dyn Staging>, row: Row) -> Result<Received, Problem> {
         match self.in_a_round(Wish::Place { staging, row: row.clone() }).await? {
             Became::Stored => Ok(Received { row, how: How::Stored }),
-            Became::Present { .. } => Ok(Received { row, how: How::Present }),
+            Became::Present { row, .. } => Ok(Received { row: *row, how: How::Present }),
             Became::Withdrawn { why } => Err(withdrawn(&why)),
             Became::Missed => Err(missed()),
             Became::Occupied { staging, row: in_force } => {
@@ -181,7 +183,7 @@ impl Receiver {
             Compared::Damaged { .. } | Compared::Gone => return Err(busy("the episode went while it was compared")),
         };
         match self.in_a_round(Wish::Keep { row: same.clone() }).await? {
-            Became::Present { repaired } => {
+            Became::Present { repaired, .. } => {
                 Ok(Received { row: same, how: if repaired { How::Repaired } else { How::Present } })
             }
             Became::Withdrawn { why } => Err(withdrawn(&why)),
@@ -284,7 +286,9 @@ fn compare(
         };
     };
     if stored == (row.sha256, row.size_bytes) {
-        return Ok(Compared::Same(Box::new(row)));
+        // What the row says counts, whatever the sender claims of its content now.
+        let known = in_force.filter(|known| (known.sha256, known.size_bytes) == stored);
+        return Ok(Compared::Same(Box::new(known.unwrap_or(row))));
     }
     let (stored_sha256, size_bytes) = stored;
     let has_row = in_force.is_some();
@@ -312,9 +316,10 @@ fn compare(
         problem = problem.detail(format!("what is stored is damaged: its row says sha256 {}", of.sha256));
     }
     let Some(content) = content else { return Ok(Compared::Other(Box::new(problem))) };
+    let Some(extent) = extent(store, &key)? else { return Ok(Compared::Gone) };
     let Some(mut stored) = store.read(&key, 0)? else { return Ok(Compared::Gone) };
-    let mut sent = store.read_staged(staging)?;
-    Ok(match (content.of(&key.episode, &mut *sent), content.of(&key.episode, &mut *stored)) {
+    let sent = held_by_copy(store, content, staging, &row)?;
+    Ok(match (sent, content.of(&key.episode, &mut *stored, extent)) {
         (Ok(sent), Ok(stored)) if sent == stored => {
             let known = in_force.unwrap_or(Row { sha256: stored_sha256, size_bytes, ..row });
             Compared::Same(Box::new(Row { content_sha256: known.content_sha256.or(Some(stored)), ..known }))
@@ -337,6 +342,17 @@ fn compare(
         }
         (_, Err(error)) => Compared::Other(Box::new(no_episode(problem, &with_causes(&error), !has_row))),
     })
+}
+
+/// What a copy holds.
+fn held_by_copy(
+    store: &dyn Store,
+    content: &dyn ContentHash,
+    staging: &dyn Staging,
+    row: &Row,
+) -> Result<Result<Sha256Digest, ContentHashError>, StoreError> {
+    let extent = extent_staged(store, staging, row.size_bytes, &row.episode_id)?;
+    Ok(content.of(&row.episode_id, &mut *store.read_staged(staging, 0)?, extent))
 }
 
 /// What is stored is none; where it has no row, `reindex` is what takes it out of the way.
@@ -365,7 +381,7 @@ fn compare_with_row(
         return Ok(Compared::Damaged { of: Box::new(of), why });
     }
     let sent = match content {
-        Some(content) => content.of(&row.episode_id, &mut *store.read_staged(staging)?).ok(),
+        Some(content) => held_by_copy(store, content, staging, row)?.ok(),
         None => None,
     };
     if sent.is_some() && sent == of.content_sha256 {

@@ -14,7 +14,7 @@ use super::{Foundation, Receiver, blocking};
 use crate::digest::Sha256Digest;
 use crate::index::Row;
 use crate::name::EpisodeKey;
-use crate::store::StoreError;
+use crate::store::{StoreError, extent};
 use crate::wire::VERIFY_HEADER;
 
 /// What is read at a time of what lies behind an archive.
@@ -66,9 +66,10 @@ impl Receiver {
 
 /// Reads what is stored under a key; `None` where there is nothing.
 fn look(on: &Foundation, key: &EpisodeKey) -> Result<Option<Seen>, StoreError> {
+    let Some(extent) = extent(&*on.store, key)? else { return Ok(None) };
     let Some(stored) = on.store.read(key, 0)? else { return Ok(None) };
     let mut stored = Hashing { of: stored, hash: Sha256::new(), size_bytes: 0, failed: None };
-    let content_sha256 = on.content.as_ref().and_then(|content| match content.of(&key.episode, &mut stored) {
+    let content_sha256 = on.content.as_ref().and_then(|content| match content.of(&key.episode, &mut stored, extent) {
         Ok(content) => Some(content),
         Err(error) => {
             tracing::info!(episode = %key, error = %with_causes(&error), "what is stored is no archive of the episode");

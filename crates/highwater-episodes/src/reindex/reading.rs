@@ -1,23 +1,17 @@
 //! Reading one stored episode. Owns that one which is sealed is hashed and believed, and another is unpacked; what is made of it is the
 //! job's.
 
-use std::io::Read as _;
 use std::sync::{Mutex, PoisonError};
 
 use super::{Facts, Place};
-use crate::archive::{ReadError, Reader, SEAL_BYTES, Seal};
+use crate::archive::{ReadError, Reader, Seal};
 use crate::name::EpisodeKey;
-use crate::store::StoreError;
+use crate::store::{StoreError, seal};
 
 impl Place {
     /// The seal of an archive of so many bytes; `None` where it has none, or is not there any more.
     pub(super) fn seal(&self, key: &EpisodeKey, size_bytes: u64) -> Result<Option<Seal>, StoreError> {
-        let Some(at) = size_bytes.checked_sub(SEAL_BYTES as u64) else { return Ok(None) };
-        let Some(source) = self.store.read(key, at)? else { return Ok(None) };
-        let mut tail = Vec::with_capacity(SEAL_BYTES);
-        // What cannot be read is told of by whoever reads all of it.
-        let read = source.take(SEAL_BYTES as u64).read_to_end(&mut tail);
-        Ok(read.ok().and_then(|_| Seal::read(&tail)))
+        seal(&*self.store, key, size_bytes)
     }
 
     /// What reading an episode to its end came to, with a reader of those that rest; `None` where it is no longer stored.

@@ -157,7 +157,25 @@ pub async fn probe(receiver: &Receiver, clock: &SharedClock, has_certificate: bo
         }
         judged(&mut probe, of, code, pong.gate);
     }
+    unready(&mut probe, receiver).await;
     probe
+}
+
+/// A receiver that answers, and says that it takes nothing now: its disk is full, its gate has no commits. What else has its address for that
+/// question, or none, is no fault.
+async fn unready(probe: &mut Probe, receiver: &Receiver) {
+    let request = receiver.signed(receiver.shown.http().get(receiver.url(&["readyz"])), &Code::default());
+    let Ok(mut response) = request.timeout(Duration::from_secs(PROBE_SECS)).send().await else { return };
+    if response.status().as_u16() != 503 {
+        return;
+    }
+    let body = text_of(&mut response).await.unwrap_or_default();
+    let Some(why) = serde_json::from_slice::<Problem>(&body).ok().and_then(|problem| problem.detail) else { return };
+    probe.bad(
+        "ready",
+        format!("the receiver is not ready: {why}"),
+        "let its operator see to it (`highwater doctor` there); what is finished here stays until then",
+    );
 }
 
 /// A far side that knows no ping: one of an older kind, if it answers for an episode otherwise than for what is nowhere.

@@ -2,6 +2,7 @@
 //! it; reads one directory and a file's name in each of its own, so that what was shipped costs nothing.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -53,7 +54,7 @@ pub enum ScanError {
         /// The root.
         path: PathBuf,
         /// What it is.
-        found: &'static str,
+        found: NoDirectory,
     },
     /// More than a scan looks at.
     #[error("{} holds more than {SCAN_ENTRIES_MAX} entries", path.display())]
@@ -71,6 +72,43 @@ pub enum ScanError {
     },
 }
 
+/// What is where a directory belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoDirectory {
+    /// A link, which is not followed.
+    Symlink,
+    /// A file, a device.
+    Else,
+}
+
+impl NoDirectory {
+    /// What a person does.
+    #[must_use]
+    pub fn next(self) -> &'static str {
+        match self {
+            Self::Symlink => "name the directory itself: a link is not followed",
+            Self::Else => "name a directory there, or move away what is in its place",
+        }
+    }
+}
+
+impl fmt::Display for NoDirectory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Symlink => "a symlink",
+            Self::Else => "something else",
+        })
+    }
+}
+
+/// What keeps a directory from being made: something that is none has its place, or that of one that it would lie in.
+#[must_use]
+pub fn in_the_way(dir: &Path) -> Option<ScanError> {
+    let is_other = |at: &&Path| fs::metadata(at).is_ok_and(|found| !found.is_dir());
+    let path = dir.ancestors().find(is_other)?.to_path_buf();
+    Some(ScanError::NotADirectory { path, found: NoDirectory::Else })
+}
+
 /// Checks that a root is a directory itself, not what a symlink leads to.
 ///
 /// # Errors
@@ -80,8 +118,8 @@ pub fn check_root(root: &Path) -> Result<(), ScanError> {
         fs::symlink_metadata(root).map_err(|source| ScanError::Io { path: root.to_path_buf(), source })?.file_type();
     let found = match (kind.is_dir(), kind.is_symlink()) {
         (true, _) => return Ok(()),
-        (_, true) => "a symlink",
-        _ => "something else",
+        (_, true) => NoDirectory::Symlink,
+        _ => NoDirectory::Else,
     };
     Err(ScanError::NotADirectory { path: root.to_path_buf(), found })
 }

@@ -317,8 +317,8 @@ impl<F: Fs> Store for FileStore<F> {
         }
     }
 
-    fn read_staged(&self, staging: &dyn Staging) -> Result<Box<dyn Read + Send>, StoreError> {
-        Ok(self.fs.reader(&self.copy(staging.name())?)?)
+    fn read_staged(&self, staging: &dyn Staging, from_byte: u64) -> Result<Box<dyn Read + Send>, StoreError> {
+        Ok(self.fs.reader_from(&self.copy(staging.name())?, from_byte)?)
     }
 
     fn hosts(&self) -> Result<Vec<HostId>, StoreError> {

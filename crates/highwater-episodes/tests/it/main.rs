@@ -19,6 +19,7 @@ mod places;
 mod receive;
 mod refused;
 mod reindex;
+mod reopened;
 mod resume;
 mod retire;
 mod rows;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use highwater_engine::clock::SystemClock;
-use highwater_episodes::archive::{ArchiveContent, TreeLimits, content_of};
+use highwater_episodes::archive::{ArchiveContent, Extent, TreeLimits, content_of};
 use highwater_episodes::digest::Sha256Digest;
 use highwater_episodes::name::EpisodeId;
 use highwater_episodes::ship::parked::parked;
@@ -298,7 +298,8 @@ impl Lab {
                 let name = path.file_name().unwrap().to_str().unwrap().to_owned();
                 if let Some(name) = name.strip_suffix(".tar.zst") {
                     let id = EpisodeId::new(&name[..1]).unwrap();
-                    all.extend(ArchiveContent::default().of(&id, &mut File::open(&path).unwrap()));
+                    let extent = Extent { size_bytes: fs::metadata(&path).unwrap().len(), is_sealed: true };
+                    all.extend(ArchiveContent::default().of(&id, &mut File::open(&path).unwrap(), extent));
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! A limit on the size of a file (`ulimit -f`, `LimitFSIZE=`): what is too large for it is refused with the limit's name, and nothing ends.
+//! Limits of the user. On the size of a file (`ulimit -f`, `LimitFSIZE=`): what is too large for it is refused with the limit's name, and nothing
+//! ends. On open files (`ulimit -n`): that is told, and nothing of the outbox is called damaged.
 
 use std::fs;
 use std::process::{Child, Stdio};
@@ -55,5 +56,40 @@ fn a_shipper_tells_what_is_larger_than_it_may_write_and_sends_the_rest() {
     // Without the limit it goes.
     rig.ok(&["ship", "send"]);
     assert!(rig.path("shipped/ep-1").exists());
+    assert_eq!(receiver.stop().code, 0);
+}
+
+#[test]
+fn r14_too_few_descriptors_are_told_as_that_and_never_as_a_damaged_note() {
+    let rig = Rig::new(&config(&[("t", "lab")]));
+    fs::create_dir(rig.path("received")).unwrap();
+    let receiver = Running::start(&rig);
+    rig.write("highwater.toml", &job(&format!("http://{}", receiver.address), "recurring = true"));
+    let record = |id: &str| {
+        let dir = rig.path("episodes").join(id);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("telemetry.csv"), id).unwrap();
+        fs::write(dir.join("done.marker"), "").unwrap();
+    };
+    record("ep-0");
+    rig.ok(&["ship", "send"]);
+    let mut told_so = 0;
+    // From too few for the ledger to enough for a pass.
+    for descriptors in 10..48 {
+        record(&format!("ep-{descriptors}"));
+        let ended = rig.sh(&format!("ulimit -n {descriptors}; exec highwater ship send"));
+        let all = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(!all.contains("HW-EPI-211") && !all.contains("is no note"), "{descriptors}: {ended:?}");
+        if all.contains("error[HW-ENV-002]") && all.contains("outbox") {
+            assert!(
+                ended.code == 1 && all.contains("raise") && all.contains("`ulimit -n`"),
+                "{descriptors}: {ended:?}"
+            );
+            told_so += 1;
+        }
+    }
+    assert!(told_so > 0, "some limit leaves enough for the ledger and too few for the outbox");
+    rig.ok(&["ship", "send"]);
+    assert_eq!(fs::read_dir(rig.path("episodes")).unwrap().count(), 0, "all of them are sent once there are enough");
     assert_eq!(receiver.stop().code, 0);
 }

@@ -5,9 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use highwater_engine::diagnosis::with_causes;
+use highwater_engine::diagnosis::{lacks_descriptors, with_causes};
 use highwater_engine::shell::quoted;
-use highwater_fs::{Fs as _, Kind, RelPath};
+use highwater_fs::{Fs as _, FsError, Kind, RelPath};
 use rustix::fs::{Access, access};
 
 use super::{NOTE_BYTES_MAX, OWNER_NOTE, Outbox, OutboxError, PACKED_DIR, PARKED_DIR, SENDING_DIR, SHELF_NOTE};
@@ -81,6 +81,8 @@ enum Fault {
     Is(Kind),
     /// This user cannot use it.
     Shut(String),
+    /// The system does not let it be read, and it is not known whether it is a note.
+    Failed(String),
     /// It is no note.
     Unread(String),
 }
@@ -101,6 +103,7 @@ impl Stray {
         let told = match &fault {
             Fault::Is(found) => format!("{at} is {found}, where {} of the outbox belongs", own.belongs()),
             Fault::Shut(why) => format!("{at} cannot be read and written by this user: {why}"),
+            Fault::Failed(why) => format!("{at} cannot be read: {why}"),
             Fault::Unread(why) => format!("{at} is no note of the outbox: {why}"),
         };
         Self { path, own, fault, told }
@@ -130,6 +133,10 @@ impl Stray {
                     "let the user of the shipper use it: `chown USER {0}`, `chmod {mode} {0}`; nothing in it is lost",
                     word(&self.path)
                 );
+            }
+            // Whether it is a note is not known: it stays.
+            Fault::Failed(_) => {
+                return format!("check the disk of {} (`dmesg`), and call again; it stays as it is", word(&self.path));
             }
             Fault::Is(_) | Fault::Unread(_) => format!("`mv -n {} {}`", word(&self.path), word(Path::new(&aside))),
         };
@@ -189,8 +196,14 @@ impl Outbox {
                                 .err()
                                 .map(|error| error.to_string())
                         };
-                        let bytes = self.fs.read(&below, NOTE_BYTES_MAX);
-                        bytes.map_or_else(|error| Some(with_causes(&error)), read).map(Fault::Unread)
+                        match self.fs.read(&below, NOTE_BYTES_MAX) {
+                            Ok(bytes) => read(bytes).map(Fault::Unread),
+                            Err(error @ FsError::TooLarge { .. }) => Some(Fault::Unread(with_causes(&error))),
+                            Err(error) if lacks_descriptors(&error) => return Err(error.into()),
+                            // What lies below is told once: the path is named.
+                            Err(FsError::Io { source, .. }) => Some(Fault::Failed(source.to_string())),
+                            Err(error) => Some(Fault::Failed(with_causes(&error))),
+                        }
                     }
                 }
             }
@@ -227,4 +240,21 @@ impl From<Stray> for OutboxError {
 /// What the disk says.
 pub fn strays(outbox: &Path) -> Result<Vec<Stray>, OutboxError> {
     Outbox::look(outbox)?.map_or_else(|| Ok(Vec::new()), |outbox| outbox.strays())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_that_the_disk_does_not_let_be_read_is_not_called_damaged_and_stays() {
+        let failed = |own: Own| {
+            Stray::new(Path::new("/lab/outbox").join(own.name()), own, Fault::Failed("Input/output error".to_owned()))
+        };
+        let owner = failed(Own::Owner);
+        assert_eq!(owner.to_string(), "/lab/outbox/.episodes.json cannot be read: Input/output error");
+        assert!(!owner.is_passed_over() && !owner.is_unread(), "nobody writes it anew");
+        assert!(!owner.next().contains("mv ") && owner.next().contains("check the disk"), "{}", owner.next());
+        assert!(failed(Own::Shelf).is_passed_over(), "it saves work alone");
+    }
 }

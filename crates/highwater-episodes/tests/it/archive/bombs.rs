@@ -2,11 +2,11 @@
 
 use std::io::{Read, Write as _};
 
-use highwater_episodes::archive::{Limits, ReadError, Reader};
+use highwater_episodes::archive::{Extent, Limits, ReadError, Reader};
 use highwater_episodes::name::EpisodeId;
 use zstd::stream::raw::CParameter;
 
-use super::rig::{Tar, noise};
+use super::rig::{Episode, Tar, noise, settings};
 
 /// A gigabyte of zeros as the file of an episode, in some 36 KB.
 pub(crate) fn gigabyte(window_log: u32) -> Vec<u8> {
@@ -44,6 +44,32 @@ fn a_bomb_stops_at_its_ratio() {
         let error = read(&bomb[..], size).unwrap_err();
         assert!(matches!(error, ReadError::Ratio { limit: 1_000 }) && error.is_of_archive(), "{error}");
     }
+}
+
+#[test]
+fn r11_what_was_packed_here_is_read_however_well_it_compresses_and_a_bomb_without_its_seal_is_not() {
+    let episode = Episode::empty();
+    let zeros = 100 << 20;
+    std::fs::File::create(episode.path("disk.img")).unwrap().set_len(zeros).unwrap();
+    let mut reader = Reader::new(Limits::default()).unwrap();
+    let mut held = Vec::new();
+    for level in [1, 3, 9] {
+        let (bytes, packed) = episode.pack_with(&settings(level, 0));
+        let size_bytes = bytes.len() as u64;
+        assert!(size_bytes * 1_000 < zeros, "level {level}: {size_bytes}");
+        let sealed = Extent { size_bytes, is_sealed: true };
+        let read = reader.read_whole(&bytes[..], sealed, &episode.id).unwrap();
+        assert_eq!((read.content_sha256, read.bytes), (packed.content.content_sha256, zeros));
+        held.push(read.content_sha256);
+        let error = reader.read_whole(&bytes[..], Extent { is_sealed: false, ..sealed }, &episode.id).unwrap_err();
+        assert!(matches!(error, ReadError::Ratio { .. }), "{error}");
+    }
+    assert!(held.iter().all(|content| *content == held[0]));
+    let more = Limits { bytes: 64 << 20, ..Limits::default() };
+    let (bytes, _) = episode.pack();
+    let sealed = Extent { size_bytes: bytes.len() as u64, is_sealed: true };
+    let error = Reader::new(more).unwrap().read_whole(&bytes[..], sealed, &episode.id).unwrap_err();
+    assert!(matches!(error, ReadError::Bytes { .. }), "a seal is no word about how much: {error}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use highwater_engine::clock::{SharedClock, SystemClock};
 use highwater_engine::settings::{ByteSize, FilePath};
-use highwater_episodes::archive::ArchiveContent;
+use highwater_episodes::archive::{ArchiveContent, Extent};
 use highwater_episodes::digest::Sha256Digest;
 use highwater_episodes::index::Index;
 use highwater_episodes::name::EpisodeId;
@@ -36,7 +36,12 @@ pub(crate) const MASTER: &str = "battery staple";
 pub(crate) struct Halves;
 
 impl ContentHash for Halves {
-    fn of(&self, _: &EpisodeId, archive: &mut (dyn io::Read + Send)) -> Result<Sha256Digest, ContentHashError> {
+    fn of(
+        &self,
+        _: &EpisodeId,
+        archive: &mut (dyn io::Read + Send),
+        _: Extent,
+    ) -> Result<Sha256Digest, ContentHashError> {
         let mut bytes = Vec::new();
         archive.read_to_end(&mut bytes).map_err(|error| ContentHashError(Box::new(error)))?;
         match bytes.split(|byte| *byte == b'|').next() {

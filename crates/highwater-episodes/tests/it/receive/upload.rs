@@ -56,6 +56,25 @@ async fn other_bytes_of_the_same_content_are_the_same_episode_and_other_content_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_says_what_the_row_has_whatever_the_header_claims() {
+    let rig = Rig::new().await;
+    let (claim, other) = (Sha256Digest::of(b"one").to_string(), Sha256Digest::of(b"other").to_string());
+    let said = |sha256| [("X-Episode-Content-Sha256", sha256)];
+    assert_eq!(rig.put("lab/a", &said(&*claim), b"one|level 3").await.json()["content_sha256"], claim);
+    for headers in [&said(&*other)[..], &said(&*claim), &[]] {
+        for body in [&b"one|level 3"[..], b"one|level 19"] {
+            let again = rig.put("lab/a", headers, body).await;
+            assert_eq!((again.status, again.json()["content_sha256"].as_str()), (200, Some(&*claim)), "{headers:?}");
+        }
+    }
+    assert_eq!((rig.rows().len(), rig.rows()[0]["content_sha256"].as_str()), (1, Some(&*claim)));
+    // What the row does not know is not made up either; of another pack it was read just now.
+    assert_eq!(rig.put("lab/b", &[], b"two|level 3").await.status, 201);
+    let again = rig.put("lab/b", &said(&*other), b"two|level 3").await;
+    assert_eq!((again.status, &again.json()["content_sha256"]), (200, &serde_json::Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn r10_a_row_that_is_missing_is_repaired_on_the_way() {
     let rig = Rig::new().await;
     rig.put("lab/a", &[], b"one|3").await;

@@ -17,7 +17,7 @@ use highwater_episodes::receive::odd_quarantine;
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
 use highwater_episodes::reindex::Files;
-use highwater_episodes::ship::{ShipSettings, check_root, places, scan};
+use highwater_episodes::ship::{ScanError, ShipSettings, check_root, places, scan};
 use highwater_episodes::store::{EPISODES_DIR, Oddities, STAGING_DIR, Store as _};
 use highwater_episodes::survey::{SurveyError, known, left, sample, stored, without_row};
 use jiff::Timestamp;
@@ -365,7 +365,11 @@ fn shipper(config: &Config, job: &JobConfig, settings: &ShipSettings, now: Times
             _ => match check_root(path) {
                 Ok(()) => directory("episodes", path, report),
                 Err(error) => {
-                    report.fix("episodes", with_causes(&error), "name the directory itself: a link is not followed")
+                    let next = match &error {
+                        ScanError::NotADirectory { found, .. } => found.next(),
+                        _ => "check the disk, and that this user may look at it",
+                    };
+                    report.fix("episodes", with_causes(&error), next);
                 }
             },
         }

@@ -5,7 +5,7 @@ use highwater_engine::report::ExitCode;
 use highwater_episodes::archive::{Archive, Limits, Reader};
 use highwater_episodes::index::{Gate, Index as _, Row};
 use highwater_episodes::odd::Odd;
-use highwater_episodes::store::{Store as _, StoreError};
+use highwater_episodes::store::{Store as _, StoreError, extent};
 use serde_json::{Value, json};
 
 use super::super::codes;
@@ -44,13 +44,13 @@ fn shown(
         let next = Odd::next_of(&error, "check the disk and that this user may read it");
         Diagnosis::failure(codes::EPISODES_UNUSABLE, with_causes(&error), next)
     };
-    let stored = match (store.stat(key).map_err(failed)?, store.read(key, 0).map_err(failed)?) {
-        (Some(size_bytes), Some(source)) => {
-            let read = Reader::new(Limits::default())
-                .and_then(|mut reader| reader.read(source, Some(size_bytes), &key.episode));
+    let stored = match (extent(&store, key).map_err(failed)?, store.read(key, 0).map_err(failed)?) {
+        (Some(extent), Some(source)) => {
+            let read =
+                Reader::new(Limits::default()).and_then(|mut reader| reader.read_whole(source, extent, &key.episode));
             match read {
                 Ok(archive) => Stored::Archive(Box::new(archive)),
-                Err(error) => Stored::Unread { size_bytes, why: with_causes(&error) },
+                Err(error) => Stored::Unread { size_bytes: extent.size_bytes, why: with_causes(&error) },
             }
         }
         _ => Stored::Nothing,

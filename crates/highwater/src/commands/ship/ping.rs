@@ -2,13 +2,13 @@
 //! lines come to; the steps are the domain's.
 
 use highwater_engine::ban::{self, retry_after};
-use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::job::Stop;
-use highwater_engine::ledger::Ledger as _;
-use highwater_engine::name::ResourceName;
+use highwater_engine::ledger::{Halt, Ledger as _};
+use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::report::ExitCode;
 use highwater_episodes::ship::probe::{Probe, Proof, probe};
-use highwater_episodes::ship::{Ship, places};
+use highwater_episodes::ship::{ScanError, Ship, in_the_way, places};
 use highwater_store::Access;
 
 use super::super::doctor::jobs::check_aside;
@@ -42,6 +42,18 @@ pub(super) async fn ping(name: &str, site: &Site) -> Result<ExitCode, Diagnosis>
     // A pass would be refused, however well the receiver is.
     if let Err(error) = places::check(&place.shelves, &place.outbox, &place.receiver.host) {
         report.error("episodes", &error);
+    }
+    for dir in [&place.shelves.shipped, &place.outbox] {
+        if let Some(error @ ScanError::NotADirectory { found, .. }) = &in_the_way(dir) {
+            report.fix("episodes", with_causes(error), found.next());
+        }
+    }
+    if let Some(halt) = halt(site, &job.name).await? {
+        let next = format!(
+            "`highwater status {0}` says more; then `highwater rearm {0} --why …`: until then nothing is sent",
+            job.name
+        );
+        report.fix("job", format!("it is halted: {}", halt.why), next);
     }
     check_aside(&job.name, settings, &mut report);
     let receiver = place.receiver.clone();
@@ -80,6 +92,12 @@ pub(super) async fn ping(name: &str, site: &Site) -> Result<ExitCode, Diagnosis>
         return Ok(tell(&report, site, ExitCode::Checkpoint));
     }
     Ok(tell(&report, site, ExitCode::Halted))
+}
+
+/// Why the job is halted; a ping contacts the receiver all the same, since a person who looks is about to mend it.
+async fn halt(site: &Site, job: &JobName) -> Result<Option<Halt>, Diagnosis> {
+    let glance = site.ledger_to_read()?;
+    Ok(glance.ledger.job(job).await?.and_then(|record| record.halt))
 }
 
 /// The ban that stands, in the ledger or in the file that other programs share.
