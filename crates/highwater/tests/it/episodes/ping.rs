@@ -130,7 +130,7 @@ fn a_clock_that_is_wrong_has_a_name() {
     assert!(ended.code == 4 && fixes.len() == 1, "{ended:?}");
     assert!(fixes[0].0 == "clock" && fixes[0].1.contains("ahead of the receiver's"), "{fixes:?}");
     assert!(fixes[0].2.contains("timedatectl"), "{fixes:?}");
-    assert_eq!(crate::ship::asked(&address, served), 1);
+    assert_eq!(crate::ship::asked(&address, served), 2, "the ping, and whether it is ready");
 }
 
 #[test]
