@@ -246,18 +246,7 @@ impl<'a> Draft<'a> {
         let fs = self.objects.fs();
         for change in changes {
             let own = match (change.base, change.new) {
-                (Some(base), None) => {
-                    let there = look(fs, &change.path.to_rel())?;
-                    let from = self.stands.get(&change.path).map_or(Some(base), |(from, _)| *from);
-                    match (there, self.own.get(&change.path)) {
-                        // Nobody did anything to it since.
-                        (Found::File(there), Some(own)) if Some(there) == from => *own,
-                        (Found::Nothing, Some(own)) if from.is_none() => *own,
-                        (Found::File(there), _) if there == base => None,
-                        (Found::Nothing, _) => Some((base, true)),
-                        _ => Some((base, false)),
-                    }
-                }
+                (Some(base), None) => self.own_of(&change.path, base, look(fs, &change.path.to_rel())?),
                 // A deletion is over where something stands there now, and an edit where nothing does.
                 (None, Some(_)) => match rows::own(self.rows, &change.path)? {
                     Some((began, deleted)) => {
@@ -273,6 +262,23 @@ impl<'a> Draft<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What a person has of a file that goes. Where it goes back to what was known of them then, and nobody did anything to it since, that.
+    fn own_of(&self, path: &FilePath, base: ContentId, found: Found) -> Option<(ContentId, bool)> {
+        let there = match found {
+            Found::Nothing => None,
+            Found::File(there) => Some(there),
+            Found::Other => return Some((base, false)),
+        };
+        let (from, to) = self.stands.get(path).copied().unwrap_or((Some(base), None));
+        let known = self.own.get(path).copied().flatten();
+        match known.filter(|_| there == from) {
+            Some(known) => Some(known),
+            None if there.is_none() => Some((base, true)),
+            None if there == Some(base) || (there == from && to.is_none()) => None,
+            None => Some((base, false)),
+        }
     }
 
     /// Looks whether every object is there that a manifest would have. Nobody collects while the base lock is held: what is there now

@@ -212,6 +212,15 @@ fn a_page_that_a_person_deleted_after_it_was_put_back_stays_away_when_that_is_ta
     house.library().undo(gone);
     house.set(PAGES[0], Some("shapes"));
     assert_eq!(house.read(PAGES[0]), None);
+    // So does one that was deleted since, and was no page of the base any more when another change met that.
+    let mut house = House::new();
+    let before = house.head();
+    house.set(PAGES[0], Some("pulls"));
+    house.remove(PAGES[0]);
+    house.set(PAGES[0], Some("drags"));
+    house.library().undo(before);
+    house.set(PAGES[0], Some("shapes"));
+    assert_eq!(house.read(PAGES[0]), None);
     // And one that was deleted before it was put back, is away before that, whatever came since.
     let mut house = House::new();
     house.set(PAGES[0], Some("pulls"));
