@@ -11,6 +11,7 @@
 mod behind;
 mod collect;
 mod commit;
+mod draft;
 mod home;
 mod manifest;
 mod objects;
@@ -30,7 +31,8 @@ use highwater_fs::{FileId, Mode, RelPath, ensure_dir};
 use jiff::Timestamp;
 
 pub use self::collect::{Collected, GRACE_SECS, LOOKED_NAMES_MAX, ROUND_SECS};
-pub use self::commit::{Committed, Draft, Rehearsed};
+pub use self::commit::{Committed, Rehearsed};
+pub use self::draft::Draft;
 pub use self::home::{BaseLock, Directory, Home};
 pub use self::manifest::{Entry, FileChange, Manifest};
 pub use self::objects::Objects;

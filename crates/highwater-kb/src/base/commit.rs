@@ -1,21 +1,18 @@
-//! A change of the base, from a draft to a generation that stands in `wiki/`. Owns the commit point, and what a draft may say.
+//! A change of the base, from a draft to a generation that stands in `wiki/`. Owns the commit point, and what a manifest
+//! says of a draft.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use highwater_db::sqlite::rusqlite::Connection;
 use jiff::Timestamp;
 
+use super::draft::Draft;
 use super::manifest::{Entry, FileChange, Manifest, to_write};
 use super::objects::{Held, Objects};
-use super::project::{self, Fate, Found, look};
-use super::rows::{derived, registry};
+use super::project::{self, Fate};
 use super::{Base, BaseLock, rows};
-use crate::compile::Compiled;
-use crate::content::ContentId;
-use crate::document::{DocName, Document};
 use crate::error::KbError;
-use crate::fold::{self, Folding};
-use crate::origin::Origin;
+use crate::fold;
 use crate::path::FilePath;
 
 /// A generation that stands in `wiki/` and `raw/`.
@@ -25,289 +22,6 @@ pub struct Committed {
     pub generation: u32,
     /// What became of each file that it changed.
     pub fates: BTreeMap<FilePath, Fate>,
-}
-
-/// A change on its way: what the next generation has, as far as it was said.
-#[derive(Debug)]
-pub struct Draft<'a> {
-    rows: &'a Connection,
-    objects: Objects<'a>,
-    files: BTreeMap<FilePath, Option<ContentId>>,
-    edits: BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)>,
-    /// The same, also where the draft changes the file.
-    stands: BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)>,
-    /// What people had made of files that go, as it is known: the version they began from, and whether they had deleted it.
-    own: BTreeMap<FilePath, Option<(ContentId, bool)>>,
-    /// What it stored itself.
-    stored: BTreeSet<ContentId>,
-    documents: BTreeMap<DocName, Option<Document>>,
-    entries: Vec<Entry>,
-    folding: Folding,
-    keeps_log: bool,
-}
-
-impl<'a> Draft<'a> {
-    fn new(rows: &'a Connection, objects: Objects<'a>) -> Self {
-        Self {
-            rows,
-            objects,
-            files: BTreeMap::new(),
-            edits: BTreeMap::new(),
-            stands: BTreeMap::new(),
-            own: BTreeMap::new(),
-            stored: BTreeSet::new(),
-            documents: BTreeMap::new(),
-            entries: Vec::new(),
-            folding: Folding::default(),
-            keeps_log: false,
-        }
-    }
-
-    /// Tells in the log of one thing that is done; where nothing is told, the log has what the commit as a whole was called.
-    pub fn log(&mut self, op: impl Into<String>, text: impl Into<String>) {
-        self.entries.push(Entry { op: op.into(), text: text.into() });
-    }
-
-    /// Leaves the pages of the log as they are: what this draft does is told there by a later one.
-    pub(crate) fn keep_log(&mut self) {
-        self.keeps_log = true;
-    }
-
-    /// What is at a path now, with what this draft said.
-    ///
-    /// # Errors
-    /// What the rows say.
-    pub fn content(&self, path: &FilePath) -> Result<Option<ContentId>, KbError> {
-        match self.files.get(path) {
-            Some(said) => Ok(*said),
-            None => rows::file(self.rows, path),
-        }
-    }
-
-    /// The bytes of what is at a path now, at most so many.
-    ///
-    /// # Errors
-    /// What the rows or the disk say.
-    pub fn read(&self, path: &FilePath, bytes_max: u64) -> Result<Option<Vec<u8>>, KbError> {
-        let Some(content) = self.content(path)? else { return Ok(None) };
-        self.objects.read(content, bytes_max).map(Some)
-    }
-
-    /// Puts bytes at a path.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn write(&mut self, path: FilePath, bytes: &[u8]) -> Result<(), KbError> {
-        let content = ContentId::of(bytes);
-        // What is there already is not stored again.
-        if self.content(&path)? != Some(content) {
-            self.objects.put(bytes)?;
-            self.stored.insert(content);
-        }
-        self.place(path, content);
-        Ok(())
-    }
-
-    /// Whether there is such an object: one that was stored before the base lock was held may have been collected since.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn has(&self, content: ContentId) -> Result<bool, KbError> {
-        self.objects.has(content)
-    }
-
-    /// Puts an object at a path. That it is there is seen to by the commit.
-    pub fn place(&mut self, path: FilePath, content: ContentId) {
-        self.files.insert(path, Some(content));
-    }
-
-    /// Leaves nothing at a path.
-    pub fn remove(&mut self, path: FilePath) {
-        self.files.insert(path, None);
-    }
-
-    /// Changes what stands at a path where that is a person's own version, and not what the generation has there: `from` is what was
-    /// found there, `to` an object or nothing. Whoever wrote there since is met as by any other change. Where both are what the generation
-    /// has, nothing is written, and it is noted that what stands there is settled.
-    ///
-    /// Where the draft changes the file itself, that is what is done.
-    pub fn edit(&mut self, path: FilePath, from: Option<ContentId>, to: Option<ContentId>) {
-        self.edits.insert(path, (from, to));
-    }
-
-    /// The same as [`Draft::edit`], and what is done where the draft changes the file, too.
-    pub(super) fn stand(&mut self, path: FilePath, from: Option<ContentId>, to: Option<ContentId>) {
-        self.stands.insert(path, (from, to));
-    }
-
-    /// Says what people had made of a file that goes: the version that they began from, and whether they had deleted it, or nothing.
-    pub(super) fn own(&mut self, path: FilePath, own: Option<(ContentId, bool)>) {
-        self.own.insert(path, own);
-    }
-
-    /// What is known of a document, with what this draft said.
-    ///
-    /// # Errors
-    /// What the rows say.
-    pub fn document(&self, name: &DocName) -> Result<Option<Document>, KbError> {
-        match self.documents.get(name) {
-            Some(said) => Ok(said.clone()),
-            None => rows::record(self.rows, name.as_str()),
-        }
-    }
-
-    /// The document with this content that was added first, with what this draft said.
-    ///
-    /// # Errors
-    /// What the rows say.
-    pub fn document_of(&self, content: ContentId) -> Result<Option<DocName>, KbError> {
-        registry::by_content(self.rows, content)
-    }
-
-    /// The document of this origin, with what this draft said.
-    ///
-    /// # Errors
-    /// What the rows say.
-    pub fn document_from(&self, origin: &Origin) -> Result<Option<DocName>, KbError> {
-        registry::by_origin(self.rows, origin)
-    }
-
-    /// The document that is called so, whatever the case, with what this draft said.
-    ///
-    /// # Errors
-    /// What the rows say.
-    pub fn document_called(&self, name: &str) -> Result<Option<DocName>, KbError> {
-        registry::by_folded(self.rows, &name.to_lowercase())
-    }
-
-    /// Says what is known of a document, or that there is none of this name; what was compiled from it is an object. Its pages are
-    /// left as they are: [`crate::fold`] is what writes them.
-    ///
-    /// # Errors
-    /// What the rows or the disk say.
-    pub fn set_document(&mut self, name: &DocName, record: Option<&Document>) -> Result<(), KbError> {
-        let compiled = record.map(|record| derived::compiled(self.objects, name.as_str(), record)).transpose()?;
-        self.put_document(name, record.zip(compiled.as_ref()))
-    }
-
-    pub(crate) fn put_document(
-        &mut self,
-        name: &DocName,
-        after: Option<(&Document, &Compiled)>,
-    ) -> Result<(), KbError> {
-        let before = self.document(name)?;
-        let affected = registry::put(self.rows, name, before.as_ref(), after)?;
-        let sequences = [before.as_ref(), after.map(|(after, _)| after)].map(|of| of.map(|of| of.sequence));
-        if let Some(sequence) = sequences.into_iter().flatten().min() {
-            self.folding.take_in(name, before.is_some(), sequence, affected);
-        }
-        self.documents.insert(name.clone(), after.map(|(record, _)| record.clone()));
-        Ok(())
-    }
-
-    /// What is known of a document, and what was compiled from it.
-    pub(crate) fn compiled(&self, name: &DocName) -> Result<(Document, Compiled), KbError> {
-        let document = self.document(name)?.ok_or_else(|| KbError::Unknown(name.clone()))?;
-        let compiled = derived::compiled(self.objects, name.as_str(), &document)?;
-        Ok((document, compiled))
-    }
-
-    pub(crate) fn next_sequence(&self) -> Result<u64, KbError> {
-        Ok(registry::tally(self.rows)?.sequence_last + 1)
-    }
-
-    /// The rows as this draft has them: those of documents and pages. Files are in the draft alone.
-    pub(crate) fn rows(&self) -> &'a Connection {
-        self.rows
-    }
-
-    pub(crate) fn objects(&self) -> Objects<'a> {
-        self.objects
-    }
-
-    pub(crate) fn folding(&mut self) -> &mut Folding {
-        &mut self.folding
-    }
-
-    /// What differs from the rows.
-    fn changes(&self) -> Result<Vec<FileChange>, KbError> {
-        let mut changes = Vec::new();
-        for (path, new) in &self.files {
-            let base = rows::file(self.rows, path)?;
-            if base != *new {
-                changes.push(FileChange::new(path.clone(), base, *new));
-            }
-        }
-        Ok(changes)
-    }
-
-    /// Says of files that go what people have there, and of those that come again what they had when these went. Looks at them alone.
-    fn note_own(&self, changes: &mut [FileChange]) -> Result<(), KbError> {
-        let fs = self.objects.fs();
-        for change in changes {
-            let own = match (change.base, change.new) {
-                (Some(base), None) => self.own_of(&change.path, base, look(fs, &change.path.to_rel())?),
-                // A deletion is over where something stands there now, and an edit where nothing does.
-                (None, Some(_)) => match rows::own(self.rows, &change.path)? {
-                    Some((began, deleted)) => {
-                        let is_nothing = fs.stat(&change.path.to_rel())?.is_none();
-                        (is_nothing == deleted).then_some((began, deleted))
-                    }
-                    None => None,
-                },
-                _ => None,
-            };
-            if let Some((began, deleted)) = own {
-                (change.began, change.deleted) = (Some(began), deleted);
-            }
-        }
-        Ok(())
-    }
-
-    /// What a person has of a file that goes. Where it goes back to what was known of them then, and nobody did anything to it since, that.
-    fn own_of(&self, path: &FilePath, base: ContentId, found: Found) -> Option<(ContentId, bool)> {
-        let there = match found {
-            Found::Nothing => None,
-            Found::File(there) => Some(there),
-            Found::Other => return Some((base, false)),
-        };
-        let (from, to) = self.stands.get(path).copied().unwrap_or((Some(base), None));
-        let known = self.own.get(path).copied().flatten();
-        match known.filter(|_| there == from) {
-            Some(known) => Some(known),
-            None if there.is_none() => Some((base, true)),
-            None if there == Some(base) || (there == from && to.is_none()) => None,
-            None => Some((base, false)),
-        }
-    }
-
-    /// Looks whether every object is there that a manifest would have. Nobody collects while the base lock is held: what is there now
-    /// stays.
-    fn look(&self, manifest: &Manifest) -> Result<(), KbError> {
-        let shown = manifest.files.iter().chain(&manifest.edits).filter_map(|change| change.new);
-        for id in shown.filter(|id| !self.stored.contains(id)) {
-            if !self.objects.has(id)? {
-                return Err(KbError::ObjectMissing { id });
-            }
-        }
-        Ok(())
-    }
-
-    /// What it does to people's own versions.
-    fn edits(&self, changes: &[FileChange]) -> Vec<FileChange> {
-        let changed = |path: &FilePath| {
-            changes.binary_search_by(|change| change.path.cmp(path)).ok().and_then(|at| changes.get(at))
-        };
-        let edits = self.edits.iter().filter_map(|(path, (from, to))| match changed(path) {
-            None => Some((path, (*from, *to))),
-            // They give way to the file as it was: they do so to the file as it is.
-            Some(change) if to == &change.base && from != to => Some((path, (*from, change.new))),
-            Some(_) => None,
-        });
-        let stands = self.stands.iter().map(|(path, stands)| (path, *stands));
-        let all: BTreeMap<_, _> = edits.chain(stands).collect();
-        all.into_iter().map(|(path, (from, to))| FileChange::new(path.clone(), from, to)).collect()
-    }
 }
 
 /// What a generation would be, if it were committed.
@@ -390,16 +104,7 @@ fn drafted(
     let mut said = Draft::new(transaction, objects);
     draft(&mut said)?;
     let rendered = fold::complete(&mut said)?;
-    let mut documents = BTreeMap::new();
-    for (name, after) in &said.documents {
-        let before = rows::document(transaction, name.as_str())?;
-        let after = after
-            .as_ref()
-            .map(|record| serde_json::to_value(record).expect("invariant: what is known of a document is JSON"));
-        if before != after {
-            documents.insert(name.to_string(), (before, after));
-        }
-    }
+    let documents = said.documents()?;
     let changes = said.changes()?;
     if changes.is_empty() && said.edits(&changes).is_empty() && documents.is_empty() {
         return Ok(None);

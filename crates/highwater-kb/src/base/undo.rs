@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::commit::{Committed, Draft};
+use super::commit::Committed;
+use super::draft::Draft;
 use super::manifest::FileChange;
 use super::objects::Objects;
 use super::project::{CONFLICTS_MAX, Found, look, merge, version};

@@ -118,10 +118,16 @@ pub(crate) struct Library {
 
 impl Library {
     pub(crate) fn new(home: Arc<dyn Home>) -> Self {
-        let mut base = Base::init(home.clone(), now()).unwrap();
-        let held = home.try_lock().unwrap().unwrap();
-        base.commit(&held, now(), "init", "a library", fold::furnish).unwrap();
-        Self { home, base, held: Some(held) }
+        let mut library = Self::bare(home);
+        library.change("init", "a library", fold::furnish);
+        library
+    }
+
+    /// A base with no generation.
+    pub(crate) fn bare(home: Arc<dyn Home>) -> Self {
+        let base = Base::init(home.clone(), now()).unwrap();
+        let held = home.try_lock().unwrap();
+        Self { home, base, held }
     }
 
     /// A base that is there already.

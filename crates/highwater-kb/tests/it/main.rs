@@ -16,6 +16,7 @@ mod hands;
 mod histories;
 mod home;
 mod hostile_text;
+mod house;
 mod library;
 mod lint;
 mod looked;

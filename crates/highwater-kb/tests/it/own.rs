@@ -1,83 +1,36 @@
 //! What people made of files that go and come again: what they deleted stays deleted, and what they edited is their edit still.
 
 use std::fs;
-use std::path::PathBuf;
-use std::sync::Arc;
 
-use highwater_kb::resolve::{Side, resolve};
-use highwater_kb::{Directory, Home, status};
+use highwater_kb::resolve::Side;
 
-use crate::home::{file, now};
-use crate::library::{Library, Paper};
+use crate::house::House;
+use crate::library::Paper;
 
 const PAGE: &str = "wiki/concepts/tides.md";
 const VERSION: &str = "wiki/concepts/tides.conflict.md";
 
-/// A base in a directory.
-struct House {
-    directory: tempfile::TempDir,
-    home: Arc<dyn Home>,
-    library: Option<Library>,
-}
-
 impl House {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let home: Arc<dyn Home> = Arc::new(Directory::open(directory.path()).unwrap());
-        let library = Some(Library::new(home.clone()));
-        Self { directory, home, library }
-    }
-
     /// A page that a generation has.
     fn with(text: &str) -> Self {
-        let mut house = Self::new();
+        let mut house = Self::furnished();
         house.set(Some(text));
         house
     }
 
-    fn library(&mut self) -> &mut Library {
-        self.library.as_mut().unwrap()
-    }
-
     /// Commits the page; `None` takes it out.
     fn set(&mut self, text: Option<&str>) {
-        self.library().change("add", "a test", |draft| match text {
-            Some(text) => draft.write(file(PAGE), text.as_bytes()),
-            None => {
-                draft.remove(file(PAGE));
-                Ok(())
-            }
-        });
-    }
-
-    fn head(&mut self) -> u32 {
-        self.library().base.head().unwrap().unwrap().number
+        self.commit(&[(PAGE, text)]);
     }
 
     /// Goes so many generations back.
     fn back(&mut self, generations: u32) {
         let to = self.head() - generations;
-        self.library().undo(to);
+        self.undo(to);
     }
 
     fn theirs(&mut self, path: &str) {
-        self.library().under_lock(|base, held| resolve(base, held, now(), &file(path), Side::Theirs).unwrap());
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.directory.path().join(path)
-    }
-
-    fn read(&self, path: &str) -> Option<String> {
-        fs::read_to_string(self.path(path)).ok()
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        fs::write(self.path(path), text).unwrap();
-    }
-
-    fn delete(&self, path: &str) {
-        fs::remove_file(self.path(path)).unwrap();
+        self.resolve(path, Side::Theirs).unwrap();
     }
 
     /// The names beside the page.
@@ -90,24 +43,12 @@ impl House {
 
     /// How many files are told of: deleted, edited, in conflict.
     fn told(&self) -> (u64, u64, u64) {
-        let status = status::status(&self.home).unwrap();
+        let status = self.status();
         (status.deleted, status.edited, status.conflicts)
     }
 
-    fn manifest(&mut self, generation: u32) -> String {
+    fn manifest(&self, generation: u32) -> String {
         self.read(&format!(".highwater/objects/generation-{generation:010}")).unwrap()
-    }
-
-    /// Its rows are lost, and made again.
-    fn rebuild(&mut self) {
-        self.library = None;
-        for file in ["kb.db", "kb.db-wal", "kb.db-shm"] {
-            let _ = fs::remove_file(self.path(".highwater").join(file));
-        }
-        let held = self.home.try_lock().unwrap().unwrap();
-        drop(highwater_kb::base::rebuild(self.home.clone(), &held, now()).unwrap());
-        drop(held);
-        self.library = Some(Library::open(self.home.clone()));
     }
 }
 
@@ -119,9 +60,9 @@ fn naming(name: &str) -> Paper {
 fn a_page_that_a_person_deleted_stays_away_when_it_had_nothing_to_be_of_for_a_while() {
     const BAY: &str = "wiki/entities/bay-of-fundy.md";
     for loses_rows in [false, true] {
-        let mut house = House::new();
+        let mut house = House::furnished();
         house.library().add(&[&naming("one"), &naming("two")]);
-        house.delete(BAY);
+        house.remove(BAY);
         house.library().add(&[&Paper::new("two", "Nothing of it.\n", &[])]);
         assert!(house.library().page(BAY).is_none());
         assert_eq!(house.told(), (0, 0, 0), "it is told of while the generation has it");
@@ -147,10 +88,10 @@ fn a_page_that_a_person_deleted_stays_away_when_it_had_nothing_to_be_of_for_a_wh
 
 #[test]
 fn a_document_that_comes_again_brings_none_of_the_files_that_a_person_had_deleted() {
-    let mut house = House::new();
+    let mut house = House::furnished();
     house.library().add(&[&naming("one")]);
     let deleted = ["wiki/summaries/one.md", "raw/one.txt"];
-    deleted.iter().for_each(|path| house.delete(path));
+    deleted.iter().for_each(|path| house.remove(path));
     house.library().remove("one");
     house.library().add(&[&naming("one")]);
     assert!(house.read("wiki/sources/one.md").is_some());
@@ -162,16 +103,16 @@ fn a_document_that_comes_again_brings_none_of_the_files_that_a_person_had_delete
 
 #[test]
 fn what_was_deleted_when_its_document_was_removed_is_deleted_once_that_is_taken_back() {
-    let mut house = House::new();
+    let mut house = House::furnished();
     house.library().add(&[&naming("one")]);
-    house.delete("wiki/summaries/one.md");
+    house.remove("wiki/summaries/one.md");
     house.library().remove("one");
     let removal = house.head();
     house.back(1);
     assert!(house.read("wiki/sources/one.md").is_some() && house.read("wiki/summaries/one.md").is_none());
     assert_eq!(house.told(), (1, 0, 0));
     // And again.
-    house.library().undo(removal);
+    house.undo(removal);
     house.back(1);
     assert!(house.read("wiki/summaries/one.md").is_none());
     // The manifests that say so can be read by no older program, and all others by any.
@@ -188,7 +129,7 @@ fn what_was_deleted_when_its_document_was_removed_is_deleted_once_that_is_taken_
 #[test]
 fn what_a_person_puts_where_they_had_deleted_a_page_is_theirs() {
     let mut house = House::with("one\n");
-    house.delete(PAGE);
+    house.remove(PAGE);
     house.set(None);
     house.write(PAGE, "mine\n");
     house.set(Some("one\n"));
@@ -214,7 +155,7 @@ fn an_edited_page_that_went_and_comes_back_is_edited_and_no_more() {
         assert_eq!((house.read(PAGE).as_deref(), house.pages().len()), (Some("ONE\ntwo\nthree\nMINE\n"), 1));
         // What is left of it they may take away: it comes again.
         house.set(None);
-        house.delete(PAGE);
+        house.remove(PAGE);
         house.set(Some("new\n"));
         assert_eq!((house.read(PAGE).as_deref(), house.told()), (Some("new\n"), (0, 0, 0)));
     }
@@ -247,7 +188,7 @@ fn a_change_that_is_taken_back_takes_away_what_it_laid_beside_an_edit() {
     assert_eq!((house.pages(), house.told()), (vec!["tides.md".to_owned()], (0, 1, 0)));
     assert_eq!(house.read(PAGE).as_deref(), Some("mine\n"));
     // Once that is taken back, too, it is a conflict again, and one.
-    house.library().undo(conflict);
+    house.undo(conflict);
     assert_eq!((house.pages().len(), house.read(VERSION).as_deref()), (2, Some("two\n")));
     assert_eq!((house.read(PAGE).as_deref(), house.told()), (Some("mine\n"), (0, 0, 1)));
 }
@@ -267,7 +208,7 @@ fn a_version_beside_a_page_that_a_person_wrote_in_stays_when_the_change_is_taken
 
 #[test]
 fn a_page_that_came_where_a_person_had_one_goes_from_beside_it() {
-    let mut house = House::new();
+    let mut house = House::furnished();
     fs::create_dir_all(house.path("wiki/concepts")).unwrap();
     house.write(PAGE, "mine\n");
     house.set(Some("ours\n"));
@@ -282,7 +223,7 @@ fn a_conflict_that_was_settled_is_none_before_the_change_that_made_it() {
     let mut house = House::with("one\n");
     house.write(PAGE, "mine\n");
     house.set(Some("two\n"));
-    house.library().under_lock(|base, held| resolve(base, held, now(), &file(PAGE), Side::Mine).unwrap());
+    house.resolve(PAGE, Side::Mine).unwrap();
     house.back(2);
     assert_eq!((house.pages(), house.told()), (vec!["tides.md".to_owned()], (0, 1, 0)));
     assert_eq!(house.read(PAGE).as_deref(), Some("mine\n"));
@@ -323,7 +264,7 @@ fn a_conflict_that_was_settled_for_mine_is_open_again_when_that_is_taken_back_wi
     house.write(PAGE, "mine\n");
     house.set(Some("two\n"));
     house.set(Some("three\n"));
-    house.library().under_lock(|base, held| resolve(base, held, now(), &file(PAGE), Side::Mine).unwrap());
+    house.resolve(PAGE, Side::Mine).unwrap();
     house.back(2);
     assert_eq!((house.read(PAGE).as_deref(), house.read(VERSION).as_deref()), (Some("mine\n"), Some("two\n")));
     assert_eq!((house.pages().len(), house.told().2), (2, 1));
@@ -335,8 +276,8 @@ fn a_page_that_was_deleted_after_its_conflict_was_settled_stays_away() {
         let mut house = House::with("one\n");
         house.write(PAGE, "mine\n");
         house.set(Some("two\n"));
-        house.library().under_lock(|base, held| resolve(base, held, now(), &file(PAGE), side).unwrap());
-        house.delete(PAGE);
+        house.resolve(PAGE, side).unwrap();
+        house.remove(PAGE);
         // All of it is taken back, and that as well.
         house.back(3);
         assert_eq!(house.read(PAGE), None);
@@ -351,9 +292,9 @@ fn a_page_that_was_deleted_after_its_conflict_was_settled_stays_away() {
 fn a_conflict_that_comes_again_lies_there_once_whatever_the_file_is_called() {
     // One that is written before its version, and one that is written after it.
     for (raw, beside) in [("raw/a.bin", "raw/a.conflict.bin"), ("raw/a.txt", "raw/a.conflict.txt")] {
-        let mut house = House::new();
+        let mut house = House::furnished();
         let set = |house: &mut House, text: &str| {
-            house.library().change("add", "a test", |draft| draft.write(file(raw), text.as_bytes()));
+            house.commit(&[(raw, Some(text))]);
         };
         set(&mut house, "one\n");
         house.write(raw, "mine\n");

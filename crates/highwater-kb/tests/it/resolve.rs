@@ -1,91 +1,41 @@
 //! Conflicts that end: one version stays, the other is kept, and what comes is merged as before.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use highwater_kb::lint::{Kind, lint};
-use highwater_kb::resolve::{Resolved, Side, resolve};
-use highwater_kb::{Base, Directory, Fate, Home, KbError, status};
+use highwater_kb::resolve::Side;
+use highwater_kb::{Fate, KbError};
 
-use crate::home::{file, now};
+use crate::home::file;
+use crate::house::House;
 
 const PAGE: &str = "wiki/concepts/tides.md";
 const VERSION: &str = "wiki/concepts/tides.conflict.md";
 
-/// A base in a directory, with a page that a person and a change made into different things.
-struct House {
-    directory: tempfile::TempDir,
-    home: Arc<dyn Home>,
-    base: Base,
-}
-
 impl House {
     /// A page, which a person edited, and which was then changed where they had.
     fn in_conflict() -> Self {
-        let mut house = Self::new(&[(PAGE, Some("top\none\ntwo\nthree\nmiddle\nend\n"))]);
+        let mut house = Self::with_files(&[(PAGE, Some("top\none\ntwo\nthree\nmiddle\nend\n"))]);
         house.write(PAGE, "top\none\ntwo\nthree\nMINE\nend\n");
         assert_eq!(house.fate(PAGE, Some("top\none\ntwo\nthree\nTHEIRS\nend\n")), Fate::Conflict);
         house
     }
 
-    fn new(files: &[(&str, Option<&str>)]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let home: Arc<dyn Home> = Arc::new(Directory::open(directory.path()).unwrap());
-        let base = Base::init(home.clone(), now()).unwrap();
-        let mut house = Self { directory, home, base };
+    fn with_files(files: &[(&str, Option<&str>)]) -> Self {
+        let mut house = Self::bare();
         house.commit(files);
         house
     }
 
-    fn commit(&mut self, files: &[(&str, Option<&str>)]) -> std::collections::BTreeMap<highwater_kb::FilePath, Fate> {
-        let held = self.home.try_lock().unwrap().unwrap();
-        let committed = self.base.commit(&held, now(), "add", "a test", |draft| {
-            for (path, text) in files {
-                match text {
-                    Some(text) => draft.write(file(path), text.as_bytes())?,
-                    None => draft.remove(file(path)),
-                }
-            }
-            Ok(())
-        });
-        committed.unwrap().unwrap().fates
-    }
-
-    fn fate(&mut self, path: &str, text: Option<&str>) -> Fate {
-        self.commit(&[(path, text)])[&file(path)]
-    }
-
-    fn resolve(&mut self, path: &str, side: Side) -> Result<Resolved, KbError> {
-        let held = self.home.try_lock().unwrap().unwrap();
-        resolve(&mut self.base, &held, now(), &file(path), side)
-    }
-
-    fn undo(&mut self, generation: u32) {
-        let held = self.home.try_lock().unwrap().unwrap();
-        self.base.undo(&held, now(), generation).unwrap();
-    }
-
-    fn read(&self, path: &str) -> Option<String> {
-        std::fs::read_to_string(self.directory.path().join(path)).ok()
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        std::fs::write(self.directory.path().join(path), text).unwrap();
-    }
-
-    fn remove(&self, path: &str) {
-        std::fs::remove_file(self.directory.path().join(path)).unwrap();
-    }
-
     /// How many conflicts are counted, and which are named; a look at the base tells of the same.
-    fn open(&self) -> (u64, Vec<String>) {
-        let open: Vec<String> = self.base.conflicts().unwrap().iter().map(ToString::to_string).collect();
+    fn open(&mut self) -> (u64, Vec<String>) {
+        let open: Vec<String> = self.base().conflicts().unwrap().iter().map(ToString::to_string).collect();
         let linted = lint(&self.home, false, &mut |_, _| {}).unwrap();
         let versions = linted.findings.iter().filter(|finding| finding.kind == Kind::Conflict);
         let told: BTreeSet<String> =
             versions.map(|version| file(&version.file).lies_beside().unwrap().to_string()).collect();
         assert_eq!(told.into_iter().collect::<Vec<_>>(), open);
-        (status::status(&self.home).unwrap().conflicts, open)
+        (self.status().conflicts, open)
     }
 }
 
@@ -98,7 +48,7 @@ fn mine_stays_and_what_comes_is_merged_with_it() {
     assert_eq!((house.read(PAGE).as_deref(), house.read(VERSION)), (Some("top\none\ntwo\nthree\nMINE\nend\n"), None));
     assert_eq!(house.open(), (0, Vec::new()));
     assert_eq!(
-        house.base.read(&file(PAGE)).unwrap().unwrap(),
+        house.base().read(&file(PAGE)).unwrap().unwrap(),
         b"top\none\ntwo\nthree\nTHEIRS\nend\n",
         "the base has what was generated"
     );
@@ -214,7 +164,7 @@ fn every_version_beside_a_page_goes_and_those_that_a_person_wrote_are_kept() {
 
 #[test]
 fn where_there_is_no_conflict_nothing_is_done() {
-    let mut house = House::new(&[(PAGE, Some("one\n"))]);
+    let mut house = House::with_files(&[(PAGE, Some("one\n"))]);
     house.write("wiki/other.md", "mine\n");
     for path in [PAGE, "wiki/other.md", "wiki/none.md"] {
         for side in [Side::Mine, Side::Theirs] {
@@ -226,12 +176,12 @@ fn where_there_is_no_conflict_nothing_is_done() {
     house.write(PAGE, "mine\n");
     assert!(matches!(house.resolve(PAGE, Side::Theirs), Err(KbError::NoConflict(_))));
     assert_eq!(house.read(PAGE).as_deref(), Some("mine\n"));
-    assert_eq!(house.base.head().unwrap().unwrap().number, 1);
+    assert_eq!(house.head(), 1);
 }
 
 #[test]
 fn what_the_base_has_itself_is_no_version_of_another_file() {
-    let mut house = House::new(&[(PAGE, Some("one\n")), (VERSION, Some("a page\n"))]);
+    let mut house = House::with_files(&[(PAGE, Some("one\n")), (VERSION, Some("a page\n"))]);
     assert_eq!(house.open(), (0, Vec::new()));
     for side in [Side::Mine, Side::Theirs] {
         assert!(matches!(house.resolve(PAGE, side), Err(KbError::NoConflict(_))));
@@ -253,7 +203,7 @@ fn what_the_base_has_itself_is_no_version_of_another_file() {
 
 #[test]
 fn a_file_that_a_person_called_as_a_version_is_theirs() {
-    let mut house = House::new(&[(PAGE, Some("one\n"))]);
+    let mut house = House::with_files(&[(PAGE, Some("one\n"))]);
     house.write(VERSION, "mine\n");
     // Neither beside a page that nobody edited, nor beside one that a person did.
     for text in ["one\n", "edited\n"] {
@@ -278,18 +228,16 @@ fn a_file_that_a_person_called_as_a_version_is_theirs() {
 
 #[test]
 fn what_a_person_wrote_is_kept_also_where_it_was_mended_once() {
-    let mut house = House::new(&[(PAGE, Some("top\none\n"))]);
+    let mut house = House::with_files(&[(PAGE, Some("top\none\n"))]);
     house.write(VERSION, "# Mine\n\nIt is only called so: [[nowhere]].\n");
     let objects = highwater_kb::base::Objects::of(&*house.home);
     let [from, to] = ["# Mine\n\nIt is only called so: [[nowhere]].\n", "# Mine\n\nIt is only called so: nowhere.\n"]
         .map(|text| objects.put(text.as_bytes()).unwrap());
-    let held = house.home.try_lock().unwrap().unwrap();
     let mend = |draft: &mut highwater_kb::Draft<'_>| {
         draft.edit(file(VERSION), Some(from), Some(to));
         Ok(())
     };
-    house.base.commit(&held, now(), "lint --fix", "a test", mend).unwrap().unwrap();
-    drop(held);
+    house.change(mend).unwrap().unwrap();
     house.write(PAGE, "top\nMINE\n");
     assert_eq!(house.fate(PAGE, Some("top\nTHEIRS\n")), Fate::Conflict);
     let resolved = house.resolve(PAGE, Side::Mine).unwrap();
@@ -299,14 +247,14 @@ fn what_a_person_wrote_is_kept_also_where_it_was_mended_once() {
 
 #[test]
 fn a_page_that_a_person_deleted_comes_back_where_they_say_so() {
-    let mut house = House::new(&[(PAGE, Some("one\n")), ("raw/a.txt", Some("a"))]);
+    let mut house = House::with_files(&[(PAGE, Some("one\n")), ("raw/a.txt", Some("a"))]);
     house.remove(PAGE);
     assert_eq!(house.fate(PAGE, Some("two\n")), Fate::Deleted);
-    assert_eq!(status::status(&house.home).unwrap().deleted, 1);
+    assert_eq!(house.status().deleted, 1);
     assert!(matches!(house.resolve(PAGE, Side::Mine), Err(KbError::NoConflict(_))));
     house.resolve(PAGE, Side::Theirs).unwrap();
     assert_eq!(house.read(PAGE).as_deref(), Some("two\n"));
-    assert_eq!(status::status(&house.home).unwrap().deleted, 0);
+    assert_eq!(house.status().deleted, 0);
     assert_eq!(house.fate(PAGE, Some("three\n")), Fate::AsGenerated);
     house.remove("raw/a.txt");
     house.resolve("raw/a.txt", Side::Theirs).unwrap();
@@ -329,7 +277,7 @@ fn a_conflict_stays_one_until_it_is_settled_whatever_comes() {
     house.resolve(PAGE, Side::Mine).unwrap();
     assert_eq!((house.open(), house.read(PAGE)), ((0, Vec::new()), None));
     // One that a person settles by hand is none.
-    let house = House::in_conflict();
+    let mut house = House::in_conflict();
     house.remove(VERSION);
     assert_eq!(house.open(), (0, Vec::new()));
 }
@@ -338,11 +286,11 @@ fn a_conflict_stays_one_until_it_is_settled_whatever_comes() {
 fn a_document_that_is_no_text_is_settled_as_any_file() {
     let raw = "raw/report.pdf";
     for (side, stays) in [(Side::Mine, b"\xff mine".as_slice()), (Side::Theirs, b"two")] {
-        let mut house = House::new(&[(raw, Some("one"))]);
-        std::fs::write(house.directory.path().join(raw), b"\xff mine").unwrap();
+        let mut house = House::with_files(&[(raw, Some("one"))]);
+        std::fs::write(house.path(raw), b"\xff mine").unwrap();
         assert_eq!(house.fate(raw, Some("two")), Fate::Conflict);
         house.resolve(raw, side).unwrap();
-        assert_eq!(std::fs::read(house.directory.path().join(raw)).unwrap(), stays);
+        assert_eq!(std::fs::read(house.path(raw)).unwrap(), stays);
         assert_eq!(house.open(), (0, Vec::new()));
     }
 }
@@ -368,10 +316,10 @@ fn a_conflict_of_a_page_that_the_base_no_longer_has_ends_too() {
 fn what_is_no_file_is_moved_by_nobody() {
     let mut house = House::in_conflict();
     house.remove(PAGE);
-    std::fs::create_dir(house.directory.path().join(PAGE)).unwrap();
+    std::fs::create_dir(house.path(PAGE)).unwrap();
     assert!(matches!(house.resolve(PAGE, Side::Theirs), Err(KbError::NoFile(_))));
     assert_eq!(house.open(), (1, vec![PAGE.to_owned()]));
     house.resolve(PAGE, Side::Mine).unwrap();
-    assert!(house.directory.path().join(PAGE).is_dir());
+    assert!(house.path(PAGE).is_dir());
     assert_eq!(house.open(), (0, Vec::new()));
 }

@@ -3,14 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::sync::Arc;
 
 use fastrand::Rng;
-use highwater_kb::resolve::{Side, resolve};
-use highwater_kb::{Directory, Home, KbError, status};
+use highwater_kb::KbError;
+use highwater_kb::resolve::Side;
 
-use crate::home::{file, now};
-use crate::library::Library;
+use crate::house::House;
 
 const PAGES: [&str; 2] = ["wiki/concepts/tides.md", "wiki/concepts/moon.md"];
 const VERSION: &str = "wiki/concepts/tides.conflict.md";
@@ -21,47 +19,19 @@ const CHANGES_MAX: usize = 8;
 /// What stands in the directory of the pages.
 type Stands = BTreeMap<String, String>;
 
-struct House {
-    directory: tempfile::TempDir,
-    home: Arc<dyn Home>,
-    library: Option<Library>,
-}
-
 impl House {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let home: Arc<dyn Home> = Arc::new(Directory::open(directory.path()).unwrap());
-        let library = Some(Library::new(home.clone()));
-        Self { directory, home, library }
-    }
-
-    fn library(&mut self) -> &mut Library {
-        self.library.as_mut().unwrap()
-    }
-
     /// A page with this in one line, or none.
-    fn set(&mut self, page: &str, word: Option<&str>) {
-        let text = word.map(page_of);
-        let _ = self.library().try_change(|draft| match &text {
-            Some(text) => draft.write(file(page), text.as_bytes()),
-            None => {
-                draft.remove(file(page));
-                Ok(())
-            }
-        });
+    fn set_line(&mut self, page: &str, word: Option<&str>) {
+        self.commit(&[(page, word.map(page_of).as_deref())]);
     }
 
     fn settle(&mut self, page: &str, side: Side) {
-        let settled = self.library().under_lock(|base, held| resolve(base, held, now(), &file(page), side).map(drop));
-        assert!(matches!(settled, Ok(()) | Err(KbError::NoConflict(_))), "{settled:?}");
-    }
-
-    fn head(&mut self) -> u32 {
-        self.library().base.head().unwrap().map_or(0, |head| head.number)
+        let settled = self.resolve(page, side);
+        assert!(matches!(settled, Ok(_) | Err(KbError::NoConflict(_))), "{settled:?}");
     }
 
     fn stands(&self) -> Stands {
-        let Ok(list) = fs::read_dir(self.directory.path().join("wiki/concepts")) else { return Stands::new() };
+        let Ok(list) = fs::read_dir(self.path("wiki/concepts")) else { return Stands::new() };
         list.map(|entry| {
             let entry = entry.unwrap();
             (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap())
@@ -69,20 +39,8 @@ impl House {
         .collect()
     }
 
-    fn read(&self, path: &str) -> Option<String> {
-        fs::read_to_string(self.directory.path().join(path)).ok()
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        fs::write(self.directory.path().join(path), text).unwrap();
-    }
-
-    fn remove(&self, path: &str) {
-        fs::remove_file(self.directory.path().join(path)).unwrap();
-    }
-
     fn conflicts(&self) -> u64 {
-        status::status(&self.home).unwrap().conflicts
+        self.status().conflicts
     }
 
     /// A person does something to a page, if it is there.
@@ -96,18 +54,6 @@ impl House {
         }
         true
     }
-
-    /// Its rows are lost, and made again.
-    fn rebuild(&mut self) {
-        self.library = None;
-        for file in ["kb.db", "kb.db-wal", "kb.db-shm"] {
-            let _ = fs::remove_file(self.directory.path().join(".highwater").join(file));
-        }
-        let held = self.home.try_lock().unwrap().unwrap();
-        drop(highwater_kb::base::rebuild(self.home.clone(), &held, now()).unwrap());
-        drop(held);
-        self.library = Some(Library::open(self.home.clone()));
-    }
 }
 
 fn page_of(word: &str) -> String {
@@ -118,12 +64,12 @@ fn page_of(word: &str) -> String {
 fn change(house: &mut House, rng: &mut Rng) {
     let page = PAGES[rng.usize(..2)];
     match rng.u8(..10) {
-        0..5 => house.set(page, Some(["pulls", "drags", "shapes"][rng.usize(..3)])),
-        5 => house.set(page, None),
+        0..5 => house.set_line(page, Some(["pulls", "drags", "shapes"][rng.usize(..3)])),
+        5 => house.set_line(page, None),
         6..8 => house.settle(page, if rng.bool() { Side::Mine } else { Side::Theirs }),
         _ => {
             let to = rng.u32(..=house.head());
-            house.library().undo(to);
+            house.undo(to);
         }
     }
 }
@@ -131,8 +77,8 @@ fn change(house: &mut House, rng: &mut Rng) {
 #[test]
 fn whatever_was_done_what_stood_before_it_stands_again() {
     for seed in 0..HISTORIES {
-        let (mut house, mut rng) = (House::new(), Rng::with_seed(seed));
-        house.set(PAGES[0], Some("pulls"));
+        let (mut house, mut rng) = (House::furnished(), Rng::with_seed(seed));
+        house.set_line(PAGES[0], Some("pulls"));
         // What stood when the next generation was made, and which pages a person touched since.
         let mut before: BTreeMap<u32, (Stands, BTreeSet<&str>)> = BTreeMap::new();
         for _ in 0..rng.usize(1..=CHANGES_MAX) {
@@ -155,7 +101,7 @@ fn whatever_was_done_what_stood_before_it_stands_again() {
         let mut goals: Vec<u32> = before.keys().copied().filter(|_| rng.u8(..3) > 0).collect();
         goals.sort_by_key(|goal| std::cmp::Reverse(*goal));
         for goal in goals {
-            house.library().undo(goal);
+            house.undo(goal);
             let (stood, touched) = &before[&goal];
             let is_same = |(name, _): &(&String, &String)| {
                 !touched.iter().any(|page| page.contains(name.split('.').next().unwrap()))
@@ -172,93 +118,93 @@ fn whatever_was_done_what_stood_before_it_stands_again() {
 
 #[test]
 fn a_page_that_was_kept_and_came_back_is_as_it_was_kept_once_that_is_taken_back() {
-    let mut house = House::new();
-    house.set(PAGES[0], Some("pulls"));
+    let mut house = House::furnished();
+    house.set_line(PAGES[0], Some("pulls"));
     let mine = page_of("pulls") + "mark\n";
     house.write(PAGES[0], &mine);
-    house.set(PAGES[0], None);
+    house.set_line(PAGES[0], None);
     let gone = house.head();
-    house.set(PAGES[0], Some("drags"));
+    house.set_line(PAGES[0], Some("drags"));
     assert_eq!(house.read(PAGES[0]), Some(page_of("drags") + "mark\n"));
-    house.library().undo(gone);
+    house.undo(gone);
     assert_eq!(house.read(PAGES[0]).as_deref(), Some(&*mine));
-    house.library().undo(gone + 1);
+    house.undo(gone + 1);
     assert_eq!(house.read(PAGES[0]), Some(page_of("drags") + "mark\n"));
     // What they began from is again what it was then.
-    house.library().undo(gone);
-    house.set(PAGES[0], Some("moves"));
+    house.undo(gone);
+    house.set_line(PAGES[0], Some("moves"));
     assert_eq!(house.read(PAGES[0]), Some(page_of("moves") + "mark\n"));
 }
 
 #[test]
 fn a_page_that_a_person_deleted_after_it_was_put_back_stays_away_when_that_is_taken_back_and_back_again() {
-    let mut house = House::new();
-    house.set(PAGES[0], Some("pulls"));
+    let mut house = House::furnished();
+    house.set_line(PAGES[0], Some("pulls"));
     house.remove(PAGES[0]);
     house.settle(PAGES[0], Side::Theirs);
     assert_eq!(house.read(PAGES[0]), Some(page_of("pulls")));
     house.remove(PAGES[0]);
     let head = house.head();
-    house.library().undo(head - 1);
-    house.library().undo(head);
+    house.undo(head - 1);
+    house.undo(head);
     assert_eq!(house.read(PAGES[0]), None);
     // So does one that was deleted since, where it goes and comes again.
-    let mut house = House::new();
-    house.set(PAGES[0], Some("pulls"));
-    house.set(PAGES[0], None);
+    let mut house = House::furnished();
+    house.set_line(PAGES[0], Some("pulls"));
+    house.set_line(PAGES[0], None);
     let gone = house.head();
-    house.set(PAGES[0], Some("drags"));
+    house.set_line(PAGES[0], Some("drags"));
     house.remove(PAGES[0]);
-    house.library().undo(gone);
-    house.set(PAGES[0], Some("shapes"));
+    house.undo(gone);
+    house.set_line(PAGES[0], Some("shapes"));
     assert_eq!(house.read(PAGES[0]), None);
     // So does one that was deleted since, and was no page of the base any more when another change met that.
-    let mut house = House::new();
+    let mut house = House::furnished();
     let before = house.head();
-    house.set(PAGES[0], Some("pulls"));
+    house.set_line(PAGES[0], Some("pulls"));
     house.remove(PAGES[0]);
-    house.set(PAGES[0], Some("drags"));
-    house.library().undo(before);
-    house.set(PAGES[0], Some("shapes"));
+    house.set_line(PAGES[0], Some("drags"));
+    house.undo(before);
+    house.set_line(PAGES[0], Some("shapes"));
     assert_eq!(house.read(PAGES[0]), None);
     // And one that was deleted before it was put back, is away before that, whatever came since.
-    let mut house = House::new();
-    house.set(PAGES[0], Some("pulls"));
+    let mut house = House::furnished();
+    house.set_line(PAGES[0], Some("pulls"));
     house.remove(PAGES[0]);
     house.settle(PAGES[0], Side::Theirs);
-    house.set(PAGES[0], Some("shapes"));
-    house.library().undo(head - 1);
+    house.set_line(PAGES[0], Some("shapes"));
+    house.undo(head - 1);
     assert_eq!((house.read(PAGES[0]), house.library().page(PAGES[0])), (None, Some(page_of("pulls"))));
 }
 
 #[test]
 fn one_version_lies_beside_an_edited_page_however_many_come() {
-    let mut house = House::new();
-    house.set(PAGES[0], Some("pulls"));
+    let mut house = House::furnished();
+    house.set_line(PAGES[0], Some("pulls"));
     let first = house.head();
     house.write(PAGES[0], "mine\n");
     for n in 0..120 {
-        house.set(PAGES[0], Some(&format!("word {n}")));
+        house.set_line(PAGES[0], Some(&format!("word {n}")));
     }
     assert_eq!((house.stands().len(), house.read(VERSION)), (2, Some(page_of("word 119"))));
     // One in which a person wrote stays, and the next lies beside it, too.
     house.write(VERSION, "and this\n");
-    house.set(PAGES[0], Some("another"));
-    house.set(PAGES[0], Some("one more"));
+    house.set_line(PAGES[0], Some("another"));
+    house.set_line(PAGES[0], Some("one more"));
     assert_eq!((house.stands().len(), house.read(VERSION).as_deref()), (3, Some("and this\n")));
-    house.library().undo(first);
+    house.undo(first);
     assert_eq!(house.stands().len(), 2, "the page, and what a person wrote beside it");
     assert_eq!((house.read(PAGES[0]).as_deref(), house.read(VERSION).as_deref()), (Some("mine\n"), Some("and this\n")));
 }
 
 #[test]
 fn what_lies_beside_a_page_that_is_nowhere_any_more_is_in_conflict_and_can_be_settled() {
-    let mut house = House::new();
-    house.set(PAGES[0], Some("pulls"));
+    let mut house = House::furnished();
+    house.set_line(PAGES[0], Some("pulls"));
     house.write(PAGES[0], "mine\n");
-    house.set(PAGES[0], Some("drags"));
+    house.set_line(PAGES[0], Some("drags"));
     house.remove(PAGES[0]);
-    house.set(PAGES[0], None);
+    house.set_line(PAGES[0], None);
     assert_eq!((house.stands().len(), house.conflicts()), (1, 1));
     house.settle(PAGES[0], Side::Theirs);
     assert_eq!((house.stands().len(), house.conflicts()), (0, 0));
