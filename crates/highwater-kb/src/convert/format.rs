@@ -112,7 +112,7 @@ impl Format {
             return Ok(Self::Pdf);
         }
         if head.starts_with(b"PK\x03\x04") {
-            return zipped(bytes);
+            return zipped(bytes, suffix);
         }
         if head.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
             return compound(bytes);
@@ -141,8 +141,8 @@ fn is_pdf(head: &[u8], suffix: &str) -> bool {
         || (suffix == "pdf" && memmem::find(head, b"%PDF-").is_some())
 }
 
-/// What a ZIP archive is, by what is in it.
-fn zipped(bytes: &[u8]) -> Result<Format, Refusal> {
+/// What a ZIP archive is, by what is in it; the suffix only says what is missing there.
+fn zipped(bytes: &[u8], suffix: &str) -> Result<Format, Refusal> {
     let holds = |name: &[u8]| memmem::find(bytes, name).is_some();
     // OpenDocument and EPUB say it first, uncompressed.
     let head = &bytes[..bytes.len().min(HEAD_BYTES)];
@@ -170,7 +170,16 @@ fn zipped(bytes: &[u8]) -> Result<Format, Refusal> {
         _ if holds(b"word/document.xml") => Ok(Format::Docx),
         _ if holds(b"xl/workbook.xml") => Ok(Format::Xlsx),
         _ if holds(b"ppt/presentation.xml") => Ok(Format::Pptx),
-        _ => Err(Refusal::NotRead("a ZIP archive: unpack it, and add what is in it")),
+        _ => Err(Refusal::NotRead(match suffix {
+            "docx" | "docm" | "dotx" => "a ZIP archive with no `word/document.xml` in it: a damaged DOCX, or none",
+            "xlsx" | "xlsm" | "xltx" => "a ZIP archive with no `xl/workbook.xml` in it: a damaged XLSX, or none",
+            "pptx" | "pptm" | "ppsx" => "a ZIP archive with no `ppt/presentation.xml` in it: a damaged PPTX, or none",
+            "epub" => "a ZIP archive with no `META-INF/container.xml` in it: a damaged EPUB, or none",
+            "odt" | "ods" | "odp" => {
+                "a ZIP archive that does not begin with its `mimetype`: a damaged OpenDocument file, or none"
+            }
+            _ => "a ZIP archive: unpack it, and add what is in it",
+        })),
     }
 }
 

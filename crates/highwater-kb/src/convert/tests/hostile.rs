@@ -14,6 +14,16 @@ fn what_is_no_document_is_named() {
         (b"{\\rtf1 x}".to_vec(), "doc", "it is RTF, which is not read: save it as DOCX"),
         (b"\x1f\x8b\x08\0".to_vec(), "txt", "it is compressed: unpack it first"),
         (documents::archive(&[("a.txt", b"x")]), "zip", "it is a ZIP archive: unpack it, and add what is in it"),
+        (
+            documents::archive(&[("a.txt", b"x")]),
+            "docx",
+            "it is a ZIP archive with no `word/document.xml` in it: a damaged DOCX, or none",
+        ),
+        (
+            documents::archive(&[("a.txt", b"x")]),
+            "odt",
+            "it is a ZIP archive that does not begin with its `mimetype`: a damaged OpenDocument file, or none",
+        ),
         (b"<html><body></body></html>".to_vec(), "html", "it has no text"),
         (
             b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest".to_vec(),
