@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
 use super::{Finding, Kind, Linted, report};
-use crate::base::{Base, BaseLock, Committed, Draft, PAGE_BYTES_MAX};
+use crate::base::{Base, BaseLock, Committed, Draft, Found, PAGE_BYTES_MAX, look};
 use crate::content::ContentId;
 use crate::error::KbError;
 use crate::page::link::{self, Link, MARKDOWN};
@@ -58,7 +58,7 @@ pub struct Mended {
     pub findings: Vec<Finding>,
     /// Files that somebody wrote to since they were looked at: they are as they were.
     pub passed_over: Vec<FilePath>,
-    /// The page that tells of all that was found.
+    /// The page that tells of all that was found; it lies beside one of that day that a person edited.
     pub report: Option<FilePath>,
 }
 
@@ -100,6 +100,11 @@ pub fn mend(
         }
         if reports {
             let path = report::path(at);
+            let before = draft.content(&path)?;
+            // It is asked for: one of that day that a person deleted comes back.
+            if before.is_some() && look(draft.objects().fs(), &path.to_rel())? == Found::Nothing {
+                draft.edit(path.clone(), None, before);
+            }
             draft.write(path.clone(), report::page(linted, &mended.findings, at).as_bytes())?;
             mended.report = Some(path);
         }
@@ -109,7 +114,21 @@ pub fn mend(
         }
         Ok(())
     })?;
+    if let Some(report) = &mut mended.report {
+        *report = lies(base, report)?;
+    }
     Ok(mended)
+}
+
+/// Where a page lies: beside what stands in its place, where a person has that otherwise.
+fn lies(base: &Base, path: &FilePath) -> Result<FilePath, KbError> {
+    let generated = base.content(path)?;
+    if matches!(look(base.objects().fs(), &path.to_rel())?, Found::File(stands) if Some(stands) == generated) {
+        return Ok(path.clone());
+    }
+    let beside = base.beside()?.versions(path)?;
+    let found = beside.into_iter().find(|(_, content)| Some(*content) == generated);
+    Ok(found.map_or_else(|| path.clone(), |(beside, _)| beside))
 }
 
 fn restore(draft: &Draft<'_>, lost: &Lost) -> Result<(), KbError> {

@@ -357,6 +357,31 @@ fn all_faults_at_once_are_mended_by_one_generation_which_a_report_tells_of() {
 }
 
 #[test]
+fn a_report_is_told_where_it_lies_and_one_that_was_deleted_comes_back() {
+    const REPORT: &str = "wiki/reports/lint-2026-11-21.md";
+    let mut desk = Desk::new();
+    let told = |desk: &mut Desk| {
+        let linted = desk.look();
+        desk.mend(&linted, true).report.unwrap().to_string()
+    };
+    assert_eq!(told(&mut desk), REPORT);
+    let first = desk.read(REPORT);
+    desk.remove(REPORT);
+    assert_eq!(told(&mut desk), REPORT);
+    assert_eq!(desk.read(REPORT), desk.library.page(REPORT).unwrap());
+    // A line of theirs in the place of what each report tells otherwise.
+    let theirs = first.replace("generation 3", "the third generation");
+    assert_ne!(theirs, first);
+    desk.write(REPORT, &theirs);
+    desk.add(&paper(9));
+    let beside = told(&mut desk);
+    assert_eq!(beside, "wiki/reports/lint-2026-11-21.conflict.md");
+    assert_eq!(desk.read(&beside), desk.library.page(REPORT).unwrap());
+    assert_eq!(desk.read(REPORT), theirs);
+    assert_eq!(told(&mut desk), beside, "and once more");
+}
+
+#[test]
 fn a_link_is_made_to_lead_where_its_words_say_or_is_the_words() {
     let mut desk = Desk::new();
     let text = "---\ntype: exploration\n---\n| a |\n|---|\n| [[Tidal Range]] |\n\n[[concepts/Tidal_Ranges#How|that]], \
