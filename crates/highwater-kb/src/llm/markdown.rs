@@ -239,7 +239,7 @@ impl<'l, L: Leads> Writer<'l, L> {
         if said.starts_with(' ') && !self.inline.ends_with(' ') {
             self.inline.push(' ');
         }
-        self.inline.push_str(&shown);
+        self.lead(&shown);
         if said.ends_with(' ') {
             self.inline.push(' ');
         }
@@ -282,7 +282,7 @@ impl<'l, L: Leads> Writer<'l, L> {
                     let before = std::mem::take(&mut words);
                     // What is left out leaves no gap.
                     self.put(if cited.is_empty() { before.trim_end() } else { &before });
-                    self.inline.push_str(&cited);
+                    self.lead(&cited);
                     rest = &rest[digits + 2..];
                 }
                 None => {
@@ -293,6 +293,14 @@ impl<'l, L: Leads> Writer<'l, L> {
         }
         words.push_str(rest);
         self.put(&words);
+    }
+
+    /// Says what may begin with a link, which shows what it leads to where a `!` stands before it.
+    fn lead(&mut self, shown: &str) {
+        if shown.starts_with("[[") && self.inline.ends_with('!') {
+            self.inline.push(' ');
+        }
+        self.inline.push_str(shown);
     }
 
     fn put(&mut self, words: &str) {

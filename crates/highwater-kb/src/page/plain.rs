@@ -77,7 +77,8 @@ pub fn line(text: &str) -> String {
 /// Words as the alias of a link: what would end the link, or what is around it, is another sign that looks alike.
 #[must_use]
 pub fn alias(text: &str) -> String {
-    let text = one_line(text);
+    // Two of these, with another link between them, would be a formula or a comment.
+    let text = one_line(text).replace('$', "＄").replace("%%", "％％");
     let alike = text.chars().map(|character| match character {
         '[' => '(',
         ']' => ')',

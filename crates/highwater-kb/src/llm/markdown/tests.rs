@@ -62,6 +62,8 @@ fn what_a_page_does_not_take_is_words() {
 fn a_link_that_would_be_a_formula_is_its_words() {
     let shown = own("See [[concepts/a$]].", &Concepts, 99);
     assert!(is_own(&shown) && !shown.contains("[["), "{shown}");
+    let shown = own("See [a$](concepts/a) and [%%b$](concepts/b).", &Concepts, 99);
+    assert_eq!(shown, "See [[concepts/a|a＄]] and [[concepts/b|％％b＄]].");
 }
 
 #[test]
@@ -69,6 +71,17 @@ fn what_is_too_much_is_left_out_block_by_block() {
     let text = "one two three\n\nfour five six\n\nseven\n";
     assert_eq!(own(text, &Nowhere, 30), "one two three\n\nfour five six");
     assert_eq!(own(text, &Nowhere, 9), "one two…");
+}
+
+#[test]
+fn a_link_behind_an_exclamation_mark_shows_no_page() {
+    for (text, shown) in [
+        ("So![1]", "So! [[sources/a|1]]"),
+        ("So\\![that](concepts/a)", "So! [[concepts/a|that]]"),
+        ("So\\![[1] it is](nowhere)", "So! [[sources/a|1]] it is"),
+    ] {
+        assert_eq!(own(text, &Concepts, 99), shown, "{text}");
+    }
 }
 
 /// Whether Markdown shows nothing but what a page takes.
