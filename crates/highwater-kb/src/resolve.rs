@@ -18,6 +18,9 @@ use crate::path::FilePath;
 /// The most open conflicts that are listed.
 pub const OPEN_MAX: usize = 1_000;
 
+/// How often a conflict is looked at anew that is written to while it is settled.
+const LOOKS_MAX: usize = 8;
+
 /// Which version stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -39,7 +42,8 @@ pub struct Resolved {
 /// Ends the conflict of a file. With [`Side::Theirs`], a file that a person deleted comes back, too.
 ///
 /// # Errors
-/// [`KbError::NoConflict`]; [`KbError::NoFile`] where something that is no file is in its place; and as [`Base::commit`].
+/// [`KbError::NoConflict`]; [`KbError::NoFile`] where something that is no file is in its place; [`KbError::Changed`] where it is written
+/// to again and again meanwhile; and as [`Base::commit`].
 pub fn resolve(
     base: &mut Base,
     held: &BaseLock,
@@ -47,6 +51,17 @@ pub fn resolve(
     path: &FilePath,
     side: Side,
 ) -> Result<Resolved, KbError> {
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        match settle(base, held, at, path, side) {
+            Err(KbError::Changed { .. }) if looks < LOOKS_MAX => {}
+            ended => return ended,
+        }
+    }
+}
+
+fn settle(base: &mut Base, held: &BaseLock, at: Timestamp, path: &FilePath, side: Side) -> Result<Resolved, KbError> {
     let mut kept = Vec::new();
     let word = if side == Side::Mine { "mine" } else { "theirs" };
     let text = format!("{path}, {word}");

@@ -97,6 +97,11 @@ pub fn diagnosis(error: &KbError) -> Diagnosis {
             message,
             "a link or a file has the place of a directory, and is not followed: put the directory itself there, and call again",
         ),
+        KbError::Changed { .. } => Diagnosis::failure(
+            "HW-KB-021",
+            message,
+            "somebody writes to the file, as an editor that saves does: nothing was changed; let that end, and call again",
+        ),
         _ => Diagnosis::failure(
             "HW-KB-021",
             message,

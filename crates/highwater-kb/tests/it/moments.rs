@@ -1,10 +1,13 @@
 //! A person who writes, deletes or makes a page at the very moment of a change, before each thing that it does to the disk.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use highwater_fs::{Fs, FsError, Op, RelPath};
+use highwater_kb::KbError;
+use highwater_kb::resolve::{Side, resolve};
 use highwater_testkit::sim_fs::{SimFs, tree};
 
 use crate::hands::{Hand, with_hand};
@@ -73,6 +76,26 @@ impl Hand for Person {
     }
     fn rename_new(&self, fs: &SimFs, from: &RelPath, to: &RelPath) -> Result<(), FsError> {
         self.other.rename_new(fs, from, to)
+    }
+}
+
+/// A person whose editor saves a page before each of the first so many times that it is read.
+#[derive(Debug)]
+struct Editor {
+    page: &'static str,
+    saves: usize,
+    read: AtomicUsize,
+}
+
+impl Hand for Editor {
+    fn reader(&self, fs: &SimFs, path: &RelPath) -> Result<Box<dyn Read + Send>, FsError> {
+        if path.to_string() == self.page {
+            let n = self.read.fetch_add(1, Ordering::Relaxed);
+            if n < self.saves {
+                fs.save(path, format!("mine {n}\n").as_bytes())?;
+            }
+        }
+        fs.reader(path)
     }
 }
 
@@ -146,4 +169,38 @@ fn what_a_person_does_in_the_very_moment_of_a_change_stays_done() {
     let moments = in_each_moment(&nobody).unwrap_or_else(|why| panic!("{why}"));
     eprintln!("{moments} moments");
     assert!(moments > 200, "{moments}");
+}
+
+#[test]
+fn a_conflict_is_settled_though_an_editor_saves_meanwhile_and_not_while_it_goes_on() {
+    for saves in 0..12 {
+        let fs = SimFs::new().with_atomic_renames();
+        drop(highwater_kb::Base::init(Simulated::home(&fs), now()).unwrap());
+        let (mut base, held) = opened(&Simulated::home(&fs)).unwrap();
+        let changed = RelPath::new(CHANGED).unwrap();
+        for theirs in ["c1\n", "c2\n"] {
+            base.commit(&held, now(), "add", "a test", |draft| draft.write(file(CHANGED), theirs.as_bytes())).unwrap();
+            fs.save(&changed, b"mine\n").unwrap();
+        }
+        drop((base, held));
+        // The twelfth goes on for ever.
+        let editor =
+            Editor { page: CHANGED, saves: if saves == 11 { usize::MAX } else { saves }, read: AtomicUsize::new(0) };
+        let editor: Arc<dyn Hand> = Arc::new(editor);
+        let settled = with_hand(&editor, || {
+            let (mut base, held) = opened(&Simulated::home(&fs)).unwrap();
+            resolve(&mut base, &held, now(), &file(CHANGED), Side::Theirs)
+        });
+        let text = |path: &RelPath| String::from_utf8(fs.read(path, 100).unwrap()).unwrap();
+        if saves == 11 {
+            assert!(matches!(settled, Err(KbError::Changed { .. })), "{settled:?}");
+            assert!(text(&changed).starts_with("mine "));
+            assert_eq!(text(&RelPath::new("wiki/changed.conflict.md").unwrap()), "c2\n");
+            continue;
+        }
+        let kept = settled.unwrap().kept;
+        assert_eq!(text(&changed), "c2\n", "{saves} saves");
+        let last = saves.checked_sub(1).map_or("mine\n".to_owned(), |n| format!("mine {n}\n"));
+        assert!(kept.iter().any(|(_, place)| text(&RelPath::new(place).unwrap()) == last), "{saves} saves: {kept:?}");
+    }
 }

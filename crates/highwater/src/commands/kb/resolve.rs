@@ -35,7 +35,7 @@ async fn resolved(place: &Place, args: &KbResolve, output: Output) -> Result<Exi
                 let stays = if side == Side::Mine { "yours" } else { "what the base has" };
                 let mut told = format!("{path}: {stays} stays");
                 for (path, kept) in &resolved.kept {
-                    told.push_str(&format!("\n  {path} as you had it is kept: {}", place.root.join(kept).display()));
+                    told.push_str(&format!("\n  {path} as it stood is kept: {}", place.root.join(kept).display()));
                 }
                 let kept = resolved.kept.iter().map(|(path, kept)| json!({ "path": path, "kept": kept }));
                 let json = json!({ "path": path, "stays": if side == Side::Mine { "mine" } else { "theirs" },
