@@ -4,9 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_db::sqlite::rusqlite::Connection;
-use serde_json::Value;
 
-use super::manifest::{Entry, FileChange, Manifest};
+use super::manifest::{Documents, Entry, FileChange, Manifest};
 use super::objects::Objects;
 use super::project::{Found, look};
 use super::rows;
@@ -222,8 +221,8 @@ impl<'a> Draft<'a> {
     }
 
     /// The documents that differ from the rows, as they were and as they are.
-    pub(super) fn documents(&self) -> Result<BTreeMap<String, (Option<Value>, Option<Value>)>, KbError> {
-        let mut documents = BTreeMap::new();
+    pub(super) fn documents(&self) -> Result<Documents, KbError> {
+        let mut documents = Documents::new();
         for (name, after) in &self.documents {
             let before = rows::document(self.rows, name.as_str())?;
             let after = after

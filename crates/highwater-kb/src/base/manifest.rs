@@ -24,6 +24,9 @@ const FORMAT_WITHOUT_STANDS: u32 = 2;
 /// What a manifest has that says nothing of what people made of its files: any program reads it.
 const FORMAT_WITHOUT_OWN: u32 = 1;
 
+/// What is known of documents, by their names: before a change, and after it.
+pub(super) type Documents = BTreeMap<String, (Option<serde_json::Value>, Option<serde_json::Value>)>;
+
 /// What a generation changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,7 +56,7 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stands: Vec<FileChange>,
     /// Every document that it changed: before, and after.
-    pub documents: BTreeMap<String, (Option<serde_json::Value>, Option<serde_json::Value>)>,
+    pub documents: Documents,
     /// Whether the pages of the log stand as they did before it, and tell nothing of it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub keeps_log: bool,
