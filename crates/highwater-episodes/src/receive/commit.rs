@@ -75,6 +75,8 @@ pub enum Became {
     },
     /// Its row was taken out of the index, and said something else than what was sent.
     Missed,
+    /// Its name was made free meanwhile, and what was stored under it is set aside: it may be sent again.
+    Gone,
 }
 
 /// An upload that could not be made durable. It may be there or not; sending it again mends either.
@@ -163,7 +165,20 @@ pub fn round(store: &dyn Store, index: &dyn Index, wishes: Vec<Wish>) -> Round {
             Half::Ended(_) => None,
         })
         .collect();
-    let appended = if rows.is_empty() { Ok(Vec::new()) } else { index.append(&rows).map_err(CommitError::from) };
+    // A name may have been made free since it was taken. That is asked while nobody else can append: who makes a name free does so
+    // by a row that comes later then. Of what cannot be looked at that alone is not stored.
+    let mut unseen: HashMap<EpisodeKey, CommitError> = HashMap::new();
+    let mut is_there = |row: &Row| match store.stat(&row.key()) {
+        Ok(stored) => Ok(stored.is_some()),
+        Err(error) => {
+            unseen.insert(row.key(), error.into());
+            Ok(false)
+        }
+    };
+    let appended = match rows.as_slice() {
+        [] => Ok(Vec::new()),
+        rows => index.append_where(rows, &mut is_there).map_err(CommitError::from),
+    };
     let mut appended = appended.map(Vec::into_iter);
     let end = |half| match half {
         Half::Ended(end) => end,
@@ -172,12 +187,23 @@ pub fn round(store: &dyn Store, index: &dyn Index, wishes: Vec<Wish>) -> Round {
             Ok(appended) => match appended.next() {
                 // Between its name and its row.
                 Some(Appended::Withdrawn) => withdrawn_meanwhile(store, index, &row, stored),
-                _ if stored => Ok(Became::Stored),
-                became => Ok(Became::Present { repaired: became == Some(Appended::New), row: Box::new(row) }),
+                Some(Appended::New) => Ok(taken(row, stored, true)),
+                Some(Appended::Outrun) => unseen.get(&row.key()).map_or(Ok(Became::Gone), |error| Err(error.clone())),
+                // Of a row that was there before nothing was asked yet.
+                _ => match store.stat(&row.key()) {
+                    Ok(Some(_)) => Ok(taken(row, stored, false)),
+                    Ok(None) => Ok(Became::Gone),
+                    Err(error) => Err(error.into()),
+                },
             },
         },
     };
     Round { ends: halves.into_iter().map(end).collect(), spent }
+}
+
+/// It is there, with its row.
+fn taken(row: Row, stored: bool, is_new: bool) -> Became {
+    if stored { Became::Stored } else { Became::Present { repaired: is_new, row: Box::new(row) } }
 }
 
 /// The episode was withdrawn while it was being stored: what was stored of it goes where the withdrawn are.

@@ -146,6 +146,7 @@ impl Receiver {
             Became::Present { row, .. } => Ok(Received { row: *row, how: How::Present }),
             Became::Withdrawn { why } => Err(withdrawn(&why)),
             Became::Missed => Err(missed()),
+            Became::Gone => Err(gone()),
             Became::Occupied { staging, row: in_force } => {
                 let kept = Kept::new(Arc::clone(&self.on.store), Some(staging));
                 self.beside(kept, row, in_force.map(|row| *row)).await
@@ -188,6 +189,7 @@ impl Receiver {
             }
             Became::Withdrawn { why } => Err(withdrawn(&why)),
             Became::Missed => Err(missed()),
+            Became::Gone => Err(gone()),
             Became::Stored | Became::Occupied { .. } => Err(changed()),
         }
     }
@@ -199,6 +201,7 @@ impl Receiver {
             Became::Stored => Ok(Received { row, how: How::Mended }),
             Became::Withdrawn { why } => Err(withdrawn(&why)),
             Became::Missed => Err(missed()),
+            Became::Gone => Err(gone()),
             Became::Present { .. } => Err(changed()),
             Became::Occupied { staging, .. } => {
                 drop(Kept::new(Arc::clone(&self.on.store), Some(staging)));
@@ -222,6 +225,11 @@ impl Receiver {
 
 fn changed() -> Problem {
     busy("the episode changed while it was compared")
+}
+
+/// A person made the name free between the upload's taking it and its row.
+pub(super) fn gone() -> Problem {
+    busy("the name was made free while it was taken, and what was stored under it is set aside")
 }
 
 pub(super) fn withdrawn(why: &str) -> Problem {

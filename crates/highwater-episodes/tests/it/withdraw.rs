@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Mutex;
 
 use highwater_episodes::index::{
-    Appended, Figures, Index, IndexError, IndexLock, JsonlIndex, Page, PageAsk, Row, StillHolds, View,
+    Appended, Figures, Index, IndexError, IndexLock, JsonlIndex, Missed, Page, PageAsk, Row, StillHolds, View,
 };
 use highwater_episodes::name::EpisodeKey;
 use highwater_episodes::receive::commit::{Became, Wish, round};
@@ -153,6 +153,139 @@ fn an_upload_that_was_withdrawn_between_its_name_and_its_row_is_refused_and_set_
     assert_eq!(index.find(&key("lab/a")).unwrap(), Some(tombstone));
     assert_eq!(store.stat(&key("lab/a")).unwrap(), None, "nothing is stored under a tombstone");
     assert_eq!(std::fs::read(dir.path().join("quarantine/a.tar.zst.0")).unwrap(), b"a");
+}
+
+/// An index of which a round asks this and that, and at whose n-th question somebody else does something.
+struct Met<'a> {
+    index: JsonlIndex<RealFs>,
+    asked: Mutex<usize>,
+    acts: Vec<(usize, &'a Act<'a>)>,
+}
+
+type Act<'a> = dyn Fn(&dyn Index) + Send + Sync + 'a;
+
+impl Met<'_> {
+    fn meets(&self) {
+        let mut asked = self.asked.lock().unwrap();
+        self.acts.iter().filter(|(at, _)| at == &*asked).for_each(|(_, act)| act(&self.index));
+        *asked += 1;
+    }
+
+    /// What was not done while it was asked is done now.
+    fn end(&self) {
+        let asked = *self.asked.lock().unwrap();
+        self.acts.iter().filter(|(at, _)| *at >= asked).for_each(|(_, act)| act(&self.index));
+    }
+}
+
+impl fmt::Debug for Met<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Met")
+    }
+}
+
+impl Index for Met<'_> {
+    fn find(&self, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
+        self.meets();
+        self.index.find(key)
+    }
+    fn append_where(&self, rows: &[Row], holds: &mut StillHolds<'_>) -> Result<Vec<Appended>, IndexError> {
+        self.meets();
+        let appended = self.index.append_where(rows, holds);
+        self.meets();
+        appended
+    }
+    fn missed(&self, key: &EpisodeKey) -> Result<Option<Missed>, IndexError> {
+        self.meets();
+        self.index.missed(key)
+    }
+    fn page(&self, ask: &PageAsk) -> Result<Page, IndexError> {
+        self.index.page(ask)
+    }
+    fn figures(&self) -> Result<Figures, IndexError> {
+        self.index.figures()
+    }
+}
+
+/// What an upload finds: nothing; the episode; its row, and its bytes gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finds {
+    Nothing,
+    Episode,
+    RowAlone,
+}
+
+/// A round of one upload, while a name is made free: its bytes go at one moment, and its row at another one.
+fn freed_at(finds: Finds, bytes_at: usize, row_at: usize) -> Result<bool, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let fs = || RealFs::open(dir.path()).unwrap();
+    let store = FileStore::open_to_write(fs(), &RelPath::root(), path("quarantine")).unwrap();
+    let lock = IndexLock::at(dir.path().join("index.jsonl.lock"));
+    let (index, _) = JsonlIndex::open(fs(), path("index.jsonl"), path("quarantine"), lock).unwrap();
+    let of = key("lab/a");
+    if finds == Finds::Episode {
+        put(&store, "lab/a", b"a");
+    }
+    if finds != Finds::Nothing {
+        index.append(&[row("lab/a", b"a")]).unwrap();
+    }
+    let bytes_went = Mutex::new(false);
+    let bytes_go = |_: &dyn Index| {
+        if store.stat(&of).unwrap().is_some() {
+            store.quarantine(&of, "its name is free").unwrap();
+            *bytes_went.lock().unwrap() = true;
+        }
+    };
+    let row_goes = |index: &dyn Index| {
+        let free =
+            Row { removed: Some("room".to_owned()), withdrawn: Some("no more".to_owned()), ..row("lab/a", b"a") };
+        index.append_where(&[free], &mut |row| Ok(store.stat(&row.key()).unwrap().is_none())).unwrap();
+    };
+    let index = Met { index, asked: Mutex::new(0), acts: vec![(bytes_at, &bytes_go), (row_at, &row_goes)] };
+    let wish = match finds {
+        Finds::Episode => Wish::Keep { row: row("lab/a", b"a") },
+        Finds::Nothing | Finds::RowAlone => {
+            let mut staging = store.stage().unwrap();
+            staging.append(b"a").unwrap();
+            staging.sync().unwrap();
+            Wish::Place { staging, row: row("lab/a", b"a") }
+        }
+    };
+    let ended = round(&store, &index, vec![wish]).ends.remove(0);
+    let asked = *index.asked.lock().unwrap();
+    // Whatever is told is told now: what went before is not there.
+    let is_there = store.stat(&of).unwrap().is_some();
+    let is_told = matches!(ended, Ok(Became::Stored | Became::Present { .. }));
+    if is_told && !is_there && bytes_at + 1 < asked {
+        return Err(format!("it is told to be there, and is not: {ended:?}"));
+    }
+    if !is_told && !*bytes_went.lock().unwrap() {
+        return Err(format!("nobody took it away: {ended:?}"));
+    }
+    index.end();
+    match (index.index.find(&of).unwrap().is_some(), store.stat(&of).unwrap().is_some()) {
+        (true, false) => Err(format!("a row of which nothing is stored: {ended:?}")),
+        (false, true) => Err(format!("bytes without a row: {ended:?}")),
+        _ => Ok(bytes_at < asked || row_at < asked),
+    }
+}
+
+#[test]
+fn an_upload_whose_name_is_made_free_meanwhile_is_told_of_what_is_stored() {
+    let mut wrong = Vec::new();
+    let mut moments = 0;
+    for finds in [Finds::Nothing, Finds::Episode, Finds::RowAlone] {
+        for bytes_at in 0..8 {
+            for row_at in bytes_at..8 {
+                match freed_at(finds, bytes_at, row_at) {
+                    Ok(met) => moments += usize::from(met),
+                    Err(why) => wrong.push(format!("{finds:?}, bytes at {bytes_at}, row at {row_at}: {why}")),
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(moments > 50, "{moments}");
 }
 
 #[test]

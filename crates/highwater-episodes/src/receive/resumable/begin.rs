@@ -15,7 +15,7 @@ use crate::receive::admit::{busy, cannot, digits, length, pass, refuse_encodings
 use crate::receive::commit::{Became, Wish};
 use crate::receive::gate::Claim;
 use crate::receive::problem::{Problem, known};
-use crate::receive::upload::{conflict, withdrawn};
+use crate::receive::upload::{conflict, gone, withdrawn};
 use crate::receive::{CONTENT_HEADER, Receiver, blocking};
 use crate::store::{UploadId, hash};
 use crate::wire::{UPLOAD_LENGTH_HEADER, UPLOAD_METADATA_HEADER};
@@ -158,6 +158,7 @@ impl Receiver {
                 Became::Withdrawn { why } => Err(withdrawn(&why)),
                 // What is said of it when all of it came says more.
                 Became::Missed => Ok(There::Unknown),
+                Became::Gone => Err(gone()),
                 Became::Stored | Became::Occupied { .. } => Err(busy("the episode changed while it was compared")),
             };
         }
