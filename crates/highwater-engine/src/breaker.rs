@@ -10,8 +10,7 @@ use crate::outcome::OutcomeKind;
 use crate::report::counted;
 use crate::worklist::Tally;
 
-/// Below the minimum count, at the end of the worklist, more than this share halts; of failures more than their limit, where that
-/// is more.
+/// Below the minimum count, at the end of the worklist, more than this share halts; more than the limit, where that is more.
 pub const SHARE_AT_END_MAX: f64 = 0.5;
 
 /// When a job halts by itself.
@@ -53,10 +52,10 @@ pub fn tripped(rules: &BreakerRules, tally: &Tally, at_end: bool) -> Option<Stri
             )
         })
     };
-    // Who lets more of many fail lets as much of a few fail.
-    let failed_at_end_max = rules.failed.max(SHARE_AT_END_MAX);
-    check("failed or need review", tally.failed, rules.failed, rules.failed_after, failed_at_end_max)
-        .or_else(|| check("are gone", tally.judged_gone, rules.gone, rules.gone_after, SHARE_AT_END_MAX))
+    // Who lets more of many fail, or be gone, lets as much of a few.
+    let at_end_max = |share: f64| share.max(SHARE_AT_END_MAX);
+    check("failed or need review", tally.failed, rules.failed, rules.failed_after, at_end_max(rules.failed))
+        .or_else(|| check("are gone", tally.judged_gone, rules.gone, rules.gone_after, at_end_max(rules.gone)))
 }
 
 /// What the breaker will see once the outcomes that are known are recorded. Recording is in plan order and in groups, so it
@@ -143,6 +142,9 @@ mod tests {
         assert!(tripped(&rules, &tally(10, 6, 0), true).is_some());
         let lenient = BreakerRules { failed: 1.0, ..rules };
         assert!(tripped(&lenient, &tally(1, 1, 0), true).is_none());
+        assert!(tripped(&rules, &tally(1, 0, 1), true).is_some());
+        let unmoved = BreakerRules { gone: 1.0, ..rules };
+        assert!(tripped(&unmoved, &tally(1, 0, 1), true).is_none());
         assert!(tripped(&rules, &tally(100, 0, 100), false).is_some());
         assert!(tripped(&rules, &tally(0, 0, 0), true).is_none());
     }

@@ -119,7 +119,7 @@ pub struct BreakerSettings {
     pub failed_after: Count,
     /// The share of judged items that may be `gone`.
     pub gone: Percent,
-    /// Judge `gone` from this many items on.
+    /// Judge `gone` from this many items on; at the end of a shorter worklist more than half must be gone, or more than `gone` where that is more.
     pub gone_after: Count,
 }
 

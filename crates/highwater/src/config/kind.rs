@@ -154,6 +154,10 @@ impl KindSettings {
                     // A document that cannot be read is its own fault. What would befall all of them ends the pass.
                     settings.breaker.failed = Percent::whole(100);
                 }
+                if !is_set("breaker.gone") {
+                    // Nor does a file that went since it was listed take anything with it: its document stays in the base.
+                    settings.breaker.gone = Percent::whole(100);
+                }
             }
             Self::OaiHarvest(_) => {
                 if !is_set("recurring") {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use highwater_testkit::documents;
 use serde_json::Value;
 
-use crate::rig::{Ended, Rig, dice, pause};
+use crate::rig::{Ended, Rig, dice, end, pause, wait_until};
 
 /// A base, and a directory of documents beside it.
 struct Desk(Rig);
@@ -336,4 +336,27 @@ fn told(rig: &Rig, args: &[&str]) -> String {
         }
         None => text,
     }
+}
+
+#[test]
+fn files_that_go_while_others_are_prepared_halt_nothing() {
+    let desk = Desk::new();
+    // Long enough to be at it while the others go.
+    desk.0.write("in/a.md", &"a line of a long text about the tides\n\n".repeat(200_000));
+    desk.0.write("in/b.md", "# B\n");
+    desk.0.write("in/c.md", "# C\n");
+    let adding = desk.0.start(&["kb", "add", "in", "--kb", "notes", "--concurrency", "1", "--json"]);
+    let desks = desk.0.path("notes/.highwater/desks");
+    wait_until("the first is prepared", || {
+        let passes = fs::read_dir(&desks).into_iter().flatten().flatten();
+        let mut there = passes.flat_map(|pass| fs::read_dir(pass.path())).flatten().flatten();
+        there.any(|entry| entry.file_name() != "lease")
+    });
+    for gone in ["in/b.md", "in/c.md"] {
+        fs::remove_file(desk.0.path(gone)).unwrap();
+    }
+    let ended = end(adding);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let said: serde_json::Value = serde_json::from_str(ended.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((&said["reason"], &said["counts"]["gone"]), (&"drained".into(), &2.into()), "{said}");
 }

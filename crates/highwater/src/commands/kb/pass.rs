@@ -171,7 +171,8 @@ pub(super) fn spec(
         handle: format!("{job} --ledger {}", site.ledger_path.display()),
         recurring: true,
         concurrency: concurrency.map_or(cores, usize::from),
-        breaker: highwater_engine::breaker::BreakerRules { failed: 1.0, ..Default::default() },
+        // Neither a document that cannot be read nor a file that went since it was listed says anything of the others.
+        breaker: highwater_engine::breaker::BreakerRules { failed: 1.0, gone: 1.0, ..Default::default() },
         ..JobSpec::new(job, kind, resources, &JobSettings::default())
     }
 }

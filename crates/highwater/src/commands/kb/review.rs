@@ -1,4 +1,4 @@
-//! Documents that wait for a person, of what the ledger says that is kept beside a base. Owns which of its outcomes are still the last
+//! What waits for a person, documents and halted jobs, of what the ledger says that is kept beside a base. Owns which of its outcomes are still the last
 //! word on a document: each call of `kb add` is a job of its own, and what one of them left another may have settled since.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,15 +19,17 @@ use crate::site::Site;
 /// How many documents of a job are looked at that were for a person to look at; what is more is counted as it is.
 const LOOKED_MAX: usize = 10_000;
 
-/// Documents that wait for a person.
+/// What waits for a person.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    /// How many.
+    /// How many documents.
     pub(super) count: u64,
     /// The jobs whose lists have them, by name.
     pub(super) jobs: BTreeSet<JobName>,
     /// One of them, where it is the only one.
     pub(super) only: Option<ItemKey>,
+    /// The jobs that take in nothing until a person re-arms them, and why.
+    pub(super) halted: Vec<(JobName, String)>,
 }
 
 /// A document that a job says is for a person to look at.
@@ -48,6 +50,7 @@ pub(super) async fn waiting(place: &Place, status: &Status, global: &Global) -> 
     let ledger = &*glance.ledger;
     let (mut said, mut waiting, mut lists) = (BTreeMap::new(), Waiting::default(), Vec::new());
     for job in ledger.jobs().await? {
+        waiting.halted.extend(job.halt.map(|halt| (job.name.clone(), halt.why)));
         let Some(list) = job.worklist else { continue };
         if list.tally.review > 0 {
             let looked = gather(ledger, &job.name, list.id, &mut said).await?;

@@ -29,6 +29,15 @@ struct Told<'p> {
     review: u64,
     /// The jobs that they are of.
     review_jobs: Vec<String>,
+    /// The jobs that take in nothing until they are re-armed.
+    halted: Vec<Halted>,
+}
+
+/// A job that is halted.
+#[derive(Serialize)]
+struct Halted {
+    job: String,
+    why: String,
 }
 
 pub(super) fn status(which: &KbWhich, global: &Global, output: Output) -> Done {
@@ -38,7 +47,9 @@ pub(super) fn status(which: &KbWhich, global: &Global, output: Output) -> Done {
         let status = current(&place).await.map_err(one)?;
         let waiting = review::waiting(&place, &status, global).await.map_err(one)?;
         let review_jobs = waiting.jobs.iter().map(ToString::to_string).collect();
-        let told = Told { kb: &place.root, status, review: waiting.count, review_jobs };
+        let halted =
+            waiting.halted.iter().map(|(job, why)| Halted { job: job.to_string(), why: why.clone() }).collect();
+        let told = Told { kb: &place.root, status, review: waiting.count, review_jobs, halted };
         let ledger = ledger_of(&place.root, global);
         output.answer(&told, text(&told, &place, &ledger, waiting.only.as_ref()));
         Ok(ExitCode::Drained)
@@ -101,6 +112,14 @@ fn text(told: &Told<'_>, place: &Place, ledger: &Path, only: Option<&ItemKey>) -
         let ends =
             format!("\nmend it and add it again, or let it be: highwater --ledger {ledger} skip {job} {key} --why …");
         facts.fact("review", format!("{those} for you to look at:{lists}{ends}"));
+    }
+    for Halted { job, why } in &told.halted {
+        let ledger = quoted(&ledger.display().to_string());
+        let why = line(why);
+        facts.fact(
+            "halted",
+            format!("{job}: {why}\nonce that is mended: highwater --ledger {ledger} rearm {job} --why …"),
+        );
     }
     facts.to_string()
 }

@@ -294,6 +294,13 @@ fn a_status_says_where_a_base_stands() {
     let ledger = desk.0.path("notes/.highwater-state/ledger.db");
     let listed = desk.0.ok(&["--ledger", ledger.to_str().unwrap(), "items", job, "--outcome", "review", "--json"]);
     assert_eq!(listed.stdout.lines().count(), 2);
+    // A job that takes in nothing until a person re-arms it is told, by the command that does.
+    assert_eq!(status["halted"], serde_json::json!([]));
+    desk.0.ok(&["--ledger", ledger.to_str().unwrap(), "halt", job, "--why", "the scanner is broken"]);
+    assert_eq!(desk.status()["halted"], serde_json::json!([{ "job": job, "why": "the scanner is broken" }]));
+    let ended = desk.0.ok(&["kb", "status", "--kb", "notes"]);
+    assert!(ended.stdout.contains("the scanner is broken"), "{ended:?}");
+    assert!(ended.stdout.contains(&format!("rearm {job} --why")), "{ended:?}");
     // A base to which nothing was added by command has no ledger, and is not given one.
     let bare = Desk::new();
     assert_eq!(bare.status()["review"], 0);
