@@ -57,7 +57,7 @@ pub use outbox::{
 pub use ready::Ready;
 pub use refused::{Refused, Sign};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, conflict, resolve};
-pub use retire::{Cleared, RetireError, Retired, Shelves};
+pub use retire::{Cleared, RetireError, Retired, Shelves, unmovable};
 pub use scan::{Finished, MARKER, Scan, ScanError, check_root, in_the_way, scan};
 pub use settings::{ShipSettings, ShipTlsSettings};
 pub use watch::{WATCHED_DIRS_MAX, Watch};
@@ -470,7 +470,7 @@ impl Job for Ship {
         let unread = std::mem::take(&mut *self.unread.lock().unwrap_or_else(PoisonError::into_inner));
         let more = unread.len().saturating_sub(UNREAD_TOLD_MAX);
         cx.notes.extend(unread.into_iter().take(UNREAD_TOLD_MAX));
-        cx.notes.extend((more > 0).then(|| format!("{more} more cannot be read either")));
+        cx.notes.extend((more > 0).then(|| format!("{more} more cannot be read or moved either")));
         self.clear_shipped(cx).await?;
         match self.disk_refused.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(refused) => Err(Stop::Fail(refused)),
