@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{Stream, StreamExt as _};
-use highwater_engine::diagnosis::{Diagnosis, lacks_descriptors, mends_disk, with_causes};
+use highwater_engine::diagnosis::{Diagnosis, lacks_descriptors, mends_disk, mends_limit, with_causes};
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
 use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
@@ -144,9 +144,8 @@ fn disk(error: &(dyn std::error::Error + 'static), path: &std::path::Path) -> St
     if let Some(OutboxError::Stray(stray)) = error.downcast_ref() {
         return Stop::Fail(Diagnosis::failure("HW-EPI-211", stray.to_string(), stray.next()));
     }
-    if lacks_descriptors(error) {
-        let next = "raise the limit on open files of this user (`ulimit -n`, `LimitNOFILE=` of a unit), and call again: nothing is lost, and \
-                    nothing of it is damaged";
+    if let Some(mend) = mends_limit(error).filter(|_| lacks_descriptors(error)) {
+        let next = format!("{mend}, and call again: nothing is lost, and nothing of it is damaged");
         return Stop::Fail(Diagnosis::failure("HW-ENV-002", with_causes(error), next).in_file_once(path));
     }
     let mend = mends_disk(error, path).unwrap_or_else(|| {
