@@ -132,6 +132,9 @@ impl std::error::Error for Diagnosis {}
 /// What a person does where a disk refused to be written, with the path named; `None` where the error is of another kind.
 #[must_use]
 pub fn mends_disk(error: &(dyn std::error::Error + 'static), path: &Path) -> Option<String> {
+    if lacks_descriptors(error) {
+        return mends_limit(error).map(str::to_owned);
+    }
     let refused = std::iter::successors(Some(error), |error| error.source());
     let kind = refused.filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind).next()?;
     let path = path.display();
@@ -154,12 +157,27 @@ pub fn mends_disk(error: &(dyn std::error::Error + 'static), path: &Path) -> Opt
     }
 }
 
+/// Whether one of these is the system's word somewhere below an error.
+fn is_said(error: &(dyn std::error::Error + 'static), any: &[Errno]) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut errnos = causes.filter_map(|error| error.downcast_ref::<io::Error>()).filter_map(io::Error::raw_os_error);
+    errnos.any(|said| any.iter().any(|errno| errno.raw_os_error() == said))
+}
+
 /// Whether the system gives this process no more open files, which says nothing about what was to be opened.
 #[must_use]
 pub fn lacks_descriptors(error: &(dyn std::error::Error + 'static)) -> bool {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let errnos = causes.filter_map(|error| error.downcast_ref::<io::Error>()).filter_map(io::Error::raw_os_error);
-    errnos.into_iter().any(|errno| [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error).contains(&errno))
+    is_said(error, &[Errno::MFILE, Errno::NFILE])
+}
+
+/// What a person does where a limit of the user, or of its service unit, is what an error comes of; `None` where it is none.
+#[must_use]
+pub fn mends_limit(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    if lacks_descriptors(error) {
+        return Some("raise the limit on open files of this user (`ulimit -n`, `LimitNOFILE=` of a unit)");
+    }
+    let is_large = is_said(error, &[Errno::FBIG]);
+    is_large.then_some("raise this user's limit on the size of a file (`ulimit -f`, `LimitFSIZE=` of a unit)")
 }
 
 /// An error and what is below it, in one line; SQLite says most things twice.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::clock::SharedClock;
 use crate::contact::{CONTROL_EVERY_MS, Contacts, StopSignal, Urgency};
-use crate::diagnosis::{Diagnosis, with_causes};
+use crate::diagnosis::{Diagnosis, mends_limit, with_causes};
 use crate::ledger::{DonePage, DonePlace, LedgerError, LedgerFault, PassRecord};
 use crate::lock::{Held, Probe};
 use crate::name::{ItemKey, JobName, PassId, ResourceName};
@@ -111,11 +111,18 @@ impl From<LedgerError> for Diagnosis {
                 message,
                 "let a command that writes bring it up to date, such as `highwater run`: it backs the ledger up first",
             ),
-            LedgerFault::Other => Self::failure(
-                "HW-LED-008",
-                message,
-                "call again; if it stays, run `highwater doctor` and report it with this message",
-            ),
+            LedgerFault::Other => match mends_limit(&error) {
+                Some(mend) => Self::failure(
+                    "HW-ENV-002",
+                    message,
+                    format!("{mend}, and call again: the ledger is not damaged by it"),
+                ),
+                None => Self::failure(
+                    "HW-LED-008",
+                    message,
+                    "call again; if it stays, run `highwater doctor` and report it with this message",
+                ),
+            },
         }
     }
 }

@@ -82,13 +82,28 @@ pub struct Outcome {
     /// Why, for a person: the last error, the reason for review.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// It was put off for what is around it here, as a directory that this user cannot write: that is never counted as an attempt of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
 }
 
 impl Outcome {
     /// `done`, with nothing to say.
     #[must_use]
     pub fn done() -> Self {
-        Self { kind: OutcomeKind::Done, detail: None }
+        Self::plain(OutcomeKind::Done)
+    }
+
+    /// An outcome with nothing to say.
+    #[must_use]
+    pub fn plain(kind: OutcomeKind) -> Self {
+        Self { kind, detail: None, waits: false }
+    }
+
+    /// Put off until a person mends what is around it, however long that takes and whatever others do meanwhile.
+    #[must_use]
+    pub fn waiting(why: impl Into<String>) -> Self {
+        Self { waits: true, ..Self::because(OutcomeKind::Deferred, why) }
     }
 
     /// An outcome with its reason; a reason over [`DETAIL_BYTES_MAX`] keeps its end.
@@ -99,6 +114,6 @@ impl Outcome {
             let cut = (detail.len() - DETAIL_BYTES_MAX..).find(|i| detail.is_char_boundary(*i)).unwrap_or(detail.len());
             detail.drain(..cut);
         }
-        Self { kind, detail: (!detail.is_empty()).then_some(detail) }
+        Self { kind, detail: (!detail.is_empty()).then_some(detail), waits: false }
     }
 }

@@ -109,10 +109,10 @@ impl Standing {
 }
 
 /// Applies one outcome to an item and to the figures; returns what was recorded, which is `review` in place of a retry
-/// that reached `attempts_max`, and a counted retry in place of a deferral that has had its three. An item that a person
+/// that reached `attempts_max`, and a counted retry in place of a deferral that has had its three, unless it waits for what is around it. An item that a person
 /// skipped while it was in hand stays so, unless it succeeded.
 pub fn settle(standing: &mut Standing, tally: &mut Tally, outcome: Outcome, attempts_max: u32) -> Outcome {
-    let Outcome { mut kind, mut detail } = outcome;
+    let Outcome { mut kind, mut detail, waits } = outcome;
     if let Some(stands) = standing.outcome.filter(|stands| stands.is_terminal())
         && !kind.is_success()
     {
@@ -122,7 +122,7 @@ pub fn settle(standing: &mut Standing, tally: &mut Tally, outcome: Outcome, atte
         if standing.deferrals == 0 {
             standing.successes_at_deferral = tally.successes();
         }
-        if standing.deferrals >= DEFERRALS_FREE && tally.successes() > standing.successes_at_deferral {
+        if !waits && standing.deferrals >= DEFERRALS_FREE && tally.successes() > standing.successes_at_deferral {
             kind = OutcomeKind::Failed;
         } else {
             standing.deferrals += 1;
@@ -144,7 +144,7 @@ pub fn settle(standing: &mut Standing, tally: &mut Tally, outcome: Outcome, atte
     tally.recorded += 1;
     match detail {
         Some(detail) => Outcome::because(kind, detail),
-        None => Outcome { kind, detail: None },
+        None => Outcome::plain(kind),
     }
 }
 
@@ -315,6 +315,17 @@ mod tests {
             assert_eq!(settle(&mut item, &mut tally, retry(OutcomeKind::Deferred), 5).kind, OutcomeKind::Failed);
         }
         assert_eq!(settle(&mut item, &mut tally, retry(OutcomeKind::Deferred), 5).kind, OutcomeKind::Review);
+    }
+
+    #[test]
+    fn what_waits_for_its_surroundings_is_never_counted_whatever_others_do() {
+        let (mut item, mut tally) = (Standing::default(), Tally { total: 20, ..Tally::default() });
+        for _ in 0..10 {
+            settle(&mut Standing::default(), &mut tally, Outcome::done(), 5);
+            let waits = settle(&mut item, &mut tally, Outcome::waiting("its disk is full"), 5);
+            assert_eq!((waits.kind, item.attempts), (OutcomeKind::Deferred, 0));
+        }
+        assert_eq!(item.rank(), 10, "and it goes to the back");
     }
 
     #[test]

@@ -387,7 +387,7 @@ impl Job for Reindex {
                         Outcome::because(OutcomeKind::Review, told)
                     }
                     None if (row.sha256, row.size_bytes) == (archive.sha256, archive.size_bytes) => {
-                        Outcome { kind: OutcomeKind::Present, detail: None }
+                        Outcome::plain(OutcomeKind::Present)
                     }
                     None => Outcome::because(
                         OutcomeKind::Review,

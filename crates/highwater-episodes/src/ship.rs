@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{Stream, StreamExt as _};
-use highwater_engine::diagnosis::{Diagnosis, lacks_descriptors, mends_disk, with_causes};
+use highwater_engine::diagnosis::{Diagnosis, lacks_descriptors, mends_disk, mends_limit, with_causes};
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
 use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
@@ -57,7 +57,7 @@ pub use outbox::{
 pub use ready::Ready;
 pub use refused::{Refused, Sign};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, conflict, resolve};
-pub use retire::{Cleared, RetireError, Retired, Shelves};
+pub use retire::{Cleared, RetireError, Retired, Shelves, unmovable};
 pub use scan::{Finished, MARKER, Scan, ScanError, check_root, in_the_way, scan};
 pub use settings::{ShipSettings, ShipTlsSettings};
 pub use watch::{WATCHED_DIRS_MAX, Watch};
@@ -144,9 +144,8 @@ fn disk(error: &(dyn std::error::Error + 'static), path: &std::path::Path) -> St
     if let Some(OutboxError::Stray(stray)) = error.downcast_ref() {
         return Stop::Fail(Diagnosis::failure("HW-EPI-211", stray.to_string(), stray.next()));
     }
-    if lacks_descriptors(error) {
-        let next = "raise the limit on open files of this user (`ulimit -n`, `LimitNOFILE=` of a unit), and call again: nothing is lost, and \
-                    nothing of it is damaged";
+    if let Some(mend) = mends_limit(error).filter(|_| lacks_descriptors(error)) {
+        let next = format!("{mend}, and call again: nothing is lost, and nothing of it is damaged");
         return Stop::Fail(Diagnosis::failure("HW-ENV-002", with_causes(error), next).in_file_once(path));
     }
     let mend = mends_disk(error, path).unwrap_or_else(|| {
@@ -470,7 +469,7 @@ impl Job for Ship {
         let unread = std::mem::take(&mut *self.unread.lock().unwrap_or_else(PoisonError::into_inner));
         let more = unread.len().saturating_sub(UNREAD_TOLD_MAX);
         cx.notes.extend(unread.into_iter().take(UNREAD_TOLD_MAX));
-        cx.notes.extend((more > 0).then(|| format!("{more} more cannot be read either")));
+        cx.notes.extend((more > 0).then(|| format!("{more} more cannot be read or moved either")));
         self.clear_shipped(cx).await?;
         match self.disk_refused.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(refused) => Err(Stop::Fail(refused)),

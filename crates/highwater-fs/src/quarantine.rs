@@ -126,7 +126,10 @@ impl<'a> Quarantine<'a> {
         };
         ensure_dir(self.fs, &self.dir, Mode::Umask)?;
         let place = self.reserve(&name, &self.taken(&name)?, why)?;
-        publish(self.fs, &place.path, bytes, Mode::Umask)?;
+        if let Err(error) = publish(self.fs, &place.path, bytes, Mode::Umask) {
+            self.give_back(&place);
+            return Err(error);
+        }
         Ok(place)
     }
 
@@ -155,12 +158,22 @@ impl<'a> Quarantine<'a> {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 created => created?,
             };
-            reason.append(format!("{}\n", why.trim_end()).as_bytes())?;
-            reason.sync()?;
-            self.fs.sync_dir(&self.dir)?;
+            let written = reason.append(format!("{}\n", why.trim_end()).as_bytes()).and_then(|()| reason.sync());
+            if let Err(error) = written.and_then(|()| self.fs.sync_dir(&self.dir)) {
+                self.give_back(&place);
+                return Err(error);
+            }
             return Ok(place);
         }
         Err(self.refused(Op::Create, &self.dir, Errno::EXIST))
+    }
+
+    /// Gives a name back under which nothing came to lie, so that one who tries again and again, as on a full disk, leaves nothing.
+    fn give_back(&self, place: &Quarantined) {
+        // Where it is not known whether something lies there, its reason stays beside it.
+        if let Ok(None) = self.fs.stat(&place.path) {
+            let _ = self.fs.unlink(&place.reason);
+        }
     }
 
     fn place(&self, name: &str, n: u64) -> Result<Quarantined, FsError> {

@@ -117,7 +117,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbRecompile<C> {
         if is? == was {
             // It is what a pass committed that was killed before it could say so.
             let kind = if cx.tried { OutcomeKind::Done } else { OutcomeKind::Present };
-            return Err(Unready::Outcome(Outcome { kind, detail: None }));
+            return Err(Unready::Outcome(Outcome::plain(kind)));
         }
         let prepared = self.workshop.stored(prepared, |_| Ok(())).await?;
         Ok(Renewal { was, prepared })

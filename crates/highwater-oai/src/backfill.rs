@@ -207,7 +207,7 @@ impl Job for Backfill {
         // One that was tried may be half loaded: it is loaded again rather than taken for whole.
         let namespace = &self.crawling.namespace;
         if !cx.tried && self.target.has(&cx, self.spool(&cx).await?, namespace, item.local()).await? {
-            return Ok(Attempt::Outcome(Outcome { kind: OutcomeKind::Present, detail: None }));
+            return Ok(Attempt::Outcome(Outcome::plain(OutcomeKind::Present)));
         }
         let asked =
             self.client.get_record(&cx.contacts, &cx.clock, &identifier, &self.settings.repository.metadata_prefix);

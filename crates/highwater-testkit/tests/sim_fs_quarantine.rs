@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use highwater_fs::{Fs, Mode, Quarantine, RelPath, collect_stale, ensure_dir, publish};
 use highwater_testkit::sim_fs::{
-    Scenario, SimFs, Survival, crash_everywhere, fail_everywhere, forget_each_sync, random_runs, tree,
+    Fault, FaultKind, Scenario, SimFs, Survival, crash_everywhere, fail_everywhere, forget_each_sync, random_runs, tree,
 };
 
 const DAMAGED: &[u8] = &[b'd'; 700];
@@ -22,6 +22,31 @@ fn quarantine(fs: &dyn Fs) -> Quarantine<'_> {
 
 fn files(fs: &dyn Fs) -> BTreeMap<RelPath, Vec<u8>> {
     tree(fs).unwrap().into_iter().filter_map(|(path, bytes)| Some((path, bytes?))).collect()
+}
+
+#[test]
+fn r05_what_cannot_be_kept_on_a_full_disk_leaves_nothing_however_often_it_is_tried() {
+    let before = SimFs::new();
+    ensure_dir(&before, &path("quarantine"), Mode::Umask).unwrap();
+    let operations = before.trace().len();
+    quarantine(&before).keep("rows", TORN, "torn").unwrap();
+    let last = before.trace().len();
+    // Full from each operation on that it does.
+    for from in operations..last {
+        let fs = SimFs::new();
+        ensure_dir(&fs, &path("quarantine"), Mode::Umask).unwrap();
+        fs.inject(Fault::sticky(from, FaultKind::Enospc));
+        if quarantine(&fs).keep("rows", TORN, "torn").is_ok() {
+            continue;
+        }
+        for _ in 0..3 {
+            assert!(quarantine(&fs).keep("rows", TORN, "torn").is_err(), "{from}");
+        }
+        fs.heal();
+        let named: Vec<_> = files(&fs).into_keys().filter(|path| !path.to_string().contains(".reason")).collect();
+        let reasons = files(&fs).len() - named.len();
+        assert!(reasons <= named.len(), "operation {from}: {:?}", files(&fs).into_keys().collect::<Vec<_>>());
+    }
 }
 
 /// A damaged file is set aside, and then a torn line that somebody cut off.

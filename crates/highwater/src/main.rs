@@ -20,6 +20,7 @@ mod units;
 mod upkeep;
 mod wiring;
 
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode as ProcessExit;
 
 use clap::Parser;
@@ -31,6 +32,9 @@ use site::Site;
 
 /// What a command comes to: its exit code, or the errors that say one.
 type Done = Result<ExitCode, Vec<Diagnosis>>;
+
+/// How many pairs of descriptors a runtime takes at its beginning, for its polling and its signals.
+const RUNTIME_DESCRIPTOR_PAIRS: usize = 3;
 
 fn main() -> ProcessExit {
     // Before anything else: a server takes SIGHUP as a word to read its files, and it may come at once.
@@ -118,9 +122,19 @@ pub(crate) fn at<F: Future<Output = Done>>(global: &cli::Global, command: impl F
     in_runtime(command(site))
 }
 
+/// Whether a runtime finds the descriptors that it begins with: its signals would end the process without a diagnosis where there are none.
+fn has_descriptors() -> std::io::Result<()> {
+    let mut pairs = Vec::new();
+    for _ in 0..RUNTIME_DESCRIPTOR_PAIRS {
+        pairs.push(UnixStream::pair()?);
+    }
+    Ok(())
+}
+
 /// Runs a command to its end.
 pub(crate) fn in_runtime<F: Future<Output = Done>>(command: F) -> Done {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
+    let built = has_descriptors().and_then(|()| tokio::runtime::Builder::new_multi_thread().enable_all().build());
+    let runtime = built.map_err(|e| {
         vec![Diagnosis::failure(
             "HW-ENV-002",
             format!("no thread can be started: {e}"),

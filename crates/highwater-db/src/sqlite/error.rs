@@ -8,11 +8,18 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode};
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use super::connect::ApplicationId;
 
 /// Bytes written to learn whether a directory still takes any; one page, so that a file system must allocate a block.
 const PROBE_BYTES: usize = 4096;
+
+/// What the names of a database's files end with.
+const FILE_SUFFIXES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+/// How much one of them grows at once, in bytes: the memory that WAL mode shares, a transaction.
+const GROWTH_BYTES: u64 = 64 * 1024;
 
 /// What is wrong, and with which file.
 #[derive(Debug, thiserror::Error)]
@@ -151,8 +158,8 @@ pub enum Cause {
     /// SQLite's error.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-    /// The operating system's error.
-    #[error(transparent)]
+    /// The operating system's error, which those who look for one below an error find.
+    #[error("{0}")]
     Os(#[from] io::Error),
 }
 
@@ -222,6 +229,9 @@ impl Error {
         if let Err(error) = access(directory, Access::WRITE_OK | Access::EXEC_OK) {
             return Self::from_os(directory, ACTION, error.into());
         }
+        if is_at_limit(file) {
+            return Self::from_os(&path, ACTION, Errno::FBIG.into());
+        }
         match takes_a_page(directory) {
             Err(error) => Self::from_os(&path, ACTION, error),
             Ok(()) => Self::Io { path, action: ACTION, source: source.into() },
@@ -237,6 +247,16 @@ pub(super) fn path_of(connection: &Connection) -> PathBuf {
 /// The directory that a file lies in.
 pub(super) fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether one of a database's files is about as long as this user may make one: SQLite says of that no more than "disk I/O error".
+fn is_at_limit(file: &Path) -> bool {
+    let Some(limit) = getrlimit(Resource::Fsize).current else { return false };
+    FILE_SUFFIXES.iter().any(|suffix| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        fs::metadata(name).is_ok_and(|found| found.len().saturating_add(GROWTH_BYTES) > limit)
+    })
 }
 
 /// Writes one page to an unnamed file in `directory`.

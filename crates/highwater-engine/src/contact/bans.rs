@@ -78,6 +78,20 @@ impl Contacts {
         self.extend_ban(resource, self.asked(resource, fallback, response)).await
     }
 
+    /// The same, with what the far side says of why.
+    ///
+    /// # Errors
+    /// As [`Contacts::ban`].
+    pub async fn ban_because(
+        &self,
+        resource: &ResourceName,
+        response: &reqwest::Response,
+        why: impl Into<String>,
+    ) -> Result<Ban, Stop> {
+        let asked = self.asked(resource, None, response);
+        self.extend_ban(resource, Ban { why: why.into(), ..asked }).await
+    }
+
     pub(super) fn rules(&self, resource: &ResourceName) -> BanRules {
         self.manners.get(resource).map(|m| m.ban).unwrap_or_default()
     }

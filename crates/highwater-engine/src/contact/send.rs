@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::Url;
 
-use super::http::{at_next, http_client, may_follow, redirected};
+use super::http::{at_next, http_client, may_follow, problem_told, redirected};
 use super::{Contacts, Unanswered};
 use crate::clock::{later, since};
 use crate::diagnosis::Diagnosis;
@@ -96,7 +96,7 @@ impl Contacts {
                 }
                 Err(source) => Err(source),
             };
-            let (response, method) = match sent {
+            let (mut response, method) = match sent {
                 Ok(sent) => sent,
                 Err(source) => {
                     let address = source.url().map(|url| url.origin().ascii_serialization());
@@ -115,7 +115,10 @@ impl Contacts {
             if !matches!(response.status().as_u16(), 429 | 503) {
                 return Ok(Ok(response));
             }
-            let asked = self.asked(resource, fallback, &response);
+            let mut asked = self.asked(resource, fallback, &response);
+            if let Some(said) = problem_told(&mut response).await {
+                asked.why = format!("{}: {said}", asked.why);
+            }
             // Before the ban is in the ledger, or another item would obey it and end the pass. A ban file rounds up to a second.
             let (waits_out, waited_until) = (self.rules(resource).wait_out_max, whole_second_after(asked.until));
             let wait = since(asked.until, self.clock.now());

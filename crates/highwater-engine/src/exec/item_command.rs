@@ -158,7 +158,7 @@ pub(super) fn judged(status: ExitStatus, key: &ItemKey, stderr: &Tail) -> Result
             until: None,
         })
     };
-    let plain = |kind| Ok(Outcome { kind, detail: None });
+    let plain = |kind| Ok(Outcome::plain(kind));
     match status.code() {
         Some(0) => plain(OutcomeKind::Done),
         Some(RETRY_CODE) => Ok(because(OutcomeKind::Deferred, &described(status), stderr)),

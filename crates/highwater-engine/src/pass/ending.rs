@@ -6,6 +6,7 @@ use super::Pass;
 use crate::diagnosis::Diagnosis;
 use crate::job::Stop;
 use crate::ledger::Halt;
+use crate::name::ResourceName;
 use crate::recorder;
 use crate::report::{ExitCode, Reason};
 
@@ -29,13 +30,21 @@ impl Ending {
 }
 
 impl Pass<'_> {
+    /// Why a resource is banned, where the ledger says so.
+    async fn why_banned(&self, resource: &ResourceName, until: Timestamp) -> Option<String> {
+        let known = self.engine.ledger.resources().await.ok()?;
+        let ban = known.into_iter().find(|known| known.name == *resource)?.ban?;
+        (ban.until == until && !ban.why.is_empty()).then_some(ban.why)
+    }
+
     /// What a stop is as an ending; a halt is in the ledger before this returns.
     pub(super) async fn stopped(&self, stop: Stop) -> Ending {
         match stop {
-            Stop::Ban { resource, until } => Ending {
-                until: Some(until),
-                ..Ending::new(Reason::BannedUntil, format!("{resource} is banned until {until:.0}"))
-            },
+            Stop::Ban { resource, until } => {
+                let why = self.why_banned(&resource, until).await.map(|why| format!(": {why}")).unwrap_or_default();
+                let message = format!("{resource} is banned until {until:.0}{why}");
+                Ending { until: Some(until), ..Ending::new(Reason::BannedUntil, message) }
+            }
             Stop::Checkpoint { reason: Reason::Paused, message } => {
                 let record = self.engine.ledger.job(&self.spec.name).await.ok().flatten();
                 Ending::new(Reason::Paused, record.and_then(|r| r.paused).map_or(message, |pause| paused(&pause)))

@@ -141,7 +141,7 @@ async fn what_a_killed_pass_put_to_review_is_told_by_the_next() {
     let fence = Fence { pass: ledger.begin_pass(&begin).await.unwrap(), epochs: Vec::new() };
     let worklist = ledger.job(&house.spec.name).await.unwrap().unwrap().worklist.unwrap();
     let open = ledger.open_items(worklist.id, fence.pass, None, 1).await.unwrap();
-    let outcome = Outcome { kind: OutcomeKind::Review, detail: None };
+    let outcome = Outcome::plain(OutcomeKind::Review);
     let entry = Entry::Outcome { position: open[0].position, outcome };
     ledger.record(&fence, worklist.id, begin.at, 2, vec![entry]).await.unwrap();
     // It is killed here.

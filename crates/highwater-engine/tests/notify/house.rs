@@ -66,7 +66,7 @@ impl Job for Script {
             Some("retry") => OutcomeKind::Failed,
             other => panic!("{other:?} is no outcome"),
         };
-        Ok(Attempt::Outcome(Outcome { kind, detail: None }))
+        Ok(Attempt::Outcome(Outcome::plain(kind)))
     }
 
     async fn commit(&self, _: &mut CommitCx, _: &Named, (): ()) -> Result<Outcome, Stop> {

@@ -204,7 +204,7 @@ impl Job for Lot {
         linger().await;
         self.trace.note(Did::PrepareEnded(item.0));
         match self.fate(&item) {
-            Fate::Judged(kind) => Ok(Attempt::Outcome(Outcome { kind, detail: None })),
+            Fate::Judged(kind) => Ok(Attempt::Outcome(Outcome::plain(kind))),
             Fate::StopsPrepare => Err(self.stop(item.0)),
             _ => Ok(Attempt::Ready(in_hand)),
         }
@@ -233,7 +233,7 @@ impl Job for Lot {
         let mut outcomes = Vec::new();
         for (item, _) in &group {
             match self.fate(item) {
-                Fate::Committed(kind) => outcomes.push(Outcome { kind, detail: None }),
+                Fate::Committed(kind) => outcomes.push(Outcome::plain(kind)),
                 Fate::StopsCommit => return Err(self.stop(positions.iter().copied().max().unwrap_or(item.0))),
                 other => panic!("item {} is committed, whose fate is {other:?}", item.0),
             }

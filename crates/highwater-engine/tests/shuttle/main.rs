@@ -211,7 +211,7 @@ fn trips_at(rules: &BreakerRules, fates: &[Fate]) -> Option<usize> {
     let mut tally = Tally { total: fates.len() as u64, ..Tally::default() };
     fates.iter().position(|fate| {
         let (Fate::Committed(kind) | Fate::Judged(kind)) = fate else { return false };
-        settle(&mut Standing::default(), &mut tally, Outcome { kind: *kind, detail: None }, u32::MAX);
+        settle(&mut Standing::default(), &mut tally, Outcome::plain(*kind), u32::MAX);
         tripped(rules, &tally, false).is_some()
     })
 }

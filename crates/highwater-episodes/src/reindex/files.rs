@@ -149,7 +149,19 @@ pub(super) fn unusable(path: &Path, error: &(dyn std::error::Error + 'static)) -
             "name a receiver's directory, which holds `episodes` and `index.jsonl`, and let this user write in it";
         Odd::next_of(error, name)
     });
-    Diagnosis::refusal("HW-EPI-203", with_causes(error), next).in_file_once(path)
+    let told = match fills_disk(error) {
+        // Nothing that was asked for is wrong.
+        true => Diagnosis::failure("HW-EPI-203", with_causes(error), next),
+        false => Diagnosis::refusal("HW-EPI-203", with_causes(error), next),
+    };
+    told.in_file_once(path)
+}
+
+/// Whether the disk has no room for what was to be written.
+fn fills_disk(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut kinds = causes.filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
+    kinds.any(|kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
 /// The file beside or below a place that an error is about.

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use highwater_engine::diagnosis::with_causes;
+use highwater_engine::diagnosis::{mends_disk, with_causes};
 use highwater_engine::job::{ReadCx, Stop};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::Reason;
@@ -199,20 +199,36 @@ impl Ship {
                 Ok(Outcome::because(OutcomeKind::Review, told))
             }
             Ok(Retired::Moved | Retired::Already) => Ok(Outcome::done()),
-            Err(error) => self.unmoved(episode, &error),
+            Err(error) => self.unmoved(episode, error).await,
         }
     }
 
-    /// The receiver has it, and it cannot be moved: the next one may be. Where none can, it is the disk, and nothing more is sent.
-    fn unmoved(&self, episode: &EpisodeId, error: &RetireError) -> Result<Outcome, Stop> {
-        let told = format!("the receiver has it; {}", with_causes(error));
+    /// The receiver has it, and it cannot be moved: the next one may be. What the file system refuses is told in each pass, and is no attempt of
+    /// the episode's. Where a directory itself cannot be written, none can be moved, and the pass ends with that.
+    async fn unmoved(&self, episode: &EpisodeId, error: RetireError) -> Result<Outcome, Stop> {
         // Somebody was there between the look and the move: the next attempt looks again.
         if matches!(error, RetireError::Gone { .. } | RetireError::Unfinished { .. } | RetireError::Changed { .. }) {
-            return Ok(Outcome::because(OutcomeKind::Failed, told));
+            return Ok(Outcome::because(OutcomeKind::Failed, format!("the receiver has it; {}", with_causes(&error))));
         }
-        if is_of_all(error) {
-            self.refused_by_disk(error, &self.place.shelves.shipped);
-            return Ok(Outcome::because(OutcomeKind::Deferred, told));
+        let shelves = self.place.shelves.clone();
+        let shelf = Self::on_disk(move || Ok(shelves.unwritable())).await?;
+        if let Some(refused) = shelf.filter(|_| error.is_of_disk()) {
+            self.refused_by_disk(&refused, refused.path());
+            return Ok(Outcome::waiting(format!("the receiver has it; {}", with_causes(&refused))));
+        }
+        let told = format!("the receiver has it; {}", with_causes(&error));
+        if is_of_all(&error) {
+            self.refused_by_disk(&error, &self.place.shelves.shipped);
+            return Ok(Outcome::waiting(told));
+        }
+        let mends = mends_disk(&error, error.path());
+        let next = mends.clone().unwrap_or_else(|| format!("look at {}", error.path().display()));
+        self.tell_unread(format!(
+            "{episode} is not moved to `shipped`: {told}: {next}; it is tried again in each pass"
+        ));
+        // A right that is missing for one is not the disk's word on all.
+        if mends.is_some() && error.is_of_disk() {
+            return Ok(Outcome::waiting(told));
         }
         let episodes = {
             let mut unmoved = self.unmoved.lock().unwrap_or_else(PoisonError::into_inner);
@@ -221,13 +237,13 @@ impl Ship {
         };
         if episodes >= UNMOVED_EPISODES {
             // Who moves a directory writes to it too.
-            let at = match error {
+            let at = match &error {
                 RetireError::Io { path, .. } => path,
                 _ => &self.place.shelves.shipped,
             };
-            return Err(disk(error, at));
+            return Err(disk(&error, at));
         }
-        Ok(Outcome::because(OutcomeKind::Failed, told))
+        Ok(if error.is_of_disk() { Outcome::waiting(told) } else { Outcome::because(OutcomeKind::Failed, told) })
     }
 
     /// Its directory is gone, and what has its archive's name is no whole archive of it: what is told of that.

@@ -260,10 +260,10 @@ impl Receiver {
                 let Some(pong) = pong else {
                     return Ok(Some(not_a_receivers(&url, &response, "JSON with `hosts` and `gate`")));
                 };
-                if pong.is_unready() {
+                if let Some(why) = pong.unready() {
                     // An upload would meet 503: it is the same, before a byte is sent.
-                    tracing::info!(resource = %self.resource, "the receiver's gate has read no commits yet");
-                    let until = contacts.ban(&self.resource, None, &response).await?.until;
+                    tracing::info!(resource = %self.resource, "{why}");
+                    let until = contacts.ban_because(&self.resource, &response, why).await?.until;
                     return Err(Stop::Ban { resource: self.resource.clone(), until });
                 }
                 Ok(Some(pong.answer(&self.host)))

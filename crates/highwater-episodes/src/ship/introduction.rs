@@ -9,11 +9,13 @@ use jiff::Timestamp;
 use super::{Code, Finished, Ship, scan, scan_failed};
 use crate::archive::meta::{META_BYTES_MAX, META_NAME, recorded_commit};
 use crate::gate::Judge;
-use crate::name::HostId;
+use crate::name::{EpisodeId, HostId};
 use crate::receive::tls::look::term;
 
 /// Of how much code the receiver is asked by a probe.
 const ASKED_CODES_MAX: usize = 8;
+/// Most episodes that are named of those with one code.
+const NAMED_MAX: usize = 5;
 
 impl Ship {
     /// Takes up a certificate, its key and the authorities that were written anew since the last pass. Where they cannot be used, as when
@@ -53,7 +55,7 @@ impl Ship {
         let episodes = self.place.shelves.episodes.clone();
         Self::on_disk(move || {
             let finished = scan(&episodes).map_err(|error| scan_failed(&error, &episodes))?.finished;
-            let mut codes: Vec<(String, Code)> = Vec::new();
+            let mut codes: Vec<(Vec<EpisodeId>, Code)> = Vec::new();
             for Finished { episode, .. } in finished {
                 let meta = episodes.join(episode.as_str()).join(META_NAME);
                 let mut text = Vec::new();
@@ -61,17 +63,26 @@ impl Ship {
                     .and_then(|file| file.take(META_BYTES_MAX as u64 + 1).read_to_end(&mut text));
                 let recorded = read.ok().and_then(|_| recorded_commit(&text).ok().flatten());
                 let code = Code { judged: recorded.clone(), recorded };
-                if codes.iter().all(|(_, known)| *known != code) {
-                    codes.push((format!("{episode}"), code));
+                match codes.iter_mut().find(|(_, known)| *known == code) {
+                    Some((of, _)) => of.push(episode),
+                    None => codes.push((vec![episode], code)),
                 }
                 if codes.len() == ASKED_CODES_MAX {
                     break;
                 }
             }
-            Ok(codes)
+            Ok(codes.into_iter().map(|(of, code)| (named(&of), code)).collect())
         })
         .await
     }
+}
+
+/// The first few of these, by name.
+fn named(episodes: &[EpisodeId]) -> String {
+    let names: Vec<_> = episodes.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+    let more = episodes.len().saturating_sub(NAMED_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", names.join(", "))
 }
 
 /// Which certificate is over, and since when.

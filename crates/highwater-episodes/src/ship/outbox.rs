@@ -20,6 +20,7 @@ use highwater_fs::{
     ConfineError, FileId, Fs, FsError, Kind, Mode, RealFs, RelPath, Staged, collect_stale, ensure_dir, publish,
 };
 use jiff::Timestamp;
+use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 
 use super::here::Here;
@@ -71,6 +72,14 @@ pub enum OutboxError {
         /// What failed.
         source: io::Error,
     },
+    /// This user cannot make a file in the outbox: no episode can be packed.
+    #[error("{} cannot be written", path.display())]
+    Shut {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The episode cannot be packed.
     #[error(transparent)]
     Pack(#[from] PackError),
@@ -93,7 +102,7 @@ impl OutboxError {
             Self::Read { source, .. } => is_odd(source.kind()),
             Self::Fs(error) => is_odd(error.kind()),
             Self::Aside(_) => true,
-            Self::Pack(_) | Self::Name(_) | Self::Stray(_) => false,
+            Self::Shut { .. } | Self::Pack(_) | Self::Name(_) | Self::Stray(_) => false,
         }
     }
 
@@ -161,6 +170,12 @@ impl Outbox {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What keeps this user from making files in the outbox itself.
+    pub(super) fn shut(&self) -> Option<OutboxError> {
+        let errno = access(&self.dir, Access::WRITE_OK | Access::EXEC_OK).err()?;
+        Some(OutboxError::Shut { path: self.dir.clone(), source: errno.into() })
     }
 
     /// Where an episode's archive lies.

@@ -52,6 +52,8 @@ pub struct Probe {
     pub steps: Vec<Step>,
     /// The receiver wants no contact for a while: what its `Retry-After` and its `Date` say.
     pub ban: Option<(Option<String>, Option<String>)>,
+    /// What it says of why.
+    pub why: Option<String>,
 }
 
 impl Probe {
@@ -114,8 +116,13 @@ pub async fn probe(receiver: &Receiver, clock: &SharedClock, has_certificate: bo
         let (status, date, retry_after) = (response.status().as_u16(), header(DATE), header(RETRY_AFTER));
         if matches!(status, 429 | 503) {
             let after = retry_after.as_deref().map(|after| format!(", Retry-After: {after}")).unwrap_or_default();
-            probe.bad("answer", format!("{status}: it wants no contact now{after}"), "call again when the ban is over");
+            let body = text_of(&mut response).await.unwrap_or_default();
+            let Problem { title, detail } = serde_json::from_slice(&body).unwrap_or_default();
+            let said = detail.or(title).map(|said| format!(": {said}")).unwrap_or_default();
+            let found = format!("{status}: it wants no contact now{after}{said}");
+            probe.bad("answer", found, "call again when the ban is over");
             probe.ban = Some((retry_after, date));
+            probe.why = Some(format!("{status}, as a ping was answered{said}"));
             return probe;
         }
         let body = text_of(&mut response).await.unwrap_or_default();
@@ -454,7 +461,10 @@ fn judged(probe: &mut Probe, of: &str, code: &Code, gate: PongGate) {
         }
         Some("unready") => probe.bad(
             "gate",
-            "it has read no commits yet",
+            format!(
+                "it has read no commits yet{}",
+                gate.detail.map(|detail| format!(": {detail}")).unwrap_or_default()
+            ),
             "call again; if it stays so, look at `highwater gate list` at the receiver",
         ),
         Some("accepted") if gate.gate.as_deref() == Some("off") => probe.good("gate", "the receiver judges no code"),

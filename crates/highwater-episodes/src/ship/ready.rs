@@ -53,6 +53,15 @@ type Made = Result<(Ready, Option<PathBuf>), PackError>;
 
 impl Making {
     fn failed(&self, error: OutboxError) -> Result<Made, Stop> {
+        let is_refused = match &error {
+            OutboxError::Read { source, .. } | OutboxError::Fs(FsError::Io { source, .. }) => {
+                source.kind() == io::ErrorKind::PermissionDenied
+            }
+            _ => false,
+        };
+        if let Some(shut) = self.outbox.shut().filter(|_| is_refused) {
+            return Err(disk(&shut, &self.outbox_dir));
+        }
         match error {
             OutboxError::Pack(error) => Ok(Err(error)),
             error if error.is_odd() => Ok(Ok((Ready::Blocked(error.told_odd()), None))),

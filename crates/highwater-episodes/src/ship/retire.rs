@@ -7,8 +7,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use highwater_engine::diagnosis::with_causes;
-use rustix::fs::{RenameFlags, renameat_with};
+use rustix::fs::{Access, RenameFlags, access, renameat_with};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::here::Here;
 use super::holds::Receipt;
@@ -21,6 +22,8 @@ use crate::name::EpisodeId;
 /// which no episode's does, so that what a kill left is found without a look at all that was shipped.
 const COPYING_DIR: &str = ".copying";
 const REMOVING_DIR: &str = ".removing";
+/// In the mode of a directory: who owns neither it nor a thing in it moves nothing out of it.
+const STICKY_BIT: u32 = 0o1000;
 /// Most directories below each other that are copied.
 const DEPTH_MAX: usize = 64;
 /// Most things that are told of those which cannot be removed.
@@ -79,6 +82,14 @@ pub enum RetireError {
         /// What failed.
         source: io::Error,
     },
+    /// A directory that it is moved from, or to, cannot be written by this user: no other episode can be moved either.
+    #[error("{} cannot be written", path.display())]
+    Shelf {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// What is to be compared cannot be read.
     #[error("{} cannot be compared", path.display())]
     Read {
@@ -123,6 +134,29 @@ pub enum RetireError {
     },
 }
 
+impl RetireError {
+    /// Whether the file system refuses it, which says nothing of the episode.
+    #[must_use]
+    pub fn is_of_disk(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::Shelf { .. } | Self::Read { source: PackError::Read { .. }, .. })
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Io { path, .. }
+            | Self::Shelf { path, .. }
+            | Self::Read { path, .. }
+            | Self::Copy { path }
+            | Self::Same { path, .. }
+            | Self::Unfinished { path, .. }
+            | Self::Changed { path }
+            | Self::Gone { path } => path,
+        }
+    }
+}
+
 pub(super) fn failed(path: &Path) -> impl FnOnce(io::Error) -> RetireError {
     let path = path.to_path_buf();
     move |source| RetireError::Io { path, source }
@@ -149,7 +183,33 @@ fn is_one(one: &Path, other: &Path) -> Result<bool, RetireError> {
     Ok(id(one)? == id(other)?)
 }
 
+/// What keeps this user from moving a directory out of one that it may write to: it must be able to write to the directory itself, and in a
+/// sticky one it must own either. `None` where a look shows nothing.
+#[must_use]
+pub fn unmovable(dir: &Path) -> Option<RetireError> {
+    let refused = |errno: Errno| failed(dir)(errno.into());
+    if let Err(errno) = access(dir, Access::WRITE_OK | Access::EXEC_OK) {
+        return Some(refused(errno));
+    }
+    let me = geteuid();
+    let (own, above) = (fs::symlink_metadata(dir).ok()?, fs::metadata(dir.parent()?).ok()?);
+    let is_anothers = above.mode() & STICKY_BIT != 0 && ![own.uid(), above.uid()].contains(&me.as_raw());
+    (is_anothers && !me.is_root()).then(|| refused(Errno::PERM))
+}
+
 impl Shelves {
+    /// The first of these directories that this user cannot write.
+    #[must_use]
+    pub fn unwritable(&self) -> Option<RetireError> {
+        let (removing, copying) = (self.episodes.join(REMOVING_DIR), self.shipped.join(COPYING_DIR));
+        [&self.episodes, &self.shipped, &removing, &copying].into_iter().find_map(|dir| {
+            match access(dir, Access::WRITE_OK | Access::EXEC_OK) {
+                Ok(()) | Err(Errno::NOENT) => None,
+                Err(errno) => Some(RetireError::Shelf { path: dir.clone(), source: errno.into() }),
+            }
+        })
+    }
+
     fn from(&self, episode: &EpisodeId) -> PathBuf {
         self.episodes.join(episode.as_str())
     }

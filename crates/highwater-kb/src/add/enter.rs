@@ -111,7 +111,7 @@ pub(super) fn known(
     Ok(match base.document_from(origin)? {
         // It is what a pass committed that was killed before it could say so.
         Some(own) if own == known && tried => Some(Outcome::done()),
-        Some(own) if own == known => Some(Outcome { kind: OutcomeKind::Present, detail: None }),
+        Some(own) if own == known => Some(Outcome::plain(OutcomeKind::Present)),
         Some(_) => None,
         None => Some(Outcome::because(OutcomeKind::Present, format!("its content is there as {known}"))),
     })

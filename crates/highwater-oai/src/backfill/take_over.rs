@@ -177,7 +177,7 @@ fn judged(path: &Path, id: &str, outcome: &Value) -> Result<Option<Outcome>, Dia
         (OutcomeKind::Review, None) => Some("taken over without a reason".to_owned()),
         _ => None,
     };
-    Ok(Some(detail.map_or(Outcome { kind, detail: None }, |detail| Outcome::because(kind, detail))))
+    Ok(Some(detail.map_or_else(|| Outcome::plain(kind), |detail| Outcome::because(kind, detail))))
 }
 
 /// Pins an older backfill's worklist and records its outcomes, without any contact. What has no outcome stays open.

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use highwater_engine::contact::Urgency;
-use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
+use highwater_engine::diagnosis::{Diagnosis, mends_disk, mends_limit, with_causes};
 use highwater_engine::report::ExitCode;
 use highwater_engine::settings::Problem;
 use highwater_episodes::archive::ArchiveContent;
@@ -189,6 +189,9 @@ fn tell_missing(store: &dyn Store, index: &dyn Index, site: &Site) {
 fn not_opened(error: &OpenError, settings: &ReceiverSettings) -> Diagnosis {
     let told = with_causes(error);
     let root = &settings.root;
+    if let Some(mend) = mends_limit(error) {
+        return Diagnosis::failure("HW-ENV-002", told, mend).in_file_once(&**root).at_field("receiver.root");
+    }
     let diagnosis = match error {
         OpenError::Taken { .. } => {
             Diagnosis::refusal("HW-EPI-002", told, "stop the other receiver, or name another `root`")

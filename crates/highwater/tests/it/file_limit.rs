@@ -93,3 +93,44 @@ fn r14_too_few_descriptors_are_told_as_that_and_never_as_a_damaged_note() {
     assert_eq!(fs::read_dir(rig.path("episodes")).unwrap().count(), 0, "all of them are sent once there are enough");
     assert_eq!(receiver.stop().code, 0);
 }
+
+/// What one says of a limit that keeps it from its work: the limit's name, and no panic.
+fn is_told_as_limit(ended: &crate::rig::Ended, limit: &str, word: &str) -> bool {
+    let all = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(!all.contains("panicked") && !all.contains("HW-LED-008") && !all.contains("report it"), "{limit}: {all}");
+    assert!(!all.contains("mkdir -p") && !all.contains("`tls.key`"), "{limit}: {all}");
+    all.contains("error[HW-ENV-002]") && all.contains(word) && ended.code == 1
+}
+
+#[test]
+fn too_few_descriptors_are_told_as_that_by_a_receiver_and_by_a_ledger_from_the_first_on() {
+    let rig = Rig::new(&config(&[("t", "lab")]));
+    fs::create_dir(rig.path("received")).unwrap();
+    for descriptors in 5..14 {
+        let limit = format!("ulimit -n {descriptors}");
+        let ended = rig.sh(&format!("{limit}; exec timeout 5 highwater receive"));
+        assert!(is_told_as_limit(&ended, &limit, "`ulimit -n`"), "{limit}: {ended:?}");
+    }
+    rig.write("highwater.toml", &job("http://127.0.0.1:1", "recurring = true"));
+    fs::create_dir(rig.path("episodes")).unwrap();
+    for descriptors in 5..18 {
+        let limit = format!("ulimit -n {descriptors}");
+        let ended = rig.sh(&format!("{limit}; exec highwater ship send"));
+        let is_told = is_told_as_limit(&ended, &limit, "`ulimit -n`");
+        assert!(is_told || descriptors > 15, "{limit}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_ledger_that_may_not_grow_names_the_limit_on_the_size_of_a_file() {
+    let rig = Rig::new("");
+    rig.write("highwater.toml", &job("http://127.0.0.1:1", "recurring = true"));
+    fs::create_dir(rig.path("episodes")).unwrap();
+    rig.ok(&["ship", "send"]);
+    for kib in ["4", "20", "40"] {
+        // `ulimit -f` counts by 512 bytes in one shell, and by 1024 in another.
+        let ended = rig.sh(&format!("ulimit -f {kib}; exec highwater ship send"));
+        assert!(is_told_as_limit(&ended, kib, "LimitFSIZE="), "{kib}: {ended:?}");
+    }
+    rig.ok(&["ship", "send"]);
+}

@@ -57,6 +57,7 @@ mod systemd;
 mod takeover;
 mod throttled;
 mod unmounted;
+mod unmoved;
 mod unsent;
 mod unset;
 mod zeros;

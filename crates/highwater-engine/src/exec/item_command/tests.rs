@@ -81,7 +81,7 @@ impl Place {
 }
 
 fn outcome(kind: OutcomeKind, detail: Option<&str>) -> Result<Outcome, Stop> {
-    Ok(Outcome { kind, detail: detail.map(str::to_owned) })
+    Ok(Outcome::because(kind, detail.unwrap_or_default()))
 }
 
 #[tokio::test]

@@ -48,9 +48,11 @@ impl Pong {
         is_pong(body).then(|| serde_json::from_slice(body).ok())?
     }
 
-    /// Whether the gate puts everybody off until it has read its repository.
-    pub(super) fn is_unready(&self) -> bool {
-        self.gate.verdict.as_deref() == Some("unready")
+    /// Where the gate puts everybody off until it has read its repository: what is told of that.
+    pub(super) fn unready(&self) -> Option<String> {
+        let detail = self.gate.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+        let is_unready = self.gate.verdict.as_deref() == Some("unready");
+        is_unready.then(|| format!("the receiver's gate has read no commits yet{detail}"))
     }
 
     pub(super) fn answer(self, host: &HostId) -> Answer {

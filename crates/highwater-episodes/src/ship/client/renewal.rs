@@ -1,12 +1,13 @@
 //! What a shipper shows of itself in TLS, and whom it trusts. Owns that files which were renewed are taken up without a restart, and that
 //! a half-written one takes nothing away.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use highwater_engine::contact::client_builder;
-use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::diagnosis::{Diagnosis, mends_limit, with_causes};
 use reqwest::Client;
 
 use super::{pem, unusable};
@@ -79,6 +80,13 @@ impl Files {
                 let next = "put the key there that the certificate was made with, or the certificate that was made with the key; where they are \
                             renewed the other may still be on its way: call again then";
                 return ("tls.key", Diagnosis::refusal("HW-EPI-104", message, next));
+            }
+            // Without a descriptor none of the machine's certificates can be read, and the error says no more than that there is none.
+            if let Err(why) = File::open("/")
+                && let Some(mend) = mends_limit(&why)
+            {
+                let message = format!("the HTTP client cannot start: {why}");
+                return ("tls", Diagnosis::failure("HW-ENV-002", message, mend));
             }
             let message = format!("the HTTP client cannot start: {}", with_causes(&error));
             let next = "check that `tls.key` is the key of `tls.certificate`, and the machine's TLS certificates";

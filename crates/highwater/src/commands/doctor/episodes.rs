@@ -17,7 +17,7 @@ use highwater_episodes::receive::odd_quarantine;
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
 use highwater_episodes::reindex::Files;
-use highwater_episodes::ship::{ScanError, ShipSettings, check_root, places, scan};
+use highwater_episodes::ship::{ScanError, ShipSettings, check_root, places, scan, unmovable};
 use highwater_episodes::store::{EPISODES_DIR, Oddities, STAGING_DIR, Store as _};
 use highwater_episodes::survey::{SurveyError, known, left, sample, stored, without_row};
 use jiff::Timestamp;
@@ -405,6 +405,29 @@ fn passed_over(job: &JobConfig, settings: &ShipSettings, report: &mut Report) {
             if !names.is_empty() {
                 report.fix("episodes", format_args!("{}: {what}: {}", job.name, named(names)), fix);
             }
+        }
+        let mut unmovable =
+            found.finished.iter().filter_map(|one| unmovable(&settings.episodes.join(one.episode.as_str())));
+        for error in unmovable.by_ref().take(ODD_NAMED_MAX) {
+            let me = name_of(geteuid());
+            let fix = format!(
+                "let {me} move it: `sudo chown -R {me} {0}`, `chmod -R u+rwX {0}`; until then the receiver may have it, and it stays",
+                shown(error.path())
+            );
+            let why = std::error::Error::source(&error).map(|why| format!(": {why}")).unwrap_or_default();
+            report.fix(
+                "episodes",
+                format_args!("{}: {} cannot be moved to `shipped` by {me}{why}", job.name, error.path().display()),
+                fix,
+            );
+        }
+        match unmovable.count() {
+            0 => {}
+            more => report.fix(
+                "episodes",
+                format_args!("{}: {} cannot be moved either", job.name, counted(more as u64, "more episode")),
+                "let this user write them",
+            ),
         }
         for shut in &found.shut {
             let me = name_of(geteuid());

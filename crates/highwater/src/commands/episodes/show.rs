@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::super::codes;
 use super::{files, size, unusable, view};
 use crate::Done;
-use crate::bar::grouped;
+use crate::bar::{counted, grouped};
 use crate::cli::{EpisodesShow, Global};
 use crate::output::Output;
 use crate::table::{Facts, line, lines, moment};
@@ -145,7 +145,8 @@ fn facts(key: &str, row: Option<&Row>, stored: &Stored, path: &str, verdict: &st
         Stored::Nothing => facts.fact("stored", "nothing"),
         Stored::Archive(archive) => {
             facts.fact("stored", path);
-            facts.fact("", format_args!("{} files, {} bytes of them", grouped(archive.files), grouped(archive.bytes)));
+            facts
+                .fact("", format_args!("{}, {} bytes of them", counted(archive.files, "file"), grouped(archive.bytes)));
             if row.is_none_or(|row| row.sha256 != archive.sha256) {
                 facts.fact("", format_args!("{} bytes, sha256 {}", grouped(archive.size_bytes), archive.sha256));
             }

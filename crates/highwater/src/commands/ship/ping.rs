@@ -34,9 +34,10 @@ pub(super) async fn ping(name: &str, site: &Site) -> Result<ExitCode, Diagnosis>
         Err(error) => return Err(error),
     };
     let resource = place.receiver.resource.clone();
-    if let Some(until) = banned(site, &resource).await? {
+    if let Some((until, why)) = banned(site, &resource).await? {
         let next = format!("wait, or end it: `highwater lift {resource} --why …`");
-        report.fix("ban", format!("{resource} is not contacted before {}", moment(until)), next);
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        report.fix("ban", format!("{resource} is not contacted before {}{why}", moment(until)), next);
         return Ok(tell(&report, site, ExitCode::Checkpoint));
     }
     // A pass would be refused, however well the receiver is.
@@ -71,7 +72,7 @@ pub(super) async fn ping(name: &str, site: &Site) -> Result<ExitCode, Diagnosis>
             ));
         }
     };
-    let Probe { steps, ban } = probe(&receiver, &site.clock, settings.tls.certificate.is_some(), &codes).await;
+    let Probe { steps, ban, why } = probe(&receiver, &site.clock, settings.tls.certificate.is_some(), &codes).await;
     for step in steps {
         match step.proof {
             Proof::Good => report.ok(step.what, step.found),
@@ -84,7 +85,11 @@ pub(super) async fn ping(name: &str, site: &Site) -> Result<ExitCode, Diagnosis>
         let wait = retry_after(value.as_deref(), date.as_deref(), now, &spec.ban);
         let ledger = site.ledger(Access::ReadWrite)?;
         let stands = ledger
-            .extend_ban(&resource, ban::until(now, wait), &site.word("the receiver answered a ping with it"))
+            .extend_ban(
+                &resource,
+                ban::until(now, wait),
+                &site.word(why.as_deref().unwrap_or("the receiver answered a ping with it")),
+            )
             .await?;
         if let Some(file) = &spec.ban_file {
             file.extend(stands.until, spec.ban.max, &site.clock).await?;
@@ -100,8 +105,8 @@ async fn halt(site: &Site, job: &JobName) -> Result<Option<Halt>, Diagnosis> {
     Ok(glance.ledger.job(job).await?.and_then(|record| record.halt))
 }
 
-/// The ban that stands, in the ledger or in the file that other programs share.
-async fn banned(site: &Site, resource: &ResourceName) -> Result<Option<jiff::Timestamp>, Diagnosis> {
+/// The ban that stands, in the ledger or in the file that other programs share, with what the ledger says of why.
+async fn banned(site: &Site, resource: &ResourceName) -> Result<Option<(jiff::Timestamp, Option<String>)>, Diagnosis> {
     let now = site.clock.now();
     let glance = site.ledger_to_read()?;
     let known = glance.ledger.resources().await?;
@@ -110,8 +115,11 @@ async fn banned(site: &Site, resource: &ResourceName) -> Result<Option<jiff::Tim
         Some(file) => file.read(super::super::ban::longest(site, resource))?,
         None => None,
     };
-    let all = [of_ledger.map(|ban| ban.until), of_file];
-    Ok(all.into_iter().flatten().filter(|until| *until > now).max())
+    let all = [
+        of_ledger.map(|ban| (ban.until, Some(ban.why).filter(|why| !why.is_empty()))),
+        of_file.map(|until| (until, None)),
+    ];
+    Ok(all.into_iter().flatten().filter(|(until, _)| *until > now).max())
 }
 
 /// Prints the lines; `otherwise` is what they come to where one needs a fix.
