@@ -242,7 +242,11 @@ impl Base {
     }
 
     fn apply(&mut self, generation: u32) -> Result<Committed, KbError> {
-        let unapplied = |source| KbError::Unapplied { generation, source: Box::new(source) };
+        let unapplied = |source| {
+            // It is told as committed: that is to be known without the rows, too.
+            let _ = project::note_committed(self.home.fs(), generation);
+            KbError::Unapplied { generation, source: Box::new(source) }
+        };
         let changes = rows::changes(&self.rows)?;
         let fates = project::project(self.home.fs(), generation, &changes).map_err(unapplied)?;
         let known = self.standing_fates(&changes, &fates)?;

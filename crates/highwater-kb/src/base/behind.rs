@@ -1,10 +1,11 @@
 //! Rows of an earlier time, as from a copy. Owns what proves that a generation was committed which rows do not tell of.
 //!
-//! The manifest after the newest generation may be that of an attempt whose COMMIT never came: such a one is written over. One whose log
-//! stands in `wiki/` was committed, since nothing is shown before; and so was one that has another after it.
+//! The manifest after the newest generation may be that of an attempt whose COMMIT never came: such a one is written over. One that has a
+//! plan or a sign, or whose log stands in `wiki/`, was committed, since nothing is shown before; and so was one that has another after it.
 
 use super::manifest::Manifest;
 use super::objects::Objects;
+use super::project::is_committed;
 use crate::error::KbError;
 
 /// How often others may commit while it is looked.
@@ -41,6 +42,9 @@ fn is_passed(objects: Objects<'_>, generation: u32) -> Result<bool, KbError> {
     }
     // It may be an attempt, unless there is any after it: this is looked at where a crash was, or a change is under way.
     if objects.generations()?.last().is_some_and(|last| *last > next) {
+        return Ok(true);
+    }
+    if is_committed(objects.fs(), next)? {
         return Ok(true);
     }
     let Some(bytes) = objects.manifest(next)? else { return Ok(false) };

@@ -2,7 +2,7 @@
 //! nothing refers to it still. Owns what is garbage among the objects.
 //!
 //! Every generation is kept, since one may go back to it; so are the objects that any of them has or changed, and those of a manifest
-//! whose COMMIT never came, which a rebuild would take for a generation. Garbage is what crashes, refused documents and abandoned
+//! whose COMMIT never came, which a rebuild may take for a generation. Garbage is what crashes, refused documents and abandoned
 //! preparations left. A preparation that is on its way puts objects without the base lock, before anything refers to them: the grace
 //! period is for these. One that takes longer finds at its commit that they are gone, and is tried anew; a generation never has an
 //! object that is missing. What is half written has no such second look, and its name may be another's by now: it goes only where

@@ -57,9 +57,16 @@ impl Base {
         let transaction = rows::begin(&mut self.rows)?;
         let Some(manifest) = drafted(&transaction, objects, at, (op, text), draft)? else { return Ok(None) };
         let bytes = serde_json::to_vec(&manifest).expect("invariant: a manifest is JSON");
-        let id = objects.put_manifest(manifest.generation, &bytes)?;
-        objects.settle()?;
-        rows::write(&transaction, objects, &manifest, id)?;
+        let written = objects.put_manifest(manifest.generation, &bytes).and_then(|id| {
+            objects.settle()?;
+            rows::write(&transaction, objects, &manifest, id)
+        });
+        if written.is_err() {
+            // Who loses the rows is not to find it: nothing else says that it is no generation. What cannot be taken back is told by
+            // what stands (see `rebuild::believed`).
+            let _ = objects.take_manifest_back(manifest.generation);
+        }
+        written?;
 
         // From here on an error may have come after the COMMIT.
         self.broken = true;

@@ -132,6 +132,24 @@ impl Manifest {
         Ok(false)
     }
 
+    /// Whether what stands in `wiki/` and `raw/` says that nothing of it was ever shown: its log, a page or a file in `raw/` is still what
+    /// the generation before had, and nothing that it takes away is gone.
+    pub(super) fn stands_as_before(&self, objects: Objects<'_>) -> Result<bool, KbError> {
+        let mut is_as_before = false;
+        // What was taken over stands as it stood.
+        for change in self.files.iter().filter(|_| !self.keeps_log) {
+            let Some(base) = change.base else { continue };
+            let found = look(objects.fs(), &change.path.to_rel())?;
+            if change.new.is_none() && found == Found::Nothing {
+                return Ok(false);
+            }
+            is_as_before = is_as_before
+                || found == Found::File(base)
+                || (is_log(&change.path) && tells(objects, &change.path, base)?);
+        }
+        Ok(is_as_before)
+    }
+
     /// Reads a generation's manifest.
     pub(super) fn read(generation: u32, bytes: &[u8]) -> Result<Self, KbError> {
         /// What every version can read.

@@ -220,6 +220,12 @@ impl<'a> Objects<'a> {
         Ok(numbers)
     }
 
+    /// Takes what was to be a generation back: its COMMIT never came.
+    pub(super) fn take_manifest_back(&self, generation: u32) -> Result<(), KbError> {
+        self.fs.unlink(&manifest_of(generation))?;
+        Ok(self.fs.sync_dir(&layout(OBJECTS))?)
+    }
+
     /// Takes what a generation changed aside.
     pub(super) fn set_manifest_aside(&self, generation: u32, why: &str) -> Result<RelPath, KbError> {
         Ok(Quarantine::new(self.fs, layout(QUARANTINE)).set_aside(&manifest_of(generation), why)?.path)

@@ -11,6 +11,7 @@ mod act;
 mod far;
 mod merge;
 mod plan;
+mod sign;
 mod stood;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use crate::path::FilePath;
 pub(super) use self::merge::{merge, version};
 pub(crate) use self::plan::{CONFLICTS_MAX, Found, look};
 use self::plan::{Earlier, PLAN_SUFFIX, Plan};
+pub(super) use self::sign::{is_committed, note_committed, was_shown};
 pub(super) use self::stood::stood;
 
 /// Where bytes are staged.
@@ -71,6 +73,7 @@ pub(super) type Fates = BTreeMap<FilePath, Fate>;
 
 /// Brings a generation to `wiki/` and `raw/`, or goes on with that.
 pub(super) fn project(fs: &dyn Fs, generation: u32, changes: &[FileChange]) -> Result<Fates, KbError> {
+    let is_staged = |name: &str, of: u32| !sign::is_sign(name) || of > generation;
     let plan = match Plan::find(fs, generation)? {
         Earlier::Plan(plan) => {
             // Its sync may have failed: it must not be lost after a step of it was done.
@@ -78,14 +81,14 @@ pub(super) fn project(fs: &dyn Fs, generation: u32, changes: &[FileChange]) -> R
             plan
         }
         Earlier::None => {
-            sweep(fs, |_| true, |file| Ok(fs.unlink(file)?))?;
+            sweep(fs, is_staged, |file| Ok(fs.unlink(file)?))?;
             Plan::draw(fs, generation, changes)?
         }
         // What is staged may be what a person wrote in the moment of a change.
         Earlier::Unreadable(why) => {
             let quarantine = Quarantine::new(fs, layout(QUARANTINE));
             far::set_aside(fs, &quarantine, generation, changes, &why)?;
-            sweep(fs, |_| true, |file| Ok(quarantine.set_aside(file, &why).map(drop)?))?;
+            sweep(fs, is_staged, |file| Ok(quarantine.set_aside(file, &why).map(drop)?))?;
             Plan::draw(fs, generation, changes)?
         }
     };
@@ -103,16 +106,21 @@ pub(super) fn foresee(fs: &dyn Fs, objects: Objects<'_>, changes: &[FileChange])
     Ok(drafts.into_iter().map(|draft| (draft.step.file, draft.step.fate)).collect())
 }
 
-/// Removes what is left of generations up to this one.
+/// Removes what is left of generations up to this one, the newest there is; but for the sign that this one stands.
 pub(super) fn clear(fs: &dyn Fs, applied: u32) -> Result<(), KbError> {
     far::clear(fs, applied)?;
-    sweep(fs, |of| of <= applied, |file| Ok(fs.unlink(file)?))
+    sign::note_shown(fs, applied)?;
+    sweep(
+        fs,
+        |name, of| if sign::is_sign(name) { !sign::says_shown(name, applied) } else { of <= applied },
+        |file| Ok(fs.unlink(file)?),
+    )
 }
 
 /// Does something to all that is staged for such generations.
 fn sweep(
     fs: &dyn Fs,
-    goes: impl Fn(u32) -> bool,
+    goes: impl Fn(&str, u32) -> bool,
     away: impl Fn(&RelPath) -> Result<(), KbError>,
 ) -> Result<(), KbError> {
     let mut entries = fs.list(&layout(TMP))?;
@@ -121,7 +129,7 @@ fn sweep(
     for entry in entries {
         let Some(name) = entry.name.to_str() else { continue };
         let of = name.trim_start_matches('.').split(['-', '.']).next().and_then(|number| number.parse().ok());
-        if of.is_some_and(&goes) {
+        if of.is_some_and(|of| goes(name, of)) {
             away(&staged(name))?;
         }
     }

@@ -2,7 +2,7 @@
 //! nothing: it is set aside, named, and the rest goes on; and in which order new rows take the place of others.
 //!
 //! What later generations changed is known in full, and what only a lost one changed is as it was before. The last of them may be one
-//! whose COMMIT never came: what it needs is durable all the same, so it is taken for one.
+//! whose COMMIT never came: rows that can still be used say so, else signs do, else what stands.
 
 mod believed;
 mod shown;
@@ -13,7 +13,7 @@ use highwater_db::sqlite::{Error, pending, quick_check};
 use highwater_engine::diagnosis::with_causes;
 use jiff::Timestamp;
 
-use self::believed::believed;
+use self::believed::{Attempt, believed};
 use super::home::{Directory, Home};
 use super::manifest::Manifest;
 use super::objects::Objects;
@@ -30,8 +30,8 @@ const ASIDE_MAX: usize = 1_000;
 /// How the rows of a base are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
-    /// They can be used.
-    Whole,
+    /// They can be used, and end with this generation; 0 where there is none.
+    Whole(u32),
     /// There are none.
     Gone,
     /// They cannot be used: why.
@@ -98,12 +98,12 @@ pub fn examine(home: &dyn Home) -> Result<Health, KbError> {
         Err(error) => return Err(KbError::rows("be examined")(error)),
     };
     let head = || Ok(rows::standing(&rows)?.head);
-    match head() {
-        Ok(_) => {}
+    let ends_with = match head() {
+        Ok(head) => head,
         Err(error) => return Ok(Health::Unusable(with_causes(&error))),
-    }
+    };
     match behind::refuse(Objects::new(home.fs()), head) {
-        Ok(()) => Ok(Health::Whole),
+        Ok(()) => Ok(Health::Whole(ends_with)),
         Err(error @ KbError::RowsBehind { .. }) => Ok(Health::Unusable(error.to_string())),
         Err(error) => Err(error),
     }
@@ -135,7 +135,7 @@ pub fn asks_for_rebuild(error: &KbError) -> bool {
 /// # Errors
 /// [`KbError::NoGenerations`], and as [`Base::open`].
 pub fn rebuild(home: Arc<dyn Home>, held: &BaseLock, now: Timestamp) -> Result<Rebuilt, KbError> {
-    Filled::fill(home, now)?.ended(held, Vec::new())
+    Filled::fill(home, now, None)?.ended(held, Vec::new())
 }
 
 /// The rows of a base, made anew beside those that it has. Cut off anywhere, the base has its old rows, these, or none: then they are to be
@@ -148,12 +148,17 @@ pub struct Anew<'h> {
 }
 
 impl<'h> Anew<'h> {
-    /// Makes them.
+    /// Makes them, in the place of rows of which it was found under this lock how they are: what those that can be used do not tell of was
+    /// never committed.
     ///
     /// # Errors
     /// As [`rebuild`].
-    pub fn make(home: &'h Directory, _held: &BaseLock, now: Timestamp) -> Result<Self, KbError> {
-        let filled = Filled::fill(Arc::new(home.anew()?), now)?;
+    pub fn make(home: &'h Directory, _held: &BaseLock, now: Timestamp, found: &Health) -> Result<Self, KbError> {
+        let head = match found {
+            Health::Whole(head) => Some(*head),
+            Health::Gone | Health::Unusable(_) => None,
+        };
+        let filled = Filled::fill(Arc::new(home.anew()?), now, head)?;
         // Whoever closes it last takes what lies beside the file into it.
         drop(filled.base);
         Ok(Self { home, anew: home.as_anew()?, told: filled.told })
@@ -197,20 +202,20 @@ impl Told {
 }
 
 impl Filled {
-    fn fill(home: Arc<dyn Home>, now: Timestamp) -> Result<Self, KbError> {
+    fn fill(home: Arc<dyn Home>, now: Timestamp, head: Option<u32>) -> Result<Self, KbError> {
         let objects = Objects::new(home.fs());
-        let believed = believed(objects)?;
+        let believed = believed(objects, head)?;
         let mut told = Told { generations: believed.generations.len() as u64, ..Told::default() };
         for (generation, why) in believed.damaged {
             let kept = objects.set_manifest_aside(generation, &why)?;
             let next = format!("it is kept as {kept}; what only this generation changed is as it was before");
             told.aside(format!("generation {generation}"), why, next);
         }
-        if let Some(generation) = believed.attempt {
-            let why = "it was begun and never committed: what it changes is not stored, and nothing of it is shown";
-            let kept = objects.set_manifest_aside(generation, why)?;
-            let next = format!("it is kept as {kept}; do again what it was to do");
-            told.aside(format!("generation {generation}"), why, next);
+        for Attempt { number, why, doing } in believed.attempts {
+            let kept = objects.set_manifest_aside(number, why)?;
+            let doing = doing.map(|doing| format!(": {doing}")).unwrap_or_default();
+            let next = format!("it is kept as {kept}; do again what it was to do{doing}");
+            told.aside(format!("generation {number}"), why, next);
         }
         for generation in believed.missing {
             let next = "what only this generation changed is as it was before: add again what is missing now";

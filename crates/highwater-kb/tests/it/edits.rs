@@ -24,9 +24,10 @@ impl House {
         Objects::of(&*self.home).put(text.as_bytes()).unwrap();
     }
 
-    /// What is staged.
+    /// What is staged, beside the sign that the newest generation stands.
     fn staged(&self) -> usize {
-        std::fs::read_dir(self.path(".highwater/tmp")).unwrap().count()
+        let names = std::fs::read_dir(self.path(".highwater/tmp")).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| !name.to_string_lossy().ends_with(".shown")).count()
     }
 }
 

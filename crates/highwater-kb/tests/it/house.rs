@@ -116,6 +116,11 @@ impl House {
         self.library = None;
     }
 
+    /// Opens it again.
+    pub(crate) fn enter(&mut self) {
+        self.library = Some(Library::open(self.home.clone()));
+    }
+
     /// Its rows are lost, and made again.
     pub(crate) fn rebuild(&mut self) {
         self.leave();
@@ -125,6 +130,6 @@ impl House {
         let held = self.home.try_lock().unwrap().unwrap();
         drop(highwater_kb::base::rebuild(self.home.clone(), &held, now()).unwrap());
         drop(held);
-        self.library = Some(Library::open(self.home.clone()));
+        self.enter();
     }
 }

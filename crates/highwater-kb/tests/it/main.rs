@@ -4,6 +4,7 @@
 
 mod adopt;
 mod answers;
+mod attempts;
 mod birth;
 mod collected;
 mod compiled;

@@ -179,7 +179,7 @@ fn rows_that_are_gone_or_of_an_earlier_time_are_made_by_nobody_but_a_rebuild() {
     assert!(!ruin.path(".highwater/kb.db").exists());
     assert_eq!(examine(&*ruin.home).unwrap(), Health::Gone);
     drop(ruin.rebuild());
-    assert_eq!(examine(&*ruin.home).unwrap(), Health::Whole);
+    assert_eq!(examine(&*ruin.home).unwrap(), Health::Whole(4));
     let copy = ruin.path("copy.db");
     std::fs::copy(ruin.path(".highwater/kb.db"), &copy).unwrap();
     (4..7).for_each(|n| drop(ruin.goes_on(n)));
@@ -207,7 +207,7 @@ fn rows_that_are_replaced_are_kept_and_who_had_them_open_changes_nothing() {
     let home = Directory::open(ruin.directory.path()).unwrap();
     let held = home.try_lock().unwrap().unwrap();
     std::fs::write(ruin.path(".highwater/kb.db.anew"), b"what an attempt left").unwrap();
-    let replaced = Anew::make(&home, &held, now()).unwrap().put(&held, now(), "a test").unwrap();
+    let replaced = Anew::make(&home, &held, now(), &Health::Whole(4)).unwrap().put(&held, now(), "a test").unwrap();
     assert!(replaced.replaced.contains(&".highwater/quarantine/kb.db.0".to_owned()), "{:?}", replaced.replaced);
     assert_eq!((replaced.generations, replaced.documents, replaced.aside.len()), (4, 3, 0));
     let refused = late.base.commit(&held, now(), "add", "late", |draft| of(4).fold(draft));

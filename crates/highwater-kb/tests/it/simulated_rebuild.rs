@@ -1,15 +1,19 @@
 //! Rows that are made again, crashed at every operation: whoever comes next makes them again, and what people wrote stands as it stood.
+//! And changes that are crashed at every operation, after which the rows are lost: they were made, or nothing of them was.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
-use highwater_fs::{Fs, Mode, RelPath};
+use highwater_fs::{Fs, Mode, RelPath, publish};
 use highwater_kb::base::asks_for_rebuild;
 use highwater_kb::{Base, BaseLock, KbError};
-use highwater_testkit::sim_fs::{Scenario, SimFs, Survival, crash_everywhere, fail_everywhere, random_runs};
+use highwater_testkit::sim_fs::{
+    Scenario, SimFs, Survival, crash_everywhere, crash_once_everywhere, fail_everywhere, random_runs,
+};
 
 use crate::home::{Lent, Simulated, file, lent, now, opened, remade};
+use crate::story::{Act, Story};
 
 /// How many seeded runs there are in each run of the tests.
 const RUNS: u64 = 100;
@@ -24,7 +28,7 @@ enum Lost {
     Nothing,
     /// What the second generation changed.
     Manifest,
-    /// Nothing, and the newest generation was not shown yet.
+    /// Nothing, and the newest generation is committed, and could not be shown yet.
     Shown,
 }
 
@@ -96,7 +100,10 @@ impl Rebuilding {
         match self.0 {
             Lost::Nothing => {}
             Lost::Manifest => fs.unlink(&path(".highwater/objects/generation-0000000002")).unwrap(),
-            Lost::Shown => before.iter().for_each(|(name, bytes)| write(&fs, name, bytes)),
+            Lost::Shown => {
+                before.iter().for_each(|(name, bytes)| write(&fs, name, bytes));
+                fs.rename(&path(".highwater/tmp/3.shown"), &path(".highwater/tmp/3.committed")).unwrap();
+            }
         }
         let mut stands = after;
         if !matches!(self.0, Lost::Shown) {
@@ -165,4 +172,65 @@ fn r05_a_disk_that_fails_while_rows_are_made_again_loses_nothing() {
     }
     let tally = random_runs(0..RUNS, |seed| Rebuilding(ALL[usize::try_from(seed % 3).unwrap()]));
     eprintln!("{:?}", tally.unwrap_or_else(|found| panic!("{found}")));
+}
+
+/// A story after whose crash the rows are lost.
+struct Losing {
+    story: Story,
+    /// Whether the version of the program that was there before left signs.
+    signs: bool,
+}
+
+impl Scenario for Losing {
+    fn before(&self) -> SimFs {
+        let (fs, tmp) = (self.story.before(), path(".highwater/tmp"));
+        for entry in fs.list(&tmp).unwrap() {
+            if !self.signs {
+                fs.unlink(&tmp.join(&entry.name).unwrap()).unwrap();
+            }
+        }
+        fs.reboot(Survival::Everything)
+    }
+
+    fn steps(&self) -> usize {
+        self.story.steps()
+    }
+
+    fn work(&self, fs: &SimFs) -> usize {
+        self.story.work(fs)
+    }
+
+    fn recover(&self, fs: &SimFs) -> Result<(), String> {
+        let [rows, done] = [".highwater/kb.db", ".highwater/remade"].map(path);
+        let lost = || {
+            // Once: whoever recovers again has nothing more to do.
+            if fs.stat(&done)?.is_some() {
+                return lent(fs).map(drop);
+            }
+            if fs.stat(&rows)?.is_some() {
+                fs.unlink(&rows)?;
+                fs.sync_dir(&path(".highwater"))?;
+            }
+            drop(remade(fs)?);
+            Ok(publish(fs, &done, b"", Mode::Umask)?)
+        };
+        lost().map_err(|error: KbError| highwater_engine::diagnosis::with_causes(&error))
+    }
+
+    fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
+        self.story.check(fs, acknowledged)
+    }
+}
+
+#[test]
+fn r05_a_change_that_takes_much_away_is_made_or_nothing_of_it_where_the_rows_are_lost_after_the_crash() {
+    for last in [Act::Undo(0), Act::Remove("a", false), Act::Add("a", 2)] {
+        for signs in [true, false] {
+            let story = Story::of(&[Act::Add("a", 1), Act::Add("b", 0), last]).act(2);
+            let tally = crash_once_everywhere(&Losing { story, signs });
+            let tally = tally.unwrap_or_else(|found| panic!("{last:?}, with signs: {signs}: {found}"));
+            eprintln!("{last:?}, with signs: {signs}: {tally:?}");
+            assert!(tally.disks > 100, "{tally:?}");
+        }
+    }
 }

@@ -65,7 +65,7 @@ impl Wreck {
     /// Rows that are refused by whoever opens them, with the rebuild as the way out.
     fn is_refused(&self, wreck: &str) {
         self.is_refused_by_all(wreck);
-        assert!(!matches!(examine(&*self.home).unwrap(), Health::Whole), "{wreck}");
+        assert!(!matches!(examine(&*self.home).unwrap(), Health::Whole(_)), "{wreck}");
     }
 
     fn is_refused_by_all(&self, wreck: &str) {
@@ -82,7 +82,7 @@ impl Wreck {
     fn rebuild(&self) -> Rebuilt {
         let home = Directory::open(self.directory.path()).unwrap();
         let held = home.try_lock().unwrap().unwrap();
-        Anew::make(&home, &held, now()).unwrap().put(&held, now(), "a test").unwrap()
+        Anew::make(&home, &held, now(), &Health::Gone).unwrap().put(&held, now(), "a test").unwrap()
     }
 
     fn kept(&self, bytes: &[u8]) -> bool {
@@ -119,7 +119,7 @@ fn r14_a_database_that_is_cut_off_anywhere_is_made_again_to_the_row() {
         if whole.len() - bytes.len() >= PAGE_BYTES {
             wreck.is_refused_by_all(&name);
         }
-        assert!(!matches!(examine(&*wreck.home).unwrap(), Health::Whole), "{name}");
+        assert!(!matches!(examine(&*wreck.home).unwrap(), Health::Whole(_)), "{name}");
         let rebuilt = wreck.rebuild();
         assert_eq!((rebuilt.documents, rebuilt.aside.len()), (3, 0));
         drop(rebuilt);
@@ -147,7 +147,7 @@ fn r14_a_database_that_is_something_else_is_made_again_and_kept() {
         fs::write(wreck.own("kb.db"), &bytes).unwrap();
         // A log of another database is no part of it.
         fs::write(wreck.own("kb.db-wal"), b"no log").unwrap();
-        assert!(!matches!(examine(&*wreck.home).unwrap(), Health::Whole), "{what}");
+        assert!(!matches!(examine(&*wreck.home).unwrap(), Health::Whole(_)), "{what}");
         drop(wreck.rebuild());
         assert!(wreck.all() == had, "{what}");
         assert!(wreck.kept(&bytes), "{what}");
@@ -210,7 +210,8 @@ fn an_attempt_that_never_came_to_its_commit_is_no_later_generation() {
     wreck.lose_rows();
     fs::write(wreck.own("kb.db"), copied).unwrap();
     fs::write(wreck.path("wiki/log.md"), log).unwrap();
-    assert_eq!(examine(&*wreck.home).unwrap(), Health::Whole);
+    fs::rename(wreck.own("tmp/4.shown"), wreck.own("tmp/3.shown")).unwrap();
+    assert_eq!(examine(&*wreck.home).unwrap(), Health::Whole(3));
     let mut library = Library::open(wreck.home.clone());
     assert_eq!(library.base.head().unwrap().unwrap().number, 3);
     assert!(rows(wreck.directory.path()) == had.0);
@@ -262,7 +263,7 @@ fn what_a_newer_version_wrote_is_set_aside_by_nobody() {
     wreck.lose_rows();
     let home = Directory::open(wreck.directory.path()).unwrap();
     let held = home.try_lock().unwrap().unwrap();
-    let refused = Anew::make(&home, &held, now()).map(drop);
+    let refused = Anew::make(&home, &held, now(), &Health::Gone).map(drop);
     assert!(matches!(refused, Err(KbError::NewerManifest { generation: 3, format: 4 })), "{refused:?}");
     assert_eq!(fs::read_to_string(&manifest).unwrap(), text);
     assert!(!wreck.own("kb.db").exists());

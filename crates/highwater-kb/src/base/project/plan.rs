@@ -312,6 +312,6 @@ pub(super) fn name_of(generation: u32, step: usize) -> String {
     format!("{generation}-{step}")
 }
 
-fn plan_of(generation: u32) -> RelPath {
+pub(super) fn plan_of(generation: u32) -> RelPath {
     staged(&format!("{generation}{PLAN_SUFFIX}"))
 }

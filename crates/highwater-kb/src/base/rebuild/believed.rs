@@ -1,6 +1,6 @@
 //! Which manifests are believed. Every one names the one before it, so a later one vouches for all that lead to it; one that is not what its
 //! successor names, or cannot be read, is not believed. Owns that a generation that is lost leaves a gap, and does not end history; and that
-//! the newest is none where it was begun and never committed.
+//! the newest, for which none vouches, is taken for an attempt where that is known, or where what stands says so.
 
 use std::collections::BTreeSet;
 
@@ -9,37 +9,66 @@ use highwater_fs::FsError;
 
 use crate::base::manifest::Manifest;
 use crate::base::objects::{Objects, Standing};
-use crate::base::project::is_begun;
+use crate::base::project::is_committed;
 use crate::content::ContentId;
 use crate::error::KbError;
 
+/// Why a manifest is that of an attempt where rows say so.
+const AFTER_HEAD: &str = "it was begun and never committed: the database that was there ends before it";
+/// Why it is where it lacks something.
+const LACKING: &str = "it was begun and never committed: what it changes is not stored, and nothing of it is shown";
+/// Why it is where it was never begun to show it.
+const UNSHOWN: &str = "it was begun, and nothing shows that it was committed: nothing of it stands in wiki/ and raw/";
+
 /// What there is of generations.
+#[derive(Default)]
 pub(super) struct Believed {
     /// In order, with what their manifests are called.
     pub(super) generations: Vec<(u32, ContentId)>,
     pub(super) damaged: Vec<(u32, String)>,
     pub(super) missing: Vec<u32>,
-    /// One that was begun and never committed.
-    pub(super) attempt: Option<u32>,
+    /// Those that never came to their COMMIT, as far as can be known.
+    pub(super) attempts: Vec<Attempt>,
 }
 
-/// Whether a generation never came to its COMMIT: what it changes was to be stored before, and nothing of it is shown.
-fn is_attempt(objects: Objects<'_>, manifest: &Manifest) -> Result<bool, KbError> {
-    if manifest.is_told(objects)? || is_begun(objects.fs(), manifest.generation)? {
-        return Ok(false);
+/// A manifest that is taken for that of an attempt.
+pub(super) struct Attempt {
+    pub(super) number: u32,
+    pub(super) why: &'static str,
+    /// What it was to do, where it says that.
+    pub(super) doing: Option<String>,
+}
+
+impl Attempt {
+    fn of(manifest: &Manifest, why: &'static str) -> Self {
+        let doing = format!("{} {}", manifest.op, manifest.text).trim().to_owned();
+        Self { number: manifest.generation, why, doing: Some(doing) }
+    }
+}
+
+/// Why the last manifest is one of an attempt, if it is: what it changes was to be stored before its COMMIT, and to be shown after it.
+fn is_attempt(objects: Objects<'_>, manifest: &Manifest) -> Result<Option<&'static str>, KbError> {
+    let fs = objects.fs();
+    if is_committed(fs, manifest.generation)? || manifest.is_told(objects)? {
+        return Ok(None);
     }
     for new in manifest.files.iter().filter_map(|change| change.new) {
         if objects.standing(new, false)? == Standing::Missing {
-            return Ok(true);
+            return Ok(Some(LACKING));
         }
     }
-    Ok(false)
+    // The one before has its sign until the plan of this one is there.
+    let was_never_begun = is_committed(fs, manifest.generation.saturating_sub(1))?;
+    // Without signs, what stands says it, as long as nothing speaks against that.
+    let is_unshown = was_never_begun || (!manifest.is_shown(objects)? && manifest.stands_as_before(objects)?);
+    Ok(is_unshown.then_some(UNSHOWN))
 }
 
-/// Goes back from the newest generation: each names the one before it.
-pub(super) fn believed(objects: Objects<'_>) -> Result<Believed, KbError> {
+/// Goes back from the newest generation: each names the one before it. Which is the newest is known where there are rows that end with
+/// `head`.
+pub(super) fn believed(objects: Objects<'_>, head: Option<u32>) -> Result<Believed, KbError> {
     let numbers = objects.generations()?;
-    let mut believed = Believed { generations: Vec::new(), damaged: Vec::new(), missing: Vec::new(), attempt: None };
+    let mut believed = Believed::default();
     let mut named: Option<(u32, Option<ContentId>)> = None;
     for number in numbers.iter().rev().copied() {
         let bytes = match objects.manifest(number) {
@@ -57,8 +86,13 @@ pub(super) fn believed(objects: Objects<'_>) -> Result<Believed, KbError> {
             Ok(bytes) => match Manifest::read(number, &bytes) {
                 Ok(manifest) => {
                     let is_newest = believed.generations.is_empty() && believed.damaged.is_empty();
-                    if is_newest && believed.attempt.is_none() && is_attempt(objects, &manifest)? {
-                        believed.attempt = Some(number);
+                    let why = match head {
+                        Some(head) => (number > head).then_some(AFTER_HEAD),
+                        None if is_newest && believed.attempts.is_empty() => is_attempt(objects, &manifest)?,
+                        None => None,
+                    };
+                    if let Some(why) = why {
+                        believed.attempts.push(Attempt::of(&manifest, why));
                         continue;
                     }
                     Ok(manifest.parent)
@@ -74,17 +108,21 @@ pub(super) fn believed(objects: Objects<'_>) -> Result<Believed, KbError> {
                 named = number.checked_sub(1).map(|before| (before, parent));
                 believed.generations.push((number, id));
             }
+            (Err(_), _) if head.is_some_and(|head| number > head) => {
+                believed.attempts.push(Attempt { number, why: AFTER_HEAD, doing: None });
+            }
             (Err(why), _) => believed.damaged.push((number, why)),
             (Ok(_), None) => {} // what was read has a name
         }
     }
-    if believed.generations.is_empty() && (believed.attempt.is_none() || !believed.damaged.is_empty()) {
+    let is_any_lost = !believed.damaged.is_empty() || head.is_some_and(|head| head > 0);
+    if believed.generations.is_empty() && (believed.attempts.is_empty() || is_any_lost) {
         return Err(KbError::NoGenerations);
     }
     believed.generations.reverse();
     believed.damaged.reverse();
     let there: BTreeSet<u32> = numbers.into_iter().collect();
-    let last = there.last().copied().unwrap_or(0);
+    let last = head.or(there.last().copied()).unwrap_or(0);
     believed.missing = (1..=last).filter(|number| !there.contains(number)).collect();
     Ok(believed)
 }

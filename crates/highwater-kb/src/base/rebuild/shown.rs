@@ -7,7 +7,7 @@ use highwater_fs::Fs;
 
 use crate::base::manifest::{FileChange, Manifest};
 use crate::base::objects::{Objects, Standing};
-use crate::base::project::{Fate, Found, is_begun, look};
+use crate::base::project::{Fate, Found, is_begun, look, was_shown};
 use crate::base::{PAGE_BYTES_MAX, rows};
 use crate::conflict::Beside;
 use crate::content::ContentId;
@@ -26,8 +26,8 @@ pub(super) fn leave_to_be_written(
 ) -> Result<(), KbError> {
     let (fs, changes) = (objects.fs(), rows::changes(transaction)?);
     let Some(newest) = newest else { return Ok(()) };
-    // All of it stood: something of it is there, and no plan is, which is forgotten once everything is done.
-    let stood = !is_begun(fs, newest.generation)? && newest.is_shown(objects)?;
+    // All of it stood: there is no plan any more, and the sign that comes of one, or something of it.
+    let stood = !is_begun(fs, newest.generation)? && (was_shown(fs, newest.generation)? || newest.is_shown(objects)?);
     let mut left_out = Vec::new();
     for FileChange { path, new, .. } in changes {
         let is_lacking = |new: &ContentId| {

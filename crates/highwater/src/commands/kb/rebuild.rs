@@ -33,17 +33,18 @@ async fn rebuilt(place: &Place, force: bool, output: Output) -> Result<ExitCode,
     };
     let home = Directory::open(&place.root).map_err(|error| failed(&error.into()))?;
     let held = place.lock(&home).await?;
-    let why = match examine(&home).map_err(|error| failed(&error))? {
-        Health::Whole if !force => {
+    let found = examine(&home).map_err(|error| failed(&error))?;
+    let why = match &found {
+        Health::Whole(_) if !force => {
             let next = "nothing need be done; `--force` makes it again all the same";
             let message = "the database of the base can be used";
             return Err(Diagnosis::refusal(WHOLE, message, next).in_file(&place.root));
         }
-        Health::Whole => "it was to be made again".to_owned(),
+        Health::Whole(_) => "it was to be made again".to_owned(),
         Health::Gone => "it lay beside a database that is gone".to_owned(),
-        Health::Unusable(why) => why,
+        Health::Unusable(why) => why.clone(),
     };
-    let mut anew = Anew::make(&home, &held, place.clock.now()).map_err(|error| failed(&error))?;
+    let mut anew = Anew::make(&home, &held, place.clock.now(), &found).map_err(|error| failed(&error))?;
     let rebuilt = put(place, &mut anew, &held, &why, failed).await?;
     let head = rebuilt.base.head().map_err(|error| failed(&error))?.map(|head| head.number);
     let aside = rebuilt.aside.iter().map(|it| json!({ "what": it.what, "why": it.why, "next": it.next }));
