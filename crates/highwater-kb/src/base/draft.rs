@@ -131,6 +131,11 @@ impl<'a> Draft<'a> {
         self.stands.insert(path, (from, to));
     }
 
+    /// Whether it is known of a file that no generation has now that a person had deleted it.
+    pub(super) fn is_away(&self, path: &FilePath) -> Result<bool, KbError> {
+        Ok(rows::own(self.rows, path)?.is_some_and(|(_, deleted)| deleted))
+    }
+
     /// Says what people had made of a file that goes: the version that they began from, and whether they had deleted it, or nothing.
     pub(super) fn own(&mut self, path: FilePath, own: Option<(ContentId, bool)>) {
         self.own.insert(path, own);
@@ -255,6 +260,8 @@ impl<'a> Draft<'a> {
                 (Some(base), None) => self.own_of(&change.path, base, look(fs, &change.path.to_rel())?),
                 // A deletion is over where something stands there now, and an edit where nothing does.
                 (None, Some(_)) => match rows::own(self.rows, &change.path)? {
+                    // What stood there is to stand there again.
+                    Some((_, true)) if self.stands.get(&change.path).is_some_and(|(_, to)| to.is_some()) => None,
                     Some((began, deleted)) => {
                         let is_nothing = fs.stat(&change.path.to_rel())?.is_none();
                         (is_nothing == deleted).then_some((began, deleted))

@@ -40,7 +40,11 @@ impl Base {
         for taken_back in (generation + 1..=head).rev() {
             let manifest = self.manifest(taken_back)?.ok_or(KbError::GenerationLost { generation: taken_back })?;
             let stands = manifest.on_disk().into_values().filter(|change| !is_of_log(&change.path));
-            stood.extend(stands.map(|change| FileChange::new(change.path.clone(), change.base, change.new)));
+            // Where a person had deleted a file, nothing stood there.
+            stood.extend(stands.map(|change| match change.deleted {
+                true => FileChange::new(change.path.clone(), None, None),
+                false => FileChange::new(change.path.clone(), change.base, change.new),
+            }));
             for file in manifest.files.into_iter().filter(|file| !fold::is_log(&file.path)) {
                 own.insert(file.path.clone(), file.began.map(|began| (began, file.deleted)));
                 files.insert(file.path, file.base);
@@ -54,7 +58,11 @@ impl Base {
                 let generated = (draft.content(&path)?, files.get(&path).copied());
                 match generated {
                     _ if !is_there => {}
-                    (before, Some(after)) if (before, after) == (from, to) => {}
+                    // What was known of people when the file went or came says nothing of what stood there.
+                    (before, Some(after))
+                        if (before, after) == (from, to)
+                            && !draft.is_away(&path)?
+                            && own.get(&path).is_none_or(Option::is_none) => {}
                     (_, Some(_)) => draft.stand(path, from, to),
                     (None, None) if from != to => lay(draft, path, from, to)?,
                     (_, None) if from != to => draft.edit(path, from, to),
