@@ -286,7 +286,8 @@ impl<'a> Draft<'a> {
         };
         let (from, to) = self.stands.get(path).copied().unwrap_or((Some(base), None));
         let known = self.own.get(path).copied().flatten();
-        match known.filter(|_| there == from) {
+        // An edit of which nothing is left then was deleted since.
+        match known.filter(|(_, deleted)| there == from && *deleted == to.is_none()) {
             Some(known) => Some(known),
             None if there.is_none() => Some((base, true)),
             None if there == Some(base) || (there == from && to.is_none()) => None,

@@ -231,6 +231,28 @@ fn a_page_that_was_put_back_stands_there_again_though_it_went_while_that_was_tak
 }
 
 #[test]
+fn an_edited_page_that_a_person_deleted_while_it_was_back_stays_away_when_it_comes_again() {
+    for loses_rows in [false, true] {
+        let mut house = House::furnished();
+        house.set_line(PAGES[0], Some("pulls"));
+        house.write(PAGES[0], "mine\n");
+        house.set_line(PAGES[0], Some("drags"));
+        let conflict = house.head();
+        house.set_line(PAGES[0], None);
+        house.undo(conflict);
+        house.remove(PAGES[0]);
+        house.settle(PAGES[0], Side::Mine);
+        house.undo(conflict + 1);
+        if loses_rows {
+            house.rebuild();
+        }
+        house.set_line(PAGES[0], Some("shapes"));
+        assert_eq!((house.read(PAGES[0]), house.library().page(PAGES[0])), (None, Some(page_of("shapes"))));
+        assert_eq!(house.status().deleted, 1);
+    }
+}
+
+#[test]
 fn one_version_lies_beside_an_edited_page_however_many_come() {
     let mut house = House::furnished();
     house.set_line(PAGES[0], Some("pulls"));
