@@ -38,6 +38,18 @@ pub enum KbError {
         /// What its bytes are called.
         found: ContentId,
     },
+    /// What a generation changed is not there.
+    #[error("what generation {generation} changed is not there: .highwater/objects/generation-{generation:010}")]
+    ManifestMissing {
+        /// Its number.
+        generation: u32,
+    },
+    /// What a generation changed is others than was committed.
+    #[error("what generation {generation} changed is damaged: .highwater/objects/generation-{generation:010}")]
+    ManifestDamaged {
+        /// Its number.
+        generation: u32,
+    },
     /// What is said to be a generation's manifest is none.
     #[error("what generation {generation} changed cannot be read")]
     Manifest {

@@ -97,6 +97,11 @@ pub fn diagnosis(error: &KbError) -> Diagnosis {
             message,
             "a link or a file has the place of a directory, and is not followed: put the directory itself there, and call again",
         ),
+        KbError::ManifestMissing { .. } | KbError::ManifestDamaged { .. } => Diagnosis::failure(
+            "HW-KB-021",
+            message,
+            "bring that file back from a copy of the base; without it nothing is taken back beyond that generation",
+        ),
         KbError::Changed { .. } => Diagnosis::failure(
             "HW-KB-021",
             message,
