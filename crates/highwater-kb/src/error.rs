@@ -5,6 +5,7 @@ use std::io;
 use highwater_db::sqlite;
 use highwater_fs::FsError;
 
+use crate::base::{Lost, told_lost};
 use crate::content::ContentId;
 use crate::document::{DocName, NoDocName};
 use crate::path::{FilePath, PathFault};
@@ -80,6 +81,9 @@ pub enum KbError {
         /// Its number.
         generation: u32,
     },
+    /// What is to stand somewhere is not stored any more, or damaged: nothing was changed.
+    #[error("{}", told_lost(.0))]
+    Lost(Vec<Lost>),
     /// There is no such generation to go back to.
     #[error("there is no generation {generation}: the newest is {head}")]
     NoGeneration {

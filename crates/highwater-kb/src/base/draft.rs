@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_db::sqlite::rusqlite::Connection;
 
+use super::lost::{self, Had, Lost};
 use super::manifest::{Documents, Entry, FileChange, Manifest};
-use super::objects::Objects;
+use super::objects::{Objects, Standing};
 use super::project::{Found, look};
 use super::rows;
 use super::rows::{derived, registry};
@@ -295,10 +296,23 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Looks whether every object is there that a manifest would have. Nobody collects while the base lock is held: what is there now
-    /// stays.
+    /// Looks whether every object is there that a manifest would have, and whole where it is to stand in the place of a person's version.
+    /// Nobody collects while the base lock is held: what is there now stays.
     pub(super) fn look(&self, manifest: &Manifest) -> Result<(), KbError> {
-        let shown = manifest.files.iter().chain(&manifest.edits).filter_map(|change| change.new);
+        let mut lost = Vec::new();
+        // Where nothing new comes, nothing is written.
+        for change in manifest.edits.iter().filter(|change| change.base != change.new) {
+            let Some(id) = change.new else { continue };
+            let standing = lost::standing(self.objects, &change.path, id)?;
+            if standing != Standing::There {
+                let had = if self.content(&change.path)? == Some(id) { Had::Base } else { Had::Person };
+                lost.push(Lost::new(&change.path, had, id, standing == Standing::Damaged));
+            }
+        }
+        if !lost.is_empty() {
+            return Err(KbError::Lost(lost));
+        }
+        let shown = manifest.files.iter().filter_map(|change| change.new);
         for id in shown.filter(|id| !self.stored.contains(id)) {
             if !self.objects.has(id)? {
                 return Err(KbError::ObjectMissing { id });

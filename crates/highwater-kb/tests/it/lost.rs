@@ -1,13 +1,16 @@
-//! Objects that are gone or damaged: which are told, and what of them is stored again.
+//! Objects that are gone or damaged where something is to be put in its place from them: nothing is committed that could not be shown, and
+//! nothing is silently left out.
 
 use std::fs;
 
+use highwater_kb::base::{Had, Lost};
 use highwater_kb::lint::{Linted, lint, mend};
 use highwater_kb::resolve::Side;
-use highwater_kb::ContentId;
+use highwater_kb::{ContentId, KbError};
 
 use crate::home::now;
 use crate::house::House;
+use crate::library::Paper;
 
 const PAGE: &str = "wiki/concepts/tides.md";
 
@@ -43,6 +46,13 @@ impl House {
         id
     }
 
+    fn refused(&mut self, generation: u32) -> Vec<Lost> {
+        match self.library().under_lock(|base, held| base.undo(held, now(), generation)) {
+            Err(KbError::Lost(lost)) => lost,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn linted(&self) -> Linted {
         lint(&self.home, true, &mut |_, _| {}).unwrap()
     }
@@ -51,6 +61,88 @@ impl House {
 fn told(linted: &Linted) -> Vec<String> {
     let found = linted.findings.iter();
     found.map(|finding| format!("{} {} {}", finding.kind.word(), finding.file, finding.what)).collect()
+}
+
+#[test]
+fn what_a_person_had_and_is_lost_is_told_before_anything_is_changed_and_left_out_where_they_say_so() {
+    for how in WAYS {
+        let mut house = House::settled();
+        let (head, id) = (house.head(), house.spoil("mine\n", how));
+        let expected = Lost { of: PAGE.to_owned(), had: Had::Person, object: id, is_damaged: how != How::Gone };
+        assert_eq!(house.refused(head - 2), [expected.clone()], "{how:?}");
+        assert_eq!((house.head(), house.read(PAGE).as_deref()), (head, Some("two\n")));
+        let undone = house.library().under_lock(|base, held| base.undo_partly(held, now(), head - 2)).unwrap();
+        assert_eq!((undone.lost, house.head()), (vec![expected], head + 1));
+        assert_eq!(house.read(PAGE).as_deref(), Some("one\n"));
+        // It goes on from there.
+        house.commit(&[(PAGE, Some("three\n"))]);
+        assert_eq!(house.read(PAGE).as_deref(), Some("three\n"));
+    }
+}
+
+#[test]
+fn what_is_lost_and_stands_there_is_stored_again() {
+    for how in WAYS {
+        let mut house = House::settled();
+        let head = house.head();
+        house.spoil("mine\n", how);
+        house.write(PAGE, "mine\n");
+        house.undo(head - 2);
+        assert_eq!(house.read(PAGE).as_deref(), Some("mine\n"));
+        house.undo(head);
+        house.undo(head - 2);
+        assert_eq!(house.read(PAGE).as_deref(), Some("mine\n"));
+    }
+}
+
+#[test]
+fn what_the_base_had_and_is_lost_is_named_and_needed() {
+    for how in WAYS {
+        let mut house = House::furnished();
+        house.commit(&[(PAGE, Some("one\n"))]);
+        house.commit(&[(PAGE, Some("two\n"))]);
+        let head = house.head();
+        let id = house.spoil("one\n", how);
+        let expected = Lost { of: PAGE.to_owned(), had: Had::Base, object: id, is_damaged: how != How::Gone };
+        assert_eq!(house.refused(head - 1), [expected.clone()]);
+        let undone = house.library().under_lock(|base, held| base.undo_partly(held, now(), head - 1));
+        assert!(matches!(undone, Err(KbError::Lost(lost)) if lost == [expected]));
+        assert_eq!((house.head(), house.read(PAGE).as_deref()), (head, Some("two\n")));
+    }
+}
+
+#[test]
+fn what_was_compiled_from_a_document_that_comes_back_is_named_by_the_document() {
+    let mut house = House::furnished();
+    let paper = Paper::new("one", "The bay has tides.\n", &[("entities/bay-of-fundy", true, &[])]);
+    house.library().add(&[&paper]);
+    let name = highwater_kb::DocName::of_stem("one");
+    let compiled = house.base().document(&name).unwrap().unwrap().compiled;
+    house.library().remove("one");
+    fs::remove_file(house.path(&format!(".highwater/objects/{compiled}"))).unwrap();
+    let head = house.head();
+    let lost = house.refused(head - 1);
+    assert_eq!(lost, [Lost { of: "one".to_owned(), had: Had::Compiled, object: compiled, is_damaged: false }]);
+    let told = KbError::Lost(lost).to_string();
+    let expected = "what was compiled from the document one is not stored any more (.highwater/objects/";
+    assert!(told.starts_with(expected), "{told}");
+}
+
+#[test]
+fn a_conflict_whose_generated_version_is_damaged_stays_open() {
+    let mut house = House::furnished();
+    house.commit(&[(PAGE, Some("one\n"))]);
+    house.write(PAGE, "mine\n");
+    house.commit(&[(PAGE, Some("two\n"))]);
+    let head = house.head();
+    house.spoil("two\n", How::Flipped);
+    let refused = house.resolve(PAGE, Side::Theirs);
+    assert!(
+        matches!(&refused, Err(KbError::Lost(lost)) if lost[0].of == PAGE && lost[0].had == Had::Base),
+        "{refused:?}"
+    );
+    assert_eq!((house.head(), house.read(PAGE).as_deref()), (head, Some("mine\n")));
+    house.resolve(PAGE, Side::Mine).unwrap();
 }
 
 #[test]

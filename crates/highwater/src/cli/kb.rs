@@ -261,6 +261,10 @@ pub(crate) struct KbUndo {
     pub(crate) generation: Option<u32>,
     #[command(flatten)]
     pub(crate) which: KbWhich,
+    /// Goes back, too, where something that you had in a file then is not stored any more, or damaged: that file stands as the base had it
+    /// then, or stays as it is, and is named. Without it nothing is changed then.
+    #[arg(long)]
+    pub(crate) partly: bool,
 }
 
 /// `kb lint`.
