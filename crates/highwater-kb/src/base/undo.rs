@@ -80,6 +80,8 @@ impl Base {
             for (path, (from, to)) in backwards(draft.objects(), stood, &mut lost)? {
                 let generated = (draft.content(&path)?, files.get(&path).copied());
                 let is_done = match generated {
+                    // No page of the base, and what a person has there is theirs.
+                    (None, Some(None)) if from == to => true,
                     // What was known of people when the file went or came says nothing of what stood there.
                     (before, Some(after)) => {
                         let is_known = draft.is_away(&path)? || own.get(&path).is_some_and(Option::is_some);

@@ -50,7 +50,13 @@ async fn undone(place: &Place, args: &KbUndo, output: Output) -> Result<ExitCode
         None => format!("the newest generation has what generation {to} had; nothing changed"),
     };
     for (path, fate) in done.iter().flat_map(|done| &done.fates) {
-        if let Some(became) = became(*fate) {
+        let is_of_base = || base.content(path).map(|content| content.is_some()).map_err(|error| failed(&error));
+        let became = match fate {
+            // It may come again with what it was of.
+            Fate::Deleted if !is_of_base()? => Some("was deleted since, and is not put back"),
+            fate => became(*fate),
+        };
+        if let Some(became) = became {
             told.push_str(&format!("\n  {path} {became}"));
         }
     }

@@ -60,3 +60,17 @@ fn what_was_yours_and_is_lost_is_named_before_and_the_rest_goes_back_where_you_s
         assert!(desk.0.read(PAGE).contains("New words"));
     }
 }
+
+#[test]
+fn of_a_page_that_comes_again_with_its_document_it_is_not_said_that_it_stays_away() {
+    let desk = Desk::with_text("Some words about one thing.");
+    desk.0.write(PAGE, "mine\n");
+    desk.0.ok(&["kb", "undo", "1", "--kb", "notes"]);
+    desk.0.write("b.md", "# Beta\n\nOther words.\n");
+    desk.0.ok(&["kb", "add", "b.md", "--kb", "notes"]);
+    fs::remove_file(desk.0.path(PAGE)).unwrap();
+    let undone = desk.0.ok(&["kb", "undo", "1", "--kb", "notes"]);
+    assert!(!undone.stdout.contains("summaries/a.md"), "{undone:?}");
+    desk.ended(&[]);
+    assert!(desk.0.read(PAGE).contains("Some words"));
+}
