@@ -74,3 +74,15 @@ fn of_a_page_that_comes_again_with_its_document_it_is_not_said_that_it_stays_awa
     desk.ended(&[]);
     assert!(desk.0.read(PAGE).contains("Some words"));
 }
+
+#[test]
+fn a_file_that_was_not_there_is_not_told_as_one_that_goes() {
+    let desk = Desk::with_text("Some words about one thing.");
+    fs::remove_file(desk.0.path(PAGE)).unwrap();
+    for more in [&["--dry-run"][..], &[]] {
+        let remove = [&["kb", "remove", "a", "--kb", "notes"], more].concat();
+        let removed = desk.0.ok(&remove);
+        assert!(removed.stdout.contains("  wiki/summaries/a.md was deleted already\n"), "{removed:?}");
+        assert!(removed.stdout.contains("  wiki/sources/a.md goes\n"), "{removed:?}");
+    }
+}
