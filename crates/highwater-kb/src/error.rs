@@ -5,6 +5,7 @@ use std::io;
 use highwater_db::sqlite;
 use highwater_fs::FsError;
 
+use crate::base::{Lost, told_lost};
 use crate::content::ContentId;
 use crate::document::{DocName, NoDocName};
 use crate::path::{FilePath, PathFault};
@@ -38,6 +39,18 @@ pub enum KbError {
         /// What its bytes are called.
         found: ContentId,
     },
+    /// What a generation changed is not there.
+    #[error("what generation {generation} changed is not there: .highwater/objects/generation-{generation:010}")]
+    ManifestMissing {
+        /// Its number.
+        generation: u32,
+    },
+    /// What a generation changed is others than was committed.
+    #[error("what generation {generation} changed is damaged: .highwater/objects/generation-{generation:010}")]
+    ManifestDamaged {
+        /// Its number.
+        generation: u32,
+    },
     /// What is said to be a generation's manifest is none.
     #[error("what generation {generation} changed cannot be read")]
     Manifest {
@@ -68,6 +81,9 @@ pub enum KbError {
         /// Its number.
         generation: u32,
     },
+    /// What is to stand somewhere is not stored any more, or damaged: nothing was changed.
+    #[error("{}", told_lost(.0))]
+    Lost(Vec<Lost>),
     /// There is no such generation to go back to.
     #[error("there is no generation {generation}: the newest is {head}")]
     NoGeneration {

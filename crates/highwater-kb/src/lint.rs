@@ -9,6 +9,7 @@ mod advice;
 mod alike;
 mod documents;
 mod front;
+mod history;
 mod links;
 mod mend;
 mod orphans;
@@ -27,6 +28,7 @@ pub use self::mend::{Mended, mend};
 use self::links::Open;
 use self::mend::{Lost, Rewrite};
 use crate::base::{Generation, Home, Snapshot};
+use crate::content::ContentId;
 use crate::error::KbError;
 use crate::path::FilePath;
 
@@ -79,6 +81,8 @@ pub enum Kind {
     Foreign,
     /// A file in `raw/` that was kept when its document was removed.
     RawKept,
+    /// Bytes that only an earlier generation had, or a person then, and that are not there or damaged.
+    HistoryLost,
     /// The base was changed while it was looked at.
     Moved,
 }
@@ -108,6 +112,7 @@ impl Kind {
             Self::Deleted => "deleted",
             Self::Foreign => "foreign",
             Self::RawKept => "raw-kept",
+            Self::HistoryLost => "history-lost",
             Self::Moved => "moved",
         }
     }
@@ -177,8 +182,8 @@ impl Linted {
 /// How far a look has come, of how much: each file is looked at as it is stored, and as it stands.
 pub type Progress<'p> = dyn FnMut(u64, u64) + 'p;
 
-/// Looks at the newest generation, and at what stands on the disk. Writes nothing. With `verify`, the bytes of every object that it needs
-/// are read; without it only pages are read, and of the rest it is looked whether they are there.
+/// Looks at the newest generation, and at what stands on the disk. Writes nothing. With `verify`, the bytes of every object that it or any
+/// generation before it needs are read; without it only pages are read, and of the rest it is looked whether they are there.
 ///
 /// # Errors
 /// What the disk or the rows say.
@@ -216,6 +221,8 @@ struct Look<'s> {
     led_to: HashSet<String>,
     rewrites: BTreeMap<FilePath, Rewrite>,
     lost: Vec<Lost>,
+    /// Objects whose bytes were read.
+    seen: HashSet<ContentId>,
     /// Files of the generation.
     files: u64,
     documents: u64,
@@ -238,10 +245,18 @@ impl<'s> Look<'s> {
             led_to: HashSet::new(),
             rewrites: BTreeMap::new(),
             lost: Vec::new(),
+            seen: HashSet::new(),
             files: 0,
             documents: 0,
             pages: 0,
         })
+    }
+
+    /// Notes that the bytes of an object were read, and what they are was told.
+    fn saw(&mut self, id: ContentId) {
+        if self.verify {
+            self.seen.insert(id);
+        }
     }
 
     /// Takes a finding in. `false` where there are too many of its kind to keep it.

@@ -40,6 +40,8 @@ pub struct Touched {
 pub enum Touch {
     /// It is a document's own, and goes with it.
     Goes,
+    /// It goes, and was not there: a person had deleted it.
+    WasAway,
     /// It is a page that documents share, or a part of the index, and goes, since what is left on it is worth none.
     Ends,
     /// It is a page that documents share, and loses a section.
@@ -117,9 +119,13 @@ impl Going {
     fn told(self, generation: Option<u32>, change: Option<Rehearsed>) -> Removed {
         let mut touched = Vec::new();
         if let Some(Rehearsed { files, fates }) = change {
-            touched.extend(files.into_iter().map(|FileChange { path, new, .. }| {
+            touched.extend(files.into_iter().map(|FileChange { path, new, deleted, .. }| {
                 let fate = fates.get(&path).copied().unwrap_or(Fate::AsGenerated);
-                Touched { touch: self.touch(&path, new.is_some()), path, fate }
+                let touch = match (new, deleted) {
+                    (None, true) => Touch::WasAway,
+                    (new, _) => self.touch(&path, new.is_some()),
+                };
+                Touched { touch, path, fate }
             }));
         }
         touched.sort();

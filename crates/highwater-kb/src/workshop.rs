@@ -97,6 +97,21 @@ pub fn diagnosis(error: &KbError) -> Diagnosis {
             message,
             "a link or a file has the place of a directory, and is not followed: put the directory itself there, and call again",
         ),
+        KbError::Lost(_) => Diagnosis::refusal(
+            "HW-KB-053",
+            message,
+            "bring what is named back from a copy of the base, under that name, and call again: nothing was changed",
+        ),
+        KbError::ObjectMissing { .. } | KbError::ObjectDamaged { .. } => Diagnosis::failure(
+            "HW-KB-021",
+            message,
+            "`highwater kb lint --verify` names what it is of and what mends it; or bring it back from a copy of the base",
+        ),
+        KbError::ManifestMissing { .. } | KbError::ManifestDamaged { .. } => Diagnosis::failure(
+            "HW-KB-021",
+            message,
+            "bring that file back from a copy of the base; without it nothing is taken back beyond that generation",
+        ),
         KbError::Changed { .. } => Diagnosis::failure(
             "HW-KB-021",
             message,

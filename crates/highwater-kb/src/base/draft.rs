@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_db::sqlite::rusqlite::Connection;
 
+use super::lost::{self, Had, Lost};
 use super::manifest::{Documents, Entry, FileChange, Manifest};
-use super::objects::Objects;
+use super::objects::{Objects, Standing};
 use super::project::{Found, look};
 use super::rows;
 use super::rows::{derived, registry};
@@ -129,6 +130,11 @@ impl<'a> Draft<'a> {
     /// The same as [`Draft::edit`], and what is done where the draft changes the file, too.
     pub(super) fn stand(&mut self, path: FilePath, from: Option<ContentId>, to: Option<ContentId>) {
         self.stands.insert(path, (from, to));
+    }
+
+    /// Whether it is known of a file that no generation has now that a person had deleted it.
+    pub(super) fn is_away(&self, path: &FilePath) -> Result<bool, KbError> {
+        Ok(rows::own(self.rows, path)?.is_some_and(|(_, deleted)| deleted))
     }
 
     /// Says what people had made of a file that goes: the version that they began from, and whether they had deleted it, or nothing.
@@ -255,6 +261,8 @@ impl<'a> Draft<'a> {
                 (Some(base), None) => self.own_of(&change.path, base, look(fs, &change.path.to_rel())?),
                 // A deletion is over where something stands there now, and an edit where nothing does.
                 (None, Some(_)) => match rows::own(self.rows, &change.path)? {
+                    // What stood there is to stand there again.
+                    Some((_, true)) if self.stands.get(&change.path).is_some_and(|(_, to)| to.is_some()) => None,
                     Some((began, deleted)) => {
                         let is_nothing = fs.stat(&change.path.to_rel())?.is_none();
                         (is_nothing == deleted).then_some((began, deleted))
@@ -279,7 +287,8 @@ impl<'a> Draft<'a> {
         };
         let (from, to) = self.stands.get(path).copied().unwrap_or((Some(base), None));
         let known = self.own.get(path).copied().flatten();
-        match known.filter(|_| there == from) {
+        // An edit of which nothing is left then was deleted since.
+        match known.filter(|(_, deleted)| there == from && *deleted == to.is_none()) {
             Some(known) => Some(known),
             None if there.is_none() => Some((base, true)),
             None if there == Some(base) || (there == from && to.is_none()) => None,
@@ -287,10 +296,23 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Looks whether every object is there that a manifest would have. Nobody collects while the base lock is held: what is there now
-    /// stays.
+    /// Looks whether every object is there that a manifest would have, and whole where it is to stand in the place of a person's version.
+    /// Nobody collects while the base lock is held: what is there now stays.
     pub(super) fn look(&self, manifest: &Manifest) -> Result<(), KbError> {
-        let shown = manifest.files.iter().chain(&manifest.edits).filter_map(|change| change.new);
+        let mut lost = Vec::new();
+        // Where nothing new comes, nothing is written.
+        for change in manifest.edits.iter().filter(|change| change.base != change.new) {
+            let Some(id) = change.new else { continue };
+            let standing = lost::standing(self.objects, &change.path, id)?;
+            if standing != Standing::There {
+                let had = if self.content(&change.path)? == Some(id) { Had::Base } else { Had::Person };
+                lost.push(Lost::new(&change.path, had, id, standing == Standing::Damaged));
+            }
+        }
+        if !lost.is_empty() {
+            return Err(KbError::Lost(lost));
+        }
+        let shown = manifest.files.iter().filter_map(|change| change.new);
         for id in shown.filter(|id| !self.stored.contains(id)) {
             if !self.objects.has(id)? {
                 return Err(KbError::ObjectMissing { id });

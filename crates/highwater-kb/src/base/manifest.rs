@@ -96,9 +96,9 @@ impl Manifest {
 
     /// The same, unread.
     pub(super) fn bytes(objects: Objects<'_>, generation: u32, id: ContentId) -> Result<Vec<u8>, KbError> {
-        let bytes = objects.manifest(generation)?.ok_or(KbError::ObjectMissing { id })?;
+        let bytes = objects.manifest(generation)?.ok_or(KbError::ManifestMissing { generation })?;
         let found = ContentId::of(&bytes);
-        if found == id { Ok(bytes) } else { Err(KbError::ObjectDamaged { id, found }) }
+        if found == id { Ok(bytes) } else { Err(KbError::ManifestDamaged { generation }) }
     }
 
     /// Whether its log stands in `wiki/`, which shows that it was committed, since nothing is shown before. What a person wrote outside

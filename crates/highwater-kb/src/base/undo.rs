@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::commit::Committed;
 use super::draft::Draft;
+use super::lost::{self, Had, Lost};
 use super::manifest::FileChange;
-use super::objects::Objects;
+use super::objects::{Objects, Standing};
 use super::project::{CONFLICTS_MAX, Found, look, merge, version};
 use super::{Base, BaseLock};
 use crate::content::ContentId;
@@ -21,6 +22,15 @@ type Files = BTreeMap<FilePath, Option<ContentId>>;
 /// What stands at each path, and what is to stand there.
 type Stands = BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)>;
 
+/// What going back came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undone {
+    /// The generation that it is; `None` where the newest has it already.
+    pub committed: Option<Committed>,
+    /// What people had and is not given back, since it is not stored any more, or damaged.
+    pub lost: Vec<Lost>,
+}
+
 impl Base {
     /// Makes the next generation one that has what `generation` had; 0 is the empty base. `None` where the newest has it already.
     ///
@@ -28,8 +38,22 @@ impl Base {
     /// is met as by any other change. The log only grows: that it went back is an entry of its own.
     ///
     /// # Errors
-    /// [`KbError::NoGeneration`], [`KbError::GenerationLost`], a manifest that is missing or damaged, and as [`Base::commit`].
+    /// [`KbError::NoGeneration`], [`KbError::GenerationLost`], a manifest that is missing or damaged, [`KbError::Lost`] with all that cannot
+    /// be given back, and as [`Base::commit`].
     pub fn undo(&mut self, held: &BaseLock, at: Timestamp, generation: u32) -> Result<Option<Committed>, KbError> {
+        Ok(self.go_back(held, at, generation, false)?.committed)
+    }
+
+    /// The same, also where something that people had is not stored any more, or damaged: that file stands as the base had it then, or
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// As [`Base::undo`]; [`KbError::Lost`] where something of the base itself is.
+    pub fn undo_partly(&mut self, held: &BaseLock, at: Timestamp, generation: u32) -> Result<Undone, KbError> {
+        self.go_back(held, at, generation, true)
+    }
+
+    fn go_back(&mut self, held: &BaseLock, at: Timestamp, generation: u32, partly: bool) -> Result<Undone, KbError> {
         self.finish(held)?;
         let head = self.head()?.map_or(0, |head| head.number);
         if generation > head {
@@ -40,28 +64,44 @@ impl Base {
         for taken_back in (generation + 1..=head).rev() {
             let manifest = self.manifest(taken_back)?.ok_or(KbError::GenerationLost { generation: taken_back })?;
             let stands = manifest.on_disk().into_values().filter(|change| !is_of_log(&change.path));
-            stood.extend(stands.map(|change| FileChange::new(change.path.clone(), change.base, change.new)));
+            // Where a person had deleted a file, nothing stood there.
+            stood.extend(stands.map(|change| match change.deleted {
+                true => FileChange::new(change.path.clone(), None, None),
+                false => FileChange::new(change.path.clone(), change.base, change.new),
+            }));
             for file in manifest.files.into_iter().filter(|file| !fold::is_log(&file.path)) {
                 own.insert(file.path.clone(), file.began.map(|began| (began, file.deleted)));
                 files.insert(file.path, file.base);
             }
             documents.extend(manifest.documents.into_iter().map(|(name, (before, _))| (name, before)));
         }
-        self.commit(held, at, "undo", &format!("back to generation {generation}"), |draft| {
-            for (path, (from, to)) in backwards(draft.objects(), stood)? {
-                // What a person had there was not always kept.
-                let is_there = to.map_or(Ok(true), |to| draft.objects().has(to))?;
+        let mut lost = Vec::new();
+        let committed = self.commit(held, at, "undo", &format!("back to generation {generation}"), |draft| {
+            for (path, (from, to)) in backwards(draft.objects(), stood, &mut lost)? {
                 let generated = (draft.content(&path)?, files.get(&path).copied());
+                let is_done = match generated {
+                    // No page of the base, and what a person has there is theirs.
+                    (None, Some(None)) if from == to => true,
+                    // What was known of people when the file went or came says nothing of what stood there.
+                    (before, Some(after)) => {
+                        let is_known = draft.is_away(&path)? || own.get(&path).is_some_and(Option::is_some);
+                        (before, after) == (from, to) && !is_known
+                    }
+                    (_, None) => from == to,
+                };
+                if is_done || !is_whole(draft, &path, (Had::Person, to), &mut lost)? {
+                    continue;
+                }
                 match generated {
-                    _ if !is_there => {}
-                    (before, Some(after)) if (before, after) == (from, to) => {}
                     (_, Some(_)) => draft.stand(path, from, to),
-                    (None, None) if from != to => lay(draft, path, from, to)?,
-                    (_, None) if from != to => draft.edit(path, from, to),
-                    _ => {}
+                    (None, None) => lay(draft, path, from, to)?,
+                    (Some(_), None) => draft.edit(path, from, to),
                 }
             }
             for (path, content) in files {
+                if draft.content(&path)? != content {
+                    is_whole(draft, &path, (Had::Base, content), &mut lost)?;
+                }
                 match content {
                     Some(content) => draft.place(path, content),
                     None => {
@@ -75,11 +115,36 @@ impl Base {
             for (name, record) in go.into_iter().chain(come) {
                 let record = record.map(serde_json::from_value::<Document>).transpose();
                 let record = record.map_err(|source| KbError::Record { name: name.clone(), source })?;
-                draft.set_document(&DocName::try_from(name)?, record.as_ref())?;
+                match draft.set_document(&DocName::try_from(name.clone())?, record.as_ref()) {
+                    Err(KbError::ObjectMissing { id }) => lost.push(Lost::new(name, Had::Compiled, id, false)),
+                    Err(KbError::ObjectDamaged { id, .. }) => lost.push(Lost::new(name, Had::Compiled, id, true)),
+                    set => set?,
+                }
             }
-            Ok(())
-        })
+            lost.sort();
+            lost.dedup();
+            match lost.iter().all(|lost| partly && lost.had == Had::Person) {
+                true => Ok(()),
+                false => Err(KbError::Lost(lost.clone())),
+            }
+        })?;
+        Ok(Undone { committed, lost })
     }
+}
+
+/// Whether what is to stand there can; else it is noted.
+fn is_whole(
+    draft: &Draft<'_>,
+    path: &FilePath,
+    (had, id): (Had, Option<ContentId>),
+    lost: &mut Vec<Lost>,
+) -> Result<bool, KbError> {
+    let Some(id) = id else { return Ok(true) };
+    let standing = lost::standing(draft.objects(), path, id)?;
+    if standing != Standing::There {
+        lost.push(Lost::new(path, had, id, standing == Standing::Damaged));
+    }
+    Ok(standing == Standing::There)
 }
 
 /// Whether it is a page of the log, or lies beside one: it only grows.
@@ -115,7 +180,7 @@ fn lay(draft: &mut Draft<'_>, path: FilePath, from: Option<ContentId>, to: Optio
 
 /// The opposite of edits, the newest of which comes first: one for each path. What a person wrote between two of them stays: the older one is taken
 /// out of it where they do not meet. Where they do, what that one began from is met by their version, as any other change.
-fn backwards(objects: Objects<'_>, edited: Vec<FileChange>) -> Result<Stands, KbError> {
+fn backwards(objects: Objects<'_>, edited: Vec<FileChange>, lost: &mut Vec<Lost>) -> Result<Stands, KbError> {
     let (mut edits, mut ended) = (Stands::new(), BTreeSet::new());
     for edit in edited {
         let FileChange { path, base, new, .. } = edit;
@@ -131,7 +196,15 @@ fn backwards(objects: Objects<'_>, edited: Vec<FileChange>) -> Result<Stands, Kb
             continue;
         }
         let without = match (new, *to, base) {
-            (Some(new), Some(theirs), Some(base)) => merged(objects, new, theirs, base)?,
+            (Some(new), Some(theirs), Some(base)) => {
+                for id in [new, theirs, base] {
+                    let standing = objects.standing(id, true)?;
+                    if standing != Standing::There {
+                        lost.push(Lost::new(&path, Had::Person, id, standing == Standing::Damaged));
+                    }
+                }
+                merged(objects, new, theirs, base)?
+            }
             // They had taken it away, or made it.
             _ => None,
         };

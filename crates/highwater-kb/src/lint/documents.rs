@@ -31,7 +31,9 @@ pub(super) fn look(look: &mut Look<'_>) -> Result<(), KbError> {
                     look.note(Kind::DocumentWithoutPage, path, what, mends);
                 }
             }
-            let kind = match look.snapshot.stored().standing(document.compiled, look.verify)? {
+            let standing = look.snapshot.stored().standing(document.compiled, look.verify)?;
+            look.saw(document.compiled);
+            let kind = match standing {
                 ObjectStanding::There => continue,
                 ObjectStanding::Missing => Kind::ObjectMissing,
                 ObjectStanding::Damaged => Kind::ObjectDamaged,

@@ -1,6 +1,7 @@
 //! The files of the generation: whether they stand on the disk, and whether their bytes are stored. Owns what is said of a file that a
 //! person deleted, and of an object that is not there.
 
+use super::history::History;
 use super::mend::Lost;
 use super::{Finding, Kind, Look, Progress, ROWS};
 use crate::base::{Found, ObjectStanding, look as look_at};
@@ -39,7 +40,9 @@ fn file(look: &mut Look<'_>, path: &FilePath, content: ContentId) -> Result<(), 
             look.note(Kind::Deleted, path, what, format!("`highwater kb resolve {path} --theirs` puts it back"));
         }
     }
-    let (kind, is) = match look.snapshot.stored().standing(content, look.verify)? {
+    let standing = look.snapshot.stored().standing(content, look.verify)?;
+    look.saw(content);
+    let (kind, is) = match standing {
         ObjectStanding::There => return Ok(()),
         ObjectStanding::Missing => (Kind::ObjectMissing, "are not there"),
         ObjectStanding::Damaged => (Kind::ObjectDamaged, "are damaged"),
@@ -57,16 +60,23 @@ fn file(look: &mut Look<'_>, path: &FilePath, content: ContentId) -> Result<(), 
     Ok(())
 }
 
-/// What each generation changed: without it there is no way back beyond it.
+/// What each generation changed: without it there is no way back beyond it. With `verify`, all that it had is looked at, too.
 fn generations(look: &mut Look<'_>) -> Result<(), KbError> {
-    let mut after = 0;
+    let (mut after, mut history) = (0, History::default());
     loop {
         let generations = look.snapshot.generations_after(after, ROWS)?;
-        let Some((last, _)) = generations.last() else { return Ok(()) };
+        let Some((last, _)) = generations.last() else { return history.tell(look) };
         after = *last;
         for (number, id) in generations {
             let (kind, is) = match look.snapshot.stored().manifest_standing(number, id, look.verify)? {
-                ObjectStanding::There => continue,
+                ObjectStanding::There => {
+                    if look.verify
+                        && let Some(manifest) = look.snapshot.manifest(number)?
+                    {
+                        history.take_in(look, &manifest)?;
+                    }
+                    continue;
+                }
                 ObjectStanding::Missing => (Kind::ObjectMissing, "is not there"),
                 ObjectStanding::Damaged => (Kind::ObjectDamaged, "is damaged"),
             };

@@ -21,6 +21,7 @@ mod house;
 mod library;
 mod lint;
 mod looked;
+mod lost;
 mod moments;
 mod mounted;
 mod own;

@@ -18,6 +18,8 @@ const CHANGES_MAX: usize = 8;
 
 /// What stands in the directory of the pages.
 type Stands = BTreeMap<String, String>;
+/// What stood when the next generation was made, and which pages a person touched since.
+type Before = BTreeMap<u32, (Stands, BTreeSet<&'static str>)>;
 
 impl House {
     /// A page with this in one line, or none.
@@ -74,13 +76,34 @@ fn change(house: &mut House, rng: &mut Rng) {
     }
 }
 
+/// A page that a person deletes is put back. That may be taken back, and the page may go while it is away.
+fn put_back(house: &mut House, before: &mut Before, rng: &mut Rng) {
+    let page = PAGES[rng.usize(..2)];
+    if house.read(page).is_none() || house.library().page(page).is_none() {
+        return;
+    }
+    house.remove(page);
+    for (_, touched) in before.values_mut() {
+        touched.insert(page);
+    }
+    let head = house.head();
+    house.settle(page, Side::Theirs);
+    let back = house.head();
+    before.insert(back, (house.stands(), BTreeSet::new()));
+    if rng.bool() {
+        house.undo(head);
+        if rng.bool() {
+            house.set_line(page, None);
+        }
+    }
+}
+
 #[test]
 fn whatever_was_done_what_stood_before_it_stands_again() {
     for seed in 0..HISTORIES {
         let (mut house, mut rng) = (House::furnished(), Rng::with_seed(seed));
         house.set_line(PAGES[0], Some("pulls"));
-        // What stood when the next generation was made, and which pages a person touched since.
-        let mut before: BTreeMap<u32, (Stands, BTreeSet<&str>)> = BTreeMap::new();
+        let mut before = Before::new();
         for _ in 0..rng.usize(1..=CHANGES_MAX) {
             for _ in 0..rng.u8(..3) {
                 let page = PAGES[rng.usize(..2)];
@@ -92,7 +115,10 @@ fn whatever_was_done_what_stood_before_it_stands_again() {
             }
             let head = house.head();
             before.insert(head, (house.stands(), BTreeSet::new()));
-            change(&mut house, &mut rng);
+            match rng.u8(..4) {
+                0 => put_back(&mut house, &mut before, &mut rng),
+                _ => change(&mut house, &mut rng),
+            }
         }
         if rng.bool() {
             house.rebuild();
@@ -175,6 +201,55 @@ fn a_page_that_a_person_deleted_after_it_was_put_back_stays_away_when_that_is_ta
     house.set_line(PAGES[0], Some("shapes"));
     house.undo(head - 1);
     assert_eq!((house.read(PAGES[0]), house.library().page(PAGES[0])), (None, Some(page_of("pulls"))));
+}
+
+#[test]
+fn a_page_that_was_put_back_stands_there_again_though_it_went_while_that_was_taken_back() {
+    for loses_rows in [false, true] {
+        let mut house = House::furnished();
+        house.set_line(PAGES[0], Some("pulls"));
+        let before = house.head();
+        house.remove(PAGES[0]);
+        house.settle(PAGES[0], Side::Theirs);
+        house.undo(before);
+        assert_eq!(house.read(PAGES[0]), None);
+        house.set_line(PAGES[0], None);
+        let gone = house.head();
+        if loses_rows {
+            house.rebuild();
+        }
+        house.undo(before + 1);
+        assert_eq!((house.read(PAGES[0]), house.status().deleted), (Some(page_of("pulls")), 0));
+        // It is nobody's deletion any more, whatever comes of it.
+        house.undo(gone);
+        assert_eq!(house.read(PAGES[0]), None);
+        house.undo(before + 1);
+        assert_eq!(house.read(PAGES[0]), Some(page_of("pulls")));
+        house.set_line(PAGES[0], Some("drags"));
+        assert_eq!(house.read(PAGES[0]), Some(page_of("drags")));
+    }
+}
+
+#[test]
+fn an_edited_page_that_a_person_deleted_while_it_was_back_stays_away_when_it_comes_again() {
+    for loses_rows in [false, true] {
+        let mut house = House::furnished();
+        house.set_line(PAGES[0], Some("pulls"));
+        house.write(PAGES[0], "mine\n");
+        house.set_line(PAGES[0], Some("drags"));
+        let conflict = house.head();
+        house.set_line(PAGES[0], None);
+        house.undo(conflict);
+        house.remove(PAGES[0]);
+        house.settle(PAGES[0], Side::Mine);
+        house.undo(conflict + 1);
+        if loses_rows {
+            house.rebuild();
+        }
+        house.set_line(PAGES[0], Some("shapes"));
+        assert_eq!((house.read(PAGES[0]), house.library().page(PAGES[0])), (None, Some(page_of("shapes"))));
+        assert_eq!(house.status().deleted, 1);
+    }
 }
 
 #[test]

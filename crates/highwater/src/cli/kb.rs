@@ -70,7 +70,7 @@ pub(crate) enum KbVerb {
     ///
     /// Faults: links that lead nowhere, conflicts, documents without their file or their pages, files in `raw/` that nobody added, front
     /// matter, and bytes that are not stored or damaged. Notes: what people edited, deleted or made, pages that nothing links to, names
-    /// of concepts that say nearly the same. Nothing is written without `--fix` or `--report`. Exit 0 when there are notes alone, 4 when
+    /// of concepts that say nearly the same, bytes that only an earlier generation had. Nothing is written without `--fix` or `--report`. Exit 0 when there are notes alone, 4 when
     /// there are faults.
     Lint(KbLint),
     /// Shows where a base stands, in figures.
@@ -261,6 +261,10 @@ pub(crate) struct KbUndo {
     pub(crate) generation: Option<u32>,
     #[command(flatten)]
     pub(crate) which: KbWhich,
+    /// Goes back, too, where something that you had in a file then is not stored any more, or damaged: that file stands as the base had it
+    /// then, or stays as it is, and is named. Without it nothing is changed then.
+    #[arg(long)]
+    pub(crate) partly: bool,
 }
 
 /// `kb lint`.
@@ -275,8 +279,8 @@ pub(crate) struct KbLint {
     /// Keeps what was found as a page: `wiki/reports/lint-DATE.md`.
     #[arg(long)]
     pub(crate) report: bool,
-    /// Reads the bytes of everything that is stored, and of every file. Without it, of what is no page it is looked whether it is there,
-    /// and as long as it was.
+    /// Reads the bytes of everything that is stored, what only earlier generations had among it, and of every file. Without it, of what is
+    /// no page it is looked whether it is there, and as long as it was.
     #[arg(long)]
     pub(crate) verify: bool,
     /// Has a language model read every page that documents share, as the base has it, for statements that contradict each other or are

@@ -53,6 +53,8 @@ const NOTHING: &str = "HW-KB-034";
 const NOT_DRAWN: &str = "HW-KB-033";
 /// There is no such generation.
 const NO_GENERATION: &str = "HW-KB-026";
+/// What is to stand somewhere is not stored any more.
+const LOST: &str = "HW-KB-053";
 /// What is asked needs a language model, or fewer words.
 const NO_MODEL: &str = "HW-KB-040";
 /// A session cannot be had, or not go on.

@@ -1,5 +1,6 @@
 //! A knowledge base as its users have it: made, added to, killed, edited by hand, searched and taken back.
 
+mod back;
 mod bad_input;
 mod gc;
 mod graph;

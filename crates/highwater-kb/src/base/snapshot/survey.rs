@@ -1,5 +1,7 @@
 //! A look at the whole of a generation, piece by piece. Owns which pieces there are; nothing here holds them all.
 
+use std::collections::BTreeSet;
+
 use highwater_fs::Fs;
 
 use super::Snapshot;
@@ -33,6 +35,11 @@ impl Snapshot {
     pub(crate) fn manifest(&self, generation: u32) -> Result<Option<Manifest>, KbError> {
         let Some(id) = rows::manifest(&self.rows, generation)? else { return Ok(None) };
         Manifest::of(self.objects(), generation, id).map(Some)
+    }
+
+    /// Every object that a generation needs, or that to take it back would need.
+    pub(crate) fn referred(&self, manifest: &Manifest) -> BTreeSet<ContentId> {
+        manifest.refers_to()
     }
 
     pub(crate) fn files_after(&self, path: &str, limit: u32) -> Result<Vec<(FilePath, ContentId)>, KbError> {

@@ -43,6 +43,7 @@ fn told(removed: &Removed, place: &Place, would: bool) -> String {
     for touched in &removed.touched {
         let touch = match touched.touch {
             Touch::Goes => "goes",
+            Touch::WasAway => "was deleted already",
             Touch::Ends => "goes: what is left on it is worth no page",
             Touch::LosesSection => "loses a section",
             Touch::LosesLinks => "is kept: its links to what goes become words",
