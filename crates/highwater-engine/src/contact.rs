@@ -3,6 +3,7 @@
 
 mod bans;
 mod http;
+mod problem;
 mod send;
 mod stop;
 mod throttled;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::Url;
 
-use super::http::{at_next, http_client, may_follow, problem_told, redirected};
+use super::http::{at_next, http_client, may_follow, redirected};
+use super::problem::problem_told;
 use super::{Contacts, Unanswered};
 use crate::clock::{later, since};
 use crate::diagnosis::Diagnosis;

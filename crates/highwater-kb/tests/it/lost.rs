@@ -69,7 +69,7 @@ fn what_a_person_had_and_is_lost_is_told_before_anything_is_changed_and_left_out
         let mut house = House::settled();
         let (head, id) = (house.head(), house.spoil("mine\n", how));
         let expected = Lost { of: PAGE.to_owned(), had: Had::Person, object: id, is_damaged: how != How::Gone };
-        assert_eq!(house.refused(head - 2), [expected.clone()], "{how:?}");
+        assert_eq!(house.refused(head - 2), std::slice::from_ref(&expected), "{how:?}");
         assert_eq!((house.head(), house.read(PAGE).as_deref()), (head, Some("two\n")));
         let undone = house.library().under_lock(|base, held| base.undo_partly(held, now(), head - 2)).unwrap();
         assert_eq!((undone.lost, house.head()), (vec![expected], head + 1));
@@ -104,7 +104,7 @@ fn what_the_base_had_and_is_lost_is_named_and_needed() {
         let head = house.head();
         let id = house.spoil("one\n", how);
         let expected = Lost { of: PAGE.to_owned(), had: Had::Base, object: id, is_damaged: how != How::Gone };
-        assert_eq!(house.refused(head - 1), [expected.clone()]);
+        assert_eq!(house.refused(head - 1), std::slice::from_ref(&expected));
         let undone = house.library().under_lock(|base, held| base.undo_partly(held, now(), head - 1));
         assert!(matches!(undone, Err(KbError::Lost(lost)) if lost == [expected]));
         assert_eq!((house.head(), house.read(PAGE).as_deref()), (head, Some("two\n")));

@@ -30,7 +30,9 @@ impl Host {
             return None;
         };
         let rig = Rig::new(&config(&[("t", "lab")]));
-        ["received", "episodes", "outbox", "shipped"].map(|dir| fs::create_dir(rig.path(dir)).unwrap());
+        for dir in ["received", "episodes", "outbox", "shipped"] {
+            fs::create_dir(rig.path(dir)).unwrap();
+        }
         let receiver = Running::start(&rig);
         rig.write("highwater.toml", &job(&format!("http://{}", receiver.address), "recurring = true"));
         fs::copy(crate::rig::HIGHWATER, rig.path("highwater")).unwrap();
@@ -106,7 +108,9 @@ fn a_directory_that_this_user_cannot_write_is_named_by_each_pass_and_counts_no_a
         host.record(&format!("first-{dir}"));
         assert_eq!(host.pass().0, 0);
         host.mode(dir, 0o555);
-        ids.map(|id| host.record(id));
+        for id in ids {
+            host.record(id);
+        }
         let path = host.rig.path(dir).display().to_string();
         for pass in 0..PASSES {
             let (code, told) = host.pass();
@@ -125,7 +129,9 @@ fn a_directory_that_this_user_cannot_write_is_named_by_each_pass_and_counts_no_a
 #[test]
 fn of_two_file_systems_the_one_that_is_mounted_to_read_alone_is_named() {
     let rig = Rig::new(&config(&[("t", "lab")]));
-    ["received", "episodes"].map(|dir| fs::create_dir(rig.path(dir)).unwrap());
+    for dir in ["received", "episodes"] {
+        fs::create_dir(rig.path(dir)).unwrap();
+    }
     let episodes = rig.path("episodes");
     let mount = |args: &[&str]| {
         let done = Command::new("mount").args(args).arg(&episodes).output();
@@ -154,7 +160,9 @@ fn of_two_file_systems_the_one_that_is_mounted_to_read_alone_is_named() {
 #[test]
 fn r03_an_episode_that_is_put_back_while_its_round_is_open_is_sent_before_that_is_drained() {
     let rig = Rig::new(&config(&[("t", "lab")]));
-    ["received", "episodes"].map(|dir| fs::create_dir(rig.path(dir)).unwrap());
+    for dir in ["received", "episodes"] {
+        fs::create_dir(rig.path(dir)).unwrap();
+    }
     let receiver = Running::start(&rig);
     rig.write("highwater.toml", &job(&format!("http://{}", receiver.address), "recurring = true"));
     for id in ["ep-1", "ep-2"] {
@@ -175,7 +183,9 @@ fn r03_an_episode_that_is_put_back_while_its_round_is_open_is_sent_before_that_i
 fn a_ban_says_what_the_receiver_said_of_it() {
     let gate = "[receiver.gate]\nrepository = \"not-yet\"\n";
     let rig = Rig::new(&format!("{}{gate}", config(&[("t", "lab")])));
-    ["received", "episodes", "episodes/ep-1"].map(|dir| fs::create_dir(rig.path(dir)).unwrap());
+    for dir in ["received", "episodes", "episodes/ep-1"] {
+        fs::create_dir(rig.path(dir)).unwrap();
+    }
     fs::write(rig.path("episodes/ep-1/done.marker"), "").unwrap();
     let receiver = Running::start(&rig);
     rig.write("highwater.toml", &job(&format!("http://{}", receiver.address), "recurring = true"));
