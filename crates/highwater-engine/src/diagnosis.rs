@@ -157,10 +157,20 @@ pub fn mends_disk(error: &(dyn std::error::Error + 'static), path: &Path) -> Opt
     }
 }
 
+/// An error and all that is below it. An `io::Error` that is made of another error names only what is below that one as its source.
+fn causes<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(made_of) => Some(made_of as &(dyn std::error::Error + 'static)),
+        None => error.source(),
+    })
+}
+
 /// Whether one of these is the system's word somewhere below an error.
 fn is_said(error: &(dyn std::error::Error + 'static), any: &[Errno]) -> bool {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut errnos = causes.filter_map(|error| error.downcast_ref::<io::Error>()).filter_map(io::Error::raw_os_error);
+    let mut errnos =
+        causes(error).filter_map(|error| error.downcast_ref::<io::Error>()).filter_map(io::Error::raw_os_error);
     errnos.any(|said| any.iter().any(|errno| errno.raw_os_error() == said))
 }
 
@@ -169,6 +179,9 @@ fn is_said(error: &(dyn std::error::Error + 'static), any: &[Errno]) -> bool {
 pub fn lacks_descriptors(error: &(dyn std::error::Error + 'static)) -> bool {
     is_said(error, &[Errno::MFILE, Errno::NFILE])
 }
+
+/// The code of what a limit of the user keeps from being done.
+pub const LIMITED: &str = "HW-ENV-002";
 
 /// What a person does where a limit of the user, or of its service unit, is what an error comes of; `None` where it is none.
 #[must_use]

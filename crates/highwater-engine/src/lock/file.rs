@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use rustix::fs::FlockOperation;
 
 use super::{Held, Lock, LockIdentity, Probe};
-use crate::diagnosis::Diagnosis;
+use crate::diagnosis::{Diagnosis, LIMITED, mends_limit};
 use crate::job::Stop;
 
 /// How often a lock is taken again because its file was unlinked in between.
@@ -55,6 +55,11 @@ impl FileLock {
     }
 
     fn cannot(&self, code: &'static str, what: &str, error: &io::Error) -> Diagnosis {
+        if let Some(mend) = mends_limit(error) {
+            return Diagnosis::failure(LIMITED, format!("the lock file cannot be {what}: {error}"), mend)
+                .in_file(&self.path)
+                .at_field("lock");
+        }
         let next = match error.kind() {
             io::ErrorKind::NotFound => "make its directory, or name another path in `lock`",
             io::ErrorKind::PermissionDenied => {

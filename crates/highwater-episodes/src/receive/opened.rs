@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use highwater_engine::diagnosis::with_causes;
+use highwater_engine::diagnosis::{Diagnosis, LIMITED, with_causes};
 use highwater_engine::job::Stop;
 use highwater_engine::lock::{FileLock, Held, Lock as _};
 use highwater_fs::{Fs, FsError, RealFs, RelPath};
@@ -62,6 +62,9 @@ pub enum OpenError {
     /// Whether another does cannot be told.
     #[error("the lock of the receiver's directory cannot be taken: {0}")]
     Lock(String),
+    /// A limit of the user keeps that from being told.
+    #[error("the lock of the receiver's directory cannot be taken: {}", .0.told())]
+    Limited(Box<Diagnosis>),
     /// Its episodes cannot be opened.
     #[error("the receiver's episodes cannot be opened")]
     Store(#[from] StoreError),
@@ -96,6 +99,7 @@ async fn held(root: &Path) -> Result<Vec<Box<dyn Held>>, OpenError> {
         match FileLock::new(&lock, false).try_take().await {
             Ok(Some(held)) => all.push(held),
             Ok(None) => return Err(OpenError::Taken { lock }),
+            Err(Stop::Fail(error)) if error.code == LIMITED => return Err(OpenError::Limited(Box::new(error))),
             // There are file systems that lock files alone.
             Err(Stop::Fail(error)) if !all.is_empty() => {
                 tracing::warn!(error = %error.told(), "the receiver's directory is locked by its lock file alone");
