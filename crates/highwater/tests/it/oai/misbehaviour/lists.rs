@@ -171,7 +171,7 @@ async fn a_deleted_header_without_metadata_is_a_tombstone_and_is_gone() {
     let story = Story::with(Lines { backfill: "ids = \"ids.txt\"\nbreaker = { gone = \"100%\" }", ..Lines::default() });
     let deleted = story.repository.headers().into_iter().find(|header| header.deleted).unwrap().identifier;
     story.rig.write("ids.txt", &format!("{deleted}\noai:books.example.org:20.500.12854/nowhere\n"));
-    insta::assert_snapshot!(story.passes("backfill", &[], 1), @"exit 4, contacts 2: backfill: halted: 2 of 2 items are gone (100.0 %, limit 50.0 %); look with `highwater status backfill`, then `highwater rearm backfill --why …`; this pass: 2 gone; 2 of 2 terminal (pass 1, exit 4)");
+    insta::assert_snapshot!(story.passes("backfill", &[], 1), @"exit 0, contacts 2: backfill: drained; this pass: 2 gone; 2 of 2 terminal (pass 1, exit 0)");
     insta::assert_snapshot!(story.items("backfill", "gone"), @"
     oai:books.example.org:20.500.12854/27: deleted
     oai:books.example.org:20.500.12854/nowhere: idDoesNotExist
