@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::next_batch;
 use crate::job::{Job, ReadCx, Stop};
-use crate::ledger::{Fence, ItemFilter, ItemOrder, ItemRecord, Pin, PinMode, Who, Word};
+use crate::ledger::{Fence, ItemFilter, ItemOrder, Pin, PinMode, Who, Word};
 use crate::name::ItemKey;
 use crate::outcome::OutcomeKind;
 use crate::pass::Engine;
@@ -31,9 +31,8 @@ fn has_room(tally: &Tally) -> bool {
 /// Takes into the open round what is listed since. Where nothing is new, nothing is written of the list. It is whole or not at all: what
 /// a kill leaves of it is invisible, and goes with the next one.
 ///
-/// What is listed again and was drained is opened: somebody put it back, and a round that ends without it would say that all is drained.
-/// What was for a person is opened only where all that is open was tried: it would come before what is untried, and three that are refused
-/// again would halt the job before any of that.
+/// What is listed again and was for a person is opened only where all that is open was tried: it would come before what is untried, and
+/// three that are refused again would halt the job before any of that.
 pub(crate) async fn extend<J: Job>(
     engine: &Engine,
     spec: &JobSpec,
@@ -52,15 +51,14 @@ pub(crate) async fn extend<J: Job>(
         while let Some(batch) = next_batch::<J>(cx, &mut plan, &mut hash).await? {
             let appended = ledger.append_items(fence, worklist, &batch).await?;
             added += appended.added;
-            if appended.duplicates > 0 {
+            if appended.duplicates > 0 && !has_untried {
                 let listed = ItemFilter::Keys(batch.into_iter().map(|item| item.key).collect());
                 let there = ledger.items(worklist, &listed, ItemOrder::Position, None, super::PIN_BATCH_ITEMS).await?;
                 // A job that lists again what was for a person says that it is mended; where its attempts are spent, it is not.
-                let is_mended = |item: &ItemRecord| match item.outcome {
-                    Some(OutcomeKind::Review) => !has_untried && item.attempts < spec.attempts_max,
-                    outcome => outcome.is_some_and(OutcomeKind::is_success),
-                };
-                again.extend(there.into_iter().filter(is_mended).map(|item| item.key));
+                let mended = there
+                    .into_iter()
+                    .filter(|item| item.outcome == Some(OutcomeKind::Review) && item.attempts < spec.attempts_max);
+                again.extend(mended.map(|item| item.key));
             }
         }
     }
