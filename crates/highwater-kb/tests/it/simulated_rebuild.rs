@@ -207,11 +207,12 @@ impl Scenario for Losing {
             if fs.stat(&done)?.is_some() {
                 return lent(fs).map(drop);
             }
-            if fs.stat(&rows)?.is_some() {
-                fs.unlink(&rows)?;
-                fs.sync_dir(&path(".highwater"))?;
-            }
-            drop(remade(fs)?);
+            let head = |base: &Base| Ok::<_, KbError>(base.head()?.map(|head| head.number));
+            let said = head(&Base::open(Simulated::home(fs), now())?)?;
+            fs.unlink(&rows)?;
+            fs.sync_dir(&path(".highwater"))?;
+            let made = head(&*remade(fs)?)?;
+            assert!(made <= said, "rows ended with {said:?}, and a rebuild made {made:?} of it");
             Ok(publish(fs, &done, b"", Mode::Umask)?)
         };
         lost().map_err(|error: KbError| highwater_engine::diagnosis::with_causes(&error))
