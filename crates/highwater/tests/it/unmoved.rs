@@ -158,7 +158,7 @@ fn of_two_file_systems_the_one_that_is_mounted_to_read_alone_is_named() {
 }
 
 #[test]
-fn r03_an_episode_that_is_put_back_while_its_round_is_open_is_sent_before_that_is_drained() {
+fn an_episode_that_is_put_back_while_its_round_is_open_is_sent_by_the_next_round() {
     let rig = Rig::new(&config(&[("t", "lab")]));
     for dir in ["received", "episodes"] {
         fs::create_dir(rig.path(dir)).unwrap();
@@ -174,8 +174,11 @@ fn r03_an_episode_that_is_put_back_while_its_round_is_open_is_sent_before_that_i
     assert_eq!(rig.run(&["ship", "send"]).code, 3);
     fs::rename(rig.path("shipped/ep-1"), rig.path("episodes/ep-1")).unwrap();
     fs::remove_dir(&in_the_way).unwrap();
+    // What a round has sent is not of that round again.
     let ended = rig.ok(&["ship", "send"]);
-    assert_eq!(fs::read_dir(rig.path("episodes")).unwrap().count(), 0, "{ended:?}");
+    assert!(rig.path("episodes/ep-1").is_dir() && rig.path("shipped/ep-2").is_dir(), "{ended:?}");
+    let next = rig.ok(&["ship", "send"]);
+    assert_eq!(fs::read_dir(rig.path("episodes")).unwrap().count(), 0, "{next:?}");
     assert_eq!(receiver.stop().code, 0);
 }
 
