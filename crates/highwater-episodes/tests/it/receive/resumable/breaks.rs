@@ -31,13 +31,20 @@ async fn what_came_of_a_body_that_breaks_off_is_kept() {
     let rig = Rig::new().await;
     let bytes = noise(3 << 20);
     let place = rig.begun("a", bytes.len()).await;
+    let file = rig.left().into_iter().find(|name| name.ends_with(".upload")).unwrap();
+    let file = rig.path("episodes/.staging").join(file);
     let mut offset = 0;
     for part in [1, 700_000, 1_100_000] {
         drop(rig.half(&place, offset, bytes.len() - offset, &bytes[offset..offset + part]).await);
         offset += part;
-        // Whoever asks takes it over, and is told what came; one who asks before it is in hand, what was there before.
-        let came = async { while rig.offset(&place).await != Some(offset) {} };
-        tokio::time::timeout(WAIT, came).await.unwrap();
+        // Whoever asks before all of it came takes it over, and the rest of it is read by nobody.
+        let came = async {
+            while fs::metadata(&file).unwrap().len() != offset as u64 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(WAIT, came).await.expect("all that was sent is written");
+        assert_eq!(rig.offset(&place).await, Some(offset));
     }
     assert_eq!(rig.patch(&place, offset, &bytes[offset..]).await.status, 204);
     assert_eq!(fs::read(rig.path("episodes/lab/a.tar.zst")).unwrap(), bytes);
