@@ -87,26 +87,28 @@ impl<'a> Objects<'a> {
         Self::new(home.fs())
     }
 
+    /// Brings all that `store` puts to the disk together, beside the one that commits: durable once [`Objects::settle`] has returned.
+    ///
+    /// # Errors
+    /// As `store`, and what the disk says.
+    pub fn together(home: &dyn Home, store: impl FnOnce(Objects<'_>) -> Result<(), KbError>) -> Result<(), KbError> {
+        let waiting = Held::waiting();
+        let objects = Objects::with(home.fs(), &waiting);
+        store(objects)?;
+        objects.place_waiting(None)
+    }
+
     /// Stores bytes. They and their name are durable once [`Objects::settle`] has returned.
     ///
     /// # Errors
     /// What the disk says.
     pub fn put(&self, bytes: &[u8]) -> Result<ContentId, KbError> {
         let id = ContentId::of(bytes);
-        let Some(held) = self.held.filter(|held| held.waits() && held.takes(bytes.len())) else {
-            self.place(id, bytes.len() as u64, |to| to.write_all(bytes).map_err(KbError::io(STORE)))?;
-            return Ok(id);
-        };
-        if !self.stands(id, bytes.len() as u64)? {
-            held.keep(id, bytes.to_vec());
-            if held.is_full() {
-                self.place_waiting(None)?;
-            }
-        }
+        self.place(id, bytes.len() as u64, |to| to.write_all(bytes).map_err(KbError::io(STORE)))?;
         Ok(id)
     }
 
-    /// The same for what is too large to hold: it is opened twice, to learn what it is called and to copy it.
+    /// The same for what may be too large to hold: it is opened twice, to learn what it is called and to copy it.
     ///
     /// # Errors
     /// What the disk says, and [`KbError::Changed`] for a source that was written to meanwhile.
@@ -307,14 +309,15 @@ impl<'a> Objects<'a> {
         bytes: u64,
         write: impl FnOnce(&mut dyn Write) -> Result<(), KbError>,
     ) -> Result<(), KbError> {
-        if let Some(held) = self.held.filter(|held| !held.waits()) {
+        let held = self.held.filter(|held| held.takes(bytes));
+        if held.is_none_or(Held::waits) && self.stands(id, bytes)? {
+            return Ok(());
+        }
+        if let Some(held) = held {
             let mut written = Vec::new();
             write(&mut written)?;
             held.keep(id, written);
-            return Ok(());
-        }
-        if self.stands(id, bytes)? {
-            return Ok(());
+            return if held.is_full() { self.place_waiting(None) } else { Ok(()) };
         }
         let mut staged = Staged::create(self.fs, &path_of(id), Mode::Umask)?;
         write(&mut staged)?;

@@ -211,9 +211,10 @@ impl<C: Compiler + 'static> Workshop<C> {
     ) -> Result<Box<Prepared>, Unready> {
         let home = Arc::clone(&self.place().home);
         let stored = on_disk(move || {
-            let objects = Objects::of(&*home);
-            bytes(objects)?;
-            fold::stage(objects, &prepared.ready())?;
+            Objects::together(&*home, |objects| {
+                bytes(objects)?;
+                fold::stage(objects, &prepared.ready())
+            })?;
             Ok::<_, KbError>(prepared)
         });
         Ok(stored.await??)

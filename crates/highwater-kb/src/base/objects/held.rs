@@ -26,7 +26,7 @@ impl Held {
         Self { objects: RefCell::default(), bytes: Cell::new(0), waits: false }
     }
 
-    /// For a commit: it goes to the disk together with what is stored next.
+    /// For a commit, or a document: it goes to the disk together with what is stored next.
     pub(in crate::base) fn waiting() -> Self {
         Self { waits: true, ..Self::forever() }
     }
@@ -37,8 +37,8 @@ impl Held {
     }
 
     /// Whether so many bytes of one object may be among it.
-    pub(super) fn takes(&self, bytes: usize) -> bool {
-        !self.waits || bytes <= WAITING_BYTES_MAX
+    pub(super) fn takes(&self, bytes: u64) -> bool {
+        !self.waits || bytes <= WAITING_BYTES_MAX as u64
     }
 
     /// Whether it is time to bring what waits to the disk.
