@@ -2,7 +2,7 @@
 //! stderr) cannot steer the terminal it is shown on.
 
 use std::borrow::Cow;
-use std::fmt::{Display, Write};
+use std::fmt::{self, Display, Write};
 
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
@@ -182,7 +182,13 @@ fn reorders(c: char) -> bool {
 
 /// `2026-11-20T12:00:00Z`: to the second, for people.
 pub(crate) fn moment(at: Timestamp) -> impl Display {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    struct Moment(Timestamp);
+    impl Display for Moment {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{:.0}", self.0)
+        }
+    }
+    Moment(at)
 }
 
 #[cfg(test)]
@@ -191,6 +197,16 @@ mod tests {
 
     fn row(cells: [&str; 3]) -> [String; 3] {
         cells.map(str::to_owned)
+    }
+
+    #[test]
+    fn a_moment_is_told_to_its_second() {
+        for (at, told) in [
+            ("2026-11-20T12:00:00Z", "2026-11-20T12:00:00Z"),
+            ("2026-11-20T23:59:59.999999999Z", "2026-11-20T23:59:59Z"),
+        ] {
+            assert_eq!(moment(at.parse().unwrap()).to_string(), told);
+        }
     }
 
     #[test]

@@ -222,8 +222,10 @@ pub struct Found<'l>(Form<'l>);
 #[derive(Debug)]
 enum Form<'l> {
     /// It lies in its line still, which is what would be written for it.
-    Plain(&'l str, Plain<'l>),
-    /// It was read by the reader of JSON.
+    Written(&'l str, Plain<'l>),
+    /// It lies in a line that somebody else wrote, or wrote otherwise.
+    Plain(Plain<'l>),
+    /// It lies in none.
     Read(Box<Row>),
 }
 
@@ -233,10 +235,13 @@ impl<'l> Found<'l> {
         if line.len() > LINE_BYTES_MAX {
             return Err(RowError::TooLong);
         }
-        if let Ok(text) = std::str::from_utf8(line)
-            && let Some(plain) = Plain::read(text)
-        {
-            return can_be_followed(plain.received_at_wall).map(|()| Self(Form::Plain(text, plain)));
+        if let Ok(text) = std::str::from_utf8(line) {
+            let written = Plain::read(text).map(|plain| (plain.received_at_wall, Form::Written(text, plain)));
+            let found =
+                written.or_else(|| Plain::of_json(text).map(|plain| (plain.received_at_wall, Form::Plain(plain))));
+            if let Some((at, form)) = found {
+                return can_be_followed(at).map(|()| Self(form));
+            }
         }
         let row: Row = serde_json::from_slice(line).map_err(RowError::Json)?;
         if row.schema_version != SCHEMA_VERSION {
@@ -255,7 +260,7 @@ impl<'l> Found<'l> {
     #[must_use]
     pub fn row(self) -> Row {
         match self.0 {
-            Form::Plain(_, plain) => plain.row(),
+            Form::Written(_, plain) | Form::Plain(plain) => plain.row(),
             Form::Read(row) => *row,
         }
     }
@@ -263,10 +268,11 @@ impl<'l> Found<'l> {
     /// Appends the line of the row, with its end, as [`Row::to_line`] has it.
     pub fn write_line(&self, to: &mut Vec<u8>) {
         match &self.0 {
-            Form::Plain(line, _) => {
+            Form::Written(line, _) => {
                 to.extend_from_slice(line.as_bytes());
                 to.push(b'\n');
             }
+            Form::Plain(plain) => to.extend_from_slice(plain.row().to_line().as_bytes()),
             Form::Read(row) => to.extend_from_slice(row.to_line().as_bytes()),
         }
     }
@@ -275,7 +281,7 @@ impl<'l> Found<'l> {
     #[must_use]
     pub fn host_id(&self) -> &str {
         match &self.0 {
-            Form::Plain(_, plain) => plain.host_id,
+            Form::Written(_, plain) | Form::Plain(plain) => plain.host_id,
             Form::Read(row) => row.host_id.as_str(),
         }
     }
@@ -284,7 +290,7 @@ impl<'l> Found<'l> {
     #[must_use]
     pub fn episode_id(&self) -> &str {
         match &self.0 {
-            Form::Plain(_, plain) => plain.episode_id,
+            Form::Written(_, plain) | Form::Plain(plain) => plain.episode_id,
             Form::Read(row) => row.episode_id.as_str(),
         }
     }
@@ -293,7 +299,7 @@ impl<'l> Found<'l> {
     #[must_use]
     pub fn received_at_wall(&self) -> Timestamp {
         match &self.0 {
-            Form::Plain(_, plain) => plain.received_at_wall,
+            Form::Written(_, plain) | Form::Plain(plain) => plain.received_at_wall,
             Form::Read(row) => row.received_at_wall,
         }
     }
@@ -308,7 +314,7 @@ impl<'l> Found<'l> {
     #[must_use]
     pub fn commit(&self) -> Option<&str> {
         match &self.0 {
-            Form::Plain(_, plain) => plain.commit,
+            Form::Written(_, plain) | Form::Plain(plain) => plain.commit,
             Form::Read(row) => row.commit.as_ref().map(Commit::as_str),
         }
     }
@@ -317,7 +323,7 @@ impl<'l> Found<'l> {
     #[must_use]
     pub fn gate(&self) -> Option<Gate> {
         match &self.0 {
-            Form::Plain(_, plain) => plain.gate,
+            Form::Written(_, plain) | Form::Plain(plain) => plain.gate,
             Form::Read(row) => row.gate,
         }
     }
@@ -326,7 +332,7 @@ impl<'l> Found<'l> {
     #[must_use]
     pub fn backfilled(&self) -> bool {
         match &self.0 {
-            Form::Plain(_, plain) => plain.backfilled,
+            Form::Written(_, plain) | Form::Plain(plain) => plain.backfilled,
             Form::Read(row) => row.backfilled,
         }
     }
@@ -335,7 +341,7 @@ impl<'l> Found<'l> {
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
         match &self.0 {
-            Form::Plain(_, plain) => plain.size_bytes,
+            Form::Written(_, plain) | Form::Plain(plain) => plain.size_bytes,
             Form::Read(row) => row.size_bytes,
         }
     }
@@ -344,7 +350,7 @@ impl<'l> Found<'l> {
     #[must_use]
     pub fn withdrawn(&self) -> Option<&str> {
         match &self.0 {
-            Form::Plain(..) => None,
+            Form::Written(..) | Form::Plain(_) => None,
             Form::Read(row) => row.withdrawn.as_deref(),
         }
     }
@@ -352,7 +358,7 @@ impl<'l> Found<'l> {
     /// What it says of its key; `None` of one that says that the key has no row from here on.
     pub(super) fn says(&self) -> Option<Says> {
         match &self.0 {
-            Form::Plain(_, plain) => Some(Says::stored(plain.sha256_begin())),
+            Form::Written(_, plain) | Form::Plain(plain) => Some(Says::stored(plain.sha256_begin())),
             Form::Read(row) => row.says(),
         }
     }
@@ -360,7 +366,7 @@ impl<'l> Found<'l> {
     /// What it says of the lines before it.
     pub(super) fn word(&self) -> Word {
         match &self.0 {
-            Form::Plain(_, plain) => Word::Stored(plain.received_at_wall),
+            Form::Written(_, plain) | Form::Plain(plain) => Word::Stored(plain.received_at_wall),
             Form::Read(row) => row.word(),
         }
     }

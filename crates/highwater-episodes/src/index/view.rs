@@ -6,6 +6,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::mpsc::sync_channel;
 
 use super::jsonl::lines::next_line;
@@ -30,6 +31,8 @@ const ROW_READ_BYTES: usize = 1024;
 pub struct View {
     path: PathBuf,
     places: Known<u64>,
+    /// The same places in the order of the file, once somebody reads it through: a key need not be made of each line to know it.
+    in_order: OnceLock<Vec<u64>>,
     /// Which of these are tombstones.
     withdrawn: Known<()>,
     /// Tombstones that somebody took out of it, as the file beside it tells: their keys are withdrawn all the same.
@@ -46,6 +49,7 @@ impl View {
         let mut view = Self {
             path: path.to_path_buf(),
             places: Known::default(),
+            in_order: OnceLock::new(),
             withdrawn: Known::default(),
             lost: Known::default(),
             figures: Figures::default(),
@@ -150,10 +154,15 @@ impl View {
         mut each: impl FnMut(A) -> Result<bool, E>,
     ) -> Result<(), E> {
         let mut wants_more = true;
-        let counts = |found: &Found<'_>, offset| self.places.get(&found.print()) == Some(&offset);
+        let in_order = self.in_order.get_or_init(|| {
+            let mut places: Vec<u64> = self.places.values().copied().collect();
+            places.sort_unstable();
+            places
+        });
+        let counts = |offset: u64| in_order.binary_search(&offset).is_ok();
         self.walk(
             |all: &mut A, offset, found| {
-                if let Some(found) = found.filter(|found| found.is_wanted(ask) && counts(found, offset)) {
+                if let Some(found) = found.filter(|found| found.is_wanted(ask) && counts(offset)) {
                     add(all, found);
                 }
             },

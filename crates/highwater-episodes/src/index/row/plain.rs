@@ -1,9 +1,12 @@
-//! A row in the very form in which rows are written here, read without a reader of JSON. Owns that form and nothing else: a line that
-//! deviates from it by a byte is left to the reader of JSON, and whatever is read here is what that one would read.
+//! A row that stays in its line: nothing of it is copied until it is wanted. Owns the very form in which rows are written here, which is
+//! read without a reader of JSON; what deviates from it by a byte, as rows of other receivers do, is left to that one. Whatever is
+//! read here is what would be read of it as a [`Row`].
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::{Commit, Gate, Row, SCHEMA_VERSION};
 use crate::digest::{DIGEST_BYTES, Sha256Digest};
@@ -18,7 +21,7 @@ const FRACTION_DIGITS_MAX: usize = 9;
 /// Most digits of a size that cannot be too large.
 const SIZE_DIGITS_MAX: usize = 19;
 
-/// A row that still lies in its line. Tombstones have texts of people in them, and are never in this form.
+/// A row that still lies in its line. Tombstones have texts of people in them, and are never read so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::index) struct Plain<'l> {
     pub(in crate::index) backfilled: bool,
@@ -38,12 +41,12 @@ impl<'l> Plain<'l> {
         u64::from_str_radix(&self.sha256[..16], 16).expect("invariant: it was read as hexadecimal digits")
     }
 
-    /// Reads a line without its end; `None` where it is of another form, or no row.
+    /// Reads a line without its end that is in the form in which rows are written; `None` where it is of another, or no row.
     pub(in crate::index) fn read(line: &'l str) -> Option<Self> {
         let mut rest = Rest(line.strip_prefix('{')?);
         let backfilled = rest.passes("\"backfilled\":true,");
         let commit = match rest.passes("\"commit\":\"") {
-            true => Some(rest.text().filter(|text| COMMIT_CHARS.contains(&text.len()) && is_hex(text))?),
+            true => Some(rest.text().filter(|text| is_commit(text))?),
             false => None,
         };
         let content_sha256 = match rest.passes("\"content_sha256\":\"") {
@@ -85,6 +88,34 @@ impl<'l> Plain<'l> {
         })
     }
 
+    /// Reads a line without its end whose texts can stay where they are, in whatever order and however they are set apart; `None` for
+    /// others, for tombstones, and for what is no row.
+    pub(in crate::index) fn of_json(line: &'l str) -> Option<Self> {
+        let fields: Fields<'l> = serde_json::from_str(line).ok()?;
+        let is_digest = |text: &str| text.len() == DIGEST_CHARS && is_hex(text);
+        let is_of_this_form = fields.schema_version == SCHEMA_VERSION
+            && fields.removed.is_none()
+            && fields.withdrawn.is_none()
+            && fields.commit.is_none_or(is_commit)
+            && fields.content_sha256.is_none_or(is_digest)
+            && is_digest(fields.sha256)
+            && is_name(fields.episode_id)
+            && is_name(fields.host_id);
+        let received_at_wall = is_of_this_form
+            .then(|| moment(fields.received_at_wall).or_else(|| fields.received_at_wall.parse().ok()))??;
+        Some(Self {
+            backfilled: fields.backfilled,
+            commit: fields.commit,
+            content_sha256: fields.content_sha256,
+            episode_id: fields.episode_id,
+            gate: fields.gate,
+            host_id: fields.host_id,
+            received_at_wall,
+            sha256: fields.sha256,
+            size_bytes: fields.size_bytes,
+        })
+    }
+
     /// The row itself.
     pub(in crate::index) fn row(&self) -> Row {
         let checked = "invariant: what is in a line of this form was checked";
@@ -104,6 +135,24 @@ impl<'l> Plain<'l> {
             withdrawn: None,
         }
     }
+}
+
+/// The fields of a [`Row`], as they lie in a line: a text with something escaped in it cannot.
+#[derive(Deserialize)]
+struct Fields<'l> {
+    #[serde(default)]
+    backfilled: bool,
+    commit: Option<&'l str>,
+    content_sha256: Option<&'l str>,
+    episode_id: &'l str,
+    gate: Option<Gate>,
+    host_id: &'l str,
+    received_at_wall: &'l str,
+    removed: Option<IgnoredAny>,
+    schema_version: u32,
+    sha256: &'l str,
+    size_bytes: u64,
+    withdrawn: Option<IgnoredAny>,
 }
 
 /// What of a line is not read yet.
@@ -132,6 +181,11 @@ impl<'l> Rest<'l> {
         self.0 = rest.strip_prefix("\",")?;
         is_hex(text).then_some(text)
     }
+}
+
+/// A commit as it is written: in lower case.
+fn is_commit(text: &str) -> bool {
+    COMMIT_CHARS.contains(&text.len()) && is_hex(text)
 }
 
 /// Hexadecimal digits as they are written: in lower case.
@@ -177,6 +231,7 @@ fn moment(text: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::Value as Json;
 
     use super::*;
 
@@ -242,13 +297,33 @@ mod tests {
                 2 => drop(line.remove(at)),
                 _ => line.insert(at, b"0af\"\\ ,9"[usize::from(by) % 8]),
             }
-            let read = std::str::from_utf8(&line).ok().and_then(Plain::read);
-            if let Some(row) = read.map(|read| read.row()) {
-                let by_json = by_json(&line);
+            let text = std::str::from_utf8(&line).ok();
+            let by_json = by_json(&line);
+            if let Some(row) = text.and_then(Plain::of_json).map(|read| read.row()) {
+                prop_assert_eq!(Some(&row), by_json.as_ref());
+            }
+            if let Some(row) = text.and_then(Plain::read).map(|read| read.row()) {
                 prop_assert_eq!(Some(&row), by_json.as_ref());
                 line.push(b'\n');
                 prop_assert_eq!(row.to_line().into_bytes(), line);
             }
+        }
+
+        /// Rows as other programs write them: in another order, with what is not known here, set apart by spaces, their times otherwise.
+        #[test]
+        fn what_others_wrote_is_read_where_it_lies(row in rows(), mut order in Just((0..12).collect::<Vec<usize>>()).prop_shuffle()) {
+            let Json::Object(mut fields) = serde_json::to_value(&row).unwrap() else { unreachable!() };
+            let at = fields["received_at_wall"].as_str().unwrap().replace('Z', "+00:00");
+            fields.insert("received_at_wall".to_owned(), at.into());
+            fields.insert("storage".to_owned(), "a \"place\"".into());
+            fields.insert("withdrawn".to_owned(), Json::Null);
+            let fields: Vec<_> = fields.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+            order.retain(|at| *at < fields.len());
+            let fields: Vec<_> = order.iter().map(|at| fields[*at].as_str()).collect();
+            let line = format!("{{{}}}", fields.join(", "));
+            prop_assert_eq!(Plain::read(&line), None);
+            let read = Plain::of_json(&line).map(|read| read.row());
+            prop_assert_eq!(read, Some(row), "{}", line);
         }
     }
 
