@@ -1,5 +1,5 @@
 //! `episodes list` and its like over an index of a million rows of seven hosts, by whole processes, and a receiver that opens it and tells of it
-//! page by page. Beside each is how long `wc -l` takes over the same file, in the page cache, in the same round.
+//! page by page; and over one that a receiver of another make wrote. Beside each is how long `wc -l` takes over the same file, in the page cache, in the same round.
 //!
 //! `LISTING_ROWS` is how many rows there are (1,000,000); the limit is of a million.
 
@@ -34,12 +34,17 @@ fn main() -> std::process::ExitCode {
     // Its mark, for it is not one whose disk is not mounted.
     std::fs::write(episodes.join(".highwater-store"), "").expect("it is written");
     let index = dir.path().join("index.jsonl");
-    let last = write(&index, rows);
+    let last = write(&index, rows, Row::to_line);
     let clock = SystemClock::new();
     let mut limits = Vec::new();
     let since = (at(rows) - SignedDuration::from_hours(48)).to_string();
-    let asked: [(&str, &[&str]); 11] = [
+    let theirs = dir.path().join("theirs");
+    std::fs::create_dir_all(theirs.join("episodes")).expect("a directory");
+    std::fs::copy(episodes.join(".highwater-store"), theirs.join("episodes/.highwater-store")).expect("it is copied");
+    write(&theirs.join("index.jsonl"), rows, of_another_make);
+    let asked: [(&str, &[&str]); 12] = [
         ("list", &["list"]),
+        ("list, rows of another make", &["list", "--root", "theirs"]),
         ("list --host", &["list", "--host", "lab-3"]),
         ("list --since, the last two days", &["list", "--since", &since]),
         ("list --csv", &["list", "--csv"]),
@@ -56,7 +61,10 @@ fn main() -> std::process::ExitCode {
             .map(|_| {
                 let theirs = timed(&clock, || ran(Command::new("wc").arg("-l").arg(&index), dir.path(), 0));
                 let mut ours = Command::new(env!("CARGO_BIN_EXE_highwater"));
-                ours.arg("episodes").args(arguments).args(["--root", ".", "--quiet"]);
+                ours.arg("episodes").args(arguments).arg("--quiet");
+                if !arguments.contains(&"--root") {
+                    ours.args(["--root", "."]);
+                }
                 // There is a row and no archive: `show` says so by its exit.
                 let code = if what == "show" { 4 } else { 0 };
                 (timed(&clock, || ran(&mut ours, dir.path(), code)), theirs)
@@ -125,8 +133,17 @@ fn at(row: u64) -> Timestamp {
     first + SignedDuration::from_secs(33 * i64::try_from(row).expect("a small number"))
 }
 
-/// An index of so many rows; says what the last is called.
-fn write(path: &Path, rows: u64) -> String {
+/// A row as the receivers before this one wrote it: without what is newer, in another order, with spaces, its time otherwise.
+fn of_another_make(row: &Row) -> String {
+    let at = row.received_at_wall.to_string().replace('Z', "+00:00");
+    let Row { host_id, episode_id, sha256, size_bytes, .. } = row;
+    format!(
+        "{{\"schema_version\": 1, \"host_id\": \"{host_id}\", \"episode_id\": \"{episode_id}\", \"sha256\": \"{sha256}\", \"size_bytes\": {size_bytes}, \"received_at_wall\": \"{at}\", \"storage\": \"local\"}}\n"
+    )
+}
+
+/// An index of so many rows, each in the line that `line` makes of it; says what the last is called.
+fn write(path: &Path, rows: u64, line: impl Fn(&Row) -> String) -> String {
     let mut file = BufWriter::new(File::create(path).expect("a file"));
     let mut last = String::new();
     for n in 0..rows {
@@ -148,7 +165,7 @@ fn write(path: &Path, rows: u64) -> String {
             size_bytes: 1_000_000 + n * 37 % 9_000_000,
             withdrawn: None,
         };
-        file.write_all(row.to_line().as_bytes()).expect("it is written");
+        file.write_all(line(&row).as_bytes()).expect("it is written");
         let EpisodeKey { host, episode } = row.key();
         last = format!("{host}/{episode}");
     }

@@ -65,7 +65,7 @@ impl<'l> Plain<'l> {
         rest.must("\"host_id\":\"")?;
         let host_id = rest.text().filter(|text| is_name(text))?;
         rest.must("\"received_at_wall\":\"")?;
-        let received_at_wall = moment(rest.text()?)?;
+        let received_at_wall = moment(rest.text()?.strip_suffix('Z')?)?;
         rest.must("\"schema_version\":1,")?;
         rest.must("\"sha256\":\"")?;
         let sha256 = rest.digest()?;
@@ -101,8 +101,12 @@ impl<'l> Plain<'l> {
             && is_digest(fields.sha256)
             && is_name(fields.episode_id)
             && is_name(fields.host_id);
-        let received_at_wall = is_of_this_form
-            .then(|| moment(fields.received_at_wall).or_else(|| fields.received_at_wall.parse().ok()))??;
+        if !is_of_this_form {
+            return None;
+        }
+        let at = fields.received_at_wall;
+        let in_utc = at.strip_suffix('Z').or_else(|| at.strip_suffix("+00:00"));
+        let received_at_wall = in_utc.and_then(moment).or_else(|| at.parse().ok())?;
         Some(Self {
             backfilled: fields.backfilled,
             commit: fields.commit,
@@ -194,7 +198,7 @@ fn is_hex(text: &str) -> bool {
     text.bytes().fold(true, |all, byte| all & (byte.is_ascii_digit() | matches!(byte, b'a'..=b'f')))
 }
 
-/// A time as it is written: in UTC, its fraction without trailing zeros.
+/// A time in UTC as it is written, but for the `Z`: its fraction is without trailing zeros.
 fn moment(text: &str) -> Option<Timestamp> {
     let bytes = text.as_bytes();
     let (whole, fraction) = bytes.split_at_checked(19)?;
@@ -208,8 +212,8 @@ fn moment(text: &str) -> Option<Timestamp> {
         return None;
     }
     let nanos = match fraction {
-        b"Z" => 0,
-        [b'.', digits @ .., b'Z'] => {
+        b"" => 0,
+        [b'.', digits @ ..] => {
             let fits = (1..=FRACTION_DIGITS_MAX).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
             if !fits || digits.ends_with(b"0") {
                 return None;
@@ -329,22 +333,23 @@ mod tests {
 
     #[test]
     fn times_that_would_be_written_otherwise_are_left_to_the_reader_of_json() {
-        let fine = ["2026-08-11T10:15:00Z", "2026-08-11T10:15:00.25Z", "2024-02-29T23:59:59.999999999Z"];
+        let fine = ["2026-08-11T10:15:00", "2026-08-11T10:15:00.25", "2024-02-29T23:59:59.999999999"];
         for text in fine {
-            assert_eq!(moment(text), Some(text.parse().unwrap()), "{text}");
+            assert_eq!(moment(text), Some(format!("{text}Z").parse().unwrap()), "{text}");
         }
         for text in [
-            "2026-08-11T10:15:00.250Z",
-            "2026-08-11T10:15:00.Z",
-            "2026-08-11T10:15:00.1234567891Z",
+            "2026-08-11T10:15:00.250",
+            "2026-08-11T10:15:00.",
+            "2026-08-11T10:15:00.1234567891",
             "2026-08-11T10:15:00+00:00",
-            "2026-08-11T10:15:60Z",
-            "2026-02-29T10:15:00Z",
-            "2026-08-11T24:00:00Z",
-            "2026-08-11 10:15:00Z",
-            "0999-08-11T10:15:00Z",
-            "2026-08-11T10:15Z",
-            "20260811T101500Z",
+            "2026-08-11T10:15:60",
+            "2026-02-29T10:15:00",
+            "2026-08-11T24:00:00",
+            "2026-08-11 10:15:00",
+            "0999-08-11T10:15:00",
+            "2026-08-11T10:15",
+            "20260811T101500",
+            "2026-08-11T10:15:00Z",
             "",
             "ääääääääääZ",
         ] {
