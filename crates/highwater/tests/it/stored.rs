@@ -122,6 +122,20 @@ fn an_export_is_there_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_list_that_nobody_reads_to_its_end_tells_no_total() {
+    let rig = indexed();
+    for shape in [None, Some("--json"), Some("--csv")] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut list = std::process::Command::new(crate::rig::HIGHWATER);
+        list.args(["episodes", "list"]).args(shape).current_dir(rig.dir.path()).stdout(writer);
+        let ended = list.output().unwrap();
+        let told = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success() && !told.contains("episodes"), "{shape:?}: {told}");
+    }
+}
+
+#[test]
 fn an_export_replaces_an_earlier_export_and_nothing_else() {
     let rig = indexed();
     let index = rig.read("received/index.jsonl");

@@ -85,6 +85,10 @@ fn rows(args: &EpisodesList, view: &View, asked: &PageAsk, output: Output) -> Re
         }
         Ok(reader == Reader::There)
     })?;
+    if reader != Reader::There {
+        // Not all was counted: nobody reads on.
+        return Ok(());
+    }
     let more = if withdrawn == 0 { String::new() } else { format!(", {} withdrawn", grouped(withdrawn)) };
     output.note(format!("{}, {}{more}", counted(episodes, "episode"), size(size_bytes)));
     Ok(())
