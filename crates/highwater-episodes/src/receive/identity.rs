@@ -144,14 +144,17 @@ impl Identities {
                 (Some(_), Some(_)) => Err(forged(name)),
             }
         };
-        if let Some(field) = one(CLIENT_CERT_HEADER)? {
-            let bytes = field.trim().strip_prefix(':').and_then(|rest| rest.strip_suffix(':'));
+        // A proxy passes on what it does not know, so of all headers only the one that it is known to set says who calls.
+        let told_in = self.identity_header.as_deref().unwrap_or(CLIENT_CERT_HEADER);
+        let Some(said) = one(told_in)? else { return Ok(None) };
+        if told_in.eq_ignore_ascii_case(CLIENT_CERT_HEADER) {
+            let bytes = said.trim().strip_prefix(':').and_then(|rest| rest.strip_suffix(':'));
             let der = bytes.and_then(|bytes| BASE64_STANDARD.decode(bytes).ok());
             let names = der.and_then(|der| names_of(&der)).ok_or_else(|| forged(CLIENT_CERT_HEADER))?;
             return Ok(Some(names));
         }
-        let Some(name) = &self.identity_header else { return Ok(None) };
-        Ok(one(name)?.map(common_name_in).filter(|name| !name.is_empty()).map(|name| vec![name]))
+        let name = common_name_in(said);
+        Ok((!name.is_empty()).then(|| vec![name]))
     }
 
     fn of_certificate(&self, names: &[String]) -> Vec<HostRule> {

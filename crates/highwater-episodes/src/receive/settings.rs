@@ -39,9 +39,11 @@ pub struct ReceiverSettings {
     pub tokens: Vec<TokenSettings>,
     /// Client certificates and where they may write. One that is not named here may write to the host of its own name.
     pub certificates: Vec<CertificateSettings>,
-    /// Proxies that end TLS, by address or network: their `Client-Cert` and `identity-header` say who calls; anyone else's are ignored.
+    /// Proxies that end TLS, by address or network: the `identity-header` of theirs says who calls, or without one `Client-Cert`; anyone
+    /// else's is ignored. They must set it anew at every request, whatever their client sent.
     pub trusted_proxies: Vec<Network>,
-    /// The header in which a trusted proxy names the client certificate: a name, or a distinguished name with a `CN`. Absent: none.
+    /// The header in which a trusted proxy names the client certificate: a name, or a distinguished name with a `CN`; no other header is
+    /// looked at then. Absent: `Client-Cert`, which has the certificate itself (RFC 9440).
     pub identity_header: Option<HeaderText>,
     /// The header that names the commit of the code.
     pub commit_header: HeaderText,
