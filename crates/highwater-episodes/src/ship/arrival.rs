@@ -12,8 +12,8 @@ use super::here::Here;
 use super::outbox::{Lying, Outbox};
 use super::retire::Shelves;
 use super::{
-    Code, Holds, MARKER, Parcel, Parked, Parking, Receipt, RetireError, Retired, Ship, SincePacked, UNMOVED_EPISODES,
-    disk, is_of_all,
+    Code, Held, Holds, MARKER, Parcel, Parked, Parking, Receipt, RetireError, Retired, Ship, SincePacked,
+    UNMOVED_EPISODES, disk, is_of_all,
 };
 use crate::archive::{TreeLimits, content_of};
 use crate::digest::Sha256Digest;
@@ -283,13 +283,13 @@ impl Ship {
 
     /// What the receiver says that it has under an episode's name; where it cannot be asked now, the episode is put off.
     async fn asked(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Result<Option<Sha256Digest>, Outcome>, Stop> {
-        match self.place.receiver.content(cx, episode).await? {
-            Ok(theirs) => Ok(Ok(theirs.named())),
-            Err(told) => {
-                cx.contacts.wind_down(Stop::checkpoint(Reason::Network, format!("{episode}: {told}")));
-                Ok(Err(Outcome::because(OutcomeKind::Deferred, told)))
-            }
-        }
+        let told = match self.place.receiver.content(cx, episode).await? {
+            Ok(Held::Unable(status)) => format!("{status}: the receiver cannot say what it has"),
+            Ok(theirs) => return Ok(Ok(theirs.named())),
+            Err(no_answer) => no_answer,
+        };
+        cx.contacts.wind_down(Stop::checkpoint(Reason::Network, format!("{episode}: {told}")));
+        Ok(Err(Outcome::because(OutcomeKind::Deferred, told)))
     }
 
     /// Somebody goes on recording in a directory that was packed.

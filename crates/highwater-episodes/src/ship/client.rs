@@ -106,8 +106,14 @@ pub enum Held {
     Unread,
     /// None that is whole, and it is one that would name it.
     Nothing,
+    /// One that a person withdrew there.
+    Withdrawn,
     /// It does not say: an older receiver, or one of somebody else's.
     Unsaid,
+    /// It says so to others, or this was no receiver.
+    Refused,
+    /// It cannot say so of this one now: what it answered.
+    Unable(u16),
 }
 
 impl Held {
@@ -116,7 +122,7 @@ impl Held {
     pub fn named(self) -> Option<Sha256Digest> {
         match self {
             Self::Named(content) => Some(content),
-            Self::Unread | Self::Nothing | Self::Unsaid => None,
+            _ => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How long shipped episodes stay. Owns which may go, in which order, and how much of that one pass does.
 //!
-//! Only what the ledger says the receiver has may go, and only while its directory is what was sent. The ledger's own order is that of
+//! Only what the ledger says the receiver has may go, only while its directory is what was sent, and only if the receiver says, once it is
+//! due, that it still has it: it may have lost it since. The ledger's own order is that of
 //! age, so neither `shipped/` nor the ledger is read whole: a note says how far both were gone through. The note is of use, not of
 //! record: without it a pass goes through them from the beginning, a bounded part at a time.
 
@@ -36,6 +37,8 @@ const FILES_A_PASS_MAX: u64 = 100_000;
 const READ_BYTES_A_PASS_MAX: u64 = 32 << 30;
 /// Most episodes whose removal fails before a pass leaves the rest to the next.
 const FAILURES_MAX: u64 = 16;
+/// Of so many the receiver may not say what it has before a pass leaves the rest to the next.
+const SILENT_MAX: u64 = 16;
 /// After so long the bytes are counted anew, in hours: somebody may have removed episodes by hand.
 const RECOUNT_HOURS: u64 = 24;
 const HOUR_SECS: u64 = 3_600;
@@ -98,6 +101,11 @@ struct Cleanup {
     differ: u64,
     /// Sent by an older version, and the receiver does not name what they hold.
     unnamed: u64,
+    /// No longer what the receiver has, or it has none.
+    lost: u64,
+    /// Of so many the receiver did not say what it has; and why, of the first.
+    silent: u64,
+    unanswered: Option<String>,
     read_bytes: u64,
     failures: u64,
     failed: Option<String>,
@@ -111,6 +119,7 @@ impl Cleanup {
         self.episodes >= EPISODES_A_PASS_MAX
             || self.files >= FILES_A_PASS_MAX
             || self.failures >= FAILURES_MAX
+            || self.silent >= SILENT_MAX
             || self.read_bytes >= READ_BYTES_A_PASS_MAX
     }
 
@@ -135,7 +144,16 @@ impl Cleanup {
                 tracing::warn!(episode = %item.key, "the receiver does not name what it holds: it stays in `shipped`");
                 self.unnamed += 1;
             }
-            Ok(Clearing::Cleared(Cleared::Gone, _) | Clearing::NoReceipt | Clearing::Unanswered) => {}
+            Ok(Clearing::Lost) => {
+                tracing::warn!(episode = %item.key, "the receiver does not have it any more: it stays in `shipped`");
+                self.lost += 1;
+            }
+            Ok(Clearing::Unsaid(why)) => {
+                self.silent += 1;
+                self.at = self.at.or(Some(shelf.removed));
+                self.unanswered.get_or_insert(why);
+            }
+            Ok(Clearing::Cleared(Cleared::Gone, _) | Clearing::NoReceipt | Clearing::Unanswered(_)) => {}
             Err(error) => {
                 self.failures += 1;
                 self.at = self.at.or(Some(shelf.removed));
@@ -151,10 +169,14 @@ enum Clearing {
     Cleared(Cleared, Holds),
     /// No receipt: it never goes.
     NoReceipt,
-    /// Its receipt does not say what it held, and the receiver does not either.
+    /// Its receipt does not say what it held, or the receiver would have to, and does not.
     Unnamed,
-    /// Its receipt does not say what it held, and the receiver does not answer.
-    Unanswered,
+    /// The receiver has none of its name that is whole, or another one.
+    Lost,
+    /// The receiver does not say what it has of this one, for this cause.
+    Unsaid(String),
+    /// Nor of any other: it does not answer.
+    Unanswered(String),
 }
 
 /// Whether what was done then is to be done again. What was done in a time to come, by a clock that was ahead, is not awaited.
@@ -238,7 +260,8 @@ impl Ship {
                     return Ok(cleanup);
                 }
                 let cleared = self.cleared(cx, item).await?;
-                if matches!(cleared, Ok(Clearing::Unanswered)) {
+                if let Ok(Clearing::Unanswered(why)) = cleared {
+                    cleanup.unanswered.get_or_insert(why);
                     return Ok(cleanup);
                 }
                 cleanup.add(item, cleared, shelf);
@@ -251,16 +274,33 @@ impl Ship {
         Ok(cleanup)
     }
 
-    /// Removes one that is due, if it is what was sent. A receipt of an older version does not say what that was: the receiver is asked.
+    /// Removes one that is due, if it is what was sent and the receiver says that it has that. A receipt of an older version does not say what
+    /// that was: the receiver does.
     async fn cleared(&self, cx: &ReadCx, item: &DoneItem) -> Result<Result<Clearing, RetireError>, Stop> {
         let Some((episode, mut receipt)) = received(item) else { return Ok(Ok(Clearing::NoReceipt)) };
         let (shelves, id) = (self.place.shelves.clone(), episode.clone());
-        if receipt.content_sha256.is_none() && Self::on_disk(move || Ok(shelves.is_shipped(&id))).await? {
-            receipt.content_sha256 = match self.place.receiver.content(cx, &episode).await {
-                Ok(Ok(Held::Named(theirs))) => Some(theirs),
-                Ok(Ok(Held::Unread | Held::Nothing | Held::Unsaid)) => return Ok(Ok(Clearing::Unnamed)),
-                Ok(Err(_)) | Err(_) => return Ok(Ok(Clearing::Unanswered)),
+        let unsaid = |why| Ok(Ok(Clearing::Unsaid(format!("{episode}: {why}"))));
+        if Self::on_disk(move || Ok(shelves.is_shipped(&id))).await? {
+            let held = match self.place.receiver.content(cx, &episode).await {
+                Ok(Ok(held)) => held,
+                Ok(Err(no_answer)) => return Ok(Ok(Clearing::Unanswered(no_answer))),
+                Err(_) => return Ok(Ok(Clearing::Unanswered("it is not contacted in this pass any more".to_owned()))),
             };
+            match (held, receipt.content_sha256) {
+                (Held::Named(theirs), None) => receipt.content_sha256 = Some(theirs),
+                (Held::Named(theirs), Some(ours)) if theirs == ours => {}
+                // A person let go of it; and of what a receiver does not say, its receipt is all that anybody will have.
+                (Held::Withdrawn | Held::Unsaid, Some(_)) => {}
+                (Held::Nothing | Held::Named(_), Some(_)) => return Ok(Ok(Clearing::Lost)),
+                (Held::Unread, Some(_)) => {
+                    return unsaid("the receiver names it as it noted it, and did not read it".to_owned());
+                }
+                (Held::Refused, _) => return unsaid("the receiver does not say to this host what it has".to_owned()),
+                (Held::Unable(status), _) => return unsaid(format!("{status}: the receiver cannot say what it has")),
+                (Held::Unread | Held::Nothing | Held::Withdrawn | Held::Unsaid, None) => {
+                    return Ok(Ok(Clearing::Unnamed));
+                }
+            }
         }
         let shelves = self.place.shelves.clone();
         let cleared = Self::on_disk(move || Ok(shelves.clear(&episode, &receipt))).await?;
@@ -274,7 +314,7 @@ fn are(episodes: u64) -> String {
 
 /// Tells of it in the report, and of what was removed in an event.
 async fn tell(cx: &mut CommitCx, cleanup: &Cleanup, keeping: Keeping) -> Result<(), Stop> {
-    let Cleanup { episodes, bytes, differ, unnamed, failures, failed, more, .. } = cleanup;
+    let Cleanup { episodes, bytes, differ, unnamed, lost, unanswered, failures, failed, more, .. } = cleanup;
     if *episodes > 0 {
         let removed = format!("removed {} of {bytes} bytes, for {keeping}", counted(*episodes, "shipped episode"));
         cx.read.add_event("remove", &removed).await?;
@@ -286,6 +326,22 @@ async fn tell(cx: &mut CommitCx, cleanup: &Cleanup, keeping: Keeping) -> Result<
             are(*differ),
             if *differ == 1 { "stays" } else { "stay" },
             if *differ == 1 { "it" } else { "them" },
+        ));
+    }
+    if *lost > 0 {
+        let told = format!(
+            "{} due for {keeping}, and the receiver does not have what was sent any more: {} in `shipped`; the log names {them}; to send one \
+             again, move it back to `episodes`",
+            are(*lost),
+            if *lost == 1 { "it stays" } else { "they stay" },
+            them = if *lost == 1 { "it" } else { "them" },
+        );
+        cx.read.add_event("keep", &told).await?;
+        cx.notes.push(told);
+    }
+    if let Some(why) = unanswered {
+        cx.notes.push(format!(
+            "shipped episodes that are due for {keeping} stay until the receiver says that it has them: {why}"
         ));
     }
     if *unnamed > 0 {

@@ -112,6 +112,96 @@ async fn what_the_ledger_does_not_say_the_receiver_has_is_never_removed() {
 }
 
 #[tokio::test]
+async fn r10_what_the_receiver_has_no_longer_stays_and_is_told() {
+    let lab = Lab::new().await;
+    for id in ["damaged", "kept", "lost", "other"] {
+        lab.ship(id, 100).await;
+    }
+    let stored = |id: &str| lab.rig.path(&format!("episodes/lab/{id}.tar.zst"));
+    fs::remove_file(stored("lost")).unwrap();
+    fs::copy(stored("kept"), stored("other")).unwrap();
+    let mut bytes = fs::read(stored("damaged")).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(stored("damaged"), bytes).unwrap();
+    let report = lab.later(11).await;
+    assert_eq!(lab.shipped(), ["damaged", "lost", "other"]);
+    let told = "3 shipped episodes are due for `keep-time` is 10 days, and the receiver does not have what was sent any more: they stay in `shipped`";
+    assert!(report.notes.iter().any(|note| note.starts_with(told)), "{:?}", report.notes);
+    // Moved back, it is sent again, and may go then.
+    fs::rename(lab.host.path("shipped/lost"), lab.host.path("episodes/lost")).unwrap();
+    assert_eq!(lab.host.pass().await.counts.done, 1);
+    assert!(stored("lost").is_file());
+    lab.later(11).await;
+    assert_eq!(lab.shipped(), ["damaged", "other"]);
+}
+
+#[tokio::test]
+async fn r10_nothing_goes_while_nobody_says_that_the_receiver_has_it() {
+    let lab = Lab::new().await;
+    lab.ship("ep", 100).await;
+    let address = lab.rig.address;
+    let dir = lab.rig.end().await;
+    lab.clock.jump_secs(11 * DAY_SECS);
+    let report = lab.host.pass().await;
+    assert_eq!(lab.host.names("shipped"), ["ep"], "{report:?}");
+    let told =
+        "shipped episodes that are due for `keep-time` is 10 days stay until the receiver says that it has them: ";
+    assert!(report.notes.iter().any(|note| note.starts_with(told)), "{:?}", report.notes);
+    let rig = Rig::real_in(dir, Arc::new(Off), |settings| settings.listen = address).await;
+    let lab = Lab { rig, ..lab };
+    lab.later(1).await;
+    assert_eq!(lab.shipped(), Vec::<String>::new());
+}
+
+/// An older receiver says nothing of what it has: the receipt is all that anybody will have. What refuses, or is none, is no such word.
+#[tokio::test]
+async fn r10_what_a_receiver_answers_says_whether_one_may_go() {
+    let refused = "Content-Type: application/problem+json\r\n";
+    for (said, goes) in [
+        (say(405, ""), true),
+        (say(404, ""), true),
+        (say(404, refused), false),
+        (say(409, refused), false),
+        (say(410, refused), true),
+        (say(401, refused), false),
+        (say(302, "Location: http://portal.invalid/\r\n"), false),
+        (say(200, "Content-Type: text/html\r\n"), false),
+        (say(200, &format!("X-Episode-Content-Sha256: {}\r\n", "ab".repeat(32))), false),
+        (say(500, ""), false),
+    ] {
+        let mut lab = Lab::new().await;
+        lab.ship("ep", 100).await;
+        let answer = said.clone();
+        let far = Foreign::new(move |_, _| answer.clone()).await;
+        lab.host.settings.receiver =
+            serde_json::from_value(serde_json::json!(format!("http://{}/", far.address))).unwrap();
+        lab.clock.jump_secs(11 * DAY_SECS);
+        let report = lab.host.pass().await;
+        assert_eq!(lab.shipped().is_empty(), goes, "{said:?}: {:?}", report.notes);
+    }
+}
+
+#[tokio::test]
+async fn one_that_the_receiver_cannot_read_now_holds_up_no_other() {
+    let mut lab = Lab::new().await;
+    lab.ship("first", 100).await;
+    lab.ship("second", 100).await;
+    let answers = |head: &str, _: &[u8]| if head.contains("/first") { say(500, "") } else { say(405, "") };
+    let far = Foreign::new(answers).await;
+    let here = lab.host.settings.receiver.clone();
+    lab.host.settings.receiver = serde_json::from_value(serde_json::json!(format!("http://{}/", far.address))).unwrap();
+    let report = lab.later(11).await;
+    assert_eq!(lab.shipped(), ["first"]);
+    let told = "stay until the receiver says that it has them: first: 500: the receiver cannot say what it has";
+    assert!(report.notes.iter().any(|note| note.ends_with(told)), "{:?}", report.notes);
+    // The next pass asks for it again.
+    lab.host.settings.receiver = here;
+    let report = lab.later(1).await;
+    assert_eq!(lab.shipped(), Vec::<String>::new(), "{:?}", report.notes);
+}
+
+#[tokio::test]
 async fn what_is_no_longer_what_was_sent_stays() {
     let lab = Lab::new().await;
     for id in ["added", "changed", "linked", "same"] {

@@ -175,15 +175,17 @@ impl Receiver {
             };
             let status = response.status();
             if status.is_server_error() && status.as_u16() != 501 {
-                return Ok(Err(format!("{}: the receiver cannot say what it has", status.as_u16())));
+                return Ok(Ok(Held::Unable(status.as_u16())));
             }
             let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
             // What is damaged there is as good as none: sent again it is mended.
-            if matches!(status.as_u16(), 404 | 409 | 410) && is_problem(&response) {
-                return Ok(Ok(Held::Nothing));
-            }
-            if !status.is_success() || elsewhere(&url, &response) {
-                return Ok(Ok(Held::Unsaid));
+            match status.as_u16() {
+                404 | 409 if is_problem(&response) => return Ok(Ok(Held::Nothing)),
+                410 if is_problem(&response) => return Ok(Ok(Held::Withdrawn)),
+                _ if elsewhere(&url, &response) => return Ok(Ok(Held::Refused)),
+                404 | 405 | 501 => return Ok(Ok(Held::Unsaid)),
+                _ if !status.is_success() => return Ok(Ok(Held::Refused)),
+                _ => {}
             }
             if read_bytes.is_none() {
                 read_bytes = Some(header(CONTENT_LENGTH.as_str()).and_then(|bytes| bytes.parse().ok()).unwrap_or(0));
@@ -193,6 +195,7 @@ impl Receiver {
             return Ok(Ok(match content {
                 Some(content) if is_of_what_was_read(&response) => Held::Named(content),
                 Some(_) => Held::Unread,
+                None if media_type(&response).is_some_and(|kind| kind.contains("html")) => Held::Refused,
                 None => Held::Unsaid,
             }));
         }
