@@ -18,6 +18,7 @@ use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::{PassReport, Reason};
 use tokio::sync::OnceCell;
 
+use crate::base::{Objects, Snapshot};
 use crate::compile::Compiler;
 use crate::convert::{self, Converted, Staged};
 use crate::document::Document;
@@ -27,7 +28,7 @@ use crate::path::FilePath;
 use crate::web::{self, Address, Fetched, Patience, Web};
 use crate::workshop::{PutOff, Unready, Workshop, attempt, listed, on_disk};
 
-use self::enter::{enter, known};
+use self::enter::{enter, is_stored, known};
 use self::found::find;
 use self::scan::PassedOver;
 
@@ -94,17 +95,32 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
             }
         };
         let (content, origin, tried) = (staged.content, item.origin.clone(), cx.tried);
-        if let Some(outcome) = self.workshop.looked(move |base| known(base, content, &origin, tried)).await?? {
-            return Err(Unready::Outcome(outcome));
+        let known = move |base: &Snapshot| Ok((known(base, content, &origin, tried)?, is_stored(base, content)?));
+        match self.workshop.looked(known).await?? {
+            (Some(outcome), true) => return Err(Unready::Outcome(outcome)),
+            (Some(outcome), false) => return Err(Unready::Outcome(self.stored_again(staged, outcome).await?)),
+            (None, _) => {}
         }
         let (converted, _) = self.workshop.converted(cx, &staged, &path, &item.origin).await?;
         let (converted, compiled) = self.workshop.compiled(cx, &item.name, converted).await?;
         let document = self.record(item, &convert::suffix_of(&path), &staged, &converted)?;
         let prepared = Box::new(Prepared { name: item.name.clone(), document, converted, compiled });
-        let bytes = move |objects: crate::base::Objects<'_>| {
-            objects.put_stream(|| std::fs::File::open(staged.document())).map(drop)
-        };
+        let bytes = move |objects: Objects<'_>| objects.put_stream(|| std::fs::File::open(staged.document())).map(drop);
         self.workshop.stored(prepared, bytes).await
+    }
+
+    /// Stores the bytes of a document that is in the base, and whose bytes are not.
+    async fn stored_again(&self, staged: Staged, known: Outcome) -> Result<Outcome, Unready> {
+        let home = Arc::clone(&self.workshop.place().home);
+        let stored = on_disk(move || {
+            let objects = Objects::of(&*home);
+            objects.put_stream(|| std::fs::File::open(staged.document()))?;
+            objects.settle()
+        });
+        stored.await??;
+        let again = "its bytes, which were gone, are stored again";
+        let why = known.detail.map_or_else(|| again.to_owned(), |why| format!("{why}; {again}"));
+        Ok(Outcome::because(known.kind, why))
     }
 
     /// Whether the base has a file's content already, as it is in its place: nothing is copied for that. It is told of the newest generation
@@ -114,8 +130,11 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
         let origin = item.origin.clone();
         let limits = *self.workshop.place().converter.limits();
         let Ok(content) = on_disk(move || convert::content_of(&file, &limits)).await? else { return Ok(None) };
-        let known = self.workshop.looked(move |base| known(base, content, &origin, tried));
-        Ok(known.await??.filter(|outcome| outcome.kind == OutcomeKind::Present))
+        let known = move |base: &Snapshot| {
+            let known = known(base, content, &origin, tried)?.filter(|known| known.kind == OutcomeKind::Present);
+            Ok(if is_stored(base, content)? { known } else { None })
+        };
+        Ok(self.workshop.looked(known).await??)
     }
 
     fn web(&self) -> Result<Web, Stop> {

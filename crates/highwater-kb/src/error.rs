@@ -5,6 +5,7 @@ use std::io;
 use highwater_db::sqlite;
 use highwater_fs::FsError;
 
+use crate::base::Instead;
 use crate::base::{Lost, told_lost};
 use crate::content::ContentId;
 use crate::document::{DocName, NoDocName};
@@ -32,12 +33,12 @@ pub enum KbError {
         id: ContentId,
     },
     /// An object's bytes are not those that it is called by.
-    #[error("the object {id} is damaged: its bytes are called {found}")]
+    #[error("the object {id} is damaged: {found}")]
     ObjectDamaged {
         /// Which.
         id: ContentId,
-        /// What its bytes are called.
-        found: ContentId,
+        /// What is there instead.
+        found: Instead,
     },
     /// What a generation changed is not there.
     #[error("what generation {generation} changed is not there: .highwater/objects/generation-{generation:010}")]

@@ -11,7 +11,7 @@ use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::{PassReport, Reason};
 
-use crate::base::{Draft, Home, LISTED_MAX, Objects, Snapshot};
+use crate::base::{Draft, Home, Instead, LISTED_MAX, Objects, Snapshot};
 use crate::compile::Compiler;
 use crate::convert::{self, Staged};
 use crate::document::{DocName, Document};
@@ -137,7 +137,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbRecompile<C> {
                 let staged = Staged::copy_kept(bytes, &path, desk, limits)?;
                 match staged.content {
                     found if found == id => Ok(staged),
-                    found => Err(damaged(KbError::ObjectDamaged { id, found })),
+                    found => Err(damaged(KbError::ObjectDamaged { id, found: Instead::Bytes(found) })),
                 }
             })
             .await

@@ -100,6 +100,11 @@ impl Way {
     }
 }
 
+/// Whether the bytes of a document are stored; they are not read for that.
+pub(super) fn is_stored(base: &Snapshot, content: ContentId) -> Result<bool, KbError> {
+    base.stored().has(content)
+}
+
 /// What is known of a document by its content, before it is converted.
 pub(super) fn known(
     base: &Snapshot,

@@ -3,9 +3,10 @@
 
 mod held;
 
+use std::fmt;
 use std::io::{self, Read, Write};
 
-use highwater_fs::{Fs, FsError, Kind, Mode, Op, Quarantine, RelPath, Staged, is_partial};
+use highwater_fs::{Fs, FsError, Kind, Mode, Quarantine, RelPath, Staged, is_partial};
 
 pub(super) use self::held::Held;
 use super::home::Home;
@@ -25,6 +26,9 @@ const MANIFEST: &str = "generation-";
 
 /// What is being done where bytes are stored.
 const STORE: &str = "store what was prepared";
+
+/// Why one is set aside.
+const NOT_ITS_BYTES: &str = "its bytes are not those that it is called by";
 
 /// How much of a stream is held while it is stored.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -50,6 +54,27 @@ impl Named {
         let id = name.parse().ok().filter(|id: &ContentId| id.to_string() == name);
         let generation = || name.strip_prefix(MANIFEST).and_then(|number| number.parse().ok());
         id.map_or_else(|| generation().map_or(Self::Other, Self::Manifest), Self::Object)
+    }
+}
+
+/// What is there instead of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instead {
+    /// Bytes that are called so.
+    Bytes(ContentId),
+    /// No file.
+    Odd(Kind),
+}
+
+impl fmt::Display for Instead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(found) => write!(f, "its bytes are called {found}"),
+            Self::Odd(Kind::File) => f.write_str("it cannot be read"),
+            Self::Odd(Kind::Dir) => f.write_str("a directory has its place"),
+            Self::Odd(Kind::Symlink) => f.write_str("a symlink has its place"),
+            Self::Odd(Kind::Other) => f.write_str("what is no file has its place"),
+        }
     }
 }
 
@@ -165,10 +190,11 @@ impl<'a> Objects<'a> {
         if !verify {
             return Ok(if self.fs.stat(path)?.is_some() { Standing::There } else { Standing::Missing });
         }
-        let reader = match self.fs.reader(path) {
+        let reader = match self.fs.reader(path).map_err(|error| self.unread(id, path, error)) {
             Ok(reader) => reader,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Standing::Missing),
-            Err(error) => return Err(error.into()),
+            Err(KbError::ObjectMissing { .. }) => return Ok(Standing::Missing),
+            Err(KbError::ObjectDamaged { .. }) => return Ok(Standing::Damaged),
+            Err(error) => return Err(error),
         };
         let (found, _) = ContentId::of_stream(reader).map_err(KbError::io("read an object"))?;
         Ok(if found == id { Standing::There } else { Standing::Damaged })
@@ -180,7 +206,7 @@ impl<'a> Objects<'a> {
     /// What the disk says.
     pub(crate) fn restore<R: Read>(&self, id: ContentId, open: impl Fn() -> io::Result<R>) -> Result<(), KbError> {
         if self.standing(id, true)? == Standing::Damaged {
-            self.set_aside(id, "its bytes are not those that it is called by")?;
+            self.set_aside(id, NOT_ITS_BYTES)?;
         }
         let (found, _) = self.put_stream(open)?;
         if found == id { self.settle() } else { Err(KbError::Changed { first: id, then: found }) }
@@ -255,9 +281,10 @@ impl<'a> Objects<'a> {
         if let Some(bytes) = self.held.and_then(|held| held.get(id)) {
             return Ok(bytes);
         }
-        let bytes = self.fs.read(&path_of(id), bytes_max).map_err(|error| missing(id, error))?;
-        let found = ContentId::of(&bytes);
-        if found == id { Ok(bytes) } else { Err(KbError::ObjectDamaged { id, found }) }
+        let path = path_of(id);
+        let bytes = self.fs.read(&path, bytes_max).map_err(|error| self.unread(id, &path, error))?;
+        is_called(id, ContentId::of(&bytes))?;
+        Ok(bytes)
     }
 
     /// An object's bytes one after another, whatever its size; who reads them finds out whether they are those it is called by.
@@ -268,7 +295,8 @@ impl<'a> Objects<'a> {
         if let Some(bytes) = self.held.and_then(|held| held.get(id)) {
             return Ok(Box::new(io::Cursor::new(bytes)));
         }
-        self.fs.reader(&path_of(id)).map_err(|error| missing(id, error))
+        let path = path_of(id);
+        self.fs.reader(&path).map_err(|error| self.unread(id, &path, error))
     }
 
     /// The name of every file there, in order.
@@ -300,7 +328,20 @@ impl<'a> Objects<'a> {
     pub(super) fn copy(&self, id: ContentId, to: &mut dyn Write) -> Result<(), KbError> {
         let from = self.reader(id)?;
         let (found, _) = ContentId::of_stream(Tee { from, to }).map_err(KbError::Source)?;
-        if found == id { Ok(()) } else { Err(KbError::ObjectDamaged { id, found }) }
+        is_called(id, found)
+    }
+
+    /// What it means that an object could not be read.
+    fn unread(&self, id: ContentId, path: &RelPath, error: FsError) -> KbError {
+        if error.kind() == io::ErrorKind::NotFound {
+            return KbError::ObjectMissing { id };
+        }
+        match self.fs.stat(path) {
+            Ok(Some(there)) if there.kind != Kind::File => {
+                KbError::ObjectDamaged { id, found: Instead::Odd(there.kind) }
+            }
+            _ => error.into(),
+        }
     }
 
     fn place(
@@ -310,7 +351,7 @@ impl<'a> Objects<'a> {
         write: impl FnOnce(&mut dyn Write) -> Result<(), KbError>,
     ) -> Result<(), KbError> {
         let held = self.held.filter(|held| held.takes(bytes));
-        if held.is_none_or(Held::waits) && self.stands(id, bytes)? {
+        if held.is_none_or(Held::waits) && self.stands(id)? {
             return Ok(());
         }
         if let Some(held) = held {
@@ -345,9 +386,21 @@ impl<'a> Objects<'a> {
         Ok(())
     }
 
-    /// Whether an object of this length is there, or waits.
-    fn stands(&self, id: ContentId, bytes: u64) -> Result<bool, KbError> {
-        Ok(self.held_len(id).is_some() || self.fs.stat(&path_of(id))?.is_some_and(|there| there.len == bytes))
+    /// Whether an object is there and whole, or waits. What has its name and is damaged is kept aside, and gives way to what is stored next:
+    /// its name and its length are no word on its bytes.
+    fn stands(&self, id: ContentId) -> Result<bool, KbError> {
+        let standing = self.standing(id, true)?;
+        if standing == Standing::Damaged {
+            let path = path_of(id);
+            let is_file = self.fs.stat(&path)?.is_some_and(|there| there.kind == Kind::File);
+            let kept = if is_file {
+                Quarantine::new(self.fs, layout(QUARANTINE)).keep_file(&path, NOT_ITS_BYTES)?.path
+            } else {
+                self.set_aside(id, NOT_ITS_BYTES)?
+            };
+            tracing::warn!(object = %id, %kept, "a damaged object is stored again");
+        }
+        Ok(standing == Standing::There)
     }
 
     fn held_len(&self, id: ContentId) -> Option<u64> {
@@ -367,13 +420,8 @@ fn named(name: &str) -> RelPath {
     layout(OBJECTS).join(name).expect("invariant: what is listed there, and what things there are called, is one name")
 }
 
-fn missing(id: ContentId, error: FsError) -> KbError {
-    match error {
-        FsError::Io { op: Op::Read, ref source, .. } if source.kind() == io::ErrorKind::NotFound => {
-            KbError::ObjectMissing { id }
-        }
-        other => KbError::Fs(other),
-    }
+fn is_called(id: ContentId, found: ContentId) -> Result<(), KbError> {
+    if found == id { Ok(()) } else { Err(KbError::ObjectDamaged { id, found: Instead::Bytes(found) }) }
 }
 
 /// Writes what is read from it.

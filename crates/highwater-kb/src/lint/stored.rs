@@ -51,7 +51,10 @@ fn file(look: &mut Look<'_>, path: &FilePath, content: ContentId) -> Result<(), 
     let stands = look_at(look.snapshot.disk(), &path.to_rel())? == Found::File(content);
     let mends = match stands {
         true => "they are stored again from the file".to_owned(),
-        false => "put the file there as it was, and call again; or add its document again".to_owned(),
+        false if standing == ObjectStanding::Missing && look.raws.contains(path.as_str()) => {
+            "put the file there as it was, and call again; or add the document again".to_owned()
+        }
+        false => "put the file there as it was, and call again".to_owned(),
     };
     let told = look.tell(Finding { kind, file: path.to_string(), line: None, what, mends, fix: stands });
     if told && stands {

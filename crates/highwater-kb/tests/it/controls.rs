@@ -243,10 +243,10 @@ fn without_the_sync_of_one_staged_file_of_several_the_suite_is_red() {
 }
 
 #[test]
-fn with_objects_that_are_named_before_they_are_synced_the_suite_is_red() {
-    let found = red(Again(short()), || Arc::new(NamedFirst));
-    // What has the name and the length is taken for stored, and found to be damaged by the commit.
-    assert!(found.contains("0 of 1 changes are made"), "{found}");
+fn with_objects_that_are_named_before_they_are_synced_what_is_torn_is_stored_again() {
+    // A name and a length are no word on bytes: what a crash tore is read, and written anew.
+    let found = crash_everywhere(&With { scenario: Again(short()), hand: || Arc::new(NamedFirst) });
+    found.unwrap_or_else(|found| panic!("{found}"));
 }
 
 #[test]

@@ -96,6 +96,42 @@ fn what_is_lost_and_stands_there_is_stored_again() {
 }
 
 #[test]
+fn what_is_stored_anew_takes_the_place_of_what_is_damaged() {
+    for how in WAYS {
+        let mut house = House::furnished();
+        house.commit(&[(PAGE, Some("one\n"))]);
+        house.commit(&[(PAGE, Some("two\n"))]);
+        house.spoil("one\n", how);
+        house.commit(&[(PAGE, Some("one\n"))]);
+        assert_eq!(house.read(PAGE).as_deref(), Some("one\n"), "{how:?}");
+        assert_eq!(told(&house.linted()), Vec::<String>::new(), "{how:?}");
+        // What was there is kept.
+        let kept = fs::read_dir(house.path(".highwater/quarantine")).map_or(0, Iterator::count);
+        assert_eq!(kept, if how == How::Gone { 0 } else { 2 }, "{how:?}: the bytes, and why");
+    }
+}
+
+#[test]
+fn what_is_no_file_gives_way_to_what_is_stored_anew() {
+    for how in ["directory", "symlink"] {
+        let mut house = House::furnished();
+        house.commit(&[(PAGE, Some("one\n"))]);
+        house.commit(&[(PAGE, Some("two\n"))]);
+        let object = house.path(&format!(".highwater/objects/{}", ContentId::of(b"one\n")));
+        fs::rename(&object, house.path("elsewhere")).unwrap();
+        match how {
+            "directory" => fs::create_dir(&object).unwrap(),
+            _ => std::os::unix::fs::symlink("../../elsewhere", &object).unwrap(),
+        }
+        let found = told(&house.linted());
+        assert!(matches!(&found[..], [one] if one.ends_with(" is damaged")), "{found:?}");
+        house.commit(&[(PAGE, Some("one\n"))]);
+        assert_eq!(house.read(PAGE).as_deref(), Some("one\n"), "{how}");
+        assert_eq!(told(&house.linted()), Vec::<String>::new(), "{how}");
+    }
+}
+
+#[test]
 fn what_the_base_had_and_is_lost_is_named_and_needed() {
     for how in WAYS {
         let mut house = House::furnished();

@@ -159,6 +159,24 @@ fn r14_a_document_of_which_something_is_lost_is_back_and_named() {
 }
 
 #[test]
+fn r14_what_is_no_file_in_an_objects_place_is_told_and_set_aside() {
+    let (ruin, _) = Ruin::new();
+    let record = |n: u32| of(n).compiled();
+    let object = |n: u32| ruin.object(record(n));
+    std::fs::remove_file(object(1)).unwrap();
+    std::fs::create_dir(object(1)).unwrap();
+    std::fs::rename(object(2), ruin.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("../../elsewhere", object(2)).unwrap();
+    let (rebuilt, aside) = ruin.rebuild();
+    assert_eq!(aside.len(), 2, "{aside:?}");
+    assert!(aside[0].ends_with("is damaged: a directory has its place"), "{aside:?}");
+    assert!(aside[1].ends_with("is damaged: a symlink has its place"), "{aside:?}");
+    drop(rebuilt);
+    ruin.goes_on(1);
+    assert!(object(1).is_file());
+}
+
+#[test]
 fn r14_what_the_newest_generation_cannot_show_holds_nobody_up() {
     let (ruin, had) = Ruin::new();
     let page = "wiki/sources/paper-3.md";

@@ -12,7 +12,7 @@ use highwater_db::sqlite::rusqlite::Connection;
 use highwater_engine::report::{ExitCode, PassReport};
 use highwater_fs::{FileId, Fs};
 use highwater_kb::base::Reader;
-use highwater_kb::{BaseLock, DocName, Home, KbError, Snapshot, fold};
+use highwater_kb::{BaseLock, ContentId, DocName, Home, KbError, Snapshot, fold};
 use jiff::Timestamp;
 
 use crate::library::Paper;
@@ -122,6 +122,45 @@ async fn one_changed_document_among_many_comes_in_alone() {
     assert_eq!(counts(&report), (ExitCode::Drained, [1, 39, 0]), "{report:?}");
     assert_eq!(rig.head(), head + 1);
     assert!(rig.page("wiki/sources/report-11.md").unwrap().contains("another gauge"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_gone_are_stored_again_once_the_document_is_added_again() {
+    let rig = Rig::new();
+    filled(&rig, 2);
+    rig.add(Edition::of(1), &["in"]).await;
+    let id = ContentId::of(b"# Report 1\n\nOf gauge 1.\n");
+    let object = rig.root().join(format!(".highwater/objects/{id}"));
+    let was = fs::read(&object).unwrap();
+    fs::remove_file(&object).unwrap();
+    let head = rig.head();
+    let report = rig.add(Edition::of(1), &["in"]).await;
+    assert_eq!(counts(&report), (ExitCode::Drained, [0, 2, 0]), "{report:?}");
+    assert_eq!((fs::read(&object).unwrap(), rig.head()), (was, head));
+    let told = rig.outcomes("add-in").await;
+    assert!(told.iter().any(|told| told.2.contains("its bytes, which were gone, are stored again")), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_damaged_and_brought_again_is_stored_anew() {
+    let rig = Rig::new();
+    filled(&rig, 1);
+    rig.add(Edition::of(1), &["in"]).await;
+    rig.write("in/report-00.md", "# Report 0\n\nOf another gauge.\n");
+    rig.add(Edition::of(1), &["in"]).await;
+    // Everything that the first version stored is other bytes now.
+    for entry in fs::read_dir(rig.root().join(".highwater/objects")).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        if !path.to_string_lossy().contains("generation-") && !bytes.windows(13).any(|part| part == b"another gauge") {
+            fs::write(&path, bytes.iter().map(|byte| byte ^ 1).collect::<Vec<_>>()).unwrap();
+        }
+    }
+    rig.write("in/report-00.md", "# Report 0\n\nOf gauge 0.\n");
+    let report = rig.add(Edition::of(1), &["in"]).await;
+    assert_eq!(counts(&report), (ExitCode::Drained, [1, 0, 0]), "{report:?}");
+    assert!(rig.page("wiki/sources/report-00.md").unwrap().contains("Of gauge 0"));
+    assert_eq!(fs::read_to_string(rig.root().join("raw/report-00.md")).unwrap(), "# Report 0\n\nOf gauge 0.\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
