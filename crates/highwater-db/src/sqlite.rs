@@ -26,4 +26,4 @@ pub use reader::Reader;
 /// The SQLite binding, so that owners of a schema speak the version that the connections here have.
 pub use rusqlite;
 pub use session::SqliteSession;
-pub use writer::{Writer, WriterError};
+pub use writer::{Writer, WriterError, take_in_log};

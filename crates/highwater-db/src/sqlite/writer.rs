@@ -178,11 +178,21 @@ fn perform<T>(
     }
 }
 
+/// Takes all that was committed into the database's own file, and empties the log beside it; `false` where another has it open, who may
+/// read the log.
+///
+/// # Errors
+/// What the database says: the disk may have no room for it.
+pub fn take_in_log(connection: &Connection) -> Result<bool, Error> {
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+        .map(|busy| busy == 0)
+        .map_err(|error| Error::on(connection, error))
+}
+
 fn close(connection: Connection) -> Result<(), Error> {
     // Beside a reader the log may stay longer; the next to open the file goes on with it.
-    connection
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        .map_err(|error| Error::on(&connection, error))?;
+    take_in_log(&connection)?;
     connection.close().map_err(|(connection, error)| Error::on(&connection, error))
 }
 

@@ -9,7 +9,7 @@ mod shown;
 
 use std::sync::Arc;
 
-use highwater_db::sqlite::{Error, pending, quick_check};
+use highwater_db::sqlite::{Error, pending, quick_check, take_in_log};
 use highwater_engine::diagnosis::with_causes;
 use jiff::Timestamp;
 
@@ -159,7 +159,8 @@ impl<'h> Anew<'h> {
             Health::Gone | Health::Unusable(_) => None,
         };
         let filled = Filled::fill(Arc::new(home.anew()?), now, head)?;
-        // Whoever closes it last takes what lies beside the file into it.
+        // Nobody else has them: what is not in their own file now is for want of room, and closing them would not say so.
+        take_in_log(&filled.base.rows).map_err(KbError::rows("put its new rows into their file"))?;
         drop(filled.base);
         Ok(Self { home, anew: home.as_anew()?, told: filled.told })
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use highwater_kb::base::{Anew, Health, Rebuilt, examine};
 use highwater_kb::{Directory, Home, KbError};
+use highwater_testkit::small_disk::SmallDisk;
 
 use crate::home::now;
 use crate::library::{Library, Paper};
@@ -161,8 +162,11 @@ fn r14_a_document_of_which_something_is_lost_is_back_and_named() {
 #[test]
 fn r14_what_is_no_file_in_an_objects_place_is_told_and_set_aside() {
     let (ruin, _) = Ruin::new();
-    let record = |n: u32| of(n).compiled();
-    let object = |n: u32| ruin.object(record(n));
+    let (rebuilt, _) = ruin.rebuild();
+    let compiled = [1, 2].map(|n| rebuilt.base.document(&of(n).name).unwrap().unwrap().compiled);
+    drop(rebuilt);
+    ruin.lose_rows();
+    let object = |n: usize| ruin.object(compiled[n - 1]);
     std::fs::remove_file(object(1)).unwrap();
     std::fs::create_dir(object(1)).unwrap();
     std::fs::rename(object(2), ruin.path("elsewhere")).unwrap();
@@ -254,4 +258,41 @@ fn what_people_had_made_of_files_is_found_again() {
     drop(ruin.rebuild());
     let told = highwater_kb::status::status(&ruin.home).unwrap();
     assert_eq!((told.conflicts, told.edited, told.deleted), (1, 1, 1));
+}
+
+#[test]
+fn rows_that_the_disk_has_no_room_for_are_an_error_of_the_disk() {
+    const TEST: &str = "rows_that_the_disk_has_no_room_for_are_an_error_of_the_disk";
+    let small = match SmallDisk::mount(8 << 20) {
+        Ok(small) => small,
+        Err(not_here) => return not_here.say(TEST),
+    };
+    let root = small.path().join("base");
+    std::fs::create_dir(&root).unwrap();
+    let home: Arc<dyn Home> = Arc::new(Directory::open(&root).unwrap());
+    let mut library = Library::new(home.clone());
+    (1..=12).for_each(|n| library.add(&[&of(n)]));
+    drop(library);
+    drop(home);
+    let (mut refused, mut room) = (0, 0);
+    let filler = small.path().join(".filler");
+    loop {
+        let home = Directory::open(&root).unwrap();
+        let held = home.try_lock().unwrap().unwrap();
+        let found = examine(&home).unwrap();
+        small.fill().unwrap();
+        let filled = std::fs::File::options().write(true).open(&filler).unwrap();
+        let bytes = filled.metadata().unwrap().len();
+        filled.set_len(bytes - room).unwrap();
+        let made = Anew::make(&home, &held, now(), &found).and_then(|mut anew| anew.put(&held, now(), "a test"));
+        small.free().unwrap();
+        match made {
+            Ok(_) => break,
+            Err(KbError::RowsOpen) => panic!("another is blamed, with room for {room} bytes"),
+            Err(_) => refused += 1,
+        }
+        room += 8 << 10;
+    }
+    assert!(refused > 10, "{refused}");
+    assert_eq!(examine(&Directory::open(&root).unwrap()).unwrap(), Health::Whole(13));
 }
