@@ -55,7 +55,12 @@ fn main() -> ProcessExit {
     let global = for_cron.then(|| cli.global.clone());
     let ended = dispatch(cli);
     match global {
-        None => ProcessExit::from(ended.unwrap_or_else(|errors| output.errors(&errors)).number()),
+        None => {
+            let exit = ended.unwrap_or_else(|errors| output.errors(&errors));
+            let unprinted = output::unprinted().map(commands::unprinted);
+            let worst = unprinted.map_or(exit, |error| exit.worst(output.errors(&[error])));
+            ProcessExit::from(worst.number())
+        }
         Some(global) => {
             if let Err(errors) = ended {
                 cron::tell(&errors, &global, output);

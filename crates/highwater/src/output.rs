@@ -1,12 +1,21 @@
 //! What is printed. Owns the choice between text for people and JSON for programs, and that a reader who went away is no
-//! error.
+//! error, and a full disk is one.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
+use std::sync::OnceLock;
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
 use serde::Serialize;
+
+/// Why an answer was not printed to its end.
+static UNPRINTED: OnceLock<String> = OnceLock::new();
+
+/// Why what was to be printed was not: the first cause, of all that this process printed as an answer.
+pub(crate) fn unprinted() -> Option<&'static str> {
+    UNPRINTED.get().map(String::as_str)
+}
 
 /// Where a command prints to.
 #[derive(Debug, Clone, Copy)]
@@ -24,14 +33,14 @@ impl Output {
     /// One JSON object in one line.
     pub(crate) fn json(self, value: &impl Serialize) {
         match serde_json::to_string(value) {
-            Ok(text) => print(&mut anstream::stdout(), &text),
+            Ok(text) => answer(&text),
             Err(e) => print(&mut anstream::stderr(), &format!("this answer is no JSON: {e}")),
         }
     }
 
     /// A line for people.
     pub(crate) fn line(self, text: impl Display) {
-        print(&mut anstream::stdout(), &text.to_string());
+        answer(&text.to_string());
     }
 
     /// A line beside the answer; `--quiet` leaves it out.
@@ -55,7 +64,16 @@ impl Output {
     }
 }
 
-/// A pipe whose reader went away (`| head`) ends the printing, not the work.
+/// A pipe whose reader went away (`| head`) ends the printing, not the work. Where there is no room, the command must not end with exit 0.
+fn answer(text: &str) {
+    if let Err(error) = printed(&mut anstream::stdout(), text)
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        UNPRINTED.get_or_init(|| error.to_string());
+    }
+}
+
+/// What is told beside an answer may be lost.
 fn print(to: &mut impl Write, text: &str) {
     let _: io::Result<()> = printed(to, text);
 }

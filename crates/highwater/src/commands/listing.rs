@@ -35,12 +35,17 @@ pub(super) fn reader(written: io::Result<()>) -> Result<Reader, Diagnosis> {
     match written {
         Ok(()) => Ok(Reader::There),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
-        Err(error) => Err(Diagnosis::failure(
-            codes::CANNOT_PRINT,
-            format!("the answer could not be printed to its end: {error}"),
-            "free space where it is printed to, and call again",
-        )),
+        Err(error) => Err(unprinted(&error.to_string())),
     }
+}
+
+/// An answer that is not whole.
+pub(crate) fn unprinted(why: &str) -> Diagnosis {
+    Diagnosis::failure(
+        codes::CANNOT_PRINT,
+        format!("the answer could not be printed to its end: {why}"),
+        "free space where it is printed to, and call again",
+    )
 }
 
 /// Rows as lines of JSON.

@@ -59,6 +59,8 @@ pub(crate) mod unset;
 pub(crate) mod verify;
 pub(crate) mod worklist;
 
+pub(crate) use self::listing::unprinted;
+
 /// What a command that drains nothing comes to: done, or its one error.
 fn done(result: Result<(), Diagnosis>) -> Done {
     result.map(|()| ExitCode::Drained).map_err(|error| vec![error])

@@ -112,6 +112,22 @@ fn a_list_that_is_cut_off_is_not_exit_0() {
     if std::path::Path::new("/dev/full").exists() {
         call(&rig, &["items", "load"]).into_file("/dev/full").fails("items_to_a_full_disk");
         call(&rig, &["events", "--json"]).into_file("/dev/full").fails("events_to_a_full_disk");
+        // Nor is one answer that is not there, and what a command did is done.
+        for said in [
+            ["status"].as_slice(),
+            &["status", "--json"],
+            &["bans", "--json"],
+            &["doctor"],
+            &["config", "check"],
+            &["halt", "load", "--why", "a test"],
+            &["rearm", "load", "--why", "a test", "--json"],
+            &["run", "load", "--json"],
+        ] {
+            let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+            let ended: crate::rig::Ended = rig.command(said).stdout(full).output().unwrap().into();
+            assert_eq!((ended.code, ended.stderr.contains("HW-CMD-011")), (1, true), "{said:?}: {ended:?}");
+        }
+        assert_eq!(rig.ok(&["status", "load", "--json"]).json()["jobs"][0]["state"], "drained");
     }
 }
 
