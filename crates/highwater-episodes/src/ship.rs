@@ -23,6 +23,7 @@ mod resume;
 mod retire;
 pub mod scan;
 mod settings;
+mod turn;
 mod verdict;
 mod watch;
 
@@ -35,7 +36,7 @@ use highwater_engine::diagnosis::{Diagnosis, lacks_descriptors, mends_disk, mend
 use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
 use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
-use highwater_engine::report::PassReport;
+use highwater_engine::report::{PassReport, Reason};
 
 use crate::archive::{CompressionSettings, Packer};
 use crate::gate::{self, Judge};
@@ -43,6 +44,7 @@ use crate::index::Commit;
 use crate::name::EpisodeId;
 
 use places::{apart, of_another};
+use turn::Turn;
 
 pub use bandwidth::Bandwidth;
 pub use client::{Answer, Code, Held, Receiver, Refusal, STALL_SECS, Shown};
@@ -96,6 +98,8 @@ pub struct Place {
 #[derive(Debug)]
 pub struct Ship {
     place: Place,
+    /// The outbox, while a pass works in it.
+    turn: Arc<Turn>,
     /// Packers that rest: each has buffers of its own.
     packers: Arc<Mutex<Vec<Packer>>>,
     /// Code that the receiver accepts, as asked in this pass.
@@ -161,6 +165,7 @@ impl Ship {
     pub fn new(place: Place) -> Self {
         Self {
             place,
+            turn: Arc::default(),
             packers: Arc::default(),
             accepted: tokio::sync::Mutex::default(),
             refused: Mutex::default(),
@@ -388,7 +393,7 @@ impl Job for Ship {
         self.unread.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let shelves = self.place.shelves.clone();
         let (shipped, outbox) = (self.place.shelves.shipped.clone(), self.place.outbox.clone());
-        let host = self.place.receiver.host.clone();
+        let (host, turn) = (self.place.receiver.host.clone(), Arc::clone(&self.turn));
         let left = Self::on_disk(move || {
             check_root(&shelves.episodes).map_err(|error| scan_failed(&error, &shelves.episodes))?;
             apart(&shelves, &outbox).map_err(Stop::Fail)?;
@@ -398,6 +403,14 @@ impl Job for Ship {
                     None => disk(&error, dir),
                 })?;
                 check_root(dir).map_err(|error| scan_failed(&error, dir))?;
+            }
+            if !turn.take(&outbox).map_err(|error| disk(&error, &outbox))? {
+                let told = format!(
+                    "another pass ships from the outbox {}: two configurations, or two state directories, share it; give one of them its own \
+                     `episodes`, `outbox` and `shipped`",
+                    outbox.display()
+                );
+                return Err(Stop::checkpoint(Reason::LockHeld, told));
             }
             let opened = Outbox::open(&outbox).map_err(|error| disk(&error, &outbox))?;
             opened.is_ready().map_err(|error| disk(&error, &outbox))?;
@@ -463,6 +476,14 @@ impl Job for Ship {
     }
 
     async fn seal(&self, cx: &mut CommitCx, _: &PassReport) -> Result<(), Stop> {
+        let sealed = self.sealed(cx).await;
+        self.turn.end();
+        sealed
+    }
+}
+
+impl Ship {
+    async fn sealed(&self, cx: &mut CommitCx) -> Result<(), Stop> {
         // Who is accepted is asked anew in the next pass.
         self.accepted.lock().await.clear();
         self.tell_parked(cx).await?;

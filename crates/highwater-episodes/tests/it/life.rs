@@ -411,3 +411,26 @@ async fn r12_old_code_that_sends_halts_the_job_until_it_is_other_code() {
     let rearm = events.iter().find(|event| event.act == "rearm").unwrap();
     assert!(rearm.why.starts_with("the code that sends is no longer "), "{}", rearm.why);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r01_one_outbox_is_one_pass_at_a_time_whatever_locks_there_are() {
+    let rig = Rig::real(Arc::new(Off), |_| {}).await;
+    let host = Host::new(&rig);
+    host.record("ep", "x", None);
+    // Somebody with another state directory.
+    let other = fs::File::open(host.path("outbox")).unwrap();
+    rustix::fs::flock(&other, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    let report = host.pass().await;
+    assert_eq!((report.exit, report.reason), (ExitCode::Checkpoint, Reason::LockHeld), "{}", report.message);
+    assert!(report.message.contains("another pass ships from the outbox "), "{}", report.message);
+    assert_eq!((host.names("episodes"), host.names("shipped")), (vec!["ep".to_owned()], vec![]));
+    drop(other);
+    // A daemon's shipper has it while a pass works, and not between two.
+    let ship = host.ship();
+    let report = ship.clone().run(&host.engine, &host.spec, Mode::Run).await;
+    assert_eq!((report.exit, report.counts.done), (ExitCode::Drained, 1), "{}", report.message);
+    let other = fs::File::open(host.path("outbox")).unwrap();
+    rustix::fs::flock(&other, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    let report = ship.run(&host.engine, &host.spec, Mode::Run).await;
+    assert_eq!(report.reason, Reason::LockHeld, "{}", report.message);
+}

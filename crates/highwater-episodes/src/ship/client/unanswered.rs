@@ -45,7 +45,12 @@ pub(in crate::ship) fn mends_certificate(
             term.map_or_else(|| RENEW.to_owned(), |term| mends_term(term, now))
         }
         AlertDescription::CertificateRevoked => "get this host another certificate: this one is revoked".to_owned(),
-        AlertDescription::UnknownCA | AlertDescription::DecryptError => {
+        AlertDescription::UnknownCA => {
+            "get this host a certificate of the authority in the receiver's `client-ca`; if it is of that one, the receiver's `crl` lacks a \
+             list of who signed it, and the receiver's log says so"
+                .to_owned()
+        }
+        AlertDescription::DecryptError => {
             "get this host a certificate of the authority in the receiver's `client-ca`".to_owned()
         }
         AlertDescription::BadCertificate
