@@ -186,6 +186,14 @@ fn nobody(detail: &str) -> Problem {
     )
 }
 
+/// A certificate that was good when its connection was made, and is not any more; the connection ends with it.
+pub(super) fn no_longer(error: &rustls::Error) -> Problem {
+    Problem::new(&known::NO_IDENTITY)
+        .detail(format!("the client certificate is not accepted any more: {error}"))
+        .remediation("get this host another certificate; the next connection shows it")
+        .header("connection", "close")
+}
+
 fn forged(header: &str) -> Problem {
     Problem::new(&known::NO_IDENTITY)
         .detail(format!("the proxy's {header} is given more than once, or cannot be read"))

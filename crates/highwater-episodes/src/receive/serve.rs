@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::IntoResponse as _;
 use highwater_engine::clock::SharedClock;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::CertificateError;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -21,10 +23,10 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service as _;
 
-use super::identity::{Peer, names_of};
+use super::identity::{Peer, names_of, no_longer};
 use super::problem::DRAIN_BYTES_MAX;
 use super::settings::ReceiverSettings;
-use super::tls::TlsKeeper;
+use super::tls::{Shown, TlsKeeper};
 
 /// How long uploads in hand may take once the server is told to end.
 pub const STOP_SECS: u64 = 30;
@@ -118,6 +120,12 @@ fn is_the_clients(error: &io::Error) -> bool {
     )
 }
 
+/// Whether a certificate was refused since nobody says whether it is revoked.
+fn lacks_list(error: &io::Error) -> bool {
+    let found = error.get_ref().and_then(|cause| cause.downcast_ref());
+    matches!(found, Some(rustls::Error::InvalidCertificate(CertificateError::UnknownRevocationStatus)))
+}
+
 struct Door {
     router: Router,
     head_time: Duration,
@@ -129,9 +137,10 @@ impl Door {
         // A small answer is not held back for more to come.
         let _ = stream.set_nodelay(true);
         let Some(tls) = tls else {
-            return self.converse(stream, Peer { address, certificate: None }).await;
+            return self.converse(stream, Peer { address, certificate: None }, None).await;
         };
-        let handshake = TlsAcceptor::from(tls.current()).accept(stream);
+        let met = tls.current();
+        let handshake = TlsAcceptor::from(Arc::clone(&met)).accept(stream);
         let mut stopped = self.stopped.clone();
         let shaken = tokio::select! {
             shaken = tokio::time::timeout(self.head_time.min(Duration::from_secs(HANDSHAKE_SECS)), handshake) => shaken,
@@ -139,17 +148,27 @@ impl Door {
         };
         match shaken {
             Ok(Ok(stream)) => {
-                let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-                let certificate = shown.and_then(|certificate| names_of(certificate));
-                self.converse(stream, Peer { address, certificate }).await;
+                let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+                let certificate = chain.first().and_then(|certificate| names_of(certificate));
+                let shown = tls.shown(met, chain);
+                self.converse(stream, Peer { address, certificate }, shown).await;
             }
+            Ok(Err(error)) if lacks_list(&error) => tracing::warn!(
+                %address,
+                "a client's certificate is refused since `crl` has no list by who signed it: have that authority write one, and add it"
+            ),
             Ok(Err(error)) => tracing::info!(%address, error = %error, "no TLS with a client"),
             Err(_) => tracing::info!(%address, "a client took too long over TLS"),
         }
     }
 
     /// One connection, until either side ends it.
-    async fn converse(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
+    async fn converse(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Peer,
+        shown: Option<Shown>,
+    ) {
         let Self { router, head_time, mut stopped } = self;
         let mut builder = http1::Builder::new();
         builder
@@ -160,10 +179,19 @@ impl Door {
             // Who says that nothing more comes may still wait for an answer.
             .half_close(true);
         let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            let refused = shown.as_ref().and_then(|shown| shown.check().err());
             request.extensions_mut().insert(peer.clone());
             let mut router = router.clone();
             // Boxed, so that the connection can be taken apart at its end.
-            Box::pin(async move { router.call(request).await })
+            Box::pin(async move {
+                match refused {
+                    Some(error) => {
+                        tracing::info!(address = %peer.address, %error, "a certificate is not accepted any more");
+                        Ok(no_longer(&error).into_response())
+                    }
+                    None => router.call(request).await,
+                }
+            })
         });
         let mut connection = builder.serve_connection(TokioIo::new(stream), service);
         let mut stopping = false;

@@ -1,5 +1,6 @@
 //! TLS of the receiver: its certificate, who signs those of clients, which of these are revoked. Owns reading these files, and reading
-//! them again when they change: the next connection meets the new ones, those that are open stay as they are.
+//! them again when they change: the next connection meets the new ones, and the next request of one that is open is answered only where they
+//! accept its certificate too.
 
 pub mod look;
 
@@ -14,7 +15,8 @@ use highwater_engine::clock::SharedClock;
 use highwater_engine::diagnosis::with_causes;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 
@@ -65,11 +67,44 @@ pub enum TlsError {
 /// What a file looked like when it was read.
 type Stamp = Option<(u64, u64, i64, i64)>;
 
+/// What was read at one time.
+#[derive(Debug)]
+struct Read {
+    config: Arc<ServerConfig>,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+}
+
 /// The TLS that is served with now.
 pub struct TlsKeeper {
     settings: TlsSettings,
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Arc<Read>>,
     read: Mutex<Vec<Stamp>>,
+}
+
+/// The certificate that a client showed when it connected, and which files it was found to be good by last.
+#[derive(Debug)]
+pub struct Shown {
+    keeper: Arc<TlsKeeper>,
+    chain: Vec<CertificateDer<'static>>,
+    good_by: Mutex<Arc<ServerConfig>>,
+}
+
+impl Shown {
+    /// Whether it is accepted by the files as they are now.
+    ///
+    /// # Errors
+    /// Why it is not: it may have been revoked, or who signed it taken away.
+    pub fn check(&self) -> Result<(), rustls::Error> {
+        let now = self.keeper.read_now();
+        let mut good_by = self.good_by.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (false, Some(verifier), Some((own, between))) =
+            (Arc::ptr_eq(&good_by, &now.config), &now.verifier, self.chain.split_first())
+        {
+            verifier.verify_client_cert(own, between, UnixTime::now())?;
+            *good_by = Arc::clone(&now.config);
+        }
+        Ok(())
+    }
 }
 
 impl TlsKeeper {
@@ -86,7 +121,18 @@ impl TlsKeeper {
     /// What the next connection meets.
     #[must_use]
     pub fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.read_now().config)
+    }
+
+    fn read_now(&self) -> Arc<Read> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What a client showed that met these files, where it showed anything.
+    #[must_use]
+    pub fn shown(self: &Arc<Self>, met: Arc<ServerConfig>, chain: &[CertificateDer<'_>]) -> Option<Shown> {
+        let chain: Vec<_> = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+        (!chain.is_empty()).then(|| Shown { keeper: Arc::clone(self), chain, good_by: Mutex::new(met) })
     }
 
     /// Reads the files again if one of them changed; says whether the next connection meets something new.
@@ -138,7 +184,7 @@ fn stamps(settings: &TlsSettings) -> Vec<Stamp> {
     files(settings).map(|path| std::fs::metadata(path).ok().map(stamp)).collect()
 }
 
-fn config(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
+fn config(settings: &TlsSettings) -> Result<Read, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain = certificates(&settings.cert, "certificate chain")?;
     let key = PrivateKeyDer::from_pem_file(&settings.key).map_err(|source| TlsError::File {
@@ -149,21 +195,22 @@ fn config(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|source| TlsError::Unfit { path: settings.cert.to_path_buf(), source })?;
-    let builder = match &settings.client_ca {
+    let verifier = settings.client_ca.as_deref().map(|ca| verifier(settings, ca, provider)).transpose()?;
+    let builder = match &verifier {
         None => builder.with_no_client_auth(),
-        Some(ca) => builder.with_client_cert_verifier(verifier(settings, ca, provider)?),
+        Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
     };
     let config = builder.with_single_cert(chain, key);
     let mut config = config.map_err(|source| TlsError::Unfit { path: settings.cert.to_path_buf(), source })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    Ok(Read { config: Arc::new(config), verifier })
 }
 
 fn verifier(
     settings: &TlsSettings,
     ca: &Path,
     provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
     for root in certificates(ca, "list of those who sign")? {
         roots.add(root).map_err(|source| TlsError::Unfit { path: ca.to_path_buf(), source })?;

@@ -75,6 +75,14 @@ pub struct Look {
     pub used: Use,
     /// For how long it may be used, where it says so; or why it cannot be.
     pub term: Result<Option<Term>, TlsError>,
+    /// Lists of revoked certificates, none of which is by one of those who sign: whom one of these signed is refused.
+    pub is_by_others: bool,
+}
+
+impl Look {
+    fn new(path: &Path, used: Use, term: Result<Option<Term>, TlsError>) -> Self {
+        Self { path: path.to_path_buf(), used, term, is_by_others: false }
+    }
 }
 
 /// Looks at the files of a receiver.
@@ -83,20 +91,31 @@ pub fn looks(settings: &TlsSettings) -> Vec<Look> {
     let alone = TlsSettings { client_ca: None, crl: None, ..settings.clone() };
     // Of a chain the one that ends first ends it.
     let shown = config(&alone).and_then(|_| term(&settings.cert));
-    let mut looks = vec![Look { path: settings.cert.to_path_buf(), used: Use::Shown, term: shown }];
+    let mut looks = vec![Look::new(&settings.cert, Use::Shown, shown)];
     let Some(ca) = &settings.client_ca else { return looks };
     let without = TlsSettings { crl: None, ..settings.clone() };
     let checks = |settings| verifier(settings, ca, std::sync::Arc::new(rustls::crypto::ring::default_provider()));
     let signers = checks(&without).and_then(|_| term(ca));
     let usable = signers.is_ok();
-    looks.push(Look { path: ca.to_path_buf(), used: Use::Signers, term: signers });
+    looks.push(Look::new(ca, Use::Signers, signers));
     if let Some(crl) = &settings.crl {
         // What is wrong with who signs is told of them.
         let fits = if usable { checks(settings).map(drop) } else { Ok(()) };
         let revoked = fits.and_then(|()| Ok(fresh(&read_revoked(crl)?)));
-        looks.push(Look { path: crl.to_path_buf(), used: Use::Revoked, term: revoked });
+        let is_by_others = revoked.is_ok() && usable && is_by_others(ca, crl).unwrap_or_default();
+        looks.push(Look { is_by_others, ..Look::new(crl, Use::Revoked, revoked) });
     }
     looks
+}
+
+/// Whether none of these lists is by one of those who sign.
+fn is_by_others(ca: &Path, crl: &Path) -> Result<bool, TlsError> {
+    let signers = certificates(ca, "list of those who sign")?;
+    let signers: Vec<_> = signers.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
+    let lists = read_revoked(crl)?;
+    let mut by =
+        lists.iter().filter_map(|der| CertificateList::from_der(der).ok()).map(|list| list.tbs_cert_list.issuer);
+    Ok(!by.any(|issuer| signers.iter().any(|signer| signer.tbs_certificate.subject == issuer)))
 }
 
 /// The term that all certificates of a file have in common; `None` where one of them does not say it.

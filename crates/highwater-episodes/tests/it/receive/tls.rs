@@ -248,7 +248,7 @@ async fn where_certificates_are_optional_a_token_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changed_files_are_met_by_the_next_connection_and_those_that_are_open_go_on() {
+async fn changed_files_are_met_by_the_next_connection_and_by_the_next_request_of_one_that_is_open() {
     let world = World::new();
     let rig = world.rig(|_| {}).await;
     let keeper = rig.tls.clone().unwrap();
@@ -268,11 +268,15 @@ async fn changed_files_are_met_by_the_next_connection_and_those_that_are_open_go
     assert!(keeper.reload().unwrap());
     let fresh = world.connect(&rig, Some(&lab1)).await.unwrap();
     assert_eq!(served(&fresh), other.der);
-    // Revoked meanwhile: nobody new by this certificate; the open connection goes on.
+    // One that is good by the new files too goes on.
+    assert_eq!(open.ask("PUT", "/v1/episodes/lab1/c", &[], b"bytes").await.status, 201);
+    // Revoked meanwhile: nobody new by this certificate, and no more requests of who is connected.
     world.write("crl.pem", &world.clients.revoke(&[7]));
     assert!(keeper.reload().unwrap());
     assert!(world.put(&rig, Some(&lab1), "lab1/b", None).await.is_none());
-    assert_eq!(open.ask("PUT", "/v1/episodes/lab1/c", &[], b"bytes").await.status, 201);
+    let refused = open.ask("PUT", "/v1/episodes/lab1/d", &[], b"bytes").await;
+    assert_eq!((refused.status, refused.code().as_str()), (401, "no-identity"), "{refused:?}");
+    assert!(refused.header("connection").is_some_and(|said| said == "close"), "{refused:?}");
     assert_eq!(rig.rows().len(), 2);
 }
 

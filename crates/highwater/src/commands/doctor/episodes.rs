@@ -70,7 +70,7 @@ fn receiver(settings: &ReceiverSettings, now: Timestamp, report: &mut Report) {
 
 /// The files of a receiver's TLS.
 fn papers(settings: &TlsSettings, now: Timestamp, report: &mut Report) {
-    for Look { path, used, term } in looks(settings) {
+    for Look { path, used, term, is_by_others } in looks(settings) {
         let (what, fix) = match used {
             Use::Shown => (
                 "certificate",
@@ -83,6 +83,16 @@ fn papers(settings: &TlsSettings, now: Timestamp, report: &mut Report) {
             Err(error) => report.fix(what, with_causes(&error), fix),
             Ok(None) => report.ok(what, format_args!("{} can be used; it does not say until when", path.display())),
             Ok(Some(term)) => held(what, &path, renewed(used), term, now, report),
+        }
+        if is_by_others {
+            report.ok(
+                what,
+                format_args!(
+                    "{} has no list by who is in `client-ca`: whom one of these signed is refused, and let in are only hosts that show who \
+                     signed them in between",
+                    path.display()
+                ),
+            );
         }
     }
 }

@@ -91,6 +91,17 @@ fn what_is_wrong_on_the_way_has_a_name() {
         told(&host, "certificate", found, next);
     }
 
+    // A list that says nothing of who signed it: nobody can know whether it is revoked.
+    house.pki("crl.pem", &Authority::new("others").unwrap().revoking(&[]).unwrap());
+    house.signal("HUP");
+    wait_until("the list of others", || house.log().matches("TLS are read again").count() >= 2);
+    with(&with_certificate("lab-1"), &with_certificate("lab-1"));
+    told(&host, "certificate", "UnknownCA", "the receiver's `crl` lacks a list of who signed it");
+    assert!(house.log().contains("refused since `crl` has no list by who signed it"), "{}", house.log());
+    house.pki("crl.pem", &house.hosts.revoking(&[8]).unwrap());
+    house.signal("HUP");
+    wait_until("the right list", || house.log().matches("TLS are read again").count() >= 3);
+
     with(&with_certificate("lab-1"), "tls.ca = \"servers.pem\"\ntoken = \"incorrect horse\"\n");
     told(&host, "token", "401", "[[receiver.tokens]]");
     with(&with_certificate("lab-1"), "tls.ca = \"servers.pem\"\n");
@@ -111,7 +122,7 @@ fn what_is_wrong_on_the_way_has_a_name() {
     let expired = house.servers.server(terms(5, 2020)).unwrap();
     house.serves_as(&expired);
     house.signal("HUP");
-    wait_until("an expired certificate", || house.log().matches("TLS are read again").count() == 2);
+    wait_until("an expired certificate", || house.log().matches("TLS are read again").count() == 4);
     told(&host, "tls", "expired", "renew the receiver's certificate");
 }
 
