@@ -13,6 +13,7 @@ mod locks;
 mod place;
 pub(in crate::commands) mod report;
 mod rollups;
+mod rows;
 
 use std::path::PathBuf;
 

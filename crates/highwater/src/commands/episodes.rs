@@ -29,6 +29,8 @@ use crate::output::Output;
 use crate::site::configuration;
 use crate::{Done, at};
 
+pub(super) use withdraw::{MAKE_ROOM, WITHDRAW};
+
 pub(crate) fn episodes(verb: EpisodesVerb, global: &Global) -> Done {
     let output = Output { json: global.json, quiet: global.quiet };
     match verb {

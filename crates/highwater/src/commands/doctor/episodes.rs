@@ -10,23 +10,19 @@ use std::path::Path;
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::lock::FileLock;
 use highwater_episodes::gate::{ALLOWED_FILE, GateSettings, Source, read_allowed};
-use highwater_episodes::index::{Index as _, LOST_NEXT, View, linked, lost_note};
-use highwater_episodes::name::EpisodeKey;
 use highwater_episodes::odd::Odd;
 use highwater_episodes::receive::odd_quarantine;
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
-use highwater_episodes::reindex::Files;
 use highwater_episodes::ship::{ScanError, ShipSettings, check_root, places, scan, unmovable};
-use highwater_episodes::store::{EPISODES_DIR, Oddities, STAGING_DIR, Store as _};
-use highwater_episodes::survey::{SurveyError, known, left, sample, stored, without_row};
+use highwater_episodes::store::{EPISODES_DIR, STAGING_DIR};
 use jiff::Timestamp;
 use nix::unistd::geteuid;
 use rustix::fs::{Access, access};
 
-use super::Site;
 use super::host::{FREE_BYTES_MIN, Room, space};
 use super::report::Report;
+use super::{Site, rows};
 use crate::bar::counted;
 use crate::commands::gate::ALLOW_AGAIN;
 use crate::config::{Config, JobConfig, KindSettings};
@@ -40,8 +36,6 @@ const KEPT: [&str; 3] = ["episodes", "quarantine", "index.jsonl"];
 /// The lock of a receiver, as far as its file system matters.
 const LOCK_FILE: &str = ".receiver.lock";
 const HOURS_A_DAY: i64 = 24;
-/// Most of what has an episode's place and is none that is named.
-const ODD_NAMED_MAX: usize = 5;
 /// What is done about a certificate that a shipper shows.
 const RENEWED_CLIENT: &str = "have it renewed by who signs the hosts' certificates; a shipper that runs takes it and its key up at its next pass";
 
@@ -64,7 +58,7 @@ pub(super) fn check(site: &Site, report: &mut Report) {
 fn receiver(settings: &ReceiverSettings, now: Timestamp, report: &mut Report) {
     settings.tls.iter().for_each(|tls| papers(tls, now, report));
     root(&settings.root, settings.limits.free.bytes(), report);
-    rows(&settings.root, report);
+    rows::check(&settings.root, report);
     settings.gate.iter().for_each(|gate| judges(gate, &settings.root, report));
 }
 
@@ -169,140 +163,6 @@ fn root(root: &Path, free_bytes: u64, report: &mut Report) {
 /// The file system of a directory, or of the nearest one above it that is there.
 fn disk(path: &Path) -> Option<u64> {
     path.ancestors().find_map(|path| fs::metadata(path).ok()).map(|meta| meta.dev())
-}
-
-/// Whether a receiver's rows and files are about the same episodes, as far as a look shows that reads no archive.
-fn rows(root: &Path, report: &mut Report) {
-    let files = Files::of_root(root);
-    let before = report.fixes();
-    linked(&files.index).iter().for_each(|odd| report.fix("rows", odd, odd.next()));
-    apart(&files, report);
-    if !files.index.exists() {
-        return;
-    }
-    let told = |error: &(dyn std::error::Error + 'static)| with_causes(error);
-    if !files.episodes.exists() {
-        let keys = View::read(&files.index).and_then(|view| Ok(view.figures()?.keys));
-        if let Some(keys) = keys.ok().filter(|keys| *keys > 0) {
-            let found =
-                format!("{} is not there, and the index has {}", files.episodes.display(), counted(keys, "row"));
-            report.fix(
-                "rows",
-                found,
-                "mount the disk of the episodes; a receiver that misses all of them does not start",
-            );
-        }
-        return;
-    }
-    let unread = |error: &(dyn std::error::Error + 'static)| {
-        (told(error), Odd::next_of(error, "let this user read the directory; check its disk"))
-    };
-    let looked = files.open_store_as_it_is().map_err(|error| (error.told(), error.next)).and_then(|store| {
-        // Before the index, so that what a receiver stores meanwhile is not missed in it.
-        let stored = stored(&store, None).map_err(|error| unread(&error))?;
-        let view = View::read(&files.index).map_err(|error| unread(&error))?;
-        let sample = sample(&view, &store).map_err(|error| unread(&error))?;
-        let figures = view.figures().map_err(|error| unread(&error))?;
-        let lost = view.lost_tombstones().map_err(|error| unread(&error))?;
-        let noted = lost_note(&files.index).map_err(|error| unread(&error))?.unwrap_or_default();
-        let elsewhere = match known(&store, &files) {
-            Err(SurveyError::Elsewhere(elsewhere)) => Some(elsewhere),
-            known => known.map(|_| None).map_err(|error| unread(&error))?,
-        };
-        let left = left(&stored, &view, &store);
-        let Oddities { odd, shut } = store.oddities().map_err(|error| unread(&error))?;
-        let mut odd: Vec<_> = odd
-            .into_iter()
-            .map(|of| (of.episode.is_some_and(|episode| view.has(&EpisodeKey { host: of.host, episode })), of.odd))
-            .collect();
-        // A plain file beside the directories of hosts is odd only where rows of that host are.
-        if let Some(first) = sample.odd.as_ref().filter(|first| odd.iter().all(|(_, odd)| odd != *first)) {
-            odd.insert(0, (true, first.clone()));
-        }
-        Ok((without_row(stored, &view), sample, elsewhere, figures, lost, noted.rows, left, odd, shut))
-    });
-    let (rowless, sample, elsewhere, figures, lost, missed, left, odd, shut) = match looked {
-        Ok(looked) => looked,
-        Err((error, fix)) => return report.fix("rows", error, fix),
-    };
-    for (has_row, odd) in odd.iter().take(ODD_NAMED_MAX) {
-        let then = if *has_row {
-            ", and put its episode's file back; where that is lost, `highwater reindex --prune` gives its row up then"
-        } else {
-            ""
-        };
-        report.fix("rows", odd, format!("{}{then}", odd.next()));
-    }
-    if odd.len() > ODD_NAMED_MAX {
-        let found = format!("{} more are not what belongs in their place", odd.len() - ODD_NAMED_MAX);
-        report.fix("rows", found, "`highwater episodes verify` names each: move them away");
-    }
-    for (_, shut) in shut.iter().take(ODD_NAMED_MAX) {
-        report.fix("rows", shut, shut.next());
-    }
-    if shut.len() > ODD_NAMED_MAX {
-        let found = format!("the directories of {} more hosts cannot be read", shut.len() - ODD_NAMED_MAX);
-        report.fix("rows", found, "`highwater episodes verify` names each: let this user read them");
-    }
-    if let Some(first) = left.first() {
-        let found = match left.len() {
-            1 => format!("1 withdrawn episode is stored all the same, {first}"),
-            more => format!("{more} withdrawn episodes are stored all the same, such as {first}"),
-        };
-        report.fix("rows", found, format!("`highwater episodes withdraw {first} --why …` again sets it aside"));
-    }
-    if let Some(found) = sample.told() {
-        let fix = match elsewhere {
-            Some(elsewhere) => format!("{}; a receiver does not start meanwhile", elsewhere.next()),
-            None => "mount the disk of the episodes; `highwater episodes verify` names each, `highwater reindex --prune` gives up what is lost"
-                .to_owned(),
-        };
-        report.fix("rows", found, fix);
-    }
-    if let Some(first) = lost.first() {
-        let found = format!(
-            "{} taken out of the index, such as that of {}",
-            match lost.len() {
-                1 => "1 tombstone was".to_owned(),
-                more => format!("{more} tombstones were"),
-            },
-            first.key()
-        );
-        report.fix("rows", found, "`highwater reindex` puts back what was withdrawn");
-    }
-    if missed > 0 {
-        let found = format!(
-            "a receiver that runs found that {} taken out of its index by hand; its `/readyz` says how many it misses still",
-            if missed == 1 { "1 row was".to_owned() } else { format!("{missed} rows were") }
-        );
-        report.fix("rows", found, LOST_NEXT);
-    }
-    if let Some(first) = rowless.first() {
-        let found = match rowless.len() {
-            1 => format!("1 stored episode has no row, {first}"),
-            more => format!("{more} stored episodes have no row, such as {first}"),
-        };
-        report.fix("rows", found, "`highwater reindex` gives back what was lost");
-    }
-    if report.fixes() == before {
-        let mut found = match figures.keys {
-            0 => "none yet, and nothing stored".to_owned(),
-            keys => {
-                format!("{}; those that were looked at have their file, and no file lacks a row", counted(keys, "row"))
-            }
-        };
-        if figures.unreadable > 0 {
-            found.push_str(&format!("; {} of the index passed over", counted(figures.unreadable, "line")));
-        }
-        report.ok("rows", found);
-    }
-}
-
-/// Hosts of which nothing can be stored. What cannot be read is told of with the rows.
-fn apart(files: &Files, report: &mut Report) {
-    let Ok(store) = files.open_store_as_it_is() else { return };
-    let apart = store.hosts().and_then(|hosts| store.other_disks(&hosts)).unwrap_or_default();
-    apart.iter().take(ODD_NAMED_MAX).for_each(|apart| report.fix("rows", apart, apart.next()));
 }
 
 /// The gate, as a receiver that starts now would find it.
@@ -418,7 +278,7 @@ fn passed_over(job: &JobConfig, settings: &ShipSettings, report: &mut Report) {
         }
         let mut unmovable =
             found.finished.iter().filter_map(|one| unmovable(&settings.episodes.join(one.episode.as_str())));
-        for error in unmovable.by_ref().take(ODD_NAMED_MAX) {
+        for error in unmovable.by_ref().take(rows::ODD_NAMED_MAX) {
             let me = name_of(geteuid());
             let fix = format!(
                 "let {me} move it: `sudo chown -R {me} {0}`, `chmod -R u+rwX {0}`; until then the receiver may have it, and it stays",

@@ -10,8 +10,8 @@ use highwater_engine::ledger::{EventFilter, Ledger, LedgerResult, Notice};
 use highwater_store::{Access, SqliteLedger};
 use jiff::Timestamp;
 
-use super::Site;
 use super::report::Report;
+use super::{Site, rows};
 use crate::bar::span;
 use crate::commands::config::counted;
 use crate::commands::notice::undelivered;
@@ -35,6 +35,9 @@ pub(super) async fn check(site: &Site, report: &mut Report) {
         Ok(ledger) => {
             whole(&ledger, path, report).await;
             if let Err(error) = known(site, &ledger, now, report).await {
+                report.error("ledger", &Diagnosis::from(error));
+            }
+            if let Err(error) = rows::withdrawals(site, &ledger, report).await {
                 report.error("ledger", &Diagnosis::from(error));
             }
         }

@@ -27,6 +27,11 @@ use crate::site::Site;
 /// Keys that an event names; all are counted.
 const TOLD_KEYS_MAX: usize = 20;
 
+/// The event of a withdrawal.
+pub(crate) const WITHDRAW: &str = "withdraw";
+/// The event of one that makes the name free.
+pub(crate) const MAKE_ROOM: &str = "make-room";
+
 pub(crate) async fn withdraw(args: EpisodesWithdraw, site: Site) -> Done {
     withdrawn(&args, &site).await.map_err(|error| vec![error])
 }
@@ -73,7 +78,7 @@ async fn withdrawn(args: &EpisodesWithdraw, site: &Site) -> Result<ExitCode, Dia
         let named: Vec<_> = todo.iter().take(TOLD_KEYS_MAX).map(ToString::to_string).collect();
         let more = if todo.len() > named.len() { ", …" } else { "" };
         let said = format!("{}{of} ({}{more}): {}", counted(todo.len() as u64, "episode"), named.join(", "), args.why);
-        let act = if args.make_room { "make-room" } else { "withdraw" };
+        let act = if args.make_room { MAKE_ROOM } else { WITHDRAW };
         ledger.add_event(act, None, None, &site.word(&said)).await?;
     }
     for key in &keys {

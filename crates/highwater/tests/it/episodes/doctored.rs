@@ -80,6 +80,36 @@ fn certificates_that_cannot_be_used_or_end_are_told() {
 }
 
 #[test]
+fn an_index_of_an_earlier_time_is_told_by_the_withdrawals_that_it_lacks() {
+    let mut house = gated();
+    house.configure("limits.free = \"1 MB\"\n", "");
+    house.open();
+    let host = house.host("lab-1");
+    for episode in ["ep-1", "ep-2", "ep-3"] {
+        host.record("episodes", episode, b"x", None);
+    }
+    host.rig.ok(&["ship", "send"]);
+    assert_eq!(house.close(), Some(0));
+    let withdraw = |key: &str, more: &[&str]| {
+        house.rig.ok(&[&["episodes", "withdraw", key, "--why", "a test"], more].concat());
+    };
+    let index = house.root().join("index.jsonl");
+    withdraw("lab-1/ep-1", &[]);
+    let earlier = fs::read(&index).unwrap();
+    withdraw("lab-1/ep-2", &[]);
+    assert_eq!(fixes(&house.rig), []);
+    let later = fs::read(&index).unwrap();
+    fs::write(&index, earlier).unwrap();
+    let is_told =
+        || fixes(&house.rig).iter().any(|(_, found)| found.contains("the index knows of no withdrawal since "));
+    assert!(is_told(), "{:?}", fixes(&house.rig));
+    fs::write(&index, later).unwrap();
+    // A name that was made free keeps no tombstone.
+    withdraw("lab-1/ep-2", &["--make-room"]);
+    assert_eq!(fixes(&house.rig), []);
+}
+
+#[test]
 fn a_store_and_a_gate_that_cannot_be_used_are_told() {
     let house = gated();
     fs::rename(house.root(), house.rig.path("elsewhere")).unwrap();
