@@ -4,12 +4,14 @@
 //! which by then say what every document of the draft contributes: so neither the order within a draft nor how documents were
 //! grouped into generations shows. Owns which pages a change touches. How they look is in `page`.
 
+mod kept;
 mod log;
 mod shelves;
 mod shown;
 mod touched;
 mod version;
 
+pub(crate) use self::kept::is_kept;
 pub(crate) use self::log::{LOG_BEFORE, LOG_PAGE, enter as enter_log, is_log};
 #[cfg(test)]
 pub(crate) use self::shelves::LOOKUPS;
@@ -124,6 +126,7 @@ pub fn fold(draft: &mut Draft<'_>, ready: &Ready<'_>) -> Result<(), KbError> {
 }
 
 /// Folds a new version in of a document that is still what it `was` when that version was made; `false`, and nothing, where it is not.
+/// One that is no other is folded in as well: what is missing of it, in the rows or among the objects, is there again then.
 ///
 /// # Errors
 /// As [`fold`].
@@ -131,6 +134,10 @@ pub fn renew(draft: &mut Draft<'_>, was: &Version, ready: &Ready<'_>) -> Result<
     if Version::in_draft(draft, ready.name)?.as_ref() != Some(was) {
         return Ok(false);
     }
+    if !draft.says(ready.name, &was.document, ready.compiled)? {
+        draft.say_again(ready.name);
+    }
+    draft.store_all();
     fold(draft, ready)?;
     Ok(true)
 }

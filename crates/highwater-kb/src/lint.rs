@@ -27,7 +27,7 @@ pub use self::mend::{Mended, mend};
 
 use self::links::Open;
 use self::mend::{Lost, Rewrite};
-use crate::base::{Generation, Home, Snapshot};
+use crate::base::{Generation, Home, ObjectStanding, Snapshot};
 use crate::content::ContentId;
 use crate::error::KbError;
 use crate::path::FilePath;
@@ -115,6 +115,12 @@ impl Kind {
             Self::HistoryLost => "history-lost",
             Self::Moved => "moved",
         }
+    }
+
+    /// What it is that an object is so; `None` where nothing is wrong with it.
+    fn of_object(standing: ObjectStanding) -> Option<(Self, &'static str)> {
+        let kind = if standing == ObjectStanding::Missing { Self::ObjectMissing } else { Self::ObjectDamaged };
+        standing.wrong().map(|is| (kind, is))
     }
 
     /// Whether it is a fault, and not just told.

@@ -109,12 +109,16 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbRecompile<C> {
         };
         let prepared = Box::new(Prepared { name: item.name.clone(), document, converted, compiled });
         let sequence = known.sequence;
-        let (prepared, is) = on_disk(move || {
-            let is = prepared.ready().version(sequence);
-            (prepared, is)
+        let home = Arc::clone(&self.workshop.place().home);
+        let (prepared, was, is_there) = on_disk(move || {
+            // Of what is there as it was compiled, something may be missing or damaged all the same.
+            let is_there = prepared.ready().version(sequence).and_then(|is| {
+                Ok(is == was && fold::is_kept(&Snapshot::open(home)?, &prepared.name, &was, &prepared.compiled)?)
+            });
+            (prepared, was, is_there)
         })
         .await?;
-        if is? == was {
+        if is_there? {
             // It is what a pass committed that was killed before it could say so.
             let kind = if cx.tried { OutcomeKind::Done } else { OutcomeKind::Present };
             return Err(Unready::Outcome(Outcome::plain(kind)));

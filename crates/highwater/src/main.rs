@@ -39,7 +39,16 @@ const RUNTIME_DESCRIPTOR_PAIRS: usize = 3;
 fn main() -> ProcessExit {
     // Before anything else: a server takes SIGHUP as a word to read its files, and it may come at once.
     signals::hold_hangups();
-    let mut cli = Cli::parse();
+    let mut cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) if said.use_stderr() => said.exit(),
+        // What was asked for is help, or the version.
+        Err(said) => {
+            let output = Output { json: false, quiet: false };
+            output.line(said.render().ansi().to_string().trim_end_matches('\n'));
+            return ended(output, ExitCode::Drained);
+        }
+    };
     let is_server = match &cli.verb {
         Verb::Receive(_) => true,
         Verb::Ship(ship) => ship.daemon,
@@ -53,21 +62,26 @@ fn main() -> ProcessExit {
     cli.global.quiet |= for_cron;
     let output = Output { json: cli.global.json, quiet: cli.global.quiet };
     let global = for_cron.then(|| cli.global.clone());
-    let ended = dispatch(cli);
+    let dispatched = dispatch(cli);
     match global {
         None => {
-            let exit = ended.unwrap_or_else(|errors| output.errors(&errors));
-            let unprinted = output::unprinted().map(commands::unprinted);
-            let worst = unprinted.map_or(exit, |error| exit.worst(output.errors(&[error])));
-            ProcessExit::from(worst.number())
+            let exit = dispatched.unwrap_or_else(|errors| output.errors(&errors));
+            ended(output, exit)
         }
         Some(global) => {
-            if let Err(errors) = ended {
+            if let Err(errors) = dispatched {
                 cron::tell(&errors, &global, output);
             }
             ProcessExit::SUCCESS
         }
     }
+}
+
+/// How a call ends: an answer that could not be printed is no exit 0.
+fn ended(output: Output, exit: ExitCode) -> ProcessExit {
+    let unprinted = output::unprinted().map(commands::unprinted);
+    let worst = unprinted.map_or(exit, |error| exit.worst(output.errors(&[error])));
+    ProcessExit::from(worst.number())
 }
 
 fn dispatch(cli: Cli) -> Done {

@@ -55,7 +55,13 @@ impl Base {
         let waiting = Held::waiting();
         let objects = Objects::with(home.fs(), &waiting);
         let transaction = rows::begin(&mut self.rows)?;
-        let Some(manifest) = drafted(&transaction, objects, at, (op, text), draft)? else { return Ok(None) };
+        let Some(manifest) = drafted(&transaction, objects, at, (op, text), draft)? else {
+            // What the base has was said again, and something of it was not there as it should be.
+            if !waiting.is_empty() {
+                objects.settle()?;
+            }
+            return Ok(None);
+        };
         let bytes = serde_json::to_vec(&manifest).expect("invariant: a manifest is JSON");
         let written = objects.put_manifest(manifest.generation, &bytes).and_then(|id| {
             objects.settle()?;

@@ -33,6 +33,10 @@ pub struct Draft<'a> {
     /// What it stored itself.
     stored: BTreeSet<ContentId>,
     documents: BTreeMap<DocName, Option<Document>>,
+    /// Those of which it says something also where they are as they were.
+    said_again: BTreeSet<DocName>,
+    /// Whether it stores also what the base is to have already.
+    stores_all: bool,
     pub(super) entries: Vec<Entry>,
     folding: Folding,
     pub(super) keeps_log: bool,
@@ -49,6 +53,8 @@ impl<'a> Draft<'a> {
             own: BTreeMap::new(),
             stored: BTreeSet::new(),
             documents: BTreeMap::new(),
+            said_again: BTreeSet::new(),
+            stores_all: false,
             entries: Vec::new(),
             folding: Folding::default(),
             keeps_log: false,
@@ -91,8 +97,8 @@ impl<'a> Draft<'a> {
     /// What the disk says.
     pub fn write(&mut self, path: FilePath, bytes: &[u8]) -> Result<(), KbError> {
         let content = ContentId::of(bytes);
-        // What is there already is not stored again.
-        if self.content(&path)? != Some(content) {
+        // What the base has already is not stored again.
+        if self.stores_all || self.content(&path)? != Some(content) {
             self.objects.put(bytes)?;
             self.stored.insert(content);
         }
@@ -202,6 +208,21 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Whether the rows have what a document says that was compiled so.
+    pub(crate) fn says(&self, name: &DocName, document: &Document, compiled: &Compiled) -> Result<bool, KbError> {
+        registry::says(self.rows, name, document, compiled)
+    }
+
+    /// From now on what is written is stored also where the base is to have it already: it may be gone, or damaged.
+    pub(crate) fn store_all(&mut self) {
+        self.stores_all = true;
+    }
+
+    /// Makes a document part of the change also where it is as it was.
+    pub(crate) fn say_again(&mut self, name: &DocName) {
+        self.said_again.insert(name.clone());
+    }
+
     /// What is known of a document, and what was compiled from it.
     pub(crate) fn compiled(&self, name: &DocName) -> Result<(Document, Compiled), KbError> {
         let document = self.document(name)?.ok_or_else(|| KbError::Unknown(name.clone()))?;
@@ -226,7 +247,7 @@ impl<'a> Draft<'a> {
         &mut self.folding
     }
 
-    /// The documents that differ from the rows, as they were and as they are.
+    /// The documents that differ from the rows, or are said again, as they were and as they are.
     pub(super) fn documents(&self) -> Result<Documents, KbError> {
         let mut documents = Documents::new();
         for (name, after) in &self.documents {
@@ -234,7 +255,7 @@ impl<'a> Draft<'a> {
             let after = after
                 .as_ref()
                 .map(|record| serde_json::to_value(record).expect("invariant: what is known of a document is JSON"));
-            if before != after {
+            if before != after || self.said_again.contains(name) {
                 documents.insert(name.to_string(), (before, after));
             }
         }
@@ -306,7 +327,7 @@ impl<'a> Draft<'a> {
             let standing = lost::standing(self.objects, &change.path, id)?;
             if standing != Standing::There {
                 let had = if self.content(&change.path)? == Some(id) { Had::Base } else { Had::Person };
-                lost.push(Lost::new(&change.path, had, id, standing == Standing::Damaged));
+                lost.push(Lost::new(&change.path, had, id, standing != Standing::Missing));
             }
         }
         if !lost.is_empty() {

@@ -24,7 +24,7 @@ pub struct Lost {
     pub had: Had,
     /// What they are called.
     pub object: ContentId,
-    /// Whether others are stored in their place.
+    /// Whether something is stored in their place: other bytes, or what cannot be read.
     pub is_damaged: bool,
 }
 

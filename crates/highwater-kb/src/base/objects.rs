@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 
 use highwater_fs::{Fs, FsError, Kind, Mode, Quarantine, RelPath, Staged, is_partial};
+use rustix::io::Errno;
 
 pub(super) use self::held::Held;
 use super::home::Home;
@@ -29,6 +30,7 @@ const STORE: &str = "store what was prepared";
 
 /// Why one is set aside.
 const NOT_ITS_BYTES: &str = "its bytes are not those that it is called by";
+const UNREADABLE: &str = "its bytes cannot be read";
 
 /// How much of a stream is held while it is stored.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -84,8 +86,22 @@ pub(crate) enum Standing {
     /// It is there and, if that was looked at, whole.
     There,
     Missing,
-    /// Its bytes are others.
+    /// Its bytes are others, or no file has its place.
     Damaged,
+    /// It is there, and neither this user nor the disk gives its bytes.
+    Unreadable,
+}
+
+impl Standing {
+    /// What is wrong with it, where something is.
+    pub(crate) fn wrong(self) -> Option<&'static str> {
+        match self {
+            Self::There => None,
+            Self::Missing => Some("is not there"),
+            Self::Damaged => Some("is damaged"),
+            Self::Unreadable => Some("cannot be read"),
+        }
+    }
 }
 
 /// The objects of a base.
@@ -161,12 +177,16 @@ impl<'a> Objects<'a> {
         Ok(ContentId::of(bytes))
     }
 
-    /// What a generation changed; `None` where there is no such generation.
+    /// What a generation changed; `None` where there is no such generation. What is no file in its place is damaged.
     pub(super) fn manifest(&self, generation: u32) -> Result<Option<Vec<u8>>, KbError> {
-        match self.fs.read(&manifest_of(generation), MANIFEST_BYTES_MAX) {
+        let path = manifest_of(generation);
+        match self.fs.read(&path, MANIFEST_BYTES_MAX) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => match self.fs.stat(&path) {
+                Ok(Some(there)) if there.kind != Kind::File => Err(KbError::ManifestDamaged { generation }),
+                _ => Err(error.into()),
+            },
         }
     }
 
@@ -188,26 +208,34 @@ impl<'a> Objects<'a> {
 
     fn compare(&self, path: &RelPath, id: ContentId, verify: bool) -> Result<Standing, KbError> {
         if !verify {
-            return Ok(if self.fs.stat(path)?.is_some() { Standing::There } else { Standing::Missing });
+            return Ok(match self.fs.stat(path)? {
+                Some(there) if there.kind == Kind::File => Standing::There,
+                Some(_) => Standing::Damaged,
+                None => Standing::Missing,
+            });
         }
         let reader = match self.fs.reader(path).map_err(|error| self.unread(id, path, error)) {
             Ok(reader) => reader,
             Err(KbError::ObjectMissing { .. }) => return Ok(Standing::Missing),
             Err(KbError::ObjectDamaged { .. }) => return Ok(Standing::Damaged),
+            Err(KbError::Fs(error)) if is_refused(error.kind(), error.raw_os_error()) => {
+                return Ok(Standing::Unreadable);
+            }
             Err(error) => return Err(error),
         };
-        let (found, _) = ContentId::of_stream(reader).map_err(KbError::io("read an object"))?;
-        Ok(if found == id { Standing::There } else { Standing::Damaged })
+        match ContentId::of_stream(reader) {
+            Ok((found, _)) if found == id => Ok(Standing::There),
+            Ok(_) => Ok(Standing::Damaged),
+            Err(error) if is_refused(error.kind(), error.raw_os_error()) => Ok(Standing::Unreadable),
+            Err(error) => Err(KbError::io("read an object")(error)),
+        }
     }
 
-    /// Puts bytes in the place of an object that is missing, or damaged: then what is there is set aside first.
+    /// Puts bytes in the place of an object that is missing, damaged or cannot be read: what is there is kept aside.
     ///
     /// # Errors
     /// What the disk says.
     pub(crate) fn restore<R: Read>(&self, id: ContentId, open: impl Fn() -> io::Result<R>) -> Result<(), KbError> {
-        if self.standing(id, true)? == Standing::Damaged {
-            self.set_aside(id, NOT_ITS_BYTES)?;
-        }
         let (found, _) = self.put_stream(open)?;
         if found == id { self.settle() } else { Err(KbError::Changed { first: id, then: found }) }
     }
@@ -390,13 +418,18 @@ impl<'a> Objects<'a> {
     /// its name and its length are no word on its bytes.
     fn stands(&self, id: ContentId) -> Result<bool, KbError> {
         let standing = self.standing(id, true)?;
-        if standing == Standing::Damaged {
+        let why = match standing {
+            Standing::Damaged => Some(NOT_ITS_BYTES),
+            Standing::Unreadable => Some(UNREADABLE),
+            Standing::There | Standing::Missing => None,
+        };
+        if let Some(why) = why {
             let path = path_of(id);
             let is_file = self.fs.stat(&path)?.is_some_and(|there| there.kind == Kind::File);
             let kept = if is_file {
-                Quarantine::new(self.fs, layout(QUARANTINE)).keep_file(&path, NOT_ITS_BYTES)?.path
+                Quarantine::new(self.fs, layout(QUARANTINE)).keep_file(&path, why)?.path
             } else {
-                self.set_aside(id, NOT_ITS_BYTES)?
+                self.set_aside(id, why)?
             };
             tracing::warn!(object = %id, %kept, "a damaged object is stored again");
         }
@@ -406,6 +439,11 @@ impl<'a> Objects<'a> {
     fn held_len(&self, id: ContentId) -> Option<u64> {
         self.held.and_then(|held| held.len_of(id)).map(|bytes| bytes as u64)
     }
+}
+
+/// Whether an error says that the bytes of what is there are not given.
+fn is_refused(kind: io::ErrorKind, os: Option<i32>) -> bool {
+    kind == io::ErrorKind::PermissionDenied || os == Some(Errno::IO.raw_os_error())
 }
 
 fn path_of(id: ContentId) -> RelPath {

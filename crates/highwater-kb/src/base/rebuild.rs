@@ -13,7 +13,7 @@ use highwater_db::sqlite::{Error, pending, quick_check, take_in_log};
 use highwater_engine::diagnosis::with_causes;
 use jiff::Timestamp;
 
-use self::believed::{Attempt, believed};
+use self::believed::{Attempt, Known, believed};
 use super::home::{Directory, Home};
 use super::manifest::Manifest;
 use super::objects::Objects;
@@ -154,11 +154,11 @@ impl<'h> Anew<'h> {
     /// # Errors
     /// As [`rebuild`].
     pub fn make(home: &'h Directory, _held: &BaseLock, now: Timestamp, found: &Health) -> Result<Self, KbError> {
-        let head = match found {
-            Health::Whole(head) => Some(*head),
+        let known = match found {
+            Health::Whole(head) => Some(Known::of(home, *head)?),
             Health::Gone | Health::Unusable(_) => None,
         };
-        let filled = Filled::fill(Arc::new(home.anew()?), now, head)?;
+        let filled = Filled::fill(Arc::new(home.anew()?), now, known.as_ref())?;
         // Nobody else has them: what is not in their own file now is for want of room, and closing them would not say so.
         take_in_log(&filled.base.rows).map_err(KbError::rows("put its new rows into their file"))?;
         drop(filled.base);
@@ -203,9 +203,9 @@ impl Told {
 }
 
 impl Filled {
-    fn fill(home: Arc<dyn Home>, now: Timestamp, head: Option<u32>) -> Result<Self, KbError> {
+    fn fill(home: Arc<dyn Home>, now: Timestamp, known: Option<&Known>) -> Result<Self, KbError> {
         let objects = Objects::new(home.fs());
-        let believed = believed(objects, head)?;
+        let believed = believed(objects, known)?;
         let mut told = Told { generations: believed.generations.len() as u64, ..Told::default() };
         for (generation, why) in believed.damaged {
             let kept = objects.set_manifest_aside(generation, &why)?;

@@ -142,7 +142,7 @@ fn is_whole(
     let Some(id) = id else { return Ok(true) };
     let standing = lost::standing(draft.objects(), path, id)?;
     if standing != Standing::There {
-        lost.push(Lost::new(path, had, id, standing == Standing::Damaged));
+        lost.push(Lost::new(path, had, id, standing != Standing::Missing));
     }
     Ok(standing == Standing::There)
 }
@@ -200,7 +200,7 @@ fn backwards(objects: Objects<'_>, edited: Vec<FileChange>, lost: &mut Vec<Lost>
                 for id in [new, theirs, base] {
                     let standing = objects.standing(id, true)?;
                     if standing != Standing::There {
-                        lost.push(Lost::new(&path, Had::Person, id, standing == Standing::Damaged));
+                        lost.push(Lost::new(&path, Had::Person, id, standing != Standing::Missing));
                     }
                 }
                 merged(objects, new, theirs, base)?

@@ -83,11 +83,8 @@ impl Folding {
             let more = |row: Option<&PageRow>| {
                 rounded(row.map_or(0, |row| row.documents).saturating_sub(SHARED_DOCUMENTS_MAX as u64))
             };
-            let changed = || -> Result<bool, KbError> {
-                let last = registry::nth(rows, page, SHARED_DOCUMENTS_MAX - 1)?;
-                let first = touch.sequences.first().copied().unwrap_or(u64::MAX);
-                Ok(last.is_none_or(|last| first <= last))
-            };
+            let first = touch.sequences.first().copied().unwrap_or(u64::MAX);
+            let changed = || registry::is_among(rows, page, first, SHARED_DOCUMENTS_MAX);
             if stands && (!stood || more(touch.was.as_ref()) != more(now.as_ref()) || changed()?) {
                 stale.shared.insert(page.clone(), true);
             }
@@ -120,8 +117,7 @@ impl Folding {
         for said in registry::contributed(rows, moved, usize::from(u16::MAX))? {
             stale.summaries.insert(said.document);
             for page in registry::pages_of(rows, said.sequence)? {
-                let near = registry::nth(rows, &page, RELATED_DOCUMENTS_MAX - 1)?;
-                if near.is_none_or(|last| said.sequence <= last) {
+                if registry::is_among(rows, &page, said.sequence, RELATED_DOCUMENTS_MAX)? {
                     Self::again(draft, page, stale)?;
                 }
             }

@@ -40,6 +40,11 @@ impl Version {
         Self { document, files }
     }
 
+    /// The objects that are its own, but for what it was given as.
+    pub(super) fn objects(&self) -> impl Iterator<Item = ContentId> {
+        self.files.iter().flatten().copied().chain([self.document.compiled])
+    }
+
     fn of(
         document: Document,
         content: impl Fn(&FilePath) -> Result<Option<ContentId>, KbError>,

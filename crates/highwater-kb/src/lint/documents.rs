@@ -3,7 +3,6 @@
 use highwater_fs::Kind as FileKind;
 
 use super::{Kind, Look, ROWS};
-use crate::base::ObjectStanding;
 use crate::error::KbError;
 use crate::page::{PageKind, PageName};
 
@@ -33,12 +32,8 @@ pub(super) fn look(look: &mut Look<'_>) -> Result<(), KbError> {
             }
             let standing = look.snapshot.stored().standing(document.compiled, look.verify)?;
             look.saw(document.compiled);
-            let kind = match standing {
-                ObjectStanding::There => continue,
-                ObjectStanding::Missing => Kind::ObjectMissing,
-                ObjectStanding::Damaged => Kind::ObjectDamaged,
-            };
-            let what = format!("what was compiled from the document {name}, which is stored as {}", document.compiled);
+            let Some((kind, is)) = Kind::of_object(standing) else { continue };
+            let what = format!("what was compiled from the document {name}, as the object {}, {is}", document.compiled);
             let mends = format!("`highwater kb recompile {name}` makes it again");
             look.note(kind, PageName::of_document(PageKind::Summary, &name).path(), what, mends);
         }

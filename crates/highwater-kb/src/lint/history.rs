@@ -20,7 +20,7 @@ const TOLD_MAX: usize = 4;
 struct Gone {
     /// What it is of: a file, or a document.
     of: Of,
-    is_damaged: bool,
+    standing: ObjectStanding,
     /// The generations that had it, the first of them.
     generations: BTreeSet<u32>,
 }
@@ -53,8 +53,7 @@ impl History {
             }
             // It may be no object: all that a record names is looked at that has such a name.
             let Some(of) = of(manifest, id) else { continue };
-            let is_damaged = standing == ObjectStanding::Damaged;
-            let mut gone = Gone { of, is_damaged, generations: BTreeSet::new() };
+            let mut gone = Gone { of, standing, generations: BTreeSet::new() };
             gone.needed(manifest, id);
             self.gone.insert(id, gone);
         }
@@ -64,7 +63,7 @@ impl History {
     /// Tells of what is lost.
     pub(super) fn tell(self, look: &mut Look<'_>) -> Result<(), KbError> {
         for (id, gone) in self.gone {
-            let is = if gone.is_damaged { "is damaged" } else { "is not there" };
+            let Some((kind, is)) = Kind::of_object(gone.standing) else { continue };
             let of = match &gone.of {
                 Of::File(path) => path,
                 Of::Document(name) => {
@@ -80,7 +79,6 @@ impl History {
             if let Ok(Found::File(there)) = look_at(look.snapshot.disk(), &of.to_rel())
                 && there == id
             {
-                let kind = if gone.is_damaged { Kind::ObjectDamaged } else { Kind::ObjectMissing };
                 let what = format!("the bytes that the base keeps of what stands there, as the object {id}, {is}");
                 let mends = "they are stored again from the file".to_owned();
                 if look.tell(Finding { kind, file: of.to_string(), line: None, what, mends, fix: true }) {

@@ -4,9 +4,11 @@
 use super::history::History;
 use super::mend::Lost;
 use super::{Finding, Kind, Look, Progress, ROWS};
-use crate::base::{Found, ObjectStanding, look as look_at};
+use crate::base::{Found, look as look_at};
 use crate::content::ContentId;
+use crate::document::DocName;
 use crate::error::KbError;
+use crate::page::{PageKind, PageName};
 use crate::path::FilePath;
 
 pub(super) fn look(look: &mut Look<'_>, progress: &mut Progress<'_>) -> Result<(), KbError> {
@@ -42,25 +44,40 @@ fn file(look: &mut Look<'_>, path: &FilePath, content: ContentId) -> Result<(), 
     }
     let standing = look.snapshot.stored().standing(content, look.verify)?;
     look.saw(content);
-    let (kind, is) = match standing {
-        ObjectStanding::There => return Ok(()),
-        ObjectStanding::Missing => (Kind::ObjectMissing, "are not there"),
-        ObjectStanding::Damaged => (Kind::ObjectDamaged, "are damaged"),
-    };
-    let what = format!("the bytes that the base keeps of it, as the object {content}, {is}");
-    let stands = look_at(look.snapshot.disk(), &path.to_rel())? == Found::File(content);
-    let mends = match stands {
-        true => "they are stored again from the file".to_owned(),
-        false if standing == ObjectStanding::Missing && look.raws.contains(path.as_str()) => {
-            "put the file there as it was, and call again; or add the document again".to_owned()
-        }
-        false => "put the file there as it was, and call again".to_owned(),
+    let Some((kind, is)) = Kind::of_object(standing) else { return Ok(()) };
+    let what = format!("what the base keeps of it, as the object {content}, {is}");
+    let found = look_at(look.snapshot.disk(), &path.to_rel())?;
+    let stands = found == Found::File(content);
+    let mends = match maker(look, path)? {
+        _ if stands => "it is stored again from the file".to_owned(),
+        Some(name) => format!("`highwater kb recompile {name}` stores it again"),
+        None if found == Found::Nothing => "put the file there as it was, and call again".to_owned(),
+        None => "keep what stands there elsewhere, put the file there as it was, and call again".to_owned(),
     };
     let told = look.tell(Finding { kind, file: path.to_string(), line: None, what, mends, fix: stands });
     if told && stands {
         look.lost.push(Lost { path: path.clone(), content });
     }
     Ok(())
+}
+
+/// The document that makes a file, once it is made anew from what it was given as.
+fn maker(look: &Look<'_>, path: &FilePath) -> Result<Option<DocName>, KbError> {
+    let Some(name) = path.as_str().strip_prefix("wiki/") else { return Ok(None) };
+    let image = name.strip_prefix("sources/images/").and_then(|image| image.split_once('/'));
+    let page = name.strip_suffix(".md").and_then(|name| name.parse::<PageName>().ok());
+    let stem = match (image, page) {
+        (Some((stem, _)), _) => Some(stem.to_owned()),
+        (None, Some(page)) if matches!(page.kind(), PageKind::Source | PageKind::Summary) => {
+            Some(page.stem().to_owned())
+        }
+        (None, Some(page)) => return look.snapshot.first_of(&page),
+        (None, None) => None,
+    };
+    let Some(name) = stem.and_then(|stem| DocName::try_from(stem).ok()) else { return Ok(None) };
+    let document = look.snapshot.document(&name)?;
+    // Of what came by its text alone nothing is made anew.
+    Ok(document.filter(|document| document.raw.as_str().starts_with("raw/")).map(|_| name))
 }
 
 /// What each generation changed: without it there is no way back beyond it. With `verify`, all that it had is looked at, too.
@@ -71,17 +88,14 @@ fn generations(look: &mut Look<'_>) -> Result<(), KbError> {
         let Some((last, _)) = generations.last() else { return history.tell(look) };
         after = *last;
         for (number, id) in generations {
-            let (kind, is) = match look.snapshot.stored().manifest_standing(number, id, look.verify)? {
-                ObjectStanding::There => {
-                    if look.verify
-                        && let Some(manifest) = look.snapshot.manifest(number)?
-                    {
-                        history.take_in(look, &manifest)?;
-                    }
-                    continue;
+            let standing = look.snapshot.stored().manifest_standing(number, id, look.verify)?;
+            let Some((kind, is)) = Kind::of_object(standing) else {
+                if look.verify
+                    && let Some(manifest) = look.snapshot.manifest(number)?
+                {
+                    history.take_in(look, &manifest)?;
                 }
-                ObjectStanding::Missing => (Kind::ObjectMissing, "is not there"),
-                ObjectStanding::Damaged => (Kind::ObjectDamaged, "is damaged"),
+                continue;
             };
             let what = format!("what generation {number} changed, which is stored there, {is}");
             let mends = "bring it back from a copy of the base; without it nothing is taken back beyond it";

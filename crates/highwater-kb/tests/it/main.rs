@@ -18,6 +18,7 @@ mod histories;
 mod home;
 mod hostile_text;
 mod house;
+mod kept;
 mod library;
 mod lint;
 mod looked;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use highwater_kb::base::{Anew, Health, Rebuilt, examine};
-use highwater_kb::{Directory, Home, KbError};
+use highwater_kb::{Directory, Home, KbError, Snapshot};
 use highwater_testkit::small_disk::SmallDisk;
 
 use crate::home::now;
@@ -122,6 +122,48 @@ fn r14_what_a_generation_changed_and_is_damaged_is_set_aside() {
     assert_eq!((aside.len(), rebuilt.base.head().unwrap().unwrap().number, rebuilt.documents), (1, 3, 2));
     drop(rebuilt);
     ruin.goes_on(3);
+}
+
+#[test]
+fn r14_what_is_no_file_in_a_manifests_place_is_set_aside() {
+    let odd: [fn(&std::path::Path); 3] = [
+        |path| std::fs::create_dir(path).unwrap(),
+        |path| std::os::unix::fs::symlink("/etc/passwd", path).unwrap(),
+        |path| rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap(),
+    ];
+    for put in odd {
+        for (generation, head) in [(2, 4), (4, 3)] {
+            let (ruin, _) = Ruin::new();
+            std::fs::remove_file(ruin.manifest(generation)).unwrap();
+            put(&ruin.manifest(generation));
+            let (rebuilt, aside) = ruin.rebuild();
+            assert_eq!(aside, [format!("generation {generation}: what has its place is no file")]);
+            assert_eq!((rebuilt.base.head().unwrap().unwrap().number, rebuilt.documents), (head, 2));
+            assert!(std::fs::symlink_metadata(ruin.manifest(generation)).is_err(), "it is set aside");
+        }
+    }
+}
+
+#[test]
+fn r14_a_manifest_that_the_rows_know_as_another_is_not_believed() {
+    // The newest, for which no later one vouches, and one whose successor is lost.
+    for (altered, lost) in [(4, None), (2, Some(3))] {
+        let (ruin, _) = Ruin::new();
+        drop(ruin.rebuild());
+        let text = std::fs::read_to_string(ruin.manifest(altered)).unwrap();
+        let of = format!("paper-{}", altered - 1);
+        std::fs::write(ruin.manifest(altered), text.replace(&of, "paper-7")).unwrap();
+        lost.iter().for_each(|lost| std::fs::remove_file(ruin.manifest(*lost)).unwrap());
+        let home = Directory::open(ruin.directory.path()).unwrap();
+        let held = home.try_lock().unwrap().unwrap();
+        let found = examine(&home).unwrap();
+        assert_eq!(found, Health::Whole(4));
+        let rebuilt = Anew::make(&home, &held, now(), &found).unwrap().put(&held, now(), "a test").unwrap();
+        let told: Vec<&str> = rebuilt.aside.iter().map(|aside| aside.why.as_str()).collect();
+        assert!(told.contains(&"it is another than the database names"), "{altered}: {told:?}");
+        let papers = Snapshot::open(ruin.home.clone()).unwrap().documents(0, 10).unwrap();
+        assert!(papers.iter().all(|(name, _)| name.as_str() != "paper-7"), "{papers:?}");
+    }
 }
 
 #[test]

@@ -41,6 +41,10 @@ impl Held {
         !self.waits || bytes <= WAITING_BYTES_MAX as u64
     }
 
+    pub(in crate::base) fn is_empty(&self) -> bool {
+        self.objects.borrow().is_empty()
+    }
+
     /// Whether it is time to bring what waits to the disk.
     pub(super) fn is_full(&self) -> bool {
         self.waits && (self.objects.borrow().len() >= WAITING_MAX || self.bytes.get() >= WAITING_BYTES_MAX)

@@ -2,16 +2,21 @@
 //! successor names, or cannot be read, is not believed. Owns that a generation that is lost leaves a gap, and does not end history; and that
 //! the newest, for which none vouches, is taken for an attempt where that is known, or where what stands says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_engine::diagnosis::with_causes;
 use highwater_fs::FsError;
 
+use crate::base::home::Home;
 use crate::base::manifest::Manifest;
 use crate::base::objects::{Objects, Standing};
 use crate::base::project::is_committed;
+use crate::base::rows::survey;
 use crate::content::ContentId;
 use crate::error::KbError;
+
+/// Rows that are read at a time.
+const ROWS: u32 = 1_000;
 
 /// Why a manifest is that of an attempt where rows say so.
 const AFTER_HEAD: &str = "it was begun and never committed: the database that was there ends before it";
@@ -64,9 +69,31 @@ fn is_attempt(objects: Objects<'_>, manifest: &Manifest) -> Result<Option<&'stat
     Ok(is_unshown.then_some(UNSHOWN))
 }
 
-/// Goes back from the newest generation: each names the one before it. Which is the newest is known where there are rows that end with
-/// `head`.
-pub(super) fn believed(objects: Objects<'_>, head: Option<u32>) -> Result<Believed, KbError> {
+/// What rows tell that can still be used.
+pub(super) struct Known {
+    /// The newest generation; 0 where there is none.
+    pub(super) head: u32,
+    /// What the manifests are called.
+    pub(super) manifests: BTreeMap<u32, ContentId>,
+}
+
+impl Known {
+    /// What the rows of a base tell, which end with this generation.
+    pub(super) fn of(home: &dyn Home, head: u32) -> Result<Self, KbError> {
+        let rows = home.open_reader().map_err(KbError::rows("be read"))?;
+        let (mut manifests, mut after) = (BTreeMap::new(), 0);
+        loop {
+            let generations = survey::generations_after(&rows, after, ROWS)?;
+            let Some((last, _)) = generations.last() else { return Ok(Self { head, manifests }) };
+            after = *last;
+            manifests.extend(generations);
+        }
+    }
+}
+
+/// Goes back from the newest generation: each names the one before it, and rows, where they can still be used, name all.
+pub(super) fn believed(objects: Objects<'_>, known: Option<&Known>) -> Result<Believed, KbError> {
+    let head = known.map(|known| known.head);
     let numbers = objects.generations()?;
     let mut believed = Believed::default();
     let mut named: Option<(u32, Option<ContentId>)> = None;
@@ -75,11 +102,16 @@ pub(super) fn believed(objects: Objects<'_>, head: Option<u32>) -> Result<Believ
             Ok(Some(bytes)) => Ok(bytes),
             Ok(None) => continue,
             Err(KbError::Fs(error @ FsError::TooLarge { .. })) => Err(error.to_string()),
+            Err(KbError::ManifestDamaged { .. }) => Err("what has its place is no file".to_owned()),
             Err(error) => return Err(error),
         };
         let id = bytes.as_ref().ok().map(|bytes| ContentId::of(bytes));
         let expected = named.filter(|(number_named, _)| *number_named == number).map(|(_, id)| id);
+        let in_rows = known.and_then(|known| known.manifests.get(&number));
         let read = match bytes {
+            Ok(_) if in_rows.is_some_and(|in_rows| Some(*in_rows) != id) => {
+                Err("it is another than the database names".to_owned())
+            }
             Ok(_) if expected.is_some_and(|expected| expected != id) => {
                 Err("it is another than the generation after it names".to_owned())
             }

@@ -45,6 +45,15 @@ pub(crate) struct Contributed {
     pub(crate) body: String,
 }
 
+/// What a document says on a page that it shares, as it is written down.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    title: String,
+    description: String,
+    body: String,
+    alone: bool,
+}
+
 /// How many there are of what a base has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -65,6 +74,7 @@ const FIRST: &str = "SELECT title, description FROM contribution WHERE page = ?1
 const CONTRIBUTED: &str =
     "SELECT sequence, document, body FROM contribution WHERE page = ?1 ORDER BY sequence LIMIT ?2";
 const OF_DOCUMENT: &str = "SELECT page FROM contribution WHERE sequence = ?1 ORDER BY page";
+const SAID: &str = "SELECT page, title, description, body, alone FROM contribution WHERE sequence = ?1";
 const ALONE: &str = "SELECT alone FROM contribution WHERE page = ?1 AND sequence = ?2";
 const TITLE: &str = "SELECT title FROM contribution WHERE page = ?1 AND sequence = ?2";
 const NTH: &str = "SELECT sequence FROM contribution WHERE page = ?1 ORDER BY sequence LIMIT 1 OFFSET ?2";
@@ -88,6 +98,7 @@ pub(crate) const LOOKUPS: &[&str] = &[
     FIRST,
     CONTRIBUTED,
     OF_DOCUMENT,
+    SAID,
     ALONE,
     TITLE,
     NTH,
@@ -156,9 +167,30 @@ pub(crate) fn pages_of(rows: &Connection, sequence: u64) -> Result<Vec<PageName>
     list(rows, "list a document's pages", OF_DOCUMENT, [int(sequence)], page_name)
 }
 
-/// Which document is the nth of a page, from 0.
-pub(crate) fn nth(rows: &Connection, page: &PageName, n: usize) -> Result<Option<u64>, KbError> {
-    one(rows, "look up a page", NTH, (page.to_string(), int(n)), |row| count(row, 0))
+/// Whether it is written down what a document says: a rebuild that could not read what was compiled from it has nothing of that.
+pub(crate) fn says(
+    rows: &Connection,
+    name: &DocName,
+    document: &Document,
+    compiled: &Compiled,
+) -> Result<bool, KbError> {
+    let listed = page(rows, &PageName::of_document(PageKind::Summary, name))?;
+    let (title, description) = (one_line(&document.title), one_line(&compiled.description));
+    if listed.is_none_or(|row| (row.title, row.description) != (title, description)) {
+        return Ok(false);
+    }
+    let found = list(rows, "read what a document says", SAID, [int(document.sequence)], |row| {
+        let said = Said { title: row.get(1)?, description: row.get(2)?, body: row.get(3)?, alone: row.get(4)? };
+        Ok((page_name(row)?, said))
+    })?;
+    let says = said_by(compiled);
+    Ok(found.len() == says.len() && found.iter().all(|(page, said)| says.get(page) == Some(said)))
+}
+
+/// Whether a document of this sequence is, or would be, among the first of a page.
+pub(crate) fn is_among(rows: &Connection, page: &PageName, sequence: u64, first: usize) -> Result<bool, KbError> {
+    let last = one(rows, "look up a page", NTH, (page.to_string(), int(first - 1)), |row| count(row, 0))?;
+    Ok(last.is_none_or(|last| sequence <= last))
 }
 
 /// Pages that stand and share documents with this one, of its first `documents`, the nearest first, as these documents call them.
@@ -203,6 +235,7 @@ pub(crate) fn put(
     if let Some((_, compiled)) = after {
         names.extend(compiled.contributions.iter().filter(|said| is_shared(&said.page)).map(|said| said.page.clone()));
     }
+    let says = after.map(|(_, compiled)| said_by(compiled)).unwrap_or_default();
     let mut affected = Vec::with_capacity(names.len());
     for name in names {
         affected.push(Affected { was: page(rows, &name)?, page: name });
@@ -232,24 +265,20 @@ pub(crate) fn put(
                 document.origin.as_str(),
             ))?;
             mention(rows, &summary, document.sequence, &compiled.summary)?;
-            let mut contribute =
-                rows.prepare_cached("INSERT OR IGNORE INTO contribution VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
-            for said in compiled.contributions.iter().filter(|said| is_shared(&said.page)) {
-                let body = contained(&said.body, Some(SECTION_HEADING));
-                let new = contribute.execute((
-                    said.page.to_string(),
+            let mut contribute = rows.prepare_cached("INSERT INTO contribution VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+            for (page, said) in &says {
+                contribute.execute((
+                    page.to_string(),
                     int(document.sequence),
                     name.as_str(),
-                    one_line(&said.title),
-                    one_line(&said.description),
-                    &body,
+                    &said.title,
+                    &said.description,
+                    &said.body,
                     said.alone,
                 ))?;
-                if new == 1 {
-                    mention(rows, &said.page, document.sequence, &body)?;
-                    let more = more.entry(&said.page).or_default();
-                    *more = (more.0 + 1, more.1 + i64::from(said.alone));
-                }
+                mention(rows, page, document.sequence, &said.body)?;
+                let more = more.entry(page).or_default();
+                *more = (more.0 + 1, more.1 + i64::from(said.alone));
             }
         }
         for Affected { page, was } in affected.iter().filter(|affected| affected.page != summary) {
@@ -271,6 +300,20 @@ pub(super) fn given(rows: &Connection, sequence: u64) -> Result<(), KbError> {
     let note =
         || rows.prepare_cached("UPDATE tally SET sequence_last = max(sequence_last, ?1)")?.execute([int(sequence)]);
     note().map(drop).map_err(|error| told(rows, "note a sequence", error))
+}
+
+/// What a document says on each page that it shares; where it says something twice of one, the first.
+fn said_by(compiled: &Compiled) -> BTreeMap<PageName, Said> {
+    let mut says = BTreeMap::new();
+    for said in compiled.contributions.iter().filter(|said| is_shared(&said.page)) {
+        says.entry(said.page.clone()).or_insert_with(|| Said {
+            title: one_line(&said.title),
+            description: one_line(&said.description),
+            body: contained(&said.body, Some(SECTION_HEADING)),
+            alone: said.alone,
+        });
+    }
+    says
 }
 
 fn is_shared(page: &PageName) -> bool {

@@ -9,11 +9,14 @@ use crate::base::manifest::{FileChange, Manifest};
 use crate::base::objects::Objects;
 use crate::base::project::Fate;
 use crate::base::rows::survey::{self, Listed};
-use crate::base::rows::{self, derived};
+use crate::base::rows::{self, derived, registry};
+use crate::compile::Compiled;
 use crate::conflict::Beside;
 use crate::content::ContentId;
+use crate::document::{DocName, Document};
 use crate::error::KbError;
-use crate::page::PageKind;
+use crate::page::render::SHARED_DOCUMENTS_MAX;
+use crate::page::{PageKind, PageName};
 use crate::path::FilePath;
 
 impl Snapshot {
@@ -73,6 +76,25 @@ impl Snapshot {
     /// The pages whose files link what is written so.
     pub(crate) fn linked_from(&self, target: &str) -> Result<Vec<String>, KbError> {
         derived::linked_from(&self.rows, target)
+    }
+
+    /// Whether it has what a document says that was compiled so.
+    pub(crate) fn says(&self, name: &DocName, document: &Document, compiled: &Compiled) -> Result<bool, KbError> {
+        registry::says(&self.rows, name, document, compiled)
+    }
+
+    /// The first document that says something on a page.
+    pub(crate) fn first_of(&self, page: &PageName) -> Result<Option<DocName>, KbError> {
+        Ok(registry::contributed(&self.rows, page, 1)?.into_iter().next().map(|said| said.document))
+    }
+
+    /// The shared pages that show what a document of this sequence says.
+    pub(crate) fn showing(&self, sequence: u64) -> Result<Vec<PageName>, KbError> {
+        let shows = |page: PageName| {
+            let is_among = registry::is_among(&self.rows, &page, sequence, SHARED_DOCUMENTS_MAX);
+            is_among.map(|is_among| is_among.then_some(page)).transpose()
+        };
+        registry::pages_of(&self.rows, sequence)?.into_iter().filter_map(shows).collect()
     }
 
     pub(crate) fn stored(&self) -> Objects<'_> {

@@ -122,6 +122,10 @@ fn a_list_that_is_cut_off_is_not_exit_0() {
             &["halt", "load", "--why", "a test"],
             &["rearm", "load", "--why", "a test", "--json"],
             &["run", "load", "--json"],
+            &["--help"],
+            &["kb", "add", "-h"],
+            &["help", "run"],
+            &["--version"],
         ] {
             let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
             let ended: crate::rig::Ended = rig.command(said).stdout(full).output().unwrap().into();
