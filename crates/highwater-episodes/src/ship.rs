@@ -52,7 +52,7 @@ pub use evidence::Evidence;
 pub use here::{Here, Root, SincePacked};
 pub use holds::{Holds, Receipt};
 pub use introduction::certificate_name;
-pub use keep::{Keeping, Shelf};
+pub use keep::{KeepBy, Keeping, Shelf, lost};
 pub use outbox::{
     Aside, AsideFault, Lying, Outbox, OutboxError, Packed, Parcel, Parked, Parking, Stray, Theirs, strays,
 };
@@ -418,8 +418,8 @@ impl Job for Ship {
                 return Err(Stop::Fail(of_another(&outbox, &theirs, &shelves.episodes, &host)));
             }
             let left = shelves.tidy_all();
-            opened.tidy().map_err(|error| disk(&error, &outbox))?;
-            Ok(left)
+            let tidied = opened.tidy().and_then(|()| keep::forget_moved_back(&opened, &shelves));
+            tidied.map_err(|error| disk(&error, &outbox)).map(|()| left)
         })
         .await?;
         for error in left {

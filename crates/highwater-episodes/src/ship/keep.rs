@@ -1,47 +1,56 @@
 //! How long shipped episodes stay. Owns which may go, in which order, and how much of that one pass does.
 //!
 //! Only what the ledger says the receiver has may go, only while its directory is what was sent, and only if the receiver says, once it is
-//! due, that it still has it: it may have lost it since. The ledger's own order is that of
-//! age, so neither `shipped/` nor the ledger is read whole: a note says how far both were gone through. The note is of use, not of
-//! record: without it a pass goes through them from the beginning, a bounded part at a time.
+//! due, that it still has it: it may have lost it since. One of which it does not say that waits, and holds up no other. The ledger's
+//! own order is that of age, so neither `shipped/` nor the ledger is read whole: a note says how far both were gone through. The note
+//! is of use, not of record: without it a pass goes through them from the beginning, a bounded part at a time.
 
+mod cleanup;
+mod shelf;
 mod unreceived;
 
 use std::fmt;
 use std::time::Duration;
 
 use highwater_engine::clock::since;
-use highwater_engine::diagnosis::with_causes;
 use highwater_engine::job::{CommitCx, ReadCx, Stop};
 use highwater_engine::ledger::{DoneItem, DonePlace};
-use highwater_engine::report::counted;
 use highwater_engine::settings::{ByteSize, DurationText};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::holds::{Holds, Receipt};
-use super::outbox::Outbox;
-use super::retire::{Cleared, RetireError};
-use super::{Held, Ship, disk};
-use crate::digest::Sha256Digest;
+use self::cleanup::{Cleanup, Clearing};
+use self::shelf::Waiting;
+pub use self::shelf::{Shelf, lost};
+use super::holds::Receipt;
+use super::outbox::{Outbox, OutboxError};
+use super::{Held, Shelves, Ship, disk};
 use crate::name::EpisodeId;
 
 /// Most rows of the ledger that one pass looks at to count, and to remove.
 const ROWS_A_PASS_MAX: usize = 5_000;
 /// Rows that are looked at together.
 const ROWS_A_PAGE: usize = 500;
-/// Most episodes that one pass removes, and about the most files of them.
-const EPISODES_A_PASS_MAX: u64 = 200;
-const FILES_A_PASS_MAX: u64 = 100_000;
-/// About the most bytes of them that one pass reads, where a look does not show that one is what was sent.
-const READ_BYTES_A_PASS_MAX: u64 = 32 << 30;
-/// Most episodes whose removal fails before a pass leaves the rest to the next.
-const FAILURES_MAX: u64 = 16;
-/// Of so many the receiver may not say what it has before a pass leaves the rest to the next.
-const SILENT_MAX: u64 = 16;
-/// After so long the bytes are counted anew, in hours: somebody may have removed episodes by hand.
+/// So many that are due may stay all the same before a pass leaves the rest to the next, which begins behind them.
+const MISSES_MAX: u64 = 16;
+/// Where the receiver says nothing of so many one after another, it says nothing of any.
+const NOBODY_MAX: usize = 3;
+/// After so long the bytes are counted anew, in hours: somebody may have removed episodes by hand. As often what the receiver lost is asked
+/// for again.
 const RECOUNT_HOURS: u64 = 24;
 const HOUR_SECS: u64 = 3_600;
+
+/// What lets a shipped episode go that is due.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeepBy {
+    /// The receiver, asked then, reads its file and names the same content.
+    #[default]
+    Answer,
+    /// Where it says nothing of what it has, as an older one, the receipt that it gave.
+    Receipt,
+}
 
 /// How long shipped episodes stay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,6 +59,21 @@ pub struct Keeping {
     pub time: Option<Duration>,
     /// How many bytes they may hold together; `None`: however many.
     pub size_bytes: Option<u64>,
+    /// What lets one go.
+    pub by: KeepBy,
+}
+
+impl Keeping {
+    /// Whether episodes go at all.
+    fn is_set(self) -> bool {
+        self.time.is_some() || self.size_bytes.is_some()
+    }
+
+    /// Whether one need not stay, beside so many bytes of all.
+    fn is_due(self, item: &DoneItem, bytes: u64, now: Timestamp) -> bool {
+        let is_old = self.time.is_some_and(|time| since(now, item.recorded_at) > time);
+        is_old || self.size_bytes.is_some_and(|most| bytes > most)
+    }
 }
 
 /// As a person set it.
@@ -71,113 +95,12 @@ impl fmt::Display for Keeping {
     }
 }
 
-/// How far the shelf was gone through, between two passes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Shelf {
-    /// What is up to here is gone, or stays for good.
-    removed: DonePlace,
-    /// What is behind it and up to here is counted.
-    counted: DonePlace,
-    /// How many bytes that is.
-    bytes: u64,
-    /// Since when it is counted.
-    counted_since: Timestamp,
-    /// When `shipped/` was last looked at for what has no receipt.
-    #[serde(default)]
-    looked_at: Timestamp,
-    /// The names of what has none, as they were told last; without one nothing was to be told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    told: Option<Sha256Digest>,
-}
-
-/// What one pass removed, and what it could not.
-#[derive(Debug, Default)]
-struct Cleanup {
-    episodes: u64,
-    files: u64,
-    bytes: u64,
-    /// No longer what was sent.
-    differ: u64,
-    /// Sent by an older version, and the receiver does not name what they hold.
-    unnamed: u64,
-    /// No longer what the receiver has, or it has none.
-    lost: u64,
-    /// Of so many the receiver did not say what it has; and why, of the first.
-    silent: u64,
-    unanswered: Option<String>,
-    read_bytes: u64,
-    failures: u64,
-    failed: Option<String>,
-    /// From the first on that failed, nothing counts as removed.
-    at: Option<DonePlace>,
-    more: bool,
-}
-
-impl Cleanup {
-    fn is_spent(&self) -> bool {
-        self.episodes >= EPISODES_A_PASS_MAX
-            || self.files >= FILES_A_PASS_MAX
-            || self.failures >= FAILURES_MAX
-            || self.silent >= SILENT_MAX
-            || self.read_bytes >= READ_BYTES_A_PASS_MAX
-    }
-
-    /// Takes in what became of one.
-    fn add(&mut self, item: &DoneItem, cleared: Result<Clearing, RetireError>, shelf: &mut Shelf) {
-        match cleared {
-            Ok(Clearing::Cleared(Cleared::Removed { read_bytes }, holds)) => {
-                self.read_bytes = self.read_bytes.saturating_add(read_bytes);
-                self.episodes += 1;
-                self.files += holds.files;
-                self.bytes = self.bytes.saturating_add(holds.bytes);
-                if item.place <= shelf.counted {
-                    shelf.bytes = shelf.bytes.saturating_sub(holds.bytes);
-                }
-            }
-            Ok(Clearing::Cleared(Cleared::Differs { read_bytes }, _)) => {
-                self.read_bytes = self.read_bytes.saturating_add(read_bytes);
-                tracing::warn!(episode = %item.key, "it is no longer what was sent and stays in `shipped`");
-                self.differ += 1;
-            }
-            Ok(Clearing::Unnamed) => {
-                tracing::warn!(episode = %item.key, "the receiver does not name what it holds: it stays in `shipped`");
-                self.unnamed += 1;
-            }
-            Ok(Clearing::Lost) => {
-                tracing::warn!(episode = %item.key, "the receiver does not have it any more: it stays in `shipped`");
-                self.lost += 1;
-            }
-            Ok(Clearing::Unsaid(why)) => {
-                self.silent += 1;
-                self.at = self.at.or(Some(shelf.removed));
-                self.unanswered.get_or_insert(why);
-            }
-            Ok(Clearing::Cleared(Cleared::Gone, _) | Clearing::NoReceipt | Clearing::Unanswered(_)) => {}
-            Err(error) => {
-                self.failures += 1;
-                self.at = self.at.or(Some(shelf.removed));
-                self.failed.get_or_insert_with(|| with_causes(&error));
-            }
-        }
-        shelf.removed = item.place;
-    }
-}
-
-/// What came of one that is due.
-enum Clearing {
-    Cleared(Cleared, Holds),
-    /// No receipt: it never goes.
-    NoReceipt,
-    /// Its receipt does not say what it held, or the receiver would have to, and does not.
-    Unnamed,
-    /// The receiver has none of its name that is whole, or another one.
-    Lost,
-    /// The receiver does not say what it has of this one, for this cause.
-    Unsaid(String),
-    /// Nor of any other: it does not answer.
-    Unanswered(String),
-}
+/// What a receiver says that does not read: an older one, or one behind a proxy that takes headers away.
+const UNREAD: &str =
+    "the receiver names it as it noted it, and did not read it: a proxy may take `X-Episode-…` headers away";
+/// And one that says nothing.
+const UNSAID: &str = "the receiver does not say what it has: check the address and what stands in between; with one that never says it, \
+                      `keep-by = \"receipt\"` lets an episode go by the receipt that it gave";
 
 /// Whether what was done then is to be done again. What was done in a time to come, by a clock that was ahead, is not awaited.
 fn is_a_day_ago(then: Timestamp, now: Timestamp) -> bool {
@@ -194,7 +117,7 @@ impl Ship {
     /// Removes shipped episodes that need not stay. What fails is told and fails no pass.
     pub(super) async fn clear_shipped(&self, cx: &mut CommitCx) -> Result<(), Stop> {
         let keeping = self.place.keeping;
-        if keeping == Keeping::default() {
+        if !keeping.is_set() {
             return Ok(());
         }
         let now = cx.read.clock.now();
@@ -203,17 +126,16 @@ impl Ship {
         if keeping.size_bytes.is_some() {
             self.count(&cx.read, &mut shelf, now).await?;
         }
-        let cleanup = self.remove_due(&cx.read, &mut shelf, now).await?;
-        if let Some(at) = cleanup.at {
-            shelf.removed = at;
-        }
+        let mut cleanup = Cleanup::default();
+        self.ask_again(&cx.read, &mut shelf, &mut cleanup, now).await?;
+        self.remove_due(&cx.read, &mut shelf, &mut cleanup, now).await?;
         let unreceived = self.look_for_unreceived(&cx.read, &mut shelf, now).await?;
+        // Told first: what a pass that is killed here told, the next one tells again.
+        cleanup.tell(cx, &mut shelf, keeping, now).await?;
+        cx.notes.extend(unreceived);
         if shelf != before {
-            let shelf = shelf.clone();
             self.noted(move |outbox| outbox.set_shelf(&shelf)).await?;
         }
-        tell(cx, &cleanup, keeping).await?;
-        cx.notes.extend(unreceived);
         Ok(())
     }
 
@@ -246,117 +168,162 @@ impl Ship {
         Ok(())
     }
 
-    async fn remove_due(&self, cx: &ReadCx, shelf: &mut Shelf, now: Timestamp) -> Result<Cleanup, Stop> {
-        let (keeping, mut cleanup) = (self.place.keeping, Cleanup::default());
-        for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {
+    /// Asks again for those that were due in an earlier pass and stayed. The ones that stay once more go behind the others.
+    async fn ask_again(
+        &self,
+        cx: &ReadCx,
+        shelf: &mut Shelf,
+        cleanup: &mut Cleanup,
+        now: Timestamp,
+    ) -> Result<(), Stop> {
+        let (mut misses, mut behind) = (0, Vec::new());
+        for mut waiting in std::mem::take(&mut shelf.waiting) {
+            let is_over = misses >= MISSES_MAX || cleanup.is_spent();
+            if is_over || (waiting.lost && !is_a_day_ago(waiting.asked, now)) {
+                shelf.waiting.push(waiting);
+                continue;
+            }
+            // Sent again since, it has another row.
+            let Some(item) = row_of(cx, &waiting).await? else { continue };
+            if !self.place.keeping.is_due(&item, shelf.bytes, now) {
+                shelf.waiting.push(waiting);
+                continue;
+            }
+            waiting.asked = now;
+            let cleared = self.cleared(cx, &item).await?;
+            if cleared.is_nobodys() {
+                // Whether that is so of any other, those that are due next show.
+                misses = MISSES_MAX;
+            }
+            if let Some(lost) = cleared.stays() {
+                waiting.lost = lost;
+                behind.push(waiting);
+                misses += u64::from(!lost);
+            }
+            cleanup.add(&item, cleared, shelf, true);
+        }
+        shelf.waiting.append(&mut behind);
+        Ok(())
+    }
+
+    /// Removes those that are due and were not looked at before, the oldest first.
+    async fn remove_due(
+        &self,
+        cx: &ReadCx,
+        shelf: &mut Shelf,
+        cleanup: &mut Cleanup,
+        now: Timestamp,
+    ) -> Result<(), Stop> {
+        // Of these nobody said anything: whether that is so of any is not known yet. And where to go on if it is.
+        let (mut unsaid, mut before): (Vec<Waiting>, DonePlace) = (Vec::new(), shelf.removed);
+        let mut misses = 0;
+        'pages: for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {
             let page = cx.done_items(shelf.removed, ROWS_A_PAGE).await?;
             for item in &page.items {
-                let is_old = keeping.time.is_some_and(|time| since(now, item.recorded_at) > time);
-                if !is_old && keeping.size_bytes.is_none_or(|most| shelf.bytes <= most) {
-                    return Ok(cleanup);
+                if !self.place.keeping.is_due(item, shelf.bytes, now) {
+                    break 'pages;
                 }
-                if cleanup.is_spent() {
+                if cleanup.is_spent() || misses >= MISSES_MAX || shelf.is_full(unsaid.len()) {
                     cleanup.more = true;
-                    return Ok(cleanup);
+                    break 'pages;
                 }
                 let cleared = self.cleared(cx, item).await?;
-                if let Ok(Clearing::Unanswered(why)) = cleared {
-                    cleanup.unanswered.get_or_insert(why);
-                    return Ok(cleanup);
+                let waits = |lost| received(item).map(|(episode, _)| Waiting::new(item.place, episode, lost, now));
+                if cleared.is_nobodys() {
+                    let is_over = cleared.is_over();
+                    unsaid.extend(waits(false));
+                    cleanup.add(item, cleared, shelf, false);
+                    shelf.removed = item.place;
+                    if is_over || unsaid.len() >= NOBODY_MAX {
+                        break 'pages;
+                    }
+                    continue;
                 }
-                cleanup.add(item, cleared, shelf);
+                if cleared.was_asked() {
+                    // It says what it has of this one: of those before it alone it said nothing.
+                    shelf.waiting.append(&mut unsaid);
+                }
+                if let Some(lost) = cleared.stays() {
+                    waits(lost).into_iter().for_each(|waiting| shelf.wait(waiting));
+                    misses += u64::from(!lost);
+                }
+                cleanup.add(item, cleared, shelf, false);
+                shelf.removed = item.place;
+                if unsaid.is_empty() {
+                    before = shelf.removed;
+                }
             }
             shelf.removed = page.reached;
+            if unsaid.is_empty() {
+                before = shelf.removed;
+            }
             if page.end {
                 break;
             }
         }
-        Ok(cleanup)
+        if !unsaid.is_empty() {
+            // The next pass begins with them.
+            cleanup.is_nobody = true;
+            shelf.removed = before;
+        }
+        Ok(())
     }
 
     /// Removes one that is due, if it is what was sent and the receiver says that it has that. A receipt of an older version does not say what
     /// that was: the receiver does.
-    async fn cleared(&self, cx: &ReadCx, item: &DoneItem) -> Result<Result<Clearing, RetireError>, Stop> {
-        let Some((episode, mut receipt)) = received(item) else { return Ok(Ok(Clearing::NoReceipt)) };
+    async fn cleared(&self, cx: &ReadCx, item: &DoneItem) -> Result<Clearing, Stop> {
+        let Some((episode, mut receipt)) = received(item) else { return Ok(Clearing::NoReceipt) };
         let (shelves, id) = (self.place.shelves.clone(), episode.clone());
-        let unsaid = |why| Ok(Ok(Clearing::Unsaid(format!("{episode}: {why}"))));
+        let by = self.place.keeping.by;
         if Self::on_disk(move || Ok(shelves.is_shipped(&id))).await? {
             let held = match self.place.receiver.content(cx, &episode).await {
                 Ok(Ok(held)) => held,
-                Ok(Err(no_answer)) => return Ok(Ok(Clearing::Unanswered(no_answer))),
-                Err(_) => return Ok(Ok(Clearing::Unanswered("it is not contacted in this pass any more".to_owned()))),
+                Ok(Err(no_answer)) => return Ok(Clearing::Unanswered(no_answer)),
+                Err(_) => return Ok(Clearing::Over),
             };
+            let unanswered = |why: &str| Ok(Clearing::Unanswered(why.to_owned()));
             match (held, receipt.content_sha256) {
                 (Held::Named(theirs), None) => receipt.content_sha256 = Some(theirs),
                 (Held::Named(theirs), Some(ours)) if theirs == ours => {}
-                // A person let go of it; and of what a receiver does not say, its receipt is all that anybody will have.
-                (Held::Withdrawn | Held::Unsaid, Some(_)) => {}
-                (Held::Nothing | Held::Named(_), Some(_)) => return Ok(Ok(Clearing::Lost)),
-                (Held::Unread, Some(_)) => {
-                    return unsaid("the receiver names it as it noted it, and did not read it".to_owned());
+                // A person let go of it.
+                (Held::Withdrawn, Some(_)) => {}
+                (Held::Unsaid, Some(_)) if by == KeepBy::Receipt => {}
+                (Held::Nothing | Held::Named(_), Some(_)) => return Ok(Clearing::Lost),
+                (Held::Unread, Some(_)) => return unanswered(UNREAD),
+                (Held::Unsaid, Some(_)) => return unanswered(UNSAID),
+                (Held::Refused, _) => return unanswered("the receiver does not say to this host what it has"),
+                (Held::Unable(status @ (500 | 507)), _) => {
+                    return Ok(Clearing::Unsaid(format!("{episode}: {status}: the receiver cannot say what it has")));
                 }
-                (Held::Refused, _) => return unsaid("the receiver does not say to this host what it has".to_owned()),
-                (Held::Unable(status), _) => return unsaid(format!("{status}: the receiver cannot say what it has")),
+                (Held::Unable(status), _) => {
+                    return Ok(Clearing::Unanswered(format!("{status}: the receiver cannot say what it has")));
+                }
                 (Held::Unread | Held::Nothing | Held::Withdrawn | Held::Unsaid, None) => {
-                    return Ok(Ok(Clearing::Unnamed));
+                    return Ok(Clearing::Unnamed);
                 }
             }
         }
         let shelves = self.place.shelves.clone();
         let cleared = Self::on_disk(move || Ok(shelves.clear(&episode, &receipt))).await?;
-        Ok(cleared.map(|cleared| Clearing::Cleared(cleared, receipt.holds)))
+        Ok(match cleared {
+            Ok(cleared) => Clearing::Cleared(cleared, receipt.holds),
+            Err(error) => Clearing::Failed(error),
+        })
     }
 }
 
-fn are(episodes: u64) -> String {
-    format!("{} {}", counted(episodes, "shipped episode"), if episodes == 1 { "is" } else { "are" })
+/// Forgets those that a person moved back to be sent again: then the new row says how long they stay.
+pub(super) fn forget_moved_back(outbox: &Outbox, shelves: &Shelves) -> Result<(), OutboxError> {
+    let Some(mut shelf) = outbox.shelf()? else { return Ok(()) };
+    let before = shelf.waiting.len();
+    shelf.waiting.retain(|waiting| !shelves.episodes.join(waiting.episode.as_str()).exists());
+    if shelf.waiting.len() == before { Ok(()) } else { outbox.set_shelf(&shelf) }
 }
 
-/// Tells of it in the report, and of what was removed in an event.
-async fn tell(cx: &mut CommitCx, cleanup: &Cleanup, keeping: Keeping) -> Result<(), Stop> {
-    let Cleanup { episodes, bytes, differ, unnamed, lost, unanswered, failures, failed, more, .. } = cleanup;
-    if *episodes > 0 {
-        let removed = format!("removed {} of {bytes} bytes, for {keeping}", counted(*episodes, "shipped episode"));
-        cx.read.add_event("remove", &removed).await?;
-        cx.notes.push(if *more { format!("{removed}; the next pass removes more") } else { removed });
-    }
-    if *differ > 0 {
-        cx.notes.push(format!(
-            "{} no longer what was sent and {} in `shipped`; the log names {}",
-            are(*differ),
-            if *differ == 1 { "stays" } else { "stay" },
-            if *differ == 1 { "it" } else { "them" },
-        ));
-    }
-    if *lost > 0 {
-        let told = format!(
-            "{} due for {keeping}, and the receiver does not have what was sent any more: {} in `shipped`; the log names {them}; to send one \
-             again, move it back to `episodes`",
-            are(*lost),
-            if *lost == 1 { "it stays" } else { "they stay" },
-            them = if *lost == 1 { "it" } else { "them" },
-        );
-        cx.read.add_event("keep", &told).await?;
-        cx.notes.push(told);
-    }
-    if let Some(why) = unanswered {
-        cx.notes.push(format!(
-            "shipped episodes that are due for {keeping} stay until the receiver says that it has them: {why}"
-        ));
-    }
-    if *unnamed > 0 {
-        cx.notes.push(format!(
-            "{} received by an older version, whose receipt does not say what was sent, and the receiver does not name it: {} in `shipped`; \
-             to get another receipt, move one back to `episodes`",
-            are(*unnamed),
-            if *unnamed == 1 { "it stays" } else { "they stay" },
-        ));
-    }
-    if let Some(failed) = failed {
-        cx.notes.push(format!(
-            "{} could not be removed; the next pass tries again: {failed}",
-            counted(*failures, "shipped episode")
-        ));
-    }
-    Ok(())
+/// The row of one that waits; `None` where it has another now.
+async fn row_of(cx: &ReadCx, waiting: &Waiting) -> Result<Option<DoneItem>, Stop> {
+    let before = DonePlace { recorded_no: waiting.place.recorded_no.saturating_sub(1), ..waiting.place };
+    let page = cx.done_items(before, 1).await?;
+    let is_it = |item: &DoneItem| item.place == waiting.place && item.key.as_str() == waiting.episode.as_str();
+    Ok(page.items.into_iter().find(is_it))
 }

@@ -51,12 +51,12 @@ const PARKED_DIR: &str = ".parked";
 /// Where the upload of each is that goes on after a break.
 const SENDING_DIR: &str = ".sending";
 /// Largest of those files, in bytes.
-const NOTE_BYTES_MAX: u64 = 64 * 1024;
+const NOTE_BYTES_MAX: u64 = 2 << 20;
 /// How much of an archive is read at a time, in bytes.
 const CHUNK_BYTES: usize = 256 * 1024;
 
 /// How far `shipped/` was gone through for what need not stay.
-const SHELF_NOTE: &str = ".shelf.json";
+pub(super) const SHELF_NOTE: &str = ".shelf.json";
 
 /// Why the outbox failed.
 #[derive(Debug, thiserror::Error)]

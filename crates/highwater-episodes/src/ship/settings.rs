@@ -13,6 +13,8 @@ use crate::name::HostId;
 use crate::receive::settings::{HeaderText, LimitSettings};
 use crate::wire::CODE_COMMIT_HEADER;
 
+use super::KeepBy;
+
 /// Above which an upload goes on after a break, where nothing else is set.
 const RESUME_ABOVE_MIB: u64 = 64;
 
@@ -51,6 +53,10 @@ pub struct ShipSettings {
     /// How many bytes the episodes in `shipped` may hold together; beyond it the oldest go. Absent: however many.
     #[serde(default)]
     pub keep_size: Option<ByteSize>,
+    /// What lets an episode go that is due: `answer`, that the receiver reads its file and names the same content; `receipt`, also the receipt
+    /// that it gave, where it says nothing of what it has, as an older receiver.
+    #[serde(default)]
+    pub keep_by: KeepBy,
     /// Who the receiver is, and who this host is.
     #[serde(default)]
     pub tls: ShipTlsSettings,

@@ -1,5 +1,6 @@
 //! How long shipped episodes stay: what goes, in which order, and what never does.
 
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use highwater_engine::ledger::EventFilter;
 use highwater_engine::report::{ExitCode, PassReport};
 use highwater_engine::settings::{ByteSize, DurationText};
 use highwater_episodes::receive::gate::Off;
-use highwater_episodes::ship::MARKER;
+use highwater_episodes::ship::{KeepBy, MARKER};
 use highwater_store::{Access, SqliteLedger};
 use highwater_testkit::sim_clock::SimClock;
 
@@ -55,9 +56,34 @@ impl Lab {
     }
 
     async fn removals(&self) -> Vec<String> {
+        self.events("remove").await
+    }
+
+    async fn events(&self, act: &str) -> Vec<String> {
         let filter = EventFilter { job: Some(self.host.spec.name.clone()), ..EventFilter::default() };
         let events = self.host.engine.ledger.events(&filter, 1000).await.unwrap();
-        events.into_iter().filter(|event| event.act == "remove").map(|event| event.why).collect()
+        events.into_iter().filter(|event| event.act == act).map(|event| event.why).collect()
+    }
+
+    /// From now on another answers in the receiver's place.
+    fn meets(&mut self, far: Foreign) {
+        let there = serde_json::json!(format!("http://{}/", far.address));
+        self.host.settings.receiver = serde_json::from_value(there).unwrap();
+    }
+
+    /// From now on one answers in its place that has what was sent, and says something else of some.
+    async fn meets_but(&mut self, some: fn(&str) -> bool, says: fn() -> String) {
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let contents: HashMap<String, String> =
+            self.rig.rows().into_iter().map(|row| (text(&row["episode_id"]), text(&row["content_sha256"]))).collect();
+        let far = Foreign::new(move |head, _| {
+            if some(head) {
+                return says();
+            }
+            let episode = head.split_whitespace().nth(1).and_then(|path| path.rsplit('/').next()).unwrap();
+            say(200, &format!("X-Episode-Content-Sha256: {}\r\nX-Episode-Verified: read\r\n", contents[episode]))
+        });
+        self.meets(far.await);
     }
 }
 
@@ -154,31 +180,51 @@ async fn r10_nothing_goes_while_nobody_says_that_the_receiver_has_it() {
     assert_eq!(lab.shipped(), Vec::<String>::new());
 }
 
-/// An older receiver says nothing of what it has: the receipt is all that anybody will have. What refuses, or is none, is no such word.
+/// Only a receiver's own word that it has it lets one go; by its receipt one goes where a person said so, and where the receiver says
+/// nothing of what it has.
 #[tokio::test]
 async fn r10_what_a_receiver_answers_says_whether_one_may_go() {
-    let refused = "Content-Type: application/problem+json\r\n";
+    const STAYS: (bool, bool) = (false, false);
+    const BY_RECEIPT: (bool, bool) = (false, true);
+    const GOES: (bool, bool) = (true, true);
+    let problem = "Content-Type: application/problem+json\r\n";
+    let page = "Content-Type: text/html\r\n";
+    let others = "ab".repeat(32);
     for (said, goes) in [
-        (say(405, ""), true),
-        (say(404, ""), true),
-        (say(404, refused), false),
-        (say(409, refused), false),
-        (say(410, refused), true),
-        (say(401, refused), false),
-        (say(302, "Location: http://portal.invalid/\r\n"), false),
-        (say(200, "Content-Type: text/html\r\n"), false),
-        (say(200, &format!("X-Episode-Content-Sha256: {}\r\n", "ab".repeat(32))), false),
-        (say(500, ""), false),
+        (say(405, ""), BY_RECEIPT),
+        (say(404, ""), BY_RECEIPT),
+        (say(501, ""), BY_RECEIPT),
+        (say(200, "Content-Type: application/zstd\r\n"), BY_RECEIPT),
+        (say(410, problem), GOES),
+        (say(404, problem), STAYS),
+        (say(409, problem), STAYS),
+        (say(401, problem), STAYS),
+        (say(404, page), STAYS),
+        (say(405, page), STAYS),
+        (say(302, "Location: http://portal.invalid/\r\n"), STAYS),
+        (say(200, page), STAYS),
+        (say(200, "Content-Type: text/plain\r\n"), STAYS),
+        (say(200, "Content-Type: application/captive+json\r\n"), STAYS),
+        (say(202, ""), STAYS),
+        (say(204, ""), STAYS),
+        (say(206, ""), STAYS),
+        (say(200, &format!("X-Episode-Content-Sha256: {others}\r\n")), STAYS),
+        (say(200, &format!("X-Episode-Content-Sha256: {others}\r\nX-Episode-Verified: read\r\n")), STAYS),
+        // What it read is no archive.
+        (say(200, &format!("ETag: \"{others}\"\r\nX-Episode-Verified: read\r\n")), STAYS),
+        (say(500, ""), STAYS),
+        (say(503, ""), STAYS),
     ] {
-        let mut lab = Lab::new().await;
-        lab.ship("ep", 100).await;
-        let answer = said.clone();
-        let far = Foreign::new(move |_, _| answer.clone()).await;
-        lab.host.settings.receiver =
-            serde_json::from_value(serde_json::json!(format!("http://{}/", far.address))).unwrap();
-        lab.clock.jump_secs(11 * DAY_SECS);
-        let report = lab.host.pass().await;
-        assert_eq!(lab.shipped().is_empty(), goes, "{said:?}: {:?}", report.notes);
+        for (by, goes) in [(KeepBy::Answer, goes.0), (KeepBy::Receipt, goes.1)] {
+            let mut lab = Lab::new().await;
+            lab.ship("ep", 100).await;
+            let answer = said.clone();
+            lab.meets(Foreign::new(move |_, _| answer.clone()).await);
+            lab.host.settings.keep_by = by;
+            lab.clock.jump_secs(11 * DAY_SECS);
+            let report = lab.host.pass().await;
+            assert_eq!(lab.shipped().is_empty(), goes, "{by:?} {said:?}: {:?}", report.notes);
+        }
     }
 }
 
@@ -187,18 +233,88 @@ async fn one_that_the_receiver_cannot_read_now_holds_up_no_other() {
     let mut lab = Lab::new().await;
     lab.ship("first", 100).await;
     lab.ship("second", 100).await;
-    let answers = |head: &str, _: &[u8]| if head.contains("/first") { say(500, "") } else { say(405, "") };
-    let far = Foreign::new(answers).await;
     let here = lab.host.settings.receiver.clone();
-    lab.host.settings.receiver = serde_json::from_value(serde_json::json!(format!("http://{}/", far.address))).unwrap();
+    lab.meets_but(|head| head.contains("/first"), || say(500, "")).await;
     let report = lab.later(11).await;
     assert_eq!(lab.shipped(), ["first"]);
-    let told = "stay until the receiver says that it has them: first: 500: the receiver cannot say what it has";
-    assert!(report.notes.iter().any(|note| note.ends_with(told)), "{:?}", report.notes);
+    let told = "1 shipped episode that is due for `keep-time` is 10 days stays until the receiver says that it has it: first: 500: the receiver cannot say what it has";
+    assert!(report.notes.iter().any(|note| note == told), "{:?}", report.notes);
     // The next pass asks for it again.
     lab.host.settings.receiver = here;
     let report = lab.later(1).await;
     assert_eq!(lab.shipped(), Vec::<String>::new(), "{:?}", report.notes);
+}
+
+/// However many the receiver cannot read, and wherever they are in the order.
+#[tokio::test]
+async fn those_that_the_receiver_cannot_read_hold_up_none_behind_them() {
+    let mut lab = Lab::new().await;
+    for n in 0..40 {
+        lab.host.record(&format!("{}-{n:02}", if n < 34 { "bad" } else { "good" }), "x", None);
+    }
+    assert_eq!(lab.host.pass().await.counts.done, 40);
+    let here = lab.host.settings.receiver.clone();
+    lab.meets_but(|head| head.contains("/bad"), || say(507, "")).await;
+    lab.clock.jump_secs(11 * DAY_SECS);
+    for _ in 0..3 {
+        assert_eq!(lab.host.pass().await.exit, ExitCode::Drained);
+    }
+    assert!(lab.shipped().iter().all(|id| id.starts_with("bad")), "{:?}", lab.shipped());
+    let report = lab.host.pass().await;
+    let told = "34 shipped episodes that are due for `keep-time` is 10 days stay until the receiver says that it has them: bad-";
+    assert!(report.notes.iter().any(|note| note.starts_with(told)), "{:?}", report.notes);
+    lab.host.settings.receiver = here;
+    lab.host.pass().await;
+    assert_eq!(lab.shipped(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn one_at_which_the_answer_breaks_off_holds_up_no_other() {
+    let mut lab = Lab::new().await;
+    for id in ["a-broken", "b", "c", "d", "e"] {
+        lab.ship(id, 100).await;
+    }
+    // As a proxy that gives up at one.
+    lab.meets_but(|head| head.contains("/a-broken"), String::new).await;
+    lab.clock.jump_secs(11 * DAY_SECS);
+    let mut notes = Vec::new();
+    for _ in 0..4 {
+        lab.clock.jump_secs(3_600);
+        notes.extend(lab.host.pass().await.notes);
+    }
+    assert_eq!(lab.shipped(), ["a-broken"], "{notes:#?}");
+}
+
+#[tokio::test]
+async fn what_the_receiver_lost_is_told_by_name_once_a_day_until_it_is_there_again() {
+    let lab = Lab::new().await;
+    for id in ["a", "b", "c", "d"] {
+        lab.ship(id, 100).await;
+    }
+    let stored = |id: &str| lab.rig.path(&format!("episodes/lab/{id}.tar.zst"));
+    let aside = |id: &str| lab.rig.path(&format!("{id}.aside"));
+    ["a", "b", "c"].iter().for_each(|id| fs::rename(stored(id), aside(id)).unwrap());
+    let told = |episodes: &str, names: &str| {
+        format!(
+            "{episodes} due for `keep-time` is 10 days, and the receiver does not have what was sent any more: {} in `shipped` ({names}); to send \
+             one again, move it back to `episodes`",
+            if names.len() == 1 { "it stays" } else { "they stay" }
+        )
+    };
+    let report = lab.later(11).await;
+    assert!(report.notes.contains(&told("3 shipped episodes are", "a, b, c")), "{:?}", report.notes);
+    assert_eq!(lab.shipped(), ["a", "b", "c"]);
+    assert_eq!(lab.later(0).await.notes, Vec::<String>::new(), "once a day");
+    assert_eq!(lab.events("keep").await, [told("3 shipped episodes are", "a, b, c")]);
+    // One is there again, and one is sent again.
+    fs::rename(aside("a"), stored("a")).unwrap();
+    fs::rename(lab.host.path("shipped/b"), lab.host.path("episodes/b")).unwrap();
+    let report = lab.later(2).await;
+    assert!(report.notes.contains(&told("1 shipped episode is", "c")), "{:?}", report.notes);
+    assert_eq!(lab.shipped(), ["b", "c"]);
+    lab.later(11).await;
+    assert_eq!(lab.shipped(), ["c"]);
+    assert_eq!(lab.events("keep").await.len(), 1, "nothing else was lost");
 }
 
 #[tokio::test]

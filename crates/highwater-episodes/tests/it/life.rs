@@ -109,6 +109,7 @@ impl Host {
             compression: self.settings.compression.clone(),
             resume_above_bytes: self.settings.resume_above.bytes(),
             keeping: Keeping {
+                by: self.settings.keep_by,
                 time: self.settings.keep_time.map(Into::into),
                 size_bytes: self.settings.keep_size.map(ByteSize::bytes),
             },

@@ -174,6 +174,10 @@ impl Foreign {
                         let body: Vec<u8> = ahead.drain(..length).collect();
                         let said = answer(&head, &body);
                         keeping.lock().unwrap().push(head);
+                        // Nothing to say: the connection breaks off.
+                        if said.is_empty() {
+                            return;
+                        }
                         if stream.write_all(said.as_bytes()).await.is_err() {
                             return;
                         }

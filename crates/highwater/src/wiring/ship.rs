@@ -33,6 +33,7 @@ pub(crate) fn place(config: &Config, job: &JobConfig, settings: &ShipSettings) -
         keeping: Keeping {
             time: settings.keep_time.map(Into::into),
             size_bytes: settings.keep_size.map(ByteSize::bytes),
+            by: settings.keep_by,
         },
         code_commit: settings.code_commit.as_ref().map(|path| path.to_path_buf()),
     })

@@ -22,6 +22,8 @@ use crate::wire::{
 const NAMES_IT: &str = "JSON that names the episode's SHA-256";
 /// And the answer to who asks for it afterwards.
 const NAMES_BY_HEADER: &str = "headers that name the episode's SHA-256";
+/// What a portal answers with (RFC 8908).
+const CAPTIVE: &str = "application/captive+json";
 /// Fields of a JSON answer that say it is none of a receiver that took something: of portals (RFC 8908) and of failures.
 const OTHERWISE: [&str; 3] = ["captive", "error", "errors"];
 
@@ -111,7 +113,7 @@ enum Said {
 
 fn said(status: u16, kind: &str, text: &[u8], parcel: &Parcel) -> Said {
     // 202 promises, 203 was changed on its way, 206 is a part.
-    if !matches!(status, 200 | 201 | 204) || kind.contains("html") || kind == "application/captive+json" {
+    if !matches!(status, 200 | 201 | 204) || kind.contains("html") || kind == CAPTIVE {
         return Said::Nothing;
     }
     if text.trim_ascii().is_empty() {
@@ -133,6 +135,11 @@ fn said(status: u16, kind: &str, text: &[u8], parcel: &Parcel) -> Said {
             Said::Other(other.map(ToString::to_string).unwrap_or_default().chars().take(80).collect())
         }
     }
+}
+
+/// Whether an answer is made for people, or by a portal (RFC 8908).
+fn is_page(response: &Response) -> bool {
+    media_type(response).is_some_and(|kind| kind.starts_with("text/") || kind.contains("html") || kind == CAPTIVE)
 }
 
 fn is_of_what_was_read(response: &Response) -> bool {
@@ -183,9 +190,10 @@ impl Receiver {
                 404 | 409 if is_problem(&response) => return Ok(Ok(Held::Nothing)),
                 410 if is_problem(&response) => return Ok(Ok(Held::Withdrawn)),
                 _ if elsewhere(&url, &response) => return Ok(Ok(Held::Refused)),
-                404 | 405 | 501 => return Ok(Ok(Held::Unsaid)),
-                _ if !status.is_success() => return Ok(Ok(Held::Refused)),
-                _ => {}
+                404 | 405 | 501 if !is_page(&response) => return Ok(Ok(Held::Unsaid)),
+                200 if !is_page(&response) => {}
+                // A page of a portal or of a web server; and 202 promises, 203 was changed on its way, 204 has nothing, 206 is a part.
+                _ => return Ok(Ok(Held::Refused)),
             }
             if read_bytes.is_none() {
                 read_bytes = Some(header(CONTENT_LENGTH.as_str()).and_then(|bytes| bytes.parse().ok()).unwrap_or(0));
@@ -195,7 +203,8 @@ impl Receiver {
             return Ok(Ok(match content {
                 Some(content) if is_of_what_was_read(&response) => Held::Named(content),
                 Some(_) => Held::Unread,
-                None if media_type(&response).is_some_and(|kind| kind.contains("html")) => Held::Refused,
+                // What it read is no episode's archive.
+                None if is_of_what_was_read(&response) => Held::Nothing,
                 None => Held::Unsaid,
             }));
         }

@@ -10,11 +10,12 @@ use std::path::Path;
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::lock::FileLock;
 use highwater_episodes::gate::{ALLOWED_FILE, GateSettings, Source, read_allowed};
+use highwater_episodes::name::EpisodeId;
 use highwater_episodes::odd::Odd;
 use highwater_episodes::receive::odd_quarantine;
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
-use highwater_episodes::ship::{ScanError, ShipSettings, check_root, places, scan, unmovable};
+use highwater_episodes::ship::{ScanError, ShipSettings, check_root, lost, places, scan, unmovable};
 use highwater_episodes::store::{EPISODES_DIR, STAGING_DIR};
 use jiff::Timestamp;
 use nix::unistd::geteuid;
@@ -248,10 +249,32 @@ fn shipper(config: &Config, job: &JobConfig, settings: &ShipSettings, now: Times
         report.ok("episodes", format_args!("{}: `episodes`, `outbox` and `shipped` are writable", job.name));
     }
     passed_over(job, settings, report);
+    lost_since(job, settings, report);
     let room = Room { bytes: FREE_BYTES_MIN, fix: "free space there: an episode that cannot be packed is not sent" };
     space(&settings.outbox, &room, report);
     if disk(&settings.shipped) != disk(&settings.outbox) {
         space(&settings.shipped, &room, report);
+    }
+}
+
+/// Shipped episodes that the receiver, asked for them, has no longer: those here may be the only copies.
+fn lost_since(job: &JobConfig, settings: &ShipSettings, report: &mut Report) {
+    let (lost, more) = lost(&settings.outbox, &settings.shipped);
+    let count = lost.len() as u64 + more;
+    if count > 0 {
+        let mut named: Vec<&str> = lost.iter().take(rows::ODD_NAMED_MAX).map(EpisodeId::as_str).collect();
+        if count > named.len() as u64 {
+            named.push("…");
+        }
+        let found = format!(
+            "{}: the receiver does not have {} of `shipped` any more: {}",
+            job.name,
+            counted(count, "episode"),
+            named.join(", ")
+        );
+        let fix =
+            format!("find out why; to send them again, move them from {} to `episodes`", shown(&settings.shipped));
+        report.fix("episodes", found, fix);
     }
 }
 

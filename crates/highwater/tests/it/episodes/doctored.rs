@@ -138,6 +138,20 @@ fn the_directories_of_a_shipper_are_looked_at() {
     fs::write(host.rig.path("shipped"), "").unwrap();
     told(&host.rig, "episodes", "shipped is something else");
     fs::remove_file(host.rig.path("shipped")).unwrap();
+    // What a pass noted of those that the receiver lost: one of them is gone here, too.
+    ["outbox", "shipped/e1", "shipped/e2"].iter().for_each(|dir| fs::create_dir_all(host.rig.path(dir)).unwrap());
+    let lost = |episode: &str| {
+        let place = serde_json::json!({ "worklist": 1, "recorded_no": 1 });
+        serde_json::json!({ "place": place, "episode": episode, "lost": true, "asked": "2026-11-20T12:00:00Z" })
+    };
+    let nowhere = serde_json::json!({ "worklist": 0, "recorded_no": 0 });
+    let shelf = serde_json::json!({
+        "removed": nowhere, "counted": nowhere, "bytes": 0, "counted_since": "2026-11-20T12:00:00Z",
+        "waiting": [lost("e1"), lost("e2"), lost("e3")],
+    });
+    fs::write(host.rig.path("outbox/.shelf.json"), shelf.to_string()).unwrap();
+    told(&host.rig, "episodes", "the receiver does not have 2 episodes of `shipped` any more: e1, e2");
+    fs::remove_file(host.rig.path("outbox/.shelf.json")).unwrap();
     let expired = house.hosts.client("lab-1", Terms { serial: 2, until_year: 2020 }).unwrap();
     expired.write(host.rig.dir.path(), "lab-1").unwrap();
     told(&host.rig, "certificate", "lab-1.pem ended at 2020");
