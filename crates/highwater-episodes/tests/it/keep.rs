@@ -228,6 +228,20 @@ async fn r10_what_a_receiver_answers_says_whether_one_may_go() {
     }
 }
 
+/// Its name is free, so whoever asks as before an upload is told that there is none.
+#[tokio::test]
+async fn one_that_was_withdrawn_and_its_name_made_free_goes() {
+    let mut lab = Lab::new().await;
+    lab.ship("ep", 100).await;
+    let says = |head: &str, _: &[u8]| {
+        let status = if head.contains("x-episode-verify: read") { 410 } else { 404 };
+        say(status, "Content-Type: application/problem+json\r\n")
+    };
+    lab.meets(Foreign::new(says).await);
+    let report = lab.later(11).await;
+    assert_eq!(lab.shipped(), Vec::<String>::new(), "{:?}", report.notes);
+}
+
 #[tokio::test]
 async fn one_that_the_receiver_cannot_read_now_holds_up_no_other() {
     let mut lab = Lab::new().await;

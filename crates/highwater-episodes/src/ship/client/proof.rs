@@ -187,6 +187,11 @@ impl Receiver {
             let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
             // What is damaged there is as good as none: sent again it is mended.
             match status.as_u16() {
+                // Who asks for what is stored to be read is told why there is nothing: a withdrawal whose name was made free.
+                404 if is_problem(&response) && read_bytes.is_none() => {
+                    read_bytes = Some(0);
+                    continue;
+                }
                 404 | 409 if is_problem(&response) => return Ok(Ok(Held::Nothing)),
                 410 if is_problem(&response) => return Ok(Ok(Held::Withdrawn)),
                 _ if elsewhere(&url, &response) => return Ok(Ok(Held::Refused)),
