@@ -38,6 +38,7 @@ impl Receiver {
             names.map_err(|rejected| Problem::new(&known::BAD_NAME).detail(rejected.body_text()))?;
         let key = self.key_for(&caller, &host, &episode)?;
         let on = self.on.clone();
+        self.in_its_place().await?;
         let found = blocking(move || {
             let row = on.index.find(&key).map_err(|error| cannot(&error, error.is_full()))?;
             if let Some(Missed::Withdrawn { why }) = on.index.missed(&key).map_err(|error| cannot(&error, false))? {

@@ -42,7 +42,8 @@ impl Receiver {
             Arc::clone(&self.slots).try_acquire_owned().map_err(|_| busy("as many uploads as it takes are in hand"))?;
         let on = self.on.clone();
         let (key, seen) = blocking(move || {
-            let seen = look(&on, &key);
+            // It may have been moved away while it was read.
+            let seen = look(&on, &key).and_then(|seen| on.store.in_its_place().map(|()| seen));
             (key, seen)
         })
         .await?;
