@@ -34,9 +34,23 @@ async fn r09_a_head_that_asks_for_it_is_answered_by_what_is_read_and_not_by_the_
     assert!(rig.get("/metrics").await.text().contains("\nhighwater_receiver_found_damaged_total 3\n"));
     fs::remove_file(rig.path("episodes/lab/a.tar.zst")).unwrap();
     assert_eq!(rig.ask("HEAD", at, VERIFY, b"").await.status, 404);
-    // Without a row nobody promised anything.
-    fs::write(rig.path("episodes/lab/b.tar.zst"), "b|").unwrap();
-    assert_eq!(rig.ask("HEAD", "/v1/episodes/lab/b", VERIFY, b"").await.header("x-episode-verified"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r09_what_has_no_row_is_read_too_and_told_as_what_it_is() {
+    let rig = Rig::new().await;
+    assert_eq!(rig.put("lab/a", &[], b"a|").await.status, 201);
+    for (stored, content) in [(&b"b|level 3"[..], Some(&b"b"[..])), (b"cut", None), (b"", None)] {
+        fs::write(rig.path("episodes/lab/b.tar.zst"), stored).unwrap();
+        let read = rig.ask("HEAD", "/v1/episodes/lab/b", VERIFY, b"").await;
+        assert_eq!((read.status, read.header("x-episode-verified")), (200, Some("read")), "{read:?}");
+        let quoted = format!("\"{}\"", hex(stored));
+        assert_eq!(read.header("etag"), Some(&*quoted));
+        assert_eq!(read.header("repr-digest"), Some(&*Sha256Digest::of(stored).to_field()));
+        assert_eq!(read.header("content-length"), Some(&*stored.len().to_string()));
+        let content = content.map(|content| Sha256Digest::of(content).to_string());
+        assert_eq!(read.header("x-episode-content-sha256"), content.as_deref(), "{stored:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
