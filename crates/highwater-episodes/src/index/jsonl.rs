@@ -472,6 +472,12 @@ impl<F: Fs> Index for JsonlIndex<F> {
         }))
     }
 
+    fn freed(&self, key: &EpisodeKey) -> Result<Option<String>, IndexError> {
+        let state = self.current()?;
+        let Some(place) = state.tombs.freed(&print_of_key(key)) else { return Ok(None) };
+        Ok(self.row_at(key, place)?.and_then(|row| row.removed))
+    }
+
     fn lost_tombstones(&self) -> Result<Vec<Row>, IndexError> {
         Ok(self.current()?.lost.tombstones())
     }

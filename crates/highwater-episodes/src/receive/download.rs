@@ -55,7 +55,7 @@ impl Receiver {
         }
         let is_to_be_read = !body && verified::is_asked(&head.headers);
         let Some(size) = size else {
-            return Err(Problem::new(&known::NO_SUCH_EPISODE));
+            return Err(if is_to_be_read { self.gone(key).await? } else { Problem::new(&known::NO_SUCH_EPISODE) });
         };
         if is_to_be_read {
             let seen = self.verified(key, row).await?;

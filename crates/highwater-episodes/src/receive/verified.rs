@@ -68,6 +68,16 @@ impl Receiver {
         );
         Err(Problem::new(&known::DAMAGED).digests(("sha256", row.sha256), ("stored_sha256", seen.sha256)))
     }
+
+    /// What is told of an episode that is not there to who may let go of a copy for it: that it was withdrawn, also while its name is free.
+    pub(super) async fn gone(&self, key: EpisodeKey) -> Result<Problem, Problem> {
+        let index = Arc::clone(&self.on.index);
+        let freed = blocking(move || index.freed(&key)).await?.map_err(|error| cannot(&error, error.is_full()))?;
+        Ok(match freed {
+            Some(why) => Problem::new(&known::IS_WITHDRAWN).detail(why),
+            None => Problem::new(&known::NO_SUCH_EPISODE),
+        })
+    }
 }
 
 /// Reads what is stored under a key; `None` where there is nothing.
