@@ -148,6 +148,9 @@ pub enum RowError {
     /// Longer than a row can be.
     #[error("it is longer than {LINE_BYTES_MAX} bytes")]
     TooLong,
+    /// Nothing but blanks.
+    #[error("it is empty")]
+    Empty,
     /// Not the JSON of a row.
     #[error("it is no row")]
     Json(#[source] serde_json::Error),
@@ -242,6 +245,9 @@ impl<'l> Found<'l> {
             if let Some((at, form)) = found {
                 return can_be_followed(at).map(|()| Self(form));
             }
+        }
+        if line.trim_ascii().is_empty() {
+            return Err(RowError::Empty);
         }
         let row: Row = serde_json::from_slice(line).map_err(RowError::Json)?;
         if row.schema_version != SCHEMA_VERSION {
