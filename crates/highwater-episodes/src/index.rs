@@ -82,6 +82,14 @@ pub trait Index: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
+    /// Why a key has no row, where the last word on it is that it was withdrawn and its name made free.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    fn freed(&self, _: &EpisodeKey) -> Result<Option<String>, IndexError> {
+        Ok(None)
+    }
+
     /// The tombstones that somebody took out of the index, by their keys.
     ///
     /// # Errors

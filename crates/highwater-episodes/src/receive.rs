@@ -42,7 +42,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::index::{Figures, Index, LOST_NEXT};
 use crate::odd::Odd;
-use crate::store::{ContentHash, Store, StoreError};
+use crate::store::{ContentHash, ELSEWHERE_NEXT, Store, StoreError};
 
 use self::commit::Committer;
 use self::counters::Counters;
@@ -67,6 +67,8 @@ pub use serve::{Doors, LINGER_SECS, STOP_SECS, serve};
 
 /// Most hosts of which nothing can be stored that `/readyz` names.
 const APART_TOLD_MAX: usize = 5;
+/// How often it is looked whether what is stored lies in its place, in seconds.
+const LOOK_SECS: u64 = 5;
 
 /// What a receiver stands on.
 #[derive(Debug, Clone)]
@@ -140,6 +142,15 @@ impl Receiver {
         self.ending.store(true, Ordering::Relaxed);
     }
 
+    /// Looks now and then whether what is stored lies in its place, for ever: the log says so where nobody asks.
+    pub async fn keep_watched(self: Arc<Self>) {
+        loop {
+            // Logged where it is found.
+            let _ = self.in_its_place().await;
+            self.on.clock.glance(Duration::from_secs(LOOK_SECS)).await;
+        }
+    }
+
     fn identities(&self) -> Arc<Identities> {
         Arc::clone(&self.identities.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -187,6 +198,7 @@ async fn ready(State(receiver): State<Arc<Receiver>>) -> Response {
     } else {
         let on = receiver.on.clone();
         let looked = blocking(move || {
+            on.store.in_its_place().map_err(|error| told(&error))?;
             let figures = on.index.figures().map_err(|error| told(&error))?;
             let room = on.store.room_bytes().map_err(|error| told(&error))?;
             let apart = apart(&*on.store).map_err(|error| told(&error))?;
@@ -227,6 +239,9 @@ fn apart(store: &dyn Store) -> Result<Vec<String>, StoreError> {
 /// An error, and what is to be done where something odd is its cause.
 fn told(error: &(dyn std::error::Error + 'static)) -> String {
     let why = with_causes(error);
+    if let Some(StoreError::Elsewhere { .. }) = error.downcast_ref() {
+        return format!("{why} next: {ELSEWHERE_NEXT}");
+    }
     Odd::of(error).map_or_else(|| why.clone(), |odd| format!("{why}; {}", odd.next()))
 }
 

@@ -247,9 +247,11 @@ impl Place {
             Access::Look => Arc::new(View::read(&files.index).map_err(|error| unusable(&files.index, &error))?),
             Access::Write => {
                 let (index, found) = files.open_index()?;
-                if found.unreadable > 0 {
+                if let Some(first) = found.named.first() {
                     tracing::warn!(
                         index.unreadable = found.unreadable,
+                        first.line = first.line,
+                        first.why,
                         "lines of the index are no rows; they are kept and passed over"
                     );
                 }

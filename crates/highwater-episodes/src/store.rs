@@ -113,6 +113,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The store cannot be asked, or [nothing](StoreError::NoCopies) can.
     fn room_bytes(&self) -> Result<u64, StoreError>;
 
+    /// That what is stored lies where it should: whoever is told that something is stored finds it there. One that has no place of its own is
+    /// always there.
+    ///
+    /// # Errors
+    /// It is [elsewhere](StoreError::Elsewhere), or that cannot be told.
+    fn in_its_place(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Where uploads are kept that break off; `None` of a store that keeps none.
     fn partials(&self) -> Option<&dyn Partials> {
         None
@@ -277,6 +286,10 @@ fn hash_of(bytes: &mut dyn Read) -> io::Result<(Sha256Digest, u64)> {
     }
 }
 
+/// What a person does where another directory lies in the place of the one that a store was opened with.
+pub(crate) const ELSEWHERE_NEXT: &str =
+    "put it back, or mount its disk; or restart the receiver, which then takes what is there now";
+
 /// A store that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -284,9 +297,9 @@ pub enum StoreError {
     #[error("the store cannot be used")]
     Disk(#[from] FsError),
     /// Another directory lies in its place than the one that it was opened with.
-    #[error("{} is not the directory that the store was opened with: is its disk mounted?", .path.display())]
+    #[error("{} is not the directory that the store was opened with: was it moved away, or is its disk mounted?", .path.display())]
     Elsewhere {
-        /// Where the episodes should be.
+        /// Where the episodes, or the directory that they are in, should be.
         path: PathBuf,
     },
     /// Something that is no file has an episode's place, or something that is no directory its host's.

@@ -73,6 +73,15 @@ pub trait Fs: Send + Sync + fmt::Debug {
         }
     }
 
+    /// Whether the path by which the root was opened leads to it still: somebody may have moved it away, or put another in its place. Of a
+    /// disk that was opened by no path it is always so.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn is_in_its_place(&self) -> Result<bool, FsError> {
+        Ok(true)
+    }
+
     /// Makes one directory.
     ///
     /// # Errors
@@ -189,6 +198,9 @@ macro_rules! the_same_disk {
             }
             fn room_bytes(&self, dir: &RelPath) -> Result<u64, FsError> {
                 (**self).room_bytes(dir)
+            }
+            fn is_in_its_place(&self) -> Result<bool, FsError> {
+                (**self).is_in_its_place()
             }
             fn mkdir(&self, path: &RelPath, mode: Mode) -> Result<(), FsError> {
                 (**self).mkdir(path, mode)

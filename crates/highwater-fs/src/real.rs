@@ -144,6 +144,17 @@ impl Fs for RealFs {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
+    fn is_in_its_place(&self) -> Result<bool, FsError> {
+        let failed = |errno| refused(Op::Stat, &self.root, errno);
+        let ours = fs::fstat(&self.dir).map_err(failed)?;
+        // As when it was opened, symlinks on the way are followed.
+        match retry_on_intr(|| fs::stat(&self.root)) {
+            Ok(there) => Ok((there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(false),
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+
     fn mkdir(&self, path: &RelPath, mode: Mode) -> Result<(), FsError> {
         let (dir, name) = self.locate_in(Op::Mkdir, path)?;
         fs::mkdirat(&dir, name, bits(mode, 0o777)).map_err(|errno| refused(Op::Mkdir, &self.locate(path), errno))?;

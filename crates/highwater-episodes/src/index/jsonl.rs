@@ -30,7 +30,8 @@ use self::lines::{Line, next_line};
 use self::lost::{Compared, LOST_SUFFIX, Lost};
 use self::places::{Print, Says, print_of};
 pub use self::rows::Rows;
-use self::state::{State, found_in, stands_against};
+pub(super) use self::state::found_in;
+use self::state::{State, stands_against};
 use super::lock::{HeldLock, IndexLock};
 use super::row::{Found, LINE_BYTES_MAX, Row, RowError};
 use super::{Appended, Cursor, Figures, Index, IndexError, LOST_NEXT, Missed, Page, PageAsk, StillHolds};
@@ -470,6 +471,12 @@ impl<F: Fs> Index for JsonlIndex<F> {
             Says::WITHDRAWN => Missed::Withdrawn { why: state.lost.why(&print).unwrap_or_default().to_owned() },
             says => Missed::Row(says),
         }))
+    }
+
+    fn freed(&self, key: &EpisodeKey) -> Result<Option<String>, IndexError> {
+        let state = self.current()?;
+        let Some(place) = state.tombs.freed(&print_of_key(key)) else { return Ok(None) };
+        Ok(self.row_at(key, place)?.and_then(|row| row.removed))
     }
 
     fn lost_tombstones(&self) -> Result<Vec<Row>, IndexError> {

@@ -109,7 +109,7 @@ impl Gate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
     /// Made by `reindex`, not at the upload.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, deserialize_with = "plain::false_where_null", skip_serializing_if = "std::ops::Not::not")]
     pub backfilled: bool,
     /// The commit of the code that recorded it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,6 +148,9 @@ pub enum RowError {
     /// Longer than a row can be.
     #[error("it is longer than {LINE_BYTES_MAX} bytes")]
     TooLong,
+    /// Nothing but blanks.
+    #[error("it is empty")]
+    Empty,
     /// Not the JSON of a row.
     #[error("it is no row")]
     Json(#[source] serde_json::Error),
@@ -242,6 +245,9 @@ impl<'l> Found<'l> {
             if let Some((at, form)) = found {
                 return can_be_followed(at).map(|()| Self(form));
             }
+        }
+        if line.trim_ascii().is_empty() {
+            return Err(RowError::Empty);
         }
         let row: Row = serde_json::from_slice(line).map_err(RowError::Json)?;
         if row.schema_version != SCHEMA_VERSION {
@@ -422,6 +428,20 @@ mod tests {
         let old = Row::from_line(line.as_bytes()).unwrap();
         assert_eq!((old.commit.as_ref(), old.content_sha256, old.backfilled), (None, None, false));
         assert_eq!(old.sha256.to_string(), "ab".repeat(32), "hashes are in lower case from here on");
+    }
+
+    #[test]
+    fn a_field_that_may_be_left_out_may_be_null() {
+        let plain = Row { removed: None, withdrawn: None, ..row() };
+        for name in ["backfilled", "commit", "content_sha256", "gate", "removed", "withdrawn"] {
+            for of in [&plain, &Row { withdrawn: Some("lens cap".to_owned()), ..plain.clone() }] {
+                let mut fields = serde_json::to_value(of).unwrap();
+                fields[name] = serde_json::Value::Null;
+                let read = Row::from_line(fields.to_string().as_bytes()).unwrap();
+                fields.as_object_mut().unwrap().remove(name);
+                assert_eq!(read, Row::from_line(fields.to_string().as_bytes()).unwrap(), "{name}");
+            }
+        }
     }
 
     #[test]

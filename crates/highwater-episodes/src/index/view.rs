@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::mpsc::sync_channel;
 
+use highwater_engine::diagnosis::with_causes;
+
+use super::jsonl::found_in;
 use super::jsonl::lines::next_line;
 use super::jsonl::lost::lost_note;
 use super::jsonl::places::{Known, Print, Says, print_of};
-use super::row::{Found, LINE_BYTES_MAX, Row};
+use super::row::{Found, LINE_BYTES_MAX, Row, RowError};
 use super::tombs::{Force, Stored, Tombs, Word};
-use super::{Appended, Figures, Index, IndexError, PAGE_ROWS_MAX, Page, PageAsk, StillHolds};
+use super::{Appended, Figures, Index, IndexError, PAGE_ROWS_MAX, Page, PageAsk, StillHolds, UnreadableLine};
 use crate::name::EpisodeKey;
 use crate::odd::Odd;
 
@@ -65,11 +68,10 @@ impl View {
         let (mut places, mut tombs, mut unreadable) = (Known::<u64>::default(), Tombs::default(), 0);
         let mut withdrawn = Known::default();
         view.walk(
-            |all: &mut Vec<Taken>, offset, found| {
-                all.push(match found {
-                    None => Taken::Nothing,
-                    Some(found) => Taken::Row(found.print(), (offset, found.says(), found.word())),
-                });
+            |all: &mut Vec<Taken>, offset, found| match found {
+                Err(RowError::Empty) => {}
+                Err(_) => all.push(Taken::Nothing),
+                Ok(found) => all.push(Taken::Row(found.print(), (offset, found.says(), found.word()))),
             },
             |all| {
                 for taken in all {
@@ -104,6 +106,28 @@ impl View {
         (view.places, view.withdrawn, view.figures.unreadable) = (places, withdrawn, unreadable);
         view.figures.keys = (view.places.len() + view.lost.len()) as u64;
         Ok(view)
+    }
+
+    /// The first of the lines that are no rows.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn first_unreadable(&self) -> Result<Option<UnreadableLine>, IndexError> {
+        if self.figures.unreadable == 0 {
+            return Ok(None);
+        }
+        let first = || -> io::Result<Option<UnreadableLine>> {
+            let mut lines = self.lines(File::open(&self.path)?, 0);
+            let mut number = 0;
+            while let Some((_, found)) = lines.next()? {
+                number += 1;
+                if let Some(error) = found.err().filter(|error| !matches!(error, RowError::Empty)) {
+                    return Ok(Some(UnreadableLine { line: number, why: with_causes(&error) }));
+                }
+            }
+            Ok(None)
+        };
+        first().map_err(|error| self.failed(error))
     }
 
     /// Whether a row counts for a key.
@@ -162,7 +186,7 @@ impl View {
         let counts = |offset: u64| in_order.binary_search(&offset).is_ok();
         self.walk(
             |all: &mut A, offset, found| {
-                if let Some(found) = found.filter(|found| found.is_wanted(ask) && counts(offset)) {
+                if let Some(found) = found.ok().filter(|found| found.is_wanted(ask) && counts(offset)) {
                     add(all, found);
                 }
             },
@@ -191,7 +215,7 @@ impl View {
     /// ones while `each` looks at what was made of those before.
     fn walk<A: Default + Send, E: From<IndexError>>(
         &self,
-        add: impl Fn(&mut A, u64, Option<Found<'_>>) + Sync,
+        add: impl Fn(&mut A, u64, Result<Found<'_>, RowError>) + Sync,
         mut each: impl FnMut(A) -> Result<bool, E>,
     ) -> Result<(), E> {
         let end = self.figures.size_bytes;
@@ -232,7 +256,12 @@ impl View {
     }
 
     /// What is gathered of the lines that begin in a part of the file.
-    fn part<A: Default>(&self, begins: u64, end: u64, add: &impl Fn(&mut A, u64, Option<Found<'_>>)) -> io::Result<A> {
+    fn part<A: Default>(
+        &self,
+        begins: u64,
+        end: u64,
+        add: &impl Fn(&mut A, u64, Result<Found<'_>, RowError>),
+    ) -> io::Result<A> {
         let ends = (begins + PART_BYTES).min(end);
         let mut file = File::open(&self.path)?;
         // A line that begins at the very beginning is one of this part: what is before it is its end.
@@ -332,7 +361,8 @@ impl Index for View {
         let mut lines = self.lines(file, ask.cursor.at);
         let rows_max = ask.rows_max.clamp(1, PAGE_ROWS_MAX);
         while let Some((offset, found)) = lines.next().map_err(|error| self.failed(error))? {
-            let row = found.filter(|found| found.is_wanted(ask) && self.places.get(&found.print()) == Some(&offset));
+            let row =
+                found.ok().filter(|found| found.is_wanted(ask) && self.places.get(&found.print()) == Some(&offset));
             page.rows.extend(row.map(|found| found.row()));
             page.next.at = lines.at;
             if page.rows.len() == rows_max {
@@ -374,11 +404,11 @@ struct Lines {
 }
 
 impl Lines {
-    /// The next line: its row, or none where it is none. What is torn at the end is no line, unless it lacks nothing but its end.
-    fn next(&mut self) -> io::Result<Option<(u64, Option<Found<'_>>)>> {
+    /// The next line: its row, or why it is none. What is torn at the end is no line, unless it lacks nothing but its end.
+    fn next(&mut self) -> io::Result<Option<(u64, Result<Found<'_>, RowError>)>> {
         let Some(line) = next_line(&mut self.reader, self.at, &mut self.kept)? else { return Ok(None) };
         self.at = line.end;
-        let found = if line.too_long { None } else { Found::read(&self.kept).ok() };
-        Ok((line.whole || found.is_some()).then_some((line.offset, found)))
+        let found = found_in(&line, &self.kept);
+        Ok((line.whole || found.is_ok()).then_some((line.offset, found)))
     }
 }

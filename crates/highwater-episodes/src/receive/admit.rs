@@ -17,7 +17,7 @@ use crate::digest::Sha256Digest;
 use crate::index::{Commit, Gate};
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 use crate::odd::Odd;
-use crate::store::{OtherDisk, StoreError};
+use crate::store::{ELSEWHERE_NEXT, OtherDisk, StoreError};
 
 /// When one who was turned away for want of room comes again.
 pub(super) const BUSY_SECS: u64 = 10;
@@ -99,6 +99,12 @@ impl Receiver {
         }
         let slot = self.slot(size_bytes.unwrap_or(0)).await?;
         Ok(Admission { key, gate, commit: recorded, declared, content, size_bytes, slot })
+    }
+
+    /// That what is stored lies where the settings say: what is told of another directory is told of something that nobody looks for.
+    pub(super) async fn in_its_place(&self) -> Result<(), Problem> {
+        let store = Arc::clone(&self.on.store);
+        super::blocking(move || store.in_its_place()).await?.map_err(|error| cannot(&error, error.is_full()))
     }
 
     /// Whether there is room for so many bytes beside those that others have announced.
@@ -263,6 +269,11 @@ pub(super) fn busy(detail: &str) -> Problem {
 
 /// A store or an index that refused: told here, logged here, and the client comes again.
 pub(super) fn cannot(error: &(dyn std::error::Error + 'static), is_full: bool) -> Problem {
+    let not_ready = |detail: String| Problem::new(&known::NOT_READY).detail(detail).retry_after(BUSY_SECS);
+    // Logged where it is found, once.
+    if let Some(elsewhere @ StoreError::Elsewhere { .. }) = of_store(error) {
+        return not_ready(elsewhere.to_string()).remediation(format!("let the receiver's operator {ELSEWHERE_NEXT}"));
+    }
     tracing::error!(error = %highwater_engine::diagnosis::with_causes(error), "an episode cannot be received");
     if is_full {
         return disk_full();
@@ -274,7 +285,6 @@ pub(super) fn cannot(error: &(dyn std::error::Error + 'static), is_full: bool) -
             .retry_after(FULL_SECS);
     }
     let remediation = |odd: &Odd| format!("let the receiver's operator {}", odd.next());
-    let not_ready = |detail: String| Problem::new(&known::NOT_READY).detail(detail).retry_after(BUSY_SECS);
     match of_store(error) {
         // Of this name alone, so it keeps nobody from sending the next one, as an answer would that the whole receiver is not well.
         Some(StoreError::Odd(odd)) => {
@@ -291,7 +301,6 @@ pub(super) fn cannot(error: &(dyn std::error::Error + 'static), is_full: bool) -
             return problem.remediation("let the receiver's operator check the disk").retry_after(FULL_SECS);
         }
         Some(StoreError::OtherDisk(apart)) => return other_disk(apart),
-        Some(elsewhere @ StoreError::Elsewhere { .. }) => return not_ready(elsewhere.to_string()),
         _ => {}
     }
     if let Some(odd) = Odd::of(error) {

@@ -198,7 +198,21 @@ pub fn round(store: &dyn Store, index: &dyn Index, wishes: Vec<Wish>) -> Round {
             },
         },
     };
-    Round { ends: halves.into_iter().map(end).collect(), spent }
+    let ends: Vec<_> = halves.into_iter().map(end).collect();
+    // What is done may have been done in a directory that was moved away meanwhile: so the last thing before the answers is to look.
+    match store.in_its_place() {
+        Ok(()) => Round { ends, spent },
+        Err(error) => {
+            let error = CommitError::from(error);
+            let ends = ends.into_iter().map(|end: Result<Became, CommitError>| {
+                if let Ok(Became::Occupied { staging, .. }) = end {
+                    spent.push(staging);
+                }
+                Err(error.clone())
+            });
+            Round { ends: ends.collect(), spent }
+        }
+    }
 }
 
 /// It is there, with its row.

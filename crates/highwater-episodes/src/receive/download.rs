@@ -12,8 +12,9 @@ use axum::response::{IntoResponse as _, Response};
 use super::admit::cannot;
 use super::problem::{Problem, known};
 use super::upload::Names;
-use super::{Receiver, blocking, verified};
-use crate::index::{Missed, Row};
+use super::verified::{self, Seen};
+use super::{Receiver, blocking};
+use crate::index::Missed;
 use crate::wire::{READ, VERIFIED_HEADER};
 
 /// What is read of an episode at a time.
@@ -38,6 +39,7 @@ impl Receiver {
             names.map_err(|rejected| Problem::new(&known::BAD_NAME).detail(rejected.body_text()))?;
         let key = self.key_for(&caller, &host, &episode)?;
         let on = self.on.clone();
+        self.in_its_place().await?;
         let found = blocking(move || {
             let row = on.index.find(&key).map_err(|error| cannot(&error, error.is_full()))?;
             if let Some(Missed::Withdrawn { why }) = on.index.missed(&key).map_err(|error| cannot(&error, false))? {
@@ -51,13 +53,14 @@ impl Receiver {
         if let Some(why) = row.as_ref().and_then(|row| row.withdrawn.as_deref()) {
             return Err(Problem::new(&known::IS_WITHDRAWN).detail(why));
         }
+        let is_to_be_read = !body && verified::is_asked(&head.headers);
         let Some(size) = size else {
-            return Err(Problem::new(&known::NO_SUCH_EPISODE));
+            return Err(if is_to_be_read { self.gone(key).await? } else { Problem::new(&known::NO_SUCH_EPISODE) });
         };
-        if let (false, true, Some(row)) = (body, verified::is_asked(&head.headers), row.clone()) {
-            let row = self.verified(key, row).await?;
+        if is_to_be_read {
+            let seen = self.verified(key, row).await?;
             let mut response = Response::new(Body::empty());
-            describe(response.headers_mut(), size, None, Some(&row));
+            describe(response.headers_mut(), seen.size_bytes, None, Some(seen));
             response.headers_mut().insert(VERIFIED_HEADER, HeaderValue::from_static(READ));
             return Ok(response);
         }
@@ -76,12 +79,12 @@ impl Receiver {
         if range.is_some() {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         }
-        describe(response.headers_mut(), size, range, row.as_ref());
+        describe(response.headers_mut(), size, range, row.map(Seen::from));
         Ok(response)
     }
 }
 
-fn describe(headers: &mut HeaderMap, size: u64, range: Option<(u64, u64)>, row: Option<&Row>) {
+fn describe(headers: &mut HeaderMap, size: u64, range: Option<(u64, u64)>, what: Option<Seen>) {
     let text = |text: String| HeaderValue::try_from(text).expect("invariant: digits and names are printable");
     let (from, to) = range.unwrap_or((0, size));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(to - from));
@@ -90,10 +93,10 @@ fn describe(headers: &mut HeaderMap, size: u64, range: Option<(u64, u64)>, row: 
     if range.is_some() {
         headers.insert(header::CONTENT_RANGE, text(format!("bytes {from}-{}/{size}", to - 1)));
     }
-    if let Some(row) = row.filter(|row| row.size_bytes == size) {
-        headers.insert(header::ETAG, text(format!("\"{}\"", row.sha256)));
-        headers.insert("repr-digest", text(row.sha256.to_field()));
-        if let Some(content) = row.content_sha256 {
+    if let Some(Seen { sha256, content_sha256, .. }) = what.filter(|what| what.size_bytes == size) {
+        headers.insert(header::ETAG, text(format!("\"{sha256}\"")));
+        headers.insert("repr-digest", text(sha256.to_field()));
+        if let Some(content) = content_sha256 {
             headers.insert(super::CONTENT_HEADER, text(content.to_string()));
         }
     }

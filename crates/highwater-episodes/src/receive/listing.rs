@@ -48,6 +48,7 @@ impl Receiver {
         if ask.cursor != Cursor::default() && ask.cursor.after.is_none() {
             return Err(outdated());
         }
+        self.in_its_place().await?;
         let index = Arc::clone(&self.on.index);
         let page = blocking(move || index.page(&ask)).await?.map_err(|error| unlisted(&error))?;
         let told = json!({"episodes": page.rows, "next": page.next.to_string(), "complete": page.complete});

@@ -148,7 +148,7 @@ const OPERATIONS: &[Operation] = &[
         method: "head",
         id: "headEpisode",
         summary: "What GET would say of the archive, without it. By `x-episode-verify` of the archive as it is read for this answer, which \
-                  `x-episode-verified` says then; 409 where it is not what was received.",
+                  `x-episode-verified` says then; 409 where it is not what was received, and 410 also where the name of a withdrawn one is free.",
         parameters: &["host", "episode", "range", "verify"],
         answers: &[
             (

@@ -18,8 +18,8 @@ pub(super) async fn ping(State(receiver): State<Arc<Receiver>>, request: Request
     let (head, body) = request.into_parts();
     let answered = match receiver.ping(&head) {
         // Who asks before an upload is told where the disk is not there, or not the one that it should be.
-        Ok((told, caller)) => match receiver.room_bytes().await {
-            Ok(_) => receiver.can_hold(&caller).await.map(|()| told),
+        Ok((told, caller)) => match receiver.can_store().await {
+            Ok(()) => receiver.can_hold(&caller).await.map(|()| told),
             Err(problem) => Err(problem),
         },
         Err(problem) => Err(problem),
@@ -39,6 +39,12 @@ pub(super) async fn ping(State(receiver): State<Arc<Receiver>>, request: Request
 }
 
 impl Receiver {
+    /// That anything can be stored at all.
+    async fn can_store(&self) -> Result<(), Problem> {
+        self.in_its_place().await?;
+        self.room_bytes().await.map(drop)
+    }
+
     /// That a caller who sends for one host alone can store it; of more than one each is told when it is sent.
     async fn can_hold(&self, caller: &Caller) -> Result<(), Problem> {
         let hosts = caller.hosts().unwrap_or_default();

@@ -237,6 +237,7 @@ impl Receiver {
 
     /// Looks for an upload; one that has it in hand is asked to let go where that is wanted.
     async fn find(&self, caller: &Caller, id: Option<UploadId>, is_to_let_go: bool) -> Result<Looked, Problem> {
+        self.in_its_place().await?;
         let uploads = self.uploads().await?;
         let id = id.ok_or_else(no_such_upload)?;
         let is_held = || {

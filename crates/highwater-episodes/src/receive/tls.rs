@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use highwater_engine::clock::SharedClock;
 use highwater_engine::diagnosis::with_causes;
+use jiff::Timestamp;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
@@ -74,11 +75,24 @@ struct Read {
     verifier: Option<Arc<dyn ClientCertVerifier>>,
 }
 
+/// What is known of the list of revoked certificates that is served with.
+#[derive(Debug, Clone, Copy, Default)]
+enum Revoked {
+    /// Nothing yet.
+    #[default]
+    Unread,
+    /// Until when it is fresh, where it says so.
+    Until(Option<Timestamp>),
+    /// What it lacks was told.
+    Told,
+}
+
 /// The TLS that is served with now.
 pub struct TlsKeeper {
     settings: TlsSettings,
     current: RwLock<Arc<Read>>,
     read: Mutex<Vec<Stamp>>,
+    revoked: Mutex<Revoked>,
 }
 
 /// The certificate that a client showed when it connected, and which files it was found to be good by last.
@@ -115,7 +129,7 @@ impl TlsKeeper {
     pub fn open(settings: TlsSettings) -> Result<Self, TlsError> {
         let stamps = stamps(&settings);
         let current = RwLock::new(Arc::new(config(&settings)?));
-        Ok(Self { settings, current, read: Mutex::new(stamps) })
+        Ok(Self { settings, current, read: Mutex::new(stamps), revoked: Mutex::default() })
     }
 
     /// What the next connection meets.
@@ -149,12 +163,37 @@ impl TlsKeeper {
         // Also after a failure, so that it is told once; files that are being replaced one by one change again.
         *read = now;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh?);
+        *self.revoked.lock().unwrap_or_else(PoisonError::into_inner) = Revoked::Unread;
         Ok(true)
+    }
+
+    /// What the list of revoked certificates lacks, once each time that it was read: it is over, or by nobody who signs.
+    pub fn lacks(&self, now: Timestamp) -> Option<String> {
+        let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Revoked::Unread = *revoked {
+            match look::revoked_until(&self.settings) {
+                Ok(until) => *revoked = Revoked::Until(until),
+                Err(by_others) => {
+                    *revoked = Revoked::Told;
+                    return Some(by_others);
+                }
+            }
+        }
+        let Revoked::Until(Some(until)) = *revoked else { return None };
+        let path = self.settings.crl.as_deref().filter(|_| until <= now)?.display();
+        *revoked = Revoked::Told;
+        Some(format!(
+            "{path} ended at {until}: have the authority write its list again; who was revoked since then is let in"
+        ))
     }
 
     /// Looks at the files every [`RELOAD_SECS`], for ever.
     pub async fn watch(self: Arc<Self>, clock: SharedClock) {
         loop {
+            let (keeper, now) = (Arc::clone(&self), clock.now());
+            if let Ok(Some(lacks)) = tokio::task::spawn_blocking(move || keeper.lacks(now)).await {
+                tracing::warn!("{lacks}");
+            }
             clock.sleep(Duration::from_secs(RELOAD_SECS)).await;
             let keeper = Arc::clone(&self);
             match tokio::task::spawn_blocking(move || keeper.reload()).await {

@@ -1,5 +1,5 @@
-//! `HEAD` of an episode by who may let go of a copy for it. Owns that the answer is of what was read just then: what a row says is what was
-//! stored once, and a disk may have lost it since.
+//! `HEAD` of an episode by who may let go of a copy for it. Owns that the answer is of what was read just then, whether it has a row or not:
+//! what a row says is what was stored once, and a disk may have lost it since.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -20,13 +20,19 @@ use crate::wire::VERIFY_HEADER;
 /// What is read at a time of what lies behind an archive.
 const READ_BYTES: usize = 256 * 1024;
 
-/// What an episode is, as it was read.
+/// What an episode is, as it was read, or as its row says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Seen {
-    sha256: Sha256Digest,
-    size_bytes: u64,
-    /// What it holds; `None` where it is no archive.
-    content_sha256: Option<Sha256Digest>,
+    pub(super) sha256: Sha256Digest,
+    pub(super) size_bytes: u64,
+    /// What it holds; `None` where it is no archive, or that is not known.
+    pub(super) content_sha256: Option<Sha256Digest>,
+}
+
+impl From<Row> for Seen {
+    fn from(Row { sha256, size_bytes, content_sha256, .. }: Row) -> Self {
+        Self { sha256, size_bytes, content_sha256 }
+    }
 }
 
 /// Whether a request asks for it.
@@ -35,23 +41,23 @@ pub(super) fn is_asked(headers: &HeaderMap) -> bool {
 }
 
 impl Receiver {
-    /// Reads an episode that has a row: the row as what was read says it. One that is not what its row says is told, here and in the log.
-    pub(super) async fn verified(&self, key: EpisodeKey, row: Row) -> Result<Row, Problem> {
+    /// Reads an episode, with or without a row: what it is. One that is not what its row says is told, here and in the log.
+    pub(super) async fn verified(&self, key: EpisodeKey, row: Option<Row>) -> Result<Seen, Problem> {
         // It reads as much as an upload does.
         let _slot =
             Arc::clone(&self.slots).try_acquire_owned().map_err(|_| busy("as many uploads as it takes are in hand"))?;
         let on = self.on.clone();
         let (key, seen) = blocking(move || {
-            let seen = look(&on, &key);
+            // It may have been moved away while it was read.
+            let seen = look(&on, &key).and_then(|seen| on.store.in_its_place().map(|()| seen));
             (key, seen)
         })
         .await?;
         let seen = seen.map_err(|error| cannot(&error, error.is_full()))?;
         let Some(seen) = seen else { return Err(Problem::new(&known::NO_SUCH_EPISODE)) };
         // Where its bytes are the row's, what is in them is what was received, whatever the row says of it.
-        if (seen.sha256, seen.size_bytes) == (row.sha256, row.size_bytes) {
-            return Ok(Row { content_sha256: seen.content_sha256, ..row });
-        }
+        let differs = |row: &Row| (seen.sha256, seen.size_bytes) != (row.sha256, row.size_bytes);
+        let Some(row) = row.filter(differs) else { return Ok(seen) };
         self.counters.found_damaged();
         tracing::error!(
             episode = %key,
@@ -61,6 +67,16 @@ impl Receiver {
             "a stored episode is damaged: it is not what its row says; who sends it again mends it"
         );
         Err(Problem::new(&known::DAMAGED).digests(("sha256", row.sha256), ("stored_sha256", seen.sha256)))
+    }
+
+    /// What is told of an episode that is not there to who may let go of a copy for it: that it was withdrawn, also while its name is free.
+    pub(super) async fn gone(&self, key: EpisodeKey) -> Result<Problem, Problem> {
+        let index = Arc::clone(&self.on.index);
+        let freed = blocking(move || index.freed(&key)).await?.map_err(|error| cannot(&error, error.is_full()))?;
+        Ok(match freed {
+            Some(why) => Problem::new(&known::IS_WITHDRAWN).detail(why),
+            None => Problem::new(&known::NO_SUCH_EPISODE),
+        })
     }
 }
 

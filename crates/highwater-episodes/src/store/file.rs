@@ -9,12 +9,12 @@ mod partial;
 use std::collections::HashSet;
 use std::fmt;
 use std::io::Read;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use highwater_fs::{FileId, Fs, FsError, FsFile, Kind, Mode, Op, Quarantine, RelPath, collect_stale, ensure_dir};
 
-use super::{Oddities, Oddity, OtherDisk, Partials, Placement, Staging, Store, StoreError};
+use super::{ELSEWHERE_NEXT, Oddities, Oddity, OtherDisk, Partials, Placement, Staging, Store, StoreError};
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 use crate::odd::Odd;
 use crate::shut::Shut;
@@ -42,6 +42,8 @@ pub struct FileStore<F> {
     next_copy: AtomicU64,
     /// Which directory the episodes were in when it was opened to be written; of one that is read nobody says.
     opened: Option<FileId>,
+    /// Another one was in its place when that was looked at last, which was told.
+    is_away: AtomicBool,
     /// Hosts whose directory's own name is durable.
     settled: Mutex<HashSet<HostId>>,
 }
@@ -69,6 +71,7 @@ impl<F: Fs> FileStore<F> {
             quarantine,
             next_copy: AtomicU64::new(0),
             opened: None,
+            is_away: AtomicBool::new(false),
             settled: Mutex::default(),
         })
     }
@@ -130,14 +133,14 @@ impl<F: Fs> FileStore<F> {
         }
     }
 
-    /// That its directory is the one that it was opened with, also where its disk went away since: what is below a mount point is no part of
-    /// it, and nothing may be put there.
-    fn in_its_place(&self) -> Result<(), StoreError> {
-        let Some(opened) = self.opened else { return Ok(()) };
-        match self.fs.stat(&self.episodes)? {
-            Some(stat) if stat.id == opened => Ok(()),
-            _ => Err(StoreError::Elsewhere { path: self.fs.locate(&self.episodes) }),
+    /// Where another directory lies than the one that it was opened with: in the place of the root, or of the episodes.
+    fn elsewhere(&self) -> Result<Option<RelPath>, StoreError> {
+        let Some(opened) = self.opened else { return Ok(None) };
+        if !self.fs.is_in_its_place()? {
+            return Ok(Some(RelPath::root()));
         }
+        let is_there = self.fs.stat(&self.episodes)?.is_some_and(|stat| stat.id == opened);
+        Ok((!is_there).then(|| self.episodes.clone()))
     }
 
     /// Whether an episode was ever put here: a directory in whose place another file system belongs has no mark. Only a plain file is one:
@@ -405,6 +408,27 @@ impl<F: Fs> Store for FileStore<F> {
         // The index and what is set aside lie beside the episodes, which may be a file system of their own.
         let root = self.episodes.parent().unwrap_or_default();
         Ok(self.fs.room_bytes(&self.episodes)?.min(self.fs.room_bytes(&root)?))
+    }
+
+    /// Also where its disk went away since: what is below a mount point is no part of it, and nothing may be put there. What somebody moved
+    /// away is none either: who is told that something is stored does not look for it there.
+    fn in_its_place(&self) -> Result<(), StoreError> {
+        let elsewhere = self.elsewhere()?.map(|path| StoreError::Elsewhere { path: self.fs.locate(&path) });
+        let was_away = self.is_away.swap(elsewhere.is_some(), Ordering::Relaxed);
+        match elsewhere {
+            None if was_away => {
+                tracing::info!(path = %self.fs.locate(&self.episodes).display(), "the directory of the store is in its place again");
+                Ok(())
+            }
+            None => Ok(()),
+            Some(error) => {
+                // Told once: each request asks.
+                if !was_away {
+                    tracing::error!("nothing is received: {error} next: {ELSEWHERE_NEXT}");
+                }
+                Err(error)
+            }
+        }
     }
 
     fn partials(&self) -> Option<&dyn Partials> {

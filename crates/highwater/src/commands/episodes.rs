@@ -13,7 +13,7 @@ use std::path::Path;
 
 use highwater_engine::clock::{Clock as _, SystemClock};
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
-use highwater_episodes::index::{IndexError, PageAsk, Row, View};
+use highwater_episodes::index::{IndexError, PageAsk, Row, UnreadableLine, View};
 use highwater_episodes::name::HostId;
 use highwater_episodes::odd::Odd;
 use highwater_episodes::reindex::Files;
@@ -79,9 +79,21 @@ fn view(files: &Files, output: Output) -> Result<View, Diagnosis> {
     let view = View::read(&files.index).map_err(unusable)?;
     let unreadable = view.figures().map_err(unusable)?.unreadable;
     if unreadable > 0 {
-        output.note(format!("passed over, for it is no row: {} of the index", counted(unreadable, "line")));
+        let first = view.first_unreadable().map_err(unusable)?;
+        output.note(passed_over(unreadable, first.as_ref()));
     }
     Ok(view)
+}
+
+/// How many lines are passed over, which is the first, and why.
+fn passed_over(lines: u64, first: Option<&UnreadableLine>) -> String {
+    let told = format!("passed over: {} of the index", counted(lines, "line"));
+    match first {
+        Some(UnreadableLine { line, why }) if lines == 1 => format!("{told}, line {line}: {why}"),
+        Some(UnreadableLine { line, why }) => format!("{told}, the first of them line {line}: {why}"),
+        // Somebody mended it meanwhile.
+        None => told,
+    }
 }
 
 fn unusable(error: IndexError) -> Diagnosis {

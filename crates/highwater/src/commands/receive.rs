@@ -106,6 +106,7 @@ async fn received(args: &Receive, site: &Site, flags: &Global) -> Result<(), Dia
         }
     };
     let swept = tokio::spawn(Arc::clone(&receiver).keep_swept());
+    let watched = tokio::spawn(Arc::clone(&receiver).keep_watched());
     let mut watching = tls.clone().map(|tls| tokio::spawn(tls.watch(Arc::clone(&site.clock))));
     let served = async {
         let mut serving = std::pin::pin!(serve(doors, router(Arc::clone(&receiver)), ending));
@@ -119,7 +120,7 @@ async fn received(args: &Receive, site: &Site, flags: &Global) -> Result<(), Dia
         }
     };
     let served = served.await;
-    for task in [watching.take(), fresh, Some(swept)].into_iter().flatten() {
+    for task in [watching.take(), fresh, Some(swept), Some(watched)].into_iter().flatten() {
         task.abort();
     }
     drop(held);

@@ -11,7 +11,7 @@ use super::codes;
 use super::fields::Field;
 use super::interpolate::Interpolated;
 use super::source::{Entries, Entry, FieldPath, SourceFile, to_json};
-use super::suggest::{one_of, suggestion};
+use super::suggest::{completed, one_of, suggestion};
 
 /// Most keys that an error lists.
 const KEYS_SHOWN_MAX: usize = 12;
@@ -75,8 +75,11 @@ impl<'f> Reader<'f> {
     ) {
         let name = key.get_ref().as_ref();
         let homes = self.catalog.homes_of(name);
-        let next = match suggestion(name, known.clone()) {
-            _ if !homes.is_empty() => format!("move it to {}", homes.join(" or to ")),
+        // What is a key of another table too may only be cut short here.
+        let next = match completed(name, known.clone())
+            .or_else(|| suggestion(name, known.clone()).filter(|_| homes.is_empty()))
+        {
+            None if !homes.is_empty() => format!("move it to {}", homes.join(" or to ")),
             Some(known) => format!("did you mean `{known}`?"),
             None if known.clone().count() <= KEYS_SHOWN_MAX => {
                 format!("remove it; expected {}", one_of(known))

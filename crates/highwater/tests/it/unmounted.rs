@@ -91,6 +91,24 @@ fn what_comes_while_the_disk_of_a_running_receiver_is_away_is_put_off_and_stored
 }
 
 #[test]
+fn a_receiver_whose_directory_was_moved_away_says_so_once_in_its_log_with_the_way_out() {
+    let rig = received();
+    let receiver = Running::start(&rig);
+    fs::rename(rig.path("received"), rig.path("moved")).unwrap();
+    let (status, ready) = receiver.get("/readyz", "");
+    let told = format!("{} is not the directory that the store was opened with", rig.path("received").display());
+    assert!(status == 503 && ready.contains(&told) && ready.contains("or restart the receiver"), "{ready}");
+    for episode in ["ep-1", "ep-8", "ep-9"] {
+        assert_eq!(receiver.put(&format!("lab/{episode}"), "t", episode), 503);
+    }
+    fs::rename(rig.path("moved"), rig.path("received")).unwrap();
+    assert_eq!(receiver.put("lab/ep-9", "t", "nine"), 201);
+    let log = receiver.stop().stderr;
+    assert_eq!(log.matches("nothing is received: ").count(), 1, "{log}");
+    assert!(log.contains(&told) && log.contains("next: put it back") && !log.contains("cannot be received"), "{log}");
+}
+
+#[test]
 fn nothing_is_withdrawn_indexed_given_up_or_compared_on_a_disk_that_is_not_mounted() {
     let rig = received();
     unmount(&rig);

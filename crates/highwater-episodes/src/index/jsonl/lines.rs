@@ -5,6 +5,9 @@ use std::io::{self, BufRead};
 
 use super::super::row::LINE_BYTES_MAX;
 
+/// What some editors put at the beginning of a file.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// A line, or what lies behind the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::index) struct Line {
@@ -18,12 +21,20 @@ pub(in crate::index) struct Line {
     pub(in crate::index) whole: bool,
 }
 
-/// Reads the next line into `kept`, without its end; `None` where there is nothing more.
+/// Reads the next line into `kept`, without its end, and without a byte order mark before the first; `None` where there is nothing more.
 pub(in crate::index) fn next_line(
     reader: &mut impl BufRead,
     offset: u64,
     kept: &mut Vec<u8>,
 ) -> io::Result<Option<Line>> {
+    let line = whole_line(reader, offset, kept)?;
+    if offset == 0 && kept.starts_with(BYTE_ORDER_MARK) {
+        kept.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok(line)
+}
+
+fn whole_line(reader: &mut impl BufRead, offset: u64, kept: &mut Vec<u8>) -> io::Result<Option<Line>> {
     kept.clear();
     let mut line = Line { offset, end: offset, too_long: false, whole: false };
     loop {

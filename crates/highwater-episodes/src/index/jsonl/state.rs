@@ -111,6 +111,8 @@ impl State {
                 let tombstone = (says == Some(Says::WITHDRAWN)).then(|| row.row());
                 self.came((print, line.offset), (says, word), tombstone, |place| stored_at(print, place));
             }
+            // There is nothing that it could have been.
+            Err(RowError::Empty) => {}
             Err(error) => {
                 self.unreadable += 1;
                 if found.named.len() < UNREADABLE_NAMED_MAX {
@@ -123,7 +125,7 @@ impl State {
 }
 
 /// What a line holds that was kept.
-pub(super) fn found_in<'l>(line: &Line, kept: &'l [u8]) -> Result<Found<'l>, RowError> {
+pub(in crate::index) fn found_in<'l>(line: &Line, kept: &'l [u8]) -> Result<Found<'l>, RowError> {
     if line.too_long { Err(RowError::TooLong) } else { Found::read(kept) }
 }
 

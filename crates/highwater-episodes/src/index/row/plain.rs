@@ -5,8 +5,8 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use super::{Commit, Gate, Row, SCHEMA_VERSION};
 use crate::digest::{DIGEST_BYTES, Sha256Digest};
@@ -144,7 +144,7 @@ impl<'l> Plain<'l> {
 /// The fields of a [`Row`], as they lie in a line: a text with something escaped in it cannot.
 #[derive(Deserialize)]
 struct Fields<'l> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "false_where_null")]
     backfilled: bool,
     commit: Option<&'l str>,
     content_sha256: Option<&'l str>,
@@ -157,6 +157,11 @@ struct Fields<'l> {
     sha256: &'l str,
     size_bytes: u64,
     withdrawn: Option<IgnoredAny>,
+}
+
+/// Some write every field of a row, and null in those that it does not have.
+pub(super) fn false_where_null<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(Option::<bool>::deserialize(from)?.unwrap_or_default())
 }
 
 /// What of a line is not read yet.

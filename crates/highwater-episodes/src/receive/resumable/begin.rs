@@ -42,6 +42,7 @@ impl Receiver {
         if about.size_bytes > limit {
             return Err(too_large(about.size_bytes, limit).header("tus-max-size", limit));
         }
+        self.in_its_place().await?;
         if let There::Same = self.there(&about).await? {
             let (id, now) = (UploadId::new(fastrand::u128(..)), self.on.clock.now());
             let (bytes, ends_at) = (about.size_bytes, self.uploads().await?.ends_at(now));

@@ -80,6 +80,16 @@ pub struct Look {
 }
 
 impl Look {
+    /// That [none](Self::is_by_others) of the lists in a file is by who signs.
+    #[must_use]
+    pub fn told_by_others(path: &Path) -> String {
+        format!(
+            "{} has no list by who is in `client-ca`: whom one of these signed is refused, and let in are only hosts that show who signed them in \
+             between",
+            path.display()
+        )
+    }
+
     fn new(path: &Path, used: Use, term: Result<Option<Term>, TlsError>) -> Self {
         Self { path: path.to_path_buf(), used, term, is_by_others: false }
     }
@@ -106,6 +116,19 @@ pub fn looks(settings: &TlsSettings) -> Vec<Look> {
         looks.push(Look { is_by_others, ..Look::new(crl, Use::Revoked, revoked) });
     }
     looks
+}
+
+/// Until when the lists of revoked certificates are fresh that are in use, where they say it.
+///
+/// # Errors
+/// None of them is by one of those who sign, as a person is told it.
+pub(super) fn revoked_until(settings: &TlsSettings) -> Result<Option<Timestamp>, String> {
+    let (Some(ca), Some(crl)) = (settings.client_ca.as_deref(), settings.crl.as_deref()) else { return Ok(None) };
+    // Of what cannot be read more is told elsewhere.
+    if is_by_others(ca, crl).unwrap_or_default() {
+        return Err(Look::told_by_others(crl));
+    }
+    Ok(read_revoked(crl).ok().and_then(|lists| fresh(&lists)).map(|term| term.until))
 }
 
 /// Whether none of these lists is by one of those who sign.

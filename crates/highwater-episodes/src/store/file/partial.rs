@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::FileStore;
 use crate::digest::Sha256Digest;
 use crate::store::partial::Seen;
-use crate::store::{Found, Partial, Partials, Progress, Staging, StoreError, UploadId};
+use crate::store::{Found, Partial, Partials, Progress, Staging, Store as _, StoreError, UploadId};
 
 /// How the file ends that holds an upload's bytes.
 const BYTES_SUFFIX: &str = ".upload";
@@ -171,6 +171,7 @@ impl<F: Fs> Partials for FileStore<F> {
             let source = io::Error::new(io::ErrorKind::InvalidInput, "what is kept with an upload is one short line");
             return Err(self.failed(Op::Create, &self.record_of(id)?, source));
         }
+        self.in_its_place()?;
         drop(self.create_copy(&self.bytes_of(id)?)?);
         // The directory is synced with it, and that makes both names durable.
         Ok(publish(&self.fs, &self.record_of(id)?, format!("{about}\n").as_bytes(), Mode::Umask)?)
@@ -197,6 +198,7 @@ impl<F: Fs> Partials for FileStore<F> {
         known: Option<Progress>,
         at: Timestamp,
     ) -> Result<Option<Box<dyn Partial>>, StoreError> {
+        self.in_its_place()?;
         let (bytes, record) = (self.bytes_of(id)?, self.record_of(id)?);
         let (Some(bytes_stat), Some(record_stat)) = (self.fs.stat(&bytes)?, self.fs.stat(&record)?) else {
             return Ok(None);

@@ -47,6 +47,40 @@ fn r14_a_torn_end_is_cut_off_into_quarantine_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_byte_order_mark_at_the_beginning_costs_no_row() {
+    let (a, b) = (row("lab/a", b"a").to_line(), row("lab/b", b"b").to_line());
+    let file = format!("\u{feff}{a}{b}");
+    let dir = with(file.as_bytes());
+    let (index, found) = open(&dir);
+    assert_eq!((found.keys, found.unreadable), (2, 0));
+    assert!(index.find(&key("lab/a")).unwrap().is_some());
+    let view = View::read(&dir.path().join("index.jsonl")).unwrap();
+    assert_eq!((view.figures().unwrap().keys, view.figures().unwrap().unreadable), (2, 0));
+    assert!(view.find(&key("lab/a")).unwrap().is_some());
+    assert_eq!(bytes(&dir), file.as_bytes(), "nothing of it is changed");
+    // Elsewhere it is part of a line, which is no row.
+    let dir = with(format!("{a}\u{feff}{b}").as_bytes());
+    assert_eq!((open(&dir).1.keys, open(&dir).1.unreadable), (1, 1));
+}
+
+#[test]
+fn the_first_line_that_is_no_row_is_named_and_empty_ones_are_none() {
+    let (a, b) = (row("lab/a", b"a").to_line(), row("lab/b", b"b").to_line());
+    let file = format!("{a}\n  \r\n{{\"torn\n{b}\nnone\n\n");
+    let dir = with(file.as_bytes());
+    let view = View::read(&dir.path().join("index.jsonl")).unwrap();
+    assert_eq!((view.figures().unwrap().keys, view.figures().unwrap().unreadable), (2, 2));
+    let first = view.first_unreadable().unwrap().unwrap();
+    assert!(first.line == 4 && first.why.starts_with("it is no row: EOF"), "{first:?}");
+    let (_, found) = open(&dir);
+    assert_eq!((found.unreadable, found.named[0].line, found.named[1].line), (2, 4, 7));
+    assert_eq!(found.named[0], first);
+    assert_eq!(bytes(&dir), file.as_bytes(), "nothing of it is changed");
+    let dir = with(format!("\n{a}{b}").as_bytes());
+    assert_eq!(View::read(&dir.path().join("index.jsonl")).unwrap().first_unreadable().unwrap(), None);
+}
+
+#[test]
 fn r14_lines_that_cannot_be_read_are_named_kept_and_skipped() {
     let (a, b) = (row("lab/a", b"a").to_line(), row("lab/b", b"b").to_line());
     let file = [a.as_bytes(), b"{\"torn\n", &[0; 600], b"\n", &[b'x'; 20_000], b"\n", b.as_bytes()].concat();

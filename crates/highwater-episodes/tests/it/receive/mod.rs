@@ -8,6 +8,7 @@ mod gate;
 mod limits;
 mod look;
 mod lost;
+mod moved;
 mod odd;
 mod proxy;
 mod resumable;

@@ -281,6 +281,27 @@ async fn changed_files_are_met_by_the_next_connection_and_by_the_next_request_of
 }
 
 #[test]
+fn what_a_list_of_revoked_certificates_lacks_is_told_once_each_time_it_is_read() {
+    let world = World::new();
+    let keeper = TlsKeeper::open(world.settings()).unwrap();
+    let told = |at: &str| keeper.lacks(at.parse().unwrap());
+    assert_eq!(told("2026-11-23T10:00:00Z"), None);
+    let over = told("4000-01-01T00:00:01Z").unwrap();
+    assert!(over.contains("crl.pem ended at 4000-01-01T00:00:00Z") && over.contains("write its list again"), "{over}");
+    assert_eq!(told("4000-01-01T00:00:02Z"), None, "once");
+    world.write("crl.pem", &world.clients.revoke(&[7, 8]));
+    assert!(keeper.reload().unwrap());
+    assert!(told("4000-01-01T00:00:03Z").is_some(), "it is another one");
+    world.write("crl.pem", &Authority::new("others").revoke(&[]));
+    assert!(keeper.reload().unwrap());
+    let others = told("2026-11-23T10:00:00Z").unwrap();
+    assert!(others.contains("crl.pem has no list by who is in `client-ca`"), "{others}");
+    assert_eq!(told("2026-11-23T10:00:00Z"), None);
+    let without = TlsKeeper::open(TlsSettings { crl: None, ..world.settings() }).unwrap();
+    assert_eq!(without.lacks("4000-01-01T00:00:03Z".parse().unwrap()), None);
+}
+
+#[test]
 fn files_that_are_no_tls_say_which_and_what_was_expected() {
     let world = World::new();
     let open = |settings: TlsSettings| TlsKeeper::open(settings).map(drop).unwrap_err().to_string();

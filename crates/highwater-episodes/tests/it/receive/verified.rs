@@ -34,9 +34,65 @@ async fn r09_a_head_that_asks_for_it_is_answered_by_what_is_read_and_not_by_the_
     assert!(rig.get("/metrics").await.text().contains("\nhighwater_receiver_found_damaged_total 3\n"));
     fs::remove_file(rig.path("episodes/lab/a.tar.zst")).unwrap();
     assert_eq!(rig.ask("HEAD", at, VERIFY, b"").await.status, 404);
-    // Without a row nobody promised anything.
-    fs::write(rig.path("episodes/lab/b.tar.zst"), "b|").unwrap();
-    assert_eq!(rig.ask("HEAD", "/v1/episodes/lab/b", VERIFY, b"").await.header("x-episode-verified"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r09_what_has_no_row_is_read_too_and_told_as_what_it_is() {
+    let rig = Rig::new().await;
+    assert_eq!(rig.put("lab/a", &[], b"a|").await.status, 201);
+    for (stored, content) in [(&b"b|level 3"[..], Some(&b"b"[..])), (b"cut", None), (b"", None)] {
+        fs::write(rig.path("episodes/lab/b.tar.zst"), stored).unwrap();
+        let read = rig.ask("HEAD", "/v1/episodes/lab/b", VERIFY, b"").await;
+        assert_eq!((read.status, read.header("x-episode-verified")), (200, Some("read")), "{read:?}");
+        let quoted = format!("\"{}\"", hex(stored));
+        assert_eq!(read.header("etag"), Some(&*quoted));
+        assert_eq!(read.header("repr-digest"), Some(&*Sha256Digest::of(stored).to_field()));
+        assert_eq!(read.header("content-length"), Some(&*stored.len().to_string()));
+        let content = content.map(|content| Sha256Digest::of(content).to_string());
+        assert_eq!(read.header("x-episode-content-sha256"), content.as_deref(), "{stored:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_let_go_of_a_copy_is_told_that_its_episode_was_withdrawn_while_its_name_is_free() {
+    let rig = Rig::new().await;
+    let at = "/v1/episodes/lab/a";
+    let tombstone = |when: &str, withdrawn: bool| {
+        let mut row = rig.rows()[0].clone();
+        row["removed"] = "lens cap".into();
+        row["received_at_wall"] = when.into();
+        if withdrawn {
+            row["withdrawn"] = "no more: its name was made free".into();
+        }
+        let mut index = fs::OpenOptions::new().append(true).open(rig.path("index.jsonl")).unwrap();
+        std::io::Write::write_all(&mut index, format!("{row}\n").as_bytes()).unwrap();
+        fs::remove_file(rig.path("episodes/lab/a.tar.zst")).unwrap();
+    };
+    let asked = async |headers| rig.ask("HEAD", at, headers, b"").await.status;
+    assert_eq!(asked(VERIFY).await, 404, "nobody was ever told of it");
+    assert_eq!(rig.put("lab/a", &[], b"one|").await.status, 201);
+    tombstone("3000-01-01T00:00:00Z", true);
+    assert_eq!((asked(VERIFY).await, asked(&[]).await), (410, 404), "its name is free");
+    assert_eq!(rig.get(at).await.status, 404);
+    // What is stored anew is what counts, also when it is lost; and so is what gave it up.
+    assert_eq!(rig.put("lab/a", &[], b"another|").await.status, 201);
+    assert_eq!((asked(VERIFY).await, asked(&[]).await), (200, 200));
+    let aside = rig.path("aside");
+    fs::rename(rig.path("episodes/lab/a.tar.zst"), &aside).unwrap();
+    assert_eq!(asked(VERIFY).await, 404);
+    fs::rename(&aside, rig.path("episodes/lab/a.tar.zst")).unwrap();
+    tombstone("3001-01-01T00:00:00Z", false);
+    assert_eq!(asked(VERIFY).await, 404);
+    assert_eq!(rig.put("lab/a", &[], b"third|").await.status, 201);
+    tombstone("3002-01-01T00:00:00Z", true);
+    assert_eq!(asked(VERIFY).await, 410);
+    // Somebody wrote the file anew, with a line of their own at its beginning.
+    let index = fs::read_to_string(rig.path("index.jsonl")).unwrap();
+    fs::write(rig.path("index.jsonl"), format!("\n{index}")).unwrap();
+    assert_eq!(asked(VERIFY).await, 410);
+    let rig = Rig::start(rig.end().await, Arc::new(Off), |_| {}).await;
+    assert_eq!(rig.ask("HEAD", at, VERIFY, b"").await.status, 410, "also after it was started again");
+    assert_eq!(rig.put("lab/a", &[], b"fourth|").await.status, 201);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,6 +37,9 @@ const KEPT: [&str; 3] = ["episodes", "quarantine", "index.jsonl"];
 /// The lock of a receiver, as far as its file system matters.
 const LOCK_FILE: &str = ".receiver.lock";
 const HOURS_A_DAY: i64 = 24;
+/// What is done about a list that is by nobody who signs.
+const LACKS_LIST: &str = "add a list that the authority in `client-ca` signed; where one in between signs the hosts' certificates, add that one to \
+                          `client-ca`";
 /// What is done about a certificate that a shipper shows.
 const RENEWED_CLIENT: &str = "have it renewed by who signs the hosts' certificates; a shipper that runs takes it and its key up at its next pass";
 
@@ -75,19 +78,10 @@ fn papers(settings: &TlsSettings, now: Timestamp, report: &mut Report) {
             Use::Revoked => ("crl", "put a list there that the authority in `client-ca` signed, as PEM"),
         };
         match term {
+            Ok(_) if is_by_others => report.fix(what, Look::told_by_others(&path), LACKS_LIST),
             Err(error) => report.fix(what, with_causes(&error), fix),
             Ok(None) => report.ok(what, format_args!("{} can be used; it does not say until when", path.display())),
             Ok(Some(term)) => held(what, &path, renewed(used), term, now, report),
-        }
-        if is_by_others {
-            report.ok(
-                what,
-                format_args!(
-                    "{} has no list by who is in `client-ca`: whom one of these signed is refused, and let in are only hosts that show who \
-                     signed them in between",
-                    path.display()
-                ),
-            );
         }
     }
 }

@@ -67,6 +67,17 @@ fn a_key_in_the_wrong_table_is_sent_to_its_own() {
 }
 
 #[test]
+fn a_key_that_is_cut_short_is_completed_before_it_is_sent_to_another_table() {
+    let job =
+        "[job.send]\nkind = \"ship\"\nreceiver = \"https://r/\"\nepisodes = \"e\"\noutbox = \"o\"\nshipped = \"s\"\n";
+    assert_snapshot!(refused(&format!("{job}tls.cert = \"c.pem\"\ntls.key = \"k.pem\"\n")), @"
+    error[HW-CFG-004]: /hw/highwater.toml:7: job.send.tls.cert: found a key that is not known here
+      next: did you mean `certificate`?
+    (an editor marks it)
+    ");
+}
+
+#[test]
 fn an_underscore_where_a_hyphen_belongs_is_suggested() {
     assert_snapshot!(refused("state_dir = \"state\"\n"), @"
     error[HW-CFG-004]: /hw/highwater.toml:1: state_dir: found a key that is not known here
