@@ -10,8 +10,9 @@ use highwater_engine::job::{Attempt, CommitCx, Job, ReadCx, Stop, WorkItem};
 use highwater_engine::name::ItemKey;
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::{PassReport, Reason};
+use highwater_fs::Kind;
 
-use crate::base::{Draft, Home, Instead, LISTED_MAX, Objects, Snapshot};
+use crate::base::{Draft, Home, Instead, LISTED_MAX, Objects, Snapshot, is_refused};
 use crate::compile::Compiler;
 use crate::convert::{self, Staged};
 use crate::document::{DocName, Document};
@@ -130,12 +131,20 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbRecompile<C> {
     /// A copy of the bytes that a document was given as.
     async fn given(&self, was: &Document) -> Result<Staged, Unready> {
         let (home, id, path) = (Arc::clone(&self.workshop.place().home), was.content, self.called(was));
-        let damaged = |error: KbError| Unready::because(OutcomeKind::Review, error.to_string());
+        let damaged = |error: KbError| {
+            let next = "`highwater kb lint --verify` says what mends it";
+            Unready::because(OutcomeKind::Review, format!("what it was given as: {error}: {next}"))
+        };
         self.workshop
             .copied(move |desk, limits| {
                 let bytes = match Objects::of(&*home).reader(id) {
                     Ok(bytes) => bytes,
-                    Err(error @ KbError::ObjectMissing { .. }) => return Err(damaged(error)),
+                    Err(error @ (KbError::ObjectMissing { .. } | KbError::ObjectDamaged { .. })) => {
+                        return Err(damaged(error));
+                    }
+                    Err(KbError::Fs(error)) if is_refused(error.kind(), error.raw_os_error()) => {
+                        return Err(damaged(KbError::ObjectDamaged { id, found: Instead::Odd(Kind::File) }));
+                    }
                     Err(error) => return Err(error.into()),
                 };
                 let staged = Staged::copy_kept(bytes, &path, desk, limits)?;

@@ -4,7 +4,7 @@
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 
 use super::naming::{Names, Naming};
-use crate::base::{Draft, Snapshot};
+use crate::base::{Draft, ObjectStanding, Snapshot};
 use crate::content::ContentId;
 use crate::document::DocName;
 use crate::error::KbError;
@@ -102,7 +102,7 @@ impl Way {
 
 /// Whether the bytes of a document are stored; they are not read for that.
 pub(super) fn is_stored(base: &Snapshot, content: ContentId) -> Result<bool, KbError> {
-    base.stored().has(content)
+    Ok(base.stored().standing(content, false)? == ObjectStanding::There)
 }
 
 /// What is known of a document by its content, before it is converted.

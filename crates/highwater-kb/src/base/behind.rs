@@ -38,7 +38,8 @@ fn is_passed(objects: Objects<'_>, generation: u32) -> Result<bool, KbError> {
         return Ok(true);
     }
     if !objects.has_manifest(next)? {
-        return Ok(false);
+        // It may be lost, and its sign not.
+        return is_committed(objects.fs(), next);
     }
     // It may be an attempt, unless there is any after it: this is looked at where a crash was, or a change is under way.
     if objects.generations()?.last().is_some_and(|last| *last > next) {
@@ -47,7 +48,12 @@ fn is_passed(objects: Objects<'_>, generation: u32) -> Result<bool, KbError> {
     if is_committed(objects.fs(), next)? {
         return Ok(true);
     }
-    let Some(bytes) = objects.manifest(next)? else { return Ok(false) };
+    let bytes = match objects.manifest(next) {
+        Ok(Some(bytes)) => bytes,
+        // What is no file was put there by somebody: the next generation sets it aside.
+        Ok(None) | Err(KbError::ManifestDamaged { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    };
     let Ok(manifest) = Manifest::read(next, &bytes) else { return Ok(false) };
     manifest.is_told(objects)
 }

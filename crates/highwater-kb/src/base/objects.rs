@@ -173,6 +173,10 @@ impl<'a> Objects<'a> {
 
     /// Stores what a generation changed, in the place of an attempt that never came to its COMMIT, and with it what waits.
     pub(super) fn put_manifest(&self, generation: u32, bytes: &[u8]) -> Result<ContentId, KbError> {
+        if self.fs.stat(&manifest_of(generation))?.is_some_and(|there| there.kind != Kind::File) {
+            let kept = self.set_manifest_aside(generation, "it is no file, and a generation is to have its place")?;
+            tracing::warn!(generation, %kept, "what is no file gives way to a generation");
+        }
         self.place_waiting(Some((generation, bytes)))?;
         Ok(ContentId::of(bytes))
     }
@@ -442,7 +446,7 @@ impl<'a> Objects<'a> {
 }
 
 /// Whether an error says that the bytes of what is there are not given.
-fn is_refused(kind: io::ErrorKind, os: Option<i32>) -> bool {
+pub(crate) fn is_refused(kind: io::ErrorKind, os: Option<i32>) -> bool {
     kind == io::ErrorKind::PermissionDenied || os == Some(Errno::IO.raw_os_error())
 }
 

@@ -29,7 +29,7 @@ use crate::path::FilePath;
 pub(super) use self::merge::{merge, version};
 pub(crate) use self::plan::{CONFLICTS_MAX, Found, look};
 use self::plan::{Earlier, PLAN_SUFFIX, Plan};
-pub(super) use self::sign::{is_committed, note_committed, was_shown};
+pub(super) use self::sign::{is_committed, newest_committed, note_committed, was_shown};
 pub(super) use self::stood::stood;
 
 /// Where bytes are staged.

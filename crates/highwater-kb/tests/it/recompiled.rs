@@ -139,5 +139,9 @@ async fn a_document_whose_bytes_are_damaged_stops_no_other() {
     std::fs::remove_file(&object).unwrap();
     let report = rig.recompile(Edition::of(3), Which::All).await;
     assert_eq!((report.counts.review, report.counts.done), (1, 1), "{report:?}");
+    std::fs::create_dir(&object).unwrap();
+    let report = rig.recompile(Edition::of(4), Which::All).await;
+    assert_eq!((report.counts.review, report.counts.done), (1, 1), "{report:?}");
     assert!(rig.page("wiki/summaries/a.md").unwrap().contains("Edition 1."));
+    assert!(rig.page("wiki/summaries/b.md").unwrap().contains("Edition 4."));
 }

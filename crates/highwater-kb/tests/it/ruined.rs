@@ -145,6 +145,35 @@ fn r14_what_is_no_file_in_a_manifests_place_is_set_aside() {
 }
 
 #[test]
+fn r14_the_newest_generation_is_known_by_its_sign_where_its_manifest_is_lost() {
+    let (ruin, _) = Ruin::new();
+    drop(ruin.rebuild());
+    let copy = ruin.path("copy.db");
+    std::fs::copy(ruin.path(".highwater/kb.db"), &copy).unwrap();
+    drop(ruin.goes_on(4));
+    std::fs::remove_file(ruin.manifest(5)).unwrap();
+    // Rows of the time before it are not believed.
+    ruin.lose_rows();
+    std::fs::copy(&copy, ruin.path(".highwater/kb.db")).unwrap();
+    assert!(matches!(examine(&*ruin.home).unwrap(), Health::Unusable(why) if why.contains("end with generation 4")));
+    ruin.lose_rows();
+    let (rebuilt, aside) = ruin.rebuild();
+    assert_eq!(aside, ["generation 5: what it changed is not stored"]);
+    assert_eq!(rebuilt.documents, 3);
+}
+
+#[test]
+fn what_is_no_file_in_the_place_of_the_next_generation_gives_way_to_it() {
+    let (ruin, _) = Ruin::new();
+    drop(ruin.rebuild());
+    std::fs::create_dir(ruin.manifest(5)).unwrap();
+    assert_eq!(examine(&*ruin.home).unwrap(), Health::Whole(4));
+    drop(ruin.goes_on(4));
+    assert!(ruin.manifest(5).is_file());
+    assert_eq!(examine(&*ruin.home).unwrap(), Health::Whole(5));
+}
+
+#[test]
 fn r14_a_manifest_that_the_rows_know_as_another_is_not_believed() {
     // The newest, for which no later one vouches, and one whose successor is lost.
     for (altered, lost) in [(4, None), (2, Some(3))] {

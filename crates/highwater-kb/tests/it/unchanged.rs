@@ -132,13 +132,18 @@ async fn bytes_that_are_gone_are_stored_again_once_the_document_is_added_again()
     let id = ContentId::of(b"# Report 1\n\nOf gauge 1.\n");
     let object = rig.root().join(format!(".highwater/objects/{id}"));
     let was = fs::read(&object).unwrap();
-    fs::remove_file(&object).unwrap();
-    let head = rig.head();
-    let report = rig.add(Edition::of(1), &["in"]).await;
-    assert_eq!(counts(&report), (ExitCode::Drained, [0, 2, 0]), "{report:?}");
-    assert_eq!((fs::read(&object).unwrap(), rig.head()), (was, head));
-    let told = rig.outcomes("add-in").await;
-    assert!(told.iter().any(|told| told.2.contains("its bytes, which were gone, are stored again")), "{told:?}");
+    for is_directory in [false, true] {
+        fs::remove_file(&object).unwrap();
+        if is_directory {
+            fs::create_dir(&object).unwrap();
+        }
+        let head = rig.head();
+        let report = rig.add(Edition::of(1), &["in"]).await;
+        assert_eq!(counts(&report), (ExitCode::Drained, [0, 2, 0]), "{report:?}");
+        assert_eq!((fs::read(&object).unwrap(), rig.head()), (was.clone(), head));
+        let told = rig.outcomes("add-in").await;
+        assert!(told.iter().any(|told| told.2.contains("its bytes, which were gone, are stored again")), "{told:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -280,7 +280,7 @@ pub(crate) struct KbLint {
     #[arg(long)]
     pub(crate) report: bool,
     /// Reads the bytes of everything that is stored, what only earlier generations had among it, and of every file. Without it, of what is
-    /// no page it is looked whether it is there, and as long as it was.
+    /// no page it is looked whether it is there, and a file.
     #[arg(long)]
     pub(crate) verify: bool,
     /// Has a language model read every page that documents share, as the base has it, for statements that contradict each other or are

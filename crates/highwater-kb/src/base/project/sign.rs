@@ -6,10 +6,13 @@
 //!
 //! Owns the names of the signs, and that none is left that speaks of a generation which is none any more.
 
+use std::io;
+
 use highwater_fs::{Fs, Mode, RelPath, publish};
 
-use super::plan::plan_of;
-use super::staged;
+use super::plan::{PLAN_SUFFIX, plan_of};
+use super::{TMP, staged};
+use crate::base::layout;
 use crate::error::KbError;
 
 /// How the sign ends that a generation stood in `wiki/` and `raw/`, all of it.
@@ -31,6 +34,20 @@ pub(in crate::base) fn is_committed(fs: &dyn Fs, generation: u32) -> Result<bool
 /// Whether all of a generation is known to have stood in `wiki/` and `raw/`.
 pub(in crate::base) fn was_shown(fs: &dyn Fs, generation: u32) -> Result<bool, KbError> {
     Ok(fs.stat(&sign(generation, SHOWN))?.is_some())
+}
+
+/// The newest generation of which a plan or a sign says that it was committed.
+pub(in crate::base) fn newest_committed(fs: &dyn Fs) -> Result<Option<u32>, KbError> {
+    let entries = match fs.list(&layout(TMP)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let says = |name: &str| {
+        let number = [PLAN_SUFFIX, COMMITTED, SHOWN].iter().find_map(|end| name.strip_suffix(end))?;
+        number.parse().ok()
+    };
+    Ok(entries.iter().filter_map(|entry| says(entry.name.to_str()?)).max())
 }
 
 /// Says of a generation that is committed and cannot be shown that it is one.

@@ -10,7 +10,7 @@ use highwater_fs::FsError;
 use crate::base::home::Home;
 use crate::base::manifest::Manifest;
 use crate::base::objects::{Objects, Standing};
-use crate::base::project::is_committed;
+use crate::base::project::{is_committed, newest_committed};
 use crate::base::rows::survey;
 use crate::content::ContentId;
 use crate::error::KbError;
@@ -154,7 +154,9 @@ pub(super) fn believed(objects: Objects<'_>, known: Option<&Known>) -> Result<Be
     believed.generations.reverse();
     believed.damaged.reverse();
     let there: BTreeSet<u32> = numbers.into_iter().collect();
-    let last = head.or(there.last().copied()).unwrap_or(0);
+    // Of the newest, whose manifest may be lost, its sign is left.
+    let newest = || Ok::<_, KbError>(there.last().copied().max(newest_committed(objects.fs())?));
+    let last = head.map_or_else(newest, |head| Ok(Some(head)))?.unwrap_or(0);
     believed.missing = (1..=last).filter(|number| !there.contains(number)).collect();
     Ok(believed)
 }

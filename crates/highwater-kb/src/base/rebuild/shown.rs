@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use highwater_db::sqlite::rusqlite::Transaction;
-use highwater_fs::Fs;
+use highwater_fs::{Fs, Kind};
 
 use crate::base::manifest::{FileChange, Manifest};
-use crate::base::objects::{Objects, Standing};
+use crate::base::objects::{Instead, Objects, Standing};
 use crate::base::project::{Fate, Found, is_begun, look, was_shown};
 use crate::base::{PAGE_BYTES_MAX, rows};
 use crate::conflict::Beside;
@@ -31,9 +31,15 @@ pub(super) fn leave_to_be_written(
     let mut left_out = Vec::new();
     for FileChange { path, new, .. } in changes {
         let is_lacking = |new: &ContentId| {
-            let is_there =
-                look(fs, &path.to_rel())? == Found::File(*new) || objects.standing(*new, true)? == Standing::There;
-            Ok::<_, KbError>(!is_there)
+            if look(fs, &path.to_rel())? == Found::File(*new) {
+                return Ok(false);
+            }
+            match objects.standing(*new, true)? {
+                Standing::There => Ok(false),
+                Standing::Missing | Standing::Damaged => Ok(true),
+                // What cannot be read now is not given up for that.
+                Standing::Unreadable => Err(KbError::ObjectDamaged { id: *new, found: Instead::Odd(Kind::File) }),
+            }
         };
         if stood || new.as_ref().map_or(Ok(false), is_lacking)? {
             left_out.push(path);

@@ -98,7 +98,8 @@ async fn linted(
         output.note(format_args!("  note: {note}"));
     }
     if !args.fix && linted.is_mendable() {
-        output.note("  `highwater kb lint --fix` mends what is marked `fix`");
+        let verify = if args.verify { " --verify" } else { "" };
+        output.note(format_args!("  `highwater kb lint{verify} --fix` mends what is marked `fix`"));
     }
     Ok(match (faults, &advised.ended) {
         (0, None) => ExitCode::Drained,
