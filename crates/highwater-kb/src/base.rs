@@ -138,11 +138,25 @@ impl Base {
     pub fn finish(&mut self, _held: &BaseLock) -> Result<Option<Committed>, KbError> {
         self.sound()?;
         let Standing { head, applied } = rows::standing(&self.rows)?;
+        self.bury_attempt_after(head)?;
         if head == applied {
             project::clear(self.home.fs(), applied)?;
             return Ok(None);
         }
         self.apply(head).map(Some)
+    }
+
+    /// A COMMIT that a kill cut off may lie whole in the log of the rows without being known to those who have them open, and come to life
+    /// once all of them have closed them. So before its manifest is written over, the log is.
+    fn bury_attempt_after(&mut self, head: u32) -> Result<(), KbError> {
+        if !self.objects().has_manifest(head.saturating_add(1))? {
+            return Ok(());
+        }
+        self.broken = true;
+        rows::write_over_log(&mut self.rows)?;
+        self.home.settle(&mut self.rows).map_err(KbError::rows("begin a change"))?;
+        self.broken = false;
+        Ok(())
     }
 
     /// Ends this handle and leaves the connection to its rows, which a [`Home`] may give again to the next who opens them.
@@ -252,7 +266,8 @@ impl Base {
             KbError::Unapplied { generation, source: Box::new(source) }
         };
         let changes = rows::changes(&self.rows)?;
-        let fates = project::project(self.home.fs(), generation, &changes).map_err(unapplied)?;
+        let manifest = rows::manifest(&self.rows, generation)?.ok_or(KbError::ManifestMissing { generation })?;
+        let fates = project::project(self.home.fs(), (generation, manifest), &changes).map_err(unapplied)?;
         let known = self.standing_fates(&changes, &fates)?;
         self.broken = true;
         rows::applied(&mut self.rows, generation, &fates, &known)?;

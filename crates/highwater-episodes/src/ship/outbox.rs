@@ -51,7 +51,7 @@ const PARKED_DIR: &str = ".parked";
 /// Where the upload of each is that goes on after a break.
 const SENDING_DIR: &str = ".sending";
 /// Largest of those files, in bytes.
-const NOTE_BYTES_MAX: u64 = 2 << 20;
+pub(super) const NOTE_BYTES_MAX: u64 = 2 << 20;
 /// How much of an archive is read at a time, in bytes.
 const CHUNK_BYTES: usize = 256 * 1024;
 

@@ -23,13 +23,14 @@ use serde::{Deserialize, Serialize};
 use super::layout;
 use super::manifest::FileChange;
 use super::objects::Objects;
+use crate::content::ContentId;
 use crate::error::KbError;
 use crate::path::FilePath;
 
 pub(super) use self::merge::{merge, version};
 pub(crate) use self::plan::{CONFLICTS_MAX, Found, look};
 use self::plan::{Earlier, PLAN_SUFFIX, Plan};
-pub(super) use self::sign::{is_committed, newest_committed, note_committed, was_shown};
+pub(super) use self::sign::{is_committed, manifest_of, newest_committed, note_committed, was_shown};
 pub(super) use self::stood::stood;
 
 /// Where bytes are staged.
@@ -71,8 +72,12 @@ impl Fate {
 /// What became of the files that a generation changed.
 pub(super) type Fates = BTreeMap<FilePath, Fate>;
 
-/// Brings a generation to `wiki/` and `raw/`, or goes on with that.
-pub(super) fn project(fs: &dyn Fs, generation: u32, changes: &[FileChange]) -> Result<Fates, KbError> {
+/// Brings a generation to `wiki/` and `raw/`, or goes on with that: its number, and what its manifest is called.
+pub(super) fn project(
+    fs: &dyn Fs,
+    (generation, manifest): (u32, ContentId),
+    changes: &[FileChange],
+) -> Result<Fates, KbError> {
     let is_staged = |name: &str, of: u32| !sign::is_sign(name) || of > generation;
     let plan = match Plan::find(fs, generation)? {
         Earlier::Plan(plan) => {
@@ -82,14 +87,14 @@ pub(super) fn project(fs: &dyn Fs, generation: u32, changes: &[FileChange]) -> R
         }
         Earlier::None => {
             sweep(fs, is_staged, |file| Ok(fs.unlink(file)?))?;
-            Plan::draw(fs, generation, changes)?
+            Plan::draw(fs, (generation, manifest), changes)?
         }
         // What is staged may be what a person wrote in the moment of a change.
         Earlier::Unreadable(why) => {
             let quarantine = Quarantine::new(fs, layout(QUARANTINE));
             far::set_aside(fs, &quarantine, generation, changes, &why)?;
             sweep(fs, is_staged, |file| Ok(quarantine.set_aside(file, &why).map(drop)?))?;
-            Plan::draw(fs, generation, changes)?
+            Plan::draw(fs, (generation, manifest), changes)?
         }
     };
     act::act(fs, &plan)

@@ -126,6 +126,21 @@ pub(super) fn begin(rows: &mut Connection) -> Result<Transaction<'_>, KbError> {
         .map_err(|error| KbError::Rows { doing: "begin a change", source: Error::from_sqlite(&path, error) })
 }
 
+/// Commits something that changes nothing. What lay in the log behind the last commit that is known cannot be read any more then: each
+/// part of it is checked with all that lies before it.
+///
+/// # Source
+/// <https://sqlite.org/fileformat2.html#walformat>
+pub(super) fn write_over_log(rows: &mut Connection) -> Result<(), KbError> {
+    let transaction = begin(rows)?;
+    // What is only set to what it is, is not written.
+    let written = transaction
+        .execute("INSERT INTO change (path) VALUES ('')", [])
+        .and_then(|_| transaction.execute("DELETE FROM change WHERE path = ''", []));
+    written.map_err(|error| told(&transaction, "begin a change", error))?;
+    commit(transaction)
+}
+
 /// Writes a generation down, with what follows from it; its documents and its entries of the log are in their rows already.
 pub(super) fn write(
     rows: &Transaction<'_>,

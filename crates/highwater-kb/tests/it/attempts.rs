@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use highwater_db::sqlite::rusqlite::Connection;
 use highwater_kb::base::{Anew, Health, Objects, examine};
-use highwater_kb::{Directory, Home as _, KbError};
+use highwater_kb::{Base, Directory, Draft, Home as _, KbError};
 
-use crate::home::now;
+use crate::home::{file, now};
 use crate::house::House;
 use crate::library::Paper;
 
@@ -258,4 +261,41 @@ fn rows_of_an_earlier_time_are_known_by_what_was_told_as_committed() {
     fs::write(house.path(".highwater/kb.db"), rows).unwrap();
     assert!(matches!(examine(&*house.home).unwrap(), Health::Unusable(why) if why.contains("end with generation 4")));
     assert_eq!(house.remade(), (5, Vec::new()));
+}
+
+/// The rows as whoever opens them first after all have closed them finds them.
+fn head_after_all(house: &House) -> u32 {
+    let image = tempfile::tempdir().unwrap();
+    for file in ["kb.db", "kb.db-wal"] {
+        fs::copy(house.path(".highwater").join(file), image.path().join(file)).unwrap();
+    }
+    let rows = Connection::open(image.path().join("kb.db")).unwrap();
+    rows.query_row("SELECT head FROM base", [], |row| row.get(0)).unwrap()
+}
+
+/// Killed between the last byte of its COMMIT and the word to the others that it is there, while another has the rows open.
+#[test]
+fn r05_a_commit_that_was_cut_off_comes_to_life_no_more_once_another_goes_on() {
+    let mut house = House::full();
+    let (shown, signs) = (house.shown(), house.path(".highwater/tmp"));
+    let said = house.path(".highwater/kb.db-shm");
+    let before = fs::read(&said).unwrap();
+    house.library().add(&[&of(4)]);
+    fs::OpenOptions::new().write(true).open(&said).unwrap().write_all(&before).unwrap();
+    fs::rename(signs.join("5.shown"), signs.join("4.shown")).unwrap();
+    house.show(&shown);
+    assert_eq!(head_after_all(&house), 5, "it is whole");
+    let home = Arc::clone(&house.home);
+    let mut another = Base::open(Arc::clone(&home), now()).unwrap();
+    assert_eq!(another.head().unwrap().map(|head| head.number), Some(4), "and nobody knows of it");
+    // What another is about to do begins so; then its own manifest is written over the one that is there.
+    house.library().let_go();
+    let held = home.try_lock().unwrap().unwrap();
+    assert!(another.finish(&held).unwrap().is_none());
+    assert_eq!(head_after_all(&house), 4);
+    let own = |draft: &mut Draft<'_>| draft.write(file("wiki/explorations/own.md"), b"# Own\n");
+    another.commit(&held, now(), "query", "another", own).unwrap().unwrap();
+    assert_eq!(head_after_all(&house), 5);
+    let manifest = another.manifest(5).unwrap().unwrap();
+    assert_eq!(manifest.text, "another");
 }

@@ -163,6 +163,16 @@ fn r14_the_newest_generation_is_known_by_its_sign_where_its_manifest_is_lost() {
 }
 
 #[test]
+fn r14_the_newest_manifest_is_not_believed_where_its_sign_names_another() {
+    let (ruin, _) = Ruin::new();
+    let text = std::fs::read_to_string(ruin.manifest(4)).unwrap();
+    std::fs::write(ruin.manifest(4), text.replace("paper-3", "paper-7")).unwrap();
+    let (rebuilt, aside) = ruin.rebuild();
+    assert_eq!(aside, ["generation 4: it is another than its sign names"]);
+    assert_eq!((rebuilt.base.head().unwrap().unwrap().number, rebuilt.documents), (3, 2));
+}
+
+#[test]
 fn what_is_no_file_in_the_place_of_the_next_generation_gives_way_to_it() {
     let (ruin, _) = Ruin::new();
     drop(ruin.rebuild());

@@ -23,6 +23,8 @@ const DOCUMENTS: usize = 3;
 const WRITERS: [&str; 2] = ["a", "b"];
 /// How long a call may run before it is killed, in parts of what one takes that is not.
 const LATEST: f64 = 1.25;
+/// After so many calls in a row that were killed the next ones have twice the time, and so on.
+const SLOWER_AFTER: f64 = 10.0;
 /// The most calls in a row that nothing ends: more are a call that never would.
 const CALLS_MAX: usize = 60;
 
@@ -131,7 +133,8 @@ fn write(rig: &Rig, writer: &mut Writer, kills: usize, mut dice: fastrand::Rng, 
     while writer.kills < kills && clock.elapsed() < LONGEST {
         let directory = writer.directory();
         let mut pass = rig.doom(&writer.add(&directory));
-        pause(usual.mul_f64(dice.f64() * LATEST));
+        // Beside others a call takes longer than it did alone.
+        pause(usual.mul_f64(dice.f64() * LATEST * (1.0 + calls as f64 / SLOWER_AFTER)));
         calls += 1;
         assert!(calls < CALLS_MAX, "{directory} was called {calls} times and never ended");
         let end = if pass.runs() { pass.kill_9() } else { pass.end() };

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use highwater_engine::ledger::DonePlace;
+use highwater_fs::{Fs as _, RealFs, RelPath};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
-use crate::ship::outbox::SHELF_NOTE;
+use crate::ship::outbox::{NOTE_BYTES_MAX, SHELF_NOTE};
 
 /// The most episodes of which the receiver did not say what it has, and that wait to be asked for again.
 const WAITING_MAX: usize = 2_000;
@@ -62,8 +63,12 @@ pub(super) struct Waiting {
 /// noted. Where nothing can be read there are none.
 #[must_use]
 pub fn lost(outbox: &Path, shipped: &Path) -> (Vec<EpisodeId>, u64) {
-    let noted = std::fs::read(outbox.join(SHELF_NOTE)).ok();
-    let shelf: Shelf = noted.and_then(|note| serde_json::from_slice(&note).ok()).unwrap_or_default();
+    let noted = || {
+        let note = RelPath::new(SHELF_NOTE).ok()?;
+        let bytes = RealFs::open(outbox).ok()?.read(&note, NOTE_BYTES_MAX).ok()?;
+        serde_json::from_slice::<Shelf>(&bytes).ok()
+    };
+    let shelf = noted().unwrap_or_default();
     let there = shelf.lost().filter(|episode| shipped.join(episode.as_str()).is_dir());
     (there.cloned().collect(), shelf.lost_more)
 }

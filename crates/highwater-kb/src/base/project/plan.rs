@@ -30,6 +30,9 @@ pub(crate) const CONFLICTS_MAX: u32 = 100;
 #[serde(deny_unknown_fields)]
 pub(super) struct Plan {
     pub(super) generation: u32,
+    /// What its manifest is called; an earlier version of this program did not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) manifest: Option<ContentId>,
     pub(super) steps: Vec<Step>,
 }
 
@@ -83,7 +86,12 @@ pub(crate) enum Found {
 impl Plan {
     /// The plan of this generation, if it had come so far.
     pub(super) fn find(fs: &dyn Fs, generation: u32) -> Result<Earlier, KbError> {
-        let bytes = match fs.read(&plan_of(generation), PLAN_BYTES_MAX) {
+        Self::read(fs, &plan_of(generation), generation)
+    }
+
+    /// What a file has that is the plan of a generation, or was.
+    pub(super) fn read(fs: &dyn Fs, path: &RelPath, generation: u32) -> Result<Earlier, KbError> {
+        let bytes = match fs.read(path, PLAN_BYTES_MAX) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Earlier::None),
             Err(error) => return Err(error.into()),
@@ -96,7 +104,11 @@ impl Plan {
     }
 
     /// Decides on every file, stages what is needed, and publishes the plan.
-    pub(super) fn draw(fs: &dyn Fs, generation: u32, changes: &[FileChange]) -> Result<Self, KbError> {
+    pub(super) fn draw(
+        fs: &dyn Fs,
+        (generation, manifest): (u32, ContentId),
+        changes: &[FileChange],
+    ) -> Result<Self, KbError> {
         let mut drafts = drafts(fs, Objects::new(fs), changes)?;
         // New pages, then changed ones, then what goes: whoever follows a link finds where it leads.
         drafts.sort_by_key(|draft| match draft.step.act {
@@ -117,7 +129,7 @@ impl Plan {
             steps.push(step);
         }
         sync(fs, waiting)?;
-        let plan = Self { generation, steps };
+        let plan = Self { generation, manifest: Some(manifest), steps };
         fs.sync_dir(&layout(TMP))?;
         let bytes = serde_json::to_vec(&plan).expect("invariant: a plan is JSON");
         publish(fs, &plan_of(generation), &bytes, Mode::Umask)?;

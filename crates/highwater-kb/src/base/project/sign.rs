@@ -10,9 +10,10 @@ use std::io;
 
 use highwater_fs::{Fs, Mode, RelPath, publish};
 
-use super::plan::{PLAN_SUFFIX, plan_of};
+use super::plan::{Earlier, PLAN_SUFFIX, Plan, plan_of};
 use super::{TMP, staged};
 use crate::base::layout;
+use crate::content::ContentId;
 use crate::error::KbError;
 
 /// How the sign ends that a generation stood in `wiki/` and `raw/`, all of it.
@@ -34,6 +35,16 @@ pub(in crate::base) fn is_committed(fs: &dyn Fs, generation: u32) -> Result<bool
 /// Whether all of a generation is known to have stood in `wiki/` and `raw/`.
 pub(in crate::base) fn was_shown(fs: &dyn Fs, generation: u32) -> Result<bool, KbError> {
     Ok(fs.stat(&sign(generation, SHOWN))?.is_some())
+}
+
+/// What the manifest of a generation is called, as its plan said it, which is its sign later; `None` where nothing says it.
+pub(in crate::base) fn manifest_of(fs: &dyn Fs, generation: u32) -> Result<Option<ContentId>, KbError> {
+    for name in [plan_of(generation), sign(generation, SHOWN)] {
+        if let Earlier::Plan(plan) = Plan::read(fs, &name, generation)? {
+            return Ok(plan.manifest);
+        }
+    }
+    Ok(None)
 }
 
 /// The newest generation of which a plan or a sign says that it was committed.

@@ -10,7 +10,7 @@ use highwater_fs::FsError;
 use crate::base::home::Home;
 use crate::base::manifest::Manifest;
 use crate::base::objects::{Objects, Standing};
-use crate::base::project::{is_committed, newest_committed};
+use crate::base::project::{is_committed, manifest_of, newest_committed};
 use crate::base::rows::survey;
 use crate::content::ContentId;
 use crate::error::KbError;
@@ -108,9 +108,17 @@ pub(super) fn believed(objects: Objects<'_>, known: Option<&Known>) -> Result<Be
         let id = bytes.as_ref().ok().map(|bytes| ContentId::of(bytes));
         let expected = named.filter(|(number_named, _)| *number_named == number).map(|(_, id)| id);
         let in_rows = known.and_then(|known| known.manifests.get(&number));
+        // None vouches for the newest, but what was planned of it.
+        let planned = if named.is_none() { manifest_of(objects.fs(), number)? } else { None };
+        // Not for this program to set aside, whatever names another.
+        let is_newer = |bytes: &[u8]| matches!(Manifest::read(number, bytes), Err(KbError::NewerManifest { .. }));
+        let is_newer = bytes.as_ref().is_ok_and(|bytes| is_newer(bytes));
         let read = match bytes {
-            Ok(_) if in_rows.is_some_and(|in_rows| Some(*in_rows) != id) => {
+            Ok(_) if !is_newer && in_rows.is_some_and(|in_rows| Some(*in_rows) != id) => {
                 Err("it is another than the database names".to_owned())
+            }
+            Ok(_) if !is_newer && planned.is_some() && planned != id => {
+                Err("it is another than its sign names".to_owned())
             }
             Ok(_) if expected.is_some_and(|expected| expected != id) => {
                 Err("it is another than the generation after it names".to_owned())
