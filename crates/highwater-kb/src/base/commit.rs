@@ -51,6 +51,17 @@ impl Base {
         draft: impl FnOnce(&mut Draft<'_>) -> Result<(), KbError>,
     ) -> Result<Option<Committed>, KbError> {
         self.finish(held)?;
+        self.commit_unshown(at, op, text, draft)?.map(|generation| self.apply(generation)).transpose()
+    }
+
+    /// The same, without showing it: whoever opens the base next does. What came before it stands.
+    pub(super) fn commit_unshown(
+        &mut self,
+        at: Timestamp,
+        op: &str,
+        text: &str,
+        draft: impl FnOnce(&mut Draft<'_>) -> Result<(), KbError>,
+    ) -> Result<Option<u32>, KbError> {
         let home = self.home.clone();
         let waiting = Held::waiting();
         let objects = Objects::with(home.fs(), &waiting);
@@ -80,7 +91,7 @@ impl Base {
         rows::commit(transaction)?;
         self.home.settle(&mut self.rows).map_err(KbError::rows("commit a change"))?;
         self.broken = false;
-        self.apply(manifest.generation).map(Some)
+        Ok(Some(manifest.generation))
     }
 
     /// What [`Base::commit`] would do with this draft. Nothing is written, but what a crash left is finished.

@@ -30,6 +30,8 @@ pub struct Draft<'a> {
     stands: BTreeMap<FilePath, (Option<ContentId>, Option<ContentId>)>,
     /// What people had made of files that go, as it is known: the version they began from, and whether they had deleted it.
     own: BTreeMap<FilePath, Option<(ContentId, bool)>>,
+    /// Files that go and that no person took away, though nothing stands there.
+    gone: BTreeSet<FilePath>,
     /// What it stored itself.
     stored: BTreeSet<ContentId>,
     documents: BTreeMap<DocName, Option<Document>>,
@@ -51,6 +53,7 @@ impl<'a> Draft<'a> {
             edits: BTreeMap::new(),
             stands: BTreeMap::new(),
             own: BTreeMap::new(),
+            gone: BTreeSet::new(),
             stored: BTreeSet::new(),
             documents: BTreeMap::new(),
             said_again: BTreeSet::new(),
@@ -146,6 +149,11 @@ impl<'a> Draft<'a> {
     /// Says what people had made of a file that goes: the version that they began from, and whether they had deleted it, or nothing.
     pub(super) fn own(&mut self, path: FilePath, own: Option<(ContentId, bool)>) {
         self.own.insert(path, own);
+    }
+
+    /// Says that a file went already, and that no person took it away.
+    pub(super) fn went(&mut self, path: FilePath) {
+        self.gone.insert(path);
     }
 
     /// What is known of a document, with what this draft said.
@@ -302,6 +310,7 @@ impl<'a> Draft<'a> {
     /// What a person has of a file that goes. Where it goes back to what was known of them then, and nobody did anything to it since, that.
     fn own_of(&self, path: &FilePath, base: ContentId, found: Found) -> Option<(ContentId, bool)> {
         let there = match found {
+            Found::Nothing if self.gone.contains(path) => return None,
             Found::Nothing => None,
             Found::File(there) => Some(there),
             Found::Other => return Some((base, false)),

@@ -5,15 +5,18 @@
 //! whose COMMIT never came: rows that can still be used say so, else signs do, else what stands.
 
 mod believed;
+mod gap;
 mod shown;
 
 use std::sync::Arc;
 
+use highwater_db::sqlite::rusqlite::Connection;
 use highwater_db::sqlite::{Error, pending, quick_check, take_in_log};
 use highwater_engine::diagnosis::with_causes;
 use jiff::Timestamp;
 
-use self::believed::{Attempt, Known, believed};
+use self::believed::{Attempt, Believed, Known, believed};
+use self::gap::Gap;
 use super::home::{Directory, Home};
 use super::manifest::Manifest;
 use super::objects::Objects;
@@ -26,6 +29,9 @@ use crate::error::KbError;
 
 /// The most things that are named; the others are counted.
 const ASIDE_MAX: usize = 1_000;
+
+/// What becomes of a generation that is lost, and of which rows tell.
+const TAKEN: &str = "what it changed is taken from the database that was there: what still holds of it is said again by the newest generation";
 
 /// How the rows of a base are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +141,8 @@ pub fn asks_for_rebuild(error: &KbError) -> bool {
 /// # Errors
 /// [`KbError::NoGenerations`], and as [`Base::open`].
 pub fn rebuild(home: Arc<dyn Home>, held: &BaseLock, now: Timestamp) -> Result<Rebuilt, KbError> {
-    Filled::fill(home, now, None)?.ended(held, Vec::new())
+    let believed = believed(Objects::new(home.fs()), None)?;
+    Filled::fill(home, now, believed, None)?.ended(held, Vec::new())
 }
 
 /// The rows of a base, made anew beside those that it has. Cut off anywhere, the base has its old rows, these, or none: then they are to be
@@ -149,16 +156,27 @@ pub struct Anew<'h> {
 
 impl<'h> Anew<'h> {
     /// Makes them, in the place of rows of which it was found under this lock how they are: what those that can be used do not tell of was
-    /// never committed.
+    /// never committed, and what only a lost generation changed is taken from them.
     ///
     /// # Errors
     /// As [`rebuild`].
-    pub fn make(home: &'h Directory, _held: &BaseLock, now: Timestamp, found: &Health) -> Result<Self, KbError> {
+    pub fn make(home: &'h Directory, held: &BaseLock, now: Timestamp, found: &Health) -> Result<Self, KbError> {
         let known = match found {
             Health::Whole(head) => Some(Known::of(home, *head)?),
             Health::Gone | Health::Unusable(_) => None,
         };
-        let filled = Filled::fill(Arc::new(home.anew()?), now, known.as_ref())?;
+        let anew: Arc<dyn Home> = Arc::new(home.anew()?);
+        let believed = believed(Objects::new(anew.fs()), known.as_ref())?;
+        let lost = known.as_ref().map(|known| believed.lost_of(known)).unwrap_or_default();
+        let known = known.map(|known| known.rows).filter(|_| !lost.is_empty());
+        if known.is_some() {
+            // All that they tell of stands then.
+            Base::open(Arc::new(home.again()?), now)?.finish(held)?;
+        }
+        let mut filled = Filled::fill(anew, now, believed, known.as_ref())?;
+        if let Some(known) = &known {
+            filled.bridge(known, held, now, &lost)?;
+        }
         // Nobody else has them: what is not in their own file now is for want of room, and closing them would not say so.
         take_in_log(&filled.base.rows).map_err(KbError::rows("put its new rows into their file"))?;
         drop(filled.base);
@@ -203,13 +221,21 @@ impl Told {
 }
 
 impl Filled {
-    fn fill(home: Arc<dyn Home>, now: Timestamp, known: Option<&Known>) -> Result<Self, KbError> {
+    /// `known` are rows that tell also what generations changed of which that is lost; then all that they tell of stands.
+    fn fill(
+        home: Arc<dyn Home>,
+        now: Timestamp,
+        believed: Believed,
+        known: Option<&Connection>,
+    ) -> Result<Self, KbError> {
         let objects = Objects::new(home.fs());
-        let believed = believed(objects, known)?;
         let mut told = Told { generations: believed.generations.len() as u64, ..Told::default() };
         for (generation, why) in believed.damaged {
             let kept = objects.set_manifest_aside(generation, &why)?;
-            let next = format!("it is kept as {kept}; what only this generation changed is as it was before");
+            let next = match known {
+                Some(_) => format!("it is kept as {kept}; {TAKEN}"),
+                None => format!("it is kept as {kept}; what only this generation changed is as it was before"),
+            };
             told.aside(format!("generation {generation}"), why, next);
         }
         for Attempt { number, why, doing } in believed.attempts {
@@ -219,7 +245,10 @@ impl Filled {
             told.aside(format!("generation {number}"), why, next);
         }
         for generation in believed.missing {
-            let next = "what only this generation changed is as it was before: add again what is missing now";
+            let next = match known {
+                Some(_) => TAKEN,
+                None => "what only this generation changed is as it was before: add again what is missing now",
+            };
             told.aside(format!("generation {generation}"), "what it changed is not stored", next);
         }
         let mut base = Base::furnished(home.clone(), now)?;
@@ -230,7 +259,7 @@ impl Filled {
             rows::replay(&transaction, manifest, id)?;
         }
         derive_all(&transaction, objects, &mut |lacking| lack(objects, lacking, &mut told))?;
-        shown::leave_to_be_written(&transaction, objects, newest.as_ref())?;
+        shown::leave_to_be_written(&transaction, objects, newest.as_ref().filter(|_| known.is_none()))?;
         shown::note_fates(&transaction, home.fs())?;
         told.documents = rows::registry::tally(&transaction)?.documents;
         base.broken = true;
@@ -238,6 +267,19 @@ impl Filled {
         home.settle(&mut base.rows).map_err(KbError::rows("make its rows again"))?;
         base.broken = false;
         Ok(Self { base, told })
+    }
+
+    /// Says again what only lost generations changed, as rows tell it that can still be used: as a generation, which is shown once these
+    /// rows are in their place.
+    fn bridge(&mut self, known: &Connection, held: &BaseLock, now: Timestamp, lost: &[u32]) -> Result<(), KbError> {
+        let gap = Gap::between(known, &self.base.rows)?;
+        self.base.note(|rows| gap::note(known, rows))?;
+        self.base.finish(held)?;
+        let (fs, mut lacking) = (self.base.home.clone(), Vec::new());
+        self.base.commit_unshown(now, "rebuild", &gap::told(lost), |draft| gap.say(draft, &mut lacking))?;
+        lacking.into_iter().try_for_each(|lacking| lack(Objects::new(fs.fs()), lacking, &mut self.told))?;
+        self.told.documents = rows::registry::tally(&self.base.rows)?.documents;
+        Ok(())
     }
 
     fn ended(self, held: &BaseLock, replaced: Vec<String>) -> Result<Rebuilt, KbError> {

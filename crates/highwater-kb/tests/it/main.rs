@@ -13,6 +13,7 @@ mod controls;
 mod edits;
 mod entered;
 mod fold;
+mod gaps;
 mod hands;
 mod histories;
 mod home;

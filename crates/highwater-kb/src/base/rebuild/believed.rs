@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use highwater_db::sqlite::rusqlite::Connection;
 use highwater_engine::diagnosis::with_causes;
 use highwater_fs::FsError;
 
@@ -44,6 +45,15 @@ pub(super) struct Attempt {
     pub(super) doing: Option<String>,
 }
 
+impl Believed {
+    /// The generations of which it is lost what they changed, among those that rows tell of.
+    pub(super) fn lost_of(&self, known: &Known) -> Vec<u32> {
+        let damaged = self.damaged.iter().map(|(number, _)| *number);
+        let lost: BTreeSet<u32> = damaged.chain(self.missing.iter().copied()).collect();
+        lost.into_iter().filter(|number| *number <= known.head).collect()
+    }
+}
+
 impl Attempt {
     fn of(manifest: &Manifest, why: &'static str) -> Self {
         let doing = format!("{} {}", manifest.op, manifest.text).trim().to_owned();
@@ -75,6 +85,8 @@ pub(super) struct Known {
     pub(super) head: u32,
     /// What the manifests are called.
     pub(super) manifests: BTreeMap<u32, ContentId>,
+    /// The rows themselves.
+    pub(super) rows: Connection,
 }
 
 impl Known {
@@ -84,7 +96,7 @@ impl Known {
         let (mut manifests, mut after) = (BTreeMap::new(), 0);
         loop {
             let generations = survey::generations_after(&rows, after, ROWS)?;
-            let Some((last, _)) = generations.last() else { return Ok(Self { head, manifests }) };
+            let Some((last, _)) = generations.last() else { return Ok(Self { head, manifests, rows }) };
             after = *last;
             manifests.extend(generations);
         }

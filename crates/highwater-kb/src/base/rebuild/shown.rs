@@ -18,14 +18,18 @@ use crate::path::FilePath;
 const FILES: u32 = 1_000;
 
 /// Leaves to whoever finishes the newest generation what is to be written of it: what cannot be, since its bytes are not there, would hold
-/// them up for ever; and what a person changed since it stood there is not met a second time.
+/// them up for ever; and what a person changed since it stood there is not met a second time. Nothing is where all of it is known to stand:
+/// then there is no such generation here.
 pub(super) fn leave_to_be_written(
     transaction: &Transaction<'_>,
     objects: Objects<'_>,
     newest: Option<&Manifest>,
 ) -> Result<(), KbError> {
     let (fs, changes) = (objects.fs(), rows::changes(transaction)?);
-    let Some(newest) = newest else { return Ok(()) };
+    let Some(newest) = newest else {
+        let all: Vec<FilePath> = changes.into_iter().map(|change| change.path).collect();
+        return rows::leave_out(transaction, &all);
+    };
     // All of it stood: there is no plan any more, and the sign that comes of one, or something of it.
     let stood = !is_begun(fs, newest.generation)? && (was_shown(fs, newest.generation)? || newest.is_shown(objects)?);
     let mut left_out = Vec::new();

@@ -53,6 +53,24 @@ pub(crate) fn next_entry(rows: &Connection, at: Timestamp) -> Result<Place, KbEr
     })
 }
 
+/// Takes over what the log of other rows tells.
+pub(in crate::base) fn take_log(from: &Connection, to: &Connection) -> Result<(), KbError> {
+    const ALL: &str = "SELECT month, n, at, op, text FROM logged";
+    let take = || -> rusqlite::Result<()> {
+        to.prepare_cached("DELETE FROM logged")?.execute([])?;
+        let mut enter = to.prepare_cached("INSERT INTO logged VALUES (?1, ?2, ?3, ?4, ?5)")?;
+        let mut list = from.prepare_cached(ALL)?;
+        let mut entries = list.query([])?;
+        while let Some(entry) = entries.next()? {
+            let (month, n, at): (String, u32, String) = (entry.get(0)?, entry.get(1)?, entry.get(2)?);
+            let (op, text): (String, String) = (entry.get(3)?, entry.get(4)?);
+            enter.execute((month, n, at, op, text))?;
+        }
+        Ok(())
+    };
+    take().map_err(|error| told(to, "take its log over", error))
+}
+
 /// The newest month before this one.
 pub(crate) fn month_before(rows: &Connection, month: &str) -> Result<Option<String>, KbError> {
     one(rows, "read its log", MONTH_BEFORE, [month], |row| row.get(0)).map(Option::flatten)

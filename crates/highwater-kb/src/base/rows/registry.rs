@@ -296,7 +296,7 @@ pub(crate) fn put(
 }
 
 /// Notes that a sequence was given, if to a document that is gone since.
-pub(super) fn given(rows: &Connection, sequence: u64) -> Result<(), KbError> {
+pub(crate) fn given(rows: &Connection, sequence: u64) -> Result<(), KbError> {
     let note =
         || rows.prepare_cached("UPDATE tally SET sequence_last = max(sequence_last, ?1)")?.execute([int(sequence)]);
     note().map(drop).map_err(|error| told(rows, "note a sequence", error))

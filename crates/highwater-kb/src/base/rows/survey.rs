@@ -16,10 +16,12 @@ const LISTED_AFTER: &str = "SELECT name, key, title, documents FROM page
     WHERE kind = ?1 AND stands = 1 AND key > ?2 ORDER BY key LIMIT ?3";
 const LINKS_AFTER: &str =
     "SELECT origin, target FROM link WHERE (origin, target) > (?1, ?2) ORDER BY origin, target LIMIT ?3";
+const RECORDS_AFTER: &str = "SELECT name, record FROM document WHERE name > ?1 ORDER BY name LIMIT ?2";
 const COUNT_BELOW: &str = "SELECT count(*) FROM file WHERE path >= ?1 AND path < ?2";
 
 #[cfg(test)]
-pub(crate) const LOOKUPS: &[&str] = &[FILES_AFTER, GENERATIONS_AFTER, LISTED_AFTER, LINKS_AFTER, COUNT_BELOW];
+pub(crate) const LOOKUPS: &[&str] =
+    &[FILES_AFTER, GENERATIONS_AFTER, LISTED_AFTER, LINKS_AFTER, RECORDS_AFTER, COUNT_BELOW];
 
 /// A page that the index lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,11 @@ pub(crate) fn files_after(rows: &Connection, path: &str, limit: u32) -> Result<V
 pub(crate) fn generations_after(rows: &Connection, number: u32, limit: u32) -> Result<Vec<(u32, ContentId)>, KbError> {
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     list(rows, "list its generations", GENERATIONS_AFTER, (number, limit), read)
+}
+
+/// At most `limit` documents after a name, with what is known of them, as it is written down.
+pub(crate) fn records_after(rows: &Connection, name: &str, limit: u32) -> Result<Vec<(String, String)>, KbError> {
+    list(rows, "list its documents", RECORDS_AFTER, (name, limit), |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// At most `limit` pages of a kind that stand, after what one of them is sorted by.
