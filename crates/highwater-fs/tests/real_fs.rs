@@ -249,6 +249,23 @@ fn a_stale_partial_does_not_stop_its_successor() {
     assert!(world.root(".f.0.hw-partial").exists());
 }
 
+#[test]
+fn what_is_long_is_whole_in_whatever_pieces_it_came() {
+    const PIECE: usize = 3 << 20;
+    let world = World::new();
+    let piece = |n: u8| vec![n; PIECE];
+    let mut file = world.fs.create(&path("long"), Mode::Umask).unwrap();
+    (1..=7).for_each(|n| file.append(&piece(n)).unwrap());
+    file.truncate(6 * PIECE as u64).unwrap();
+    file.sync().unwrap();
+    drop(file);
+    let mut file = world.fs.append(&path("long")).unwrap();
+    (8..=12).for_each(|n| file.append(&piece(n)).unwrap());
+    file.sync().unwrap();
+    let whole: Vec<u8> = (1..=6).chain(8..=12).flat_map(piece).collect();
+    assert!(fs::read(world.root("long")).unwrap() == whole);
+}
+
 fn mode_of(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
 }

@@ -21,6 +21,14 @@ const RARE_WORDS_MIN: u64 = 3_000;
 const NO_NOUN_ENDS: &[&str] = &[
     "ous", "ful", "less", "ible", "able", "ed", "ive", "ic", "ish", "est", "ier", "ward", "wards", "al", "ant", "ent",
 ];
+/// What stands before a noun and its adjectives; `to` may as well stand before a verb.
+const BEFORE_NOUNS: &[&str] = &[
+    "a", "an", "the", "this", "that", "these", "those", "each", "every", "any", "no", "some", "all", "both", "another",
+    "its", "their", "your", "our", "my", "his", "her", "of", "in", "on", "with", "from", "by", "at", "per", "into",
+    "onto", "between", "without", "within", "via", "about", "against", "during", "under", "over",
+];
+/// A word is a noun where at least one in so many of its mentions is one for sure.
+const NOUN_ONE_IN: u32 = 8;
 /// Nouns that end so.
 static NOUNS: Lexicon = LazyLock::new(|| lexicon(include_str!("../../prose/words/nouns.txt")));
 
@@ -44,6 +52,8 @@ struct Stat {
     first: u32,
     headed: u32,
     capital: u32,
+    /// How often it stands as a noun does: behind an article or the like, with nothing behind it, before `of`, or by itself in a heading.
+    noun: u32,
     sections: u32,
     last_section: u32,
     nested: u64,
@@ -60,7 +70,11 @@ pub(super) fn ranked(reading: &Reading, title: &str) -> Vec<Phrase> {
         let block = reading.block(sentence);
         let heading = block.kind == BlockKind::Heading;
         let section = block.heading.map_or(0, |heading| heading + 1);
-        for run in runs(reading, reading.tokens_of(sentence)) {
+        let all = reading.tokens_of(sentence);
+        for (begin, run) in runs(reading, all) {
+            let word = |at: usize| all.get(at).map(|token| reading.surface(sentence, token, token));
+            let led = begin.checked_sub(1).and_then(word).is_some_and(|word| is_any(BEFORE_NOUNS, word));
+            let of = word(begin + run.len()).is_some_and(|word| word == "of");
             for from in 0..run.len() {
                 for to in from + 1..=run.len().min(from + PHRASE_WORDS_MAX) {
                     let tokens = &run[from..to];
@@ -78,6 +92,7 @@ pub(super) fn ranked(reading: &Reading, title: &str) -> Vec<Phrase> {
                     stat.count += 1;
                     stat.alone += u32::from(tokens.len() == run.len());
                     stat.headed += u32::from(heading);
+                    stat.noun += u32::from(to == run.len() && (led || of || (heading && run.len() == 1)));
                     let followed = || run.get(to).is_some_and(is_capital);
                     let inside = tokens.len() > 1 || tokens[0].glue != Glue::Begin || followed();
                     stat.capital += u32::from(!heading && inside && tokens.iter().all(is_capital));
@@ -112,8 +127,8 @@ pub(super) fn ranked(reading: &Reading, title: &str) -> Vec<Phrase> {
     distinct(phrases.into_iter().map(|(_, phrase)| phrase))
 }
 
-/// Words that stand together without a stop between them.
-fn runs<'t>(reading: &Reading, tokens: &'t [Token]) -> Vec<&'t [Token]> {
+/// Words that stand together without a stop between them, and where they begin.
+fn runs<'t>(reading: &Reading, tokens: &'t [Token]) -> Vec<(usize, &'t [Token])> {
     let is_part = |token: &Token| {
         matches!(token.shape, Shape::Lower | Shape::Capital | Shape::Acronym | Shape::Mixed | Shape::Run)
             && !reading.words.word(token.word).stop
@@ -124,7 +139,7 @@ fn runs<'t>(reading: &Reading, tokens: &'t [Token]) -> Vec<&'t [Token]> {
         if let Some(begin) = from
             && !(part && matches!(token.glue, Glue::Space | Glue::Hyphen))
         {
-            runs.push(&tokens[begin..at]);
+            runs.push((begin, &tokens[begin..at]));
             from = None;
         }
         if part && from.is_none() {
@@ -132,7 +147,7 @@ fn runs<'t>(reading: &Reading, tokens: &'t [Token]) -> Vec<&'t [Token]> {
         }
     }
     if let Some(begin) = from {
-        runs.push(&tokens[begin..]);
+        runs.push((begin, &tokens[begin..]));
     }
     runs
 }
@@ -201,14 +216,20 @@ fn is_concept(
         1 if script => count >= 2 || (short && (stat.headed > 0 || in_title)),
         1 => {
             let long = text(first).chars().count() >= 4;
-            long && (count >= 3 && (stat.sections >= 2 || short || stat.headed > 0)
-                || (short && count >= 2 && (stat.headed > 0 || in_title)))
+            let noun = !english || stat.noun * NOUN_ONE_IN >= count;
+            long && noun
+                && (count >= 3 && (stat.sections >= 2 || short || stat.headed > 0)
+                    || (short && count >= 2 && (stat.headed > 0 || in_title)))
         }
         _ => {
             let whole = stat.alone > 0 || stat.headed > 0;
             whole && (count >= 2 || (short && (stat.headed > 0 || in_title)))
         }
     }
+}
+
+fn is_any(words: &[&str], word: &str) -> bool {
+    words.iter().any(|any| any.eq_ignore_ascii_case(word))
 }
 
 fn is_noun(word: &str) -> bool {
