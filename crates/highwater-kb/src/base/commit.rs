@@ -124,13 +124,15 @@ fn drafted(
     (op, text): (&str, &str),
     draft: impl FnOnce(&mut Draft<'_>) -> Result<(), KbError>,
 ) -> Result<Option<Manifest>, KbError> {
-    let parent = rows::head(transaction)?;
+    // What the newest changed may be lost, and its number is not given again.
+    let head = rows::standing(transaction)?.head;
+    let parent = rows::manifest(transaction, head)?;
     let mut said = Draft::new(transaction, objects);
     draft(&mut said)?;
     let rendered = fold::complete(&mut said)?;
     let documents = said.documents()?;
     let changes = said.changes()?;
-    if changes.is_empty() && said.edits(&changes).is_empty() && documents.is_empty() {
+    if changes.is_empty() && said.edits(&changes).is_empty() && documents.is_empty() && !said.says_again {
         return Ok(None);
     }
     let log = FilePath::new(fold::LOG_PAGE).expect("invariant: it is below wiki/");
@@ -146,8 +148,8 @@ fn drafted(
     let stands = project::stood(objects, &files, &to_write(&files, &edits))?;
     let manifest = Manifest {
         format: Manifest::format_of(&files, &edits, &stands),
-        generation: parent.as_ref().map_or(1, |parent| parent.number + 1),
-        parent: parent.map(|parent| parent.manifest),
+        generation: head + 1,
+        parent,
         at,
         op: op.to_owned(),
         text: text.to_owned(),

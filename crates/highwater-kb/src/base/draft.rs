@@ -42,6 +42,8 @@ pub struct Draft<'a> {
     pub(super) entries: Vec<Entry>,
     folding: Folding,
     pub(super) keeps_log: bool,
+    /// Whether it is a generation also where it changes nothing.
+    pub(super) says_again: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -61,6 +63,7 @@ impl<'a> Draft<'a> {
             entries: Vec::new(),
             folding: Folding::default(),
             keeps_log: false,
+            says_again: false,
         }
     }
 

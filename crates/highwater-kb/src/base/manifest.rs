@@ -24,6 +24,9 @@ const FORMAT_WITHOUT_STANDS: u32 = 2;
 /// What a manifest has that says nothing of what people made of its files: any program reads it.
 const FORMAT_WITHOUT_OWN: u32 = 1;
 
+/// What a generation did that says again what lost ones changed: nothing that was not so before it.
+pub(in crate::base) const SAYS_AGAIN: &str = "rebuild";
+
 /// What is known of documents, by their names: before a change, and after it.
 pub(super) type Documents = BTreeMap<String, (Option<serde_json::Value>, Option<serde_json::Value>)>;
 
@@ -76,6 +79,12 @@ impl Manifest {
             () if files.iter().any(|file| file.began.is_some()) => FORMAT_WITHOUT_STANDS,
             () => FORMAT_WITHOUT_OWN,
         }
+    }
+
+    /// Whether it says again what generations before it changed, of which that is lost. What the others changed is as they tell it, so who
+    /// goes back goes past this one.
+    pub(super) fn says_again(&self) -> bool {
+        self.op == SAYS_AGAIN
     }
 
     /// What is to be written for it.

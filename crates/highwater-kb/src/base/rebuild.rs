@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use self::believed::{Attempt, Believed, Known, believed};
 use self::gap::Gap;
 use super::home::{Directory, Home};
-use super::manifest::Manifest;
+use super::manifest::{Manifest, SAYS_AGAIN};
 use super::objects::Objects;
 use super::project::Fate;
 use super::rows::derived::{Lacking, derive_all};
@@ -272,11 +272,11 @@ impl Filled {
     /// Says again what only lost generations changed, as rows tell it that can still be used: as a generation, which is shown once these
     /// rows are in their place.
     fn bridge(&mut self, known: &Connection, held: &BaseLock, now: Timestamp, lost: &[u32]) -> Result<(), KbError> {
-        let gap = Gap::between(known, &self.base.rows)?;
         self.base.note(|rows| gap::note(known, rows))?;
+        let gap = Gap::between(known, &self.base.rows)?;
         self.base.finish(held)?;
         let (fs, mut lacking) = (self.base.home.clone(), Vec::new());
-        self.base.commit_unshown(now, "rebuild", &gap::told(lost), |draft| gap.say(draft, &mut lacking))?;
+        self.base.commit_unshown(now, SAYS_AGAIN, &gap::told(lost), |draft| gap.say(draft, &mut lacking))?;
         lacking.into_iter().try_for_each(|lacking| lack(Objects::new(fs.fs()), lacking, &mut self.told))?;
         self.told.documents = rows::registry::tally(&self.base.rows)?.documents;
         Ok(())

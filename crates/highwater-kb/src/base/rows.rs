@@ -167,9 +167,7 @@ fn change(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId) -> Result<
         for edit in &manifest.edits {
             change.execute((&edit.path, edit.base, edit.new, edit.began))?;
         }
-        let mut put = rows.prepare_cached(
-            "INSERT INTO file (path, content) VALUES (?1, ?2) ON CONFLICT (path) DO UPDATE SET content = excluded.content",
-        )?;
+        let mut put = rows.prepare_cached(PUT_FILE)?;
         let mut remove = rows.prepare_cached("DELETE FROM file WHERE path = ?1")?;
         let mut note = rows.prepare_cached("INSERT OR REPLACE INTO own VALUES (?1, ?2, ?3)")?;
         let mut forget = rows.prepare_cached("DELETE FROM own WHERE path = ?1")?;
@@ -212,6 +210,21 @@ pub(super) fn replay(rows: &Transaction<'_>, manifest: &Manifest, id: ContentId)
         sequence.map_or(Ok(()), |sequence| registry::given(rows, sequence))?;
     }
     change(rows, manifest, id)
+}
+
+/// Says what the newest generation has at a path.
+pub(super) fn put_file(rows: &Connection, path: &FilePath, content: ContentId) -> Result<(), KbError> {
+    let put = || rows.prepare_cached(PUT_FILE)?.execute((path, content));
+    put().map(drop).map_err(|error| told(rows, "write a file down", error))
+}
+
+const PUT_FILE: &str =
+    "INSERT INTO file (path, content) VALUES (?1, ?2) ON CONFLICT (path) DO UPDATE SET content = excluded.content";
+
+/// Says which generation is the newest, all of which stands.
+pub(super) fn stand_at(rows: &Connection, head: u32) -> Result<(), KbError> {
+    let stand = || rows.prepare_cached("UPDATE base SET head = ?1, applied = ?1")?.execute([head]);
+    stand().map(drop).map_err(|error| told(rows, "say where it stands", error))
 }
 
 /// Leaves out what is to be written at these paths.

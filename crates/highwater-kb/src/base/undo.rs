@@ -63,6 +63,9 @@ impl Base {
         let mut documents = BTreeMap::new();
         for taken_back in (generation + 1..=head).rev() {
             let manifest = self.manifest(taken_back)?.ok_or(KbError::GenerationLost { generation: taken_back })?;
+            if manifest.says_again() {
+                continue;
+            }
             let stands = manifest.on_disk().into_values().filter(|change| !is_of_log(&change.path));
             // Where a person had deleted a file, nothing stood there.
             stood.extend(stands.map(|change| match change.deleted {

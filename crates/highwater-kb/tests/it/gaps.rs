@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use highwater_db::sqlite::rusqlite::Connection;
 use highwater_kb::base::{Anew, Health, Rebuilt, examine};
-use highwater_kb::{Base, Directory, Home};
+use highwater_kb::{Base, Directory, Home, KbError, Snapshot};
 
 use crate::home::now;
 use crate::library::{Library, Paper};
@@ -49,7 +49,7 @@ impl Gapped {
 
     /// What a person made of pages: written before, between and after what the base says; renamed, deleted, made.
     fn edit(&self) {
-        for page in ["wiki/concepts/tides.md", "wiki/summaries/paper-5.md", "wiki/index.md"] {
+        for page in ["wiki/concepts/tides.md", "wiki/summaries/paper-5.md", "wiki/index.md", "wiki/log.md"] {
             let text = fs::read_to_string(self.path(page)).unwrap();
             fs::write(self.path(page), format!("{text}\nA person's line.\n")).unwrap();
         }
@@ -64,7 +64,8 @@ impl Gapped {
         let mut stands = BTreeMap::new();
         ["wiki", "raw"].iter().for_each(|below| read(&self.path(below), &mut stands));
         stands.remove(&self.path("wiki/log.md"));
-        stands
+        let root = self.directory.path();
+        stands.into_iter().map(|(path, bytes)| (path.strip_prefix(root).unwrap().to_owned(), bytes)).collect()
     }
 
     /// What the rows tell of files, documents and pages; what people made of a file may be known better than it was.
@@ -86,6 +87,12 @@ impl Gapped {
             told.extend(list.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap));
         }
         told
+    }
+
+    /// The documents that there are.
+    fn documents(&self) -> Vec<String> {
+        let snapshot = Snapshot::open(self.home.clone()).unwrap();
+        snapshot.documents(0, 100).unwrap().into_iter().map(|(name, _)| name.to_string()).collect()
     }
 
     /// Makes the rows again, whatever they are.
@@ -122,7 +129,8 @@ fn read(directory: &Path, into: &mut BTreeMap<PathBuf, Vec<u8>>) {
 fn r14_what_only_a_lost_generation_changed_is_taken_from_rows_that_can_be_used() {
     let damages: [fn(&Path); 2] =
         [|manifest| fs::remove_file(manifest).unwrap(), |manifest| fs::write(manifest, "torn").unwrap()];
-    let all: Vec<Vec<u32>> = (1..=HEAD).map(|n| vec![n]).chain([vec![2, 4], vec![5, 6, 7], vec![3, 7]]).collect();
+    let all: Vec<Vec<u32>> =
+        (1..=HEAD).map(|n| vec![n]).chain([vec![2, 4], vec![5, 6, 7], vec![3, 7], (1..=HEAD).collect()]).collect();
     for (lost, edited) in all.iter().flat_map(|lost| [(lost, false), (lost, true)]) {
         for damage in damages {
             let gapped = Gapped::new();
@@ -141,12 +149,12 @@ fn r14_what_only_a_lost_generation_changed_is_taken_from_rows_that_can_be_used()
             assert!(gapped.stands() == stood, "{lost:?}, {edited}: what stands");
             same(&gapped.rows(), &told, &format!("{lost:?}, {edited}"));
             let log = fs::read_to_string(gapped.path("wiki/log.md")).unwrap();
-            // Of what came with one generation and went with the next, nothing holds.
-            let is_said = log.contains("what the database knew of generation");
-            assert_eq!(is_said, lost != &vec![4], "{lost:?}: {log}");
+            assert!(log.contains("what the database knew of generation"), "{lost:?}: {log}");
             // Also to who has lost the rows, and once more.
             gapped.lose_rows();
-            assert_eq!(gapped.rebuild().documents, 4, "{lost:?}");
+            let rebuilt = gapped.rebuild();
+            assert_eq!((rebuilt.documents, rebuilt.aside), (4, vec![]), "{lost:?}");
+            drop(rebuilt.base);
             assert!(gapped.stands() == stood, "{lost:?}, {edited}: what stands without rows");
             same(&gapped.rows(), &told, &format!("{lost:?}, {edited}, without rows"));
             let mut library = Library::open(gapped.home.clone());
@@ -192,4 +200,61 @@ fn r14_of_what_is_taken_from_rows_what_is_not_stored_is_named() {
     let named: Vec<&str> = rebuilt.aside.iter().map(|aside| aside.what.as_str()).collect();
     assert_eq!(named, ["generation 5", "what was compiled from the document paper-4"]);
     assert_eq!(rebuilt.documents, 4);
+}
+
+#[test]
+fn what_a_generation_had_after_which_none_is_lost_is_gone_back_to_and_nothing_before() {
+    for lost in 2..=HEAD {
+        let mut states = Vec::new();
+        let gapped = Gapped::new();
+        // What each generation had.
+        for generation in 1..=HEAD {
+            let mut library = Library::open(gapped.home.clone());
+            library.undo(generation);
+            drop(library);
+            states.push((gapped.stands(), gapped.documents()));
+        }
+        let gapped = Gapped::new();
+        fs::remove_file(gapped.manifest(lost)).unwrap();
+        drop(gapped.rebuild());
+        for generation in (1..=HEAD).rev() {
+            let mut library = Library::open(gapped.home.clone());
+            let undone = library.under_lock(|base, held| base.undo(held, now(), generation));
+            drop(library);
+            match undone {
+                Ok(_) => {
+                    assert!(generation >= lost, "{lost}: {generation}");
+                    let (stood, documents) = &states[generation as usize - 1];
+                    assert_eq!(&gapped.documents(), documents, "{lost}: {generation}");
+                    let stands = gapped.stands();
+                    let differs =
+                        |path: &&PathBuf| stands.get(*path).is_none_or(|bytes| Some(bytes) != stood.get(*path));
+                    let differ: Vec<_> = stands.keys().chain(stood.keys()).filter(differs).collect();
+                    assert!(differ.is_empty(), "{lost}: {generation}: {differ:?}");
+                }
+                Err(error) => {
+                    assert!(generation < lost, "{lost}: {generation}: {error}");
+                    assert!(matches!(error, KbError::GenerationLost { generation } if generation == lost), "{error}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_garbage_is_known_again_once_a_generation_says_what_was_lost() {
+    let gapped = Gapped::new();
+    fs::remove_file(gapped.manifest(3)).unwrap();
+    drop(gapped.rebuild());
+    let junk = highwater_kb::ContentId::of(b"junk");
+    let object = gapped.path(&format!(".highwater/objects/{junk}"));
+    fs::write(&object, b"junk").unwrap();
+    let mut library = Library::open(gapped.home.clone());
+    for _ in 0..2 {
+        let collected = library.collect(now(), std::time::Duration::ZERO).unwrap();
+        assert!(!collected.keeps_objects);
+    }
+    assert!(!object.exists());
+    let undone = library.under_lock(|base, held| base.undo(held, now(), 4).unwrap());
+    assert!(undone.is_some());
 }

@@ -33,6 +33,8 @@ pub(super) struct Believed {
     pub(super) generations: Vec<(u32, ContentId)>,
     pub(super) damaged: Vec<(u32, String)>,
     pub(super) missing: Vec<u32>,
+    /// The newest that says again what those before it changed; 0 where none does.
+    pub(super) said_again: u32,
     /// Those that never came to their COMMIT, as far as can be known.
     pub(super) attempts: Vec<Attempt>,
 }
@@ -147,6 +149,9 @@ pub(super) fn believed(objects: Objects<'_>, known: Option<&Known>) -> Result<Be
                         believed.attempts.push(Attempt::of(&manifest, why));
                         continue;
                     }
+                    if manifest.says_again() {
+                        believed.said_again = believed.said_again.max(number);
+                    }
                     Ok(manifest.parent)
                 }
                 // Not for this program to set aside.
@@ -167,8 +172,10 @@ pub(super) fn believed(objects: Objects<'_>, known: Option<&Known>) -> Result<Be
             (Ok(_), None) => {} // what was read has a name
         }
     }
-    let is_any_lost = !believed.damaged.is_empty() || head.is_some_and(|head| head > 0);
-    if believed.generations.is_empty() && (believed.attempts.is_empty() || is_any_lost) {
+    let is_any_lost = !believed.damaged.is_empty();
+    // Rows that tell of generations tell also what these changed.
+    let is_known = head.is_some_and(|head| head > 0);
+    if believed.generations.is_empty() && !is_known && (believed.attempts.is_empty() || is_any_lost) {
         return Err(KbError::NoGenerations);
     }
     believed.generations.reverse();
@@ -177,6 +184,7 @@ pub(super) fn believed(objects: Objects<'_>, known: Option<&Known>) -> Result<Be
     // Of the newest, whose manifest may be lost, its sign is left.
     let newest = || Ok::<_, KbError>(there.last().copied().max(newest_committed(objects.fs())?));
     let last = head.map_or_else(newest, |head| Ok(Some(head)))?.unwrap_or(0);
-    believed.missing = (1..=last).filter(|number| !there.contains(number)).collect();
+    // What was lost before one that says it again is known.
+    believed.missing = (believed.said_again + 1..=last).filter(|number| !there.contains(number)).collect();
     Ok(believed)
 }

@@ -3,12 +3,12 @@
 
 use highwater_db::sqlite::rusqlite::Connection;
 
+use crate::base::Draft;
 use crate::base::lost;
 use crate::base::objects::Standing;
 use crate::base::project::{Found, look};
 use crate::base::rows::derived::{Lacking, take_log};
 use crate::base::rows::{self, registry, survey};
-use crate::base::{Draft, layout};
 use crate::compile::Compiled;
 use crate::content::ContentId;
 use crate::document::{DocName, Document};
@@ -33,24 +33,17 @@ pub(super) struct Gap {
     files: Vec<File>,
     /// What is known of documents; `None` of those that are gone.
     documents: Vec<(String, Option<String>)>,
-    /// What stands in the place of the log's newest page where no person wrote there, and what it has in the rows that were made again.
-    log: Option<(ContentId, Option<ContentId>)>,
 }
 
 impl Gap {
     /// What `known` tells, and `made` does not.
     pub(super) fn between(known: &Connection, made: &Connection) -> Result<Self, KbError> {
-        let mut gap = Self { files: Vec::new(), documents: Vec::new(), log: None };
+        let mut gap = Self { files: Vec::new(), documents: Vec::new() };
         each(
             |after| survey::files_after(known, after, ROWS),
             |path, content| {
-                let was = rows::file(made, &path)?;
-                if was == Some(content) {
-                    return Ok(());
-                }
-                match path.as_str() {
-                    LOG_PAGE => gap.log = Some((content, was)),
-                    _ => gap.files.push(File { path, new: Some(content), own: None }),
+                if rows::file(made, &path)? != Some(content) {
+                    gap.files.push(File { path, new: Some(content), own: None });
                 }
                 Ok(())
             },
@@ -88,7 +81,8 @@ impl Gap {
 
     /// Says it, as far as its bytes are there; what lacks is told.
     pub(super) fn say(self, draft: &mut Draft<'_>, lacking: &mut Vec<Lacking>) -> Result<(), KbError> {
-        let Self { files, documents, log } = self;
+        let Self { files, documents } = self;
+        draft.says_again = true;
         for File { path, new, own } in files {
             if let Some(id) = new
                 && lost::standing(draft.objects(), &path, id)? != Standing::There
@@ -112,12 +106,6 @@ impl Gap {
                     draft.remove(path);
                 }
             }
-        }
-        let log_page = layout(LOG_PAGE);
-        if let Some((stood, was)) = log
-            && look(draft.objects().fs(), &log_page)? == Found::File(stood)
-        {
-            draft.edit(FilePath::new(LOG_PAGE)?, Some(stood), was);
         }
         // Who goes makes room for who comes: their names may differ in case alone.
         let (come, go): (Vec<_>, Vec<_>) = documents.into_iter().partition(|(_, record)| record.is_some());
@@ -149,9 +137,15 @@ fn document(
     }
 }
 
-/// Notes what follows from no generation's newest state: what the log told, and which numbers documents had.
+/// Notes what follows from no generation's newest state: how many there were, what the log told, and which numbers documents had.
 pub(super) fn note(known: &Connection, made: &Connection) -> Result<(), KbError> {
     take_log(known, made)?;
+    // It grows by what is said again: what was told before is what it has.
+    let log = FilePath::new(LOG_PAGE)?;
+    if let Some(content) = rows::file(known, &log)? {
+        rows::put_file(made, &log, content)?;
+    }
+    rows::stand_at(made, rows::standing(known)?.head)?;
     registry::given(made, registry::tally(known)?.sequence_last)
 }
 
