@@ -178,6 +178,12 @@ impl Linted {
         self.counts.iter().filter(|(kind, _)| !kind.is_fault()).map(|(_, count)| count).sum()
     }
 
+    /// Whether the base was changed while it was looked at, so that not all is told.
+    #[must_use]
+    pub fn has_moved(&self) -> bool {
+        self.counts.contains_key(&Kind::Moved)
+    }
+
     /// Whether there is something that [`mend()`] would mend.
     #[must_use]
     pub fn is_mendable(&self) -> bool {

@@ -6,6 +6,7 @@
 //! `undo`.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use highwater_fs::FsError;
 use jiff::Timestamp;
@@ -62,6 +63,17 @@ pub struct Mended {
     pub report: Option<FilePath>,
 }
 
+impl Mended {
+    /// Takes in what was mended after this. What was passed over then is what is.
+    pub fn take(&mut self, later: Self) {
+        let Self { committed, findings, passed_over, report } = later;
+        self.committed = committed.or_else(|| self.committed.take());
+        self.findings.extend(findings);
+        self.passed_over = passed_over;
+        self.report = report.or_else(|| self.report.take());
+    }
+}
+
 /// Mends what can be mended, and keeps a page in `reports/` that tells what was found, where that is asked for. A generation that a
 /// crash left is finished first.
 ///
@@ -84,10 +96,12 @@ pub fn mend(
     mended.committed = base.commit(held, at, "lint", text, |draft| {
         if fixes {
             for lost in &linted.lost {
-                restore(draft, lost)?;
+                if !restore(draft, lost)? && !mended.passed_over.contains(&lost.path) {
+                    mended.passed_over.push(lost.path.clone());
+                }
             }
             for (path, rewrite) in &linted.rewrites {
-                if !page(draft, path, rewrite)? {
+                if !page(draft, path, rewrite)? && !mended.passed_over.contains(path) {
                     mended.passed_over.push(path.clone());
                 }
             }
@@ -131,10 +145,19 @@ fn lies(base: &Base, path: &FilePath) -> Result<FilePath, KbError> {
     Ok(found.map_or_else(|| path.clone(), |(beside, _)| beside))
 }
 
-fn restore(draft: &Draft<'_>, lost: &Lost) -> Result<(), KbError> {
+/// `false` where the file has other bytes than when it was looked at, or is gone.
+fn restore(draft: &Draft<'_>, lost: &Lost) -> Result<bool, KbError> {
     let fs = draft.objects().fs();
-    let open = || fs.reader(&lost.path.to_rel()).map_err(|error| std::io::Error::other(error.to_string()));
-    draft.objects().restore(lost.content, open)
+    if look(fs, &lost.path.to_rel())? != Found::File(lost.content) {
+        return Ok(false);
+    }
+    let open = || fs.reader(&lost.path.to_rel()).map_err(|error| io::Error::new(error.kind(), error.to_string()));
+    match draft.objects().restore(lost.content, open) {
+        Ok(()) => Ok(true),
+        Err(KbError::Changed { .. }) => Ok(false),
+        Err(KbError::Source(error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// `false` where it is another page than was looked at.
@@ -142,7 +165,7 @@ fn page(draft: &mut Draft<'_>, path: &FilePath, rewrite: &Rewrite) -> Result<boo
     let bytes = match draft.objects().fs().read(&path.to_rel(), PAGE_BYTES_MAX) {
         Ok(bytes) if ContentId::of(&bytes) == rewrite.was => bytes,
         Ok(_) | Err(FsError::TooLarge { .. }) => return Ok(false),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error.into()),
     };
     let Ok(text) = String::from_utf8(bytes) else { return Ok(false) };

@@ -1,5 +1,7 @@
 //! A look at a base: each sort of fault is planted, found, mended where it can be, and not found again.
 
+mod since;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -19,6 +19,9 @@ use crate::output::Output;
 use crate::table::one_line;
 use crate::{Done, in_runtime};
 
+/// How often it is looked again at what changed between a look and the change that is to mend it.
+const LOOKS_MAX: usize = 3;
+
 pub(super) fn lint(args: &KbLint, global: &Global) -> Done {
     let one = |error| vec![error];
     let output = Output { json: global.json, quiet: global.quiet };
@@ -56,15 +59,25 @@ async fn linted(
     };
     linted.take(&advised.advice);
     let mut mended = Mended::default();
-    if args.report || (args.fix && linted.is_mendable()) {
+    for _ in 0..LOOKS_MAX {
+        if !args.report && !(args.fix && (linted.is_mendable() || linted.has_moved())) {
+            break;
+        }
         let (mut base, held) = place.locked().await?;
         let done = mend(&mut base, &held, place.clock.now(), &linted, args.fix, args.report);
-        mended = done.map_err(|error| place.failed(&error))?;
-        drop(held);
-        if !mended.findings.is_empty() {
+        let done = done.map_err(|error| place.failed(&error))?;
+        drop((base, held));
+        // What was looked at changed in between: it is looked at as it is now.
+        let is_over = done.passed_over.is_empty() && (!args.fix || !linted.has_moved());
+        let is_changed = !done.findings.is_empty() || !is_over;
+        mended.take(done);
+        if is_changed {
             // What is told is what is left.
             linted = looked(place, args.verify, output)?;
             linted.take(&advised.advice);
+        }
+        if is_over {
+            break;
         }
     }
     let page: Vec<u8> = match output.json {
@@ -139,7 +152,9 @@ fn text(linted: &Linted, mended: &Mended) -> String {
         text.push_str(&format!("{} mended {}: {}\n", place_of(finding), finding.kind.word(), one_line(&finding.what)));
     }
     for path in &mended.passed_over {
-        text.push_str(&format!("{path}: passed over, since it was written to meanwhile\n"));
+        text.push_str(&format!(
+            "{path}: passed over, since it was written to meanwhile\n    let that end, and call again\n"
+        ));
     }
     for findings in linted.findings.chunk_by(|one, other| one.kind == other.kind) {
         let kind = findings[0].kind;
