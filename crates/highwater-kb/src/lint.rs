@@ -163,6 +163,8 @@ pub struct Linted {
     pub pages: u64,
     rewrites: BTreeMap<FilePath, Rewrite>,
     lost: Vec<Lost>,
+    /// Files of the base as a whole whose bytes are lost, and that are rendered again.
+    rendered: BTreeSet<FilePath>,
 }
 
 impl Linted {
@@ -233,6 +235,7 @@ struct Look<'s> {
     led_to: HashSet<String>,
     rewrites: BTreeMap<FilePath, Rewrite>,
     lost: Vec<Lost>,
+    rendered: BTreeSet<FilePath>,
     /// Objects whose bytes were read.
     seen: HashSet<ContentId>,
     /// Files of the generation.
@@ -257,6 +260,7 @@ impl<'s> Look<'s> {
             led_to: HashSet::new(),
             rewrites: BTreeMap::new(),
             lost: Vec::new(),
+            rendered: BTreeSet::new(),
             seen: HashSet::new(),
             files: 0,
             documents: 0,
@@ -322,6 +326,7 @@ impl<'s> Look<'s> {
             pages: self.pages,
             rewrites: self.rewrites,
             lost: self.lost,
+            rendered: self.rendered,
         })
     }
 

@@ -1,11 +1,11 @@
-//! What was found, mended, by one commit: links that lead nowhere, and objects whose bytes still stand on the disk. Owns that only
-//! what was looked at is changed: a page that somebody wrote to since is left as it is.
+//! What was found, mended, by one commit: links that lead nowhere, and objects whose bytes still stand on the disk, or follow from the
+//! rows. Owns that only what was looked at is changed: a page that somebody wrote to since is left as it is.
 //!
 //! A page that the base keeps as it was written is changed as any file of it. One that a person has otherwise than the base is changed
 //! where it stands ([`Draft::edit`]): what the base has there stays, so that what comes is merged as before. Both are taken back by
 //! `undo`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use highwater_fs::FsError;
@@ -13,9 +13,10 @@ use jiff::Timestamp;
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
 use super::{Finding, Kind, Linted, report};
-use crate::base::{Base, BaseLock, Committed, Draft, Found, PAGE_BYTES_MAX, look};
+use crate::base::{Base, BaseLock, Committed, Draft, Found, ObjectStanding, PAGE_BYTES_MAX, look};
 use crate::content::ContentId;
 use crate::error::KbError;
+use crate::fold;
 use crate::page::link::{self, Link, MARKDOWN};
 use crate::page::plain::line;
 use crate::path::FilePath;
@@ -100,6 +101,10 @@ pub fn mend(
                     mended.passed_over.push(lost.path.clone());
                 }
             }
+            if !linted.rendered.is_empty() {
+                fold::show_again(draft, &linted.rendered)?;
+            }
+            let left = lost_still(draft, &linted.rendered)?;
             for (path, rewrite) in &linted.rewrites {
                 if !page(draft, path, rewrite)? && !mended.passed_over.contains(path) {
                     mended.passed_over.push(path.clone());
@@ -108,7 +113,7 @@ pub fn mend(
             let is_mended = |finding: &&Finding| {
                 finding.fix
                     && (finding.kind != Kind::Unapplied || finished)
-                    && !mended.passed_over.iter().any(|path| path.as_str() == finding.file)
+                    && !mended.passed_over.iter().chain(&left).any(|path| path.as_str() == finding.file)
             };
             mended.findings = linted.findings.iter().filter(is_mended).cloned().collect();
         }
@@ -143,6 +148,19 @@ fn lies(base: &Base, path: &FilePath) -> Result<FilePath, KbError> {
     let beside = base.beside()?.versions(path)?;
     let found = beside.into_iter().find(|(_, content)| Some(*content) == generated);
     Ok(found.map_or_else(|| path.clone(), |(beside, _)| beside))
+}
+
+/// Those of these files whose bytes are not stored.
+fn lost_still(draft: &Draft<'_>, files: &BTreeSet<FilePath>) -> Result<Vec<FilePath>, KbError> {
+    let mut lost = Vec::new();
+    for path in files {
+        if let Some(content) = draft.content(path)?
+            && draft.objects().standing(content, true)? != ObjectStanding::There
+        {
+            lost.push(path.clone());
+        }
+    }
+    Ok(lost)
 }
 
 /// `false` where the file has other bytes than when it was looked at, or is gone.

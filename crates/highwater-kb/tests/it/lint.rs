@@ -1,5 +1,6 @@
 //! A look at a base: each sort of fault is planted, found, mended where it can be, and not found again.
 
+mod again;
 mod since;
 
 use std::collections::BTreeMap;

@@ -273,7 +273,8 @@ pub(crate) struct KbLint {
     #[command(flatten)]
     pub(crate) which: KbWhich,
     /// Mends what can be mended, by one generation that `kb undo` takes back: links are made to lead to the one page whose name says the
-    /// same, else they become the words they read as; bytes are stored again from files that still have them.
+    /// same, else they become the words they read as; bytes are stored again from files that still have them, and those of the index, the
+    /// log and `AGENTS.md` are made again.
     #[arg(long)]
     pub(crate) fix: bool,
     /// Keeps what was found as a page: `wiki/reports/lint-DATE.md`.

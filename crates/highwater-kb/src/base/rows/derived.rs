@@ -45,12 +45,15 @@ pub(crate) const LOOKUPS: &[&str] = &[NEWEST_MONTH, MONTH_BEFORE, LINKS, LINKED_
 /// Where the next entry of the log goes. A clock that went back does not take it to an earlier month.
 pub(crate) fn next_entry(rows: &Connection, at: Timestamp) -> Result<Place, KbError> {
     let now = at.to_zoned(TimeZone::UTC).strftime("%Y-%m").to_string();
-    let newest: Option<(String, u32)> =
-        one(rows, "read its log", NEWEST_MONTH, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(match newest {
-        Some((month, n)) if month >= now => Place { month, n: n + 1 },
+    Ok(match newest_entry(rows)? {
+        Some(Place { month, n }) if month >= now => Place { month, n: n + 1 },
         _ => Place { month: now, n: 1 },
     })
+}
+
+/// Where the newest entry of the log is.
+pub(crate) fn newest_entry(rows: &Connection) -> Result<Option<Place>, KbError> {
+    one(rows, "read its log", NEWEST_MONTH, [], |row| Ok(Place { month: row.get(0)?, n: row.get(1)? }))
 }
 
 /// The newest month before this one.
