@@ -98,7 +98,10 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbRecompile<C> {
         let staged = self.given(known).await?;
         let (converted, format) = self.workshop.converted(cx, &staged, &self.called(known), &known.origin).await?;
         if format.shows_what_lies_beside() && converted.images.len() < known.images.len() {
-            let why = "images that it shows no longer lie where it came from, and would be lost: put them back there";
+            let why = format!(
+                "images that it shows no longer lie beside {}, where it came from, and would be lost: put them back there, and call again",
+                known.origin
+            );
             return Err(Unready::because(OutcomeKind::Review, why));
         }
         let (converted, compiled) = self.workshop.compiled(cx, &item.name, converted).await?;
@@ -131,9 +134,10 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbRecompile<C> {
     /// A copy of the bytes that a document was given as.
     async fn given(&self, was: &Document) -> Result<Staged, Unready> {
         let (home, id, path) = (Arc::clone(&self.workshop.place().home), was.content, self.called(was));
-        let damaged = |error: KbError| {
+        let raw = was.raw.clone();
+        let damaged = move |error: KbError| {
             let next = "`highwater kb lint --verify` says what mends it";
-            Unready::because(OutcomeKind::Review, format!("what it was given as: {error}: {next}"))
+            Unready::because(OutcomeKind::Review, format!("what it was given as, {raw}: {error}: {next}"))
         };
         self.workshop
             .copied(move |desk, limits| {

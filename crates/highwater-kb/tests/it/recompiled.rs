@@ -145,3 +145,38 @@ async fn a_document_whose_bytes_are_damaged_stops_no_other() {
     assert!(rig.page("wiki/summaries/a.md").unwrap().contains("Edition 1."));
     assert!(rig.page("wiki/summaries/b.md").unwrap().contains("Edition 4."));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_person_is_told_with_its_file_and_what_to_do() {
+    let rig = Rig::new();
+    rig.write("in/shown.md", "# Shown\n\nA picture of the harbour: ![it](it.png)\n");
+    rig.write("in/it.png", highwater_testkit::documents::PNG);
+    rig.write("in/tides.md", TIDES);
+    rig.add(Edition::of(1), &["in/shown.md", "in/tides.md"]).await;
+    std::fs::remove_file(rig.path("in/it.png")).unwrap();
+    let content = rig.opened().0.document(&named("tides")).unwrap().unwrap().content;
+    std::fs::remove_file(rig.root().join(".highwater/objects").join(content.to_string())).unwrap();
+    let report = rig.recompile(Edition::of(2), Which::All).await;
+    assert_eq!(report.counts.review, 2, "{report:?}");
+    let told = report.notes.join("\n");
+    let shown = rig.path("in/shown.md").canonicalize().unwrap();
+    for there in [
+        "shown is for you to look at: ",
+        shown.to_str().unwrap(),
+        "put them back there, and call again",
+        "tides is for you to look at: what it was given as, raw/tides.md: ",
+        "`highwater kb lint --verify` says what mends it",
+    ] {
+        assert!(told.contains(there), "{there}: {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_became_that_of_another_document_is_told_with_what_takes_the_old_one_out() {
+    let rig = full().await;
+    rig.write("in/b.md", TIDES);
+    let report = rig.add(Edition::of(1), &["in"]).await;
+    assert_eq!((report.counts.present, report.counts.review), (1, 1), "{report:?}");
+    let told = report.notes.join("\n");
+    assert!(told.contains("as b: `highwater kb remove b` takes that out"), "{told}");
+}
