@@ -1,6 +1,7 @@
 //! A look at a base: each sort of fault is planted, found, mended where it can be, and not found again.
 
 mod again;
+mod silent;
 mod since;
 
 use std::collections::BTreeMap;

@@ -43,8 +43,10 @@ pub(crate) enum KbVerb {
     /// Makes documents anew from what they were given as: converts and compiles them again, as after an update of highwater.
     ///
     /// A document keeps its name and its place. What comes out as it is there already, whole, is `present`, and nothing of it is
-    /// written; what the base keeps of it and is gone or damaged is stored again. A call that is killed goes on with the next. With a language model, that writes the pages, and with another one it writes them anew; what
-    /// it was asked once it is not asked again.
+    /// written; what the base keeps of it and is gone or damaged is stored again, which is no generation: `kb undo` takes back what was done
+    /// before. Documents that say nothing, since it is lost what was made of them, come first and together. A call that is killed goes on
+    /// with the next. With a language model, that writes the pages, and with another one it writes them anew; what it was asked once it is
+    /// not asked again.
     Recompile(KbRecompile),
     /// Lists the documents of a base, in the order in which they were added.
     List(KbWhich),
