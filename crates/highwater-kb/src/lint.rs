@@ -27,7 +27,7 @@ pub use self::mend::{Mended, mend};
 
 use self::links::Open;
 use self::mend::{Lost, Rewrite};
-use crate::base::{Generation, Home, ObjectStanding, Snapshot};
+use crate::base::{Generation, Home, ObjectStanding, Snapshot, manifest_of};
 use crate::content::ContentId;
 use crate::error::KbError;
 use crate::path::FilePath;
@@ -293,9 +293,17 @@ impl<'s> Look<'s> {
 
     /// What is left to say at the end: what changed meanwhile is not told as what people did.
     fn ended(mut self, home: &Arc<dyn Home>) -> Result<Linted, KbError> {
+        // Those that are committed meanwhile are told of by what is opened after this.
+        let stored = self.snapshot.stored().generations()?;
         let now = Snapshot::open(home.clone())?;
         let number = |snapshot: &Snapshot| snapshot.generation().map_or(0, |generation| generation.number);
         let (was, is) = (number(self.snapshot), number(&now));
+        // The next one may be an attempt.
+        for stray in stored.into_iter().filter(|stored| *stored > is.saturating_add(1)) {
+            let what = format!("no generation has this number: the newest is {is}");
+            let mends = "somebody put it there: move it elsewhere; a rebuild would take those before it for lost";
+            self.note(Kind::Foreign, manifest_of(stray), what, mends);
+        }
         if was == is {
             self.unapplied(home, &now, is)?;
         } else {

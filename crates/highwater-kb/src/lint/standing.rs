@@ -98,7 +98,7 @@ fn one(look: &mut Look<'_>, directory: &RelPath, entry: &Entry) -> Result<(), Kb
     }
     let Some(generated) = generated else { return foreign(look, &path, is_file) };
     if path.as_str().starts_with("raw/") && !look.raws.contains(path.as_str()) {
-        let mends = "delete it, or add it again: `highwater kb add`";
+        let mends = format!("delete it, or add it again: `highwater kb add {path}`");
         look.note(Kind::RawKept, &path, "its document was removed, and the file was kept", mends);
     }
     if !is_file {

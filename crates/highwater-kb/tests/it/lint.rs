@@ -3,6 +3,7 @@
 mod again;
 mod silent;
 mod since;
+mod stray;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
