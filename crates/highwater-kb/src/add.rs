@@ -230,6 +230,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
     ) -> Result<Vec<Outcome>, Stop> {
         let group = group.into_iter().map(|(_, ready)| ready).collect();
         let (became, fates) = self.workshop.commit(&cx.read, "add", group, |draft, ready| enter(draft, ready)).await?;
+        let fates = fates.unwrap_or_default();
         let outcomes = became.into_iter().map(|(ready, way)| {
             let outcome = way.outcome(&ready, &fates);
             self.put_off.note(ready.document.origin.as_str(), &outcome);

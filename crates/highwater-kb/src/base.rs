@@ -39,7 +39,7 @@ pub(crate) use self::lost::told as told_lost;
 pub use self::lost::{Had, Lost};
 pub use self::manifest::{Entry, FileChange, Manifest};
 pub use self::objects::{Instead, Objects};
-pub(crate) use self::objects::{Standing as ObjectStanding, is_refused};
+pub(crate) use self::objects::{Standing as ObjectStanding, is_refused, manifest_of};
 pub use self::project::Fate;
 pub(crate) use self::project::{CONFLICTS_MAX, Found, QUARANTINE, look};
 pub use self::reader::Reader;

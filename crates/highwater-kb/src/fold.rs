@@ -18,6 +18,8 @@ pub(crate) use self::shelves::LOOKUPS;
 pub(crate) use self::touched::Folding;
 pub use self::version::Version;
 
+use std::collections::BTreeSet;
+
 use crate::base::rows::registry;
 use crate::base::{Draft, Objects};
 use crate::compile::Compiled;
@@ -196,6 +198,32 @@ pub(crate) fn list_again(draft: &mut Draft<'_>) -> Result<(), KbError> {
     }
     draft.folding().renders();
     Ok(())
+}
+
+/// Whether a file follows from the rows as a whole, and is no document's: the index, the log, and the page that says how a base hangs
+/// together. What a base that was taken over had said in its log is none.
+pub(crate) fn is_of_base(path: &FilePath) -> bool {
+    path.as_str() == GUIDE || shelves::is_index(path) || (is_log(path) && path.as_str() != LOG_BEFORE)
+}
+
+/// Writes such files as the rows have them now, and stores them also where the base is to have just that already.
+///
+/// # Errors
+/// What the rows or the disk say.
+pub(crate) fn show_again(draft: &mut Draft<'_>, files: &BTreeSet<FilePath>) -> Result<(), KbError> {
+    draft.store_all();
+    let (mut listed, mut is_index) = (BTreeSet::new(), false);
+    for path in files {
+        match () {
+            () if path.as_str() == GUIDE => draft.write(path.clone(), rendered::guide().as_bytes())?,
+            () if is_log(path) => log::again(draft, path)?,
+            () => {
+                is_index = true;
+                listed.extend(shelves::listed_on(draft.rows(), path)?);
+            }
+        }
+    }
+    if is_index { shelves::render(draft, &listed) } else { Ok(()) }
 }
 
 /// Gives a new base what it has before its first document: an index, a log, and the page that says how it hangs together.

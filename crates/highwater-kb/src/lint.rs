@@ -27,7 +27,7 @@ pub use self::mend::{Mended, mend};
 
 use self::links::Open;
 use self::mend::{Lost, Rewrite};
-use crate::base::{Generation, Home, ObjectStanding, Snapshot};
+use crate::base::{Generation, Home, ObjectStanding, Snapshot, manifest_of};
 use crate::content::ContentId;
 use crate::error::KbError;
 use crate::path::FilePath;
@@ -163,6 +163,8 @@ pub struct Linted {
     pub pages: u64,
     rewrites: BTreeMap<FilePath, Rewrite>,
     lost: Vec<Lost>,
+    /// Files of the base as a whole whose bytes are lost, and that are rendered again.
+    rendered: BTreeSet<FilePath>,
 }
 
 impl Linted {
@@ -176,6 +178,12 @@ impl Linted {
     #[must_use]
     pub fn notes(&self) -> u64 {
         self.counts.iter().filter(|(kind, _)| !kind.is_fault()).map(|(_, count)| count).sum()
+    }
+
+    /// Whether the base was changed while it was looked at, so that not all is told.
+    #[must_use]
+    pub fn has_moved(&self) -> bool {
+        self.counts.contains_key(&Kind::Moved)
     }
 
     /// Whether there is something that [`mend()`] would mend.
@@ -227,6 +235,7 @@ struct Look<'s> {
     led_to: HashSet<String>,
     rewrites: BTreeMap<FilePath, Rewrite>,
     lost: Vec<Lost>,
+    rendered: BTreeSet<FilePath>,
     /// Objects whose bytes were read.
     seen: HashSet<ContentId>,
     /// Files of the generation.
@@ -251,6 +260,7 @@ impl<'s> Look<'s> {
             led_to: HashSet::new(),
             rewrites: BTreeMap::new(),
             lost: Vec::new(),
+            rendered: BTreeSet::new(),
             seen: HashSet::new(),
             files: 0,
             documents: 0,
@@ -283,9 +293,17 @@ impl<'s> Look<'s> {
 
     /// What is left to say at the end: what changed meanwhile is not told as what people did.
     fn ended(mut self, home: &Arc<dyn Home>) -> Result<Linted, KbError> {
+        // Those that are committed meanwhile are told of by what is opened after this.
+        let stored = self.snapshot.stored().generations()?;
         let now = Snapshot::open(home.clone())?;
         let number = |snapshot: &Snapshot| snapshot.generation().map_or(0, |generation| generation.number);
         let (was, is) = (number(self.snapshot), number(&now));
+        // The next one may be an attempt.
+        for stray in stored.into_iter().filter(|stored| *stored > is.saturating_add(1)) {
+            let what = format!("no generation has this number: the newest is {is}");
+            let mends = "somebody put it there: move it elsewhere; a rebuild would take those before it for lost";
+            self.note(Kind::Foreign, manifest_of(stray), what, mends);
+        }
         if was == is {
             self.unapplied(home, &now, is)?;
         } else {
@@ -316,6 +334,7 @@ impl<'s> Look<'s> {
             pages: self.pages,
             rewrites: self.rewrites,
             lost: self.lost,
+            rendered: self.rendered,
         })
     }
 

@@ -225,14 +225,14 @@ impl<C> Workshop<C> {
     }
 
     /// Does `each` to every one of a group in one draft, and commits that. Says what became of each of them in the draft, in their
-    /// order, and of the files.
+    /// order, and of the files; `None` where no generation was made.
     pub(crate) async fn commit<T: Send + 'static, W: Send + 'static>(
         &self,
         cx: &ReadCx,
         op: &'static str,
         mut group: Vec<T>,
         each: impl Fn(&mut Draft<'_>, &mut T) -> Result<W, KbError> + Send + 'static,
-    ) -> Result<(Vec<(T, W)>, Fates), Stop> {
+    ) -> Result<(Vec<(T, W)>, Option<Fates>), Stop> {
         let held = self.lock(cx).await?;
         let now = cx.clock.now();
         let (held, became, committed) = self
@@ -254,12 +254,12 @@ impl<C> Workshop<C> {
                 // After an error what is durable is known only to one who opens it anew.
                 *locked(&self.base) = None;
                 match error {
-                    KbError::Unapplied { .. } => self.show(cx, held).await?,
+                    KbError::Unapplied { .. } => Some(self.show(cx, held).await?.unwrap_or_default()),
                     error => return Err(failed(&error)),
                 }
             }
         };
-        Ok((became, fates.unwrap_or_default()))
+        Ok((became, fates))
     }
 
     /// Does something with the base.

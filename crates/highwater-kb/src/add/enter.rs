@@ -21,7 +21,7 @@ pub(super) enum Way {
     /// Its content is there, under another document's name.
     Known(DocName),
     /// Its content became that of another document, and its own document has the old one still.
-    Became(DocName),
+    Became { own: DocName, known: DocName },
     /// What was stored of it was collected since.
     Collected,
 }
@@ -32,7 +32,7 @@ pub(super) fn enter(draft: &mut Draft<'_>, ready: &mut Prepared) -> Result<Way, 
     if let Some(known) = draft.document_of(ready.document.content)? {
         return Ok(match own {
             Some(own) if own == known => Way::In,
-            Some(_) => Way::Became(known),
+            Some(own) => Way::Became { own, known },
             None => Way::Known(known),
         });
     }
@@ -89,9 +89,12 @@ impl Way {
         match self {
             Self::In => ready.outcome(fates),
             Self::Known(name) => Outcome::because(OutcomeKind::Present, format!("its content is there as {name}")),
-            Self::Became(name) => Outcome::because(
+            Self::Became { own, known } => Outcome::because(
                 OutcomeKind::Review,
-                format!("its content is now that of {name}; the base has its old content still"),
+                format!(
+                    "its content is now that of {known}; the base has its old content still, as {own}: \
+                     `highwater kb remove {own}` takes that out"
+                ),
             ),
             Self::Collected => {
                 Outcome::because(OutcomeKind::Deferred, "it waited for so long that its bytes were cleared away: again")

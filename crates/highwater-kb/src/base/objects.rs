@@ -272,7 +272,7 @@ impl<'a> Objects<'a> {
     }
 
     /// The generations of which it is stored what they changed, in order.
-    pub(super) fn generations(&self) -> Result<Vec<u32>, KbError> {
+    pub(crate) fn generations(&self) -> Result<Vec<u32>, KbError> {
         let numbers = self.fs.list(&layout(OBJECTS))?.into_iter();
         let mut numbers: Vec<u32> =
             numbers.filter_map(|entry| entry.name.to_str()?.strip_prefix(MANIFEST)?.parse().ok()).collect();
@@ -454,7 +454,7 @@ fn path_of(id: ContentId) -> RelPath {
     named(&id.to_string())
 }
 
-fn manifest_of(generation: u32) -> RelPath {
+pub(crate) fn manifest_of(generation: u32) -> RelPath {
     named(&format!("{MANIFEST}{generation:010}"))
 }
 

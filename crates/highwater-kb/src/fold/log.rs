@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::base::Draft;
 use crate::base::Entry;
-use crate::base::rows::derived::{Place, entries, entries_of_month, log, month_before, next_entry};
+use crate::base::rows::derived::{Place, entries, entries_of_month, log, month_before, newest_entry, next_entry};
 use crate::error::KbError;
 use crate::page::rendered;
 use crate::path::FilePath;
@@ -36,11 +36,7 @@ pub(crate) fn enter(draft: &mut Draft<'_>, at: Timestamp, new: &[Entry], is_show
             && place.n % ENTRIES_MAX == 1
             && let Some((month, last)) = before(draft, &place)?
         {
-            let part = part_of(last);
-            let listed = entries(draft.rows(), &month, first_of(part), last)?;
-            let links = earlier(draft, &month, part)?;
-            let page = rendered::log(&format!("Log of {month}, part {part}"), &links, &listed);
-            draft.write(path(&month, part), page.as_bytes())?;
+            render_part(draft, &month, last)?;
         }
         log(draft.rows(), at, entry)?;
         newest = Some(place);
@@ -49,6 +45,31 @@ pub(crate) fn enter(draft: &mut Draft<'_>, at: Timestamp, new: &[Entry], is_show
         Some(place) if is_shown => render(draft, place),
         _ => Ok(()),
     }
+}
+
+/// Writes a page of the log as the rows have it; nothing where they have none that is called so.
+pub(super) fn again(draft: &mut Draft<'_>, path: &FilePath) -> Result<(), KbError> {
+    if path.as_str() == LOG_PAGE {
+        return newest_entry(draft.rows())?.map_or(Ok(()), |place| render(draft, place));
+    }
+    let Some((month, part)) = called(path) else { return Ok(()) };
+    let last = entries_of_month(draft.rows(), month)?;
+    // The newest entries are on another page.
+    let is_newest =
+        newest_entry(draft.rows())?.is_some_and(|newest| newest.month == month && part == part_of(newest.n));
+    if last == 0 || is_newest || part > part_of(last) {
+        return Ok(());
+    }
+    render_part(draft, month, last.min(part.saturating_mul(ENTRIES_MAX)))
+}
+
+/// Renders the page, which is not the newest, whose last entry is this one of a month.
+fn render_part(draft: &mut Draft<'_>, month: &str, last: u32) -> Result<(), KbError> {
+    let part = part_of(last);
+    let listed = entries(draft.rows(), month, first_of(part), last)?;
+    let links = earlier(draft, month, part)?;
+    let page = rendered::log(&format!("Log of {month}, part {part}"), &links, &listed);
+    draft.write(path(month, part), page.as_bytes())
 }
 
 /// Renders the page whose last entry is at this place.
@@ -97,6 +118,12 @@ fn part_of(n: u32) -> u32 {
 
 fn first_of(part: u32) -> u32 {
     (part - 1) * ENTRIES_MAX + 1
+}
+
+/// The month and the part that a page is called by which is not the newest.
+fn called(path: &FilePath) -> Option<(&str, u32)> {
+    let (month, part) = path.as_str().strip_prefix(PARTS)?.strip_suffix(".md")?.rsplit_once('-')?;
+    Some((month, part.parse().ok().filter(|part| *part > 0)?))
 }
 
 fn path(month: &str, part: u32) -> FilePath {

@@ -18,6 +18,8 @@ use crate::path::FilePath;
 
 /// The page that everything is found from.
 const INDEX: &str = "wiki/index.md";
+/// Where its parts are.
+const SHELVES: &str = "wiki/index/";
 /// How many bytes of names a list is parted by; names that are alike for longer stay on one shelf.
 const PREFIX_BYTES_MAX: usize = 60;
 
@@ -45,6 +47,40 @@ pub(super) fn render(draft: &mut Draft<'_>, changed: &BTreeSet<PageName>) -> Res
     }
     let page = rendered::index([tally.documents, tally.concepts, tally.entities], &lists);
     draft.write(FilePath::new(INDEX).expect("invariant: it is below wiki/"), page.as_bytes())
+}
+
+/// Whether a file is the index, or a part of it.
+pub(super) fn is_index(path: &FilePath) -> bool {
+    path.as_str() == INDEX || path.as_str().starts_with(SHELVES)
+}
+
+/// A page that is listed on a shelf, or on one below it: what renders the index for that page renders the shelf, too.
+pub(super) fn listed_on(rows: &Connection, path: &FilePath) -> Result<Option<PageName>, KbError> {
+    let Some((kind, prefix)) = beginning(path) else { return Ok(None) };
+    let read = || -> rusqlite::Result<Option<String>> {
+        rows.prepare_cached(LINES)?
+            .query_row((kind.type_word(), &prefix, after(&prefix), 1), |row| row.get(0))
+            .optional()
+    };
+    let name = read().map_err(|error| told(rows, "list its pages", error))?;
+    Ok(name.and_then(|name| name.parse().ok()))
+}
+
+/// The kind that a shelf lists, and how the names on it begin.
+fn beginning(path: &FilePath) -> Option<(PageKind, Vec<u8>)> {
+    let name = path.as_str().strip_prefix(SHELVES)?.strip_suffix(".md")?;
+    let of = |kind: PageKind| Some((kind, name.strip_prefix(kind.directory())?.strip_prefix('-')?));
+    let (kind, mut rest) = LISTED.into_iter().find_map(|(kind, _)| of(kind))?;
+    let mut prefix = Vec::new();
+    while let Some(next) = rest.bytes().next() {
+        let (byte, len) = match next {
+            b'~' => (u8::from_str_radix(rest.get(1..3)?, 16).ok()?, 3),
+            byte => (byte, 1),
+        };
+        prefix.push(byte);
+        rest = rest.get(len..)?;
+    }
+    Some((kind, prefix))
 }
 
 /// Brings the shelves below `prefix` to what is there, and says the lines that stand at `prefix` itself.
@@ -120,7 +156,7 @@ fn forget(draft: &mut Draft<'_>, path: &FilePath) -> Result<(), KbError> {
 
 /// The file of a shelf. Two beginnings never have one, and one that begins another begins its file's name.
 fn path(kind: PageKind, prefix: &[u8]) -> FilePath {
-    let mut name = format!("wiki/index/{}-", kind.directory());
+    let mut name = format!("{SHELVES}{}-", kind.directory());
     for byte in prefix {
         match byte {
             b'a'..=b'z' | b'0'..=b'9' | b'-' => name.push(char::from(*byte)),
@@ -201,5 +237,10 @@ mod tests {
         assert_ne!(name(b"~c3"), name(&[0xc3]));
         assert!(name(&[0xff; PREFIX_BYTES_MAX + 1]).len() < 255);
         assert_eq!(readable("日本".as_bytes().get(..4).unwrap()), "日");
+        for prefix in [b"ti".as_slice(), "é-9".as_bytes(), b"~c3", &[0xff, 0], b""] {
+            assert_eq!(beginning(&path(PageKind::Entity, prefix)), Some((PageKind::Entity, prefix.to_vec())));
+        }
+        assert_eq!(beginning(&FilePath::new("wiki/index/other-a.md").unwrap()), None);
+        assert_eq!(beginning(&FilePath::new("wiki/index/concepts-~é.md").unwrap()), None);
     }
 }

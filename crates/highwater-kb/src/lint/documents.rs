@@ -1,16 +1,22 @@
 //! Documents against their files: what they were given as, their pages, what was compiled from them. Owns that each document has them.
 
+use highwater_engine::shell::quoted;
 use highwater_fs::Kind as FileKind;
 
-use super::{Kind, Look, ROWS};
+use super::{FINDINGS_OF_A_KIND_MAX, Kind, Look, ROWS};
 use crate::error::KbError;
 use crate::page::{PageKind, PageName};
 
+/// The most documents that one command is told for.
+const NAMED_MAX: usize = 16;
+/// What mends more.
+const ALL: &str = "`highwater kb recompile --all` makes it again, and the others";
+
 pub(super) fn look(look: &mut Look<'_>) -> Result<(), KbError> {
-    let mut after = 0;
+    let (mut after, mut unsaid) = (0, Vec::new());
     loop {
         let documents = look.snapshot.documents(after, ROWS)?;
-        let Some((_, last)) = documents.last() else { return Ok(()) };
+        let Some((_, last)) = documents.last() else { break };
         after = last.sequence;
         for (name, document) in documents {
             look.documents += 1;
@@ -34,8 +40,21 @@ pub(super) fn look(look: &mut Look<'_>) -> Result<(), KbError> {
             look.saw(document.compiled);
             let Some((kind, is)) = Kind::of_object(standing) else { continue };
             let what = format!("what was compiled from the document {name}, as the object {}, {is}", document.compiled);
-            let mends = format!("`highwater kb recompile {name}` makes it again");
-            look.note(kind, PageName::of_document(PageKind::Summary, &name).path(), what, mends);
+            match unsaid.len() < FINDINGS_OF_A_KIND_MAX {
+                true => unsaid.push((name, kind, what)),
+                false => look.note(kind, PageName::of_document(PageKind::Summary, &name).path(), what, ALL),
+            }
         }
     }
+    // Those that are made anew one by one would take from a page what the others say, and put it back.
+    let names = || unsaid.iter().map(|(name, ..)| quoted(name.as_str())).collect::<Vec<_>>().join(" ");
+    let mends = match unsaid.len() {
+        0 | 1 => format!("`highwater kb recompile {}` makes it again", names()),
+        2..=NAMED_MAX => format!("`highwater kb recompile {}` makes it again, and the others", names()),
+        _ => ALL.to_owned(),
+    };
+    for (name, kind, what) in unsaid {
+        look.note(kind, PageName::of_document(PageKind::Summary, &name).path(), what, mends.as_str());
+    }
+    Ok(())
 }

@@ -1,20 +1,22 @@
-//! What was found, mended, by one commit: links that lead nowhere, and objects whose bytes still stand on the disk. Owns that only
-//! what was looked at is changed: a page that somebody wrote to since is left as it is.
+//! What was found, mended, by one commit: links that lead nowhere, and objects whose bytes still stand on the disk, or follow from the
+//! rows. Owns that only what was looked at is changed: a page that somebody wrote to since is left as it is.
 //!
 //! A page that the base keeps as it was written is changed as any file of it. One that a person has otherwise than the base is changed
 //! where it stands ([`Draft::edit`]): what the base has there stays, so that what comes is merged as before. Both are taken back by
 //! `undo`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use highwater_fs::FsError;
 use jiff::Timestamp;
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
 use super::{Finding, Kind, Linted, report};
-use crate::base::{Base, BaseLock, Committed, Draft, Found, PAGE_BYTES_MAX, look};
+use crate::base::{Base, BaseLock, Committed, Draft, Found, ObjectStanding, PAGE_BYTES_MAX, look};
 use crate::content::ContentId;
 use crate::error::KbError;
+use crate::fold;
 use crate::page::link::{self, Link, MARKDOWN};
 use crate::page::plain::line;
 use crate::path::FilePath;
@@ -62,6 +64,17 @@ pub struct Mended {
     pub report: Option<FilePath>,
 }
 
+impl Mended {
+    /// Takes in what was mended after this. What was passed over then is what is.
+    pub fn take(&mut self, later: Self) {
+        let Self { committed, findings, passed_over, report } = later;
+        self.committed = committed.or_else(|| self.committed.take());
+        self.findings.extend(findings);
+        self.passed_over = passed_over;
+        self.report = report.or_else(|| self.report.take());
+    }
+}
+
 /// Mends what can be mended, and keeps a page in `reports/` that tells what was found, where that is asked for. A generation that a
 /// crash left is finished first.
 ///
@@ -84,17 +97,23 @@ pub fn mend(
     mended.committed = base.commit(held, at, "lint", text, |draft| {
         if fixes {
             for lost in &linted.lost {
-                restore(draft, lost)?;
+                if !restore(draft, lost)? && !mended.passed_over.contains(&lost.path) {
+                    mended.passed_over.push(lost.path.clone());
+                }
             }
+            if !linted.rendered.is_empty() {
+                fold::show_again(draft, &linted.rendered)?;
+            }
+            let left = lost_still(draft, &linted.rendered)?;
             for (path, rewrite) in &linted.rewrites {
-                if !page(draft, path, rewrite)? {
+                if !page(draft, path, rewrite)? && !mended.passed_over.contains(path) {
                     mended.passed_over.push(path.clone());
                 }
             }
             let is_mended = |finding: &&Finding| {
                 finding.fix
                     && (finding.kind != Kind::Unapplied || finished)
-                    && !mended.passed_over.iter().any(|path| path.as_str() == finding.file)
+                    && !mended.passed_over.iter().chain(&left).any(|path| path.as_str() == finding.file)
             };
             mended.findings = linted.findings.iter().filter(is_mended).cloned().collect();
         }
@@ -131,10 +150,32 @@ fn lies(base: &Base, path: &FilePath) -> Result<FilePath, KbError> {
     Ok(found.map_or_else(|| path.clone(), |(beside, _)| beside))
 }
 
-fn restore(draft: &Draft<'_>, lost: &Lost) -> Result<(), KbError> {
+/// Those of these files whose bytes are not stored.
+fn lost_still(draft: &Draft<'_>, files: &BTreeSet<FilePath>) -> Result<Vec<FilePath>, KbError> {
+    let mut lost = Vec::new();
+    for path in files {
+        if let Some(content) = draft.content(path)?
+            && draft.objects().standing(content, true)? != ObjectStanding::There
+        {
+            lost.push(path.clone());
+        }
+    }
+    Ok(lost)
+}
+
+/// `false` where the file has other bytes than when it was looked at, or is gone.
+fn restore(draft: &Draft<'_>, lost: &Lost) -> Result<bool, KbError> {
     let fs = draft.objects().fs();
-    let open = || fs.reader(&lost.path.to_rel()).map_err(|error| std::io::Error::other(error.to_string()));
-    draft.objects().restore(lost.content, open)
+    if look(fs, &lost.path.to_rel())? != Found::File(lost.content) {
+        return Ok(false);
+    }
+    let open = || fs.reader(&lost.path.to_rel()).map_err(|error| io::Error::new(error.kind(), error.to_string()));
+    match draft.objects().restore(lost.content, open) {
+        Ok(()) => Ok(true),
+        Err(KbError::Changed { .. }) => Ok(false),
+        Err(KbError::Source(error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// `false` where it is another page than was looked at.
@@ -142,7 +183,7 @@ fn page(draft: &mut Draft<'_>, path: &FilePath, rewrite: &Rewrite) -> Result<boo
     let bytes = match draft.objects().fs().read(&path.to_rel(), PAGE_BYTES_MAX) {
         Ok(bytes) if ContentId::of(&bytes) == rewrite.was => bytes,
         Ok(_) | Err(FsError::TooLarge { .. }) => return Ok(false),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error.into()),
     };
     let Ok(text) = String::from_utf8(bytes) else { return Ok(false) };

@@ -98,7 +98,7 @@ fn one(look: &mut Look<'_>, directory: &RelPath, entry: &Entry) -> Result<(), Kb
     }
     let Some(generated) = generated else { return foreign(look, &path, is_file) };
     if path.as_str().starts_with("raw/") && !look.raws.contains(path.as_str()) {
-        let mends = "delete it, or add it again: `highwater kb add`";
+        let mends = format!("delete it, or add it again: `highwater kb add {path}`");
         look.note(Kind::RawKept, &path, "its document was removed, and the file was kept", mends);
     }
     if !is_file {
@@ -120,7 +120,7 @@ fn one(look: &mut Look<'_>, directory: &RelPath, entry: &Entry) -> Result<(), Kb
         }
     };
     if !is_same {
-        edited(look, &path, false);
+        edited(look, &path, Differs::Anywhere);
     }
     Ok(())
 }
@@ -162,15 +162,52 @@ fn foreign(look: &mut Look<'_>, path: &FilePath, is_file: bool) -> Result<(), Kb
     if is_file && is_page(path) { page(look, path, None) } else { Ok(()) }
 }
 
-fn edited(look: &mut Look<'_>, path: &FilePath, framed: bool) {
-    let mends = match framed {
-        true => {
-            "nothing need be done: outside its two markers it is yours, and between them what comes is merged into it"
+/// Where a page that has markers differs from what the base has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Differs {
+    /// It has none.
+    Anywhere,
+    /// Outside of them, as far as it is known.
+    Outside,
+    /// Between them.
+    Inside,
+}
+
+fn edited(look: &mut Look<'_>, path: &FilePath, differs: Differs) {
+    let (what, mends) = match differs {
+        Differs::Anywhere => {
+            ("a person edited it", "nothing need be done: what comes is merged into it, or laid beside it".to_owned())
         }
-        false => "nothing need be done: what comes is merged into it, or laid beside it",
+        Differs::Outside => (
+            "a person edited it",
+            "nothing need be done: outside its two markers it is yours, and between them what comes is merged into it"
+                .to_owned(),
+        ),
+        Differs::Inside => (
+            "a person edited it, and between its two markers it is not what the base has",
+            format!(
+                "nothing need be done: what comes is merged into it, or laid beside it; to have there again what the base has, move it \
+                 elsewhere, then `highwater kb resolve {path} --theirs`"
+            ),
+        ),
     };
-    look.note(Kind::Edited, path, "a person edited it", mends);
+    look.note(Kind::Edited, path, what, mends);
     look.edited.insert(path.to_string());
+}
+
+/// Where a page differs from what the base has there; without the bytes of that, nobody knows.
+fn differs(look: &Look<'_>, stands: &str, generated: ContentId) -> Result<Differs, KbError> {
+    let Some((_, stands, _)) = rendered::marked(stands) else { return Ok(Differs::Anywhere) };
+    let generated = match look.snapshot.stored().read(generated, PAGE_BYTES_MAX) {
+        Ok(generated) => generated,
+        Err(KbError::ObjectMissing { .. } | KbError::ObjectDamaged { .. } | KbError::Fs(_)) => {
+            return Ok(Differs::Outside);
+        }
+        Err(error) => return Err(error),
+    };
+    let generated = String::from_utf8_lossy(&generated);
+    let is_same = rendered::marked(&generated).is_none_or(|(_, generated, _)| generated == stands);
+    Ok(if is_same { Differs::Outside } else { Differs::Inside })
 }
 
 fn page(look: &mut Look<'_>, path: &FilePath, generated: Option<ContentId>) -> Result<(), KbError> {
@@ -180,7 +217,7 @@ fn page(look: &mut Look<'_>, path: &FilePath, generated: Option<ContentId>) -> R
             if let Some(generated) = generated
                 && look_at(look.snapshot.disk(), &path.to_rel())? != Found::File(generated)
             {
-                edited(look, path, false);
+                edited(look, path, Differs::Anywhere);
             }
             return Ok(());
         }
@@ -190,9 +227,9 @@ fn page(look: &mut Look<'_>, path: &FilePath, generated: Option<ContentId>) -> R
     look.pages += 1;
     let content = ContentId::of(&bytes);
     let text = String::from_utf8(bytes);
-    if generated.is_some_and(|generated| generated != content) {
-        let framed = text.as_ref().is_ok_and(|text| rendered::marked(text).is_some());
-        edited(look, path, framed);
+    if let Some(generated) = generated.filter(|generated| *generated != content) {
+        let differs = text.as_ref().map_or(Ok(Differs::Anywhere), |text| differs(look, text, generated))?;
+        edited(look, path, differs);
     }
     let Ok(text) = text else { return Ok(()) };
     let directory = path.as_str().split('/').nth(1);

@@ -8,6 +8,7 @@ use crate::base::{Found, look as look_at};
 use crate::content::ContentId;
 use crate::document::DocName;
 use crate::error::KbError;
+use crate::fold::is_of_base;
 use crate::page::{PageKind, PageName};
 use crate::path::FilePath;
 
@@ -48,15 +49,21 @@ fn file(look: &mut Look<'_>, path: &FilePath, content: ContentId) -> Result<(), 
     let what = format!("what the base keeps of it, as the object {content}, {is}");
     let found = look_at(look.snapshot.disk(), &path.to_rel())?;
     let stands = found == Found::File(content);
+    let is_rendered = !stands && is_of_base(path);
     let mends = match maker(look, path)? {
         _ if stands => "it is stored again from the file".to_owned(),
+        _ if is_rendered => "it is made again of what the base knows, and stored".to_owned(),
         Some(name) => format!("`highwater kb recompile {name}` stores it again"),
         None if found == Found::Nothing => "put the file there as it was, and call again".to_owned(),
         None => "keep what stands there elsewhere, put the file there as it was, and call again".to_owned(),
     };
-    let told = look.tell(Finding { kind, file: path.to_string(), line: None, what, mends, fix: stands });
+    let fix = stands || is_rendered;
+    let told = look.tell(Finding { kind, file: path.to_string(), line: None, what, mends, fix });
     if told && stands {
         look.lost.push(Lost { path: path.clone(), content });
+    }
+    if told && is_rendered {
+        look.rendered.insert(path.clone());
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::compile::{CompileError, Compiled, Compiler, Source};
 use crate::convert::{self, ConvertError, Converted, Format, Limits, Staged, Verdict};
 use crate::document::{DocName, Document};
 use crate::error::KbError;
-use crate::fold::{self, Ready};
+use crate::fold::{self, Ready, is_of_base};
 use crate::origin::Origin;
 use crate::page::{PageKind, PageName};
 use crate::path::FilePath;
@@ -31,7 +31,16 @@ const IN_CONFLICT: &str = " was edited by a person, and what is new lies beside 
 /// The file whose conflict is why a document is for a person to look at, where that is why.
 #[must_use]
 pub fn conflict_of(why: &str) -> Option<FilePath> {
-    FilePath::new(why.strip_suffix(IN_CONFLICT)?).ok()
+    let (path, next) = why.split_once(IN_CONFLICT)?;
+    // What is to be done came to be said later.
+    if next.is_empty() || next.starts_with(": ") { FilePath::new(path).ok() } else { None }
+}
+
+/// Why a document is for a person to look at that came into conflict with them about a file.
+fn in_conflict(path: &FilePath) -> String {
+    format!(
+        "{path}{IN_CONFLICT}: `highwater kb resolve {path} --mine` keeps what they wrote, `--theirs` takes what is new"
+    )
 }
 
 /// A document that is ready to be folded in; its bytes, its text and its images are objects already.
@@ -115,7 +124,7 @@ impl Prepared {
         (images + self.converted.markdown.len()) as u64
     }
 
-    /// What becomes of it once it is in the base: a page that a person had edited may be for them to look at.
+    /// What becomes of it once it is in the base: a page that a person had edited may be for them to look at, one that lists it too.
     pub(crate) fn outcome(&self, fates: &Fates) -> Outcome {
         let is_its = |path: &FilePath| {
             let own = [PageKind::Source, PageKind::Summary];
@@ -123,9 +132,10 @@ impl Prepared {
                 || own.iter().any(|kind| PageName::of_document(*kind, &self.name).path() == *path)
                 || self.compiled.contributions.iter().any(|said| said.page.path() == *path)
         };
-        let conflict = fates.iter().find(|(path, fate)| **fate == Fate::Conflict && is_its(path));
+        let mut conflicts = fates.iter().filter(|(_, fate)| **fate == Fate::Conflict).map(|(path, _)| path);
+        let conflict = conflicts.clone().find(|path| is_its(path)).or_else(|| conflicts.find(|path| is_of_base(path)));
         match conflict {
-            Some((path, _)) => Outcome::because(OutcomeKind::Review, format!("{path}{IN_CONFLICT}")),
+            Some(path) => Outcome::because(OutcomeKind::Review, in_conflict(path)),
             None => Outcome::done(),
         }
     }
@@ -218,5 +228,19 @@ impl<C: Compiler + 'static> Workshop<C> {
             Ok::<_, KbError>(prepared)
         });
         Ok(stored.await??)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_of_a_conflict_is_known_by_the_reason_that_is_kept_of_it() {
+        let path = FilePath::new("wiki/concepts/tides.md").unwrap();
+        assert_eq!(conflict_of(&in_conflict(&path)), Some(path.clone()));
+        let earlier = "wiki/concepts/tides.md was edited by a person, and what is new lies beside it, as .conflict";
+        assert_eq!(conflict_of(earlier), Some(path));
+        assert_eq!(conflict_of("it cannot be read"), None);
     }
 }

@@ -1,5 +1,6 @@
-//! Documents that a pass leaves to be tried again. Owns what is told of them: which they are, why, and when that is.
+//! Documents that a pass leaves to be tried again, and those that it leaves to a person. Owns what is told of them: which they are, and why.
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::sync::{Mutex, PoisonError};
 
@@ -18,32 +19,72 @@ pub(crate) struct PutOff(Mutex<Those>);
 struct Those {
     first: Vec<String>,
     count: usize,
+    /// By why they are for a person to look at: one of them, and how many there are.
+    looked_at: BTreeMap<String, (String, usize)>,
+    /// How many more there are, for other reasons.
+    looked_at_more: usize,
 }
 
 impl PutOff {
     /// Notes a document, as people call it, if this is what became of it.
     pub(crate) fn note(&self, document: &str, outcome: &Outcome) {
-        if !matches!(outcome.kind, OutcomeKind::Deferred | OutcomeKind::Failed) {
-            return;
-        }
         let mut those = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        those.count += 1;
-        if those.first.len() < TOLD_DOCUMENTS_MAX {
-            let why = outcome.detail.as_deref().map(|why| format!(": {}", one_line(why))).unwrap_or_default();
-            those.first.push(format!("{} is tried again by the next pass{why}", one_line(document)));
+        let why = outcome.detail.as_deref().map(one_line);
+        match outcome.kind {
+            OutcomeKind::Deferred | OutcomeKind::Failed => {
+                those.count += 1;
+                if those.first.len() < TOLD_DOCUMENTS_MAX {
+                    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+                    those.first.push(format!("{} is tried again by the next pass{why}", one_line(document)));
+                }
+            }
+            OutcomeKind::Review => those.leaves_to_look_at(document, why.unwrap_or_default()),
+            _ => {}
         }
     }
 
     /// What a person should know of them, a sentence each; afterwards there are none.
     pub(crate) fn told(&self) -> Vec<String> {
-        let Those { first: mut told, count } = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let Those { first: mut told, count, looked_at, looked_at_more } =
+            mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         told.sort();
         match count - told.len() {
             0 => {}
             1 => told.push("1 more document is tried again by the next pass".to_owned()),
             more => told.push(format!("{more} more documents are tried again by the next pass")),
         }
+        told.extend(looked_at.into_iter().map(|(why, (document, count))| {
+            let those = match count {
+                1 => format!("{document} is"),
+                count => format!("{document} and {} more are", count - 1),
+            };
+            let why = if why.is_empty() { why } else { format!(": {why}") };
+            format!("{those} for you to look at{why}")
+        }));
+        match looked_at_more {
+            0 => {}
+            1 => told.push("1 more document is for you to look at".to_owned()),
+            more => told.push(format!("{more} more documents are for you to look at")),
+        }
         told
+    }
+}
+
+impl Those {
+    fn leaves_to_look_at(&mut self, document: &str, why: String) {
+        let is_full = self.looked_at.len() >= TOLD_DOCUMENTS_MAX;
+        let document = one_line(document);
+        match self.looked_at.get_mut(&why) {
+            Some((first, count)) => {
+                *count += 1;
+                // Whichever was ready first.
+                if document < *first {
+                    *first = document;
+                }
+            }
+            None if is_full => self.looked_at_more += 1,
+            None => drop(self.looked_at.insert(why, (document, 1))),
+        }
     }
 }
 
@@ -59,7 +100,7 @@ mod tests {
         };
         note(3, OutcomeKind::Failed);
         note(2, OutcomeKind::Deferred);
-        for kind in [OutcomeKind::Done, OutcomeKind::Present, OutcomeKind::Review, OutcomeKind::Gone] {
+        for kind in [OutcomeKind::Done, OutcomeKind::Present, OutcomeKind::Gone] {
             note(1, kind);
         }
         let told =
@@ -74,5 +115,24 @@ mod tests {
             note(n, OutcomeKind::Deferred);
         }
         assert_eq!(put_off.told().last().unwrap(), "4 more documents are tried again by the next pass");
+    }
+
+    #[test]
+    fn those_that_a_person_is_to_look_at_are_told_by_why() {
+        let put_off = PutOff::default();
+        for document in ["b", "a", "c"] {
+            put_off.note(document, &Outcome::because(OutcomeKind::Review, "the index is in conflict"));
+        }
+        put_off.note("d", &Outcome::because(OutcomeKind::Review, "it says nothing"));
+        let told = [
+            "d is for you to look at: it says nothing",
+            "a and 2 more are for you to look at: the index is in conflict",
+        ];
+        assert_eq!(put_off.told(), told);
+        assert!(put_off.told().is_empty(), "they were told of");
+        for n in 0..TOLD_DOCUMENTS_MAX + 2 {
+            put_off.note("e", &Outcome::because(OutcomeKind::Review, format!("{n}")));
+        }
+        assert_eq!(put_off.told().last().unwrap(), "2 more documents are for you to look at");
     }
 }

@@ -1,5 +1,10 @@
 //! A look at a base: each sort of fault is planted, found, mended where it can be, and not found again.
 
+mod again;
+mod silent;
+mod since;
+mod stray;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -44,6 +44,7 @@ mod status;
 mod stood;
 mod story;
 mod together;
+mod told;
 mod touched;
 mod tree;
 mod unchanged;

@@ -145,3 +145,95 @@ async fn a_document_whose_bytes_are_damaged_stops_no_other() {
     assert!(rig.page("wiki/summaries/a.md").unwrap().contains("Edition 1."));
     assert!(rig.page("wiki/summaries/b.md").unwrap().contains("Edition 4."));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_say_nothing_are_made_anew_together_beside_an_edit_of_what_they_share() {
+    let rig = Rig::new();
+    for n in 0..4 {
+        let text = format!(
+            "# Report {n}\n\nThe tidal range is the height between high water and low water. Gauge {n} measures the tidal range \
+             at the Harbour Office every {} minutes.\n\nA storm surge adds to the tidal range.\n",
+            n + 5
+        );
+        rig.write(&format!("in/report-{n}.md"), text);
+    }
+    let report = rig.add(Edition::of(1), &["in"]).await;
+    assert_eq!(report.counts.done, 4, "{report:?}");
+    let path = rig.root().join("wiki/concepts/tidal-range.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    // The line that names all of them but the first.
+    let also = page.lines().find(|line| line.starts_with("Also: ")).unwrap();
+    let mine = page.replace(also, &format!("{also}, and mine"));
+    std::fs::write(&path, &mine).unwrap();
+    // What was compiled from three of them is lost, and the rows, which are made again.
+    for n in [0, 1, 3] {
+        let compiled = rig.opened().0.document(&named(&format!("report-{n}"))).unwrap().unwrap().compiled;
+        std::fs::remove_file(rig.root().join(format!(".highwater/objects/{compiled}"))).unwrap();
+    }
+    for rows in ["kb.db", "kb.db-wal", "kb.db-shm"] {
+        let _ = std::fs::remove_file(rig.root().join(".highwater").join(rows));
+    }
+    let held = rig.home().try_lock().unwrap().unwrap();
+    drop(highwater_kb::base::rebuild(rig.home(), &held, crate::home::now()).unwrap());
+    drop(held);
+    let report = rig.recompile(Edition::of(1), Which::All).await;
+    let counts = (report.counts.done, report.counts.present, report.counts.review);
+    assert_eq!((report.exit, counts), (ExitCode::Drained, (3, 1, 0)), "{report:?}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), mine);
+    assert!(!path.with_extension("conflict.md").exists());
+    assert_eq!(rig.page("wiki/concepts/tidal-range.md").unwrap(), page);
+    let report = rig.recompile(Edition::of(1), Which::All).await;
+    assert_eq!(report.counts.present, 4, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_person_is_told_with_its_file_and_what_to_do() {
+    let rig = Rig::new();
+    rig.write("in/shown.md", "# Shown\n\nA picture of the harbour: ![it](it.png)\n");
+    rig.write("in/it.png", highwater_testkit::documents::PNG);
+    rig.write("in/tides.md", TIDES);
+    rig.add(Edition::of(1), &["in/shown.md", "in/tides.md"]).await;
+    std::fs::remove_file(rig.path("in/it.png")).unwrap();
+    let content = rig.opened().0.document(&named("tides")).unwrap().unwrap().content;
+    std::fs::remove_file(rig.root().join(".highwater/objects").join(content.to_string())).unwrap();
+    let report = rig.recompile(Edition::of(2), Which::All).await;
+    assert_eq!(report.counts.review, 2, "{report:?}");
+    let told = report.notes.join("\n");
+    let shown = rig.path("in/shown.md").canonicalize().unwrap();
+    for there in [
+        "shown is for you to look at: ",
+        shown.to_str().unwrap(),
+        "put them back there, and call again",
+        "tides is for you to look at: what it was given as, raw/tides.md: ",
+        "`highwater kb lint --verify` says what mends it",
+    ] {
+        assert!(told.contains(there), "{there}: {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_became_that_of_another_document_is_told_with_what_takes_the_old_one_out() {
+    let rig = full().await;
+    rig.write("in/b.md", TIDES);
+    let report = rig.add(Edition::of(1), &["in"]).await;
+    assert_eq!((report.counts.present, report.counts.review), (1, 1), "{report:?}");
+    let told = report.notes.join("\n");
+    assert!(told.contains("as b: `highwater kb remove b` takes that out"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_again_is_told_to_be_no_generation() {
+    let rig = Rig::new();
+    rig.write("in/a.md", "# Tides\n\nThe moon pulls.\n");
+    rig.add(Edition::of(1), &["in"]).await;
+    let (head, name) = (rig.head(), named("a"));
+    let compiled = rig.opened().0.document(&name).unwrap().unwrap().compiled;
+    std::fs::remove_file(rig.root().join(format!(".highwater/objects/{compiled}"))).unwrap();
+    let report = rig.recompile(Edition::of(1), Which::All).await;
+    assert_eq!((report.counts.done, rig.head()), (1, head), "{report:?}");
+    let told = report.notes.join("\n");
+    assert!(told.contains("that is no generation, so `highwater kb undo` takes back what was done before"), "{told}");
+    // A document that is made anew is one.
+    let report = rig.recompile(Edition::of(2), Which::All).await;
+    assert_eq!((report.counts.done, report.notes.len(), rig.head()), (1, 0, head + 1), "{report:?}");
+}

@@ -43,8 +43,10 @@ pub(crate) enum KbVerb {
     /// Makes documents anew from what they were given as: converts and compiles them again, as after an update of highwater.
     ///
     /// A document keeps its name and its place. What comes out as it is there already, whole, is `present`, and nothing of it is
-    /// written; what the base keeps of it and is gone or damaged is stored again. A call that is killed goes on with the next. With a language model, that writes the pages, and with another one it writes them anew; what
-    /// it was asked once it is not asked again.
+    /// written; what the base keeps of it and is gone or damaged is stored again, which is no generation: `kb undo` takes back what was done
+    /// before. Documents that say nothing, since it is lost what was made of them, come first and together. A call that is killed goes on
+    /// with the next. With a language model, that writes the pages, and with another one it writes them anew; what it was asked once it is
+    /// not asked again.
     Recompile(KbRecompile),
     /// Lists the documents of a base, in the order in which they were added.
     List(KbWhich),
@@ -273,7 +275,8 @@ pub(crate) struct KbLint {
     #[command(flatten)]
     pub(crate) which: KbWhich,
     /// Mends what can be mended, by one generation that `kb undo` takes back: links are made to lead to the one page whose name says the
-    /// same, else they become the words they read as; bytes are stored again from files that still have them.
+    /// same, else they become the words they read as; bytes are stored again from files that still have them, and those of the index, the
+    /// log and `AGENTS.md` are made again.
     #[arg(long)]
     pub(crate) fix: bool,
     /// Keeps what was found as a page: `wiki/reports/lint-DATE.md`.

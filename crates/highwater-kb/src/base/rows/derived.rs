@@ -45,10 +45,8 @@ pub(crate) const LOOKUPS: &[&str] = &[NEWEST_MONTH, MONTH_BEFORE, LINKS, LINKED_
 /// Where the next entry of the log goes. A clock that went back does not take it to an earlier month.
 pub(crate) fn next_entry(rows: &Connection, at: Timestamp) -> Result<Place, KbError> {
     let now = at.to_zoned(TimeZone::UTC).strftime("%Y-%m").to_string();
-    let newest: Option<(String, u32)> =
-        one(rows, "read its log", NEWEST_MONTH, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(match newest {
-        Some((month, n)) if month >= now => Place { month, n: n + 1 },
+    Ok(match newest_entry(rows)? {
+        Some(Place { month, n }) if month >= now => Place { month, n: n + 1 },
         _ => Place { month: now, n: 1 },
     })
 }
@@ -69,6 +67,11 @@ pub(in crate::base) fn take_log(from: &Connection, to: &Connection) -> Result<()
         Ok(())
     };
     take().map_err(|error| told(to, "take its log over", error))
+}
+
+/// Where the newest entry of the log is.
+pub(crate) fn newest_entry(rows: &Connection) -> Result<Option<Place>, KbError> {
+    one(rows, "read its log", NEWEST_MONTH, [], |row| Ok(Place { month: row.get(0)?, n: row.get(1)? }))
 }
 
 /// The newest month before this one.

@@ -1,10 +1,12 @@
 //! `kb lint`: what is wrong in a base. Owns what is told of it; looking and mending are the domain's.
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 
 use highwater_engine::clock::Clock as _;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
+use highwater_engine::shell::quoted;
 use highwater_kb::lint::{Finding, Linted, Mended, lint as look, mend};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -18,6 +20,11 @@ use crate::cli::{Global, KbLint};
 use crate::output::Output;
 use crate::table::one_line;
 use crate::{Done, in_runtime};
+
+/// How often it is looked again at what changed between a look and the change that is to mend it.
+const LOOKS_MAX: usize = 3;
+/// The command that adds a file.
+const ADD: &str = "highwater kb add";
 
 pub(super) fn lint(args: &KbLint, global: &Global) -> Done {
     let one = |error| vec![error];
@@ -56,16 +63,29 @@ async fn linted(
     };
     linted.take(&advised.advice);
     let mut mended = Mended::default();
-    if args.report || (args.fix && linted.is_mendable()) {
+    for _ in 0..LOOKS_MAX {
+        if !args.report && !(args.fix && (linted.is_mendable() || linted.has_moved())) {
+            break;
+        }
         let (mut base, held) = place.locked().await?;
         let done = mend(&mut base, &held, place.clock.now(), &linted, args.fix, args.report);
-        mended = done.map_err(|error| place.failed(&error))?;
-        drop(held);
-        if !mended.findings.is_empty() {
+        let done = done.map_err(|error| place.failed(&error))?;
+        drop((base, held));
+        // What was looked at changed in between: it is looked at as it is now.
+        let is_over = done.passed_over.is_empty() && (!args.fix || !linted.has_moved());
+        let is_changed = !done.findings.is_empty() || !is_over;
+        mended.take(done);
+        if is_changed {
             // What is told is what is left.
             linted = looked(place, args.verify, output)?;
             linted.take(&advised.advice);
         }
+        if is_over {
+            break;
+        }
+    }
+    for finding in mended.findings.iter_mut().chain(&mut linted.findings) {
+        finding.mends = from_here(&finding.mends, place, args.which.kb.as_deref());
     }
     let page: Vec<u8> = match output.json {
         true => listing::json_lines(lines(&mended.findings, true).chain(lines(&linted.findings, false))),
@@ -99,13 +119,33 @@ async fn linted(
     }
     if !args.fix && linted.is_mendable() {
         let verify = if args.verify { " --verify" } else { "" };
-        output.note(format_args!("  `highwater kb lint{verify} --fix` mends what is marked `fix`"));
+        let told = format!("  `highwater kb lint{verify} --fix` mends what is marked `fix`");
+        output.note(from_here(&told, place, args.which.kb.as_deref()));
     }
     Ok(match (faults, &advised.ended) {
         (0, None) => ExitCode::Drained,
         (0, Some(_)) => ExitCode::Checkpoint,
         _ => ExitCode::Halted,
     })
+}
+
+/// What is told to be typed, so that it is about this base from where it is typed: with the base, where that was named, and files as they are
+/// named from anywhere.
+fn from_here(told: &str, place: &Place, kb: Option<&Path>) -> String {
+    let typed = |command: &str| {
+        let mut command = command.to_owned();
+        if let Some(file) = command.strip_prefix(&format!("{ADD} ")) {
+            command = format!("{ADD} {}", quoted(&place.root.join(file).to_string_lossy()));
+        }
+        match kb {
+            Some(kb) if command.starts_with("highwater kb ") => {
+                format!("{command} --kb {}", quoted(&kb.to_string_lossy()))
+            }
+            _ => command,
+        }
+    };
+    let parts = told.split('`').enumerate();
+    parts.map(|(n, part)| if n % 2 == 1 { typed(part) } else { part.to_owned() }).collect::<Vec<_>>().join("`")
 }
 
 fn looked(place: &Place, verify: bool, output: Output) -> Result<Linted, Diagnosis> {
@@ -139,7 +179,9 @@ fn text(linted: &Linted, mended: &Mended) -> String {
         text.push_str(&format!("{} mended {}: {}\n", place_of(finding), finding.kind.word(), one_line(&finding.what)));
     }
     for path in &mended.passed_over {
-        text.push_str(&format!("{path}: passed over, since it was written to meanwhile\n"));
+        text.push_str(&format!(
+            "{path}: passed over, since it was written to meanwhile\n    let that end, and call again\n"
+        ));
     }
     for findings in linted.findings.chunk_by(|one, other| one.kind == other.kind) {
         let kind = findings[0].kind;

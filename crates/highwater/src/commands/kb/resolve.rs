@@ -6,10 +6,11 @@ use highwater_engine::clock::Clock as _;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
 use highwater_kb::resolve::{Side, resolve as settle};
-use highwater_kb::{Base, FilePath, KbError};
+use highwater_kb::{Base, Fate, FilePath, KbError};
 use serde_json::json;
 
 use super::NO_CONFLICT;
+use super::fates::became;
 use super::place::Place;
 use crate::cli::KbResolve;
 use crate::output::Output;
@@ -37,9 +38,17 @@ async fn resolved(place: &Place, args: &KbResolve, output: Output) -> Result<Exi
                 for (path, kept) in &resolved.kept {
                     told.push_str(&format!("\n  {path} as it stood is kept: {}", place.root.join(kept).display()));
                 }
+                // The log tells of it, and a person may have edited that.
+                let met =
+                    resolved.committed.fates.iter().filter(|(met, fate)| **fate == Fate::Conflict && **met != path);
+                let met: Vec<_> = met.map(|(met, _)| met).collect();
+                for met in &met {
+                    told.push_str(&format!("\n  {met} {}", became(Fate::Conflict).unwrap_or_default()));
+                }
                 let kept = resolved.kept.iter().map(|(path, kept)| json!({ "path": path, "kept": kept }));
                 let json = json!({ "path": path, "stays": if side == Side::Mine { "mine" } else { "theirs" },
-                    "generation": resolved.committed.generation, "kept": kept.collect::<Vec<_>>() });
+                    "generation": resolved.committed.generation, "kept": kept.collect::<Vec<_>>(),
+                    "conflicts": met });
                 output.answer(&json, told);
                 return Ok(ExitCode::Drained);
             }

@@ -69,7 +69,7 @@ fn faults_are_named_with_their_lines_mended_by_one_generation_and_taken_back() {
     ] {
         assert!(ended.stdout.contains(line), "{line}: {}", ended.stdout);
     }
-    assert!(ended.stderr.contains("`highwater kb lint --fix` mends what is marked `fix`"), "{ended:?}");
+    assert!(ended.stderr.contains("`highwater kb lint --fix --kb notes` mends what is marked `fix`"), "{ended:?}");
     let (_, _, sum) = desk.findings(&[]);
     assert_eq!((&sum["counts"]["broken-link"], &sum["mended"]), (&3.into(), &0.into()), "{sum}");
 
@@ -231,6 +231,30 @@ fn a_link_to_what_went_is_not_made_to_lead_to_the_page_that_it_stands_on() {
     desk.lint(&["--fix"]);
     let mended = desk.0.read(path);
     assert!(!mended.contains("[[summaries/tide") && mended.contains("Mine."), "{mended}");
+}
+
+#[test]
+fn what_is_told_to_be_typed_works_from_where_the_person_stands() {
+    let desk = Desk::new();
+    desk.0.write("notes/raw/one.md", "# One\n\nThe moon pulls.\n");
+    desk.0.write("notes/raw/two.md", "# Two\n\nShips come in.\n");
+    let inside = desk.0.path("notes/wiki");
+    let look_inside = desk.0.command(&["kb", "lint", "--json"]).current_dir(&inside).output().unwrap();
+    let outside = desk.lint(&["--json"]).stdout;
+    let command = |lines: &str, file: &str| {
+        let findings = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let finding = findings.into_iter().find(|finding| finding["file"] == file).unwrap();
+        finding["mends"].as_str().unwrap().split('`').nth(1).unwrap().to_owned()
+    };
+    let typed = command(&outside, "raw/one.md");
+    assert!(typed.ends_with("/notes/raw/one.md --kb notes"), "{typed}");
+    let added = desk.0.shell(&typed).output().unwrap();
+    assert!(added.status.success(), "{typed}: {added:?}");
+    let typed = command(str::from_utf8(&look_inside.stdout).unwrap(), "raw/two.md");
+    let added = desk.0.shell(&typed).current_dir(&inside).output().unwrap();
+    assert!(added.status.success(), "{typed}: {added:?}");
+    let (code, findings, _) = desk.findings(&[]);
+    assert_eq!((code, findings), (0, Vec::new()));
 }
 
 #[test]

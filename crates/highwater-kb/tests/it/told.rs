@@ -1,0 +1,33 @@
+//! What a pass tells of pages that a person had edited, and of documents that are for a person to look at.
+
+use highwater_engine::report::ExitCode;
+
+use crate::rig::{Edition, Rig};
+
+/// A page of the base as a whole, a line of it that each addition changes or follows, and what a person makes of that.
+const OF_BASE: [(&str, &str, &str); 2] =
+    [("wiki/index.md", "Documents: 1", "Documents: one"), ("wiki/log.md", "add | a", "add | my first")];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_of_a_page_of_the_base_is_told_like_that_of_any_page() {
+    for (path, line, mine) in OF_BASE {
+        let rig = Rig::new();
+        rig.write("in/a.md", "# Tides\n\nThe moon pulls.\n");
+        rig.write("other/b.md", "# Harbours\n\nShips come in.\n");
+        assert_eq!(rig.add(Edition::of(1), &["in"]).await.counts.done, 1);
+        let page = std::fs::read_to_string(rig.root().join(path)).unwrap();
+        assert!(page.contains(line), "{page}");
+        rig.write(&format!("notes/{path}"), page.replace(line, mine));
+        let report = rig.add(Edition::of(1), &["other"]).await;
+        let counts = (report.counts.done, report.counts.review);
+        assert_eq!((report.exit, counts), (ExitCode::Drained, (0, 1)), "{path}: {report:?}");
+        let next = format!("`highwater kb resolve {path} --mine`");
+        let told = report.notes.join("\n");
+        assert!(told.contains("b.md is for you to look at: ") && told.contains(&next), "{path}: {told}");
+        let outcomes = rig.outcomes("add-other").await;
+        let [(_, kind, why)] = outcomes.as_slice() else { panic!("{outcomes:?}") };
+        assert!(kind == "review" && why.contains(&next), "{outcomes:?}");
+        assert_eq!(highwater_kb::add::conflict_of(why), Some(crate::home::file(path)));
+        assert!(rig.root().join(path.replace(".md", ".conflict.md")).exists());
+    }
+}
