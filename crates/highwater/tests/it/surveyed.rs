@@ -25,6 +25,27 @@ fn doctor(rig: &Rig) -> Vec<(bool, String)> {
 const PASSED_OVER: &str = "passed over: 1 line of the index, line 4: it is no row: expected ident at line 1 column 2";
 
 #[test]
+fn a_row_of_another_schema_version_is_none_and_everyone_says_so() {
+    let rig = received();
+    let index = rig.read("received/index.jsonl");
+    let later = index.replacen("\"schema_version\":1", "\"schema_version\":2", 1);
+    // Its fields may be others, too.
+    for text in [later.clone(), later.replacen("\"size_bytes\"", "\"bytes\"", 1)] {
+        rig.write("received/index.jsonl", &text);
+        let told = "passed over: 1 line of the index, line 1: it is of schema version 2, expected 1";
+        assert!(doctor(&rig).contains(&(true, told.to_owned())), "{:?}", doctor(&rig));
+        for call in [&["episodes", "list"][..], &["episodes", "verify"], &["reindex", "--dry-run"], &["reindex"]] {
+            let said = rig.run(call);
+            assert!(said.stderr.contains(told), "{call:?}: {said:?}");
+        }
+        // It is kept, and its episode has a row again.
+        let now = rig.read("received/index.jsonl");
+        assert!(now.starts_with(&text) && now.lines().count() == text.lines().count() + 1, "{now}");
+        assert_eq!(rig.run(&["episodes", "verify"]).code, 0);
+    }
+}
+
+#[test]
 fn an_episode_that_lost_its_row_is_named_by_verify_and_doctor_until_reindex_gave_it_back() {
     let rig = received();
     let well = (true, "4 rows; those that were looked at have their file, and no file lacks a row".to_owned());
