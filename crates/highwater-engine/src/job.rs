@@ -1,6 +1,7 @@
 //! What a kind of backlog has to say of itself: the [`Job`] trait, and what it is lent to say it with. Owns the seam
 //! between the engine and every kind; nothing of the pass itself.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -419,12 +420,18 @@ pub struct CommitCx {
     /// What a person should know besides; printed with the report.
     pub notes: Vec<String>,
     held: BTreeMap<ResourceName, Box<dyn Held>>,
+    kept: Vec<Box<dyn Any + Send>>,
     watermarks: Vec<(String, Timestamp)>,
 }
 
 impl CommitCx {
     pub(crate) fn new(read: ReadCx, held: BTreeMap<ResourceName, Box<dyn Held>>) -> Self {
-        Self { read, killed: Vec::new(), notes: Vec::new(), held, watermarks: Vec::new() }
+        Self { read, killed: Vec::new(), notes: Vec::new(), held, kept: Vec::new(), watermarks: Vec::new() }
+    }
+
+    /// Keeps something until the pass is over, however it ends: a lock of the job's own, which is none of a resource.
+    pub fn keep(&mut self, kept: impl Any + Send) {
+        self.kept.push(Box::new(kept));
     }
 
     /// The session that holds the lock of `resource`, for work that must be fenced by it; `None` when the lock's session is

@@ -12,6 +12,7 @@ use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use highwater_engine::report::counted;
 use highwater_fs::FsError;
 use jiff::Timestamp;
 
@@ -295,4 +296,16 @@ impl IndexError {
 /// Whether a disk refused because it is full, or because this user's share of it is.
 pub(crate) fn is_full(error: &FsError) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// What is told of the lines of an index that are no rows: how many are passed over, which is the first, and why; `None` where there are none.
+#[must_use]
+pub fn passed_over(lines: u64, first: Option<&UnreadableLine>) -> Option<String> {
+    let told = format!("passed over: {} of the index", counted(lines, "line"));
+    (lines > 0).then(|| match first {
+        Some(UnreadableLine { line, why }) if lines == 1 => format!("{told}, line {line}: {why}"),
+        Some(UnreadableLine { line, why }) => format!("{told}, the first of them line {line}: {why}"),
+        // Somebody mended it meanwhile.
+        None => told,
+    })
 }

@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 use crate::archive::meta::recorded_commit;
 use crate::archive::{Archive, Limits, ReadError, Reader};
 use crate::digest::Sha256Digest;
-use crate::index::{Appended, Commit, Index, IndexError, Row, SCHEMA_VERSION, View};
+use crate::index::{Appended, Commit, Index, IndexError, Row, SCHEMA_VERSION, View, passed_over};
 use crate::name::{EpisodeKey, HostId};
 use crate::odd::Odd;
 use crate::store::{Store, StoreError};
@@ -68,6 +68,8 @@ pub struct Place {
     pub prune: Option<Prune>,
     /// How much an archive may hold.
     pub limits: Limits,
+    /// What is told of the lines of the index that are no rows.
+    pub passed_over: Option<String>,
 }
 
 /// Indexes anew.
@@ -243,19 +245,19 @@ impl Place {
             Some(Prune::Any) => files.open_store_as_it_is()?,
             Some(Prune::Few) | None => files.open_store()?,
         });
-        let index: Arc<dyn Index> = match access {
-            Access::Look => Arc::new(View::read(&files.index).map_err(|error| unusable(&files.index, &error))?),
+        let (index, passed_over): (Arc<dyn Index>, _) = match access {
+            Access::Look => {
+                let view = View::read(&files.index).map_err(|error| unusable(&files.index, &error))?;
+                let told = view.passed_over().map_err(|error| unusable(&files.index, &error))?;
+                (Arc::new(view), told)
+            }
             Access::Write => {
                 let (index, found) = files.open_index()?;
-                if let Some(first) = found.named.first() {
-                    tracing::warn!(
-                        index.unreadable = found.unreadable,
-                        first.line = first.line,
-                        first.why,
-                        "lines of the index are no rows; they are kept and passed over"
-                    );
+                let told = passed_over(found.unreadable, found.named.first());
+                if let Some(told) = &told {
+                    tracing::warn!("{told}");
                 }
-                Arc::new(index)
+                (Arc::new(index), told)
             }
         };
         Ok(Self {
@@ -265,6 +267,7 @@ impl Place {
             verify: settings.verify,
             prune,
             limits: Limits::default(),
+            passed_over,
         })
     }
 

@@ -44,7 +44,6 @@ use crate::index::Commit;
 use crate::name::EpisodeId;
 
 use places::{apart, of_another};
-use turn::Turn;
 
 pub use bandwidth::Bandwidth;
 pub use client::{Answer, Code, Held, Receiver, Refusal, STALL_SECS, Shown};
@@ -62,6 +61,7 @@ pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, conflict, resolve};
 pub use retire::{Cleared, RetireError, Retired, Shelves, unmovable};
 pub use scan::{Finished, MARKER, Scan, ScanError, check_root, in_the_way, scan};
 pub use settings::{ShipSettings, ShipTlsSettings};
+pub use turn::{Turn, at_work};
 pub use watch::{WATCHED_DIRS_MAX, Watch};
 
 /// How many different episodes must get the same refusal before it is taken for one that all would get.
@@ -98,8 +98,6 @@ pub struct Place {
 #[derive(Debug)]
 pub struct Ship {
     place: Place,
-    /// The outbox, while a pass works in it.
-    turn: Arc<Turn>,
     /// Packers that rest: each has buffers of its own.
     packers: Arc<Mutex<Vec<Packer>>>,
     /// Code that the receiver accepts, as asked in this pass.
@@ -165,7 +163,6 @@ impl Ship {
     pub fn new(place: Place) -> Self {
         Self {
             place,
-            turn: Arc::default(),
             packers: Arc::default(),
             accepted: tokio::sync::Mutex::default(),
             refused: Mutex::default(),
@@ -393,8 +390,8 @@ impl Job for Ship {
         self.unread.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let shelves = self.place.shelves.clone();
         let (shipped, outbox) = (self.place.shelves.shipped.clone(), self.place.outbox.clone());
-        let (host, turn) = (self.place.receiver.host.clone(), Arc::clone(&self.turn));
-        let left = Self::on_disk(move || {
+        let host = self.place.receiver.host.clone();
+        let (left, turn) = Self::on_disk(move || {
             check_root(&shelves.episodes).map_err(|error| scan_failed(&error, &shelves.episodes))?;
             apart(&shelves, &outbox).map_err(Stop::Fail)?;
             for dir in [&shipped, &outbox] {
@@ -404,14 +401,14 @@ impl Job for Ship {
                 })?;
                 check_root(dir).map_err(|error| scan_failed(&error, dir))?;
             }
-            if !turn.take(&outbox).map_err(|error| disk(&error, &outbox))? {
+            let Some(turn) = Turn::take(&outbox).map_err(|error| disk(&error, &outbox))? else {
                 let told = format!(
                     "another pass ships from the outbox {}: two configurations, or two state directories, share it; give one of them its own \
                      `episodes`, `outbox` and `shipped`",
                     outbox.display()
                 );
                 return Err(Stop::checkpoint(Reason::LockHeld, told));
-            }
+            };
             let opened = Outbox::open(&outbox).map_err(|error| disk(&error, &outbox))?;
             opened.is_ready().map_err(|error| disk(&error, &outbox))?;
             if let Some(theirs) = opened.claim(&shelves.episodes, &host).map_err(|error| disk(&error, &outbox))? {
@@ -419,9 +416,11 @@ impl Job for Ship {
             }
             let left = shelves.tidy_all();
             let tidied = opened.tidy().and_then(|()| keep::forget_moved_back(&opened, &shelves));
-            tidied.map_err(|error| disk(&error, &outbox)).map(|()| left)
+            tidied.map_err(|error| disk(&error, &outbox)).map(|()| (left, turn))
         })
         .await?;
+        // Not only until the seal: a pass may end before it, and whoever waits between two passes has no turn.
+        cx.keep(turn);
         for error in left {
             self.tell_unread(format!("what is left of a shipped episode cannot be removed: {}", with_causes(&error)));
         }
@@ -476,14 +475,6 @@ impl Job for Ship {
     }
 
     async fn seal(&self, cx: &mut CommitCx, _: &PassReport) -> Result<(), Stop> {
-        let sealed = self.sealed(cx).await;
-        self.turn.end();
-        sealed
-    }
-}
-
-impl Ship {
-    async fn sealed(&self, cx: &mut CommitCx) -> Result<(), Stop> {
         // Who is accepted is asked anew in the next pass.
         self.accepted.lock().await.clear();
         self.tell_parked(cx).await?;

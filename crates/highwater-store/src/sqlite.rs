@@ -37,6 +37,7 @@ mod worklist;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
 
 use highwater_db::sqlite::{
     ApplicationId, Backups, Database, Error, Migration, Writer, backup, migrate, pending, quick_check,
@@ -44,9 +45,10 @@ use highwater_db::sqlite::{
 use highwater_engine::ledger::{LedgerError, LedgerFault, LedgerResult};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::oneshot;
 
 use self::control::Probe;
-use self::fault::{Step, of_database, other, read_only};
+use self::fault::{Step, no_thread, of_database, other, read_only};
 use self::sight::{Sight, look_once};
 use crate::check::CheckLine;
 
@@ -67,6 +69,8 @@ const LEDGER_NAME: &str = "ledger.db";
 const BACKUP_EVERY_HOURS: i64 = 24;
 
 const OPENING: &str = "open it";
+/// What the thread of long work is called.
+const ASIDE_NAME: &str = "ledger-aside";
 
 /// What a ledger is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,14 +243,23 @@ impl SqliteLedger {
         }
     }
 
-    /// Runs long work that needs no turn at the writer on a thread for such.
+    /// Runs long work that needs no turn at the writer on a thread of its own.
     async fn aside<T, F>(&self, doing: &str, work: F) -> LedgerResult<T>
     where
         T: Send + 'static,
         F: FnOnce(&Database) -> Step<T> + Send + 'static,
     {
         let database = self.database.clone();
-        match tokio::task::spawn_blocking(move || work(&database)).await {
+        let (reply, answer) = oneshot::channel();
+        // Not one of the runtime's: where the system has none to give, that one would panic.
+        let begun = thread::Builder::new().name(ASIDE_NAME.to_owned()).spawn(move || {
+            // A caller that is gone does not need the result.
+            let _ = reply.send(work(&database));
+        });
+        if let Err(error) = begun {
+            return Err(no_thread(self.path(), doing, error));
+        }
+        match answer.await {
             Ok(result) => result.map_err(|failure| failure.into_ledger(self.path(), doing)),
             Err(error) => Err(other(self.path(), doing, error)),
         }

@@ -61,10 +61,15 @@ impl Authority {
     /// # Errors
     /// [`CertificateError::Make`].
     pub fn new(name: &str) -> Result<Self, CertificateError> {
-        let mut own = params(name, Vec::new())?;
-        own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        own.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        Ok(Self(CertifiedIssuer::self_signed(own, KeyPair::generate()?)?))
+        Ok(Self(CertifiedIssuer::self_signed(signers(name)?, KeyPair::generate()?)?))
+    }
+
+    /// One in between: its own certificate is signed by this one.
+    ///
+    /// # Errors
+    /// [`CertificateError::Make`].
+    pub fn between(&self, name: &str) -> Result<Self, CertificateError> {
+        Ok(Self(CertifiedIssuer::signed_by(signers(name)?, KeyPair::generate()?, &self.0)?))
     }
 
     /// Its own certificate, as PEM.
@@ -166,6 +171,13 @@ pub fn issue(directory: &Path, hosts: impl IntoIterator<Item = String>) -> Resul
         authority.client(&host, Terms::default())?.write(directory, &host)?;
     }
     Ok(())
+}
+
+fn signers(name: &str) -> Result<CertificateParams, CertificateError> {
+    let mut own = params(name, Vec::new())?;
+    own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    own.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(own)
 }
 
 fn params(name: &str, names: Vec<String>) -> Result<CertificateParams, rcgen::Error> {

@@ -97,6 +97,17 @@ fn of_disk(error: FsError) -> io::Error {
     }
 }
 
+/// Whether two files hold the same.
+///
+/// # Errors
+/// What the disk says; one of them is not there.
+pub(crate) fn is_same(a: &Path, b: &Path) -> io::Result<bool> {
+    if !fs::metadata(a)?.is_file() || !fs::metadata(b)?.is_file() {
+        return Ok(false);
+    }
+    same(File::open(a)?, File::open(b)?)
+}
+
 fn same(mut a: impl Read, mut b: impl Read) -> io::Result<bool> {
     let (mut of_a, mut of_b) = (vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES]);
     loop {

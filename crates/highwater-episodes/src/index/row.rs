@@ -218,6 +218,12 @@ fn can_be_followed(at: Timestamp) -> Result<(), RowError> {
     if at.as_second() > Timestamp::MAX.as_second() - FOLLOWED_SECS { Err(RowError::Time(at)) } else { Ok(()) }
 }
 
+/// What a row of whatever version says of that.
+#[derive(Deserialize)]
+struct Versioned {
+    schema_version: u32,
+}
+
 /// A row that was found in a line, read as far as it was needed to see that it is one.
 #[derive(Debug)]
 pub struct Found<'l>(Form<'l>);
@@ -249,7 +255,11 @@ impl<'l> Found<'l> {
         if line.trim_ascii().is_empty() {
             return Err(RowError::Empty);
         }
-        let row: Row = serde_json::from_slice(line).map_err(RowError::Json)?;
+        let row: Row = serde_json::from_slice(line).map_err(|error| match serde_json::from_slice(line) {
+            // It may have other fields: what is wrong with them says nothing.
+            Ok(Versioned { schema_version }) if schema_version != SCHEMA_VERSION => RowError::Version(schema_version),
+            _ => RowError::Json(error),
+        })?;
         if row.schema_version != SCHEMA_VERSION {
             return Err(RowError::Version(row.schema_version));
         }
@@ -450,6 +460,7 @@ mod tests {
         other.schema_version = 2;
         let said = |line: &str| Row::from_line(line.as_bytes()).unwrap_err().to_string();
         assert_eq!(said(other.to_line().trim_end()), "it is of schema version 2, expected 1");
+        assert_eq!(said(r#"{"schema_version":3,"of":"later"}"#), "it is of schema version 3, expected 1");
         assert_eq!(said("{\"host_id\""), "it is no row");
         assert_eq!(said(&row().to_line().replace("lab-1", "../lab")), "it is no row");
         assert_eq!(said(&" ".repeat(LINE_BYTES_MAX + 1)), "it is longer than 16384 bytes");

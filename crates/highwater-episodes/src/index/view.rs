@@ -17,7 +17,9 @@ use super::jsonl::lost::lost_note;
 use super::jsonl::places::{Known, Print, Says, print_of};
 use super::row::{Found, LINE_BYTES_MAX, Row, RowError};
 use super::tombs::{Force, Stored, Tombs, Word};
-use super::{Appended, Figures, Index, IndexError, PAGE_ROWS_MAX, Page, PageAsk, StillHolds, UnreadableLine};
+use super::{
+    Appended, Figures, Index, IndexError, PAGE_ROWS_MAX, Page, PageAsk, StillHolds, UnreadableLine, passed_over,
+};
 use crate::name::EpisodeKey;
 use crate::odd::Odd;
 
@@ -128,6 +130,14 @@ impl View {
             Ok(None)
         };
         first().map_err(|error| self.failed(error))
+    }
+
+    /// What is told of its lines that are no rows; `None` where there are none.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn passed_over(&self) -> Result<Option<String>, IndexError> {
+        Ok(passed_over(self.figures.unreadable, self.first_unreadable()?.as_ref()))
     }
 
     /// Whether a row counts for a key.

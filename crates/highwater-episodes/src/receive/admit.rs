@@ -235,7 +235,9 @@ pub(super) fn pass(verdict: Verdict) -> Result<Option<Gate>, Problem> {
         Verdict::Accepted { gate } => Ok(gate),
         Verdict::Missing { remediation } => {
             let problem = Problem::new(&known::CODE_MISSING);
-            Err(mended(problem, remediation))
+            let detail = "found no commit; expected that of the code that recorded the episode, which a shipper finds in its `meta.json`, as \
+                          `code_version.commit`";
+            Err(mended(problem.detail(detail), remediation))
         }
         Verdict::Malformed { detail, remediation } => {
             let problem = Problem::new(&known::CODE_MALFORMED);

@@ -1,6 +1,8 @@
 //! A receiver's directory: `episodes/`, `index.jsonl`, `quarantine/`, and the lock that keeps a second receiver out. Owns where these
 //! lie and the order in which they are opened.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +10,8 @@ use highwater_engine::diagnosis::{Diagnosis, LIMITED, with_causes};
 use highwater_engine::job::Stop;
 use highwater_engine::lock::{FileLock, Held, Lock as _};
 use highwater_fs::{Fs, FsError, RealFs, RelPath};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::index::{Index as _, IndexError, IndexLock, JsonlIndex, Recovered};
 use crate::odd::Odd;
@@ -109,6 +113,30 @@ async fn held(root: &Path) -> Result<Vec<Box<dyn Held>>, OpenError> {
         }
     }
     Ok(all)
+}
+
+/// Whether a receiver has a directory that is there: what a path leads to now need not be what a receiver that runs has opened. Its lock is
+/// shared for a moment, which keeps out one that starts just then: it is for whoever knows that one listens already.
+///
+/// # Errors
+/// It cannot be told.
+pub fn is_received_into(root: &Path) -> io::Result<bool> {
+    for lock in [root.join(RECEIVER_LOCK_FILE), root.to_path_buf()] {
+        match fs::metadata(&lock) {
+            Ok(meta) if meta.is_file() || meta.is_dir() => {}
+            Ok(_) => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        }
+        match flock(File::open(&lock)?, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Ok(true),
+            // There are file systems that lock files alone.
+            Err(_) if lock == root => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(false)
 }
 
 /// Opens a receiver's directory.

@@ -189,8 +189,14 @@ impl Ship {
                 shelf.waiting.push(waiting);
                 continue;
             }
-            waiting.asked = now;
             let cleared = self.cleared(cx, &item).await?;
+            if cleared.is_over() {
+                misses = MISSES_MAX;
+                cleanup.add(&item, cleared, shelf, true);
+                shelf.waiting.push(waiting);
+                continue;
+            }
+            waiting.asked = now;
             if cleared.is_nobodys() {
                 // Whether that is so of any other, those that are due next show.
                 misses = MISSES_MAX;
@@ -214,8 +220,8 @@ impl Ship {
         cleanup: &mut Cleanup,
         now: Timestamp,
     ) -> Result<(), Stop> {
-        // Of these nobody said anything: whether that is so of any is not known yet. And where to go on if it is.
-        let (mut unsaid, mut before): (Vec<Waiting>, DonePlace) = (Vec::new(), shelf.removed);
+        // Of these, one after another, nobody said anything.
+        let mut unsaid: Vec<Waiting> = Vec::new();
         let mut misses = 0;
         'pages: for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {
             let page = cx.done_items(shelf.removed, ROWS_A_PAGE).await?;
@@ -228,13 +234,18 @@ impl Ship {
                     break 'pages;
                 }
                 let cleared = self.cleared(cx, item).await?;
+                if cleared.is_over() {
+                    // It was not asked for: the next pass begins with it.
+                    cleanup.is_nobody = true;
+                    cleanup.add(item, cleared, shelf, false);
+                    break 'pages;
+                }
                 let waits = |lost| received(item).map(|(episode, _)| Waiting::new(item.place, episode, lost, now));
                 if cleared.is_nobodys() {
-                    let is_over = cleared.is_over();
                     unsaid.extend(waits(false));
                     cleanup.add(item, cleared, shelf, false);
                     shelf.removed = item.place;
-                    if is_over || unsaid.len() >= NOBODY_MAX {
+                    if unsaid.len() >= NOBODY_MAX {
                         break 'pages;
                     }
                     continue;
@@ -249,22 +260,16 @@ impl Ship {
                 }
                 cleanup.add(item, cleared, shelf, false);
                 shelf.removed = item.place;
-                if unsaid.is_empty() {
-                    before = shelf.removed;
-                }
             }
             shelf.removed = page.reached;
-            if unsaid.is_empty() {
-                before = shelf.removed;
-            }
             if page.end {
                 break;
             }
         }
         if !unsaid.is_empty() {
-            // The next pass begins with them.
+            // They wait like any other, and the next pass goes on behind them: else three of which nobody ever says anything would hold up all.
             cleanup.is_nobody = true;
-            shelf.removed = before;
+            shelf.waiting.append(&mut unsaid);
         }
         Ok(())
     }

@@ -297,7 +297,12 @@ fn unanswered(probe: &mut Probe, receiver: &Receiver, error: &reqwest::Error, no
         let next = "look at the receiver's log; a proxy between the two may break the connection off";
         return probe.bad("answer", with_causes(error), next);
     };
-    let found = tls.to_string();
+    let found = match tls {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            format!("{tls}: who signed the receiver's certificate is not known here, or its chain is not complete")
+        }
+        _ => tls.to_string(),
+    };
     match tls {
         rustls::Error::InvalidCertificate(why) => {
             let next = match why {
@@ -310,8 +315,13 @@ fn unanswered(probe: &mut Probe, receiver: &Receiver, error: &reqwest::Error, no
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                     "write in `receiver` a name that is in its certificate"
                 }
-                // The latter of an authority that was made anew under its old name.
-                CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                // It says no more: whoever signed it may be another, or one that an authority known here signed.
+                CertificateError::UnknownIssuer => {
+                    "name in `tls.ca` the authority that signed the receiver's certificate; where one in between signed it, the receiver has to \
+                     show that one's too: its operator puts it into the file of `receiver.tls.cert`, after its own"
+                }
+                // Of an authority that was made anew under its old name.
+                CertificateError::BadSignature => {
                     "name in `tls.ca` the authority that signed the receiver's certificate"
                 }
                 _ => "look at the receiver's certificate: `openssl s_client -connect HOST:PORT -showcerts`",

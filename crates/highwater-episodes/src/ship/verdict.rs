@@ -86,10 +86,13 @@ impl Ship {
                 review(format!("the receiver has another episode of this name; both are kept: {}", refusal.told))
             }
             Answer::Gate(refusal) => {
+                // Nothing that a gate tells everybody gives an episode its commit.
+                let is_missing =
+                    code.judged.is_none() && refusal.code.as_deref().is_none_or(|code| code == GATE_MISSING);
                 let commit = code.judged.as_ref().map_or("no commit at all", Commit::as_str);
                 let mend = refusal.remediation.join("\n");
-                tracing::error!(%episode, code.commit = commit, remediation = %mend, "the receiver does not accept this code");
                 if self.place.receiver.judge == Judge::Ships {
+                    tracing::error!(%episode, code.commit = commit, remediation = %mend, "the receiver does not accept this code");
                     return Err(Stop::Halt {
                         why: format!("the receiver does not accept the code that sends: {}", refusal.told),
                         evidence: format!("commit {commit}\n{mend}"),
@@ -97,15 +100,18 @@ impl Ship {
                         until: code.judged.as_ref().map(|commit| format!("{OTHER_CODE}{commit}")),
                     });
                 }
-                self.park(episode, Parking::Gate, code, &refusal.told, now).await?;
-                // Nothing that a gate tells everybody gives an episode its commit.
-                if code.judged.is_none() && refusal.code.as_deref().is_none_or(|code| code == GATE_MISSING) {
-                    let found = self.uncommitted(episode).await?;
-                    return review(format!(
-                        "{found}, expected 40 or 64 hex digits; correct it and touch `{MARKER}`: the receiver takes no episode without ({})",
+                if is_missing {
+                    let told = format!(
+                        "{}, expected 40 or 64 hex digits; correct it and touch `{MARKER}`: the receiver takes no episode without ({})",
+                        self.uncommitted(episode).await?,
                         refusal.told
-                    ));
+                    );
+                    self.park(episode, Parking::Gate, code, &told, now).await?;
+                    tracing::error!(%episode, "the receiver does not accept it: {told}");
+                    return review(told);
                 }
+                self.park(episode, Parking::Gate, code, &refusal.told, now).await?;
+                tracing::error!(%episode, code.commit = commit, remediation = %mend, "the receiver does not accept this code");
                 let lines: Vec<&str> = mend.lines().collect();
                 let mend = lines.join("; ");
                 let mend = if mend.is_empty() { String::new() } else { format!("; what mends it: {mend}") };

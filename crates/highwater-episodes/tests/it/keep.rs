@@ -299,6 +299,51 @@ async fn one_at_which_the_answer_breaks_off_holds_up_no_other() {
     assert_eq!(lab.shipped(), ["a-broken"], "{notes:#?}");
 }
 
+/// As many as end the asking of a pass, and the oldest: the next pass begins behind them.
+#[tokio::test]
+async fn those_at_which_the_answer_breaks_off_hold_up_none_behind_them() {
+    let mut lab = Lab::new().await;
+    let bad: Vec<_> = (0..5).map(|n| format!("bad-{n}")).collect();
+    for id in bad.iter().map(String::as_str).chain(["good-1", "good-2"]) {
+        lab.ship(id, 100).await;
+    }
+    let here = lab.host.settings.receiver.clone();
+    lab.meets_but(|head| head.contains("/bad"), String::new).await;
+    lab.clock.jump_secs(11 * DAY_SECS);
+    let mut notes = Vec::new();
+    for _ in 0..2 {
+        lab.clock.jump_secs(3_600);
+        notes.push(lab.host.pass().await.notes);
+    }
+    assert_eq!(lab.shipped(), bad, "{notes:#?}");
+    // Each is asked for again, in its turn, until the receiver says that it has it.
+    lab.host.settings.receiver = here;
+    let report = lab.later(1).await;
+    assert_eq!(lab.shipped(), Vec::<String>::new(), "{:?}", report.notes);
+}
+
+/// However long it is away: those that were asked for meanwhile go as all others once it is back.
+#[tokio::test]
+async fn a_receiver_that_was_away_for_many_passes_holds_up_nothing_once_it_is_back() {
+    let mut lab = Lab::new().await;
+    let all: Vec<_> = (0..9).map(|n| format!("ep-{n}")).collect();
+    for id in &all {
+        lab.ship(id, 100).await;
+    }
+    let here = lab.host.settings.receiver.clone();
+    lab.meets_but(|_| true, String::new).await;
+    lab.clock.jump_secs(11 * DAY_SECS);
+    for _ in 0..5 {
+        lab.clock.jump_secs(3_600);
+        let notes = lab.host.pass().await.notes;
+        assert!(notes.iter().any(|note| note.contains("stay until the receiver says that it has")), "{notes:?}");
+        assert_eq!(lab.shipped(), all);
+    }
+    lab.host.settings.receiver = here;
+    lab.later(0).await;
+    assert_eq!(lab.shipped(), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn what_the_receiver_lost_is_told_by_name_once_a_day_until_it_is_there_again() {
     let lab = Lab::new().await;

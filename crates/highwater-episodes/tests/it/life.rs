@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
-use highwater_engine::clock::{SharedClock, SystemClock};
+use highwater_engine::clock::{SharedClock, SystemClock, later};
 use highwater_engine::contact::StopSignal;
-use highwater_engine::ledger::{EventFilter, ItemFilter, ItemOrder, Who};
+use highwater_engine::ledger::{EventFilter, ItemFilter, ItemOrder, Who, Word};
 use highwater_engine::lock::FileLock;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::pass::{Engine, Mode, Runner as _};
@@ -434,4 +435,24 @@ async fn r01_one_outbox_is_one_pass_at_a_time_whatever_locks_there_are() {
     rustix::fs::flock(&other, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
     let report = ship.run(&host.engine, &host.spec, Mode::Run).await;
     assert_eq!(report.reason, Reason::LockHeld, "{}", report.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outbox_is_free_between_two_passes_also_where_the_first_ended_before_it_did_anything() {
+    let rig = Rig::real(Arc::new(Off), |_| {}).await;
+    let host = Host::new(&rig);
+    host.record("ep", "x", None);
+    let (ship, now) = (host.ship(), host.engine.clock.now());
+    let word = Word { at: now, who: Who("a test".to_owned()), why: "it was said".to_owned() };
+    host.engine
+        .ledger
+        .extend_ban(&host.spec.resources[0].name, later(now, Duration::from_secs(600)), &word)
+        .await
+        .unwrap();
+    // As a daemon that waits for the end of a ban.
+    let report = Arc::clone(&ship).run(&host.engine, &host.spec, Mode::Run).await;
+    assert_eq!(report.reason, Reason::BannedUntil, "{}", report.message);
+    let other = fs::File::open(host.path("outbox")).unwrap();
+    rustix::fs::flock(&other, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    drop(ship);
 }

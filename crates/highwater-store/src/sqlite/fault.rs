@@ -1,5 +1,6 @@
 //! What went wrong, in the words of [`LedgerFault`]. Owns the reading of the database's errors as faults of a ledger.
 
+use std::io;
 use std::path::Path;
 
 use highwater_db::sqlite::Error;
@@ -79,6 +80,15 @@ pub(super) fn of_database(error: Error, path: &Path, doing: &str) -> LedgerError
 /// A failure that is none of the ledger's file.
 pub(super) fn other(path: &Path, doing: &str, error: impl std::error::Error + Send + Sync + 'static) -> LedgerError {
     LedgerError { fault: LedgerFault::Other, message: cannot(path, doing), source: Some(Box::new(error)) }
+}
+
+/// What keeps long work from being begun: the system has no thread to give.
+pub(super) fn no_thread(path: &Path, doing: &str, error: io::Error) -> LedgerError {
+    let message = format!(
+        "{}: no thread can be started; raise the limits of this user (`ulimit -u`, `ulimit -v`)",
+        cannot(path, doing)
+    );
+    LedgerError { message, ..other(path, doing, error) }
 }
 
 /// What stops a write to a ledger that was opened to read.

@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod files;
 mod home;
+mod limits;
 mod statements;
 
 crate::conformance::conformance_suite!(home::SqliteHome::new());

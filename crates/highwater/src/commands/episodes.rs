@@ -13,7 +13,7 @@ use std::path::Path;
 
 use highwater_engine::clock::{Clock as _, SystemClock};
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
-use highwater_episodes::index::{IndexError, PageAsk, Row, UnreadableLine, View};
+use highwater_episodes::index::{IndexError, PageAsk, Row, View};
 use highwater_episodes::name::HostId;
 use highwater_episodes::odd::Odd;
 use highwater_episodes::reindex::Files;
@@ -23,7 +23,6 @@ use indicatif::DecimalBytes;
 
 use super::codes;
 use super::events::moment_of;
-use crate::bar::counted;
 use crate::cli::{EpisodesVerb, Global, Which};
 use crate::output::Output;
 use crate::site::configuration;
@@ -67,7 +66,6 @@ fn files(root: Option<&Path>, global: &Global) -> Result<Files, Vec<Diagnosis>> 
 
 /// The index as it is now, with a word about lines that are no rows.
 fn view(files: &Files, output: Output) -> Result<View, Diagnosis> {
-    use highwater_episodes::index::Index as _;
     if !files.index.exists() && !files.episodes.exists() {
         return Err(Diagnosis::refusal(
             codes::EPISODES_UNUSABLE,
@@ -77,23 +75,10 @@ fn view(files: &Files, output: Output) -> Result<View, Diagnosis> {
         .in_file(files.index.parent().unwrap_or(&files.index)));
     }
     let view = View::read(&files.index).map_err(unusable)?;
-    let unreadable = view.figures().map_err(unusable)?.unreadable;
-    if unreadable > 0 {
-        let first = view.first_unreadable().map_err(unusable)?;
-        output.note(passed_over(unreadable, first.as_ref()));
+    if let Some(told) = view.passed_over().map_err(unusable)? {
+        output.note(told);
     }
     Ok(view)
-}
-
-/// How many lines are passed over, which is the first, and why.
-fn passed_over(lines: u64, first: Option<&UnreadableLine>) -> String {
-    let told = format!("passed over: {} of the index", counted(lines, "line"));
-    match first {
-        Some(UnreadableLine { line, why }) if lines == 1 => format!("{told}, line {line}: {why}"),
-        Some(UnreadableLine { line, why }) => format!("{told}, the first of them line {line}: {why}"),
-        // Somebody mended it meanwhile.
-        None => told,
-    }
 }
 
 fn unusable(error: IndexError) -> Diagnosis {

@@ -7,6 +7,7 @@ mod roles;
 mod stage;
 mod steps;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
@@ -22,6 +23,7 @@ use crate::cli::{Cli, Global, Install};
 use crate::config::{self, Config, Environment, Flags};
 use crate::manual;
 use crate::output::Output;
+use crate::put;
 use crate::site::VARIABLES_EXTENSION;
 use crate::units::{self, Shelf, Units, User, Wanted, When, Wishes};
 
@@ -114,7 +116,7 @@ impl Installer<'_> {
         let root = scratch.as_ref().map(|scratch| scratch.path().to_owned());
         let root = root.map(|root| root.canonicalize().unwrap_or(root)).or_else(|| stage.root().map(Path::to_owned));
         let config = self.read(root.as_deref(), &file)?;
-        roles::fits(self.args.role, &config, &file).map_err(one)?;
+        roles::fits(self.args.role, &config, &stage.at(&file)).map_err(one)?;
         let wishes = Wishes {
             prefix: "highwater",
             user: self.user.clone(),
@@ -184,8 +186,28 @@ impl Installer<'_> {
             stage.as_it_was("program", here.display().to_string());
             return Ok(here);
         }
-        stage.copy("program", &here, Path::new(PROGRAM), MODE_OF_PROGRAM)?;
-        Ok(PathBuf::from(PROGRAM))
+        let program = PathBuf::from(PROGRAM);
+        match fs::read_link(stage.at(&program)) {
+            Ok(to) => Self::linked(stage, &here, &to),
+            // A file, or nothing.
+            Err(_) => stage.copy("program", &here, &program, MODE_OF_PROGRAM)?,
+        }
+        Ok(program)
+    }
+
+    /// A symlink in the program's place is a person's: it stays, whatever it leads to.
+    fn linked(stage: &mut Stage, here: &Path, to: &Path) {
+        let leads = Path::new(PROGRAM).parent().unwrap_or(Path::new("/")).join(to);
+        let is_this = put::is_same(here, &stage.at(&leads)).unwrap_or(false);
+        let found = format!("{PROGRAM} is a symlink to {}", to.display());
+        if is_this {
+            stage.as_it_was("program", format!("{found}, which is this program"));
+        } else {
+            let found =
+                format!("{found}, which is not this program; it stays as it is, and units start what it leads to");
+            let next = "remove it and call again, or let it lead to this program; `--program FILE` names another that units start";
+            stage.left("program", found, next);
+        }
     }
 
     fn read(&self, root: Option<&Path>, file: &Path) -> Result<Config, Vec<Diagnosis>> {

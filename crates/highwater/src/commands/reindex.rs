@@ -164,6 +164,9 @@ fn prune(args: &Reindex) -> Option<Prune> {
 /// What a pass would do, a line each.
 fn outlook(meant: &Meant, prune: Option<Prune>, output: Output) -> Result<ExitCode, Diagnosis> {
     let place = Place::open_at(&meant.files, &meant.settings, Access::Look, prune)?;
+    if let Some(told) = &place.passed_over {
+        output.note(told);
+    }
     let (mut back, mut index, mut aside, mut verify, mut orphans, mut left) = (0, 0, 0, 0, 0, 0);
     let (mut odd, mut shut) = (0, 0);
     // What stays as it is until a person has seen to it.

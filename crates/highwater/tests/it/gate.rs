@@ -71,6 +71,26 @@ fn r12_what_an_operator_lets_in_is_taken_up_by_a_running_receiver_and_can_be_tak
 }
 
 #[test]
+fn r12_an_episode_that_names_no_commit_is_told_as_such_and_nobody_is_sent_for_newer_code() {
+    let Some((rig, _)) = place() else { return };
+    let receiver = Running::start(&rig);
+    assert!(
+        receiver.put_with("lab/a", "t", "", "bytes").1.contains("`code_version.commit`"),
+        "who sends by hand is told, too"
+    );
+    rig.write("highwater.toml", &crate::ship::job(&format!("http://{}", receiver.address), ""));
+    std::fs::create_dir_all(rig.path("episodes/ep-1")).unwrap();
+    rig.write("episodes/ep-1/done.marker", "");
+    for call in [&["ship", "send"][..], &["items", "send"], &["episodes", "resolve"], &["ship", "send", "--ping"]] {
+        let said = rig.run(call);
+        let all = format!("{}{}", said.stdout, said.stderr);
+        assert!(all.contains("code_version.commit") && all.contains("meta.json"), "{call:?}: {said:?}");
+        assert!(!all.contains("git -C"), "{call:?}: {said:?}");
+    }
+    assert_eq!(receiver.stop().code, 0);
+}
+
+#[test]
 fn r15_what_cannot_be_let_in_is_one_clear_error_and_changes_nothing() {
     let Some((rig, [head, old])) = place() else { return };
     let unchanged = |rig: &Rig| assert!(!rig.path("received/gate-allowed.jsonl").exists() && acts(rig).is_empty());

@@ -191,10 +191,8 @@ fn a_configuration_that_is_there_is_never_touched_and_one_for_something_else_is_
     assert!(service.contains("AmbientCapabilities=CAP_NET_BIND_SERVICE\n"), "a port of root's: {service}");
 
     let other = installed(&rig, &root, "lab-host");
-    assert!(
-        other.code == 2 && other.stderr.contains("HW-INS-003") && other.stderr.contains("--print-config"),
-        "{other:?}"
-    );
+    let told = format!("error[HW-INS-003]: {}: ", file.display());
+    assert!(other.code == 2 && other.stderr.contains(&told) && other.stderr.contains("--print-config"), "{other:?}");
     // As it is told.
     let (_, told) = other.stderr.split_once("append what `highwater ").unwrap();
     let (told, _) = told.split_once('`').unwrap();
@@ -206,6 +204,36 @@ fn a_configuration_that_is_there_is_never_touched_and_one_for_something_else_is_
     std::fs::write(&file, "[job.send\n").unwrap();
     let broken = installed(&rig, &root, "lab-host");
     assert!(broken.code == 2 && broken.stderr.contains("highwater.toml:1"), "{broken:?}");
+}
+
+#[test]
+fn a_symlink_in_the_programs_place_stays_whatever_it_leads_to() {
+    let rig = Rig::new("");
+    let root = root(&rig);
+    let below = |path: &str| Path::new(&root).join(path);
+    std::fs::create_dir_all(below("usr/local/bin")).unwrap();
+    std::fs::create_dir_all(below("srv/versions")).unwrap();
+    std::fs::write(below("srv/versions/older"), "another program").unwrap();
+    std::fs::copy(HIGHWATER, below("srv/versions/this")).unwrap();
+    let link = below("usr/local/bin/highwater");
+    let call = ["install", "receiver", "--root", &root];
+    for (to, state, found) in [
+        ("/srv/versions/older", "left to you", "which is not this program; it stays as it is"),
+        ("/nowhere", "left to you", "which is not this program; it stays as it is"),
+        ("/srv/versions/this", "already so", "which is this program"),
+        ("../../../srv/versions/this", "already so", "which is this program"),
+    ] {
+        std::os::unix::fs::symlink(to, &link).unwrap();
+        let said = rig.ok(&call).stdout;
+        let told = format!("/usr/local/bin/highwater is a symlink to {to}, {found}");
+        let line = said.lines().find(|line| line.contains(" program ")).unwrap_or_default();
+        assert!(line.starts_with(state) && line.contains(&told), "{said}");
+        assert_eq!(std::fs::read_link(&link).unwrap(), Path::new(to));
+        std::fs::remove_file(&link).unwrap();
+    }
+    assert_eq!(std::fs::read(below("srv/versions/older")).unwrap(), b"another program");
+    rig.ok(&call);
+    assert!(link.symlink_metadata().unwrap().is_file(), "where nothing is, it is put");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod exec_at_scale;
 mod file_limit;
 mod gate;
 mod hangup;
+mod held;
 mod hosts;
 mod house;
 mod inside;

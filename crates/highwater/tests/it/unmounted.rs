@@ -91,6 +91,46 @@ fn what_comes_while_the_disk_of_a_running_receiver_is_away_is_put_off_and_stored
 }
 
 #[test]
+fn a_receiver_that_has_another_directory_than_is_at_its_path_now_is_told_by_the_doctor() {
+    let rig = received();
+    let receiver = Running::start(&rig);
+    let listens = rig.read("highwater.toml").replace("127.0.0.1:0", &receiver.address);
+    let told = |rig: &Rig| {
+        let said = rig.run(&["doctor"]).stdout;
+        let found = format!(
+            "something listens at {}, and no receiver has the directory that is at {} now",
+            receiver.address,
+            rig.path("received").display()
+        );
+        assert!(!said.contains(&found) || said.contains("or restart it, and it takes what is there now"), "{said}");
+        said.contains(&found)
+    };
+    rig.write("highwater.toml", &listens);
+    assert!(!told(&rig));
+    rig.sh("cp -a received older");
+    fs::rename(rig.path("received"), rig.path("moved")).unwrap();
+    for put in ["", "mkdir received", "rmdir received; cp -a older received"] {
+        assert_eq!(rig.sh(put).code, 0, "{put}");
+        assert!(told(&rig), "{put:?}");
+    }
+    fs::remove_dir_all(rig.path("received")).unwrap();
+    fs::rename(rig.path("moved"), rig.path("received")).unwrap();
+    assert!(!told(&rig));
+    // At every address is at this one, too.
+    rig.write(
+        "highwater.toml",
+        &listens.replace("127.0.0.1:", "0.0.0.0:").replace("root =", "allow-plain-http = true\nroot ="),
+    );
+    assert!(!told(&rig));
+    fs::rename(rig.path("received"), rig.path("moved")).unwrap();
+    assert!(told(&rig));
+    rig.write("highwater.toml", &listens);
+    let stopped = receiver.stop();
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(!rig.run(&["doctor"]).stdout.contains("something listens"));
+}
+
+#[test]
 fn a_receiver_whose_directory_was_moved_away_says_so_once_in_its_log_with_the_way_out() {
     let rig = received();
     let receiver = Running::start(&rig);

@@ -75,6 +75,46 @@ fn what_is_nowhere_any_more_is_not_said_to_be_tried_again() {
     assert!(said.code == 2 && said.stderr.contains("HW-CMD-004"), "{said:?}");
 }
 
+/// Of which the newest round has no item: the answer leads to what lets it go on.
+#[test]
+fn a_retry_of_an_episode_of_an_earlier_round_says_what_is_to_be_done_with_it() {
+    let rig = Rig::new(&config(&[("t", "lab")]));
+    fs::create_dir(rig.path("received")).unwrap();
+    let receiver = Running::start(&rig);
+    rig.write("highwater.toml", &job(&format!("http://{}", receiver.address), ""));
+    record(&rig, "two-of-it", 10);
+    fs::create_dir_all(rig.path("shipped/two-of-it")).unwrap();
+    rig.write("shipped/two-of-it/telemetry.csv", "nobody received it");
+    record(&rig, "sent", 10);
+    rig.ok(&["run", "send"]);
+    record(&rig, "later", 10);
+    rig.ok(&["run", "send"]);
+    record(&rig, "new", 10);
+    fs::create_dir_all(rig.path("episodes/half")).unwrap();
+    let next = |id: &str| {
+        let said = rig.run(&["retry", "send", id]);
+        assert!(said.code == 2 && said.stderr.contains("error[HW-CMD-004]"), "{said:?}");
+        assert!(said.stderr.contains(&format!("has no item {id}; nothing was changed")), "{said:?}");
+        said.stderr.split_once("next: ").unwrap().1.trim_end().to_owned()
+    };
+    let told = "two-of-it is parked (another in `shipped`): say which one it is to be, ";
+    assert_eq!(
+        next("two-of-it"),
+        format!("{told}`highwater episodes resolve two-of-it --job send --keep local|remote`")
+    );
+    assert!(next("half").contains("half is being recorded: it is sent once "));
+    assert_eq!(next("new"), "new was on no list yet: `highwater ship send` sends it");
+    assert!(next("nowhere").contains("look with `highwater items send`"));
+    // As it is told.
+    let said = next("sent");
+    assert!(said.starts_with("sent was sent and lies in `shipped`; to send it again, `mv -n "), "{said}");
+    let moves = said.split('`').nth(3).unwrap();
+    assert_eq!(rig.sh(moves).code, 0, "{moves}");
+    assert!(rig.ok(&["ship", "send"]).stdout.contains("2 done"));
+    assert!(rig.path("shipped/sent/noise.bin").exists() && rig.path("shipped/new/noise.bin").exists());
+    assert_eq!(receiver.stop().code, 0);
+}
+
 #[test]
 fn one_that_could_not_be_packed_is_tried_again_by_a_retry() {
     let rig = Rig::new(&job("http://127.0.0.1:1", ""));

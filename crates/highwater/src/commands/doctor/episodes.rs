@@ -4,17 +4,19 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::lock::FileLock;
 use highwater_episodes::gate::{ALLOWED_FILE, GateSettings, Source, read_allowed};
 use highwater_episodes::name::EpisodeId;
 use highwater_episodes::odd::Odd;
-use highwater_episodes::receive::odd_quarantine;
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
+use highwater_episodes::receive::{is_received_into, odd_quarantine};
 use highwater_episodes::ship::{ScanError, ShipSettings, check_root, lost, places, scan, unmovable};
 use highwater_episodes::store::{EPISODES_DIR, STAGING_DIR};
 use jiff::Timestamp;
@@ -37,6 +39,8 @@ const KEPT: [&str; 3] = ["episodes", "quarantine", "index.jsonl"];
 /// The lock of a receiver, as far as its file system matters.
 const LOCK_FILE: &str = ".receiver.lock";
 const HOURS_A_DAY: i64 = 24;
+/// How long whoever listens on this host may take to answer, in seconds.
+const CONNECT_SECS: u64 = 2;
 /// What is done about a list that is by nobody who signs.
 const LACKS_LIST: &str = "add a list that the authority in `client-ca` signed; where one in between signs the hosts' certificates, add that one to \
                           `client-ca`";
@@ -62,8 +66,33 @@ pub(super) fn check(site: &Site, report: &mut Report) {
 fn receiver(settings: &ReceiverSettings, now: Timestamp, report: &mut Report) {
     settings.tls.iter().for_each(|tls| papers(tls, now, report));
     root(&settings.root, settings.limits.free.bytes(), report);
+    opened(settings, report);
     rows::check(&settings.root, report);
     settings.gate.iter().for_each(|gate| judges(gate, &settings.root, report));
+}
+
+/// Whether the receiver that listens has the directory to which the path leads now: once that was moved away, a receiver goes on with neither.
+fn opened(settings: &ReceiverSettings, report: &mut Report) {
+    let mut address = settings.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    if address.port() == 0 || TcpStream::connect_timeout(&address, Duration::from_secs(CONNECT_SECS)).is_err() {
+        return;
+    }
+    // Where that cannot be told nothing is said.
+    if !is_received_into(&settings.root).unwrap_or(true) {
+        let found = format!(
+            "something listens at {address}, and no receiver has the directory that is at {} now: it was moved away under one that runs, \
+             which answers 503, or another program has that port",
+            settings.root
+        );
+        report.fix(
+            "store",
+            found,
+            "put back the directory that the receiver has, and it goes on; or restart it, and it takes what is there now; its log names the path",
+        );
+    }
 }
 
 /// The files of a receiver's TLS.

@@ -6,7 +6,7 @@ use std::io::Read;
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::name::JobName;
 use highwater_episodes::ship::parked::{self, parked};
-use highwater_episodes::ship::{ShipSettings, strays};
+use highwater_episodes::ship::{ShipSettings, at_work, strays};
 
 use super::report::Report;
 use crate::config::{Config, Environment, KindSettings, advise};
@@ -54,6 +54,14 @@ pub(in crate::commands) fn check_aside(job: &JobName, settings: &ShipSettings, r
     }
 }
 
+/// Who works in an outbox now. That is well, and whoever else ships from it waits for that long.
+pub(in crate::commands) fn tell_turn(job: &JobName, settings: &ShipSettings, report: &mut Report) {
+    if let Some(holder) = at_work(&settings.outbox) {
+        report
+            .ok("outbox", format_args!("{job}: {} is held by {holder}, a pass that works there now", settings.outbox));
+    }
+}
+
 /// What the outbox keeps for itself and is not as it should be.
 fn check_own(job: &JobName, settings: &ShipSettings, report: &mut Report) {
     for stray in strays(&settings.outbox).unwrap_or_default() {
@@ -65,6 +73,7 @@ fn check_own(job: &JobName, settings: &ShipSettings, report: &mut Report) {
 fn check_parked(job: &JobName, settings: &ShipSettings, report: &mut Report) {
     check_aside(job, settings, report);
     check_own(job, settings, report);
+    tell_turn(job, settings, report);
     if let Ok(waiting) = parked::waiting(&settings.episodes, &settings.outbox)
         && let Some(told) = parked::told_waiting(&waiting)
     {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use highwater_engine::clock::{later, since};
 use highwater_engine::diagnosis::Diagnosis;
-use highwater_engine::ledger::{EventFilter, Ledger, LedgerResult, Notice};
+use highwater_engine::ledger::{EventFilter, Ledger, LedgerResult, Notice, PAGE_ROWS_MAX};
 use highwater_store::{Access, SqliteLedger};
 use jiff::Timestamp;
 
@@ -63,11 +63,18 @@ async fn whole(ledger: &SqliteLedger, path: &Path, report: &mut Report) {
 /// What its rows say of the clock and of undelivered messages.
 async fn known(site: &Site, ledger: &SqliteLedger, now: Timestamp, report: &mut Report) -> LedgerResult<()> {
     let ahead = later(now, Duration::from_secs(CLOCK_BEHIND_SECS_MAX));
-    let event = ledger.events(&EventFilter { since: Some(ahead), ..EventFilter::default() }, 1).await?;
+    let mut events = EventFilter { since: Some(ahead), ..EventFilter::default() };
+    let mut latest: Option<Timestamp> = None;
+    loop {
+        let page = ledger.events(&events, PAGE_ROWS_MAX).await?;
+        let Some(last) = page.last() else { break };
+        events.after = last.no;
+        latest = page.iter().map(|event| event.at).max().max(latest);
+    }
     let jobs = ledger.jobs().await?;
     let passes =
         jobs.iter().filter_map(|job| job.last_pass.as_ref()).map(|pass| pass.ended_at.unwrap_or(pass.begun_at));
-    let newest = event.iter().map(|event| event.at).chain(passes).max();
+    let newest = passes.max().max(latest);
     match newest.filter(|at| *at > ahead) {
         Some(at) => report.fix(
             "clock",

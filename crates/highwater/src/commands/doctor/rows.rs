@@ -56,6 +56,7 @@ pub(super) fn check(root: &Path, report: &mut Report) {
         let view = View::read(&files.index).map_err(|error| unread(&error))?;
         let sample = sample(&view, &store).map_err(|error| unread(&error))?;
         let figures = view.figures().map_err(|error| unread(&error))?;
+        let passed_over = view.passed_over().map_err(|error| unread(&error))?;
         let lost = view.lost_tombstones().map_err(|error| unread(&error))?;
         let noted = lost_note(&files.index).map_err(|error| unread(&error))?.unwrap_or_default();
         let elsewhere = match known(&store, &files) {
@@ -72,9 +73,9 @@ pub(super) fn check(root: &Path, report: &mut Report) {
         if let Some(first) = sample.odd.as_ref().filter(|first| odd.iter().all(|(_, odd)| odd != *first)) {
             odd.insert(0, (true, first.clone()));
         }
-        Ok((without_row(stored, &view), sample, elsewhere, figures, lost, noted.rows, left, odd, shut))
+        Ok((without_row(stored, &view), sample, elsewhere, (figures, passed_over), lost, noted.rows, left, odd, shut))
     });
-    let (rowless, sample, elsewhere, figures, lost, missed, left, odd, shut) = match looked {
+    let (rowless, sample, elsewhere, (figures, passed_over), lost, missed, left, odd, shut) = match looked {
         Ok(looked) => looked,
         Err((error, fix)) => return report.fix("rows", error, fix),
     };
@@ -138,17 +139,16 @@ pub(super) fn check(root: &Path, report: &mut Report) {
         report.fix("rows", found, "`highwater reindex` gives back what was lost");
     }
     if report.fixes() == before {
-        let mut found = match figures.keys {
+        let found = match figures.keys {
             0 => "none yet, and nothing stored".to_owned(),
             keys => {
                 format!("{}; those that were looked at have their file, and no file lacks a row", counted(keys, "row"))
             }
         };
-        if figures.unreadable > 0 {
-            found.push_str(&format!("; {} of the index passed over", counted(figures.unreadable, "line")));
-        }
         report.ok("rows", found);
     }
+    // Beside what they may be the cause of: an episode whose line is no row has none.
+    passed_over.iter().for_each(|told| report.ok("rows", told));
 }
 
 /// Whether the index knows of the last withdrawal that was ever made here. One that was restored from an earlier time does not, and what was

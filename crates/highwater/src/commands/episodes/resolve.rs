@@ -5,8 +5,11 @@ use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::job::Stop;
 use highwater_engine::ledger::Ledger as _;
 use highwater_engine::report::ExitCode;
+use highwater_episodes::name::EpisodeId;
 use highwater_episodes::ship::parked::{ParkedEpisode, aside, aside_fault, parked, waiting};
-use highwater_episodes::ship::{Keep, Outbox, Parking, ResolveError, ShipSettings, conflict, resolve as resolve_one};
+use highwater_episodes::ship::{
+    Keep, Outbox, Parking, ResolveError, ShipSettings, Turn, conflict, resolve as resolve_one,
+};
 use highwater_store::Access;
 use serde_json::json;
 
@@ -73,14 +76,7 @@ async fn resolved(args: &EpisodesResolve, site: &Site) -> Result<ExitCode, Diagn
     for resource in Wiring::new(site).spec(config, job)?.resources {
         match resource.lock.try_take().await {
             Ok(Some(lock)) => held.push(lock),
-            Ok(None) => {
-                let text = format!(
-                    "a pass holds {}: call again when it is over; nothing was changed",
-                    resource.lock.describe()
-                );
-                site.output.answer(&json!({ "episode_id": episode, "resolved": false, "reason": "lock_held" }), text);
-                return Ok(ExitCode::Checkpoint);
-            }
+            Ok(None) => return Ok(held_by_a_pass(site, episode, &resource.lock.describe())),
             Err(Stop::Fail(diagnosis)) => return Err(diagnosis),
             Err(other) => {
                 return Err(Diagnosis::failure(
@@ -95,6 +91,12 @@ async fn resolved(args: &EpisodesResolve, site: &Site) -> Result<ExitCode, Diagn
         true => Outbox::open(&place.outbox).map_err(|error| refused(&error.into()))?,
         false => return Err(refused(&ResolveError::NotParked(episode.clone()))),
     };
+    // A pass of another configuration or state directory knows nothing of these locks.
+    let turn = Turn::take(&place.outbox)
+        .map_err(|error| refused(&ResolveError::Io { path: place.outbox.clone(), source: error }))?;
+    if turn.is_none() {
+        return Ok(held_by_a_pass(site, episode, &format!("the outbox {}", place.outbox.display())));
+    }
     // What is refused is no event.
     let parking = conflict(&place.shelves, &outbox, episode).map_err(|error| refused(&error))?.parking;
     let ledger = site.ledger(Access::ReadWrite)?;
@@ -103,7 +105,7 @@ async fn resolved(args: &EpisodesResolve, site: &Site) -> Result<ExitCode, Diagn
     ledger.register_job(&job.name, job.kind.name()).await?;
     ledger.add_event("resolve", Some(&job.name), None, &site.word(&format!("{episode}, keep {word}{why}"))).await?;
     let done = resolve_one(&place.shelves, &outbox, episode, keep).map_err(|error| refused(&error))?;
-    drop(held);
+    drop((turn, held));
     let aside =
         done.aside.as_ref().map(|aside| format!("; the other one lies in {}", aside.display())).unwrap_or_default();
     let host = &place.receiver.host;
@@ -144,6 +146,13 @@ async fn resolved(args: &EpisodesResolve, site: &Site) -> Result<ExitCode, Diagn
         text,
     );
     Ok(ExitCode::Drained)
+}
+
+/// A pass works there: it is waited for by whoever called.
+fn held_by_a_pass(site: &Site, episode: &EpisodeId, what: &str) -> ExitCode {
+    let text = format!("a pass holds {what}: call again when it is over; nothing was changed");
+    site.output.answer(&json!({ "episode_id": episode, "resolved": false, "reason": "lock_held" }), text);
+    ExitCode::Checkpoint
 }
 
 /// What is parked or lies aside, and why; it changes nothing, and a pass may run meanwhile.

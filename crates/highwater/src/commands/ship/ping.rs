@@ -11,7 +11,7 @@ use highwater_episodes::ship::probe::{Probe, Proof, probe};
 use highwater_episodes::ship::{ScanError, Ship, in_the_way, places};
 use highwater_store::Access;
 
-use super::super::doctor::jobs::check_aside;
+use super::super::doctor::jobs::{check_aside, tell_turn};
 use super::super::doctor::report::Report;
 use super::super::needs_config;
 use crate::config::KindSettings;
@@ -57,6 +57,7 @@ pub(super) async fn ping(name: &str, site: &Site) -> Result<ExitCode, Diagnosis>
         report.fix("job", format!("it is halted: {}", halt.why), next);
     }
     check_aside(&job.name, settings, &mut report);
+    tell_turn(&job.name, settings, &mut report);
     let receiver = place.receiver.clone();
     let codes = match Ship::new(place).codes().await {
         Ok(codes) => codes,

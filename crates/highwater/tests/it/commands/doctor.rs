@@ -135,6 +135,20 @@ fn a_clock_that_went_back_is_told() {
 }
 
 #[test]
+fn a_clock_that_went_back_is_told_with_the_latest_that_the_ledger_knows_of() {
+    let rig = drained();
+    rig.ok(&["pause", "load", "--why", "a test"]);
+    rig.ok(&["resume", "load", "--why", "a test"]);
+    let db = rusqlite::Connection::open(rig.path(".highwater-state/ledger.db")).unwrap();
+    // In 2098 all, in 2099 one in between.
+    db.execute("UPDATE event SET at = 4039372800000000", []).unwrap();
+    db.execute("UPDATE event SET at = 4070908800000000 WHERE act = 'pause'", []).unwrap();
+    db.execute("UPDATE event SET no = no + 1000 WHERE act = 'resume'", []).unwrap();
+    drop(db);
+    assert_fixes(&rig, &[("clock", "the ledger knows of 2099-01-01T00:00:00Z")]);
+}
+
+#[test]
 fn a_ledger_that_others_may_read_and_a_directory_that_others_may_write_are_told() {
     let rig = drained();
     // SQLite gives its `-wal` and `-shm`, which even a reader needs, the mode of the file.

@@ -39,6 +39,28 @@ fn told(host: &Host, what: &str, found: &str, next: &str) {
 }
 
 #[test]
+fn a_receiver_that_does_not_show_who_signed_its_certificate_is_told_as_such() {
+    let (mut house, host, _) = pair();
+    let between = house.servers.between("in between").unwrap();
+    let mut paper = between.server(Terms::default()).unwrap();
+    assert_eq!(house.close(), Some(0));
+    house.serves_as(&paper);
+    house.open();
+    told(
+        &host,
+        "tls",
+        "its chain is not complete",
+        "its operator puts it into the file of `receiver.tls.cert`, after its own",
+    );
+    assert_eq!(house.close(), Some(0));
+    // As it is told.
+    paper.certificate.push_str(&between.pem());
+    house.serves_as(&paper);
+    house.open();
+    host.rig.ok(&["ship", "send", "--ping"]);
+}
+
+#[test]
 fn what_is_wrong_on_the_way_has_a_name() {
     let (house, host, commits) = pair();
     let well = host.rig.ok(&["ship", "send", "--ping"]);
