@@ -105,7 +105,8 @@ fn generations(look: &mut Look<'_>) -> Result<(), KbError> {
                 continue;
             };
             let what = format!("what generation {number} changed, which is stored there, {is}");
-            let mends = "bring it back from a copy of the base; without it nothing is taken back beyond it";
+            let mends = "bring it back from a copy of the base, or let `highwater kb rebuild --force` say again what the \
+                         database knows of it; without it nothing is taken back beyond it";
             look.note(kind, format!(".highwater/objects/generation-{number:010}"), what, mends);
         }
     }

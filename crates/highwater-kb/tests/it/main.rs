@@ -22,6 +22,7 @@ mod house;
 mod kept;
 mod library;
 mod lint;
+mod lists;
 mod looked;
 mod lost;
 mod moments;

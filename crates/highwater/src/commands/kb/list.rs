@@ -35,7 +35,7 @@ pub(super) fn list(which: &KbWhich, output: Output) -> Done {
             false => {
                 let mut rows = Rows::default();
                 for (name, document) in &page {
-                    rows.cell(name);
+                    rows.cell(line(name.as_str()));
                     rows.cell(line(&document.title));
                     rows.cell(DecimalBytes(document.bytes));
                     rows.cell(document.pages.map_or_else(|| "-".to_owned(), |pages| pages.to_string()));
