@@ -45,7 +45,7 @@ pub(crate) use self::project::{CONFLICTS_MAX, Found, QUARANTINE, look};
 pub use self::reader::Reader;
 pub use self::rebuild::{Anew, Aside, Edits, Health, Rebuilt, asks_for_rebuild, examine, rebuild};
 pub use self::rows::MIGRATIONS;
-pub use self::snapshot::{Counts, HITS_MAX, Hit, LISTED_MAX, Snapshot};
+pub use self::snapshot::{Counts, HITS_MAX, Hit, LISTED_MAX, Snapshot, Stands};
 pub use self::undo::Undone;
 
 use self::rows::Standing;

@@ -32,7 +32,9 @@ pub mod watch;
 pub mod web;
 mod workshop;
 
-pub use base::{Base, BaseLock, Committed, Counts, Directory, Draft, Fate, Generation, Hit, Home, Rehearsed, Snapshot};
+pub use base::{
+    Base, BaseLock, Committed, Counts, Directory, Draft, Fate, Generation, Hit, Home, Rehearsed, Snapshot, Stands,
+};
 pub use content::ContentId;
 pub use document::{DocName, Document};
 pub use error::KbError;

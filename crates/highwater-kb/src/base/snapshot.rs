@@ -13,6 +13,7 @@ use highwater_db::sqlite::rusqlite::Connection;
 #[cfg(test)]
 pub(super) use self::search::SEARCH;
 pub use self::search::{HITS_MAX, Hit};
+pub use self::survey::Stands;
 
 use super::home::Home;
 use super::objects::Objects;

@@ -132,37 +132,36 @@ fn r14_what_only_a_lost_generation_changed_is_taken_from_rows_that_can_be_used()
     let all: Vec<Vec<u32>> =
         (1..=HEAD).map(|n| vec![n]).chain([vec![2, 4], vec![5, 6, 7], vec![3, 7], (1..=HEAD).collect()]).collect();
     for (lost, edited) in all.iter().flat_map(|lost| [(lost, false), (lost, true)]) {
-        for damage in damages {
-            let gapped = Gapped::new();
-            if edited {
-                gapped.edit();
-            }
-            let (stood, told) = (gapped.stands(), gapped.rows());
-            lost.iter().for_each(|generation| damage(&gapped.manifest(*generation)));
-            assert_eq!(examine(&Directory::open(gapped.directory.path()).unwrap()).unwrap(), Health::Whole(HEAD));
-            let rebuilt = gapped.rebuild();
-            let named: Vec<&str> = rebuilt.aside.iter().map(|aside| aside.what.as_str()).collect();
-            let expected: Vec<String> = lost.iter().map(|generation| format!("generation {generation}")).collect();
-            assert_eq!(named, expected, "{lost:?}: {:?}", rebuilt.aside);
-            assert_eq!(rebuilt.documents, 4, "{lost:?}");
-            drop(rebuilt);
-            assert!(gapped.stands() == stood, "{lost:?}, {edited}: what stands");
-            same(&gapped.rows(), &told, &format!("{lost:?}, {edited}"));
-            let log = fs::read_to_string(gapped.path("wiki/log.md")).unwrap();
-            assert!(log.contains("what the database knew of generation"), "{lost:?}: {log}");
-            // Also to who has lost the rows, and once more.
-            gapped.lose_rows();
-            let rebuilt = gapped.rebuild();
-            assert_eq!((rebuilt.documents, rebuilt.aside), (4, vec![]), "{lost:?}");
-            drop(rebuilt.base);
-            assert!(gapped.stands() == stood, "{lost:?}, {edited}: what stands without rows");
-            same(&gapped.rows(), &told, &format!("{lost:?}, {edited}, without rows"));
-            let mut library = Library::open(gapped.home.clone());
-            library.add(&[&of(6, 1)]);
-            assert_eq!(library.base.document(&of(6, 1).name).unwrap().unwrap().sequence, 6);
-            let is_any_beside = gapped.stands().keys().any(|path| path.to_string_lossy().contains(".conflict"));
-            assert!(edited || !is_any_beside, "{lost:?}");
+        let damage = damages[(lost.len() + lost[0] as usize + usize::from(edited)) % 2];
+        let gapped = Gapped::new();
+        if edited {
+            gapped.edit();
         }
+        let (stood, told) = (gapped.stands(), gapped.rows());
+        lost.iter().for_each(|generation| damage(&gapped.manifest(*generation)));
+        assert_eq!(examine(&Directory::open(gapped.directory.path()).unwrap()).unwrap(), Health::Whole(HEAD));
+        let rebuilt = gapped.rebuild();
+        let named: Vec<&str> = rebuilt.aside.iter().map(|aside| aside.what.as_str()).collect();
+        let expected: Vec<String> = lost.iter().map(|generation| format!("generation {generation}")).collect();
+        assert_eq!(named, expected, "{lost:?}: {:?}", rebuilt.aside);
+        assert_eq!(rebuilt.documents, 4, "{lost:?}");
+        drop(rebuilt);
+        assert!(gapped.stands() == stood, "{lost:?}, {edited}: what stands");
+        same(&gapped.rows(), &told, &format!("{lost:?}, {edited}"));
+        let log = fs::read_to_string(gapped.path("wiki/log.md")).unwrap();
+        assert!(log.contains("what the database knew of generation"), "{lost:?}: {log}");
+        // Also to who has lost the rows, and once more.
+        gapped.lose_rows();
+        let rebuilt = gapped.rebuild();
+        assert_eq!((rebuilt.documents, rebuilt.aside), (4, vec![]), "{lost:?}");
+        drop(rebuilt.base);
+        assert!(gapped.stands() == stood, "{lost:?}, {edited}: what stands without rows");
+        same(&gapped.rows(), &told, &format!("{lost:?}, {edited}, without rows"));
+        let mut library = Library::open(gapped.home.clone());
+        library.add(&[&of(6, 1)]);
+        assert_eq!(library.base.document(&of(6, 1).name).unwrap().unwrap().sequence, 6);
+        let is_any_beside = gapped.stands().keys().any(|path| path.to_string_lossy().contains(".conflict"));
+        assert!(edited || !is_any_beside, "{lost:?}");
     }
 }
 

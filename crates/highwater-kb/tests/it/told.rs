@@ -6,7 +6,7 @@ use crate::rig::{Edition, Rig};
 
 /// A page of the base as a whole, a line of it that each addition changes or follows, and what a person makes of that.
 const OF_BASE: [(&str, &str, &str); 2] =
-    [("wiki/index.md", "Documents: 1", "Documents: one"), ("wiki/log.md", "add | a", "add | my first")];
+    [("wiki/index.md", "Documents: 1", "Documents: one"), ("wiki/log.md", "<!-- highwater:end -->", "My own end.")];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conflict_of_a_page_of_the_base_is_told_like_that_of_any_page() {

@@ -51,6 +51,9 @@ pub(crate) enum KbVerb {
     /// Lists the documents of a base, in the order in which they were added.
     List(KbWhich),
     /// Finds passages that say these words.
+    ///
+    /// What is found is what the base has. Of a page that a person edited or deleted since that is said (with `--json` in `stands`): its
+    /// lines are those before.
     Search(KbSearch),
     /// Answers a question from a base.
     ///

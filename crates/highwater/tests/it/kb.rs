@@ -139,6 +139,24 @@ fn documents_of_every_format_come_in_once_and_what_cannot_be_read_is_for_a_perso
     let found = desk.0.ok(&["kb", "search", "--kb", "notes", "--json", "storm", "surge"]);
     let first: Value = serde_json::from_str(found.stdout.lines().next().unwrap()).unwrap();
     assert!(first["snippet"].as_str().unwrap().contains("storm surge"), "{first}");
+    assert_eq!(first["stands"], "as-generated");
+
+    // Where a person has changed the page since, its lines are those before.
+    let page = desk.0.dir.path().join("notes").join(first["path"].as_str().unwrap());
+    let search = |stands: &str, said: &str| {
+        let found = desk.0.ok(&["kb", "search", "--kb", "notes", "--json", "storm", "surge"]).stdout;
+        let first: Value = serde_json::from_str(found.lines().next().unwrap()).unwrap();
+        assert_eq!(first["stands"], stands);
+        let place = |answer: &str| answer.lines().next().unwrap().to_owned();
+        assert!(place(&desk.0.ok(&["kb", "search", "--kb", "notes", "storm", "surge"]).stdout).ends_with(said));
+        let answer = desk.0.ok(&["kb", "query", "--kb", "notes", "storm surge"]).stdout;
+        assert!(place(&answer).ends_with(said), "{answer}");
+    };
+    let text = fs::read_to_string(&page).unwrap();
+    fs::write(&page, format!("Mine.\n{text}")).unwrap();
+    search("edited", "(before a person edited the page)");
+    fs::remove_file(&page).unwrap();
+    search("gone", "(a person deleted the page)");
 }
 
 #[test]

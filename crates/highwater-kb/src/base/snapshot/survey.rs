@@ -10,6 +10,7 @@ use crate::base::objects::Objects;
 use crate::base::project::Fate;
 use crate::base::rows::survey::{self, Listed};
 use crate::base::rows::{self, derived, registry};
+use crate::base::{Found, look};
 use crate::compile::Compiled;
 use crate::conflict::Beside;
 use crate::content::ContentId;
@@ -19,7 +20,32 @@ use crate::page::render::SHARED_DOCUMENTS_MAX;
 use crate::page::{PageKind, PageName};
 use crate::path::FilePath;
 
+/// How the file of a page stands, beside what its generation has there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stands {
+    /// As it was generated.
+    AsGenerated,
+    /// Otherwise: its lines may be others.
+    Edited,
+    /// There is no such file any more.
+    Gone,
+}
+
 impl Snapshot {
+    /// How the file of a page stands, of which a place was found in what the generation has. Reads the file.
+    ///
+    /// # Errors
+    /// What the disk or the rows say.
+    pub fn stands(&self, page: &PageName) -> Result<Stands, KbError> {
+        let path = page.path();
+        Ok(match look(self.disk(), &path.to_rel())? {
+            Found::File(there) if self.content(&path)? == Some(there) => Stands::AsGenerated,
+            Found::File(_) | Found::Other => Stands::Edited,
+            Found::Nothing => Stands::Gone,
+        })
+    }
+
     /// Whether its generation stands in `wiki/` and `raw/`.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::ask::{self, Asker};
 use super::place::Place;
+use super::search::where_it_is;
 use super::{NO_MODEL, shown};
 use crate::cli::{Global, KbQuery};
 use crate::output::Output;
@@ -78,16 +79,18 @@ fn found(place: &Place, question: &str, output: Output) -> Result<ExitCode, Diag
     }
     if output.json {
         let sources = hits.iter().zip(&texts).zip(1_u32..).map(|((hit, text), number)| {
-            json!({ "n": number, "page": hit.page, "path": hit.page.path(), "heading": hit.heading, "lines": hit.lines,
-                "pages": hit.pages, "text": text, "score": hit.score })
+            let stands = snapshot.stands(&hit.page).map_err(failed)?;
+            Ok(json!({ "n": number, "page": hit.page, "path": hit.page.path(), "heading": hit.heading, "lines": hit.lines,
+                "pages": hit.pages, "stands": stands, "text": text, "score": hit.score }))
         });
-        let sources: Vec<Value> = sources.collect();
+        let sources: Vec<Value> = sources.collect::<Result<_, Diagnosis>>()?;
         output.json(&json!({ "question": question, "answer": Value::Null, "sources": sources }));
         return Ok(ExitCode::Drained);
     }
     for ((hit, text), number) in hits.iter().zip(&texts).zip(1_u32..) {
         let said = if text.is_empty() { line(&hit.snippet) } else { text.replace('\n', "\n  ") };
-        output.line(format_args!("[{number}] {}\n  {said}", super::search::where_it_is(hit)));
+        let place = where_it_is(hit, snapshot.stands(&hit.page).map_err(failed)?);
+        output.line(format_args!("[{number}] {place}\n  {said}"));
     }
     Ok(ExitCode::Drained)
 }
