@@ -26,7 +26,7 @@ pub(super) fn search(args: &KbSearch, output: Output) -> Done {
                 "stands": stands, "snippet": hit.snippet, "score": hit.score }))
         });
         let lines: Vec<Value> = lines.collect::<Result<_, Vec<Diagnosis>>>()?;
-        listing::print(&listing::json_lines(lines.into_iter())).map_err(one)?;
+        listing::print(&listing::json_lines(lines)).map_err(one)?;
         return Ok(ExitCode::Drained);
     }
     if hits.is_empty() {
