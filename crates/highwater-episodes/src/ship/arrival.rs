@@ -94,7 +94,8 @@ impl Ship {
         match arrived {
             Arrived::Retired(holds) => {
                 let content_sha256 = Some(parcel.content_sha256);
-                let receipt = holds.filter(|_| is_named).map(|holds| Receipt { holds, content_sha256 });
+                let archive_sha256 = Some(parcel.sha256);
+                let receipt = holds.filter(|_| is_named).map(|holds| Receipt { holds, content_sha256, archive_sha256 });
                 Ok(receipt
                     .map_or_else(Outcome::done, |receipt| Outcome::because(OutcomeKind::Done, receipt.to_string())))
             }
@@ -178,7 +179,8 @@ impl Ship {
             tracing::warn!(%episode, "it was in `shipped` already, and the receiver does not say that it has it: move it back to be sent");
             return Ok(Outcome::done());
         };
-        let receipt = Receipt { holds: Holds::of(&ours), content_sha256: Some(ours.content_sha256) };
+        let receipt =
+            Receipt { holds: Holds::of(&ours), content_sha256: Some(ours.content_sha256), archive_sha256: None };
         Ok(Outcome::because(OutcomeKind::Done, receipt.to_string()))
     }
 

@@ -290,10 +290,10 @@ impl Ship {
             match (held, receipt.content_sha256) {
                 (Held::Named(theirs), None) => receipt.content_sha256 = Some(theirs),
                 (Held::Named(theirs), Some(ours)) if theirs == ours => {}
-                // A person let go of it.
-                (Held::Withdrawn, Some(_)) => {}
+                // A person let go of it, and not of another one under its name.
+                (Held::Withdrawn(bytes, content), Some(_)) if receipt.is_of(bytes, content) => {}
                 (Held::Unsaid, Some(_)) if by == KeepBy::Receipt => {}
-                (Held::Nothing | Held::Named(_), Some(_)) => return Ok(Clearing::Lost),
+                (Held::Nothing | Held::Named(_) | Held::Withdrawn(..), Some(_)) => return Ok(Clearing::Lost),
                 (Held::Unread, Some(_)) => return unanswered(UNREAD),
                 (Held::Unsaid, Some(_)) => return unanswered(UNSAID),
                 (Held::Refused, _) => return unanswered("the receiver does not say to this host what it has"),
@@ -303,7 +303,7 @@ impl Ship {
                 (Held::Unable(status), _) => {
                     return Ok(Clearing::Unanswered(format!("{status}: the receiver cannot say what it has")));
                 }
-                (Held::Unread | Held::Nothing | Held::Withdrawn | Held::Unsaid, None) => {
+                (Held::Unread | Held::Nothing | Held::Withdrawn(..) | Held::Unsaid, None) => {
                     return Ok(Clearing::Unnamed);
                 }
             }

@@ -9,6 +9,7 @@ mod gate;
 mod in_its_place;
 mod index;
 mod keep;
+mod keep_asked;
 mod life;
 mod notes;
 mod nothing_left;

@@ -222,9 +222,9 @@ impl Lost {
         Some(self.tombstones.get(print)?.received_at_wall)
     }
 
-    /// Why an episode was withdrawn.
-    pub(super) fn why(&self, print: &Print) -> Option<&str> {
-        self.tombstones.get(print)?.withdrawn.as_deref()
+    /// The tombstone that counts, or is lost.
+    pub(super) fn tombstone(&self, print: &Print) -> Option<&Row> {
+        self.tombstones.get(print)
     }
 
     /// The lost tombstones, by their names.

@@ -193,7 +193,11 @@ impl Receiver {
                     continue;
                 }
                 404 | 409 if is_problem(&response) => return Ok(Ok(Held::Nothing)),
-                410 if is_problem(&response) => return Ok(Ok(Held::Withdrawn)),
+                410 if is_problem(&response) => {
+                    let bytes = header(ETAG.as_str()).and_then(|tag| tag.trim_matches('"').parse().ok());
+                    let content = header(CONTENT_SHA256_HEADER).and_then(|content| content.parse().ok());
+                    return Ok(Ok(Held::Withdrawn(bytes, content)));
+                }
                 _ if elsewhere(&url, &response) => return Ok(Ok(Held::Refused)),
                 404 | 405 | 501 if !is_page(&response) => return Ok(Ok(Held::Unsaid)),
                 200 if !is_page(&response) => {}

@@ -26,7 +26,7 @@ pub(super) enum Clearing {
     NoReceipt,
     /// Its receipt does not say what it held, or the receiver would have to, and does not.
     Unnamed,
-    /// The receiver has none of its name that is whole, or another one.
+    /// The receiver has none of its name that is whole, or another one; or another one was withdrawn there.
     Lost,
     /// The receiver does not say what it has of this one, for this cause.
     Unsaid(String),
@@ -208,7 +208,7 @@ fn lost(names: &[String], more: u64, keeping: Keeping) -> String {
     }
     format!(
         "{} due for {keeping}, and the receiver does not have what was sent any more: {} in `shipped` ({named}); to send one again, move it \
-         back to `episodes`",
+         back to `episodes`, under another name where its own was withdrawn there",
         are(all),
         if all == 1 { "it stays" } else { "they stay" },
     )
