@@ -113,6 +113,8 @@ pub enum Held {
     Unsaid,
     /// It says so to others, or this was no receiver.
     Refused,
+    /// Whoever answered was asked by a redirect, and is not the receiver.
+    Elsewhere,
     /// It cannot say so of this one now: what it answered.
     Unable(u16),
 }

@@ -102,6 +102,9 @@ const UNREAD: &str =
 const UNSAID: &str = "the receiver does not say what it has: check the address and what stands in between; with one that never says it, \
                       `keep-by = \"receipt\"` lets an episode go by the receipt that it gave";
 
+/// And one that is asked by a redirect.
+const ELSEWHERE: &str = "a redirect led to who answered: set `receiver` to the address that is the receiver's own";
+
 /// Whether what was done then is to be done again. What was done in a time to come, by a clock that was ahead, is not awaited.
 fn is_a_day_ago(then: Timestamp, now: Timestamp) -> bool {
     then > now || since(now, then) > Duration::from_secs(RECOUNT_HOURS * HOUR_SECS)
@@ -296,6 +299,7 @@ impl Ship {
                 (Held::Nothing | Held::Named(_) | Held::Withdrawn(..), Some(_)) => return Ok(Clearing::Lost),
                 (Held::Unread, Some(_)) => return unanswered(UNREAD),
                 (Held::Unsaid, Some(_)) => return unanswered(UNSAID),
+                (Held::Elsewhere, _) => return unanswered(ELSEWHERE),
                 (Held::Refused, _) => return unanswered("the receiver does not say to this host what it has"),
                 (Held::Unable(status @ (500 | 507)), _) => {
                     return Ok(Clearing::Unsaid(format!("{episode}: {status}: the receiver cannot say what it has")));

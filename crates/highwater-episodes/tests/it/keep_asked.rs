@@ -37,3 +37,30 @@ async fn r10_one_that_was_withdrawn_goes_only_where_the_receiver_names_what_was_
         }
     }
 }
+
+/// Whatever is said there, and wherever that is.
+#[tokio::test]
+async fn r10_no_answer_counts_of_where_a_redirect_leads() {
+    for host in ["localhost", "127.0.0.1"] {
+        for status in [410, 409, 404, 200] {
+            let mut lab = Lab::new().await;
+            lab.ship("ep", 100).await;
+            let content = lab.stored_as("ep", "content_sha256");
+            let kind = if status == 200 { "X-Episode-Verified: read\r\n" } else { PROBLEM };
+            let names = format!("{kind}X-Episode-Content-SHA256: {content}\r\n");
+            let other = Foreign::new(move |_, _| say(status, &names)).await;
+            let there = format!("http://{host}:{}", other.address.port());
+            let sends_on = move |head: &str, _: &[u8]| {
+                let path = head.split_whitespace().nth(1).unwrap();
+                say(307, &format!("Location: {there}{path}\r\n"))
+            };
+            lab.meets(Foreign::new(sends_on).await);
+            let report = lab.later(11).await;
+            assert_eq!(lab.shipped(), ["ep"], "{host} {status}: {:?}", report.notes);
+            let (lost, _) = lost(&lab.host.path("outbox"), &lab.host.path("shipped"));
+            assert!(lost.is_empty(), "{host} {status}: {:?}", report.notes);
+            let told = report.notes.iter().any(|note| note.contains("a redirect"));
+            assert!(told, "{host} {status}: {:?}", report.notes);
+        }
+    }
+}

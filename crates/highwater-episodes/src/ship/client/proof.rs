@@ -180,6 +180,10 @@ impl Receiver {
                 Ok(response) => response,
                 Err(no_answer) => return Ok(Err(no_answer)),
             };
+            // Whatever is said where a redirect leads: it may be of another receiver, of the same host id.
+            if response.url() != &url {
+                return Ok(Ok(Held::Elsewhere));
+            }
             let status = response.status();
             if status.is_server_error() && status.as_u16() != 501 {
                 return Ok(Ok(Held::Unable(status.as_u16())));
@@ -198,7 +202,6 @@ impl Receiver {
                     let content = header(CONTENT_SHA256_HEADER).and_then(|content| content.parse().ok());
                     return Ok(Ok(Held::Withdrawn(bytes, content)));
                 }
-                _ if elsewhere(&url, &response) => return Ok(Ok(Held::Refused)),
                 404 | 405 | 501 if !is_page(&response) => return Ok(Ok(Held::Unsaid)),
                 200 if !is_page(&response) => {}
                 // A page of a portal or of a web server; and 202 promises, 203 was changed on its way, 204 has nothing, 206 is a part.

@@ -71,7 +71,7 @@ impl Ship {
         match self.place.receiver.content(cx, &episode).await {
             Ok(Ok(Held::Named(_) | Held::Nothing | Held::Withdrawn(..))) => Says::Names,
             Ok(Ok(Held::Unread)) => Says::NamesWhole,
-            Ok(Ok(Held::Unsaid | Held::Refused)) => Says::Nothing,
+            Ok(Ok(Held::Unsaid | Held::Refused | Held::Elsewhere)) => Says::Nothing,
             Ok(Ok(Held::Unable(_)) | Err(_)) | Err(_) => Says::Unknown,
         }
     }
