@@ -6,6 +6,7 @@
 //! is of use, not of record: without it a pass goes through them from the beginning, a bounded part at a time.
 
 mod cleanup;
+mod newest;
 mod shelf;
 mod unreceived;
 
@@ -14,13 +15,14 @@ use std::time::Duration;
 
 use highwater_engine::clock::since;
 use highwater_engine::job::{CommitCx, ReadCx, Stop};
-use highwater_engine::ledger::{DoneItem, DonePlace};
+use highwater_engine::ledger::DoneItem;
 use highwater_engine::settings::{ByteSize, DurationText};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::cleanup::{Cleanup, Clearing};
+use self::newest::before;
 use self::shelf::Waiting;
 pub use self::shelf::{Shelf, lost};
 use super::holds::Receipt;
@@ -150,10 +152,11 @@ impl Ship {
         Self::on_disk(move || note(&outbox).map_err(|error| disk(&error, &dir))).await
     }
 
-    /// Counts what was shipped since the last pass, as it was when it was sent.
+    /// Counts what was shipped since the last pass, as it was when it was sent; and all anew before anything goes by it, for what was sent
+    /// again counts twice until then.
     async fn count(&self, cx: &ReadCx, shelf: &mut Shelf, now: Timestamp) -> Result<(), Stop> {
         if is_a_day_ago(shelf.counted_since, now) {
-            (shelf.counted, shelf.bytes, shelf.counted_since) = (shelf.removed, 0, now);
+            return self.count_anew(cx, shelf, now).await;
         }
         for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {
             let page = cx.done_items(shelf.counted, ROWS_A_PAGE).await?;
@@ -167,6 +170,9 @@ impl Ship {
             if end {
                 break;
             }
+        }
+        if self.place.keeping.size_bytes.is_some_and(|most| shelf.bytes > most) {
+            self.count_anew(cx, shelf, now).await?;
         }
         Ok(())
     }
@@ -228,6 +234,8 @@ impl Ship {
         let mut misses = 0;
         'pages: for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {
             let page = cx.done_items(shelf.removed, ROWS_A_PAGE).await?;
+            let bytes = shelf.bytes;
+            let again = self.sent_again(cx, &page, |item| self.place.keeping.is_due(item, bytes, now)).await?;
             for item in &page.items {
                 if !self.place.keeping.is_due(item, shelf.bytes, now) {
                     break 'pages;
@@ -235,6 +243,10 @@ impl Ship {
                 if cleanup.is_spent() || misses >= MISSES_MAX || shelf.is_full(unsaid.len()) {
                     cleanup.more = true;
                     break 'pages;
+                }
+                if again.contains(&item.place) {
+                    shelf.removed = item.place;
+                    continue;
                 }
                 let cleared = self.cleared(cx, item).await?;
                 if cleared.is_over() {
@@ -255,7 +267,7 @@ impl Ship {
                 }
                 if cleared.was_asked() {
                     // It says what it has of this one: of those before it alone it said nothing.
-                    shelf.waiting.append(&mut unsaid);
+                    unsaid.drain(..).for_each(|waiting| shelf.wait(waiting));
                 }
                 if let Some(lost) = cleared.stays() {
                     waits(lost).into_iter().for_each(|waiting| shelf.wait(waiting));
@@ -272,7 +284,7 @@ impl Ship {
         if !unsaid.is_empty() {
             // They wait like any other, and the next pass goes on behind them: else three of which nobody ever says anything would hold up all.
             cleanup.is_nobody = true;
-            shelf.waiting.append(&mut unsaid);
+            unsaid.into_iter().for_each(|waiting| shelf.wait(waiting));
         }
         Ok(())
     }
@@ -331,8 +343,7 @@ pub(super) fn forget_moved_back(outbox: &Outbox, shelves: &Shelves) -> Result<()
 
 /// The row of one that waits; `None` where it has another now.
 async fn row_of(cx: &ReadCx, waiting: &Waiting) -> Result<Option<DoneItem>, Stop> {
-    let before = DonePlace { recorded_no: waiting.place.recorded_no.saturating_sub(1), ..waiting.place };
-    let page = cx.done_items(before, 1).await?;
+    let page = cx.done_items(before(waiting.place), 1).await?;
     let is_it = |item: &DoneItem| item.place == waiting.place && item.key.as_str() == waiting.episode.as_str();
     Ok(page.items.into_iter().find(is_it))
 }

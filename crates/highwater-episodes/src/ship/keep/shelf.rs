@@ -80,8 +80,9 @@ impl Waiting {
 }
 
 impl Shelf {
-    /// Notes one that stays.
+    /// Notes one that stays; of its name it is the newest.
     pub(super) fn wait(&mut self, waiting: Waiting) {
+        self.waiting.retain(|other| other.episode != waiting.episode);
         if waiting.lost && self.lost().count() >= LOST_MAX {
             self.lost_more += 1;
         } else {
