@@ -10,6 +10,7 @@ mod newest;
 mod shelf;
 mod unreceived;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use self::cleanup::{Cleanup, Clearing};
 use self::newest::before;
 use self::shelf::Waiting;
-pub use self::shelf::{Shelf, lost};
+pub use self::shelf::{LostThere, Shelf, lost};
 use super::holds::Receipt;
 use super::outbox::{Outbox, OutboxError};
 use super::{Held, Shelves, Ship, disk};
@@ -133,6 +134,7 @@ impl Ship {
         }
         let mut cleanup = Cleanup::default();
         self.ask_again(&cx.read, &mut shelf, &mut cleanup, now).await?;
+        shelf.go_back(now);
         self.remove_due(&cx.read, &mut shelf, &mut cleanup, now).await?;
         let unreceived = self.look_for_unreceived(&cx.read, &mut shelf, now).await?;
         // Told first: what a pass that is killed here told, the next one tells again.
@@ -194,24 +196,34 @@ impl Ship {
             }
             // Sent again since, it has another row.
             let Some(item) = row_of(cx, &waiting).await? else { continue };
-            if !self.place.keeping.is_due(&item, shelf.bytes, now) {
+            waiting.early = !self.place.keeping.is_due(&item, shelf.bytes, now);
+            if waiting.early && !waiting.lost {
                 shelf.waiting.push(waiting);
                 continue;
             }
-            let cleared = self.cleared(cx, &item).await?;
+            let cleared = if waiting.early {
+                // It stays however that be: what is told of it is what is so.
+                self.may_go(cx, &item).await?.map_or_else(|cleared| cleared, |_| Clearing::Early)
+            } else {
+                self.cleared(cx, &item).await?
+            };
             if cleared.is_over() {
                 misses = MISSES_MAX;
                 cleanup.add(&item, cleared, shelf, true);
                 shelf.waiting.push(waiting);
                 continue;
             }
-            waiting.asked = now;
+            let says = cleared.was_asked() && !matches!(cleared, Clearing::Unsaid(_));
+            if says || !waiting.lost {
+                waiting.asked = now;
+            }
             if cleared.is_nobodys() {
                 // Whether that is so of any other, those that are due next show.
                 misses = MISSES_MAX;
             }
             if let Some(lost) = cleared.stays() {
-                waiting.lost = lost;
+                // Of which nothing is said now, what was said last is what is known.
+                waiting.lost = lost || (waiting.lost && !says);
                 behind.push(waiting);
                 misses += u64::from(!lost);
             }
@@ -232,6 +244,8 @@ impl Ship {
         // Of these, one after another, nobody said anything.
         let mut unsaid: Vec<Waiting> = Vec::new();
         let mut misses = 0;
+        // Those are looked at already where a pass goes back.
+        let known: BTreeSet<_> = shelf.waiting.iter().map(|waiting| waiting.place).collect();
         'pages: for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {
             let page = cx.done_items(shelf.removed, ROWS_A_PAGE).await?;
             let bytes = shelf.bytes;
@@ -244,10 +258,12 @@ impl Ship {
                     cleanup.more = true;
                     break 'pages;
                 }
-                if again.contains(&item.place) {
+                shelf.went(before(item.place), now);
+                if again.contains(&item.place) || known.contains(&item.place) {
                     shelf.removed = item.place;
                     continue;
                 }
+                let goes_back = shelf.again.is_some();
                 let cleared = self.cleared(cx, item).await?;
                 if cleared.is_over() {
                     // It was not asked for: the next pass begins with it.
@@ -273,14 +289,18 @@ impl Ship {
                     waits(lost).into_iter().for_each(|waiting| shelf.wait(waiting));
                     misses += u64::from(!lost);
                 }
-                cleanup.add(item, cleared, shelf, false);
+                if !(goes_back && cleared.is_for_good()) {
+                    cleanup.add(item, cleared, shelf, goes_back);
+                }
                 shelf.removed = item.place;
             }
             shelf.removed = page.reached;
             if page.end {
+                shelf.went(shelf.again.map_or(page.reached, |again| again.to), now);
                 break;
             }
         }
+        shelf.went(shelf.removed, now);
         if !unsaid.is_empty() {
             // They wait like any other, and the next pass goes on behind them: else three of which nobody ever says anything would hold up all.
             cleanup.is_nobody = true;
@@ -289,47 +309,58 @@ impl Ship {
         Ok(())
     }
 
-    /// Removes one that is due, if it is what was sent and the receiver says that it has that. A receipt of an older version does not say what
-    /// that was: the receiver does.
+    /// Removes one that is due, if it is what was sent and the receiver says that it has that.
     async fn cleared(&self, cx: &ReadCx, item: &DoneItem) -> Result<Clearing, Stop> {
-        let Some((episode, mut receipt)) = received(item) else { return Ok(Clearing::NoReceipt) };
-        let (shelves, id) = (self.place.shelves.clone(), episode.clone());
-        let by = self.place.keeping.by;
-        if Self::on_disk(move || Ok(shelves.is_shipped(&id))).await? {
-            let held = match self.place.receiver.content(cx, &episode).await {
-                Ok(Ok(held)) => held,
-                Ok(Err(no_answer)) => return Ok(Clearing::Unanswered(no_answer)),
-                Err(_) => return Ok(Clearing::Over),
-            };
-            let unanswered = |why: &str| Ok(Clearing::Unanswered(why.to_owned()));
-            match (held, receipt.content_sha256) {
-                (Held::Named(theirs), None) => receipt.content_sha256 = Some(theirs),
-                (Held::Named(theirs), Some(ours)) if theirs == ours => {}
-                // A person let go of it, and not of another one under its name.
-                (Held::Withdrawn(bytes, content), Some(_)) if receipt.is_of(bytes, content) => {}
-                (Held::Unsaid, Some(_)) if by == KeepBy::Receipt => {}
-                (Held::Nothing | Held::Named(_) | Held::Withdrawn(..), Some(_)) => return Ok(Clearing::Lost),
-                (Held::Unread, Some(_)) => return unanswered(UNREAD),
-                (Held::Unsaid, Some(_)) => return unanswered(UNSAID),
-                (Held::Elsewhere, _) => return unanswered(ELSEWHERE),
-                (Held::Refused, _) => return unanswered("the receiver does not say to this host what it has"),
-                (Held::Unable(status @ (500 | 507)), _) => {
-                    return Ok(Clearing::Unsaid(format!("{episode}: {status}: the receiver cannot say what it has")));
-                }
-                (Held::Unable(status), _) => {
-                    return Ok(Clearing::Unanswered(format!("{status}: the receiver cannot say what it has")));
-                }
-                (Held::Unread | Held::Nothing | Held::Withdrawn(..) | Held::Unsaid, None) => {
-                    return Ok(Clearing::Unnamed);
-                }
-            }
-        }
+        let (episode, receipt) = match self.may_go(cx, item).await? {
+            Ok(goes) => goes,
+            Err(stays) => return Ok(stays),
+        };
         let shelves = self.place.shelves.clone();
         let cleared = Self::on_disk(move || Ok(shelves.clear(&episode, &receipt))).await?;
         Ok(match cleared {
             Ok(cleared) => Clearing::Cleared(cleared, receipt.holds),
             Err(error) => Clearing::Failed(error),
         })
+    }
+
+    /// Asks whether one may go that is there: the receiver has what was sent. A receipt of an older version does not say what that was: the
+    /// receiver does.
+    async fn may_go(&self, cx: &ReadCx, item: &DoneItem) -> Result<Result<(EpisodeId, Receipt), Clearing>, Stop> {
+        let Some((episode, mut receipt)) = received(item) else { return Ok(Err(Clearing::NoReceipt)) };
+        let (shelves, id) = (self.place.shelves.clone(), episode.clone());
+        let by = self.place.keeping.by;
+        if Self::on_disk(move || Ok(shelves.is_shipped(&id))).await? {
+            let held = match self.place.receiver.content(cx, &episode).await {
+                Ok(Ok(held)) => held,
+                Ok(Err(no_answer)) => return Ok(Err(Clearing::Unanswered(no_answer))),
+                Err(_) => return Ok(Err(Clearing::Over)),
+            };
+            let unanswered = |why: &str| Ok(Err(Clearing::Unanswered(why.to_owned())));
+            match (held, receipt.content_sha256) {
+                (Held::Named(theirs), None) => receipt.content_sha256 = Some(theirs),
+                (Held::Named(theirs), Some(ours)) if theirs == ours => {}
+                // A person let go of it, and not of another one under its name.
+                (Held::Withdrawn(bytes, content), Some(_)) if receipt.is_of(bytes, content) => {}
+                (Held::Unsaid, Some(_)) if by == KeepBy::Receipt => {}
+                (Held::Nothing | Held::Named(_) | Held::Withdrawn(..), Some(_)) => return Ok(Err(Clearing::Lost)),
+                (Held::Unread, Some(_)) => return unanswered(UNREAD),
+                (Held::Unsaid, Some(_)) => return unanswered(UNSAID),
+                (Held::Elsewhere, _) => return unanswered(ELSEWHERE),
+                (Held::Refused, _) => return unanswered("the receiver does not say to this host what it has"),
+                (Held::Unable(status @ (500 | 507)), _) => {
+                    return Ok(Err(Clearing::Unsaid(format!(
+                        "{episode}: {status}: the receiver cannot say what it has"
+                    ))));
+                }
+                (Held::Unable(status), _) => {
+                    return Ok(Err(Clearing::Unanswered(format!("{status}: the receiver cannot say what it has"))));
+                }
+                (Held::Unread | Held::Nothing | Held::Withdrawn(..) | Held::Unsaid, None) => {
+                    return Ok(Err(Clearing::Unnamed));
+                }
+            }
+        }
+        Ok(Ok((episode, receipt)))
     }
 }
 

@@ -149,7 +149,13 @@ fn the_directories_of_a_shipper_are_looked_at() {
         "waiting": [lost("e1"), lost("e2"), lost("e3")],
     });
     fs::write(host.rig.path("outbox/.shelf.json"), shelf.to_string()).unwrap();
-    told(&host.rig, "episodes", "the receiver does not have 2 episodes of `shipped` any more: e1, e2");
+    // Nothing goes and nothing is asked: it is no call for a mend for ever.
+    assert_eq!(fixes(&host.rig), []);
+    let config = fs::read_to_string(host.rig.path("highwater.toml")).unwrap();
+    let keeping = config.replace("host-id =", "keep-time = \"30 days\"\nhost-id =");
+    fs::write(host.rig.path("highwater.toml"), keeping).unwrap();
+    let said = "the receiver does not have 2 episodes of `shipped` any more: e1, e2, as it said when it was asked last, on 2026-11-20";
+    told(&host.rig, "episodes", said);
     fs::remove_file(host.rig.path("outbox/.shelf.json")).unwrap();
     let expired = house.hosts.client("lab-1", Terms { serial: 2, until_year: 2020 }).unwrap();
     expired.write(host.rig.dir.path(), "lab-1").unwrap();
