@@ -102,9 +102,15 @@ fn an_index_of_an_earlier_time_is_told_by_the_withdrawals_that_it_lacks() {
     let is_told =
         || fixes(&house.rig).iter().any(|(_, found)| found.contains("the index knows of no withdrawal since "));
     assert!(is_told(), "{:?}", fixes(&house.rig));
-    fs::write(&index, later).unwrap();
+    fs::write(&index, &later).unwrap();
     // A name that was made free keeps no tombstone.
     withdraw("lab-1/ep-2", &["--make-room"]);
+    assert_eq!(fixes(&house.rig), []);
+    // And yet it is known when that was.
+    let latest = fs::read(&index).unwrap();
+    fs::write(&index, later).unwrap();
+    assert!(is_told(), "{:?}", fixes(&house.rig));
+    fs::write(&index, latest).unwrap();
     assert_eq!(fixes(&house.rig), []);
 }
 
