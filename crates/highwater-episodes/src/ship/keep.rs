@@ -75,7 +75,12 @@ impl Keeping {
     /// Whether one need not stay, beside so many bytes of all.
     fn is_due(self, item: &DoneItem, bytes: u64, now: Timestamp) -> bool {
         let is_old = self.time.is_some_and(|time| since(now, item.recorded_at) > time);
-        is_old || self.size_bytes.is_some_and(|most| bytes > most)
+        is_old || self.is_due_by_size(bytes)
+    }
+
+    /// Whether one need not stay beside so many bytes of all, however new it is.
+    fn is_due_by_size(self, bytes: u64) -> bool {
+        self.size_bytes.is_some_and(|most| bytes > most)
     }
 }
 
@@ -113,6 +118,11 @@ fn is_a_day_ago(then: Timestamp, now: Timestamp) -> bool {
     then > now || since(now, then) > Duration::from_secs(RECOUNT_HOURS * HOUR_SECS)
 }
 
+/// Whether a row was recorded by a clock that was far ahead of what it is now.
+fn is_ahead(item: &DoneItem, now: Timestamp) -> bool {
+    since(item.recorded_at, now) > Duration::from_secs(RECOUNT_HOURS * HOUR_SECS)
+}
+
 /// The receipt of an episode; a row that holds none never leads to a removal.
 fn received(item: &DoneItem) -> Option<(EpisodeId, Receipt)> {
     let receipt = Receipt::read(item.detail.as_deref()?)?;
@@ -137,6 +147,7 @@ impl Ship {
         shelf.go_back(now);
         self.remove_due(&cx.read, &mut shelf, &mut cleanup, now).await?;
         let unreceived = self.look_for_unreceived(&cx.read, &mut shelf, now).await?;
+        self.forget_gone(&mut shelf).await?;
         // Told first: what a pass that is killed here told, the next one tells again.
         cleanup.tell(cx, &mut shelf, keeping, now).await?;
         cx.notes.extend(unreceived);
@@ -152,6 +163,20 @@ impl Ship {
     ) -> Result<T, Stop> {
         let (outbox, dir) = (self.outbox()?, self.place.outbox.clone());
         Self::on_disk(move || note(&outbox).map_err(|error| disk(&error, &dir))).await
+    }
+
+    /// Forgets those of a time to come whose directory somebody removed.
+    async fn forget_gone(&self, shelf: &mut Shelf) -> Result<(), Stop> {
+        if shelf.ahead().next().is_none() {
+            return Ok(());
+        }
+        let (shelves, mut waiting) = (self.place.shelves.clone(), std::mem::take(&mut shelf.waiting));
+        shelf.waiting = Self::on_disk(move || {
+            waiting.retain(|waiting| waiting.ahead.is_none() || shelves.is_shipped(&waiting.episode));
+            Ok(waiting)
+        })
+        .await?;
+        Ok(())
     }
 
     /// Counts what was shipped since the last pass, as it was when it was sent; and all anew before anything goes by it, for what was sent
@@ -194,6 +219,11 @@ impl Ship {
                 shelf.waiting.push(waiting);
                 continue;
             }
+            if waiting.ahead.is_some_and(|at| at > now) && !self.place.keeping.is_due_by_size(shelf.bytes) {
+                shelf.waiting.push(waiting);
+                continue;
+            }
+            waiting.ahead = None;
             // Sent again since, it has another row.
             let Some(item) = row_of(cx, &waiting).await? else { continue };
             waiting.early = !self.place.keeping.is_due(&item, shelf.bytes, now);
@@ -249,9 +279,12 @@ impl Ship {
         'pages: for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {
             let page = cx.done_items(shelf.removed, ROWS_A_PAGE).await?;
             let bytes = shelf.bytes;
-            let again = self.sent_again(cx, &page, |item| self.place.keeping.is_due(item, bytes, now)).await?;
+            let again = self
+                .sent_again(cx, &page, |item| self.place.keeping.is_due(item, bytes, now) || is_ahead(item, now))
+                .await?;
             for item in &page.items {
-                if !self.place.keeping.is_due(item, shelf.bytes, now) {
+                let is_due = self.place.keeping.is_due(item, shelf.bytes, now);
+                if !is_due && !is_ahead(item, now) {
                     break 'pages;
                 }
                 if cleanup.is_spent() || misses >= MISSES_MAX || shelf.is_full(unsaid.len()) {
@@ -260,6 +293,13 @@ impl Ship {
                 }
                 shelf.went(before(item.place), now);
                 if again.contains(&item.place) || known.contains(&item.place) {
+                    shelf.removed = item.place;
+                    continue;
+                }
+                if !is_due {
+                    // It would hold up those behind it until then.
+                    let ahead = |(episode, _)| Waiting::ahead(item.place, episode, item.recorded_at, now);
+                    received(item).map(ahead).into_iter().for_each(|waiting| shelf.wait(waiting));
                     shelf.removed = item.place;
                     continue;
                 }

@@ -88,3 +88,23 @@ async fn what_waits_beyond_its_size_is_asked_for_again_however_long() {
     lab.later(2).await;
     assert_eq!(lab.shipped(), ["b"]);
 }
+
+#[tokio::test]
+async fn one_that_was_recorded_by_a_clock_that_was_ahead_is_told_and_holds_up_none_behind_it() {
+    const AHEAD_DAYS: i64 = 3_650;
+    let lab = Lab::new().await;
+    lab.later(AHEAD_DAYS).await;
+    lab.ship("ahead", 100).await;
+    lab.later(-AHEAD_DAYS).await;
+    lab.ship("behind", 100).await;
+    let report = lab.later(11).await;
+    assert_eq!(lab.shipped(), ["ahead"], "{:?}", report.notes);
+    let told = report.notes.iter().filter(|note| note.contains("a clock that was ahead")).collect::<Vec<_>>();
+    assert!(told.len() == 1 && told[0].contains("ahead: 2036-11-"), "{:?}", report.notes);
+    assert_eq!(lab.later(0).await.notes, Vec::<String>::new(), "once a day");
+    // What is told mends it.
+    lab.moves_back();
+    assert_eq!(lab.later(0).await.counts.done, 1);
+    lab.later(11).await;
+    assert_eq!(lab.shipped(), Vec::<String>::new());
+}

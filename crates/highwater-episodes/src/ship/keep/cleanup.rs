@@ -180,7 +180,13 @@ impl Cleanup {
             cx.notes.push(lost(&all, shelf.lost_more, &asked));
             shelf.told_lost_at = now;
         }
-        let waits = shelf.waiting.len() - all.len();
+        let ahead: Vec<String> =
+            shelf.ahead().map(|(episode, at)| format!("{episode}: {}", at.strftime("%F"))).collect();
+        if !ahead.is_empty() && is_a_day_ago(shelf.told_ahead_at, now) {
+            cx.notes.push(of_times_to_come(&ahead));
+            shelf.told_ahead_at = now;
+        }
+        let waits = shelf.waiting.len() - all.len() - ahead.len();
         if let Some(why) = unanswered {
             let (which, them) = match waits {
                 waits if self.is_nobody || waits == 0 => ("shipped episodes that are".to_owned(), "them"),
@@ -211,6 +217,20 @@ impl Cleanup {
 
 fn are(episodes: u64) -> String {
     format!("{} {}", counted(episodes, "shipped episode"), if episodes == 1 { "is" } else { "are" })
+}
+
+/// What is told of those whose rows are of a time to come.
+fn of_times_to_come(ahead: &[String]) -> String {
+    let mut named = ahead[..ahead.len().min(NAMED_MAX)].join(", ");
+    if ahead.len() > NAMED_MAX {
+        named.push_str(&format!(" and {} more", ahead.len() - NAMED_MAX));
+    }
+    let (were, stay) = if ahead.len() == 1 { ("was", "it stays") } else { ("were", "they stay") };
+    format!(
+        "{} {were} recorded as sent at a time to come, by a clock that was ahead of what it is now ({named}): {stay} until `keep-time` has passed \
+         from then; if the clock is right now, move back to `episodes` what may go earlier: it is sent again, answered 200, and has another receipt",
+        counted(ahead.len() as u64, "shipped episode"),
+    )
 }
 
 /// When it was that the receiver said so of those that it lost.

@@ -54,6 +54,9 @@ pub struct Shelf {
     /// When it was last told what of that the receiver lost.
     #[serde(default)]
     pub(super) told_lost_at: Timestamp,
+    /// When it was last told which rows are of a time to come.
+    #[serde(default)]
+    pub(super) told_ahead_at: Timestamp,
 }
 
 /// How far was gone through when those that are beyond the list were to be asked for again, and how many of them are lost still.
@@ -79,6 +82,9 @@ pub(super) struct Waiting {
     /// It is lost, and by what is set now it is not due.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) early: bool,
+    /// Its row is of a time to come, by this: a clock was ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ahead: Option<Timestamp>,
 }
 
 /// What a receiver said that it does not have any more, as the last pass noted it.
@@ -119,8 +125,13 @@ pub fn lost(outbox: &Path, shipped: &Path) -> LostThere {
 }
 
 impl Waiting {
+    /// One whose row is of a time to come.
+    pub(super) fn ahead(place: DonePlace, episode: EpisodeId, recorded_at: Timestamp, now: Timestamp) -> Self {
+        Self { ahead: Some(recorded_at), ..Self::new(place, episode, false, now) }
+    }
+
     pub(super) fn new(place: DonePlace, episode: EpisodeId, lost: bool, asked: Timestamp) -> Self {
-        Self { place, episode, lost, asked, early: false }
+        Self { place, episode, lost, asked, early: false, ahead: None }
     }
 }
 
@@ -167,6 +178,11 @@ impl Shelf {
     pub(super) fn lost_asked(&self) -> Option<Timestamp> {
         let named = self.waiting.iter().filter(|waiting| waiting.lost).map(|waiting| waiting.asked);
         named.chain((self.lost_more > 0).then_some(self.more_asked)).min()
+    }
+
+    /// Those whose rows are of a time to come, with that.
+    pub(super) fn ahead(&self) -> impl Iterator<Item = (&EpisodeId, Timestamp)> {
+        self.waiting.iter().filter_map(|waiting| Some((&waiting.episode, waiting.ahead?)))
     }
 
     /// Those of which the receiver said that it does not have what was sent.
