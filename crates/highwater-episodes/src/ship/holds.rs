@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::{Content, Look};
 use crate::digest::Sha256Digest;
+use crate::name::HostId;
 
 /// What the detail of an episode that was received begins with.
 const RECEIVED: &str = "the receiver has it: ";
@@ -43,7 +44,7 @@ impl Holds {
 }
 
 /// What the ledger keeps of an episode that the receiver has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// How its directory was when it was sent.
     pub holds: Holds,
@@ -51,6 +52,8 @@ pub struct Receipt {
     pub content_sha256: Option<Sha256Digest>,
     /// The bytes of the archive that was sent, where one was: an older version kept none.
     pub archive_sha256: Option<Sha256Digest>,
+    /// Under whose name it was sent: an older version kept none.
+    pub host: Option<HostId>,
 }
 
 impl Receipt {
@@ -76,9 +79,9 @@ impl fmt::Display for Receipt {
         let Some(content) = self.content_sha256 else { return Ok(()) };
         write!(f, "; content {content}")?;
         let more = [("look", look_sha256), ("archive", self.archive_sha256)];
-        more.iter()
-            .filter_map(|(name, hash)| hash.map(|hash| (name, hash)))
-            .try_for_each(|(name, hash)| write!(f, ", {name} {hash}"))
+        let more = more.iter().filter_map(|(name, hash)| hash.map(|hash| (name, hash)));
+        more.into_iter().try_for_each(|(name, hash)| write!(f, ", {name} {hash}"))?;
+        self.host.iter().try_for_each(|host| write!(f, ", host {host}"))
     }
 }
 
@@ -101,18 +104,19 @@ impl FromStr for Receipt {
             let written: Timestamp = written.parse().ok()?;
             let mut hashes = hashes.into_iter().flat_map(|hashes| hashes.split(", "));
             let content_sha256 = hashes.next().map(str::parse).transpose().ok()?;
-            let (mut look_sha256, mut archive_sha256) = (None, None);
+            let (mut look_sha256, mut archive_sha256, mut host) = (None, None, None);
             for named in hashes {
                 match named.split_once(' ')? {
                     ("look", hash) => look_sha256 = Some(hash.parse().ok()?),
                     ("archive", hash) => archive_sha256 = Some(hash.parse().ok()?),
+                    ("host", name) => host = Some(HostId::new(name).ok()?),
                     // Of a newer version.
                     _ => {}
                 }
             }
             let (files, bytes, written_secs) = (files.parse().ok()?, bytes.parse().ok()?, written.as_second());
             let holds = Holds { files, bytes, written_secs, look_sha256 };
-            Some(Self { holds, content_sha256, archive_sha256 })
+            Some(Self { holds, content_sha256, archive_sha256, host })
         };
         read().ok_or(ReceiptError)
     }
@@ -138,12 +142,16 @@ mod tests {
                 Some(content),
             ),
         ] {
-            let receipt = Receipt { holds, content_sha256, archive_sha256 };
-            assert_eq!(Receipt::read(&receipt.to_string()), Some(receipt), "{receipt}");
+            let host = archive_sha256.map(|_| HostId::new("lab-1.de").unwrap());
+            let receipt = Receipt { holds, content_sha256, archive_sha256, host };
+            assert_eq!(Receipt::read(&receipt.to_string()), Some(receipt.clone()), "{receipt}");
         }
         // What an older version wrote.
         let older = "the receiver has it: 3 files of 12345 bytes, the last written at 2023-11-14T22:13:20Z";
-        assert_eq!(Receipt::read(older), Some(Receipt { holds, content_sha256: None, archive_sha256: None }));
+        assert_eq!(
+            Receipt::read(older),
+            Some(Receipt { holds, content_sha256: None, archive_sha256: None, host: None })
+        );
         for detail in [
             "",
             "it was in `shipped` already",

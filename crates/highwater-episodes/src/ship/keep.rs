@@ -355,10 +355,10 @@ impl Ship {
             Ok(goes) => goes,
             Err(stays) => return Ok(stays),
         };
-        let shelves = self.place.shelves.clone();
+        let (shelves, holds) = (self.place.shelves.clone(), receipt.holds);
         let cleared = Self::on_disk(move || Ok(shelves.clear(&episode, &receipt))).await?;
         Ok(match cleared {
-            Ok(cleared) => Clearing::Cleared(cleared, receipt.holds),
+            Ok(cleared) => Clearing::Cleared(cleared, holds),
             Err(error) => Clearing::Failed(error),
         })
     }
@@ -370,7 +370,10 @@ impl Ship {
         let (shelves, id) = (self.place.shelves.clone(), episode.clone());
         let by = self.place.keeping.by;
         if Self::on_disk(move || Ok(shelves.is_shipped(&id))).await? {
-            let held = match self.place.receiver.content(cx, &episode).await {
+            // Under whose name it was sent: the host may be called otherwise since.
+            let own = &self.place.receiver.host;
+            let host = receipt.host.as_ref().unwrap_or(own);
+            let held = match self.place.receiver.content(cx, host, &episode).await {
                 Ok(Ok(held)) => held,
                 Ok(Err(no_answer)) => return Ok(Err(Clearing::Unanswered(no_answer))),
                 Err(_) => return Ok(Err(Clearing::Over)),
@@ -386,6 +389,11 @@ impl Ship {
                 (Held::Unread, Some(_)) => return unanswered(UNREAD),
                 (Held::Unsaid, Some(_)) => return unanswered(UNSAID),
                 (Held::Elsewhere, _) => return unanswered(ELSEWHERE),
+                (Held::Refused, _) if host != own => {
+                    return Ok(Err(Clearing::Unsaid(format!(
+                        "{episode}: the receiver does not say to `{own}` what it has of `{host}`, as which it was sent: let its operator allow that"
+                    ))));
+                }
                 (Held::Refused, _) => return unanswered("the receiver does not say to this host what it has"),
                 (Held::Unable(status @ (500 | 507)), _) => {
                     return Ok(Err(Clearing::Unsaid(format!(

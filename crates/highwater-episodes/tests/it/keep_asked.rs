@@ -121,3 +121,22 @@ async fn what_was_lost_and_is_to_stay_longer_is_told_as_what_it_is_now() {
     let note = report.notes.iter().find(|note| note.contains("does not have what was sent")).unwrap();
     assert!(note.contains("when it was asked last, on 2026-12-03"), "{note}");
 }
+
+/// The receiver's answers are of the name under which it was sent.
+#[tokio::test]
+async fn one_that_was_sent_under_another_host_id_is_asked_for_under_that() {
+    let mut lab = Lab::new().await;
+    lab.ship("ep", 100).await;
+    let content = lab.stored_as("ep", "content_sha256");
+    let says = move |head: &str, _: &[u8]| {
+        if head.contains("/episodes/lab/") {
+            say(200, &format!("X-Episode-Content-Sha256: {content}\r\nX-Episode-Verified: read\r\n"))
+        } else {
+            say(404, PROBLEM)
+        }
+    };
+    lab.meets(Foreign::new(says).await);
+    lab.host.host_id = "lab-2".to_owned();
+    let report = lab.later(11).await;
+    assert_eq!(lab.shipped(), Vec::<String>::new(), "{:?}", report.notes);
+}

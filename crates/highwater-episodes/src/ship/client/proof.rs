@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::flow::answer_patience;
 use super::{Answer, Code, Held, Receiver, answer, text_of};
 use crate::digest::Sha256Digest;
-use crate::name::EpisodeId;
+use crate::name::{EpisodeId, HostId};
 use crate::ship::evidence::Evidence;
 use crate::ship::outbox::Parcel;
 use crate::wire::{
@@ -167,12 +167,12 @@ impl Receiver {
         Ok(sent.map_err(|no_answer| self.untold(contacts, &no_answer)))
     }
 
-    /// Asks what the receiver has under an episode's name, which it reads for that. The inner error tells why there was no answer.
+    /// Asks what the receiver has under the names of a host and an episode, which it reads for that. The inner error tells why there was no answer.
     ///
     /// # Errors
     /// As [`Contacts::send_by`].
-    pub async fn content(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Result<Held, String>, Stop> {
-        let url = self.url(&["v1", "episodes", self.host.as_str(), episode.as_str()]);
+    pub async fn content(&self, cx: &ReadCx, host: &HostId, episode: &EpisodeId) -> Result<Result<Held, String>, Stop> {
+        let url = self.url(&["v1", "episodes", host.as_str(), episode.as_str()]);
         // How much there is to read is asked first: that costs nobody anything.
         let mut read_bytes = None;
         loop {

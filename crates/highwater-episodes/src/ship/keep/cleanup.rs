@@ -7,7 +7,7 @@ use highwater_engine::report::counted;
 use jiff::Timestamp;
 
 use super::shelf::Shelf;
-use super::{Keeping, is_a_day_ago};
+use super::{Keeping, is_a_day_ago, received};
 use crate::ship::holds::Holds;
 use crate::ship::retire::{Cleared, RetireError};
 
@@ -87,6 +87,8 @@ pub(super) struct Cleanup {
     unnamed: u64,
     /// Of these it was found out in this pass that the receiver has them no longer, or others.
     lost: Vec<String>,
+    /// The receipt of one that it lost does not say under whose name it was sent.
+    hostless: bool,
     /// Why the first one stays of which the receiver does not say that it has it.
     unanswered: Option<String>,
     read_bytes: u64,
@@ -127,6 +129,7 @@ impl Cleanup {
             }
             Clearing::Lost => {
                 tracing::warn!(episode = %item.key, "the receiver does not have it any more: it stays in `shipped`");
+                self.hostless |= received(item).is_some_and(|(_, receipt)| receipt.host.is_none());
                 if !again {
                     self.lost.push(item.key.to_string());
                 }
@@ -141,6 +144,17 @@ impl Cleanup {
                 self.failed.get_or_insert_with(|| with_causes(&error));
             }
         }
+    }
+
+    /// What is told of those that the receiver lost, and what else it may be.
+    fn told_lost(&self, names: &[String], more: u64, asked: &Asked) -> String {
+        let told = lost(names, more, asked);
+        if !self.hostless {
+            return told;
+        }
+        format!(
+            "{told}; what was sent under an earlier `host-id` by an older version is not asked for under that, and may be there"
+        )
     }
 
     /// Tells of it in the report, and of what was removed or lost in an event.
@@ -166,7 +180,7 @@ impl Cleanup {
             ));
         }
         if !self.lost.is_empty() {
-            cx.read.add_event("keep", &lost(&self.lost, 0, &Asked::Now(keeping))).await?;
+            cx.read.add_event("keep", &self.told_lost(&self.lost, 0, &Asked::Now(keeping))).await?;
         }
         let all: Vec<String> = shelf.lost().map(ToString::to_string).collect();
         // While those beyond the list are asked for again, their number is not known.
@@ -177,7 +191,7 @@ impl Cleanup {
                 None if shelf.waiting.iter().any(|waiting| waiting.lost && waiting.early) => Asked::Early,
                 None => Asked::Now(keeping),
             };
-            cx.notes.push(lost(&all, shelf.lost_more, &asked));
+            cx.notes.push(self.told_lost(&all, shelf.lost_more, &asked));
             shelf.told_lost_at = now;
         }
         let ahead: Vec<String> =
