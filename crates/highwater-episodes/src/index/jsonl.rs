@@ -465,15 +465,7 @@ impl<F: Fs> Index for JsonlIndex<F> {
     }
 
     fn missed(&self, key: &EpisodeKey) -> Result<Option<Missed>, IndexError> {
-        let state = self.current()?;
-        let print = print_of_key(key);
-        Ok(state.lost.says(&print).map(|says| match says {
-            Says::WITHDRAWN => {
-                let row = state.lost.tombstone(&print).cloned().map(Box::new);
-                Missed::Withdrawn { why: row.as_ref().and_then(|row| row.withdrawn.clone()).unwrap_or_default(), row }
-            }
-            says => Missed::Row(says),
-        }))
+        Ok(self.current()?.lost.missed(&print_of_key(key)))
     }
 
     fn freed(&self, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
