@@ -83,11 +83,12 @@ pub trait Index: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// Why a key has no row, where the last word on it is that it was withdrawn and its name made free.
+    /// The row by which a person made the name of a key free of what was withdrawn, where that is the last word on it: which one that was, and
+    /// why.
     ///
     /// # Errors
     /// The index cannot be read.
-    fn freed(&self, _: &EpisodeKey) -> Result<Option<String>, IndexError> {
+    fn freed(&self, _: &EpisodeKey) -> Result<Option<Row>, IndexError> {
         Ok(None)
     }
 
@@ -116,6 +117,8 @@ pub enum Missed {
     Withdrawn {
         /// Why, as far as it is known.
         why: String,
+        /// Its tombstone, where that is known: which one it was.
+        row: Option<Box<Row>>,
     },
     /// It was stored, and what of it.
     Row(Says),

@@ -51,7 +51,7 @@ pub use evidence::Evidence;
 pub use here::{Here, Root, SincePacked};
 pub use holds::{Holds, Receipt};
 pub use introduction::certificate_name;
-pub use keep::{KeepBy, Keeping, Shelf, lost};
+pub use keep::{KeepBy, Keeping, LostThere, Shelf, lost};
 pub use outbox::{
     Aside, AsideFault, Lying, Outbox, OutboxError, Packed, Parcel, Parked, Parking, Stray, Theirs, strays,
 };

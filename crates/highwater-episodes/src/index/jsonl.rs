@@ -465,18 +465,13 @@ impl<F: Fs> Index for JsonlIndex<F> {
     }
 
     fn missed(&self, key: &EpisodeKey) -> Result<Option<Missed>, IndexError> {
-        let state = self.current()?;
-        let print = print_of_key(key);
-        Ok(state.lost.says(&print).map(|says| match says {
-            Says::WITHDRAWN => Missed::Withdrawn { why: state.lost.why(&print).unwrap_or_default().to_owned() },
-            says => Missed::Row(says),
-        }))
+        Ok(self.current()?.lost.missed(&print_of_key(key)))
     }
 
-    fn freed(&self, key: &EpisodeKey) -> Result<Option<String>, IndexError> {
+    fn freed(&self, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
         let state = self.current()?;
         let Some(place) = state.tombs.freed(&print_of_key(key)) else { return Ok(None) };
-        Ok(self.row_at(key, place)?.and_then(|row| row.removed))
+        Ok(self.row_at(key, place)?.filter(|row| row.removed.is_some()))
     }
 
     fn lost_tombstones(&self) -> Result<Vec<Row>, IndexError> {

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use std::sync::mpsc::sync_channel;
 
 use highwater_engine::diagnosis::with_causes;
+use jiff::Timestamp;
 
 use super::jsonl::found_in;
 use super::jsonl::lines::next_line;
@@ -42,6 +43,8 @@ pub struct View {
     withdrawn: Known<()>,
     /// Tombstones that somebody took out of it, as the file beside it tells: their keys are withdrawn all the same.
     lost: Known<Row>,
+    /// When the last of all was written by which something was withdrawn, its name free since or not.
+    last_withdrawal: Option<Timestamp>,
     figures: Figures,
 }
 
@@ -57,6 +60,7 @@ impl View {
             in_order: OnceLock::new(),
             withdrawn: Known::default(),
             lost: Known::default(),
+            last_withdrawal: None,
             figures: Figures::default(),
         };
         // One that is a pipe would not be opened before somebody writes into it.
@@ -68,7 +72,7 @@ impl View {
         };
         view.figures.size_bytes = file.metadata().map_err(|error| view.failed(error))?.len();
         let (mut places, mut tombs, mut unreadable) = (Known::<u64>::default(), Tombs::default(), 0);
-        let mut withdrawn = Known::default();
+        let (mut withdrawn, mut last_withdrawal) = (Known::default(), None);
         view.walk(
             |all: &mut Vec<Taken>, offset, found| match found {
                 Err(RowError::Empty) => {}
@@ -80,6 +84,9 @@ impl View {
                     match taken {
                         Taken::Nothing => unreadable += 1,
                         Taken::Row(print, line) => {
+                            if let Word::Withdrawn(at) | Word::Removed { at, frees: true } = line.2 {
+                                last_withdrawal = last_withdrawal.max(Some(at));
+                            }
                             let before = || view.stored_at(print, *places.get(&print)?);
                             let Some(force) = tombs.takes(print, line, before) else { continue };
                             withdrawn.remove(&print);
@@ -100,12 +107,14 @@ impl View {
         )?;
         for row in lost_note(path)?.unwrap_or_default().tombstones {
             let print = print_of(row.host_id.as_str(), row.episode_id.as_str());
+            last_withdrawal = last_withdrawal.max(Some(row.received_at_wall));
             if !tombs.knows(&print, row.received_at_wall) {
                 places.remove(&print);
                 view.lost.insert(print, row);
             }
         }
         (view.places, view.withdrawn, view.figures.unreadable) = (places, withdrawn, unreadable);
+        view.last_withdrawal = last_withdrawal;
         view.figures.keys = (view.places.len() + view.lost.len()) as u64;
         Ok(view)
     }
@@ -145,6 +154,12 @@ impl View {
     pub fn has(&self, key: &EpisodeKey) -> bool {
         let print = print_of(key.host.as_str(), key.episode.as_str());
         self.places.contains_key(&print) || self.lost.contains_key(&print)
+    }
+
+    /// When something was last withdrawn, whether its name was made free by that, or since, or not.
+    #[must_use]
+    pub fn last_withdrawal(&self) -> Option<Timestamp> {
+        self.last_withdrawal
     }
 
     /// Whether a key is withdrawn.

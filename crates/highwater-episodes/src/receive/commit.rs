@@ -224,7 +224,7 @@ fn taken(row: Row, stored: bool, is_new: bool) -> Became {
 fn withdrawn_meanwhile(store: &dyn Store, index: &dyn Index, row: &Row, stored: bool) -> Result<Became, CommitError> {
     let key = row.key();
     let why = match index.missed(&key)? {
-        Some(Missed::Withdrawn { why }) => why,
+        Some(Missed::Withdrawn { why, .. }) => why,
         _ => index.find(&key)?.and_then(|row| row.withdrawn).unwrap_or_default(),
     };
     if stored {
@@ -266,7 +266,7 @@ fn take_name(
     // What was sent may be the very episode whose row is missed; anything else would be taken for it.
     let missed = if is_of_this_round { Ok(None) } else { index.missed(&key) };
     let is_other = match missed {
-        Ok(Some(Missed::Withdrawn { why })) => {
+        Ok(Some(Missed::Withdrawn { why, .. })) => {
             spent.extend(staging);
             return Ok(Half::Ended(Ok(Became::Withdrawn { why })));
         }

@@ -42,16 +42,18 @@ impl Receiver {
         self.in_its_place().await?;
         let found = blocking(move || {
             let row = on.index.find(&key).map_err(|error| cannot(&error, error.is_full()))?;
-            if let Some(Missed::Withdrawn { why }) = on.index.missed(&key).map_err(|error| cannot(&error, false))? {
-                return Err(Problem::new(&known::IS_WITHDRAWN).detail(why));
+            if let Some(Missed::Withdrawn { why, row }) =
+                on.index.missed(&key).map_err(|error| cannot(&error, false))?
+            {
+                return Err(withdrawn(why, row.map(|row| Seen::from(*row))));
             }
             let size = on.store.stat(&key).map_err(|error| cannot(&error, error.is_full()))?;
             Ok::<_, Problem>((key, row, size))
         });
         let (key, row, size) = found.await??;
         // Also while its bytes are on their way to quarantine.
-        if let Some(why) = row.as_ref().and_then(|row| row.withdrawn.as_deref()) {
-            return Err(Problem::new(&known::IS_WITHDRAWN).detail(why));
+        if let Some((why, row)) = row.as_ref().and_then(|row| Some((row.withdrawn.clone()?, row))) {
+            return Err(withdrawn(why, Some(Seen::from(row.clone()))));
         }
         let is_to_be_read = !body && verified::is_asked(&head.headers);
         let Some(size) = size else {
@@ -84,6 +86,23 @@ impl Receiver {
     }
 }
 
+/// What is told of an episode that was withdrawn; also which one that was, for another may have been sent under its name.
+pub(super) fn withdrawn(why: String, what: Option<Seen>) -> Problem {
+    let problem = Problem::new(&known::IS_WITHDRAWN).detail(why);
+    match what {
+        Some(what) => named(&what).into_iter().fold(problem, |problem, (name, value)| problem.header(name, value)),
+        None => problem,
+    }
+}
+
+/// The headers that name what an episode is, and what it holds.
+fn named(Seen { sha256, content_sha256, .. }: &Seen) -> Vec<(&'static str, HeaderValue)> {
+    let text = |text: String| HeaderValue::try_from(text).expect("invariant: digits and names are printable");
+    let mut named = vec![("etag", text(format!("\"{sha256}\""))), ("repr-digest", text(sha256.to_field()))];
+    named.extend(content_sha256.map(|content| (super::CONTENT_HEADER, text(content.to_string()))));
+    named
+}
+
 fn describe(headers: &mut HeaderMap, size: u64, range: Option<(u64, u64)>, what: Option<Seen>) {
     let text = |text: String| HeaderValue::try_from(text).expect("invariant: digits and names are printable");
     let (from, to) = range.unwrap_or((0, size));
@@ -93,13 +112,8 @@ fn describe(headers: &mut HeaderMap, size: u64, range: Option<(u64, u64)>, what:
     if range.is_some() {
         headers.insert(header::CONTENT_RANGE, text(format!("bytes {from}-{}/{size}", to - 1)));
     }
-    if let Some(Seen { sha256, content_sha256, .. }) = what.filter(|what| what.size_bytes == size) {
-        headers.insert(header::ETAG, text(format!("\"{sha256}\"")));
-        headers.insert("repr-digest", text(sha256.to_field()));
-        if let Some(content) = content_sha256 {
-            headers.insert(super::CONTENT_HEADER, text(content.to_string()));
-        }
-    }
+    let what = what.filter(|what| what.size_bytes == size);
+    what.iter().flat_map(named).for_each(|(name, value)| drop(headers.insert(name, value)));
 }
 
 /// The one range that is asked for: its first byte, and the one behind its last. What is no single range of bytes is not obeyed.

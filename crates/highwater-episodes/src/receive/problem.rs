@@ -134,6 +134,12 @@ impl IntoHeaderValue for u64 {
     }
 }
 
+impl IntoHeaderValue for HeaderValue {
+    fn into_header_value(self) -> HeaderValue {
+        self
+    }
+}
+
 impl IntoHeaderValue for &'static str {
     fn into_header_value(self) -> HeaderValue {
         HeaderValue::from_static(self)

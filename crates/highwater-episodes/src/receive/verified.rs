@@ -9,6 +9,7 @@ use highwater_engine::diagnosis::with_causes;
 use sha2::{Digest as _, Sha256};
 
 use super::admit::{busy, cannot};
+use super::download::withdrawn;
 use super::problem::{Problem, known};
 use super::{Foundation, Receiver, blocking};
 use crate::digest::Sha256Digest;
@@ -69,12 +70,13 @@ impl Receiver {
         Err(Problem::new(&known::DAMAGED).digests(("sha256", row.sha256), ("stored_sha256", seen.sha256)))
     }
 
-    /// What is told of an episode that is not there to who may let go of a copy for it: that it was withdrawn, also while its name is free.
+    /// What is told of an episode that is not there to who may let go of a copy for it: that it was withdrawn, also while its name is free,
+    /// and which one that was.
     pub(super) async fn gone(&self, key: EpisodeKey) -> Result<Problem, Problem> {
         let index = Arc::clone(&self.on.index);
         let freed = blocking(move || index.freed(&key)).await?.map_err(|error| cannot(&error, error.is_full()))?;
         Ok(match freed {
-            Some(why) => Problem::new(&known::IS_WITHDRAWN).detail(why),
+            Some(row) => withdrawn(row.removed.clone().unwrap_or_default(), Some(Seen::from(row))),
             None => Problem::new(&known::NO_SUCH_EPISODE),
         })
     }

@@ -94,7 +94,13 @@ impl Ship {
         match arrived {
             Arrived::Retired(holds) => {
                 let content_sha256 = Some(parcel.content_sha256);
-                let receipt = holds.filter(|_| is_named).map(|holds| Receipt { holds, content_sha256 });
+                let archive_sha256 = Some(parcel.sha256);
+                let receipt = holds.filter(|_| is_named).map(|holds| Receipt {
+                    holds,
+                    content_sha256,
+                    archive_sha256,
+                    host: Some(self.place.receiver.host.clone()),
+                });
                 Ok(receipt
                     .map_or_else(Outcome::done, |receipt| Outcome::because(OutcomeKind::Done, receipt.to_string())))
             }
@@ -178,7 +184,12 @@ impl Ship {
             tracing::warn!(%episode, "it was in `shipped` already, and the receiver does not say that it has it: move it back to be sent");
             return Ok(Outcome::done());
         };
-        let receipt = Receipt { holds: Holds::of(&ours), content_sha256: Some(ours.content_sha256) };
+        let receipt = Receipt {
+            holds: Holds::of(&ours),
+            content_sha256: Some(ours.content_sha256),
+            archive_sha256: None,
+            host: Some(self.place.receiver.host.clone()),
+        };
         Ok(Outcome::because(OutcomeKind::Done, receipt.to_string()))
     }
 
@@ -283,7 +294,7 @@ impl Ship {
 
     /// What the receiver says that it has under an episode's name; where it cannot be asked now, the episode is put off.
     async fn asked(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Result<Option<Sha256Digest>, Outcome>, Stop> {
-        let told = match self.place.receiver.content(cx, episode).await? {
+        let told = match self.place.receiver.content(cx, &self.place.receiver.host, episode).await? {
             Ok(Held::Unable(status)) => format!("{status}: the receiver cannot say what it has"),
             Ok(theirs) => return Ok(Ok(theirs.named())),
             Err(no_answer) => no_answer,

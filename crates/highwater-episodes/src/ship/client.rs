@@ -106,12 +106,15 @@ pub enum Held {
     Unread,
     /// None that is whole, and it is one that would name it.
     Nothing,
-    /// One that a person withdrew there.
-    Withdrawn,
+    /// One that a person withdrew there, and which that was, as far as it names it: the SHA-256 of its bytes, and of what it held. Another
+    /// may have been sent under its name since.
+    Withdrawn(Option<Sha256Digest>, Option<Sha256Digest>),
     /// It does not say: an older receiver, or one of somebody else's.
     Unsaid,
     /// It says so to others, or this was no receiver.
     Refused,
+    /// Whoever answered was asked by a redirect, and is not the receiver.
+    Elsewhere,
     /// It cannot say so of this one now: what it answered.
     Unable(u16),
 }

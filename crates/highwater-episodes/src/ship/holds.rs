@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::{Content, Look};
 use crate::digest::Sha256Digest;
+use crate::name::HostId;
 
 /// What the detail of an episode that was received begins with.
 const RECEIVED: &str = "the receiver has it: ";
@@ -43,15 +44,25 @@ impl Holds {
 }
 
 /// What the ledger keeps of an episode that the receiver has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// How its directory was when it was sent.
     pub holds: Holds,
     /// What it held; an older version kept none.
     pub content_sha256: Option<Sha256Digest>,
+    /// The bytes of the archive that was sent, where one was: an older version kept none.
+    pub archive_sha256: Option<Sha256Digest>,
+    /// Under whose name it was sent: an older version kept none.
+    pub host: Option<HostId>,
 }
 
 impl Receipt {
+    /// Whether it is of what is named by its bytes, or by what they hold.
+    #[must_use]
+    pub fn is_of(&self, bytes: Option<Sha256Digest>, content: Option<Sha256Digest>) -> bool {
+        (content.is_some() && content == self.content_sha256) || (bytes.is_some() && bytes == self.archive_sha256)
+    }
+
     /// Reads the detail of an outcome; `None` where it is no receipt.
     #[must_use]
     pub fn read(detail: &str) -> Option<Self> {
@@ -64,11 +75,13 @@ impl fmt::Display for Receipt {
         let Holds { files, bytes, written_secs, look_sha256 } = self.holds;
         let written = Timestamp::from_second(written_secs).unwrap_or(Timestamp::UNIX_EPOCH);
         write!(f, "{RECEIVED}{files} files of {bytes} bytes, the last written at {written}")?;
-        match (self.content_sha256, look_sha256) {
-            (Some(content), Some(look)) => write!(f, "; content {content}, look {look}"),
-            (Some(content), None) => write!(f, "; content {content}"),
-            (None, _) => Ok(()),
-        }
+        // Nothing is said without what it held.
+        let Some(content) = self.content_sha256 else { return Ok(()) };
+        write!(f, "; content {content}")?;
+        let more = [("look", look_sha256), ("archive", self.archive_sha256)];
+        let more = more.iter().filter_map(|(name, hash)| hash.map(|hash| (name, hash)));
+        more.into_iter().try_for_each(|(name, hash)| write!(f, ", {name} {hash}"))?;
+        self.host.iter().try_for_each(|host| write!(f, ", host {host}"))
     }
 }
 
@@ -89,13 +102,21 @@ impl FromStr for Receipt {
             let (files, rest) = text.split_once(" files of ")?;
             let (bytes, written) = rest.split_once(" bytes, the last written at ")?;
             let written: Timestamp = written.parse().ok()?;
-            let (content_sha256, look_sha256) = match hashes.map(|hashes| hashes.split_once(", look ")) {
-                None => (None, None),
-                Some(None) => (Some(hashes?.parse().ok()?), None),
-                Some(Some((content, look))) => (Some(content.parse().ok()?), Some(look.parse().ok()?)),
-            };
+            let mut hashes = hashes.into_iter().flat_map(|hashes| hashes.split(", "));
+            let content_sha256 = hashes.next().map(str::parse).transpose().ok()?;
+            let (mut look_sha256, mut archive_sha256, mut host) = (None, None, None);
+            for named in hashes {
+                match named.split_once(' ')? {
+                    ("look", hash) => look_sha256 = Some(hash.parse().ok()?),
+                    ("archive", hash) => archive_sha256 = Some(hash.parse().ok()?),
+                    ("host", name) => host = Some(HostId::new(name).ok()?),
+                    // Of a newer version.
+                    _ => {}
+                }
+            }
             let (files, bytes, written_secs) = (files.parse().ok()?, bytes.parse().ok()?, written.as_second());
-            Some(Self { holds: Holds { files, bytes, written_secs, look_sha256 }, content_sha256 })
+            let holds = Holds { files, bytes, written_secs, look_sha256 };
+            Some(Self { holds, content_sha256, archive_sha256, host })
         };
         read().ok_or(ReceiptError)
     }
@@ -109,19 +130,28 @@ mod tests {
     fn a_receipt_reads_back_and_nothing_else_is_one() {
         let (look, content) = (Sha256Digest::of(b"look"), Sha256Digest::of(b"content"));
         let holds = Holds { files: 3, bytes: 12_345, written_secs: 1_700_000_000, look_sha256: None };
-        for (holds, content_sha256) in [
-            (holds, None),
-            (holds, Some(content)),
-            (Holds { look_sha256: Some(look), ..holds }, Some(content)),
-            (Holds::default(), None),
-            (Holds { files: 1, bytes: u64::MAX, written_secs: -5, look_sha256: Some(look) }, Some(content)),
+        for (holds, content_sha256, archive_sha256) in [
+            (holds, None, None),
+            (holds, Some(content), None),
+            (holds, Some(content), Some(look)),
+            (Holds { look_sha256: Some(look), ..holds }, Some(content), None),
+            (Holds::default(), None, None),
+            (
+                Holds { files: 1, bytes: u64::MAX, written_secs: -5, look_sha256: Some(look) },
+                Some(content),
+                Some(content),
+            ),
         ] {
-            let receipt = Receipt { holds, content_sha256 };
-            assert_eq!(Receipt::read(&receipt.to_string()), Some(receipt), "{receipt}");
+            let host = archive_sha256.map(|_| HostId::new("lab-1.de").unwrap());
+            let receipt = Receipt { holds, content_sha256, archive_sha256, host };
+            assert_eq!(Receipt::read(&receipt.to_string()), Some(receipt.clone()), "{receipt}");
         }
         // What an older version wrote.
         let older = "the receiver has it: 3 files of 12345 bytes, the last written at 2023-11-14T22:13:20Z";
-        assert_eq!(Receipt::read(older), Some(Receipt { holds, content_sha256: None }));
+        assert_eq!(
+            Receipt::read(older),
+            Some(Receipt { holds, content_sha256: None, archive_sha256: None, host: None })
+        );
         for detail in [
             "",
             "it was in `shipped` already",

@@ -6,23 +6,26 @@
 //! is of use, not of record: without it a pass goes through them from the beginning, a bounded part at a time.
 
 mod cleanup;
+mod newest;
 mod shelf;
 mod unreceived;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
 use highwater_engine::clock::since;
 use highwater_engine::job::{CommitCx, ReadCx, Stop};
-use highwater_engine::ledger::{DoneItem, DonePlace};
+use highwater_engine::ledger::DoneItem;
 use highwater_engine::settings::{ByteSize, DurationText};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::cleanup::{Cleanup, Clearing};
+use self::newest::before;
 use self::shelf::Waiting;
-pub use self::shelf::{Shelf, lost};
+pub use self::shelf::{LostThere, Shelf, lost};
 use super::holds::Receipt;
 use super::outbox::{Outbox, OutboxError};
 use super::{Held, Shelves, Ship, disk};
@@ -72,7 +75,12 @@ impl Keeping {
     /// Whether one need not stay, beside so many bytes of all.
     fn is_due(self, item: &DoneItem, bytes: u64, now: Timestamp) -> bool {
         let is_old = self.time.is_some_and(|time| since(now, item.recorded_at) > time);
-        is_old || self.size_bytes.is_some_and(|most| bytes > most)
+        is_old || self.is_due_by_size(bytes)
+    }
+
+    /// Whether one need not stay beside so many bytes of all, however new it is.
+    fn is_due_by_size(self, bytes: u64) -> bool {
+        self.size_bytes.is_some_and(|most| bytes > most)
     }
 }
 
@@ -102,9 +110,17 @@ const UNREAD: &str =
 const UNSAID: &str = "the receiver does not say what it has: check the address and what stands in between; with one that never says it, \
                       `keep-by = \"receipt\"` lets an episode go by the receipt that it gave";
 
+/// And one that is asked by a redirect.
+const ELSEWHERE: &str = "a redirect led to who answered: set `receiver` to the address that is the receiver's own";
+
 /// Whether what was done then is to be done again. What was done in a time to come, by a clock that was ahead, is not awaited.
 fn is_a_day_ago(then: Timestamp, now: Timestamp) -> bool {
     then > now || since(now, then) > Duration::from_secs(RECOUNT_HOURS * HOUR_SECS)
+}
+
+/// Whether a row was recorded by a clock that was far ahead of what it is now.
+fn is_ahead(item: &DoneItem, now: Timestamp) -> bool {
+    since(item.recorded_at, now) > Duration::from_secs(RECOUNT_HOURS * HOUR_SECS)
 }
 
 /// The receipt of an episode; a row that holds none never leads to a removal.
@@ -128,8 +144,10 @@ impl Ship {
         }
         let mut cleanup = Cleanup::default();
         self.ask_again(&cx.read, &mut shelf, &mut cleanup, now).await?;
+        shelf.go_back(now);
         self.remove_due(&cx.read, &mut shelf, &mut cleanup, now).await?;
         let unreceived = self.look_for_unreceived(&cx.read, &mut shelf, now).await?;
+        self.forget_gone(&mut shelf).await?;
         // Told first: what a pass that is killed here told, the next one tells again.
         cleanup.tell(cx, &mut shelf, keeping, now).await?;
         cx.notes.extend(unreceived);
@@ -147,10 +165,25 @@ impl Ship {
         Self::on_disk(move || note(&outbox).map_err(|error| disk(&error, &dir))).await
     }
 
-    /// Counts what was shipped since the last pass, as it was when it was sent.
+    /// Forgets those of a time to come whose directory somebody removed.
+    async fn forget_gone(&self, shelf: &mut Shelf) -> Result<(), Stop> {
+        if shelf.ahead().next().is_none() {
+            return Ok(());
+        }
+        let (shelves, mut waiting) = (self.place.shelves.clone(), std::mem::take(&mut shelf.waiting));
+        shelf.waiting = Self::on_disk(move || {
+            waiting.retain(|waiting| waiting.ahead.is_none() || shelves.is_shipped(&waiting.episode));
+            Ok(waiting)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Counts what was shipped since the last pass, as it was when it was sent; and all anew before anything goes by it, for what was sent
+    /// again counts twice until then.
     async fn count(&self, cx: &ReadCx, shelf: &mut Shelf, now: Timestamp) -> Result<(), Stop> {
         if is_a_day_ago(shelf.counted_since, now) {
-            (shelf.counted, shelf.bytes, shelf.counted_since) = (shelf.removed, 0, now);
+            return self.count_anew(cx, shelf, now).await;
         }
         for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {
             let page = cx.done_items(shelf.counted, ROWS_A_PAGE).await?;
@@ -164,6 +197,9 @@ impl Ship {
             if end {
                 break;
             }
+        }
+        if self.place.keeping.size_bytes.is_some_and(|most| shelf.bytes > most) {
+            self.count_anew(cx, shelf, now).await?;
         }
         Ok(())
     }
@@ -183,26 +219,41 @@ impl Ship {
                 shelf.waiting.push(waiting);
                 continue;
             }
-            // Sent again since, it has another row.
-            let Some(item) = row_of(cx, &waiting).await? else { continue };
-            if !self.place.keeping.is_due(&item, shelf.bytes, now) {
+            if waiting.ahead.is_some_and(|at| at > now) && !self.place.keeping.is_due_by_size(shelf.bytes) {
                 shelf.waiting.push(waiting);
                 continue;
             }
-            let cleared = self.cleared(cx, &item).await?;
+            waiting.ahead = None;
+            // Sent again since, it has another row.
+            let Some(item) = row_of(cx, &waiting).await? else { continue };
+            waiting.early = !self.place.keeping.is_due(&item, shelf.bytes, now);
+            if waiting.early && !waiting.lost {
+                shelf.waiting.push(waiting);
+                continue;
+            }
+            let cleared = if waiting.early {
+                // It stays however that be: what is told of it is what is so.
+                self.may_go(cx, &item).await?.map_or_else(|cleared| cleared, |_| Clearing::Early)
+            } else {
+                self.cleared(cx, &item).await?
+            };
             if cleared.is_over() {
                 misses = MISSES_MAX;
                 cleanup.add(&item, cleared, shelf, true);
                 shelf.waiting.push(waiting);
                 continue;
             }
-            waiting.asked = now;
+            let says = cleared.was_asked() && !matches!(cleared, Clearing::Unsaid(_));
+            if says || !waiting.lost {
+                waiting.asked = now;
+            }
             if cleared.is_nobodys() {
                 // Whether that is so of any other, those that are due next show.
                 misses = MISSES_MAX;
             }
             if let Some(lost) = cleared.stays() {
-                waiting.lost = lost;
+                // Of which nothing is said now, what was said last is what is known.
+                waiting.lost = lost || (waiting.lost && !says);
                 behind.push(waiting);
                 misses += u64::from(!lost);
             }
@@ -223,16 +274,36 @@ impl Ship {
         // Of these, one after another, nobody said anything.
         let mut unsaid: Vec<Waiting> = Vec::new();
         let mut misses = 0;
+        // Those are looked at already where a pass goes back.
+        let known: BTreeSet<_> = shelf.waiting.iter().map(|waiting| waiting.place).collect();
         'pages: for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {
             let page = cx.done_items(shelf.removed, ROWS_A_PAGE).await?;
+            let bytes = shelf.bytes;
+            let again = self
+                .sent_again(cx, &page, |item| self.place.keeping.is_due(item, bytes, now) || is_ahead(item, now))
+                .await?;
             for item in &page.items {
-                if !self.place.keeping.is_due(item, shelf.bytes, now) {
+                let is_due = self.place.keeping.is_due(item, shelf.bytes, now);
+                if !is_due && !is_ahead(item, now) {
                     break 'pages;
                 }
                 if cleanup.is_spent() || misses >= MISSES_MAX || shelf.is_full(unsaid.len()) {
                     cleanup.more = true;
                     break 'pages;
                 }
+                shelf.went(before(item.place), now);
+                if again.contains(&item.place) || known.contains(&item.place) {
+                    shelf.removed = item.place;
+                    continue;
+                }
+                if !is_due {
+                    // It would hold up those behind it until then.
+                    let ahead = |(episode, _)| Waiting::ahead(item.place, episode, item.recorded_at, now);
+                    received(item).map(ahead).into_iter().for_each(|waiting| shelf.wait(waiting));
+                    shelf.removed = item.place;
+                    continue;
+                }
+                let goes_back = shelf.again.is_some();
                 let cleared = self.cleared(cx, item).await?;
                 if cleared.is_over() {
                     // It was not asked for: the next pass begins with it.
@@ -252,68 +323,92 @@ impl Ship {
                 }
                 if cleared.was_asked() {
                     // It says what it has of this one: of those before it alone it said nothing.
-                    shelf.waiting.append(&mut unsaid);
+                    unsaid.drain(..).for_each(|waiting| shelf.wait(waiting));
                 }
                 if let Some(lost) = cleared.stays() {
                     waits(lost).into_iter().for_each(|waiting| shelf.wait(waiting));
                     misses += u64::from(!lost);
                 }
-                cleanup.add(item, cleared, shelf, false);
+                if !(goes_back && cleared.is_for_good()) {
+                    cleanup.add(item, cleared, shelf, goes_back);
+                }
                 shelf.removed = item.place;
             }
             shelf.removed = page.reached;
             if page.end {
+                shelf.went(shelf.again.map_or(page.reached, |again| again.to), now);
                 break;
             }
         }
+        shelf.went(shelf.removed, now);
         if !unsaid.is_empty() {
             // They wait like any other, and the next pass goes on behind them: else three of which nobody ever says anything would hold up all.
             cleanup.is_nobody = true;
-            shelf.waiting.append(&mut unsaid);
+            unsaid.into_iter().for_each(|waiting| shelf.wait(waiting));
         }
         Ok(())
     }
 
-    /// Removes one that is due, if it is what was sent and the receiver says that it has that. A receipt of an older version does not say what
-    /// that was: the receiver does.
+    /// Removes one that is due, if it is what was sent and the receiver says that it has that.
     async fn cleared(&self, cx: &ReadCx, item: &DoneItem) -> Result<Clearing, Stop> {
-        let Some((episode, mut receipt)) = received(item) else { return Ok(Clearing::NoReceipt) };
+        let (episode, receipt) = match self.may_go(cx, item).await? {
+            Ok(goes) => goes,
+            Err(stays) => return Ok(stays),
+        };
+        let (shelves, holds) = (self.place.shelves.clone(), receipt.holds);
+        let cleared = Self::on_disk(move || Ok(shelves.clear(&episode, &receipt))).await?;
+        Ok(match cleared {
+            Ok(cleared) => Clearing::Cleared(cleared, holds),
+            Err(error) => Clearing::Failed(error),
+        })
+    }
+
+    /// Asks whether one may go that is there: the receiver has what was sent. A receipt of an older version does not say what that was: the
+    /// receiver does.
+    async fn may_go(&self, cx: &ReadCx, item: &DoneItem) -> Result<Result<(EpisodeId, Receipt), Clearing>, Stop> {
+        let Some((episode, mut receipt)) = received(item) else { return Ok(Err(Clearing::NoReceipt)) };
         let (shelves, id) = (self.place.shelves.clone(), episode.clone());
         let by = self.place.keeping.by;
         if Self::on_disk(move || Ok(shelves.is_shipped(&id))).await? {
-            let held = match self.place.receiver.content(cx, &episode).await {
+            // Under whose name it was sent: the host may be called otherwise since.
+            let own = &self.place.receiver.host;
+            let host = receipt.host.as_ref().unwrap_or(own);
+            let held = match self.place.receiver.content(cx, host, &episode).await {
                 Ok(Ok(held)) => held,
-                Ok(Err(no_answer)) => return Ok(Clearing::Unanswered(no_answer)),
-                Err(_) => return Ok(Clearing::Over),
+                Ok(Err(no_answer)) => return Ok(Err(Clearing::Unanswered(no_answer))),
+                Err(_) => return Ok(Err(Clearing::Over)),
             };
-            let unanswered = |why: &str| Ok(Clearing::Unanswered(why.to_owned()));
+            let unanswered = |why: &str| Ok(Err(Clearing::Unanswered(why.to_owned())));
             match (held, receipt.content_sha256) {
                 (Held::Named(theirs), None) => receipt.content_sha256 = Some(theirs),
                 (Held::Named(theirs), Some(ours)) if theirs == ours => {}
-                // A person let go of it.
-                (Held::Withdrawn, Some(_)) => {}
+                // A person let go of it, and not of another one under its name.
+                (Held::Withdrawn(bytes, content), Some(_)) if receipt.is_of(bytes, content) => {}
                 (Held::Unsaid, Some(_)) if by == KeepBy::Receipt => {}
-                (Held::Nothing | Held::Named(_), Some(_)) => return Ok(Clearing::Lost),
+                (Held::Nothing | Held::Named(_) | Held::Withdrawn(..), Some(_)) => return Ok(Err(Clearing::Lost)),
                 (Held::Unread, Some(_)) => return unanswered(UNREAD),
                 (Held::Unsaid, Some(_)) => return unanswered(UNSAID),
+                (Held::Elsewhere, _) => return unanswered(ELSEWHERE),
+                (Held::Refused, _) if host != own => {
+                    return Ok(Err(Clearing::Unsaid(format!(
+                        "{episode}: the receiver does not say to `{own}` what it has of `{host}`, as which it was sent: let its operator allow that"
+                    ))));
+                }
                 (Held::Refused, _) => return unanswered("the receiver does not say to this host what it has"),
                 (Held::Unable(status @ (500 | 507)), _) => {
-                    return Ok(Clearing::Unsaid(format!("{episode}: {status}: the receiver cannot say what it has")));
+                    return Ok(Err(Clearing::Unsaid(format!(
+                        "{episode}: {status}: the receiver cannot say what it has"
+                    ))));
                 }
                 (Held::Unable(status), _) => {
-                    return Ok(Clearing::Unanswered(format!("{status}: the receiver cannot say what it has")));
+                    return Ok(Err(Clearing::Unanswered(format!("{status}: the receiver cannot say what it has"))));
                 }
-                (Held::Unread | Held::Nothing | Held::Withdrawn | Held::Unsaid, None) => {
-                    return Ok(Clearing::Unnamed);
+                (Held::Unread | Held::Nothing | Held::Withdrawn(..) | Held::Unsaid, None) => {
+                    return Ok(Err(Clearing::Unnamed));
                 }
             }
         }
-        let shelves = self.place.shelves.clone();
-        let cleared = Self::on_disk(move || Ok(shelves.clear(&episode, &receipt))).await?;
-        Ok(match cleared {
-            Ok(cleared) => Clearing::Cleared(cleared, receipt.holds),
-            Err(error) => Clearing::Failed(error),
-        })
+        Ok(Ok((episode, receipt)))
     }
 }
 
@@ -327,8 +422,7 @@ pub(super) fn forget_moved_back(outbox: &Outbox, shelves: &Shelves) -> Result<()
 
 /// The row of one that waits; `None` where it has another now.
 async fn row_of(cx: &ReadCx, waiting: &Waiting) -> Result<Option<DoneItem>, Stop> {
-    let before = DonePlace { recorded_no: waiting.place.recorded_no.saturating_sub(1), ..waiting.place };
-    let page = cx.done_items(before, 1).await?;
+    let page = cx.done_items(before(waiting.place), 1).await?;
     let is_it = |item: &DoneItem| item.place == waiting.place && item.key.as_str() == waiting.episode.as_str();
     Ok(page.items.into_iter().find(is_it))
 }

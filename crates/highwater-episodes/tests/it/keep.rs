@@ -18,18 +18,20 @@ use crate::life::Host;
 use crate::receive::rig::Rig;
 use crate::resume::{Foreign, say};
 
-const DAY_SECS: i64 = 86_400;
+pub(crate) const DAY_SECS: i64 = 86_400;
+/// What a receiver's problem has.
+pub(crate) const PROBLEM: &str = "Content-Type: application/problem+json\r\n";
 /// What one pass removes at most.
 const A_PASS: usize = 200;
 
-struct Lab {
-    rig: Rig,
-    host: Host,
-    clock: Arc<SimClock>,
+pub(crate) struct Lab {
+    pub(crate) rig: Rig,
+    pub(crate) host: Host,
+    pub(crate) clock: Arc<SimClock>,
 }
 
 impl Lab {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let clock = SimClock::running("2026-11-20T12:00:00Z".parse().unwrap());
         let rig = Rig::real(Arc::new(Off), |_| {}).await;
         let mut host = Host::at(&rig, clock.shared());
@@ -38,41 +40,48 @@ impl Lab {
     }
 
     /// Records an episode of so many bytes, and ships it.
-    async fn ship(&self, id: &str, bytes: usize) {
+    pub(crate) async fn ship(&self, id: &str, bytes: usize) {
         self.host.record(id, &"x".repeat(bytes), None);
         let report = self.host.pass().await;
         assert_eq!((report.exit, report.counts.done), (ExitCode::Drained, 1), "{id}: {}", report.message);
     }
 
-    async fn later(&self, days: i64) -> PassReport {
+    pub(crate) async fn later(&self, days: i64) -> PassReport {
         self.clock.jump_secs(days * DAY_SECS);
         let report = self.host.pass().await;
         assert_eq!(report.exit, ExitCode::Drained, "{}", report.message);
         report
     }
 
-    fn shipped(&self) -> Vec<String> {
+    pub(crate) fn shipped(&self) -> Vec<String> {
         self.host.names("shipped")
     }
 
-    async fn removals(&self) -> Vec<String> {
+    pub(crate) async fn removals(&self) -> Vec<String> {
         self.events("remove").await
     }
 
-    async fn events(&self, act: &str) -> Vec<String> {
+    pub(crate) async fn events(&self, act: &str) -> Vec<String> {
         let filter = EventFilter { job: Some(self.host.spec.name.clone()), ..EventFilter::default() };
         let events = self.host.engine.ledger.events(&filter, 1000).await.unwrap();
         events.into_iter().filter(|event| event.act == act).map(|event| event.why).collect()
     }
 
+    /// What the receiver's row of an episode says.
+    pub(crate) fn stored_as(&self, id: &str, field: &str) -> String {
+        let rows = self.rig.rows();
+        let row = rows.iter().rfind(|row| row["episode_id"] == id).unwrap();
+        row[field].as_str().unwrap().to_owned()
+    }
+
     /// From now on another answers in the receiver's place.
-    fn meets(&mut self, far: Foreign) {
+    pub(crate) fn meets(&mut self, far: Foreign) {
         let there = serde_json::json!(format!("http://{}/", far.address));
         self.host.settings.receiver = serde_json::from_value(there).unwrap();
     }
 
     /// From now on one answers in its place that has what was sent, and says something else of some.
-    async fn meets_but(&mut self, some: fn(&str) -> bool, says: fn() -> String) {
+    pub(crate) async fn meets_but(&mut self, some: fn(&str) -> bool, says: fn() -> String) {
         let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
         let contents: HashMap<String, String> =
             self.rig.rows().into_iter().map(|row| (text(&row["episode_id"]), text(&row["content_sha256"]))).collect();
@@ -186,7 +195,6 @@ async fn r10_nothing_goes_while_nobody_says_that_the_receiver_has_it() {
 async fn r10_what_a_receiver_answers_says_whether_one_may_go() {
     const STAYS: (bool, bool) = (false, false);
     const BY_RECEIPT: (bool, bool) = (false, true);
-    const GOES: (bool, bool) = (true, true);
     let problem = "Content-Type: application/problem+json\r\n";
     let page = "Content-Type: text/html\r\n";
     let others = "ab".repeat(32);
@@ -195,7 +203,7 @@ async fn r10_what_a_receiver_answers_says_whether_one_may_go() {
         (say(404, ""), BY_RECEIPT),
         (say(501, ""), BY_RECEIPT),
         (say(200, "Content-Type: application/zstd\r\n"), BY_RECEIPT),
-        (say(410, problem), GOES),
+        (say(410, problem), STAYS),
         (say(404, problem), STAYS),
         (say(409, problem), STAYS),
         (say(401, problem), STAYS),
@@ -233,9 +241,9 @@ async fn r10_what_a_receiver_answers_says_whether_one_may_go() {
 async fn one_that_was_withdrawn_and_its_name_made_free_goes() {
     let mut lab = Lab::new().await;
     lab.ship("ep", 100).await;
-    let says = |head: &str, _: &[u8]| {
-        let status = if head.contains("x-episode-verify: read") { 410 } else { 404 };
-        say(status, "Content-Type: application/problem+json\r\n")
+    let withdrawn = format!("{PROBLEM}X-Episode-Content-SHA256: {}\r\n", lab.stored_as("ep", "content_sha256"));
+    let says = move |head: &str, _: &[u8]| {
+        if head.contains("x-episode-verify: read") { say(410, &withdrawn) } else { say(404, PROBLEM) }
     };
     lab.meets(Foreign::new(says).await);
     let report = lab.later(11).await;
@@ -356,7 +364,7 @@ async fn what_the_receiver_lost_is_told_by_name_once_a_day_until_it_is_there_aga
     let told = |episodes: &str, names: &str| {
         format!(
             "{episodes} due for `keep-time` is 10 days, and the receiver does not have what was sent any more: {} in `shipped` ({names}); to send \
-             one again, move it back to `episodes`",
+             one again, move it back to `episodes`, under another name where its own was withdrawn there",
             if names.len() == 1 { "it stays" } else { "they stay" }
         )
     };

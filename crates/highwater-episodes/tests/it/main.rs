@@ -9,6 +9,8 @@ mod gate;
 mod in_its_place;
 mod index;
 mod keep;
+mod keep_asked;
+mod keep_newest;
 mod life;
 mod notes;
 mod nothing_left;

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::lines::next_line;
 use super::places::{Known, Places, Print, Says, print_of};
-use crate::index::IndexError;
 use crate::index::row::Row;
 use crate::index::tombs::{Tombs, Word};
+use crate::index::{IndexError, Missed};
 use crate::odd::Odd;
 
 /// How the file is called, after the index.
@@ -222,9 +222,15 @@ impl Lost {
         Some(self.tombstones.get(print)?.received_at_wall)
     }
 
-    /// Why an episode was withdrawn.
-    pub(super) fn why(&self, print: &Print) -> Option<&str> {
-        self.tombstones.get(print)?.withdrawn.as_deref()
+    /// What is missed of a key.
+    pub(super) fn missed(&self, print: &Print) -> Option<Missed> {
+        Some(match self.says(print)? {
+            Says::WITHDRAWN => {
+                let row = self.tombstones.get(print).cloned().map(Box::new);
+                Missed::Withdrawn { why: row.as_ref().and_then(|row| row.withdrawn.clone()).unwrap_or_default(), row }
+            }
+            says => Missed::Row(says),
+        })
     }
 
     /// The lost tombstones, by their names.

@@ -53,6 +53,7 @@ pub(super) fn headers_of_problem(status: u16) -> &'static [&'static str] {
         423 | 503 => &["Retry-After?"],
         507 => &["Retry-After"],
         409 => &["Upload-Offset?"],
+        410 => &["ETag?", "Repr-Digest?", "x-episode-content-sha256?"],
         412 => &["Tus-Version?"],
         413 => &["Tus-Max-Size?"],
         _ => &[],

@@ -134,7 +134,7 @@ impl Receiver {
         let (on, key) = (self.on.clone(), about.key.clone());
         let found = blocking(move || {
             let row = on.index.find(&key).map_err(|error| cannot(&error, error.is_full()))?;
-            if let Some(Missed::Withdrawn { why }) = on.index.missed(&key).map_err(|error| cannot(&error, false))? {
+            if let Some(Missed::Withdrawn { why, .. }) = on.index.missed(&key).map_err(|error| cannot(&error, false))? {
                 return Err(withdrawn(&why));
             }
             let size = on.store.stat(&key).map_err(|error| cannot(&error, error.is_full()))?;

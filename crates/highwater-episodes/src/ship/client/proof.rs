@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::flow::answer_patience;
 use super::{Answer, Code, Held, Receiver, answer, text_of};
 use crate::digest::Sha256Digest;
-use crate::name::EpisodeId;
+use crate::name::{EpisodeId, HostId};
 use crate::ship::evidence::Evidence;
 use crate::ship::outbox::Parcel;
 use crate::wire::{
@@ -167,12 +167,12 @@ impl Receiver {
         Ok(sent.map_err(|no_answer| self.untold(contacts, &no_answer)))
     }
 
-    /// Asks what the receiver has under an episode's name, which it reads for that. The inner error tells why there was no answer.
+    /// Asks what the receiver has under the names of a host and an episode, which it reads for that. The inner error tells why there was no answer.
     ///
     /// # Errors
     /// As [`Contacts::send_by`].
-    pub async fn content(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Result<Held, String>, Stop> {
-        let url = self.url(&["v1", "episodes", self.host.as_str(), episode.as_str()]);
+    pub async fn content(&self, cx: &ReadCx, host: &HostId, episode: &EpisodeId) -> Result<Result<Held, String>, Stop> {
+        let url = self.url(&["v1", "episodes", host.as_str(), episode.as_str()]);
         // How much there is to read is asked first: that costs nobody anything.
         let mut read_bytes = None;
         loop {
@@ -180,6 +180,10 @@ impl Receiver {
                 Ok(response) => response,
                 Err(no_answer) => return Ok(Err(no_answer)),
             };
+            // Whatever is said where a redirect leads: it may be of another receiver, of the same host id.
+            if response.url() != &url {
+                return Ok(Ok(Held::Elsewhere));
+            }
             let status = response.status();
             if status.is_server_error() && status.as_u16() != 501 {
                 return Ok(Ok(Held::Unable(status.as_u16())));
@@ -193,8 +197,11 @@ impl Receiver {
                     continue;
                 }
                 404 | 409 if is_problem(&response) => return Ok(Ok(Held::Nothing)),
-                410 if is_problem(&response) => return Ok(Ok(Held::Withdrawn)),
-                _ if elsewhere(&url, &response) => return Ok(Ok(Held::Refused)),
+                410 if is_problem(&response) => {
+                    let bytes = header(ETAG.as_str()).and_then(|tag| tag.trim_matches('"').parse().ok());
+                    let content = header(CONTENT_SHA256_HEADER).and_then(|content| content.parse().ok());
+                    return Ok(Ok(Held::Withdrawn(bytes, content)));
+                }
                 404 | 405 | 501 if !is_page(&response) => return Ok(Ok(Held::Unsaid)),
                 200 if !is_page(&response) => {}
                 // A page of a portal or of a web server; and 202 promises, 203 was changed on its way, 204 has nothing, 206 is a part.

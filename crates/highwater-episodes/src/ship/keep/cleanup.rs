@@ -7,7 +7,7 @@ use highwater_engine::report::counted;
 use jiff::Timestamp;
 
 use super::shelf::Shelf;
-use super::{Keeping, is_a_day_ago};
+use super::{Keeping, is_a_day_ago, received};
 use crate::ship::holds::Holds;
 use crate::ship::retire::{Cleared, RetireError};
 
@@ -26,7 +26,7 @@ pub(super) enum Clearing {
     NoReceipt,
     /// Its receipt does not say what it held, or the receiver would have to, and does not.
     Unnamed,
-    /// The receiver has none of its name that is whole, or another one.
+    /// The receiver has none of its name that is whole, or another one; or another one was withdrawn there.
     Lost,
     /// The receiver does not say what it has of this one, for this cause.
     Unsaid(String),
@@ -36,6 +36,8 @@ pub(super) enum Clearing {
     Over,
     /// It could not be removed.
     Failed(RetireError),
+    /// It may go, and is not due.
+    Early,
 }
 
 impl Clearing {
@@ -43,7 +45,7 @@ impl Clearing {
     pub(super) fn was_asked(&self) -> bool {
         match self {
             Self::Cleared(cleared, _) => !matches!(cleared, Cleared::Gone),
-            Self::Unnamed | Self::Lost | Self::Unsaid(_) | Self::Failed(_) => true,
+            Self::Unnamed | Self::Lost | Self::Unsaid(_) | Self::Failed(_) | Self::Early => true,
             Self::NoReceipt | Self::Unanswered(_) | Self::Over => false,
         }
     }
@@ -58,11 +60,16 @@ impl Clearing {
         matches!(self, Self::Over)
     }
 
+    /// Whether it stays for good, which is told once.
+    pub(super) fn is_for_good(&self) -> bool {
+        matches!(self, Self::Cleared(Cleared::Differs { .. }, _) | Self::Unnamed)
+    }
+
     /// Whether it is to be asked for again; and whether that is since the receiver lost it.
     pub(super) fn stays(&self) -> Option<bool> {
         match self {
             Self::Lost => Some(true),
-            Self::Unsaid(_) | Self::Unanswered(_) | Self::Over | Self::Failed(_) => Some(false),
+            Self::Unsaid(_) | Self::Unanswered(_) | Self::Over | Self::Failed(_) | Self::Early => Some(false),
             Self::Cleared(..) | Self::NoReceipt | Self::Unnamed => None,
         }
     }
@@ -80,6 +87,8 @@ pub(super) struct Cleanup {
     unnamed: u64,
     /// Of these it was found out in this pass that the receiver has them no longer, or others.
     lost: Vec<String>,
+    /// The receipt of one that it lost does not say under whose name it was sent.
+    hostless: bool,
     /// Why the first one stays of which the receiver does not say that it has it.
     unanswered: Option<String>,
     read_bytes: u64,
@@ -120,6 +129,7 @@ impl Cleanup {
             }
             Clearing::Lost => {
                 tracing::warn!(episode = %item.key, "the receiver does not have it any more: it stays in `shipped`");
+                self.hostless |= received(item).is_some_and(|(_, receipt)| receipt.host.is_none());
                 if !again {
                     self.lost.push(item.key.to_string());
                 }
@@ -128,12 +138,23 @@ impl Cleanup {
             Clearing::Over => {
                 self.unanswered.get_or_insert("it is not contacted in this pass any more".to_owned());
             }
-            Clearing::Cleared(Cleared::Gone, _) | Clearing::NoReceipt => {}
+            Clearing::Cleared(Cleared::Gone, _) | Clearing::NoReceipt | Clearing::Early => {}
             Clearing::Failed(error) => {
                 self.failures += 1;
                 self.failed.get_or_insert_with(|| with_causes(&error));
             }
         }
+    }
+
+    /// What is told of those that the receiver lost, and what else it may be.
+    fn told_lost(&self, names: &[String], more: u64, asked: &Asked) -> String {
+        let told = lost(names, more, asked);
+        if !self.hostless {
+            return told;
+        }
+        format!(
+            "{told}; what was sent under an earlier `host-id` by an older version is not asked for under that, and may be there"
+        )
     }
 
     /// Tells of it in the report, and of what was removed or lost in an event.
@@ -159,17 +180,30 @@ impl Cleanup {
             ));
         }
         if !self.lost.is_empty() {
-            cx.read.add_event("keep", &lost(&self.lost, 0, keeping)).await?;
+            cx.read.add_event("keep", &self.told_lost(&self.lost, 0, &Asked::Now(keeping))).await?;
         }
         let all: Vec<String> = shelf.lost().map(ToString::to_string).collect();
-        if !all.is_empty() && (!self.lost.is_empty() || is_a_day_ago(shelf.told_lost_at, now)) {
-            cx.notes.push(lost(&all, shelf.lost_more, keeping));
+        // While those beyond the list are asked for again, their number is not known.
+        let is_known = shelf.again.is_none() || self.is_nobody;
+        if !all.is_empty() && is_known && (!self.lost.is_empty() || is_a_day_ago(shelf.told_lost_at, now)) {
+            let asked = match shelf.lost_asked().filter(|asked| *asked < now) {
+                Some(asked) => Asked::At(asked),
+                None if shelf.waiting.iter().any(|waiting| waiting.lost && waiting.early) => Asked::Early,
+                None => Asked::Now(keeping),
+            };
+            cx.notes.push(self.told_lost(&all, shelf.lost_more, &asked));
             shelf.told_lost_at = now;
         }
-        let waits = shelf.waiting.len() - all.len();
+        let ahead: Vec<String> =
+            shelf.ahead().map(|(episode, at)| format!("{episode}: {}", at.strftime("%F"))).collect();
+        if !ahead.is_empty() && is_a_day_ago(shelf.told_ahead_at, now) {
+            cx.notes.push(of_times_to_come(&ahead));
+            shelf.told_ahead_at = now;
+        }
+        let waits = shelf.waiting.len() - all.len() - ahead.len();
         if let Some(why) = unanswered {
             let (which, them) = match waits {
-                _ if self.is_nobody => ("shipped episodes that are".to_owned(), "them"),
+                waits if self.is_nobody || waits == 0 => ("shipped episodes that are".to_owned(), "them"),
                 1 => ("1 shipped episode that is".to_owned(), "it"),
                 waits => (format!("{} that are", counted(waits as u64, "shipped episode")), "them"),
             };
@@ -199,17 +233,53 @@ fn are(episodes: u64) -> String {
     format!("{} {}", counted(episodes, "shipped episode"), if episodes == 1 { "is" } else { "are" })
 }
 
+/// What is told of those whose rows are of a time to come.
+fn of_times_to_come(ahead: &[String]) -> String {
+    let mut named = ahead[..ahead.len().min(NAMED_MAX)].join(", ");
+    if ahead.len() > NAMED_MAX {
+        named.push_str(&format!(" and {} more", ahead.len() - NAMED_MAX));
+    }
+    let (were, stay) = if ahead.len() == 1 { ("was", "it stays") } else { ("were", "they stay") };
+    format!(
+        "{} {were} recorded as sent at a time to come, by a clock that was ahead of what it is now ({named}): {stay} until `keep-time` has passed \
+         from then; if the clock is right now, move back to `episodes` what may go earlier: it is sent again, answered 200, and has another receipt",
+        counted(ahead.len() as u64, "shipped episode"),
+    )
+}
+
+/// When it was that the receiver said so of those that it lost.
+enum Asked {
+    /// In this pass, and all are due.
+    Now(Keeping),
+    /// In this pass, and not all are due any more.
+    Early,
+    /// Of some it was then.
+    At(Timestamp),
+}
+
 /// What is told of those that the receiver lost.
-fn lost(names: &[String], more: u64, keeping: Keeping) -> String {
+fn lost(names: &[String], more: u64, asked: &Asked) -> String {
     let all = names.len() as u64 + more;
     let mut named = names.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
     if all > NAMED_MAX as u64 {
         named.push_str(&format!(" and {} more", all - NAMED_MAX as u64));
     }
+    let stay = if all == 1 { "it stays" } else { "they stay" };
+    let lost = match asked {
+        Asked::Now(keeping) => {
+            format!("{} due for {keeping}, and the receiver does not have what was sent any more", are(all))
+        }
+        Asked::Early => {
+            format!("the receiver does not have what was sent of {} any more", counted(all, "shipped episode"))
+        }
+        Asked::At(asked) => format!(
+            "the receiver does not have what was sent of {} any more, as it said when it was asked last, on {}",
+            counted(all, "shipped episode"),
+            asked.strftime("%F"),
+        ),
+    };
     format!(
-        "{} due for {keeping}, and the receiver does not have what was sent any more: {} in `shipped` ({named}); to send one again, move it \
-         back to `episodes`",
-        are(all),
-        if all == 1 { "it stays" } else { "they stay" },
+        "{lost}: {stay} in `shipped` ({named}); to send one again, move it back to `episodes`, under another name where its own was withdrawn \
+         there"
     )
 }

@@ -74,7 +74,8 @@ fn a_tombstone_that_was_taken_out_is_missed_and_nothing_takes_its_place() {
         assert!(matches!(all(&index), Err(IndexError::Edited { lost: 1, .. })));
         let figures = index.figures().unwrap();
         assert_eq!((figures.lost, figures.lost_withdrawn), (1, 1));
-        assert_eq!(index.missed(&key("lab/a")).unwrap(), Some(Missed::Withdrawn { why: "lens cap".to_owned() }));
+        let missed = index.missed(&key("lab/a")).unwrap();
+        assert!(matches!(missed, Some(Missed::Withdrawn { why, row: Some(_) }) if why == "lens cap"));
         assert_eq!(index.missed(&key("lab/b")).unwrap(), None);
         for bytes in [&b"a"[..], b"aa"] {
             assert_eq!(index.append(&[row("lab/a", bytes)]).unwrap(), [Appended::Withdrawn]);
@@ -363,7 +364,8 @@ fn what_is_lost_is_noted_again_as_long_as_somebody_knows_it() {
             fs::create_dir(&note).unwrap();
         }
         write(&dir, &format!("{}{}", row("lab/a", b"a").to_line(), row("lab/b", b"b").to_line()), false);
-        assert_eq!(index.missed(&key("lab/a")).unwrap(), Some(Missed::Withdrawn { why: "lens cap".to_owned() }));
+        let missed = index.missed(&key("lab/a")).unwrap();
+        assert!(matches!(missed, Some(Missed::Withdrawn { why, row: Some(_) }) if why == "lens cap"));
         if goes == "removed" {
             fs::remove_file(&note).unwrap();
         } else {

@@ -73,6 +73,10 @@ async fn who_may_let_go_of_a_copy_is_told_that_its_episode_was_withdrawn_while_i
     assert_eq!(rig.put("lab/a", &[], b"one|").await.status, 201);
     tombstone("3000-01-01T00:00:00Z", true);
     assert_eq!((asked(VERIFY).await, asked(&[]).await), (410, 404), "its name is free");
+    let read = rig.ask("HEAD", at, VERIFY, b"").await;
+    let quoted = format!("\"{}\"", hex(b"one|"));
+    assert_eq!(read.header("etag"), Some(&*quoted), "which one it was");
+    assert_eq!(read.header("repr-digest"), Some(&*Sha256Digest::of(b"one|").to_field()));
     assert_eq!(rig.get(at).await.status, 404);
     // What is stored anew is what counts, also when it is lost; and so is what gave it up.
     assert_eq!(rig.put("lab/a", &[], b"another|").await.status, 201);
@@ -93,6 +97,32 @@ async fn who_may_let_go_of_a_copy_is_told_that_its_episode_was_withdrawn_while_i
     let rig = Rig::start(rig.end().await, Arc::new(Off), |_| {}).await;
     assert_eq!(rig.ask("HEAD", at, VERIFY, b"").await.status, 410, "also after it was started again");
     assert_eq!(rig.put("lab/a", &[], b"fourth|").await.status, 201);
+}
+
+/// Of several under a name one was withdrawn: who has another of them keeps it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_that_an_episode_was_withdrawn_names_which() {
+    let rig = Rig::real(Arc::new(Off), |_| {}).await;
+    let host = Host::new(&rig);
+    host.record("ep", "1,2", None);
+    host.drains(1).await;
+    let mut row = rig.rows()[0].clone();
+    let text = |field: &str| row[field].as_str().unwrap().to_owned();
+    let (quoted, content) = (format!("\"{}\"", text("sha256")), text("content_sha256"));
+    row["withdrawn"] = "lens cap".into();
+    let before = fs::read(rig.path("index.jsonl")).unwrap();
+    let index = [&before[..], format!("{row}\n").as_bytes()].concat();
+    fs::write(rig.path("index.jsonl"), index).unwrap();
+    for (method, headers) in [("HEAD", VERIFY), ("HEAD", &[]), ("GET", &[])] {
+        let said = rig.ask(method, "/v1/episodes/lab/ep", headers, b"").await;
+        assert_eq!((said.status, said.header("etag")), (410, Some(&*quoted)), "{method} {said:?}");
+        assert_eq!(said.header("x-episode-content-sha256"), Some(&*content), "{method}");
+    }
+    // Somebody takes the tombstone out.
+    fs::write(rig.path("index.jsonl"), before).unwrap();
+    let said = rig.ask("HEAD", "/v1/episodes/lab/ep", VERIFY, b"").await;
+    assert_eq!((said.status, said.header("etag")), (410, Some(&*quoted)), "{said:?}");
+    assert_eq!(said.header("x-episode-content-sha256"), Some(&*content));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -282,19 +282,26 @@ fn shipper(config: &Config, job: &JobConfig, settings: &ShipSettings, now: Times
 
 /// Shipped episodes that the receiver, asked for them, has no longer: those here may be the only copies.
 fn lost_since(job: &JobConfig, settings: &ShipSettings, report: &mut Report) {
-    let (lost, more) = lost(&settings.outbox, &settings.shipped);
-    let count = lost.len() as u64 + more;
+    let lost = lost(&settings.outbox, &settings.shipped);
+    let count = lost.count();
     if count > 0 {
-        let mut named: Vec<&str> = lost.iter().take(rows::ODD_NAMED_MAX).map(EpisodeId::as_str).collect();
+        let mut named: Vec<&str> = lost.episodes.iter().take(rows::ODD_NAMED_MAX).map(EpisodeId::as_str).collect();
         if count > named.len() as u64 {
             named.push("…");
         }
+        let asked = lost.asked.map(|at| format!(", as it said when it was asked last, on {}", at.strftime("%F")));
         let found = format!(
-            "{}: the receiver does not have {} of `shipped` any more: {}",
+            "{}: the receiver does not have {} of `shipped` any more: {}{}",
             job.name,
             counted(count, "episode"),
-            named.join(", ")
+            named.join(", "),
+            asked.unwrap_or_default()
         );
+        if settings.keep_time.is_none() && settings.keep_size.is_none() {
+            // Nothing goes, and no pass asks whether that is so still.
+            report.ok("episodes", format_args!("{found}; without `keep-time` and `keep-size` it is asked no more"));
+            return;
+        }
         let fix =
             format!("find out why; to send them again, move them from {} to `episodes`", shown(&settings.shipped));
         report.fix("episodes", found, fix);

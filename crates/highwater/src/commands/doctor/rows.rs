@@ -5,7 +5,7 @@ use std::path::Path;
 
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::ledger::{EventFilter, Ledger as _, LedgerResult, PAGE_ROWS_MAX};
-use highwater_episodes::index::{Index as _, IndexError, LOST_NEXT, PageAsk, Row, View, linked, lost_note};
+use highwater_episodes::index::{Index as _, IndexError, LOST_NEXT, View, linked, lost_note};
 use highwater_episodes::name::EpisodeKey;
 use highwater_episodes::odd::Odd;
 use highwater_episodes::reindex::Files;
@@ -162,8 +162,7 @@ pub(super) async fn withdrawals(site: &Site, ledger: &SqliteLedger, report: &mut
         filter.after = end.no;
         last = page.into_iter().rev().find(|event| [WITHDRAW, MAKE_ROOM].contains(&event.act.as_str())).or(last);
     }
-    // Whoever made a name free since left no tombstone that would be found.
-    let Some(last) = last.filter(|event| event.act == WITHDRAW) else { return Ok(()) };
+    let Some(last) = last else { return Ok(()) };
     if is_kept(&Files::of_root(&settings.root), last.at).unwrap_or(true) {
         return Ok(());
     }
@@ -179,19 +178,12 @@ pub(super) async fn withdrawals(site: &Site, ledger: &SqliteLedger, report: &mut
     Ok(())
 }
 
-/// Whether there is a tombstone of that moment, or later.
+/// Whether there is a row of that moment, or later, by which something was withdrawn.
 fn is_kept(files: &Files, since: Timestamp) -> Result<bool, IndexError> {
     if !files.index.exists() {
         return Ok(false);
     }
-    let view = View::read(&files.index)?;
-    let mut kept = view.lost_tombstones()?.iter().any(|row| row.received_at_wall >= since);
-    let of = |row: Row| row.withdrawn.is_some() && row.received_at_wall >= since;
-    view.each(&PageAsk::default(), of, |is| -> Result<bool, IndexError> {
-        kept |= is;
-        Ok(!kept)
-    })?;
-    Ok(kept)
+    Ok(View::read(&files.index)?.last_withdrawal() >= Some(since))
 }
 
 /// Hosts of which nothing can be stored. What cannot be read is told of with the rows.

@@ -102,9 +102,15 @@ fn an_index_of_an_earlier_time_is_told_by_the_withdrawals_that_it_lacks() {
     let is_told =
         || fixes(&house.rig).iter().any(|(_, found)| found.contains("the index knows of no withdrawal since "));
     assert!(is_told(), "{:?}", fixes(&house.rig));
-    fs::write(&index, later).unwrap();
+    fs::write(&index, &later).unwrap();
     // A name that was made free keeps no tombstone.
     withdraw("lab-1/ep-2", &["--make-room"]);
+    assert_eq!(fixes(&house.rig), []);
+    // And yet it is known when that was.
+    let latest = fs::read(&index).unwrap();
+    fs::write(&index, later).unwrap();
+    assert!(is_told(), "{:?}", fixes(&house.rig));
+    fs::write(&index, latest).unwrap();
     assert_eq!(fixes(&house.rig), []);
 }
 
@@ -149,7 +155,13 @@ fn the_directories_of_a_shipper_are_looked_at() {
         "waiting": [lost("e1"), lost("e2"), lost("e3")],
     });
     fs::write(host.rig.path("outbox/.shelf.json"), shelf.to_string()).unwrap();
-    told(&host.rig, "episodes", "the receiver does not have 2 episodes of `shipped` any more: e1, e2");
+    // Nothing goes and nothing is asked: it is no call for a mend for ever.
+    assert_eq!(fixes(&host.rig), []);
+    let config = fs::read_to_string(host.rig.path("highwater.toml")).unwrap();
+    let keeping = config.replace("host-id =", "keep-time = \"30 days\"\nhost-id =");
+    fs::write(host.rig.path("highwater.toml"), keeping).unwrap();
+    let said = "the receiver does not have 2 episodes of `shipped` any more: e1, e2, as it said when it was asked last, on 2026-11-20";
+    told(&host.rig, "episodes", said);
     fs::remove_file(host.rig.path("outbox/.shelf.json")).unwrap();
     let expired = house.hosts.client("lab-1", Terms { serial: 2, until_year: 2020 }).unwrap();
     expired.write(host.rig.dir.path(), "lab-1").unwrap();
