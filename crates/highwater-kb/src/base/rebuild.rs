@@ -33,6 +33,9 @@ const ASIDE_MAX: usize = 1_000;
 /// What becomes of a generation that is lost, and of which rows tell.
 const TAKEN: &str = "what it changed is taken from the database that was there: what still holds of it is said again by the newest generation";
 
+/// And of one before a generation that says again what was lost then.
+const SAID_AGAIN: &str = "a later generation says again what was lost before it; where this one was lost since, add again what is missing now";
+
 /// How the rows of a base are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
@@ -247,6 +250,7 @@ impl Filled {
         for generation in believed.missing {
             let next = match known {
                 Some(_) => TAKEN,
+                None if generation < believed.said_again => SAID_AGAIN,
                 None => "what only this generation changed is as it was before: add again what is missing now",
             };
             told.aside(format!("generation {generation}"), "what it changed is not stored", next);

@@ -52,7 +52,7 @@ impl Believed {
     pub(super) fn lost_of(&self, known: &Known) -> Vec<u32> {
         let damaged = self.damaged.iter().map(|(number, _)| *number);
         let lost: BTreeSet<u32> = damaged.chain(self.missing.iter().copied()).collect();
-        lost.into_iter().filter(|number| *number <= known.head).collect()
+        lost.into_iter().filter(|number| known.manifests.contains_key(number)).collect()
     }
 }
 
@@ -184,7 +184,10 @@ pub(super) fn believed(objects: Objects<'_>, known: Option<&Known>) -> Result<Be
     // Of the newest, whose manifest may be lost, its sign is left.
     let newest = || Ok::<_, KbError>(there.last().copied().max(newest_committed(objects.fs())?));
     let last = head.map_or_else(newest, |head| Ok(Some(head)))?.unwrap_or(0);
-    // What was lost before one that says it again is known.
-    believed.missing = (believed.said_again + 1..=last).filter(|number| !there.contains(number)).collect();
+    // Of what was lost before one that says it again, rows that were made with that tell nothing; of what was lost since, they do.
+    let said_again = believed.said_again;
+    let is_known =
+        |number: &u32| known.is_some_and(|known| *number < said_again && !known.manifests.contains_key(number));
+    believed.missing = (1..=last).filter(|number| !there.contains(number) && !is_known(number)).collect();
     Ok(believed)
 }

@@ -7,7 +7,6 @@ use highwater_db::sqlite::rusqlite::{self, Connection};
 use jiff::Timestamp;
 
 use super::{nothing, one, told, unreadable};
-use crate::base::manifest::SAYS_AGAIN;
 use crate::content::ContentId;
 use crate::error::KbError;
 
@@ -56,11 +55,10 @@ pub(crate) fn is_referenced(rows: &Connection, content: ContentId) -> Result<boo
     Ok(one(rows, DOING, IS_REFERENCED, [content], |_| Ok(()))?.is_some())
 }
 
-/// Whether it is lost what some generation changed, and none after it says that again: rows that were made again tell of none such.
+/// Whether it is lost what some generation changed: rows that were made again tell of none such.
 pub(crate) fn is_any_lost(rows: &Connection) -> Result<bool, KbError> {
-    const SQL: &str = "WITH said (last) AS (SELECT coalesce(max(number), 0) FROM generation WHERE op = ?1)
-        SELECT (SELECT count(*) FROM generation, said WHERE number > last) < (SELECT head - last FROM base, said)";
-    one(rows, DOING, SQL, [SAYS_AGAIN], |row| row.get(0)).map(|lost| lost.unwrap_or(true))
+    const SQL: &str = "SELECT (SELECT count(*) FROM generation) < (SELECT head FROM base)";
+    one(rows, DOING, SQL, [], |row| row.get(0)).map(|lost| lost.unwrap_or(true))
 }
 
 /// What is condemned of the names after one, up to another.
