@@ -15,7 +15,7 @@ use super::upload::Names;
 use super::verified::{self, Seen};
 use super::{Receiver, blocking};
 use crate::index::Missed;
-use crate::wire::{READ, VERIFIED_HEADER};
+use crate::wire::{READ, RECEIVED_AT_HEADER, VERIFIED_HEADER, WITHDRAWN_AT_HEADER};
 
 /// What is read of an episode at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -24,12 +24,18 @@ type Bytewise = Box<dyn Read + Send>;
 
 pub(super) async fn get(State(receiver): State<Arc<Receiver>>, names: Names, request: Request) -> Response {
     let head = request.into_parts().0;
-    receiver.show(&head, names, true).await.unwrap_or_else(Problem::into_response)
+    receiver.show(&head, names, true).await.unwrap_or_else(|problem| of_now(problem.into_response()))
 }
 
 pub(super) async fn head(State(receiver): State<Arc<Receiver>>, names: Names, request: Request) -> Response {
     let head = request.into_parts().0;
-    receiver.show(&head, names, false).await.unwrap_or_else(Problem::into_response)
+    of_now(receiver.show(&head, names, false).await.unwrap_or_else(Problem::into_response))
+}
+
+/// Who asks may let go of a copy for the answer: it is of now alone.
+fn of_now(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 impl Receiver {
@@ -90,16 +96,19 @@ impl Receiver {
 pub(super) fn withdrawn(why: String, what: Option<Seen>) -> Problem {
     let problem = Problem::new(&known::IS_WITHDRAWN).detail(why);
     match what {
-        Some(what) => named(&what).into_iter().fold(problem, |problem, (name, value)| problem.header(name, value)),
+        Some(what) => named(&what, WITHDRAWN_AT_HEADER)
+            .into_iter()
+            .fold(problem, |problem, (name, value)| problem.header(name, value)),
         None => problem,
     }
 }
 
-/// The headers that name what an episode is, and what it holds.
-fn named(Seen { sha256, content_sha256, .. }: &Seen) -> Vec<(&'static str, HeaderValue)> {
+/// The headers that name what an episode is, what it holds, and since when it is so.
+fn named(Seen { sha256, content_sha256, at, .. }: &Seen, since: &'static str) -> Vec<(&'static str, HeaderValue)> {
     let text = |text: String| HeaderValue::try_from(text).expect("invariant: digits and names are printable");
     let mut named = vec![("etag", text(format!("\"{sha256}\""))), ("repr-digest", text(sha256.to_field()))];
     named.extend(content_sha256.map(|content| (super::CONTENT_HEADER, text(content.to_string()))));
+    named.extend(at.map(|at| (since, text(at.to_string()))));
     named
 }
 
@@ -113,7 +122,9 @@ fn describe(headers: &mut HeaderMap, size: u64, range: Option<(u64, u64)>, what:
         headers.insert(header::CONTENT_RANGE, text(format!("bytes {from}-{}/{size}", to - 1)));
     }
     let what = what.filter(|what| what.size_bytes == size);
-    what.iter().flat_map(named).for_each(|(name, value)| drop(headers.insert(name, value)));
+    what.iter()
+        .flat_map(|what| named(what, RECEIVED_AT_HEADER))
+        .for_each(|(name, value)| drop(headers.insert(name, value)));
 }
 
 /// The one range that is asked for: its first byte, and the one behind its last. What is no single range of bytes is not obeyed.

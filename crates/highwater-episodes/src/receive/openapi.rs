@@ -119,7 +119,10 @@ const OPERATIONS: &[Operation] = &[
             "repr-digest",
         ],
         body: Some(EPISODE_MEDIA_TYPE),
-        answers: &[(201, Part::Schema("Stored"), &["Location"]), (200, Part::Schema("Stored"), &["Location"])],
+        answers: &[
+            (201, Part::Schema("Stored"), &["Location", "x-episode-received-at"]),
+            (200, Part::Schema("Stored"), &["Location", "x-episode-received-at"]),
+        ],
         problems: &[CALLER, NAMES, GATE, BODY, DISK, TAKEN_IN, PLACED],
         ..NONE
     },
@@ -132,12 +135,19 @@ const OPERATIONS: &[Operation] = &[
             (
                 200,
                 Part::Bytes(EPISODE_MEDIA_TYPE),
-                &["Accept-Ranges", "ETag?", "Repr-Digest?", "x-episode-content-sha256?"],
+                &["Accept-Ranges", "ETag?", "Repr-Digest?", "x-episode-content-sha256?", "x-episode-received-at?"],
             ),
             (
                 206,
                 Part::Bytes(EPISODE_MEDIA_TYPE),
-                &["Accept-Ranges", "Content-Range", "ETag?", "Repr-Digest?", "x-episode-content-sha256?"],
+                &[
+                    "Accept-Ranges",
+                    "Content-Range",
+                    "ETag?",
+                    "Repr-Digest?",
+                    "x-episode-content-sha256?",
+                    "x-episode-received-at?",
+                ],
             ),
         ],
         problems: &[CALLER, NAMES, &[&known::NO_SUCH_EPISODE, &known::IS_WITHDRAWN, &known::NO_SUCH_RANGE], DISK],
@@ -154,12 +164,26 @@ const OPERATIONS: &[Operation] = &[
             (
                 200,
                 Part::Nothing,
-                &["Accept-Ranges", "ETag?", "Repr-Digest?", "x-episode-content-sha256?", "x-episode-verified?"],
+                &[
+                    "Accept-Ranges",
+                    "ETag?",
+                    "Repr-Digest?",
+                    "x-episode-content-sha256?",
+                    "x-episode-received-at?",
+                    "x-episode-verified?",
+                ],
             ),
             (
                 206,
                 Part::Nothing,
-                &["Accept-Ranges", "Content-Range", "ETag?", "Repr-Digest?", "x-episode-content-sha256?"],
+                &[
+                    "Accept-Ranges",
+                    "Content-Range",
+                    "ETag?",
+                    "Repr-Digest?",
+                    "x-episode-content-sha256?",
+                    "x-episode-received-at?",
+                ],
             ),
         ],
         problems: &[

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use highwater_engine::diagnosis::with_causes;
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::admit::{busy, cannot};
@@ -28,11 +29,13 @@ pub(super) struct Seen {
     pub(super) size_bytes: u64,
     /// What it holds; `None` where it is no archive, or that is not known.
     pub(super) content_sha256: Option<Sha256Digest>,
+    /// When it was received, or withdrawn, as its row says; `None` of one that has none.
+    pub(super) at: Option<Timestamp>,
 }
 
 impl From<Row> for Seen {
-    fn from(Row { sha256, size_bytes, content_sha256, .. }: Row) -> Self {
-        Self { sha256, size_bytes, content_sha256 }
+    fn from(Row { sha256, size_bytes, content_sha256, received_at_wall, .. }: Row) -> Self {
+        Self { sha256, size_bytes, content_sha256, at: Some(received_at_wall) }
     }
 }
 
@@ -58,7 +61,8 @@ impl Receiver {
         let Some(seen) = seen else { return Err(Problem::new(&known::NO_SUCH_EPISODE)) };
         // Where its bytes are the row's, what is in them is what was received, whatever the row says of it.
         let differs = |row: &Row| (seen.sha256, seen.size_bytes) != (row.sha256, row.size_bytes);
-        let Some(row) = row.filter(differs) else { return Ok(seen) };
+        let at = row.as_ref().map(|row| row.received_at_wall);
+        let Some(row) = row.filter(differs) else { return Ok(Seen { at, ..seen }) };
         self.counters.found_damaged();
         tracing::error!(
             episode = %key,
@@ -107,7 +111,7 @@ fn look(on: &Foundation, key: &EpisodeKey) -> Result<Option<Seen>, StoreError> {
         }
     }
     let sha256 = Sha256Digest::new(stored.hash.finalize().into());
-    Ok(Some(Seen { sha256, size_bytes: stored.size_bytes, content_sha256 }))
+    Ok(Some(Seen { sha256, size_bytes: stored.size_bytes, content_sha256, at: None }))
 }
 
 /// A reader that hashes what goes through it.

@@ -56,6 +56,7 @@ impl Ship {
     ) -> Result<Outcome, Stop> {
         let (shelves, outbox, id) = (self.place.shelves.clone(), self.outbox()?, episode.clone());
         let (outbox_dir, sent, is_named) = (self.place.outbox.clone(), parcel.clone(), named.is_some());
+        let received_at = named.as_ref().and_then(Evidence::received_at);
         let (arrived, is_elsewhere) = Self::on_disk(move || {
             let since = shelves.since_packed(&id, &sent).map_err(|error| disk(&error, &shelves.episodes))?;
             let arrived = match since {
@@ -100,6 +101,7 @@ impl Ship {
                     content_sha256,
                     archive_sha256,
                     host: Some(self.place.receiver.host.clone()),
+                    received_at,
                 });
                 Ok(receipt
                     .map_or_else(Outcome::done, |receipt| Outcome::because(OutcomeKind::Done, receipt.to_string())))
@@ -189,6 +191,7 @@ impl Ship {
             content_sha256: Some(ours.content_sha256),
             archive_sha256: None,
             host: Some(self.place.receiver.host.clone()),
+            received_at: None,
         };
         Ok(Outcome::because(OutcomeKind::Done, receipt.to_string()))
     }

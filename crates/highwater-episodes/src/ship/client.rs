@@ -25,6 +25,7 @@ use serde::Deserialize;
 
 use super::bandwidth::Bandwidth;
 use super::evidence::Evidence;
+use super::holds::Withdrawn;
 use super::outbox::Parcel;
 use super::settings::ShipSettings;
 use crate::digest::Sha256Digest;
@@ -106,9 +107,8 @@ pub enum Held {
     Unread,
     /// None that is whole, and it is one that would name it.
     Nothing,
-    /// One that a person withdrew there, and which that was, as far as it names it: the SHA-256 of its bytes, and of what it held. Another
-    /// may have been sent under its name since.
-    Withdrawn(Option<Sha256Digest>, Option<Sha256Digest>),
+    /// One that a person withdrew there.
+    Withdrawn(Withdrawn),
     /// It does not say: an older receiver, or one of somebody else's.
     Unsaid,
     /// It says so to others, or this was no receiver.

@@ -43,6 +43,18 @@ impl Holds {
     }
 }
 
+/// What a receiver says that a person withdrew there, as far as it says which that was. Another may have been sent under its name since, or
+/// the same again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// The bytes of the archive.
+    pub sha256: Option<Sha256Digest>,
+    /// What it held.
+    pub content_sha256: Option<Sha256Digest>,
+    /// When that was, by the receiver's clock.
+    pub at: Option<Timestamp>,
+}
+
 /// What the ledger keeps of an episode that the receiver has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
@@ -54,13 +66,18 @@ pub struct Receipt {
     pub archive_sha256: Option<Sha256Digest>,
     /// Under whose name it was sent: an older version kept none.
     pub host: Option<HostId>,
+    /// When the receiver got it, by its own clock: an older one does not say it.
+    pub received_at: Option<Timestamp>,
 }
 
 impl Receipt {
-    /// Whether it is of what is named by its bytes, or by what they hold.
+    /// Whether that was withdrawn of which it is: the same archive, or the same content, and not before it was given.
     #[must_use]
-    pub fn is_of(&self, bytes: Option<Sha256Digest>, content: Option<Sha256Digest>) -> bool {
-        (content.is_some() && content == self.content_sha256) || (bytes.is_some() && bytes == self.archive_sha256)
+    pub fn is_of(&self, withdrawn: &Withdrawn) -> bool {
+        let Withdrawn { sha256, content_sha256, at } = withdrawn;
+        let is_it = (content_sha256.is_some() && *content_sha256 == self.content_sha256)
+            || (sha256.is_some() && *sha256 == self.archive_sha256);
+        is_it && at.zip(self.received_at).is_some_and(|(withdrawn, received)| withdrawn > received)
     }
 
     /// Reads the detail of an outcome; `None` where it is no receipt.
@@ -81,7 +98,8 @@ impl fmt::Display for Receipt {
         let more = [("look", look_sha256), ("archive", self.archive_sha256)];
         let more = more.iter().filter_map(|(name, hash)| hash.map(|hash| (name, hash)));
         more.into_iter().try_for_each(|(name, hash)| write!(f, ", {name} {hash}"))?;
-        self.host.iter().try_for_each(|host| write!(f, ", host {host}"))
+        self.host.iter().try_for_each(|host| write!(f, ", host {host}"))?;
+        self.received_at.iter().try_for_each(|at| write!(f, ", received {at}"))
     }
 }
 
@@ -104,19 +122,20 @@ impl FromStr for Receipt {
             let written: Timestamp = written.parse().ok()?;
             let mut hashes = hashes.into_iter().flat_map(|hashes| hashes.split(", "));
             let content_sha256 = hashes.next().map(str::parse).transpose().ok()?;
-            let (mut look_sha256, mut archive_sha256, mut host) = (None, None, None);
+            let (mut look_sha256, mut archive_sha256, mut host, mut received_at) = (None, None, None, None);
             for named in hashes {
                 match named.split_once(' ')? {
                     ("look", hash) => look_sha256 = Some(hash.parse().ok()?),
                     ("archive", hash) => archive_sha256 = Some(hash.parse().ok()?),
                     ("host", name) => host = Some(HostId::new(name).ok()?),
+                    ("received", at) => received_at = Some(at.parse().ok()?),
                     // Of a newer version.
                     _ => {}
                 }
             }
             let (files, bytes, written_secs) = (files.parse().ok()?, bytes.parse().ok()?, written.as_second());
             let holds = Holds { files, bytes, written_secs, look_sha256 };
-            Some(Self { holds, content_sha256, archive_sha256, host })
+            Some(Self { holds, content_sha256, archive_sha256, host, received_at })
         };
         read().ok_or(ReceiptError)
     }
@@ -143,14 +162,15 @@ mod tests {
             ),
         ] {
             let host = archive_sha256.map(|_| HostId::new("lab-1.de").unwrap());
-            let receipt = Receipt { holds, content_sha256, archive_sha256, host };
+            let received_at = host.as_ref().map(|_| "2026-11-20T12:00:00.000001Z".parse().unwrap());
+            let receipt = Receipt { holds, content_sha256, archive_sha256, host, received_at };
             assert_eq!(Receipt::read(&receipt.to_string()), Some(receipt.clone()), "{receipt}");
         }
         // What an older version wrote.
         let older = "the receiver has it: 3 files of 12345 bytes, the last written at 2023-11-14T22:13:20Z";
         assert_eq!(
             Receipt::read(older),
-            Some(Receipt { holds, content_sha256: None, archive_sha256: None, host: None })
+            Some(Receipt { holds, content_sha256: None, archive_sha256: None, host: None, received_at: None })
         );
         for detail in [
             "",

@@ -28,6 +28,7 @@ use self::shelf::Waiting;
 pub use self::shelf::{LostThere, Shelf, lost};
 use super::holds::Receipt;
 use super::outbox::{Outbox, OutboxError};
+use super::retire::Cleared;
 use super::{Held, Shelves, Ship, disk};
 use crate::name::EpisodeId;
 
@@ -136,9 +137,16 @@ impl Ship {
         if !keeping.is_set() {
             return Ok(());
         }
+        let shelves = self.place.shelves.clone();
+        // A disk that is not mounted now, maybe: what is noted of it holds when it is there again.
+        if !Self::on_disk(move || Ok(shelves.has_shipped())).await? {
+            return Ok(());
+        }
         let now = cx.read.clock.now();
         let mut shelf = self.noted(|outbox| outbox.shelf()).await?.unwrap_or_default();
         let before = shelf.clone();
+        let shown = cx.read.done_items(shelf.shown_behind(), 1).await?;
+        shelf.knows(shown.items.first());
         if keeping.size_bytes.is_some() {
             self.count(&cx.read, &mut shelf, now).await?;
         }
@@ -251,6 +259,9 @@ impl Ship {
                 // Whether that is so of any other, those that are due next show.
                 misses = MISSES_MAX;
             }
+            if cleared.is_for_good() {
+                shelf.stay(waiting.place, waiting.episode.clone());
+            }
             if let Some(lost) = cleared.stays() {
                 // Of which nothing is said now, what was said last is what is known.
                 waiting.lost = lost || (waiting.lost && !says);
@@ -275,7 +286,8 @@ impl Ship {
         let mut unsaid: Vec<Waiting> = Vec::new();
         let mut misses = 0;
         // Those are looked at already where a pass goes back.
-        let known: BTreeSet<_> = shelf.waiting.iter().map(|waiting| waiting.place).collect();
+        let known: BTreeSet<_> =
+            shelf.waiting.iter().map(|waiting| (waiting.place, waiting.episode.to_string())).collect();
         'pages: for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {
             let page = cx.done_items(shelf.removed, ROWS_A_PAGE).await?;
             let bytes = shelf.bytes;
@@ -292,15 +304,15 @@ impl Ship {
                     break 'pages;
                 }
                 shelf.went(before(item.place), now);
-                if again.contains(&item.place) || known.contains(&item.place) {
-                    shelf.removed = item.place;
+                if again.contains(&item.place) || known.contains(&(item.place, item.key.to_string())) {
+                    shelf.pass(item);
                     continue;
                 }
                 if !is_due {
                     // It would hold up those behind it until then.
                     let ahead = |(episode, _)| Waiting::ahead(item.place, episode, item.recorded_at, now);
                     received(item).map(ahead).into_iter().for_each(|waiting| shelf.wait(waiting));
-                    shelf.removed = item.place;
+                    shelf.pass(item);
                     continue;
                 }
                 let goes_back = shelf.again.is_some();
@@ -315,7 +327,7 @@ impl Ship {
                 if cleared.is_nobodys() {
                     unsaid.extend(waits(false));
                     cleanup.add(item, cleared, shelf, false);
-                    shelf.removed = item.place;
+                    shelf.pass(item);
                     if unsaid.len() >= NOBODY_MAX {
                         break 'pages;
                     }
@@ -329,10 +341,13 @@ impl Ship {
                     waits(lost).into_iter().for_each(|waiting| shelf.wait(waiting));
                     misses += u64::from(!lost);
                 }
+                if cleared.is_for_good() && !goes_back {
+                    received(item).into_iter().for_each(|(episode, _)| shelf.stay(item.place, episode));
+                }
                 if !(goes_back && cleared.is_for_good()) {
                     cleanup.add(item, cleared, shelf, goes_back);
                 }
-                shelf.removed = item.place;
+                shelf.pass(item);
             }
             shelf.removed = page.reached;
             if page.end {
@@ -369,7 +384,12 @@ impl Ship {
         let Some((episode, mut receipt)) = received(item) else { return Ok(Err(Clearing::NoReceipt)) };
         let (shelves, id) = (self.place.shelves.clone(), episode.clone());
         let by = self.place.keeping.by;
-        if Self::on_disk(move || Ok(shelves.is_shipped(&id))).await? {
+        let (is_there, is_held) =
+            Self::on_disk(move || Ok((shelves.is_shipped(&id), shelves.is_recorded(&id)))).await?;
+        if is_there && is_held {
+            return Ok(Err(Clearing::Cleared(Cleared::Held, receipt.holds)));
+        }
+        if is_there {
             // Under whose name it was sent: the host may be called otherwise since.
             let own = &self.place.receiver.host;
             let host = receipt.host.as_ref().unwrap_or(own);
@@ -383,7 +403,7 @@ impl Ship {
                 (Held::Named(theirs), None) => receipt.content_sha256 = Some(theirs),
                 (Held::Named(theirs), Some(ours)) if theirs == ours => {}
                 // A person let go of it, and not of another one under its name.
-                (Held::Withdrawn(bytes, content), Some(_)) if receipt.is_of(bytes, content) => {}
+                (Held::Withdrawn(withdrawn), Some(_)) if receipt.is_of(&withdrawn) => {}
                 (Held::Unsaid, Some(_)) if by == KeepBy::Receipt => {}
                 (Held::Nothing | Held::Named(_) | Held::Withdrawn(..), Some(_)) => return Ok(Err(Clearing::Lost)),
                 (Held::Unread, Some(_)) => return unanswered(UNREAD),
@@ -416,7 +436,8 @@ impl Ship {
 pub(super) fn forget_moved_back(outbox: &Outbox, shelves: &Shelves) -> Result<(), OutboxError> {
     let Some(mut shelf) = outbox.shelf()? else { return Ok(()) };
     let before = shelf.waiting.len();
-    shelf.waiting.retain(|waiting| !shelves.episodes.join(waiting.episode.as_str()).exists());
+    let is_moved_back = |episode: &EpisodeId| shelves.is_recorded(episode) && !shelves.is_shipped(episode);
+    shelf.waiting.retain(|waiting| !is_moved_back(&waiting.episode));
     if shelf.waiting.len() == before { Ok(()) } else { outbox.set_shelf(&shelf) }
 }
 

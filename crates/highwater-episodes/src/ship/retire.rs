@@ -1,7 +1,9 @@
 //! Retiring an episode that the receiver has: its directory goes from `episodes/` to `shipped/`, also across file systems. Owns
 //! that each step may be killed and made again, and that nothing is removed that is not elsewhere with the same content.
 
-use std::fs::{self, File};
+mod copying;
+
+use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use rustix::fs::{Access, RenameFlags, access, renameat_with};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+use self::copying::copy_tree;
 use super::here::Here;
 use super::holds::Receipt;
 use super::scan::{MARKER, check_root, sync_dir};
@@ -24,8 +27,6 @@ const COPYING_DIR: &str = ".copying";
 const REMOVING_DIR: &str = ".removing";
 /// In the mode of a directory: who owns neither it nor a thing in it moves nothing out of it.
 const STICKY_BIT: u32 = 0o1000;
-/// Most directories below each other that are copied.
-const DEPTH_MAX: usize = 64;
 /// Most things that are told of those which cannot be removed.
 const LEFT_TOLD_MAX: usize = 5;
 
@@ -62,8 +63,10 @@ pub enum Cleared {
         /// How much was read to see that it is what was sent.
         read_bytes: u64,
     },
-    /// It was not there, or is still being retired.
+    /// It was not there.
     Gone,
+    /// One of its name is in `episodes/`: it may be on its way here still.
+    Held,
     /// It is not what was sent, and stays.
     Differs {
         /// How much was read to see that.
@@ -278,6 +281,21 @@ impl Shelves {
         fs::symlink_metadata(self.to(episode)).is_ok_and(|metadata| metadata.is_dir())
     }
 
+    /// Whether any episode's directory is in `shipped/`.
+    #[must_use]
+    pub fn has_shipped(&self) -> bool {
+        let is_one = |entry: &fs::DirEntry| {
+            !entry.file_name().as_encoded_bytes().starts_with(b".") && entry.file_type().is_ok_and(|kind| kind.is_dir())
+        };
+        fs::read_dir(&self.shipped).is_ok_and(|entries| entries.flatten().any(|entry| is_one(&entry)))
+    }
+
+    /// Whether something has its name in `episodes/`.
+    #[must_use]
+    pub fn is_recorded(&self, episode: &EpisodeId) -> bool {
+        fs::symlink_metadata(self.from(episode)).is_ok()
+    }
+
     /// Removes a shipped episode that still is what was sent; the caller knows that the receiver has it. Called again after a kill, or
     /// followed by [`Shelves::tidy_all`], it goes on where it was.
     ///
@@ -285,8 +303,11 @@ impl Shelves {
     /// What the disk says.
     pub fn clear(&self, episode: &EpisodeId, sent: &Receipt) -> Result<Cleared, RetireError> {
         let shipped = self.to(episode);
-        if there(&self.from(episode))? || !there(&shipped)? {
+        if !there(&shipped)? {
             return Ok(Cleared::Gone);
+        }
+        if there(&self.from(episode))? {
+            return Ok(Cleared::Held);
         }
         if !self.is_shipped(episode) {
             return Ok(Cleared::Differs { read_bytes: 0 });
@@ -457,37 +478,4 @@ fn clear(path: &Path) -> Result<(), RetireError> {
 /// Whether it says that there is no marker: none, or something that is no file.
 fn is_none(error: io::ErrorKind) -> bool {
     matches!(error, io::ErrorKind::NotFound | io::ErrorKind::IsADirectory)
-}
-
-/// Copies files, directories, permissions and times, each synced.
-fn copy_tree(from: &Path, to: &Path, depth: usize) -> Result<(), RetireError> {
-    if depth == DEPTH_MAX {
-        return Err(failed(from)(io::Error::other(format!("more than {DEPTH_MAX} directories below each other"))));
-    }
-    fs::create_dir(to).map_err(failed(to))?;
-    for entry in fs::read_dir(from).map_err(failed(from))? {
-        let entry = entry.map_err(failed(from))?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type().map_err(failed(&source))?;
-        if kind.is_dir() {
-            copy_tree(&source, &target, depth + 1)?;
-        } else if kind.is_file() {
-            copy_file(&source, &target)?;
-        } else {
-            return Err(failed(&source)(io::Error::other("neither a file nor a directory")));
-        }
-    }
-    let metadata = fs::metadata(from).map_err(failed(from))?;
-    fs::set_permissions(to, metadata.permissions()).map_err(failed(to))?;
-    sync_dir(to).map_err(failed(to))
-}
-
-fn copy_file(from: &Path, to: &Path) -> Result<(), RetireError> {
-    let mut source = File::open(from).map_err(failed(from))?;
-    let metadata = source.metadata().map_err(failed(from))?;
-    let mut target = File::create_new(to).map_err(failed(to))?;
-    io::copy(&mut source, &mut target).map_err(failed(to))?;
-    target.set_permissions(metadata.permissions()).map_err(failed(to))?;
-    let modified = metadata.modified().map_err(failed(from))?;
-    target.set_modified(modified).and_then(|()| target.sync_all()).map_err(failed(to))
 }

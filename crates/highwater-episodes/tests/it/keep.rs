@@ -241,7 +241,9 @@ async fn r10_what_a_receiver_answers_says_whether_one_may_go() {
 async fn one_that_was_withdrawn_and_its_name_made_free_goes() {
     let mut lab = Lab::new().await;
     lab.ship("ep", 100).await;
-    let withdrawn = format!("{PROBLEM}X-Episode-Content-SHA256: {}\r\n", lab.stored_as("ep", "content_sha256"));
+    let content = lab.stored_as("ep", "content_sha256");
+    let withdrawn =
+        format!("{PROBLEM}X-Episode-Content-SHA256: {content}\r\nX-Episode-Withdrawn-At: 2126-11-20T12:00:00Z\r\n");
     let says = move |head: &str, _: &[u8]| {
         if head.contains("x-episode-verify: read") { say(410, &withdrawn) } else { say(404, PROBLEM) }
     };

@@ -44,7 +44,7 @@ impl Clearing {
     /// Whether the receiver said what it has of it, or that it cannot say so of this one.
     pub(super) fn was_asked(&self) -> bool {
         match self {
-            Self::Cleared(cleared, _) => !matches!(cleared, Cleared::Gone),
+            Self::Cleared(cleared, _) => !matches!(cleared, Cleared::Gone | Cleared::Held),
             Self::Unnamed | Self::Lost | Self::Unsaid(_) | Self::Failed(_) | Self::Early => true,
             Self::NoReceipt | Self::Unanswered(_) | Self::Over => false,
         }
@@ -69,7 +69,12 @@ impl Clearing {
     pub(super) fn stays(&self) -> Option<bool> {
         match self {
             Self::Lost => Some(true),
-            Self::Unsaid(_) | Self::Unanswered(_) | Self::Over | Self::Failed(_) | Self::Early => Some(false),
+            Self::Unsaid(_)
+            | Self::Unanswered(_)
+            | Self::Over
+            | Self::Failed(_)
+            | Self::Early
+            | Self::Cleared(Cleared::Held, _) => Some(false),
             Self::Cleared(..) | Self::NoReceipt | Self::Unnamed => None,
         }
     }
@@ -91,6 +96,8 @@ pub(super) struct Cleanup {
     hostless: bool,
     /// Why the first one stays of which the receiver does not say that it has it.
     unanswered: Option<String>,
+    /// These wait for one of their name that is in `episodes/`.
+    held: usize,
     read_bytes: u64,
     failures: u64,
     failed: Option<String>,
@@ -138,6 +145,7 @@ impl Cleanup {
             Clearing::Over => {
                 self.unanswered.get_or_insert("it is not contacted in this pass any more".to_owned());
             }
+            Clearing::Cleared(Cleared::Held, _) => self.held += 1,
             Clearing::Cleared(Cleared::Gone, _) | Clearing::NoReceipt | Clearing::Early => {}
             Clearing::Failed(error) => {
                 self.failures += 1;
@@ -173,7 +181,8 @@ impl Cleanup {
         }
         if *differ > 0 {
             cx.notes.push(format!(
-                "{} no longer what was sent and {} in `shipped`; the log names {}",
+                "{} no longer what was sent and {} in `shipped` for good; the log names {}; so that one goes, take back what was changed \
+                 in it, and move it back to `episodes`",
                 are(*differ),
                 if *differ == 1 { "stays" } else { "stay" },
                 if *differ == 1 { "it" } else { "them" },
@@ -200,7 +209,7 @@ impl Cleanup {
             cx.notes.push(of_times_to_come(&ahead));
             shelf.told_ahead_at = now;
         }
-        let waits = shelf.waiting.len() - all.len() - ahead.len();
+        let waits = (shelf.waiting.len() - all.len() - ahead.len()).saturating_sub(self.held);
         if let Some(why) = unanswered {
             let (which, them) = match waits {
                 waits if self.is_nobody || waits == 0 => ("shipped episodes that are".to_owned(), "them"),

@@ -1,8 +1,9 @@
 //! What is noted of `shipped/` between two passes. Owns how that is written, and that it stays small.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use highwater_engine::ledger::DonePlace;
+use highwater_engine::ledger::{DoneItem, DonePlace};
 use highwater_fs::{Fs as _, RealFs, RelPath};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ use crate::ship::outbox::{NOTE_BYTES_MAX, SHELF_NOTE};
 const WAITING_MAX: usize = 2_000;
 /// The most that it lost and that are asked for again; the others are counted.
 const LOST_MAX: usize = 1_000;
+/// The most of which it is noted that they stay for good.
+const STAYS_MAX: usize = 2_000;
 
 /// How far the shelf was gone through, between two passes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,9 @@ const LOST_MAX: usize = 1_000;
 pub struct Shelf {
     /// What is up to here is gone, waits, or stays for good.
     pub(super) removed: DonePlace,
+    /// The last row that was gone through: without it, or with another one there, the ledger is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) passed: Option<Passed>,
     /// What is behind it and up to here is counted.
     pub(super) counted: DonePlace,
     /// How many bytes that is.
@@ -39,6 +45,9 @@ pub struct Shelf {
     /// What is due and stays until it is asked for again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) waiting: Vec<Waiting>,
+    /// What stays for good, by its newest row: it is no longer what was sent, or nobody says what that was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) stays: Vec<Stays>,
     /// How many more the receiver lost than are among these.
     #[serde(default)]
     pub(super) lost_more: u64,
@@ -59,12 +68,35 @@ pub struct Shelf {
     pub(super) told_ahead_at: Timestamp,
 }
 
+/// A row that was gone through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Passed {
+    place: DonePlace,
+    key: String,
+    recorded_at: Timestamp,
+}
+
+impl From<&DoneItem> for Passed {
+    fn from(item: &DoneItem) -> Self {
+        Self { place: item.place, key: item.key.to_string(), recorded_at: item.recorded_at }
+    }
+}
+
 /// How far was gone through when those that are beyond the list were to be asked for again, and how many of them are lost still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Again {
     pub(super) to: DonePlace,
     more: u64,
+}
+
+/// An episode that stays for good.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stays {
+    place: DonePlace,
+    episode: EpisodeId,
 }
 
 /// An episode that is due, and stays for now.
@@ -136,6 +168,37 @@ impl Waiting {
 }
 
 impl Shelf {
+    /// Behind which row the ledger shows whether it is the one that was gone through.
+    pub(super) fn shown_behind(&self) -> DonePlace {
+        self.passed.as_ref().map(|passed| before(passed.place)).unwrap_or_default()
+    }
+
+    /// Begins at the beginning where the ledger is another than was gone through: it was lost, or an older copy took its place. By the first
+    /// row that it has behind [`Shelf::shown_behind`].
+    pub(super) fn knows(&mut self, row: Option<&DoneItem>) {
+        let is_known = match &self.passed {
+            Some(passed) => row.is_some_and(|row| Passed::from(row) == *passed),
+            None => row.is_none_or(|row| row.place > self.removed),
+        };
+        if !is_known {
+            let told = Self { waiting: std::mem::take(&mut self.waiting), told: self.told, ..Self::default() };
+            *self = Self {
+                looked_at: self.looked_at,
+                told_lost_at: self.told_lost_at,
+                told_ahead_at: self.told_ahead_at,
+                ..told
+            };
+        }
+    }
+
+    /// Notes that a row was gone through.
+    pub(super) fn pass(&mut self, item: &DoneItem) {
+        self.removed = item.place;
+        if self.passed.as_ref().is_none_or(|passed| passed.place < item.place) {
+            self.passed = Some(item.into());
+        }
+    }
+
     /// Notes one that stays; of its name it is the newest.
     pub(super) fn wait(&mut self, waiting: Waiting) {
         self.waiting.retain(|other| other.episode != waiting.episode);
@@ -150,6 +213,37 @@ impl Shelf {
             }
         } else {
             self.waiting.push(waiting);
+        }
+    }
+
+    /// Notes one that stays for good.
+    pub(super) fn stay(&mut self, place: DonePlace, episode: EpisodeId) {
+        if self.stays.len() < STAYS_MAX {
+            self.stays.push(Stays { place, episode });
+        }
+    }
+
+    /// Has those asked for that were gone through and neither wait nor stay for good, whatever made that so: a ledger or a note that is older
+    /// than the other. By the newest rows of all that is there.
+    pub(super) fn look_again(&mut self, newest: &BTreeMap<EpisodeId, DonePlace>, now: Timestamp) {
+        self.stays.retain(|stays| newest.get(&stays.episode) == Some(&stays.place));
+        // Those beyond the lists are among them.
+        if self.lost_more > 0 || self.again.is_some() || self.stays.len() >= STAYS_MAX {
+            return;
+        }
+        let stay = self.stays.iter().map(|stays| (stays.place, &stays.episode));
+        let wait = self.waiting.iter().map(|waiting| (waiting.place, &waiting.episode));
+        let known: BTreeSet<_> = stay.chain(wait).collect();
+        let is_missed = |(episode, place): &(&EpisodeId, &DonePlace)| {
+            **place <= self.removed && !known.contains(&(**place, *episode))
+        };
+        let missed: Vec<_> =
+            newest.iter().filter(is_missed).map(|(episode, place)| (episode.clone(), *place)).collect();
+        for (episode, place) in missed {
+            if self.is_full(0) {
+                break;
+            }
+            self.wait(Waiting::new(place, episode, false, now));
         }
     }
 

@@ -1,7 +1,7 @@
 //! What lies in `shipped/` and never goes by itself: directories of which the ledger holds no receipt. Owns how they are found, once a
 //! day, and that they are told when they become others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -36,10 +36,11 @@ impl Ship {
         shelf.looked_at = now;
         let shipped = self.place.shelves.shipped.clone();
         let there = Self::on_disk(move || directories(&shipped).map_err(|error| disk(&error, &shipped))).await?;
-        let Some(without) = without_receipt(cx, there).await? else {
+        let Some((without, newest)) = without_receipt(cx, there).await? else {
             tracing::info!("`shipped`, or what the ledger holds of it, is too much to be looked through for receipts");
             return Ok(None);
         };
+        shelf.look_again(&newest, now);
         let names: Vec<&str> = without.iter().map(String::as_str).collect();
         let told = (!names.is_empty()).then(|| Sha256Digest::of(names.join("/").as_bytes()));
         let is_news = told.is_some() && told != shelf.told;
@@ -50,6 +51,9 @@ impl Ship {
         Ok(Some(sentence(&names, self.says(cx, &names).await)))
     }
 }
+
+/// The directories without one, and the rows of the others.
+type Receipts = (BTreeSet<String>, BTreeMap<EpisodeId, DonePlace>);
 
 /// What sending one again comes to, at this receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,21 +81,23 @@ impl Ship {
     }
 }
 
-/// Which of these directories have no receipt; `None` where that would be too much to find out.
-async fn without_receipt(cx: &ReadCx, there: Option<BTreeSet<String>>) -> Result<Option<BTreeSet<String>>, Stop> {
+/// Which of these directories have no receipt, and the row of the newest one of each other; `None` where that would be too much to find
+/// out.
+async fn without_receipt(cx: &ReadCx, there: Option<BTreeSet<String>>) -> Result<Option<Receipts>, Stop> {
     let Some(mut without) = there else { return Ok(None) };
+    let mut newest = BTreeMap::new();
     // From the beginning: what has a receipt and was changed since is told elsewhere.
     let mut at = DonePlace::default();
     for _ in 0..PAGES_A_LOOK_MAX {
-        if without.is_empty() {
-            return Ok(Some(without));
-        }
         let page = cx.done_items(at, ROWS_A_PAGE).await?;
-        for (episode, _) in page.items.iter().filter_map(received) {
-            without.remove(episode.as_str());
+        for item in &page.items {
+            let Some((episode, _)) = received(item) else { continue };
+            if without.remove(episode.as_str()) || newest.contains_key(&episode) {
+                newest.insert(episode, item.place);
+            }
         }
         if page.end {
-            return Ok(Some(without));
+            return Ok(Some((without, newest)));
         }
         at = page.reached;
     }
