@@ -16,7 +16,6 @@ use super::{
     UNMOVED_EPISODES, disk, is_of_all,
 };
 use crate::archive::{TreeLimits, content_of};
-use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 
 /// What became of an episode that was sent.
@@ -143,10 +142,11 @@ impl Ship {
     /// It is in `shipped/` already: a pass that was killed after it retired it left that, or a person moved it there. The receiver is asked
     /// which, for without its word there is no receipt.
     pub(super) async fn retired_before(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Outcome, Stop> {
-        let theirs = match self.asked(cx, episode).await? {
-            Ok(theirs) => theirs,
+        let held = match self.asked(cx, episode).await? {
+            Ok(held) => held,
             Err(put_off) => return Ok(put_off),
         };
+        let theirs = held.named();
         let (shelves, id, outbox) = (self.place.shelves.clone(), episode.clone(), self.outbox()?);
         let outbox_dir = self.place.outbox.clone();
         let (ours, other) = Self::on_disk(move || {
@@ -183,7 +183,11 @@ impl Ship {
             None => {}
         }
         let Some(ours) = ours.filter(|ours| Some(ours.content_sha256) == theirs) else {
-            tracing::warn!(%episode, "it was in `shipped` already, and the receiver does not say that it has it: move it back to be sent");
+            if matches!(held, Held::Nothing | Held::Named(_) | Held::Withdrawn(_)) {
+                let told = "it was in `shipped` already, and the receiver does not have what is there: move it back to `episodes` to have it sent";
+                return Ok(Outcome::because(OutcomeKind::Review, told));
+            }
+            tracing::warn!(%episode, "it was in `shipped` already, and the receiver does not say what it has: move it back to be sent");
             return Ok(Outcome::done());
         };
         let receipt = Receipt {
@@ -278,7 +282,7 @@ impl Ship {
             Err(put_off) => return Ok(put_off),
         };
         let here = here.told();
-        Ok(match theirs {
+        Ok(match theirs.named() {
             Some(content) => Outcome::because(
                 OutcomeKind::Present,
                 format!(
@@ -296,10 +300,10 @@ impl Ship {
     }
 
     /// What the receiver says that it has under an episode's name; where it cannot be asked now, the episode is put off.
-    async fn asked(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Result<Option<Sha256Digest>, Outcome>, Stop> {
+    async fn asked(&self, cx: &ReadCx, episode: &EpisodeId) -> Result<Result<Held, Outcome>, Stop> {
         let told = match self.place.receiver.content(cx, &self.place.receiver.host, episode).await? {
             Ok(Held::Unable(status)) => format!("{status}: the receiver cannot say what it has"),
-            Ok(theirs) => return Ok(Ok(theirs.named())),
+            Ok(theirs) => return Ok(Ok(theirs)),
             Err(no_answer) => no_answer,
         };
         cx.contacts.wind_down(Stop::checkpoint(Reason::Network, format!("{episode}: {told}")));
