@@ -243,7 +243,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
         self.workshop.close();
         let told = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).told();
         cx.notes.extend(told);
-        cx.notes.extend(self.put_off.told());
+        cx.notes.extend(self.put_off.told(&pass.counts));
         if pass.reason != Reason::Stopped {
             cx.notes.extend(self.workshop.collect(&cx.read).await?);
         }

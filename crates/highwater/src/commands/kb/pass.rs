@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use highwater_engine::clock::SystemClock;
 use highwater_engine::diagnosis::Diagnosis;
-use highwater_engine::ledger::Ledger;
+use highwater_engine::ledger::{ItemFilter, ItemOrder, Ledger, PAGE_ROWS_MAX};
 use highwater_engine::lock::FileLock;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::pace::Pace;
@@ -107,7 +107,7 @@ async fn passed(call: &Call<'_>, site: &Site, root: &Path) -> Done {
     let goes_on = call.lists_anew && is_open(&engine, &spec).await.map_err(one)?;
     let mut report = passes.until(&*call.runner, &spec, false, progress()).await;
     if goes_on && report.drained() {
-        if call.limits.is_any() {
+        if call.limits.is_any() || has_spent(&engine, &spec).await.map_err(one)? {
             output.note("  that was what an earlier call had listed; the same call again looks for what changed since");
         } else {
             report = passes.until(&*call.runner, &spec, false, progress()).await;
@@ -135,6 +135,20 @@ async fn passed(call: &Call<'_>, site: &Site, root: &Path) -> Done {
 pub(super) async fn is_open(engine: &Engine, spec: &JobSpec) -> Result<bool, Diagnosis> {
     let worklist = engine.ledger.job(&spec.name).await?.and_then(|job| job.worklist);
     Ok(worklist.is_some_and(|list| list.state == WorklistState::Pinned))
+}
+
+/// Whether its list has a document whose tries are spent: listed anew it would be tried once more, by the very call that gave it up.
+async fn has_spent(engine: &Engine, spec: &JobSpec) -> Result<bool, Diagnosis> {
+    let Some(list) = engine.ledger.job(&spec.name).await?.and_then(|job| job.worklist) else { return Ok(false) };
+    let (filter, mut after) = (ItemFilter::Outcome("review".to_owned()), None);
+    loop {
+        let items = engine.ledger.items(list.id, &filter, ItemOrder::Position, after, PAGE_ROWS_MAX).await?;
+        if items.iter().any(|item| item.attempts >= spec.attempts_max) {
+            return Ok(true);
+        }
+        let Some(last) = items.last() else { return Ok(false) };
+        after = Some(last.position);
+    }
 }
 
 /// The name of the job of such a call; `of` tells it from others of its kind.
