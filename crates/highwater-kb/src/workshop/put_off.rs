@@ -26,6 +26,8 @@ struct Those {
     looked_at: BTreeMap<String, (String, usize)>,
     /// How many more there are, for other reasons.
     looked_at_more: usize,
+    /// How many were told of by an earlier pass.
+    known: usize,
 }
 
 impl PutOff {
@@ -45,6 +47,11 @@ impl PutOff {
         }
     }
 
+    /// Notes one that is for a person to look at, as they were told.
+    pub(crate) fn note_known(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).known += 1;
+    }
+
     /// What a person should know of them, a sentence each; afterwards there are none. Whose tries are spent is for them to look at,
     /// which only what the ledger counted tells.
     pub(crate) fn told(&self, counts: &PassCounts) -> Vec<String> {
@@ -53,7 +60,7 @@ impl PutOff {
         if spent > 0 && spent >= those.count {
             those.are_spent();
         }
-        let Those { first, count, looked_at, looked_at_more } = those;
+        let Those { first, count, looked_at, looked_at_more, .. } = those;
         let again = match spent {
             0 => "tried again by the next pass",
             _ => "tried again by the next pass, unless its tries are spent",
@@ -90,7 +97,7 @@ fn because(why: &str) -> String {
 impl Those {
     /// How many a person is to look at.
     fn left_to_look_at(&self) -> usize {
-        self.looked_at.values().map(|(_, count)| count).sum::<usize>() + self.looked_at_more
+        self.looked_at.values().map(|(_, count)| count).sum::<usize>() + self.looked_at_more + self.known
     }
 
     /// None of them is tried again.
