@@ -71,19 +71,22 @@ pub(super) fn pass(call: &Call<'_>, global: &Global, place: &Place) -> Done {
 
 /// Where a base keeps what its passes remember; it is made where something is to be written there.
 pub(super) fn site(global: &Global, place: &Place, writes: bool) -> Result<Site, Diagnosis> {
-    let state = place.root.join(STATE);
-    if writes {
-        std::fs::create_dir_all(&state).map_err(|error| {
+    // The base's own has its locks in any case.
+    let own = place.root.join(STATE);
+    let named = global.state_dir.as_deref().filter(|_| global.ledger.is_none());
+    for state in [Some(&*own), named].into_iter().flatten().filter(|_| writes) {
+        std::fs::create_dir_all(state).map_err(|error| {
             let message = format!("the state directory cannot be made: {error}");
-            Diagnosis::failure("HW-SIT-002", message, "name the ledger: `--ledger FILE`").in_file(&state)
+            Diagnosis::failure("HW-SIT-002", message, "name the ledger: `--ledger FILE`").in_file(state)
         })?;
     }
     Site::beside(global, ledger_of(&place.root, global))
 }
 
-/// The ledger of the passes of commands.
+/// The ledger of the passes of commands: the one that is named, else that of the directory that is named, else the base's own.
 pub(super) fn ledger_of(root: &Path, global: &Global) -> PathBuf {
-    global.ledger.clone().unwrap_or_else(|| root.join(STATE).join(LEDGER_FILE))
+    let directory = || global.state_dir.clone().unwrap_or_else(|| root.join(STATE));
+    global.ledger.clone().unwrap_or_else(|| directory().join(LEDGER_FILE))
 }
 
 async fn passed(call: &Call<'_>, site: &Site, root: &Path) -> Done {

@@ -71,6 +71,23 @@ fn a_base_is_not_made_in_what_another_writes() {
 }
 
 #[test]
+fn the_directory_of_the_ledger_is_the_one_that_is_named() {
+    let desk = Desk::new();
+    desk.0.write("in/tides.md", "# Tides\n\nTides follow the moon.\n");
+    fs::write(desk.0.path("in/bad.pdf"), b"%PDF-1.7 and nothing else").unwrap();
+    let at = |more: &[&str]| desk.0.ok(&[&["kb"], more].concat());
+    let ended = at(&["add", "in", "--kb", "notes", "--state-dir", "elsewhere"]);
+    assert!(ended.stderr.contains("elsewhere/ledger.db"), "{ended:?}");
+    assert!(desk.0.path("elsewhere/ledger.db").is_file());
+    assert!(!desk.0.path("notes/.highwater-state/ledger.db").exists());
+    let status = at(&["status", "--kb", "notes", "--state-dir", "elsewhere"]);
+    assert!(status.stdout.contains("1 document is for you to look at"), "{status:?}");
+    // The ledger itself goes first.
+    at(&["add", "in", "--kb", "notes", "--state-dir", "elsewhere", "--ledger", "own.db"]);
+    assert!(desk.0.path("own.db").is_file());
+}
+
+#[test]
 fn a_generation_that_is_not_there_is_refused() {
     let desk = Desk::new();
     insta::assert_snapshot!(told(&desk.0, &["kb", "undo", "99", "--kb", "notes"]));
