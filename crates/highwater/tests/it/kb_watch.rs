@@ -263,6 +263,25 @@ fn what_waits_for_a_person_waits_also_after_the_next_round() {
 }
 
 #[test]
+fn a_directory_that_goes_is_told_once_and_not_by_each_file_of_it() {
+    let mut desk = Desk::new();
+    fs::create_dir_all(desk.rig.path("in/sub/deep")).unwrap();
+    for name in ["sub/a", "sub/b", "sub/deep/c", "d"] {
+        desk.rig.write(&format!("in/{name}.md"), &format!("# {name}\n\nOf {name}.\n"));
+    }
+    desk.watch(&[]);
+    desk.wait_for(&["a", "b", "c", "d"]);
+    fs::rename(desk.rig.path("in/sub"), desk.rig.path("away")).unwrap();
+    fs::remove_file(desk.rig.path("in/d.md")).unwrap();
+    desk.rig.write("in/e.md", "# e\n\nThe end.\n");
+    desk.wait_for(&["a", "b", "c", "d", "e"]);
+    let told = desk.ended();
+    assert!(told.contains("in/sub is gone with 3 documents; the base keeps what it has of them"), "{told}");
+    assert!(told.contains("in/d.md is gone; the base keeps what it has of it"), "{told}");
+    assert_eq!(told.matches(" is gone").count(), 2, "{told}");
+}
+
+#[test]
 fn what_is_not_there_at_the_start_is_refused() {
     let desk = Desk::new();
     let ended = desk.rig.run(&["kb", "watch", "missing", "--kb", "notes"]);

@@ -2,7 +2,7 @@
 //! runs. Owns when a pass begins and what is told in between; what has come to rest is the domain's to say.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use serde_json::json;
 use super::super::run::{Passes, released};
 use super::place::Place;
 use super::{add, pass};
+use crate::bar::counted;
 use crate::cli::{Global, KbWatch};
 use crate::output::Output;
 use crate::site::Site;
@@ -35,7 +36,7 @@ use crate::{Done, in_runtime, signals, upkeep};
 const GATHER_MS: u64 = 200;
 /// How many documents that are for a person to look at are taken into the next list; with more it takes some of them.
 const WAITS_MAX: usize = 10_000;
-/// How many of the files that went are told one by one.
+/// How many of the files and directories that went are told one by one.
 const TOLD_GONE_MAX: usize = 8;
 
 pub(super) fn watch(args: &KbWatch, global: &Global) -> Done {
@@ -273,11 +274,26 @@ fn tell_gone(seen: &Seen, output: Output) {
     if output.json && !seen.gone.is_empty() {
         return output.json(&json!({ "gone": seen.gone }));
     }
-    for path in seen.gone.iter().take(TOLD_GONE_MAX) {
-        output.note(format!("  note: {} is gone; the base keeps what it has of it", line(&path.display().to_string())));
+    // What went with its directory is told by that.
+    let mut gone = BTreeMap::<&Path, Option<u64>>::new();
+    for file in &seen.gone {
+        match file.ancestors().skip(1).take_while(|above| above.symlink_metadata().is_err()).last() {
+            Some(directory) => *gone.entry(directory).or_default().get_or_insert_default() += 1,
+            None => drop(gone.insert(file, None)),
+        }
     }
-    if let Some(more) = seen.gone.len().checked_sub(TOLD_GONE_MAX).filter(|more| *more > 0) {
-        output.note(format!("  note: {more} more files are gone"));
+    for (path, documents) in gone.iter().take(TOLD_GONE_MAX) {
+        let (with, of) = match documents {
+            None => (String::new(), "it"),
+            Some(documents) => {
+                (format!(" with {}", counted(*documents, "document")), if *documents == 1 { "it" } else { "them" })
+            }
+        };
+        let path = line(&path.display().to_string());
+        output.note(format!("  note: {path} is gone{with}; the base keeps what it has of {of}"));
+    }
+    if let Some(more) = gone.len().checked_sub(TOLD_GONE_MAX).filter(|more| *more > 0) {
+        output.note(format!("  note: {more} more of them are gone"));
     }
 }
 
