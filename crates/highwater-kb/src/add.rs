@@ -7,6 +7,7 @@ mod naming;
 pub mod scan;
 mod settings;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,6 +24,7 @@ use crate::compile::Compiler;
 use crate::convert::{self, Converted, Staged};
 use crate::document::Document;
 use crate::error::KbError;
+use crate::origin::Origin;
 use crate::page::{PageKind, PageName};
 use crate::path::FilePath;
 use crate::web::{self, Address, Fetched, Patience, Web};
@@ -50,6 +52,8 @@ pub struct Named {
     pub resources: Vec<ResourceName>,
     /// How long an answer is waited for.
     pub patience: Patience,
+    /// Files that are for a person to look at since an earlier list, and why: they stay on the list, and nobody tries them again.
+    pub waits: BTreeMap<Origin, String>,
 }
 
 /// Adds documents.
@@ -82,6 +86,9 @@ impl<C: Compiler + std::fmt::Debug + 'static> KbAdd<C> {
             && let Some(outcome) = self.there_already(file, item, cx.tried).await?
         {
             return Err(Unready::Outcome(outcome));
+        }
+        if let Some(why) = self.named.waits.get(&item.origin) {
+            return Err(Unready::because(OutcomeKind::Review, why));
         }
         let (staged, path) = match item.origin.file() {
             Some(path) => {
@@ -205,7 +212,10 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
     async fn prepare(&self, cx: ReadCx, item: Arc<Found>) -> Result<Attempt<Box<Prepared>>, Stop> {
         let attempt = attempt(self.prepared(&cx, &item).await)?;
         if let Attempt::Outcome(outcome) = &attempt {
-            self.put_off.note(item.origin.as_str(), outcome);
+            match self.named.waits.contains_key(&item.origin) && outcome.kind == OutcomeKind::Review {
+                true => self.put_off.note_known(),
+                false => self.put_off.note(item.origin.as_str(), outcome),
+            }
         }
         Ok(attempt)
     }
@@ -243,7 +253,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbAdd<C> {
         self.workshop.close();
         let told = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).told();
         cx.notes.extend(told);
-        cx.notes.extend(self.put_off.told());
+        cx.notes.extend(self.put_off.told(&pass.counts));
         if pass.reason != Reason::Stopped {
             cx.notes.extend(self.workshop.collect(&cx.read).await?);
         }

@@ -9,6 +9,7 @@ pub mod fault;
 mod lease;
 pub mod markdown;
 mod material;
+mod mended;
 pub mod request;
 pub mod settings;
 pub mod tokens;

@@ -368,7 +368,7 @@ impl<C: Compiler + std::fmt::Debug + 'static> Job for KbRecompile<C> {
 
     async fn seal(&self, cx: &mut CommitCx, pass: &PassReport) -> Result<(), Stop> {
         self.workshop.close();
-        cx.notes.extend(self.put_off.told());
+        cx.notes.extend(self.put_off.told(&pass.counts));
         match self.stored_again.swap(0, Ordering::Relaxed) {
             0 => {}
             again => cx.notes.push(format!(

@@ -16,6 +16,7 @@ use crate::convert;
 use crate::document::DocName;
 use crate::error::KbError;
 use crate::origin::Origin;
+use crate::web::Address;
 use crate::workshop::failed;
 
 /// A document that was found.
@@ -82,8 +83,8 @@ pub(super) fn find(
             Stop::Fail(Diagnosis::refusal("HW-KB-020", with_causes(&error), next))
         })?;
     }
-    for address in &named.addresses {
-        let origin = address.origin();
+    let waits = named.waits.keys().filter(|origin| origin.file().is_some_and(|file| file.symlink_metadata().is_ok()));
+    for origin in named.addresses.iter().map(Address::origin).chain(waits.cloned()) {
         let name = naming.name(&origin, &base).map_err(|error| failed(&error))?;
         if !each(Ok(Found { origin, name })) {
             break;

@@ -30,6 +30,8 @@ pub struct PassedOver {
     pub unreadable: Vec<String>,
     /// How many could not be read.
     pub unreadable_count: u64,
+    /// Whether a directory that was named has nothing but what is the base's own.
+    pub is_own: bool,
 }
 
 impl PassedOver {
@@ -67,6 +69,9 @@ impl PassedOver {
                 links => format!("{links} links lead to directories and were not followed: name those to add them"),
             };
             told.push(them);
+        }
+        if self.is_own {
+            told.push("what lies in wiki/ and raw/ of the base is its own, and was passed over".to_owned());
         }
         if self.unreadable_count > 0 {
             let more = if self.unreadable_count > self.unreadable.len() as u64 { "; …" } else { "" };
@@ -121,11 +126,12 @@ pub fn scan(
         return Ok(());
     }
     let root = Origin::of_file(&named).file().unwrap_or(named);
-    let mut hidden = 0;
+    let (mut hidden, mut has_own, mut has_found) = (0, false, false);
     let wanted = |entry: &DirEntry| {
         if entry.depth() == 0 || !is_passed_over(entry.path(), base) {
             return true;
         }
+        has_own |= own.iter().any(|own| entry.path() == own);
         // What a Mac writes beside a file on other file systems is none.
         let is_file = entry.file_type().is_file() && !entry.file_name().as_encoded_bytes().starts_with(b"._");
         hidden += u64::from(is_file && entry.path().extension().is_some() && is_document(entry.path()));
@@ -152,12 +158,20 @@ pub fn scan(
             *passed_over.others.entry(suffix.unwrap_or_else(|| "without one".to_owned())).or_default() += 1;
             continue;
         }
+        has_found = true;
         if !each(Origin::of_file(entry.path())) {
             break;
         }
     }
     passed_over.hidden += hidden;
+    passed_over.is_own |= has_own && !has_found;
     Ok(())
+}
+
+/// Whether a path leads to, or into, what the base in this directory has of its own.
+#[must_use]
+pub fn is_own(path: &Path, base: &Path) -> bool {
+    OWN.iter().any(|own| path.starts_with(base.join(own)))
 }
 
 /// Whether what lies below a directory that was named is passed over with all that is in it: what is hidden, and what the base writes.

@@ -4,6 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use highwater_engine::diagnosis::mends_disk;
 use highwater_engine::exec::child::ChildError;
 use highwater_engine::report::counted;
 
@@ -152,6 +153,15 @@ impl ConvertError {
             Self::Disk { .. } | Self::Process(_) => Verdict::Machine,
             Self::Stopped => Verdict::Stop,
             _ => Verdict::Document,
+        }
+    }
+
+    /// What a person does where the disk is in the way, as far as that is known.
+    #[must_use]
+    pub fn mends(&self) -> Option<String> {
+        match self {
+            Self::Disk { path, .. } => mends_disk(self, path),
+            _ => None,
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum Broken {
     Refused(String),
     /// The converter broke, or the machine refused: what is known of it.
     Failed(String),
+    /// What was converted cannot be written: what the disk says.
+    Unwritten(String),
 }
 
 /// Converts the file `document`, which may show images of the directory `beside`, and writes what comes of it to the directory
@@ -43,7 +45,7 @@ pub fn run(limits: &Limits, document: &Path, to: &Path, beside: Option<&Path>) -
                 let refused = |refusal: super::Refusal| Broken::Refused(refusal.to_string());
                 let format = Format::of(&bytes, &suffix).map_err(refused)?;
                 let converted = convert(&bytes, &suffix, beside, limits).map_err(refused)?;
-                answer::write(to, &converted, format).map_err(|error| failed("its answer", &error))
+                answer::write(to, &converted, format).map_err(|error| Broken::Unwritten(error.to_string()))
             })
             .map_err(|error| failed("its thread", &error))?;
         conversion.join().unwrap_or_else(|panic| Err(Broken::Failed(said(&*panic))))

@@ -1,6 +1,7 @@
 //! One conversion as a process of its own, in a group of its own, within limits. Owns how it is started and what its end means;
 //! the limits on its memory and its processor's time it sets itself, before it opens the document.
 
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -75,7 +76,7 @@ impl Subprocess {
             Ending::Overdue => Err(ConvertError::Slow { secs: wall_secs }),
             Ending::Stopped | Ending::PassOver => Err(ConvertError::Stopped),
             Ending::Itself(status) if status.success() => self.answer(staged).await,
-            Ending::Itself(status) => Err(self.failure(status, &stderr.text(SAID_BYTES_MAX), staged.bytes)),
+            Ending::Itself(status) => Err(self.failure(status, &stderr.text(SAID_BYTES_MAX), staged)),
         }
     }
 
@@ -89,10 +90,16 @@ impl Subprocess {
     }
 
     /// What an end without an answer means.
-    fn failure(&self, status: ExitStatus, said: &str, bytes: u64) -> ConvertError {
+    fn failure(&self, status: ExitStatus, said: &str, staged: &Staged) -> ConvertError {
+        let bytes = staged.bytes;
+        // Its own directory goes with it.
+        let place = staged.directory().parent().unwrap_or(staged.directory());
         let by = |signal: Signal| status.signal() == Some(signal.as_raw());
         if status.code() == Some(ExitCode::Refused.number().into()) {
             return ConvertError::Refused(sentence(said));
+        }
+        if status.code() == Some(ExitCode::Checkpoint.number().into()) {
+            return ConvertError::Disk { path: place.to_owned(), source: of_disk(said) };
         }
         if by(Signal::XCPU) || by(Signal::KILL) {
             return ConvertError::Slow { secs: self.limits.cpu_secs_of(bytes) };
@@ -108,5 +115,14 @@ impl Subprocess {
         }
         let how = described(status);
         ConvertError::Crashed(if said.is_empty() { how } else { format!("{how}, {}", sentence(said)) })
+    }
+}
+
+/// What the disk said in another process, by the system's own number where it told that.
+fn of_disk(said: &str) -> io::Error {
+    let number = said.rsplit_once("(os error ").and_then(|(_, rest)| rest.split_once(')'));
+    match number.and_then(|(number, _)| number.parse().ok()) {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::other(sentence(said)),
     }
 }

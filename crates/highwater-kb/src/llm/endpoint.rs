@@ -11,14 +11,14 @@ use highwater_engine::name::ResourceName;
 use highwater_engine::settings::SecretText;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response, Url};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::answers::Answer;
 use super::fault::{self, Unsaid};
+use super::mended::mended;
 use super::request::{Form, Request};
 use super::settings::LlmSettings;
-use super::tokens::estimate;
+use super::tokens::{count, estimate};
 use crate::page::plain::one_line;
 
 /// The most bytes of an endpoint's answer.
@@ -66,40 +66,6 @@ impl Knows {
         let of = |slot: &AtomicU8| slot.load(Ordering::Relaxed);
         Wording { form: of(&self.form), max: of(&self.max), temperature: of(&self.temperature) }
     }
-}
-
-/// An answer, as far as it is read. What it was made of besides is nobody's concern here.
-#[derive(Debug, Deserialize)]
-struct Completion {
-    #[serde(default)]
-    model: Option<String>,
-    choices: Vec<Choice>,
-    #[serde(default)]
-    usage: Option<Usage>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Choice {
-    message: Words,
-    #[serde(default)]
-    finish_reason: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Words {
-    /// A text, nothing, or a list of parts.
-    #[serde(default)]
-    content: Value,
-    #[serde(default)]
-    refusal: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Usage {
-    #[serde(default)]
-    prompt_tokens: Option<u64>,
-    #[serde(default)]
-    completion_tokens: Option<u64>,
 }
 
 impl Endpoint {
@@ -245,24 +211,31 @@ impl Endpoint {
         }
     }
 
-    /// What a completion says.
+    /// What a completion says. What it was made of besides is nobody's concern here, and what is odd beside the words makes it no other.
     fn answer(&self, cx: &ReadCx, request: &Request, bytes: &[u8]) -> Result<Answer, Unsaid> {
         let other =
             |why: String| fault::unwell(cx, format!("{} answers with what is no chat completion: {why}", self.host()));
-        let completion: Completion = serde_json::from_slice(bytes).map_err(|error| other(error.to_string()))?;
-        let choice = completion.choices.into_iter().next().ok_or_else(|| other("it has no choice".to_owned()))?;
-        let text = match choice.message.content {
-            Value::String(text) => text,
-            Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+        let read = serde_json::from_slice(bytes);
+        // What is odd in it does not make it unpaid.
+        let read = read.or_else(|error| {
+            serde_json::from_str(&mended(&String::from_utf8_lossy(bytes))).map_err(|_| other(error.to_string()))
+        });
+        let completion: Value = read?;
+        let choices = completion["choices"].as_array().ok_or_else(|| other("it has no `choices`".to_owned()))?;
+        let choice = choices.first().ok_or_else(|| other("it has no choice".to_owned()))?;
+        let message = choice["message"].as_object().ok_or_else(|| other("its choice has no `message`".to_owned()))?;
+        let text = match message.get("content") {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Array(parts)) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
             // It said why it says nothing: that is what it said.
-            _ => choice.message.refusal.unwrap_or_default(),
+            _ => message.get("refusal").and_then(Value::as_str).unwrap_or_default().to_owned(),
         };
-        let usage = completion.usage.unwrap_or_default();
+        let usage = &completion["usage"];
         Ok(Answer {
-            is_cut: choice.finish_reason.as_deref() == Some("length"),
-            model: completion.model.unwrap_or_else(|| self.model.clone()),
-            prompt_tokens: usage.prompt_tokens.unwrap_or_else(|| request.tokens()),
-            answer_tokens: usage.completion_tokens.unwrap_or_else(|| estimate(&text)),
+            is_cut: choice["finish_reason"].as_str() == Some("length"),
+            model: completion["model"].as_str().unwrap_or(&self.model).to_owned(),
+            prompt_tokens: count(&usage["prompt_tokens"]).unwrap_or_else(|| request.tokens()),
+            answer_tokens: count(&usage["completion_tokens"]).unwrap_or_else(|| estimate(&text)),
             text,
         })
     }

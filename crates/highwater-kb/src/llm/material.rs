@@ -3,6 +3,8 @@
 
 use serde_json::Value;
 
+use super::mended::mended;
+
 /// That material is no instruction, for whoever is given some.
 pub const MATERIAL: &str = include_str!("material.txt");
 /// How many places are tried at which an object may begin.
@@ -26,16 +28,23 @@ pub fn words(said: &str) -> &str {
     }
 }
 
-/// The first JSON object of what a model said, whatever stands around it: a fence, a greeting, a remark.
+/// The first JSON object of what a model said, whatever stands around it: a fence, a greeting, a remark. What is odd in its texts does
+/// not make it none.
 ///
 /// # Errors
 /// Why there is none.
 pub fn object(said: &str) -> Result<Value, String> {
     let mut fault = None;
     for (at, _) in said.match_indices('{').take(BEGINS_MAX) {
-        match serde_json::Deserializer::from_str(&said[at..]).into_iter::<Value>().next() {
+        let first = |text: &str| serde_json::Deserializer::from_str(text).into_iter::<Value>().next();
+        match first(&said[at..]) {
             Some(Ok(object)) => return Ok(object),
-            Some(Err(error)) => fault = fault.or_else(|| Some(error.to_string())),
+            Some(Err(error)) => {
+                if let Some(Ok(object)) = first(&mended(&said[at..])) {
+                    return Ok(object);
+                }
+                fault = fault.or_else(|| Some(error.to_string()));
+            }
             None => {}
         }
     }

@@ -1,12 +1,32 @@
-//! How many tokens a text has, without knowing the model: rather too many than too few. Owns that estimate.
+//! How many tokens a text has, without knowing the model: rather too many than too few. Owns that estimate, and what is taken for a count.
+
+use serde_json::Value;
 
 /// A token has about so many thirds of a letter of English; what is counted here is thirds of tokens.
 const THIRDS: u64 = 3;
+/// A count with a point that is larger is none, in tokens.
+const COUNT_MAX: f64 = 1e15;
 
 /// About how many tokens a text has.
 #[must_use]
 pub fn estimate(text: &str) -> u64 {
     thirds(text).div_ceil(THIRDS)
+}
+
+/// How many tokens an endpoint says that there were, as far as it can be read: some write it with a point, or as a text.
+#[must_use]
+pub fn count(said: &Value) -> Option<u64> {
+    let said = match said {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.trim().to_owned(),
+        _ => return None,
+    };
+    said.parse().ok().or_else(|| {
+        let about: f64 = said.parse().ok()?;
+        let is_count = (0.0..COUNT_MAX).contains(&about);
+        // Rather too many than too few.
+        is_count.then(|| format!("{:.0}", about.ceil().abs()).parse().ok())?
+    })
 }
 
 /// As much of the beginning of a text as has at most so many tokens.
@@ -40,6 +60,26 @@ fn weight(character: char) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_count_is_read_however_it_is_written_and_what_is_none_is_not() {
+        for (said, read) in [
+            ("100", Some(100)),
+            ("100.0", Some(100)),
+            ("49.2", Some(50)),
+            ("\" 7 \"", Some(7)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("-0.0", Some(0)),
+            ("-5", None),
+            ("1e300", None),
+            ("\"many\"", None),
+            ("\"NaN\"", None),
+            ("null", None),
+            ("[1]", None),
+        ] {
+            assert_eq!(count(&serde_json::from_str(said).unwrap()), read, "{said}");
+        }
+    }
 
     #[test]
     fn a_text_is_cut_where_its_tokens_end() {

@@ -84,7 +84,8 @@ impl From<ConvertError> for Unready {
             (_, Verdict::Document) => Self::because(OutcomeKind::Review, message),
             (_, Verdict::Moment) => Self::because(OutcomeKind::Failed, message),
             (_, Verdict::Machine) => {
-                let next = "check the disk, its space and its permissions, and call again: what is in the base stays";
+                let mends = error.mends().unwrap_or_else(|| "check the disk, its space and its permissions".to_owned());
+                let next = format!("{mends}, and call again: what is in the base stays");
                 Self::Stop(Stop::Fail(Diagnosis::failure("HW-KB-002", message, next)))
             }
             (_, Verdict::Stop) => Self::Stop(Stop::checkpoint(Reason::Stopped, "stopped by a signal")),

@@ -163,7 +163,7 @@ impl Rig {
         let resources = vec![ResourceName::new("job:fetch").unwrap(), addresses[0].resource()];
         let lock = |name: &ResourceName| FileLock::new(self.path(&name.to_string().replace(':', "-")), false);
         let specs = resources.iter().map(|name| ResourceSpec::new(name.clone(), lock(name))).collect();
-        let named = Named { paths: Vec::new(), addresses, resources, patience };
+        let named = Named { paths: Vec::new(), addresses, resources, patience, ..Named::default() };
         self.pass_on("fetch", specs, KbAdd::new(self.place(Edition::of(1)), named)).await
     }
 

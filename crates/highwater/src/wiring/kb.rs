@@ -14,7 +14,7 @@ use highwater_kb::add::{KbAdd, KbAddSettings, NEXT, Named, Place};
 use highwater_kb::compile::{Builtin, Compilers, Llm};
 use highwater_kb::convert::{Limits, Subprocess};
 use highwater_kb::llm::{LlmSettings, Model, can_be_sent};
-use highwater_kb::web::{NoAddress, Patience};
+use highwater_kb::web::NoAddress;
 use highwater_kb::{Directory, Home, KbError};
 use sha2::{Digest as _, Sha256};
 
@@ -95,7 +95,7 @@ pub(crate) fn runner(
 ) -> Result<Box<dyn Runner>, Diagnosis> {
     let paths = settings.paths.iter().map(|path| path.to_path_buf()).collect();
     let addresses = settings.addresses().map_err(|error| no_address(&error))?;
-    let named = Named { paths, addresses, resources, patience: Patience::default() };
+    let named = Named { paths, addresses, resources, ..Named::default() };
     let llm = settings.llm.as_ref().zip(model);
     Ok(Box::new(Arc::new(KbAdd::new(place(&settings.base, llm, clock)?, named))))
 }

@@ -2,6 +2,7 @@
 
 mod back;
 mod bad_input;
+mod full_disk;
 mod gc;
 mod graph;
 mod linted;

@@ -7,6 +7,7 @@ mod beside;
 mod contained;
 mod endpoint;
 mod long;
+mod odd_counts;
 mod paid;
 mod unwell;
 

@@ -232,6 +232,56 @@ fn a_halt_is_told_and_waited_for() {
 }
 
 #[test]
+fn what_waits_for_a_person_waits_also_after_the_next_round() {
+    let mut desk = Desk::new();
+    fs::write(desk.rig.path("in/bad.pdf"), b"%PDF-1.7 and nothing else").unwrap();
+    fs::write(desk.rig.path("in/worse.pdf"), b"%PDF-1.7 and nothing else at all").unwrap();
+    desk.watch(&[]);
+    let status = |desk: &Desk| desk.rig.ok(&["kb", "status", "--kb", "notes"]).stdout;
+    let waits = |desk: &Desk, said: &str| wait_until(said, || status(desk).contains(said));
+    waits(&desk, "2 documents are for you to look at");
+    for (n, name) in ["a", "b"].into_iter().enumerate() {
+        desk.rig.write(&format!("in/{name}.md"), &format!("# {name}\n\nRound {n}.\n"));
+        desk.wait_for(&["a", "b"][..=n]);
+        waits(&desk, "2 documents are for you to look at");
+        let told = status(&desk);
+        // What is told to be called tells them.
+        let list =
+            told.lines().find(|line| line.contains(" items ")).unwrap().trim().strip_prefix("highwater ").unwrap();
+        let listed = desk.rig.ok(&list.split(' ').collect::<Vec<_>>()).stdout;
+        assert!(listed.contains("bad.pdf") && listed.contains("worse.pdf"), "{listed}");
+    }
+    // One is mended, and one goes.
+    desk.rig.write("in/bad.pdf", "Text after all.\n");
+    waits(&desk, "1 document is for you to look at");
+    fs::remove_file(desk.rig.path("in/worse.pdf")).unwrap();
+    desk.rig.write("in/c.md", "# C\n\nThe last round.\n");
+    desk.wait_for(&["a", "b", "bad", "c"]);
+    wait_until("nothing is left to look at", || !status(&desk).contains("to look at"));
+    let told = desk.ended();
+    assert_eq!(told.matches("for you to look at").count(), 1, "each is told once: {told}");
+}
+
+#[test]
+fn a_directory_that_goes_is_told_once_and_not_by_each_file_of_it() {
+    let mut desk = Desk::new();
+    fs::create_dir_all(desk.rig.path("in/sub/deep")).unwrap();
+    for name in ["sub/a", "sub/b", "sub/deep/c", "d"] {
+        desk.rig.write(&format!("in/{name}.md"), &format!("# {name}\n\nOf {name}.\n"));
+    }
+    desk.watch(&[]);
+    desk.wait_for(&["a", "b", "c", "d"]);
+    fs::rename(desk.rig.path("in/sub"), desk.rig.path("away")).unwrap();
+    fs::remove_file(desk.rig.path("in/d.md")).unwrap();
+    desk.rig.write("in/e.md", "# e\n\nThe end.\n");
+    desk.wait_for(&["a", "b", "c", "d", "e"]);
+    let told = desk.ended();
+    assert!(told.contains("in/sub is gone with 3 documents; the base keeps what it has of them"), "{told}");
+    assert!(told.contains("in/d.md is gone; the base keeps what it has of it"), "{told}");
+    assert_eq!(told.matches(" is gone").count(), 2, "{told}");
+}
+
+#[test]
 fn what_is_not_there_at_the_start_is_refused() {
     let desk = Desk::new();
     let ended = desk.rig.run(&["kb", "watch", "missing", "--kb", "notes"]);

@@ -1,6 +1,6 @@
 //! `kb add`: documents into a base. Owns what its words mean: paths, and addresses of the web.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(super) fn add(args: &KbAdd, global: &Global) -> Done {
     let hosts: BTreeSet<ResourceName> = addresses.iter().map(Address::resource).collect();
     let own = ResourceName::of_job(&job_of(KIND, &of));
     let resources = std::iter::once(own).chain(hosts.iter().cloned()).collect();
-    let named = Named { paths, addresses, resources, patience: Patience::default() };
+    let named = Named { paths, addresses, resources, patience: Patience::default(), waits: BTreeMap::new() };
     let call = Call {
         kind: KIND,
         of,

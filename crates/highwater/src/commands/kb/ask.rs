@@ -22,11 +22,11 @@ use highwater_store::Access;
 use serde_json::{Value, json};
 
 use super::NO_ANSWER;
-use super::pass::STATE;
+use super::pass::{self, STATE};
 use super::place::Place;
 use crate::bar::counted;
 use crate::cli::Global;
-use crate::site::{LEDGER_FILE, Site};
+use crate::site::Site;
 use crate::table::{line, moment};
 use crate::{signals, wiring};
 
@@ -38,12 +38,7 @@ const NAME: &str = "kb-query";
 /// # Errors
 /// When its directory cannot be made, or is another user's.
 pub(super) fn site(global: &Global, place: &Place) -> Result<Site, Diagnosis> {
-    let state = state(place);
-    std::fs::create_dir_all(&state).map_err(|error| {
-        let message = format!("the state directory cannot be made: {error}");
-        Diagnosis::failure("HW-SIT-002", message, "name the ledger: `--ledger FILE`").in_file(&state)
-    })?;
-    Site::beside(global, global.ledger.clone().unwrap_or_else(|| state.join(LEDGER_FILE)))
+    pass::site(global, place, true)
 }
 
 /// Where a base keeps what is the engine's.

@@ -6,6 +6,7 @@ use highwater_engine::clock::Clock as _;
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::name::JobName;
 use highwater_engine::report::ExitCode;
+use highwater_engine::shell::quoted;
 use highwater_kb::chat::{Session, SessionError, Turn};
 use highwater_kb::query::{Answered, QUESTION_BYTES_MAX};
 use jiff::tz::TimeZone;
@@ -78,7 +79,10 @@ fn failed(error: &SessionError) -> Diagnosis {
 async fn converse(asker: &Asker<'_>, place: &Place, session: &mut Session, name: &str, output: Output) -> Done {
     let at_terminal = stdin().is_terminal() && !output.json && !output.quiet;
     match session.turns().len() {
-        0 => output.note(format_args!("a new session; go on with it later: highwater kb chat --session {name}")),
+        0 => output.note(format_args!(
+            "a new session; go on with it later: highwater kb chat --session {name} --kb {}",
+            quoted(&place.root.display().to_string())
+        )),
         turns => output.note(format_args!("session {name} goes on, with {turns} answers so far")),
     }
     if session.damaged() > 0 {
@@ -95,9 +99,13 @@ async fn converse(asker: &Asker<'_>, place: &Place, session: &mut Session, name:
         };
         let question = match question {
             None => return Ok(ExitCode::Drained),
-            Some(Ok(question)) => question,
+            Some(Ok(Some(question))) => question,
+            Some(Ok(None)) => {
+                output.note("  note: a line that is no UTF-8 was passed over: ask it again, as UTF-8");
+                continue;
+            }
             Some(Err(why)) => {
-                return Err(vec![Diagnosis::refusal(NO_SESSION, why, "ask in shorter lines, as UTF-8")]);
+                return Err(vec![Diagnosis::refusal(NO_SESSION, why, "ask in shorter lines")]);
             }
         };
         let question = question.trim();
@@ -131,8 +139,8 @@ fn turn(answered: &Answered, place: &Place) -> Turn {
     }
 }
 
-/// The lines of standard input. A thread of its own reads them: nothing waits for it when the conversation ends.
-fn questions() -> mpsc::Receiver<Result<String, String>> {
+/// The lines of standard input; `None` for one that is no UTF-8. A thread of its own reads them: nothing waits for it when the conversation ends.
+fn questions() -> mpsc::Receiver<Result<Option<String>, String>> {
     let (to, lines) = mpsc::channel(1);
     std::thread::spawn(move || {
         let mut input = stdin().lock();
@@ -144,7 +152,7 @@ fn questions() -> mpsc::Receiver<Result<String, String>> {
                 Ok(_) if line.len() > QUESTION_BYTES_MAX => {
                     Err(format!("found a line of more than {QUESTION_BYTES_MAX} bytes"))
                 }
-                Ok(_) => String::from_utf8(line).map_err(|_| "found a line that is no UTF-8".to_owned()),
+                Ok(_) => Ok(String::from_utf8(line).ok()),
                 Err(error) => Err(format!("standard input cannot be read: {error}")),
             };
             let is_last = question.is_err();

@@ -35,6 +35,8 @@ fn conversion(limits: &str, args: &KbConvert) -> ExitCode {
         Ok(()) => return ExitCode::Drained,
         Err(Broken::Refused(said)) => (said, ExitCode::Refused),
         Err(Broken::Failed(said)) => (said, ExitCode::Failed),
+        // It says nothing of the document: it is to be converted again.
+        Err(Broken::Unwritten(said)) => (said, ExitCode::Checkpoint),
     };
     // Whoever asked may be gone.
     let _: std::io::Result<()> = writeln!(std::io::stderr(), "{said}");
@@ -123,7 +125,10 @@ fn diagnosis(error: &ConvertError, file: &Path) -> Diagnosis {
         Verdict::Machine => Diagnosis::failure(
             NO_CONVERSION,
             message,
-            "check the disk, its space and the permissions of the temporary directory (`TMPDIR`)",
+            error.mends().map_or_else(
+                || "check the disk, its space and the permissions of the temporary directory (`TMPDIR`)".to_owned(),
+                |mends| format!("{mends}, and call again"),
+            ),
         ),
     };
     diagnosis.in_file(printable(file))

@@ -1,10 +1,12 @@
 //! `kb init`: a directory becomes a knowledge base.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use highwater_engine::clock::{Clock as _, SystemClock};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
+use highwater_kb::add::scan::is_own;
 use highwater_kb::adopt::REGISTRY;
 use highwater_kb::{Base, Directory, Home, KbError, Snapshot, fold};
 use serde_json::json;
@@ -14,7 +16,7 @@ use crate::Done;
 use crate::cli::KbInit;
 use crate::output::Output;
 use crate::owner::{become_owner, become_owner_of_new};
-use crate::wiring::kb::ROWS;
+use crate::wiring::kb::{ROWS, is_base};
 
 pub(super) fn init(args: &KbInit, output: Output) -> Done {
     made(args, output).map_err(|error| vec![error])
@@ -31,6 +33,14 @@ fn made(args: &KbInit, output: Output) -> Result<ExitCode, Diagnosis> {
     if root.join(REGISTRY).is_file() && !root.join(ROWS).is_file() {
         let next = format!("take it over as it is: `highwater kb init --adopt {}`", root.display());
         return Err(Diagnosis::refusal(IS_OLDER, "a base of the older kind is there", next).in_file(root));
+    }
+    if !root.join(ROWS).is_file()
+        && let Some(of) = other(root)
+    {
+        let message = format!("it is of the knowledge base {}, which writes there itself", of.display());
+        return Err(
+            Diagnosis::refusal(NOT_MADE, message, "name another directory: `highwater kb init DIR`").in_file(root)
+        );
     }
     std::fs::create_dir_all(root).map_err(refused)?;
     let root = root.canonicalize().map_err(refused)?;
@@ -61,4 +71,15 @@ fn made(args: &KbInit, output: Output) -> Result<ExitCode, Diagnosis> {
     };
     output.answer(&json, told);
     Ok(ExitCode::Drained)
+}
+
+/// The base above a directory that has it as its own.
+fn other(root: &Path) -> Option<PathBuf> {
+    let named = std::path::absolute(root).ok()?;
+    // As much of it as is there.
+    let lies = named.ancestors().find_map(|above| {
+        let lies = above.canonicalize().ok()?;
+        Some(lies.join(named.strip_prefix(above).ok()?))
+    })?;
+    lies.ancestors().skip(1).find(|above| is_own(&lies, above) && is_base(above)).map(Path::to_owned)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use highwater_engine::clock::SystemClock;
 use highwater_engine::diagnosis::Diagnosis;
-use highwater_engine::ledger::Ledger;
+use highwater_engine::ledger::{ItemFilter, ItemOrder, Ledger, PAGE_ROWS_MAX};
 use highwater_engine::lock::FileLock;
 use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::pace::Pace;
@@ -71,19 +71,22 @@ pub(super) fn pass(call: &Call<'_>, global: &Global, place: &Place) -> Done {
 
 /// Where a base keeps what its passes remember; it is made where something is to be written there.
 pub(super) fn site(global: &Global, place: &Place, writes: bool) -> Result<Site, Diagnosis> {
-    let state = place.root.join(STATE);
-    if writes {
-        std::fs::create_dir_all(&state).map_err(|error| {
+    // The base's own has its locks in any case.
+    let own = place.root.join(STATE);
+    let named = global.state_dir.as_deref().filter(|_| global.ledger.is_none());
+    for state in [Some(&*own), named].into_iter().flatten().filter(|_| writes) {
+        std::fs::create_dir_all(state).map_err(|error| {
             let message = format!("the state directory cannot be made: {error}");
-            Diagnosis::failure("HW-SIT-002", message, "name the ledger: `--ledger FILE`").in_file(&state)
+            Diagnosis::failure("HW-SIT-002", message, "name the ledger: `--ledger FILE`").in_file(state)
         })?;
     }
     Site::beside(global, ledger_of(&place.root, global))
 }
 
-/// The ledger of the passes of commands.
+/// The ledger of the passes of commands: the one that is named, else that of the directory that is named, else the base's own.
 pub(super) fn ledger_of(root: &Path, global: &Global) -> PathBuf {
-    global.ledger.clone().unwrap_or_else(|| root.join(STATE).join(LEDGER_FILE))
+    let directory = || global.state_dir.clone().unwrap_or_else(|| root.join(STATE));
+    global.ledger.clone().unwrap_or_else(|| directory().join(LEDGER_FILE))
 }
 
 async fn passed(call: &Call<'_>, site: &Site, root: &Path) -> Done {
@@ -107,7 +110,7 @@ async fn passed(call: &Call<'_>, site: &Site, root: &Path) -> Done {
     let goes_on = call.lists_anew && is_open(&engine, &spec).await.map_err(one)?;
     let mut report = passes.until(&*call.runner, &spec, false, progress()).await;
     if goes_on && report.drained() {
-        if call.limits.is_any() {
+        if call.limits.is_any() || has_spent(&engine, &spec).await.map_err(one)? {
             output.note("  that was what an earlier call had listed; the same call again looks for what changed since");
         } else {
             report = passes.until(&*call.runner, &spec, false, progress()).await;
@@ -135,6 +138,20 @@ async fn passed(call: &Call<'_>, site: &Site, root: &Path) -> Done {
 pub(super) async fn is_open(engine: &Engine, spec: &JobSpec) -> Result<bool, Diagnosis> {
     let worklist = engine.ledger.job(&spec.name).await?.and_then(|job| job.worklist);
     Ok(worklist.is_some_and(|list| list.state == WorklistState::Pinned))
+}
+
+/// Whether its list has a document whose tries are spent: listed anew it would be tried once more, by the very call that gave it up.
+async fn has_spent(engine: &Engine, spec: &JobSpec) -> Result<bool, Diagnosis> {
+    let Some(list) = engine.ledger.job(&spec.name).await?.and_then(|job| job.worklist) else { return Ok(false) };
+    let (filter, mut after) = (ItemFilter::Outcome("review".to_owned()), None);
+    loop {
+        let items = engine.ledger.items(list.id, &filter, ItemOrder::Position, after, PAGE_ROWS_MAX).await?;
+        if items.iter().any(|item| item.attempts >= spec.attempts_max) {
+            return Ok(true);
+        }
+        let Some(last) = items.last() else { return Ok(false) };
+        after = Some(last.position);
+    }
 }
 
 /// The name of the job of such a call; `of` tells it from others of its kind.

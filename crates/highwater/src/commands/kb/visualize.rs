@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
-use highwater_engine::diagnosis::Diagnosis;
+use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
 use highwater_engine::report::ExitCode;
 use highwater_fs::{Mode, publish_at};
 use highwater_kb::graph::{Graph, MARK};
@@ -36,8 +36,14 @@ fn drawn(args: &KbVisualize, output: Output) -> Result<ExitCode, Diagnosis> {
     let graph = Graph::read(&snapshot, args.pages as usize).map_err(|error| place.failed(&error))?;
     let title = place.root.file_name().map_or_else(|| "/".to_owned(), |name| name.to_string_lossy().into_owned());
     publish_at(out, graph.html(&title).as_bytes(), Mode::Umask).map_err(|error| {
-        let message = format!("the page cannot be written: {error}");
-        Diagnosis::refusal(NOT_DRAWN, message, "name a file in a directory of yours: `--out FILE`").in_file_once(out)
+        let message = format!("the page cannot be written: {}", with_causes(&error));
+        let is_full =
+            matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge);
+        let diagnosis = match mends_disk(&error, out).filter(|_| is_full) {
+            Some(mends) => Diagnosis::failure(NOT_DRAWN, message, format!("{mends}, and call again")),
+            None => Diagnosis::refusal(NOT_DRAWN, message, "name a file in a directory of yours: `--out FILE`"),
+        };
+        diagnosis.in_file_once(out)
     })?;
     let (pages, links) = (graph.pages.len(), graph.links.len());
     let json = json!({ "out": std::path::absolute(out).ok(), "pages": pages, "links": links, "all": graph.all });

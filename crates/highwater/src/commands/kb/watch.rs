@@ -1,18 +1,19 @@
 //! `kb watch`: what appears or changes in directories is added as it comes to rest, by passes of the job that `kb add` of the same paths
 //! runs. Owns when a pass begins and what is told in between; what has come to rest is the domain's to say.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_engine::contact::Urgency;
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
-use highwater_engine::ledger::Ledger;
+use highwater_engine::ledger::{ItemFilter, ItemOrder, Ledger, PAGE_ROWS_MAX};
 use highwater_engine::pass::{Engine, Mode, Runner};
 use highwater_engine::report::{ExitCode, PassReport, Reason};
 use highwater_engine::spec::JobSpec;
-use highwater_kb::add::{KbAdd, Named, Place as Workshop};
+use highwater_kb::Origin;
+use highwater_kb::add::{KbAdd, Named, Place as Workshop, conflict_of};
 use highwater_kb::compile::Compilers;
 use highwater_kb::watch::{Hint, Hints, Seen, Watched};
 use highwater_kb::web::Patience;
@@ -23,6 +24,7 @@ use serde_json::json;
 use super::super::run::{Passes, released};
 use super::place::Place;
 use super::{add, pass};
+use crate::bar::counted;
 use crate::cli::{Global, KbWatch};
 use crate::output::Output;
 use crate::site::Site;
@@ -32,7 +34,9 @@ use crate::{Done, in_runtime, signals, upkeep};
 
 /// How long hints are gathered before they are followed, in milliseconds: an editor's save is several.
 const GATHER_MS: u64 = 200;
-/// How many of the files that went are told one by one.
+/// How many documents that are for a person to look at are taken into the next list; with more it takes some of them.
+const WAITS_MAX: usize = 10_000;
+/// How many of the files and directories that went are told one by one.
 const TOLD_GONE_MAX: usize = 8;
 
 pub(super) fn watch(args: &KbWatch, global: &Global) -> Done {
@@ -125,7 +129,8 @@ impl Turns<'_> {
             if is_due && (goes_on || !queue.is_empty() || unfinished.is_some()) {
                 let begun_at = clock.now();
                 let resumes = pass::is_open(self.engine, self.spec).await?;
-                let report = self.pass(&queue).await?;
+                let left = if resumes { BTreeMap::new() } else { self.waits(&queue).await? };
+                let report = self.pass(&queue, left).await?;
                 let is_done = report.reason == Reason::Drained;
                 // What a pass went on with was pinned before: what is new comes with the next one.
                 goes_on = is_done && resumes;
@@ -217,13 +222,36 @@ impl Turns<'_> {
     }
 
     /// One pass over these documents, or over what one that was cut off had pinned.
-    async fn pass(&self, queue: &BTreeSet<PathBuf>) -> Result<PassReport, Diagnosis> {
+    async fn pass(&self, queue: &BTreeSet<PathBuf>, waits: BTreeMap<Origin, String>) -> Result<PassReport, Diagnosis> {
         let paths = if queue.is_empty() { self.paths.clone() } else { queue.iter().cloned().collect() };
-        let named = Named { paths, addresses: Vec::new(), resources: Vec::new(), patience: Patience::default() };
+        let named = Named { paths, addresses: Vec::new(), resources: Vec::new(), patience: Patience::default(), waits };
         let runner: Box<dyn Runner> = Box::new(Arc::new(KbAdd::new(self.workshop.clone(), named)));
         let mut report = runner.run(self.engine, self.spec, Mode::Run).await;
         report.notes.extend(self.passes.notifier.after_pass(self.engine, self.spec, &report).await);
         Ok(report)
+    }
+
+    /// What an earlier round left to a person, and is as it was: the list of the next one has it too, or nobody would know of it any more.
+    async fn waits(&self, queue: &BTreeSet<PathBuf>) -> Result<BTreeMap<Origin, String>, Diagnosis> {
+        let (ledger, mut waits) = (&self.engine.ledger, BTreeMap::new());
+        let list = ledger.job(&self.spec.name).await?.and_then(|job| job.worklist);
+        let (Some(list), false) = (list, queue.is_empty()) else { return Ok(waits) };
+        let (filter, mut after) = (ItemFilter::Outcome("review".to_owned()), None);
+        while waits.len() < WAITS_MAX {
+            let items = ledger.items(list.id, &filter, ItemOrder::Position, after, PAGE_ROWS_MAX).await?;
+            let Some(last) = items.last() else { break };
+            after = Some(last.position);
+            for item in items {
+                let why = item.detail.unwrap_or_default();
+                let origin = Origin::try_from(item.key.as_str().to_owned()).ok();
+                let is_new = |origin: &Origin| origin.file().is_none_or(|file| queue.contains(&file));
+                // Conflicts are told of by the base itself, for as long as there are any.
+                if let Some(origin) = origin.filter(|origin| !is_new(origin) && conflict_of(&why).is_none()) {
+                    waits.insert(origin, why);
+                }
+            }
+        }
+        Ok(waits)
     }
 
     /// Ends when a person lets go on what the last pass ended for.
@@ -246,11 +274,26 @@ fn tell_gone(seen: &Seen, output: Output) {
     if output.json && !seen.gone.is_empty() {
         return output.json(&json!({ "gone": seen.gone }));
     }
-    for path in seen.gone.iter().take(TOLD_GONE_MAX) {
-        output.note(format!("  note: {} is gone; the base keeps what it has of it", line(&path.display().to_string())));
+    // What went with its directory is told by that.
+    let mut gone = BTreeMap::<&Path, Option<u64>>::new();
+    for file in &seen.gone {
+        match file.ancestors().skip(1).take_while(|above| above.symlink_metadata().is_err()).last() {
+            Some(directory) => *gone.entry(directory).or_default().get_or_insert_default() += 1,
+            None => drop(gone.insert(file, None)),
+        }
     }
-    if let Some(more) = seen.gone.len().checked_sub(TOLD_GONE_MAX).filter(|more| *more > 0) {
-        output.note(format!("  note: {more} more files are gone"));
+    for (path, documents) in gone.iter().take(TOLD_GONE_MAX) {
+        let (with, of) = match documents {
+            None => (String::new(), "it"),
+            Some(documents) => {
+                (format!(" with {}", counted(*documents, "document")), if *documents == 1 { "it" } else { "them" })
+            }
+        };
+        let path = line(&path.display().to_string());
+        output.note(format!("  note: {path} is gone{with}; the base keeps what it has of {of}"));
+    }
+    if let Some(more) = gone.len().checked_sub(TOLD_GONE_MAX).filter(|more| *more > 0) {
+        output.note(format!("  note: {more} more of them are gone"));
     }
 }
 

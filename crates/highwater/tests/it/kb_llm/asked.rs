@@ -244,3 +244,17 @@ fn a_conversation_knows_what_was_said_and_goes_on_after_a_kill() {
     let long = chat(&"x".repeat(20_000), &["--session", "tides"]);
     assert!(long.code == 2 && long.stderr.contains("HW-KB-041"), "{long:?}");
 }
+
+#[test]
+fn a_line_that_is_no_utf_8_is_passed_over_and_the_conversation_goes_on() {
+    let desk = answers("It is 2 m [1].");
+    let url = desk.endpoint.url();
+    let mut command = desk.command(&desk.args(&["kb", "chat"], &url, &["--session", "tides"]));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"How m\xfcch water?\nHow much water?\n").unwrap();
+    let ended: Ended = child.wait_with_output().unwrap().into();
+    assert_eq!((ended.code, ended.stdout.matches("It is 2 m [1].").count()), (0, 1), "{ended:?}");
+    assert!(ended.stderr.contains("a line that is no UTF-8 was passed over: ask it again, as UTF-8"), "{ended:?}");
+    assert_eq!(questions(&desk).len(), 1);
+}

@@ -104,6 +104,25 @@ fn an_endpoint_that_is_unwell_ends_the_pass_and_the_document_is_tried_again() {
 }
 
 #[test]
+fn a_document_whose_tries_are_spent_is_for_a_person_and_not_asked_about_once_more_by_the_same_call() {
+    let desk = Desk::new(1, Endpoint::start(|_| Answer::status(500).body("oops")));
+    for n in 1..5 {
+        let ended = desk.add(&[]);
+        assert_eq!((ended.code, desk.endpoint.asked().len()), (3, n), "{ended:?}");
+        assert!(ended.stderr.contains("report-0.md is tried again by the next pass: "), "{ended:?}");
+    }
+    let last = desk.add(&[]);
+    assert_eq!((last.code, desk.endpoint.asked().len()), (0, 5), "{last:?}");
+    let told = format!("{}{}", last.stdout, last.stderr);
+    assert!(told.contains("report-0.md is for you to look at: http://"), "{told}");
+    assert!(!told.contains("tried again by the next pass"), "{told}");
+    assert!(told.contains("the same call again looks for what changed since"), "{told}");
+    // Who calls again wants it to be asked again.
+    assert_eq!(desk.add(&[]).code, 3);
+    assert_eq!(desk.endpoint.asked().len(), 6);
+}
+
+#[test]
 fn an_endpoint_that_nobody_answers_at_is_told_of() {
     let desk = Desk::new(2, Endpoint::compiles());
     let before = desk.shown();
