@@ -6,6 +6,7 @@ mod gc;
 mod graph;
 mod linted;
 mod rebuilt;
+mod rebuilt_killed;
 mod recompiled;
 mod removed;
 mod settled;
