@@ -349,7 +349,7 @@ impl<'s> Look<'s> {
             file: "wiki".to_owned(),
             line: None,
             what: format!("generation {generation} is committed, and does not stand in wiki/ and raw/ yet"),
-            mends: "the next change finishes it".to_owned(),
+            mends: "`highwater kb lint --fix` writes it, as does whatever changes the base next".to_owned(),
             fix: true,
         };
         self.tell(finding);

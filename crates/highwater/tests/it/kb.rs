@@ -4,6 +4,7 @@ mod back;
 mod bad_input;
 mod gc;
 mod graph;
+mod late;
 mod linted;
 mod rebuilt;
 mod rebuilt_killed;
