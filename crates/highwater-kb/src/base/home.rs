@@ -1,6 +1,7 @@
 //! Where a base lies: its files, its rows, and the lock that every change of it holds. Owns how each is reached; there are two, a
 //! directory, and what the tests simulate.
 
+mod still;
 mod swap;
 
 use std::any::Any;
@@ -232,7 +233,14 @@ impl Home for Directory {
     }
 
     fn open_reader(&self) -> Result<Connection, Error> {
-        Database::new(self.own(self.rows), APPLICATION_ID).read_only()
+        let file = std::path::absolute(self.own(self.rows)).unwrap_or_else(|_| self.own(self.rows));
+        match Database::new(&file, APPLICATION_ID).read_only() {
+            // What lies beside them is made by who reads them, and cannot be made there. A log with something in it is not passed over.
+            Err(Error::NoAccess { .. }) if still::is_still(&file) && !self.has_log().unwrap_or(true) => {
+                still::open(&file)
+            }
+            opened => opened,
+        }
     }
 
     fn has_rows(&self) -> bool {

@@ -6,6 +6,7 @@ mod gc;
 mod graph;
 mod late;
 mod linted;
+mod read_only;
 mod rebuilt;
 mod rebuilt_killed;
 mod recompiled;
