@@ -263,7 +263,8 @@ impl Base {
         let unapplied = |source| {
             // It is told as committed: that is to be known without the rows, too.
             let _ = project::note_committed(self.home.fs(), generation);
-            KbError::Unapplied { generation, source: Box::new(source) }
+            let root = self.home.fs().locate(&RelPath::default());
+            KbError::Unapplied { generation, root, source: Box::new(source) }
         };
         let changes = rows::changes(&self.rows)?;
         let manifest = rows::manifest(&self.rows, generation)?.ok_or(KbError::ManifestMissing { generation })?;

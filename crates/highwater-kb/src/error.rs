@@ -1,6 +1,7 @@
 //! What goes wrong with a base.
 
 use std::io;
+use std::path::PathBuf;
 
 use highwater_db::sqlite;
 use highwater_fs::FsError;
@@ -186,6 +187,8 @@ pub enum KbError {
     Unapplied {
         /// Its number.
         generation: u32,
+        /// Where the base lies.
+        root: PathBuf,
         /// What is in the way.
         source: Box<KbError>,
     },

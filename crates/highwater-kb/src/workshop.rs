@@ -13,9 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::Stream;
-use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
 use highwater_engine::job::{ReadCx, Stop};
 use highwater_engine::report::Reason;
+use highwater_engine::shell::quoted;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
@@ -77,11 +78,18 @@ pub(crate) struct Workshop<C> {
 pub fn diagnosis(error: &KbError) -> Diagnosis {
     let message = with_causes(error);
     match error {
-        KbError::Unapplied { .. } => Diagnosis::failure(
-            "HW-KB-022",
-            message,
-            "remove what is in the way and call again: nothing is lost, and readers go on from what is stored",
-        ),
+        KbError::Unapplied { root, source, .. } => {
+            let mends = match full_disk(source) {
+                true => mends_disk(&**source, root),
+                false => None,
+            };
+            let mends = mends.unwrap_or_else(|| "remove what is in the way".to_owned());
+            let finish = format!("highwater kb lint --fix --kb {}", quoted(&root.to_string_lossy()));
+            let next = format!(
+                "{mends}, and `{finish}` writes it: nothing is lost, nor to be done again, and readers have it already"
+            );
+            Diagnosis::failure("HW-KB-022", message, next)
+        }
         KbError::Older => Diagnosis::refusal(
             "HW-KB-043",
             message,
@@ -123,6 +131,13 @@ pub fn diagnosis(error: &KbError) -> Diagnosis {
             "check the disk, its space and its permissions, and call again: what is in the base stays",
         ),
     }
+}
+
+/// Whether an error says that the disk, or this user's share of it, is full.
+fn full_disk(error: &KbError) -> bool {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let mut kinds = causes.filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
+    kinds.any(|kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
 pub(crate) fn failed(error: &KbError) -> Stop {

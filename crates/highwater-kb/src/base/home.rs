@@ -1,20 +1,23 @@
 //! Where a base lies: its files, its rows, and the lock that every change of it holds. Owns how each is reached; there are two, a
 //! directory, and what the tests simulate.
 
+mod still;
+mod swap;
+
 use std::any::Any;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use highwater_db::sqlite::rusqlite::Connection;
-use highwater_db::sqlite::{ApplicationId, Backups, Database, Error, migrate};
-use highwater_fs::{FileId, Fs, FsError, Kind, Quarantine, RealFs, RelPath};
+use highwater_db::sqlite::{ApplicationId, Backups, Database, Error, migrate, take_in_log};
+use highwater_fs::{FileId, Fs, FsError, Kind, RealFs, RelPath};
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, fcntl_lock, flock};
 use rustix::io::Errno;
 
-use super::project::QUARANTINE;
 use super::rows::MIGRATIONS;
 use super::{HOME, layout};
 use crate::error::KbError;
@@ -137,17 +140,41 @@ impl Directory {
         Ok(Self { rows: ROWS_ANEW, ..Self::open(&self.root)? })
     }
 
-    /// Puts rows that were made anew in the place of those that are there. Says where those are that were there.
+    /// Puts rows that were made anew in the place of those that are there: of those that can be `used`, so that there are rows at every moment.
+    /// Says where those are that were there.
     ///
     /// # Errors
-    /// [`KbError::RowsOpen`], and what the disk says.
-    pub(super) fn replace_rows(&self, anew: &Self, why: &str) -> Result<Vec<RelPath>, KbError> {
+    /// [`KbError::RowsOpen`], and what the disk or the old rows say.
+    pub(super) fn replace_rows(&self, anew: &Self, used: bool, why: &str) -> Result<Vec<RelPath>, KbError> {
+        if used {
+            self.take_in_log()?;
+        }
         let _locked = self.lock_rows()?;
         // The rows themselves, which are all in their file once nobody has them open.
-        if anew.fs.stat(&anew.files_of_rows()[1])?.is_some_and(|wal| wal.len > 0) {
+        if anew.has_log()? || (used && self.has_log()?) {
             return Err(KbError::RowsOpen);
         }
-        Ok(swap(&self.fs, self.rows, anew.rows, why)?)
+        let put = if used { swap::take_place } else { swap::swap };
+        Ok(put(&self.fs, self.rows, anew.rows, why)?)
+    }
+
+    /// Whether something of the rows is not in their own file yet.
+    fn has_log(&self) -> Result<bool, FsError> {
+        let [_, wal, _] = self.files_of_rows();
+        Ok(self.fs.stat(&wal)?.is_some_and(|wal| wal.len > 0))
+    }
+
+    /// Takes all that was committed into the rows' own file: what lies beside it is of no use then.
+    fn take_in_log(&self) -> Result<(), KbError> {
+        let taken = Database::new(self.own(self.rows), APPLICATION_ID)
+            .busy_timeout(Duration::ZERO)
+            .read_write()
+            .and_then(|rows| take_in_log(&rows));
+        match taken {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(Error::Busy { .. }) => Err(KbError::RowsOpen),
+            Err(error) => Err(KbError::rows("put its rows into their file")(error)),
+        }
     }
 
     /// Locks the rows' files against whoever has them open, or opens them: SQLite locks them as long as it has. Who closes rows whose file
@@ -191,25 +218,6 @@ fn files_of(rows: &str) -> [RelPath; 3] {
     ["", wal, shm].map(|end| layout(&format!("{HOME}/{rows}{end}")))
 }
 
-/// Puts a file of rows that nobody has open in the place of another, which is set aside with the reason. Between the two there is none: then
-/// it is to be made again.
-fn swap(fs: &dyn Fs, rows: &str, anew: &str, why: &str) -> Result<Vec<RelPath>, FsError> {
-    let quarantine = Quarantine::new(fs, layout(QUARANTINE));
-    let mut aside = Vec::new();
-    // The file first: without it nobody takes what lies beside it for that of another.
-    for file in files_of(rows) {
-        if fs.stat(&file)?.is_some() {
-            aside.push(quarantine.set_aside(&file, why)?.path);
-        }
-    }
-    // Also what an earlier call removed, and could not make durable: a log that comes back would be taken for that of the new rows.
-    fs.sync_dir(&layout(HOME))?;
-    let ([from, ..], [to, ..]) = (files_of(anew), files_of(rows));
-    fs.rename_new(&from, &to)?;
-    fs.sync_dir(&layout(HOME))?;
-    Ok(aside)
-}
-
 impl Home for Directory {
     fn fs(&self) -> &dyn Fs {
         &self.fs
@@ -225,7 +233,14 @@ impl Home for Directory {
     }
 
     fn open_reader(&self) -> Result<Connection, Error> {
-        Database::new(self.own(self.rows), APPLICATION_ID).read_only()
+        let file = std::path::absolute(self.own(self.rows)).unwrap_or_else(|_| self.own(self.rows));
+        match Database::new(&file, APPLICATION_ID).read_only() {
+            // What lies beside them is made by who reads them, and cannot be made there. A log with something in it is not passed over.
+            Err(Error::NoAccess { .. }) if still::is_still(&file) && !self.has_log().unwrap_or(true) => {
+                still::open(&file)
+            }
+            opened => opened,
+        }
     }
 
     fn has_rows(&self) -> bool {
@@ -258,77 +273,5 @@ impl Home for Directory {
             Err(Errno::WOULDBLOCK) => Ok(None),
             Err(errno) => Err(errno.into()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use highwater_testkit::sim_fs::{Scenario, SimFs, crash_everywhere, fail_everywhere, tree};
-
-    use super::*;
-
-    /// New rows take the place of old ones.
-    struct Swapping;
-
-    impl Swapping {
-        /// As a rebuild does it: what an earlier one left is made anew.
-        fn swapped(fs: &SimFs) -> Result<(), FsError> {
-            let [anew, ..] = files_of(ROWS_ANEW);
-            fs.save(&anew, b"new")?;
-            swap(fs, ROWS, ROWS_ANEW, "a test").map(drop)
-        }
-
-        fn has_rows(fs: &SimFs) -> Result<bool, FsError> {
-            Ok(fs.stat(&files_of(ROWS)[0])?.is_some())
-        }
-    }
-
-    impl Scenario for Swapping {
-        fn before(&self) -> SimFs {
-            let fs = SimFs::new().with_atomic_renames();
-            highwater_fs::ensure_dir(&fs, &layout(HOME), highwater_fs::Mode::Umask).unwrap();
-            for (file, bytes) in files_of(ROWS).iter().zip([b"old", b"wal", b"shm"]) {
-                fs.save(file, bytes).unwrap();
-            }
-            fs
-        }
-
-        fn steps(&self) -> usize {
-            1
-        }
-
-        fn work(&self, fs: &SimFs) -> usize {
-            usize::from(Self::swapped(fs).is_ok())
-        }
-
-        fn recover(&self, fs: &SimFs) -> Result<(), String> {
-            match Self::has_rows(fs) {
-                Ok(true) => Ok(()),
-                _ => Self::swapped(fs).map_err(|error| error.to_string()),
-            }
-        }
-
-        fn check(&self, fs: &SimFs, acknowledged: usize) -> Result<(), String> {
-            let tree = tree(fs).map_err(|error| error.to_string())?;
-            let rows = files_of(ROWS).map(|file| tree.get(&file).cloned().flatten());
-            match rows.each_ref().map(Option::as_deref) {
-                [Some(b"new"), None, None] => {}
-                [Some(b"old"), Some(b"wal"), Some(b"shm")] if acknowledged == 0 => {}
-                _ => return Err(format!("{acknowledged} acknowledged, and there are {rows:?}")),
-            }
-            for bytes in [&b"old"[..], b"wal"] {
-                if !tree.values().flatten().any(|there| there == bytes) {
-                    return Err(format!("{bytes:?} are nowhere"));
-                }
-            }
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn r05_rows_are_old_or_new_and_beside_new_ones_lies_nothing_of_old_ones_wherever_the_power_is_cut() {
-        let tally = crash_everywhere(&Swapping).unwrap_or_else(|found| panic!("{found}"));
-        assert!(tally.disks > 20, "{tally:?}");
-        fail_everywhere(&Swapping).unwrap_or_else(|found| panic!("{found}"));
     }
 }

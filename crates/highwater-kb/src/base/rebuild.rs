@@ -148,11 +148,13 @@ pub fn rebuild(home: Arc<dyn Home>, held: &BaseLock, now: Timestamp) -> Result<R
     Filled::fill(home, now, believed, None)?.ended(held, Vec::new())
 }
 
-/// The rows of a base, made anew beside those that it has. Cut off anywhere, the base has its old rows, these, or none: then they are to be
-/// made again.
+/// The rows of a base, made anew beside those that it has. Cut off anywhere, the base has its old rows or these; or none, where the old ones
+/// could not be used: then they are to be made again.
 #[derive(Debug)]
 pub struct Anew<'h> {
     home: &'h Directory,
+    /// Whether the old ones can be used.
+    is_used: bool,
     anew: Directory,
     told: Told,
 }
@@ -172,9 +174,13 @@ impl<'h> Anew<'h> {
         let believed = believed(Objects::new(anew.fs()), known.as_ref())?;
         let lost = known.as_ref().map(|known| believed.lost_of(known)).unwrap_or_default();
         let known = known.map(|known| known.rows).filter(|_| !lost.is_empty());
-        if known.is_some() {
-            // All that they tell of stands then.
-            Base::open(Arc::new(home.again()?), now)?.finish(held)?;
+        if matches!(found, Health::Whole(_)) {
+            // All that they tell of stands then: also what a call that was cut off left to be shown, and what stands otherwise is a person's.
+            let stood = Base::open(Arc::new(home.again()?), now).and_then(|mut base| base.finish(held));
+            // What cannot be shown is in the way of what is taken from them, and of nothing else.
+            if known.is_some() {
+                stood?;
+            }
         }
         let mut filled = Filled::fill(anew, now, believed, known.as_ref())?;
         if let Some(known) = &known {
@@ -183,7 +189,7 @@ impl<'h> Anew<'h> {
         // Nobody else has them: what is not in their own file now is for want of room, and closing them would not say so.
         take_in_log(&filled.base.rows).map_err(KbError::rows("put its new rows into their file"))?;
         drop(filled.base);
-        Ok(Self { home, anew: home.as_anew()?, told: filled.told })
+        Ok(Self { home, is_used: matches!(found, Health::Whole(_)), anew: home.as_anew()?, told: filled.told })
     }
 
     /// Puts them in the place of those that are there, which are set aside with the reason, and shows what is not shown.
@@ -192,7 +198,8 @@ impl<'h> Anew<'h> {
     /// [`KbError::RowsOpen`] while another process has the old ones open: nothing is changed then, and it can be called again. Else what
     /// the disk or the new rows say.
     pub fn put(&mut self, held: &BaseLock, now: Timestamp, why: &str) -> Result<Rebuilt, KbError> {
-        let replaced = self.home.replace_rows(&self.anew, why)?.iter().map(ToString::to_string).collect();
+        let replaced = self.home.replace_rows(&self.anew, self.is_used, why)?;
+        let replaced = replaced.iter().map(ToString::to_string).collect();
         let base = Base::furnished(Arc::new(self.home.again()?), now)?;
         Filled { base, told: std::mem::take(&mut self.told) }.ended(held, replaced)
     }
@@ -241,10 +248,15 @@ impl Filled {
             };
             told.aside(format!("generation {generation}"), why, next);
         }
-        for Attempt { number, why, doing } in believed.attempts {
+        for Attempt { number, why, doing, says_again } in believed.attempts {
             let kept = objects.set_manifest_aside(number, why)?;
             let doing = doing.map(|doing| format!(": {doing}")).unwrap_or_default();
-            let next = format!("it is kept as {kept}; do again what it was to do{doing}");
+            let next = match says_again && known.is_some() {
+                true => {
+                    format!("it is kept as {kept}; a rebuild that was cut off began it, and this one does it again")
+                }
+                false => format!("it is kept as {kept}; do again what it was to do{doing}"),
+            };
             told.aside(format!("generation {number}"), why, next);
         }
         for generation in believed.missing {

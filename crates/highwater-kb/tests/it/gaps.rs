@@ -183,7 +183,17 @@ fn r14_a_rebuild_that_takes_from_the_rows_and_is_cut_off_before_they_give_way_ch
     let base = Base::open(gapped.home.clone(), now()).unwrap();
     assert_eq!(base.head().unwrap().unwrap().number, HEAD);
     drop(base);
-    assert_eq!(gapped.rebuild().documents, 4);
+    let rebuilt = gapped.rebuild();
+    assert_eq!(rebuilt.documents, 4);
+    let next = |what: &str| rebuilt.aside.iter().find(|aside| aside.what == what).map(|aside| aside.next.as_str());
+    // Of what the calls before began there is nothing left to do.
+    assert!(next("generation 5").is_some());
+    assert!(
+        next("generation 8").is_some_and(|next| next.ends_with("and this one does it again")),
+        "{:?}",
+        rebuilt.aside
+    );
+    drop(rebuilt);
     assert!(gapped.stands() == stood);
     same(&gapped.rows(), &told, "after all");
 }

@@ -1,6 +1,10 @@
 //! What a pass tells of pages that a person had edited, and of documents that are for a person to look at.
 
+use std::io;
+
 use highwater_engine::report::ExitCode;
+use highwater_fs::{FsError, Op};
+use highwater_kb::KbError;
 
 use crate::rig::{Edition, Rig};
 
@@ -29,5 +33,23 @@ async fn a_conflict_of_a_page_of_the_base_is_told_like_that_of_any_page() {
         assert!(kind == "review" && why.contains(&next), "{outcomes:?}");
         assert_eq!(highwater_kb::add::conflict_of(why), Some(crate::home::file(path)));
         assert!(rig.root().join(path.replace(".md", ".conflict.md")).exists());
+    }
+}
+
+#[test]
+fn of_a_change_that_is_committed_and_not_written_it_is_told_what_is_in_the_way_and_what_writes_it() {
+    for (kind, mends) in [
+        (io::ErrorKind::StorageFull, "free space on the disk of /srv/my notes, and "),
+        (
+            io::ErrorKind::QuotaExceeded,
+            "free space in this user's quota on the disk of /srv/my notes, or raise it, and ",
+        ),
+        (io::ErrorKind::PermissionDenied, "remove what is in the way, and "),
+    ] {
+        let refused = FsError::Io { op: Op::Rename, path: "/srv/my notes/wiki/log.md".into(), source: kind.into() };
+        let (root, source) = ("/srv/my notes".into(), Box::new(KbError::Fs(refused)));
+        let told = highwater_kb::add::diagnosis(&KbError::Unapplied { generation: 3, root, source });
+        let next = format!("next: {mends}`highwater kb lint --fix --kb '/srv/my notes'` writes it");
+        assert!(told.code == "HW-KB-022" && told.to_string().contains(&next), "{told}");
     }
 }

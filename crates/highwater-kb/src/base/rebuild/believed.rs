@@ -45,6 +45,8 @@ pub(super) struct Attempt {
     pub(super) why: &'static str,
     /// What it was to do, where it says that.
     pub(super) doing: Option<String>,
+    /// Whether that was to say again what lost generations changed, by a rebuild that was cut off.
+    pub(super) says_again: bool,
 }
 
 impl Believed {
@@ -59,7 +61,7 @@ impl Believed {
 impl Attempt {
     fn of(manifest: &Manifest, why: &'static str) -> Self {
         let doing = format!("{} {}", manifest.op, manifest.text).trim().to_owned();
-        Self { number: manifest.generation, why, doing: Some(doing) }
+        Self { number: manifest.generation, why, doing: Some(doing), says_again: manifest.says_again() }
     }
 }
 
@@ -166,7 +168,7 @@ pub(super) fn believed(objects: Objects<'_>, known: Option<&Known>) -> Result<Be
                 believed.generations.push((number, id));
             }
             (Err(_), _) if head.is_some_and(|head| number > head) => {
-                believed.attempts.push(Attempt { number, why: AFTER_HEAD, doing: None });
+                believed.attempts.push(Attempt { number, why: AFTER_HEAD, doing: None, says_again: false });
             }
             (Err(why), _) => believed.damaged.push((number, why)),
             (Ok(_), None) => {} // what was read has a name

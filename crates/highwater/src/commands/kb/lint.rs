@@ -67,7 +67,7 @@ async fn linted(
         if !args.report && !(args.fix && (linted.is_mendable() || linted.has_moved())) {
             break;
         }
-        let (mut base, held) = place.locked().await?;
+        let (mut base, held) = place.opened().await?;
         let done = mend(&mut base, &held, place.clock.now(), &linted, args.fix, args.report);
         let done = done.map_err(|error| place.failed(&error))?;
         drop((base, held));

@@ -34,12 +34,22 @@ fn find(base: &Snapshot, asked: &Path) -> Result<Option<DocName>, KbError> {
     if let Some(name) = text.map(|name| base.document_called(name)).transpose()?.flatten() {
         return Ok(Some(name));
     }
-    let address = text.and_then(|text| Address::parse(text).ok()).map(|address| address.origin());
-    let file = || std::path::absolute(asked).ok().map(|path| Origin::of_file(&path));
-    match address.or_else(file) {
+    match origin(asked) {
         Some(origin) => base.document_from(&origin),
         None => Ok(None),
     }
+}
+
+/// What something is added from that is called so.
+fn origin(asked: &Path) -> Option<Origin> {
+    let address = asked.to_str().and_then(|text| Address::parse(text).ok()).map(|address| address.origin());
+    address.or_else(|| std::path::absolute(asked).ok().map(|path| Origin::of_file(&path)))
+}
+
+/// Whether a document is asked for by its name, or by what it was added from.
+pub(super) fn is_meant(asked: &Path, name: &DocName, from: &Origin) -> bool {
+    let is_named = asked.to_str().is_some_and(|asked| asked.to_lowercase() == name.as_str().to_lowercase());
+    is_named || origin(asked).as_ref() == Some(from)
 }
 
 fn refusal(place: &Place, base: &Snapshot, asked: &Path) -> Result<Diagnosis, KbError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use highwater_engine::clock::{Clock as _, SystemClock};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_kb::add::{LOCK_LOOK_MS, LOCK_WAIT_SECS};
-use highwater_kb::{Base, BaseLock, Directory, Home, KbError, Snapshot};
+use highwater_kb::{Base, BaseLock, Directory, Generation, Home, KbError, Snapshot};
 
 use super::{BUSY, NO_BASE};
 use crate::wiring::kb::{is_base, root};
@@ -59,11 +59,34 @@ impl Place {
         Snapshot::open(self.home()?).map_err(|error| self.failed(&error))
     }
 
-    /// Opens it to change it, under its lock.
+    /// Opens it to change it, under its lock. What is committed and was not written to `wiki/` and `raw/` yet is written first, also by one
+    /// who is refused then.
+    ///
+    /// # Errors
+    /// What its rows say, a lock that another has for long, and what cannot be written still.
+    pub(super) async fn locked(&self) -> Result<(Base, BaseLock), Diagnosis> {
+        let (base, lock, _) = self.caught_up().await?;
+        Ok((base, lock))
+    }
+
+    /// The same, with the generation that was written only now: who calls again what was told as committed may have asked for that one.
+    ///
+    /// # Errors
+    /// As [`Place::locked`].
+    pub(super) async fn caught_up(&self) -> Result<(Base, BaseLock, Option<Generation>), Diagnosis> {
+        let (mut base, lock) = self.opened().await?;
+        let late = match base.finish(&lock).map_err(|error| self.failed(&error))? {
+            Some(_) => base.head().map_err(|error| self.failed(&error))?,
+            None => None,
+        };
+        Ok((base, lock, late))
+    }
+
+    /// Opens it under its lock, as it was left.
     ///
     /// # Errors
     /// What its rows say, and a lock that another has for long.
-    pub(super) async fn locked(&self) -> Result<(Base, BaseLock), Diagnosis> {
+    pub(super) async fn opened(&self) -> Result<(Base, BaseLock), Diagnosis> {
         let home = self.home()?;
         let lock = self.lock(&*home).await?;
         let base = Base::open(home, self.clock.now()).map_err(|error| self.failed(&error))?;

@@ -6,7 +6,7 @@ use highwater_engine::clock::Clock as _;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
 use highwater_kb::resolve::{Side, resolve as settle};
-use highwater_kb::{Base, Fate, FilePath, KbError};
+use highwater_kb::{Base, Fate, FilePath, Generation, KbError};
 use serde_json::json;
 
 use super::NO_CONFLICT;
@@ -26,14 +26,14 @@ pub(super) fn resolve(args: &KbResolve, output: Output) -> Done {
 }
 
 async fn resolved(place: &Place, args: &KbResolve, output: Output) -> Result<ExitCode, Diagnosis> {
-    let (mut base, held) = place.locked().await?;
+    let (mut base, held, late) = place.caught_up().await?;
     let side = if args.side.mine { Side::Mine } else { Side::Theirs };
+    let (word, stays) = if side == Side::Mine { ("mine", "yours") } else { ("theirs", "what the base has") };
     let named = args.page.to_string_lossy();
     let mut refused = format!("{} names no file of the base", one_line(&named));
     for path in candidates(place, &base, &args.page)? {
         match settle(&mut base, &held, place.clock.now(), &path, side) {
             Ok(resolved) => {
-                let stays = if side == Side::Mine { "yours" } else { "what the base has" };
                 let mut told = format!("{path}: {stays} stays");
                 for (path, kept) in &resolved.kept {
                     told.push_str(&format!("\n  {path} as it stood is kept: {}", place.root.join(kept).display()));
@@ -46,9 +46,16 @@ async fn resolved(place: &Place, args: &KbResolve, output: Output) -> Result<Exi
                     told.push_str(&format!("\n  {met} {}", became(Fate::Conflict).unwrap_or_default()));
                 }
                 let kept = resolved.kept.iter().map(|(path, kept)| json!({ "path": path, "kept": kept }));
-                let json = json!({ "path": path, "stays": if side == Side::Mine { "mine" } else { "theirs" },
+                let json = json!({ "path": path, "stays": word,
                     "generation": resolved.committed.generation, "kept": kept.collect::<Vec<_>>(),
                     "conflicts": met });
+                output.answer(&json, told);
+                return Ok(ExitCode::Drained);
+            }
+            Err(KbError::NoConflict(_)) if let Some(late) = late.as_ref().filter(|late| ended(late, &path, word)) => {
+                let told = format!("{path}: {stays} stays; it was committed before, and is written now");
+                let json =
+                    json!({ "path": path, "stays": word, "generation": late.number, "kept": [], "conflicts": [] });
                 output.answer(&json, told);
                 return Ok(ExitCode::Drained);
             }
@@ -70,6 +77,11 @@ async fn resolved(place: &Place, args: &KbResolve, output: Output) -> Result<Exi
         }
     }
     Err(Diagnosis::refusal(NO_CONFLICT, refused, open(place, &base)?).in_file(&place.root))
+}
+
+/// Whether a generation ended the conflict of this file in this way.
+fn ended(generation: &Generation, path: &FilePath, word: &str) -> bool {
+    generation.op == "resolve" && generation.text == format!("{path}, {word}")
 }
 
 fn is_gone(place: &Place, path: &FilePath) -> bool {

@@ -61,7 +61,7 @@ async fn current(place: &Place) -> Result<Status, Diagnosis> {
     let home = place.home()?;
     match read(&home) {
         Err(KbError::Older) => {
-            drop(place.locked().await?);
+            drop(place.opened().await?);
             read(&home).map_err(|error| place.failed(&error))
         }
         status => status.map_err(|error| place.failed(&error)),
@@ -80,7 +80,11 @@ fn text(told: &Told<'_>, place: &Place, ledger: &Path, only: Option<&ItemKey>) -
         None => facts.fact("generation", "none"),
     }
     if !status.applied {
-        facts.fact("", "it does not stand in wiki/ and raw/ yet: the next change finishes it");
+        let finish = format!("highwater kb lint --fix --kb {}", quoted(&place.root.to_string_lossy()));
+        facts.fact(
+            "",
+            format!("it does not stand in wiki/ and raw/ yet: `{finish}` writes it, as does the next change"),
+        );
     }
     let size = DecimalBytes(status.raw_bytes);
     facts.fact("documents", format!("{}, {size} as they were given", grouped(status.documents)));

@@ -4,7 +4,7 @@ use highwater_engine::clock::Clock as _;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
 use highwater_kb::base::{Had, Undone};
-use highwater_kb::{Fate, KbError};
+use highwater_kb::{Fate, Generation, KbError};
 use serde_json::json;
 
 use super::fates::became;
@@ -14,13 +14,33 @@ use crate::cli::KbUndo;
 use crate::output::Output;
 use crate::{Done, in_runtime};
 
+/// What a generation that goes back is called.
+const UNDO: &str = "undo";
+
+/// The generation to which another went back.
+fn gone_back_to(undone: &Generation) -> Option<u32> {
+    undone.text.rsplit(' ').next()?.parse().ok()
+}
+
 pub(super) fn undo(args: &KbUndo, output: Output) -> Done {
     let place = Place::find(args.which.kb.as_deref()).map_err(|error| vec![error])?;
     in_runtime(async { undone(&place, args, output).await.map_err(|error| vec![error]) })
 }
 
 async fn undone(place: &Place, args: &KbUndo, output: Output) -> Result<ExitCode, Diagnosis> {
-    let (mut base, held) = place.locked().await?;
+    let (mut base, held, late) = place.caught_up().await?;
+    if args.generation.is_none()
+        && let Some(late) = late.filter(|late| late.op == UNDO)
+    {
+        // Who was told that it is committed and calls again does not want it taken back.
+        let json = json!({ "to": gone_back_to(&late), "generation": late.number, "kept": [], "lost": [] });
+        let told = format!(
+            "generation {} goes {} already: it was committed before, and is written now",
+            late.number, late.text
+        );
+        output.answer(&json, told);
+        return Ok(ExitCode::Drained);
+    }
     let failed = |error: &KbError| match error {
         KbError::NoGeneration { .. } | KbError::GenerationLost { .. } => {
             Diagnosis::refusal(NO_GENERATION, error.to_string(), "`highwater kb log` shows the generations")

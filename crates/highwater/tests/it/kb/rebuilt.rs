@@ -18,7 +18,7 @@ impl Desk {
         }
     }
 
-    fn rebuild(&self, more: &[&str]) -> Ended {
+    pub(super) fn rebuild(&self, more: &[&str]) -> Ended {
         self.0.run(&[&["kb", "rebuild", "--kb", "notes"], more].concat())
     }
 
@@ -43,7 +43,7 @@ impl Desk {
     }
 
     /// What a reader gets of it.
-    fn answers(&self) -> (String, String) {
+    pub(super) fn answers(&self) -> (String, String) {
         let list = self.0.ok(&["kb", "list", "--kb", "notes", "--json"]).stdout;
         (list, self.0.ok(&["kb", "search", "tidal", "range", "--kb", "notes", "--json"]).stdout)
     }

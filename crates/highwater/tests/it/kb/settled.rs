@@ -9,7 +9,7 @@ use crate::rig::Ended;
 
 impl Desk {
     /// A base in which two pages are in conflict.
-    fn in_conflict() -> Self {
+    pub(super) fn in_conflict() -> Self {
         let desk = Self::full();
         desk.ended(&[]);
         for name in ["04", "05"] {
@@ -25,7 +25,7 @@ impl Desk {
         self.0.run(&["kb", "resolve", page, side, "--kb", "notes"])
     }
 
-    fn conflicts(&self) -> Value {
+    pub(super) fn conflicts(&self) -> Value {
         self.0.ok(&["kb", "status", "--kb", "notes", "--json"]).json()["conflicts"].clone()
     }
 
