@@ -80,7 +80,8 @@ impl Receiver {
         let index = Arc::clone(&self.on.index);
         let freed = blocking(move || index.freed(&key)).await?.map_err(|error| cannot(&error, error.is_full()))?;
         Ok(match freed {
-            Some(row) => withdrawn(row.removed.clone().unwrap_or_default(), Some(Seen::from(row))),
+            // Who makes a name free may want it sent again, or there was nothing any more: when that was is not told, so nobody lets go of a copy.
+            Some(row) => withdrawn(row.removed.clone().unwrap_or_default(), Some(Seen { at: None, ..Seen::from(row) })),
             None => Problem::new(&known::NO_SUCH_EPISODE),
         })
     }

@@ -154,10 +154,10 @@ impl Ship {
         self.ask_again(&cx.read, &mut shelf, &mut cleanup, now).await?;
         shelf.go_back(now);
         self.remove_due(&cx.read, &mut shelf, &mut cleanup, now).await?;
-        let unreceived = self.look_for_unreceived(&cx.read, &mut shelf, now).await?;
         self.forget_gone(&mut shelf).await?;
         // Told first: what a pass that is killed here told, the next one tells again.
         cleanup.tell(cx, &mut shelf, keeping, now).await?;
+        let unreceived = self.look_for_unreceived(&cx.read, &mut shelf, now).await?;
         cx.notes.extend(unreceived);
         if shelf != before {
             self.noted(move |outbox| outbox.set_shelf(&shelf)).await?;
@@ -270,7 +270,7 @@ impl Ship {
             }
             cleanup.add(&item, cleared, shelf, true);
         }
-        shelf.waiting.append(&mut behind);
+        behind.into_iter().for_each(|waiting| shelf.wait(waiting));
         Ok(())
     }
 
@@ -286,8 +286,12 @@ impl Ship {
         let mut unsaid: Vec<Waiting> = Vec::new();
         let mut misses = 0;
         // Those are looked at already where a pass goes back.
-        let known: BTreeSet<_> =
-            shelf.waiting.iter().map(|waiting| (waiting.place, waiting.episode.to_string())).collect();
+        let known: BTreeSet<_> = shelf
+            .waiting
+            .iter()
+            .map(|waiting| (waiting.place, waiting.episode.to_string()))
+            .chain(shelf.stay_for_good())
+            .collect();
         'pages: for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {
             let page = cx.done_items(shelf.removed, ROWS_A_PAGE).await?;
             let bytes = shelf.bytes;
@@ -297,6 +301,7 @@ impl Ship {
             for item in &page.items {
                 let is_due = self.place.keeping.is_due(item, shelf.bytes, now);
                 if !is_due && !is_ahead(item, now) {
+                    shelf.comes_to_what_stays(now);
                     break 'pages;
                 }
                 if cleanup.is_spent() || misses >= MISSES_MAX || shelf.is_full(unsaid.len()) {
@@ -323,11 +328,11 @@ impl Ship {
                     cleanup.add(item, cleared, shelf, false);
                     break 'pages;
                 }
+                shelf.pass(item);
                 let waits = |lost| received(item).map(|(episode, _)| Waiting::new(item.place, episode, lost, now));
                 if cleared.is_nobodys() {
                     unsaid.extend(waits(false));
                     cleanup.add(item, cleared, shelf, false);
-                    shelf.pass(item);
                     if unsaid.len() >= NOBODY_MAX {
                         break 'pages;
                     }
@@ -341,13 +346,14 @@ impl Ship {
                     waits(lost).into_iter().for_each(|waiting| shelf.wait(waiting));
                     misses += u64::from(!lost);
                 }
-                if cleared.is_for_good() && !goes_back {
-                    received(item).into_iter().for_each(|(episode, _)| shelf.stay(item.place, episode));
-                }
-                if !(goes_back && cleared.is_for_good()) {
+                let is_told = match received(item).filter(|_| cleared.is_for_good()) {
+                    // Told before, where a pass goes back to those that are beyond the list.
+                    Some((episode, _)) => shelf.stay(item.place, episode) || !goes_back,
+                    None => true,
+                };
+                if is_told {
                     cleanup.add(item, cleared, shelf, goes_back);
                 }
-                shelf.pass(item);
             }
             shelf.removed = page.reached;
             if page.end {

@@ -284,10 +284,7 @@ impl Shelves {
     /// Whether any episode's directory is in `shipped/`.
     #[must_use]
     pub fn has_shipped(&self) -> bool {
-        let is_one = |entry: &fs::DirEntry| {
-            !entry.file_name().as_encoded_bytes().starts_with(b".") && entry.file_type().is_ok_and(|kind| kind.is_dir())
-        };
-        fs::read_dir(&self.shipped).is_ok_and(|entries| entries.flatten().any(|entry| is_one(&entry)))
+        has_episodes(&self.shipped)
     }
 
     /// Whether something has its name in `episodes/`.
@@ -410,6 +407,14 @@ impl Shelves {
         left.truncate(LEFT_TOLD_MAX);
         left
     }
+}
+
+/// Whether a shelf has a directory that may be an episode's.
+pub(super) fn has_episodes(shelf: &Path) -> bool {
+    let is_one = |entry: &fs::DirEntry| {
+        !entry.file_name().as_encoded_bytes().starts_with(b".") && entry.file_type().is_ok_and(|kind| kind.is_dir())
+    };
+    fs::read_dir(shelf).is_ok_and(|entries| entries.flatten().any(|entry| is_one(&entry)))
 }
 
 /// Removes what lies in a directory of ours; what cannot be removed, the first few of it.

@@ -236,9 +236,9 @@ async fn r10_what_a_receiver_answers_says_whether_one_may_go() {
     }
 }
 
-/// Its name is free, so whoever asks as before an upload is told that there is none.
+/// Whoever asks as before an upload is told that there is none.
 #[tokio::test]
-async fn one_that_was_withdrawn_and_its_name_made_free_goes() {
+async fn one_of_which_only_who_asks_for_it_to_be_read_is_told_that_it_was_withdrawn_goes() {
     let mut lab = Lab::new().await;
     lab.ship("ep", 100).await;
     let content = lab.stored_as("ep", "content_sha256");

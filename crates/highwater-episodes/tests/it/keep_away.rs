@@ -56,6 +56,7 @@ async fn one_that_somebody_has_a_copy_of_in_episodes_goes_when_that_is_gone() {
     lab.later(11).await;
     assert_eq!(lab.shipped(), ["ep"]);
     fs::remove_dir(copy).unwrap();
+    lab.later(2).await;
     lab.later(0).await;
     assert_eq!(lab.shipped(), Vec::<String>::new());
 }
@@ -76,4 +77,49 @@ async fn one_that_was_changed_goes_once_it_is_as_it_was_and_was_moved_back() {
     assert_eq!(lab.later(0).await.counts.done, 1);
     lab.later(11).await;
     assert_eq!(lab.shipped(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn those_that_somebody_has_a_copy_of_hold_up_none_behind_them() {
+    const HELD: usize = 20;
+    let lab = Lab::new().await;
+    let held = |n: usize| format!("held-{n:02}");
+    for n in 0..HELD {
+        lab.ship(&held(n), 100).await;
+        fs::create_dir(lab.host.path("episodes").join(held(n))).unwrap();
+    }
+    lab.ship("ep", 100).await;
+    let report = lab.later(11).await;
+    assert_eq!(lab.shipped(), (0..HELD).map(held).collect::<Vec<_>>(), "{:?}", report.notes);
+}
+
+/// Also where more are lost than are named.
+#[tokio::test]
+async fn what_was_passed_over_goes_however_many_the_receiver_lost_since() {
+    const LOST: usize = 1_003;
+    let lab = Lab::new().await;
+    lab.ship("ep", 100).await;
+    lab.passes_unmounted(11, &["other"]).await;
+    for n in 0..LOST {
+        lab.host.record(&format!("lost-{n:04}"), "x", None);
+    }
+    assert_eq!(lab.host.pass().await.counts.done, LOST as u64);
+    for n in 0..LOST {
+        fs::remove_file(lab.rig.path(&format!("episodes/lab/lost-{n:04}.tar.zst"))).unwrap();
+    }
+    for _ in 0..4 {
+        lab.later(6).await;
+    }
+    assert!(!lab.shipped().contains(&"ep".to_owned()));
+    let known = || lost(&lab.host.path("outbox"), &lab.host.path("shipped")).count();
+    assert_eq!((lab.shipped().len(), known()), (LOST, LOST as u64));
+    // A person gives them up.
+    for name in lab.shipped() {
+        fs::remove_dir_all(lab.host.path("shipped").join(name)).unwrap();
+    }
+    assert_eq!(known(), 0);
+    lab.ship("new", 100).await;
+    lab.later(2).await;
+    lab.later(2).await;
+    assert_eq!(known(), 0);
 }

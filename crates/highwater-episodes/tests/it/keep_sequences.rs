@@ -180,7 +180,7 @@ impl Life {
             let text = |field: &str| row[field].as_str().map(str::to_owned);
             let key = (text("host_id").unwrap(), text("episode_id").unwrap());
             match text("content_sha256") {
-                Some(content) if ["removed", "withdrawn"].iter().any(|field| row[field].is_string()) => {
+                Some(content) if row["withdrawn"].is_string() && !row["removed"].is_string() => {
                     all.insert(key, content.parse().unwrap())
                 }
                 _ => all.remove(&key),
@@ -346,7 +346,8 @@ impl Life {
                     let _ = withdraw(&opened.store, &opened.index, &key, "lens cap", free, SystemClock::shared().now());
                 })
                 .await;
-                for row in self.rig.as_ref().unwrap().rows().into_iter().skip(rows) {
+                // Whose name is made free is not let go of.
+                for row in self.rig.as_ref().unwrap().rows().into_iter().skip(rows).filter(|_| act == 5) {
                     let digest = |field: &str| row[field].as_str().and_then(|text| text.parse::<Sha256Digest>().ok());
                     // Of one that had no row nobody said what it held.
                     let content = digest("content_sha256").or_else(|| self.whole.get(&digest("sha256")?).copied());
@@ -589,5 +590,26 @@ async fn r10_an_episode_that_was_taken_again_after_a_withdrawal_stays_when_the_r
         life.pass().await;
         assert_eq!(life.host.names("shipped"), ["a"], "{between:?}");
         assert_eq!(lost(&life.host.path("outbox"), &life.host.path("shipped")).count(), 1, "{between:?}");
+    }
+}
+
+/// Whatever is left of it there: whoever makes its name free may want it sent again.
+#[tokio::test]
+async fn r10_an_episode_whose_name_was_made_free_stays_and_is_told() {
+    for lost_before in [None, Some(0), Some(2)] {
+        let mut life = Life::new(0).await;
+        assert!(life.person(0, "a"));
+        life.pass().await;
+        for act in lost_before.into_iter().chain([6]) {
+            assert!(life.receiver(act, "lab", "a").await);
+        }
+        life.clock.jump_secs(11 * DAY_SECS);
+        life.pass().await;
+        assert_eq!(life.host.names("shipped"), ["a"], "{lost_before:?}");
+        assert_eq!(lost(&life.host.path("outbox"), &life.host.path("shipped")).count(), 1, "{lost_before:?}");
+        // What is told leads on.
+        assert!(life.person(5, "a"));
+        life.pass().await;
+        assert_eq!(life.has(None).len(), 1);
     }
 }

@@ -69,12 +69,7 @@ impl Clearing {
     pub(super) fn stays(&self) -> Option<bool> {
         match self {
             Self::Lost => Some(true),
-            Self::Unsaid(_)
-            | Self::Unanswered(_)
-            | Self::Over
-            | Self::Failed(_)
-            | Self::Early
-            | Self::Cleared(Cleared::Held, _) => Some(false),
+            Self::Unsaid(_) | Self::Unanswered(_) | Self::Over | Self::Failed(_) | Self::Early => Some(false),
             Self::Cleared(..) | Self::NoReceipt | Self::Unnamed => None,
         }
     }
@@ -96,8 +91,6 @@ pub(super) struct Cleanup {
     hostless: bool,
     /// Why the first one stays of which the receiver does not say that it has it.
     unanswered: Option<String>,
-    /// These wait for one of their name that is in `episodes/`.
-    held: usize,
     read_bytes: u64,
     failures: u64,
     failed: Option<String>,
@@ -145,8 +138,7 @@ impl Cleanup {
             Clearing::Over => {
                 self.unanswered.get_or_insert("it is not contacted in this pass any more".to_owned());
             }
-            Clearing::Cleared(Cleared::Held, _) => self.held += 1,
-            Clearing::Cleared(Cleared::Gone, _) | Clearing::NoReceipt | Clearing::Early => {}
+            Clearing::Cleared(Cleared::Gone | Cleared::Held, _) | Clearing::NoReceipt | Clearing::Early => {}
             Clearing::Failed(error) => {
                 self.failures += 1;
                 self.failed.get_or_insert_with(|| with_causes(&error));
@@ -209,7 +201,7 @@ impl Cleanup {
             cx.notes.push(of_times_to_come(&ahead));
             shelf.told_ahead_at = now;
         }
-        let waits = (shelf.waiting.len() - all.len() - ahead.len()).saturating_sub(self.held);
+        let waits = shelf.waiting.len() - all.len() - ahead.len();
         if let Some(why) = unanswered {
             let (which, them) = match waits {
                 waits if self.is_nobody || waits == 0 => ("shipped episodes that are".to_owned(), "them"),

@@ -13,6 +13,7 @@ use super::newest::before;
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 use crate::ship::outbox::{NOTE_BYTES_MAX, SHELF_NOTE};
+use crate::ship::retire::has_episodes;
 
 /// The most episodes of which the receiver did not say what it has, and that wait to be asked for again.
 const WAITING_MAX: usize = 2_000;
@@ -51,13 +52,10 @@ pub struct Shelf {
     /// How many more the receiver lost than are among these.
     #[serde(default)]
     pub(super) lost_more: u64,
-    /// The first of those, to which a pass goes back to ask for them again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) lost_from: Option<DonePlace>,
     /// When they were last asked for.
     #[serde(default)]
     pub(super) more_asked: Timestamp,
-    /// They are being asked for again.
+    /// All that was gone through is being gone through again, for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) again: Option<Again>,
     /// When it was last told what of that the receiver lost.
@@ -147,8 +145,12 @@ pub fn lost(outbox: &Path, shipped: &Path) -> LostThere {
         let bytes = RealFs::open(outbox).ok()?.read(&note, NOTE_BYTES_MAX).ok()?;
         serde_json::from_slice::<Shelf>(&bytes).ok()
     };
-    let shelf = noted().unwrap_or_default();
+    let mut shelf = noted().unwrap_or_default();
     let there = |episode: &&EpisodeId| shipped.join(episode.as_str()).is_dir();
+    // Of those beyond the list it is not known which they are.
+    if !has_episodes(shipped) {
+        shelf.lost_more = 0;
+    }
     LostThere {
         episodes: shelf.lost().filter(there).cloned().collect(),
         more: shelf.lost_more,
@@ -203,12 +205,12 @@ impl Shelf {
     pub(super) fn wait(&mut self, waiting: Waiting) {
         self.waiting.retain(|other| other.episode != waiting.episode);
         if waiting.lost && self.lost().count() >= LOST_MAX {
-            if self.lost_from.is_none() && self.again.is_none() {
+            if self.lost_more == 0 && self.again.is_none() {
                 self.more_asked = waiting.asked;
             }
-            self.lost_from.get_or_insert(waiting.place);
             match &mut self.again {
-                Some(again) => again.more += 1,
+                // One that is not gone through again yet is counted then.
+                Some(again) => again.more += u64::from(waiting.place <= self.removed),
                 None => self.lost_more += 1,
             }
         } else {
@@ -216,30 +218,42 @@ impl Shelf {
         }
     }
 
-    /// Notes one that stays for good.
-    pub(super) fn stay(&mut self, place: DonePlace, episode: EpisodeId) {
-        if self.stays.len() < STAYS_MAX {
+    /// Notes one that stays for good; whether there was room for it.
+    pub(super) fn stay(&mut self, place: DonePlace, episode: EpisodeId) -> bool {
+        let has_room = self.stays.len() < STAYS_MAX;
+        if has_room {
             self.stays.push(Stays { place, episode });
         }
+        has_room
     }
 
     /// Has those asked for that were gone through and neither wait nor stay for good, whatever made that so: a ledger or a note that is older
-    /// than the other. By the newest rows of all that is there.
-    pub(super) fn look_again(&mut self, newest: &BTreeMap<EpisodeId, DonePlace>, now: Timestamp) {
+    /// than the other. By the newest rows of all that is there, without those that are held here.
+    pub(super) fn look_again(
+        &mut self,
+        newest: &BTreeMap<EpisodeId, DonePlace>,
+        held: &BTreeSet<EpisodeId>,
+        now: Timestamp,
+    ) {
         self.stays.retain(|stays| newest.get(&stays.episode) == Some(&stays.place));
-        // Those beyond the lists are among them.
-        if self.lost_more > 0 || self.again.is_some() || self.stays.len() >= STAYS_MAX {
+        // All of it is gone through again then.
+        if self.is_beyond() || self.again.is_some() {
             return;
         }
         let stay = self.stays.iter().map(|stays| (stays.place, &stays.episode));
         let wait = self.waiting.iter().map(|waiting| (waiting.place, &waiting.episode));
         let known: BTreeSet<_> = stay.chain(wait).collect();
-        let is_missed = |(episode, place): &(&EpisodeId, &DonePlace)| {
-            **place <= self.removed && !known.contains(&(**place, *episode))
-        };
-        let missed: Vec<_> =
-            newest.iter().filter(is_missed).map(|(episode, place)| (episode.clone(), *place)).collect();
-        for (episode, place) in missed {
+        let is_missed =
+            |episode: &EpisodeId, place: DonePlace| place <= self.removed && !known.contains(&(place, episode));
+        let missed = newest.iter().filter(|(episode, place)| is_missed(episode, **place) && !held.contains(*episode));
+        // The oldest first.
+        let missed: BTreeMap<DonePlace, EpisodeId> = missed.map(|(episode, place)| (*place, episode.clone())).collect();
+        if missed.is_empty() {
+            return;
+        }
+        // They count, too.
+        self.counted_since = Timestamp::default();
+        for (place, episode) in missed {
             if self.is_full(0) {
                 break;
             }
@@ -252,13 +266,30 @@ impl Shelf {
         self.waiting.len() - self.lost().count() + besides >= WAITING_MAX
     }
 
-    /// Goes back to those that are beyond the list, once a day, and once it has room.
+    /// Whether the lists do not hold all that they should: what else was gone through, only going through it again shows.
+    fn is_beyond(&self) -> bool {
+        self.lost_more > 0 || self.stays.len() >= STAYS_MAX
+    }
+
+    /// Begins at the beginning for those that are beyond the lists, once a day, and once there is room for one that is lost.
     pub(super) fn go_back(&mut self, now: Timestamp) {
-        let has_room = self.lost().count() < LOST_MAX;
-        if self.lost_more > 0 && self.again.is_none() && (has_room || is_a_day_ago(self.more_asked, now)) {
+        let has_room = self.lost_more > 0 && self.lost().count() < LOST_MAX;
+        if self.is_beyond() && self.again.is_none() && (has_room || is_a_day_ago(self.more_asked, now)) {
             self.again = Some(Again { to: self.removed, more: 0 });
-            self.removed = self.lost_from.take().map(before).unwrap_or_default().min(self.removed);
+            self.removed = DonePlace::default();
         }
+    }
+
+    /// What is left of those that were to be gone through again is not due any more.
+    pub(super) fn comes_to_what_stays(&mut self, now: Timestamp) {
+        if let Some(again) = self.again {
+            self.went(again.to, now);
+        }
+    }
+
+    /// Those that are known to stay for good.
+    pub(super) fn stay_for_good(&self) -> impl Iterator<Item = (DonePlace, String)> {
+        self.stays.iter().map(|stays| (stays.place, stays.episode.to_string()))
     }
 
     /// What is up to this place was gone through. Then it is known how many of those are lost still.

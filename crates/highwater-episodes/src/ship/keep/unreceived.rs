@@ -40,7 +40,14 @@ impl Ship {
             tracing::info!("`shipped`, or what the ledger holds of it, is too much to be looked through for receipts");
             return Ok(None);
         };
-        shelf.look_again(&newest, now);
+        // One of whose name something is in `episodes` waits for that.
+        let shelves = self.place.shelves.clone();
+        let (newest, held) = Self::on_disk(move || {
+            let held = newest.keys().filter(|episode| shelves.is_recorded(episode)).cloned().collect();
+            Ok((newest, held))
+        })
+        .await?;
+        shelf.look_again(&newest, &held, now);
         let names: Vec<&str> = without.iter().map(String::as_str).collect();
         let told = (!names.is_empty()).then(|| Sha256Digest::of(names.join("/").as_bytes()));
         let is_news = told.is_some() && told != shelf.told;
