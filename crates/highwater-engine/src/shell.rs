@@ -1,5 +1,7 @@
 //! What is told to be typed into a shell. Owns how a word is quoted there.
 
+use std::path::Path;
+
 /// A word as a shell takes it.
 #[must_use]
 pub fn quoted(word: &str) -> String {
@@ -9,6 +11,12 @@ pub fn quoted(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
+}
+
+/// A path as a shell takes it.
+#[must_use]
+pub fn quoted_path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use highwater_engine::shell::quoted;
+use highwater_engine::shell::quoted_path;
 use highwater_fs::{Fs, Kind, RelPath, Stat};
 
 use crate::shut::Shut;
@@ -101,8 +101,7 @@ impl Odd {
     /// What a person does about it.
     #[must_use]
     pub fn next(&self) -> String {
-        let quoted = |path: &Path| quoted(&path.display().to_string());
-        let place = quoted(&self.path);
+        let place = quoted_path(&self.path);
         match &self.rows {
             None => format!("move {place} away, out of the receiver's directory"),
             Some(Rows::Unknown) => format!(
@@ -113,17 +112,17 @@ impl Odd {
             Some(Rows::Behind(file)) => {
                 let mut copy = self.path.clone().into_os_string();
                 copy.push(".new");
-                let copy = quoted(Path::new(&copy));
+                let copy = quoted_path(Path::new(&copy));
                 format!(
                     "put the file that it leads to in its place, for what was withdrawn is told in it: \
                      `cp -p -- {} {copy} && mv -- {copy} {place}`",
-                    quoted(file)
+                    quoted_path(file)
                 )
             }
             Some(Rows::Nowhere(file)) => format!(
                 "mount what {0} lies on, to which it leads and where nothing is, and put that file in the place of {place}; where it is \
                  lost, move the link away: `highwater reindex` makes rows anew, and what was withdrawn can be received again",
-                quoted(file)
+                quoted_path(file)
             ),
         }
     }

@@ -5,7 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use highwater_engine::shell::quoted;
+use highwater_engine::shell::quoted_path;
 use rustix::io::Errno;
 
 /// One such thing.
@@ -30,7 +30,7 @@ impl Shut {
     /// What a person does about it.
     #[must_use]
     pub fn next(&self) -> String {
-        let path = quoted(&self.path.display().to_string());
+        let path = quoted_path(&self.path);
         match self.is_refused {
             true => format!("let this user read {path} (`chown`, `chmod u+rX`)"),
             false => format!("check the disk of {path}"),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::counted;
-use highwater_engine::shell::quoted;
+use highwater_engine::shell::quoted_path;
 use highwater_fs::Fs;
 
 use crate::index::{Cursor, Found, Index, IndexError, PageAsk, View};
@@ -82,7 +82,7 @@ impl Elsewhere {
         let make = if self.episodes.is_dir() {
             String::new()
         } else {
-            format!("`mkdir {}` and ", quoted(&self.episodes.display().to_string()))
+            format!("`mkdir {}` and ", quoted_path(&self.episodes))
         };
         format!(
             "mount the disk of the episodes there, or put them back, and call again; where they are really gone, {make}`highwater reindex --prune \

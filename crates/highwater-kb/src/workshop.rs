@@ -16,7 +16,7 @@ use futures::Stream;
 use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
 use highwater_engine::job::{ReadCx, Stop};
 use highwater_engine::report::Reason;
-use highwater_engine::shell::quoted;
+use highwater_engine::shell::quoted_path;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
@@ -84,7 +84,7 @@ pub fn diagnosis(error: &KbError) -> Diagnosis {
                 false => None,
             };
             let mends = mends.unwrap_or_else(|| "remove what is in the way".to_owned());
-            let finish = format!("highwater kb lint --fix --kb {}", quoted(&root.to_string_lossy()));
+            let finish = format!("highwater kb lint --fix --kb {}", quoted_path(root));
             let next = format!(
                 "{mends}, and `{finish}` writes it: nothing is lost, nor to be done again, and readers have it already"
             );

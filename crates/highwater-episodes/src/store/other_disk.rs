@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use highwater_engine::shell::quoted;
+use highwater_engine::shell::quoted_path;
 
 /// One such directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,11 +20,10 @@ impl OtherDisk {
     #[must_use]
     pub fn next(&self) -> String {
         let episodes = self.copies.parent().unwrap_or(&self.copies);
-        let quoted = |path: &std::path::Path| quoted(&path.display().to_string());
         format!(
             "mount that file system on {}, with all that is in it, or on the whole of the receiver's directory, and nothing on {}",
-            quoted(episodes),
-            quoted(&self.path)
+            quoted_path(episodes),
+            quoted_path(&self.path)
         )
     }
 }

@@ -1,6 +1,6 @@
 //! What can be typed about knowledge bases.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use highwater_engine::settings::{ByteSize, DurationText};
@@ -113,6 +113,31 @@ pub(crate) enum KbVerb {
     /// line each page begins, the images. The conversion is a process of its own with limited time and memory. A symlink is not
     /// followed. Exit 2 says what is wrong with the document.
     Convert(KbConvert),
+}
+
+impl KbVerb {
+    /// The base that is named.
+    pub(crate) fn kb(&self) -> Option<&Path> {
+        let which = match self {
+            Self::List(which) | Self::Status(which) => which,
+            Self::Add(args) => &args.which,
+            Self::Watch(args) => &args.which,
+            Self::Remove(args) => &args.which,
+            Self::Recompile(args) => &args.which,
+            Self::Search(args) => &args.which,
+            Self::Query(args) => &args.which,
+            Self::Chat(args) => &args.which,
+            Self::Undo(args) => &args.which,
+            Self::Lint(args) => &args.which,
+            Self::Resolve(args) => &args.which,
+            Self::Rebuild(args) => &args.which,
+            Self::Visualize(args) => &args.which,
+            Self::Log(args) => &args.which,
+            Self::Gc(args) => &args.which,
+            Self::Init(_) | Self::Convert(_) => return None,
+        };
+        which.kb.as_deref()
+    }
 }
 
 /// Which base a command is about.

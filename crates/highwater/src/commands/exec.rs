@@ -17,6 +17,7 @@ use highwater_engine::pass::{Mode, Runner};
 use highwater_engine::report::ExitCode;
 use highwater_engine::settings::JobSettings;
 use highwater_engine::settings::{CommandLine, DurationText, FilePath};
+use highwater_engine::shell::quoted_path;
 use highwater_engine::spec::{JobSpec, ResourceSpec};
 use highwater_store::Access;
 use sha2::{Digest, Sha256};
@@ -227,7 +228,7 @@ fn spec(args: &Exec, site: &Site, places: &Places) -> JobSpec {
         ..ResourceSpec::new(name, FileLock::new(&places.lock, args.allow_network_fs))
     };
     JobSpec {
-        handle: format!("{} --ledger {}", places.job, site.ledger_path.display()),
+        handle: format!("{} --ledger {}", places.job, quoted_path(&site.ledger_path)),
         recurring: args.recurring,
         concurrency: usize::try_from(args.concurrency).unwrap_or(1),
         lock_wait: args.lock_wait.get(),

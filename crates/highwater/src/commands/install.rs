@@ -285,7 +285,7 @@ impl Installer<'_> {
             None if Path::new(SYSTEMD_RUNS).is_dir() => format!("`{enable}`"),
             None => format!(
                 "systemd does not run here; the units wait for it. Until then: `highwater {call} --config {}`",
-                highwater_engine::shell::quoted(&file.display().to_string())
+                highwater_engine::shell::quoted_path(file)
             ),
         }
     }

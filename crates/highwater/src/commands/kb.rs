@@ -22,9 +22,12 @@ mod resolve;
 mod review;
 mod search;
 mod status;
+mod typed;
 mod undo;
 mod visualize;
 mod watch;
+
+use std::path::Path;
 
 use crate::Done;
 use crate::cli::{Global, KbVerb};
@@ -77,6 +80,11 @@ const OLDER_BUSY: &str = "HW-KB-049";
 const HAS_HISTORY: &str = "HW-KB-050";
 
 pub(crate) fn kb(verb: KbVerb, global: &Global) -> Done {
+    let kb = verb.kb().map(Path::to_owned);
+    of_base(verb, global).map_err(|errors| typed::errors_about(errors, kb.as_deref()))
+}
+
+fn of_base(verb: KbVerb, global: &Global) -> Done {
     let output = Output { json: global.json, quiet: global.quiet };
     match verb {
         KbVerb::Init(args) if args.adopt => adopt::adopt(&args, output),

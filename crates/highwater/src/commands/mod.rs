@@ -11,6 +11,7 @@ use highwater_engine::ledger::{JobRecord, Ledger};
 use highwater_engine::marker;
 use highwater_engine::name::JobName;
 use highwater_engine::report::ExitCode;
+use highwater_engine::shell::quoted_path;
 
 use crate::Done;
 use crate::bar::Progress;
@@ -100,7 +101,7 @@ async fn write_markers(site: &Site, ledger: &dyn Ledger, job: &JobName) {
 fn call(site: &Site, words: impl Display) -> String {
     match &site.config {
         Some(_) => format!("`highwater {words}`"),
-        None => format!("`highwater --ledger {} {words}`", site.ledger_path.display()),
+        None => format!("`highwater --ledger {} {words}`", quoted_path(&site.ledger_path)),
     }
 }
 
@@ -108,7 +109,7 @@ fn call(site: &Site, words: impl Display) -> String {
 fn handle(site: &Site, job: &JobName) -> String {
     match &site.config {
         Some(_) => job.to_string(),
-        None => format!("{job} --ledger {}", site.ledger_path.display()),
+        None => format!("{job} --ledger {}", quoted_path(&site.ledger_path)),
     }
 }
 

@@ -13,6 +13,7 @@ use highwater_engine::name::{JobName, ResourceName};
 use highwater_engine::pass::{Mode, Runner as _};
 use highwater_engine::report::{ExitCode, PassReport};
 use highwater_engine::settings::{FilePath, JobSettings};
+use highwater_engine::shell::quoted_path;
 use highwater_engine::spec::{JobSpec, ResourceSpec};
 use highwater_engine::worklist::WorklistState;
 use highwater_episodes::reindex::{self, Access, Files, Outlook, Place, Prune, ReindexSettings};
@@ -322,7 +323,7 @@ fn spec(site: &Site, files: &Files) -> JobSpec {
     let name = ResourceName::new(format!("lock:{}", lock.display())).unwrap_or_else(|_| ResourceName::of_job(&job));
     let handle = match &site.config {
         Some(_) => job.to_string(),
-        None => format!("{job} --ledger {}", site.ledger_path.display()),
+        None => format!("{job} --ledger {}", quoted_path(&site.ledger_path)),
     };
     let resources = vec![ResourceSpec::new(name, FileLock::new(lock, false))];
     JobSpec {

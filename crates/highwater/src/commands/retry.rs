@@ -1,11 +1,9 @@
 //! `retry`: puts items back, to be tried again as if for the first time.
 
-use std::path::Path;
-
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::ledger::{ItemFilter, ItemOrder, Ledger, LedgerFault, Word};
 use highwater_engine::name::{JobName, WorklistId};
-use highwater_engine::shell::quoted;
+use highwater_engine::shell::quoted_path;
 use highwater_episodes::name::EpisodeId;
 use highwater_episodes::ship::parked::{self, ParkedEpisode};
 use highwater_episodes::ship::{MARKER, Outbox, OutboxError, Parking, ShipSettings};
@@ -177,13 +175,12 @@ fn next_of(
         });
     }
     let [here, shipped] = [&settings.episodes, &settings.shipped].map(|shelf| shelf.join(episode.as_str()));
-    let word = |path: &Path| quoted(&path.display().to_string());
     if here.join(MARKER).is_file() {
         Some(format!("{episode} was on no list yet: `highwater ship {job}` sends it"))
     } else if here.is_dir() {
         Some(format!("{episode} is being recorded: it is sent once {} is there", here.join(MARKER).display()))
     } else if shipped.is_dir() {
-        let (from, to) = (word(&shipped), word(&here));
+        let (from, to) = (quoted_path(&shipped), quoted_path(&here));
         Some(format!(
             "{episode} was sent and lies in `shipped`; to send it again, `mv -n {from} {to}`: the next pass does"
         ))

@@ -139,8 +139,7 @@ fn notes(made: &Units, config: &Config, user: &User, owner: &User) -> Vec<String
     }
     let missing: Vec<_> = made.directories.iter().filter(|path| !path.is_dir()).collect();
     let make = |paths: &[&PathBuf]| {
-        let words: Vec<_> =
-            paths.iter().map(|path| highwater_engine::shell::quoted(&path.display().to_string())).collect();
+        let words: Vec<_> = paths.iter().map(|path| highwater_engine::shell::quoted_path(path)).collect();
         format!("`install -d -o {} -m 0750 {}`", user.name, words.join(" "))
     };
     if !missing.is_empty() {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{MutexGuard, PoisonError};
 
 use highwater_engine::diagnosis::{told_path, with_causes};
-use highwater_engine::shell::quoted;
+use highwater_engine::shell::quoted_path;
 use highwater_fs::{FileId, Fs as _, Kind, Mode, Placed, RelPath, Staged, collect_stale, publish};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -255,8 +255,7 @@ impl Outbox {
             let at = noted.as_ref().map(|note| note.aside_at);
             let content_sha256 = noted.and_then(|note| note.parcel).map(|parcel| parcel.content_sha256);
             let archive = self.fs.locate(&archive);
-            let word = |path: &PathBuf| quoted(&path.display().to_string());
-            let (lies, goes) = (word(&archive), word(&self.archive(&episode_id)));
+            let (lies, goes) = (quoted_path(&archive), quoted_path(&self.archive(&episode_id)));
             let unknown = match content_sha256 {
                 Some(_) => String::new(),
                 None => {

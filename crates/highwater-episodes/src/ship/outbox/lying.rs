@@ -6,7 +6,7 @@
 use std::io::{self, Read as _};
 
 use highwater_engine::diagnosis::with_causes;
-use highwater_engine::shell::quoted;
+use highwater_engine::shell::quoted_path;
 use highwater_fs::{Fs as _, Kind, RelPath};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -105,7 +105,7 @@ impl Outbox {
             Lying::Whole(_) => "its archive in the outbox is whole".to_owned(),
             Lying::Broken(why) => format!("its archive in the outbox is damaged ({why}): it is not sent, and stays"),
             Lying::Anothers(owner) => {
-                let word = |of: &EpisodeId| quoted(&self.archive(of).display().to_string());
+                let word = |of: &EpisodeId| quoted_path(&self.archive(of));
                 format!(
                     "the archive that has its name in the outbox is whole, and {owner}'s: it is not sent under another name, and stays; once no \
                      archive in `outbox` has the name of {owner}, `mv -n {} {}` puts it back, and the next pass sends it",

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use highwater_engine::diagnosis::{lacks_descriptors, with_causes};
-use highwater_engine::shell::quoted;
+use highwater_engine::shell::quoted_path;
 use highwater_fs::{Fs as _, FsError, Kind, RelPath};
 use rustix::fs::{Access, access};
 
@@ -123,7 +123,6 @@ impl Stray {
     /// What mends it, and what is lost by that.
     #[must_use]
     pub fn next(&self) -> String {
-        let word = |path: &Path| quoted(&path.display().to_string());
         let mut aside = self.path.clone().into_os_string();
         aside.push(".old");
         let mend = match &self.fault {
@@ -131,14 +130,19 @@ impl Stray {
                 let mode = if self.own.belongs() == Kind::Dir { "u+rwx" } else { "u+rw" };
                 return format!(
                     "let the user of the shipper use it: `chown USER {0}`, `chmod {mode} {0}`; nothing in it is lost",
-                    word(&self.path)
+                    quoted_path(&self.path)
                 );
             }
             // Whether it is a note is not known: it stays.
             Fault::Failed(_) => {
-                return format!("check the disk of {} (`dmesg`), and call again; it stays as it is", word(&self.path));
+                return format!(
+                    "check the disk of {} (`dmesg`), and call again; it stays as it is",
+                    quoted_path(&self.path)
+                );
             }
-            Fault::Is(_) | Fault::Unread(_) => format!("`mv -n {} {}`", word(&self.path), word(Path::new(&aside))),
+            Fault::Is(_) | Fault::Unread(_) => {
+                format!("`mv -n {} {}`", quoted_path(&self.path), quoted_path(Path::new(&aside)))
+            }
         };
         format!("{mend}; {}", self.own.without())
     }

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use highwater_engine::shell::quoted;
+use highwater_engine::shell::quoted_path;
 use highwater_fs::{Fs as _, FsError, Kind, Mode, RelPath, ensure_dir};
 use rustix::fs::{Access, access};
 
@@ -53,23 +53,22 @@ impl AsideFault {
     /// What mends it.
     #[must_use]
     pub fn next(&self) -> String {
-        let word = |path: &PathBuf| quoted(&path.display().to_string());
         match self {
             Self::NoDirectory { path, .. } => format!(
                 "move it away: `mv -n {} {}`; the next pass makes the directory",
-                word(path),
-                word(&path.with_extension("old"))
+                quoted_path(path),
+                quoted_path(&path.with_extension("old"))
             ),
             Self::Elsewhere { path } => format!(
                 "an archive is renamed to be set aside, and never copied: `umount {0}`, or move what is mounted there away, so that it is a \
                  directory of the outbox's own file system",
-                word(path)
+                quoted_path(path)
             ),
             Self::Unwritable { path, source } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
-                format!("mount it to write: `mount -o remount,rw {}`, or unmount it", word(path))
+                format!("mount it to write: `mount -o remount,rw {}`, or unmount it", quoted_path(path))
             }
             Self::Unwritable { path, .. } => {
-                format!("let the user of the shipper write it: `chmod u+rwx {}`", word(path))
+                format!("let the user of the shipper write it: `chmod u+rwx {}`", quoted_path(path))
             }
             Self::Full { .. } => {
                 "send or remove what lies there of this name: `highwater episodes resolve` says how each is sent"

@@ -32,7 +32,7 @@ use crate::config::{Config, JobConfig, KindSettings};
 use crate::owner::name_of;
 use crate::table::moment;
 use crate::wiring::ship;
-use highwater_engine::shell::quoted;
+use highwater_engine::shell::quoted_path;
 
 /// What a receiver keeps in its directory.
 const KEPT: [&str; 3] = ["episodes", "quarantine", "index.jsonl"];
@@ -383,5 +383,5 @@ fn unwritable(what: &'static str, path: &Path, error: rustix::io::Errno, report:
 }
 
 fn shown(path: &Path) -> String {
-    quoted(&path.display().to_string())
+    quoted_path(path)
 }

@@ -1,5 +1,6 @@
 //! The host: its clock, its disks, the log.
 
+use highwater_engine::shell::quoted_path;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -96,7 +97,7 @@ fn writable_log(log: &Path, report: &mut Report) {
             report.fix(
                 "log",
                 format_args!("{} cannot be written by {me}: {error}", path.display()),
-                format!("sudo chown {me} {}", path.display()),
+                format!("sudo chown {me} {}", quoted_path(&path)),
             );
         }
         None => report.ok("log", format_args!("{} is writable", log.display())),

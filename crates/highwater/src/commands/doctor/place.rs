@@ -1,5 +1,6 @@
 //! The configuration, the state directory and whose they are.
 
+use highwater_engine::shell::quoted_path;
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -108,7 +109,7 @@ impl Place {
         if fs::metadata(file).is_ok_and(|meta| meta.mode() & OTHERS_WRITE != 0) {
             let found =
                 format!("everyone may write {}, and so say what runs as {}", file.display(), owner::name_of(geteuid()));
-            report.fix("config", found, format!("chmod o-w {}", file.display()));
+            report.fix("config", found, format!("chmod o-w {}", quoted_path(file)));
         }
     }
 
@@ -141,14 +142,14 @@ impl Place {
             report.fix(
                 "state",
                 format_args!("{}: {error}", state.display()),
-                format!("chmod u+rwx {}; a read-only file system must be mounted to write", state.display()),
+                format!("chmod u+rwx {}; a read-only file system must be mounted to write", quoted_path(state)),
             );
         }
         if meta.mode() & GROUP_OR_OTHERS_WRITE != 0 {
             report.fix(
                 "state",
                 format_args!("others than its owner may write {}", state.display()),
-                format!("chmod go-w {}", state.display()),
+                format!("chmod go-w {}", quoted_path(state)),
             );
         }
         let files = files_below(state);
@@ -168,7 +169,7 @@ impl Place {
         let foreign: Vec<_> = looked.iter().filter(|(_, meta)| meta.uid() != owner).map(|(file, _)| *file).collect();
         if !foreign.is_empty() {
             let found = format!("{} not of {name}: {}", counted(foreign.len(), "file"), named(&foreign));
-            report.fix("state", found, format!("sudo chown -R {name} {}", self.state.display()));
+            report.fix("state", found, format!("sudo chown -R {name} {}", quoted_path(&self.state)));
         }
         let ledgers = self.ledger.as_os_str().as_encoded_bytes();
         let of_ledger = |file: &Path| file.as_os_str().as_encoded_bytes().starts_with(ledgers);
@@ -181,7 +182,7 @@ impl Place {
             report.fix(
                 "state",
                 format_args!("others may read or write {}", named(&open)),
-                format!("chmod go= {}*", self.ledger.display()),
+                format!("chmod go= {}*", quoted_path(&self.ledger)),
             );
         }
     }

@@ -90,7 +90,7 @@ fn readable(stage: &mut Stage, what: &'static str, path: &Path, next: &str) {
         Err(_) => stage.left(what, format!("{} is not there", path.display()), next),
         Ok(meta) if !stage.may_read(&meta) => {
             let user = stage.user().to_owned();
-            let quoted = highwater_engine::shell::quoted(&path.display().to_string());
+            let quoted = highwater_engine::shell::quoted_path(path);
             let next = format!("`chgrp {user} {quoted} && chmod g+r {quoted}`");
             stage.left(what, format!("{} cannot be read by {user}", path.display()), &next);
         }

@@ -6,7 +6,7 @@ use highwater_engine::clock::Clock as _;
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
 use highwater_engine::name::JobName;
 use highwater_engine::report::ExitCode;
-use highwater_engine::shell::quoted;
+use highwater_engine::shell::quoted_path;
 use highwater_kb::chat::{Session, SessionError, Turn};
 use highwater_kb::query::{Answered, QUESTION_BYTES_MAX};
 use jiff::tz::TimeZone;
@@ -81,7 +81,7 @@ async fn converse(asker: &Asker<'_>, place: &Place, session: &mut Session, name:
     match session.turns().len() {
         0 => output.note(format_args!(
             "a new session; go on with it later: highwater kb chat --session {name} --kb {}",
-            quoted(&place.root.display().to_string())
+            quoted_path(&place.root)
         )),
         turns => output.note(format_args!("session {name} goes on, with {turns} answers so far")),
     }

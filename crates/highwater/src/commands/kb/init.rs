@@ -6,6 +6,7 @@ use std::sync::Arc;
 use highwater_engine::clock::{Clock as _, SystemClock};
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
+use highwater_engine::shell::quoted_path;
 use highwater_kb::add::scan::is_own;
 use highwater_kb::adopt::REGISTRY;
 use highwater_kb::{Base, Directory, Home, KbError, Snapshot, fold};
@@ -31,7 +32,7 @@ fn made(args: &KbInit, output: Output) -> Result<ExitCode, Diagnosis> {
         Diagnosis::refusal(NOT_MADE, message, "name a directory of yours: `highwater kb init DIR`").in_file(root)
     };
     if root.join(REGISTRY).is_file() && !root.join(ROWS).is_file() {
-        let next = format!("take it over as it is: `highwater kb init --adopt {}`", root.display());
+        let next = format!("take it over as it is: `highwater kb init --adopt {}`", quoted_path(root));
         return Err(Diagnosis::refusal(IS_OLDER, "a base of the older kind is there", next).in_file(root));
     }
     if !root.join(ROWS).is_file()

@@ -1,12 +1,11 @@
 //! `kb lint`: what is wrong in a base. Owns what is told of it; looking and mending are the domain's.
 
 use std::io::IsTerminal as _;
-use std::path::Path;
 
 use highwater_engine::clock::Clock as _;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
-use highwater_engine::shell::quoted;
+use highwater_engine::shell::quoted_path;
 use highwater_kb::lint::{Finding, Linted, Mended, lint as look, mend};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -15,6 +14,7 @@ use super::super::listing;
 use super::NO_MODEL;
 use super::ask::{self, Advised, Asker};
 use super::place::Place;
+use super::typed::with_commands;
 use crate::bar::counted;
 use crate::cli::{Global, KbLint};
 use crate::output::Output;
@@ -24,7 +24,7 @@ use crate::{Done, in_runtime};
 /// How often it is looked again at what changed between a look and the change that is to mend it.
 const LOOKS_MAX: usize = 3;
 /// The command that adds a file.
-const ADD: &str = "highwater kb add";
+const ADD: &str = "highwater kb add ";
 
 pub(super) fn lint(args: &KbLint, global: &Global) -> Done {
     let one = |error| vec![error];
@@ -85,7 +85,7 @@ async fn linted(
         }
     }
     for finding in mended.findings.iter_mut().chain(&mut linted.findings) {
-        finding.mends = from_here(&finding.mends, place, args.which.kb.as_deref());
+        finding.mends = from_here(&finding.mends, place);
     }
     let page: Vec<u8> = match output.json {
         true => listing::json_lines(lines(&mended.findings, true).chain(lines(&linted.findings, false))),
@@ -120,7 +120,7 @@ async fn linted(
     if !args.fix && linted.is_mendable() {
         let verify = if args.verify { " --verify" } else { "" };
         let told = format!("  `highwater kb lint{verify} --fix` mends what is marked `fix`");
-        output.note(from_here(&told, place, args.which.kb.as_deref()));
+        output.note(place.told_here(&told));
     }
     Ok(match (faults, &advised.ended) {
         (0, None) => ExitCode::Drained,
@@ -129,23 +129,13 @@ async fn linted(
     })
 }
 
-/// What is told to be typed, so that it is about this base from where it is typed: with the base, where that was named, and files as they are
-/// named from anywhere.
-fn from_here(told: &str, place: &Place, kb: Option<&Path>) -> String {
-    let typed = |command: &str| {
-        let mut command = command.to_owned();
-        if let Some(file) = command.strip_prefix(&format!("{ADD} ")) {
-            command = format!("{ADD} {}", quoted(&place.root.join(file).to_string_lossy()));
-        }
-        match kb {
-            Some(kb) if command.starts_with("highwater kb ") => {
-                format!("{command} --kb {}", quoted(&kb.to_string_lossy()))
-            }
-            _ => command,
-        }
-    };
-    let parts = told.split('`').enumerate();
-    parts.map(|(n, part)| if n % 2 == 1 { typed(part) } else { part.to_owned() }).collect::<Vec<_>>().join("`")
+/// What is told to be typed about this base, with files as they are named from anywhere.
+fn from_here(told: &str, place: &Place) -> String {
+    let whole = with_commands(told, |command| match command.strip_prefix(ADD) {
+        Some(file) => format!("{ADD}{}", quoted_path(&place.root.join(file))),
+        None => command.to_owned(),
+    });
+    place.told_here(&whole)
 }
 
 fn looked(place: &Place, verify: bool, output: Output) -> Result<Linted, Diagnosis> {

@@ -14,6 +14,7 @@ use highwater_engine::pace::Pace;
 use highwater_engine::pass::{Engine, Runner};
 use highwater_engine::report::ExitCode;
 use highwater_engine::settings::JobSettings;
+use highwater_engine::shell::quoted_path;
 use highwater_engine::spec::{JobSpec, ResourceSpec};
 use highwater_engine::worklist::WorklistState;
 use highwater_kb::add::Place as Workshop;
@@ -116,7 +117,7 @@ async fn passed(call: &Call<'_>, site: &Site, root: &Path) -> Done {
             report = passes.until(&*call.runner, &spec, false, progress()).await;
         }
     }
-    let ledger_path = site.ledger_path.display();
+    let ledger_path = quoted_path(&site.ledger_path);
     if report.counts.retry > 0 {
         output.note(format!(
             "  the next pass is the same call again; what waits for it: highwater --ledger {ledger_path} items {} --outcome retry",
@@ -185,7 +186,7 @@ pub(super) fn spec(
     let resources = std::iter::once(own).chain(besides.iter().cloned()).collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     JobSpec {
-        handle: format!("{job} --ledger {}", site.ledger_path.display()),
+        handle: format!("{job} --ledger {}", quoted_path(&site.ledger_path)),
         recurring: true,
         concurrency: concurrency.map_or(cores, usize::from),
         // Neither a document that cannot be read nor a file that went since it was listed says anything of the others.

@@ -10,6 +10,7 @@ use highwater_engine::diagnosis::Diagnosis;
 use highwater_kb::add::{LOCK_LOOK_MS, LOCK_WAIT_SECS};
 use highwater_kb::{Base, BaseLock, Directory, Generation, Home, KbError, Snapshot};
 
+use super::typed::about;
 use super::{BUSY, NO_BASE};
 use crate::wiring::kb::{is_base, root};
 
@@ -17,6 +18,8 @@ use crate::wiring::kb::{is_base, root};
 pub(super) struct Place {
     /// Its directory, from `/` on.
     pub(super) root: PathBuf,
+    /// As it was named.
+    named: Option<PathBuf>,
     pub(super) clock: SystemClock,
 }
 
@@ -40,7 +43,12 @@ impl Place {
                 "name it: `--kb DIR`; or make one: `highwater kb init DIR`",
             )
         })?;
-        Ok(Self { root: root(&found)?, clock: SystemClock::new() })
+        Ok(Self { root: root(&found)?, named: named.map(Path::to_owned), clock: SystemClock::new() })
+    }
+
+    /// What is told, with each command about this base from where it was called.
+    pub(super) fn told_here(&self, told: &str) -> String {
+        about(told, self.named.as_deref())
     }
 
     /// Its files.

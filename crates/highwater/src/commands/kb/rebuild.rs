@@ -51,7 +51,7 @@ async fn rebuilt(place: &Place, force: bool, output: Output) -> Result<ExitCode,
     let json = json!({ "generation": head, "generations": rebuilt.generations, "documents": rebuilt.documents,
         "edited": rebuilt.edits.edited, "deleted": rebuilt.edits.deleted, "conflicts": rebuilt.edits.conflicts,
         "replaced": rebuilt.replaced, "lost": aside.collect::<Vec<_>>(), "more": rebuilt.more });
-    output.answer(&json, text(&rebuilt, place));
+    output.answer(&json, place.told_here(&text(&rebuilt, place)));
     Ok(if rebuilt.aside.is_empty() { ExitCode::Drained } else { ExitCode::Halted })
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::name::ItemKey;
 use highwater_engine::report::ExitCode;
-use highwater_engine::shell::quoted;
+use highwater_engine::shell::{quoted, quoted_path};
 use highwater_kb::KbError;
 use highwater_kb::status::{Status, status as read};
 use indicatif::DecimalBytes;
@@ -51,7 +51,7 @@ pub(super) fn status(which: &KbWhich, global: &Global, output: Output) -> Done {
             waiting.halted.iter().map(|(job, why)| Halted { job: job.to_string(), why: why.clone() }).collect();
         let told = Told { kb: &place.root, status, review: waiting.count, review_jobs, halted };
         let ledger = ledger_of(&place.root, global);
-        output.answer(&told, text(&told, &place, &ledger, waiting.only.as_ref()));
+        output.answer(&told, place.told_here(&text(&told, &place, &ledger, waiting.only.as_ref())));
         Ok(ExitCode::Drained)
     })
 }
@@ -80,7 +80,7 @@ fn text(told: &Told<'_>, place: &Place, ledger: &Path, only: Option<&ItemKey>) -
         None => facts.fact("generation", "none"),
     }
     if !status.applied {
-        let finish = format!("highwater kb lint --fix --kb {}", quoted(&place.root.to_string_lossy()));
+        let finish = format!("highwater kb lint --fix --kb {}", quoted_path(&place.root));
         facts.fact(
             "",
             format!("it does not stand in wiki/ and raw/ yet: `{finish}` writes it, as does the next change"),
@@ -107,7 +107,7 @@ fn text(told: &Told<'_>, place: &Place, ledger: &Path, only: Option<&ItemKey>) -
         facts.fact("by hand", format!("{edited} edited, {deleted} deleted, as changes met them"));
     }
     if told.review > 0 {
-        let ledger = quoted(&ledger.display().to_string());
+        let ledger = quoted_path(ledger);
         let those = if told.review == 1 { "1 document is" } else { &format!("{} documents are", grouped(told.review)) };
         let list = |job: &String| format!("\nhighwater --ledger {ledger} items {job} --outcome review");
         let lists: String = told.review_jobs.iter().map(list).collect();
@@ -118,7 +118,7 @@ fn text(told: &Told<'_>, place: &Place, ledger: &Path, only: Option<&ItemKey>) -
         facts.fact("review", format!("{those} for you to look at:{lists}{ends}"));
     }
     for Halted { job, why } in &told.halted {
-        let ledger = quoted(&ledger.display().to_string());
+        let ledger = quoted_path(ledger);
         let why = line(why);
         facts.fact(
             "halted",

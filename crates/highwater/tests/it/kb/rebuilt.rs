@@ -113,7 +113,7 @@ fn r14_what_is_damaged_is_named_and_the_rest_is_back() {
     assert_eq!(ended.code, 4, "{ended:?}");
     assert!(ended.stdout.contains("27 documents are back"), "{ended:?}");
     assert!(ended.stdout.contains("what was compiled from the document report-01: "), "{ended:?}");
-    assert!(ended.stdout.contains("`highwater kb recompile report-01`"), "{ended:?}");
+    assert!(ended.stdout.contains("`highwater kb recompile report-01 --kb notes`"), "{ended:?}");
     assert!(
         fs::read(desk.0.path("notes/.highwater/quarantine/kb.db.0")).unwrap().starts_with(b"SQLite format 3\0 and")
     );
@@ -162,7 +162,7 @@ fn what_people_made_of_pages_stays_and_is_told() {
     desk.lose_rows();
     let ended = desk.rebuild(&[]);
     assert_eq!(ended.code, 0);
-    let told = "what people made of its files stays: 1 edited, 1 deleted; `highwater kb lint` names them";
+    let told = "what people made of its files stays: 1 edited, 1 deleted; `highwater kb lint --kb notes` names them";
     assert!(ended.stdout.contains(told), "{ended:?}");
     assert_eq!(desk.shown(), shown);
 }
