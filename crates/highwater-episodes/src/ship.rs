@@ -49,7 +49,7 @@ pub use bandwidth::Bandwidth;
 pub use client::{Answer, Code, Held, Receiver, Refusal, STALL_SECS, Shown};
 pub use evidence::Evidence;
 pub use here::{Here, Root, SincePacked};
-pub use holds::{Holds, Receipt, Withdrawn};
+pub use holds::{Holds, Receipt};
 pub use introduction::certificate_name;
 pub use keep::{KeepBy, Keeping, LostThere, Shelf, lost};
 pub use outbox::{

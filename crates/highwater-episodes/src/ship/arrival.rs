@@ -55,7 +55,6 @@ impl Ship {
     ) -> Result<Outcome, Stop> {
         let (shelves, outbox, id) = (self.place.shelves.clone(), self.outbox()?, episode.clone());
         let (outbox_dir, sent, is_named) = (self.place.outbox.clone(), parcel.clone(), named.is_some());
-        let received_at = named.as_ref().and_then(Evidence::received_at);
         let (arrived, is_elsewhere) = Self::on_disk(move || {
             let since = shelves.since_packed(&id, &sent).map_err(|error| disk(&error, &shelves.episodes))?;
             let arrived = match since {
@@ -94,13 +93,10 @@ impl Ship {
         match arrived {
             Arrived::Retired(holds) => {
                 let content_sha256 = Some(parcel.content_sha256);
-                let archive_sha256 = Some(parcel.sha256);
                 let receipt = holds.filter(|_| is_named).map(|holds| Receipt {
                     holds,
                     content_sha256,
-                    archive_sha256,
                     host: Some(self.place.receiver.host.clone()),
-                    received_at,
                 });
                 Ok(receipt
                     .map_or_else(Outcome::done, |receipt| Outcome::because(OutcomeKind::Done, receipt.to_string())))
@@ -183,7 +179,7 @@ impl Ship {
             None => {}
         }
         let Some(ours) = ours.filter(|ours| Some(ours.content_sha256) == theirs) else {
-            if matches!(held, Held::Nothing | Held::Named(_) | Held::Withdrawn(_)) {
+            if matches!(held, Held::Nothing | Held::Named(_)) {
                 let told = "it was in `shipped` already, and the receiver does not have what is there: move it back to `episodes` to have it sent";
                 return Ok(Outcome::because(OutcomeKind::Review, told));
             }
@@ -193,9 +189,7 @@ impl Ship {
         let receipt = Receipt {
             holds: Holds::of(&ours),
             content_sha256: Some(ours.content_sha256),
-            archive_sha256: None,
             host: Some(self.place.receiver.host.clone()),
-            received_at: None,
         };
         Ok(Outcome::because(OutcomeKind::Done, receipt.to_string()))
     }

@@ -25,7 +25,6 @@ use serde::Deserialize;
 
 use super::bandwidth::Bandwidth;
 use super::evidence::Evidence;
-use super::holds::Withdrawn;
 use super::outbox::Parcel;
 use super::settings::ShipSettings;
 use crate::digest::Sha256Digest;
@@ -105,10 +104,8 @@ pub enum Held {
     Named(Sha256Digest),
     /// One of a content that it names, and did not read for that: what a row says was so once.
     Unread,
-    /// None that is whole, and it is one that would name it.
+    /// None that is whole, or one that was withdrawn there; and it is one that would name it.
     Nothing,
-    /// One that a person withdrew there.
-    Withdrawn(Withdrawn),
     /// It does not say: an older receiver, or one of somebody else's.
     Unsaid,
     /// It says so to others, or this was no receiver.

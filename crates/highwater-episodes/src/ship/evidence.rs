@@ -5,8 +5,6 @@
 use std::fs::File;
 use std::path::Path;
 
-use jiff::Timestamp;
-
 use super::here::Root;
 use super::outbox::Parcel;
 use crate::archive::{TreeLimits, content_of, look_at};
@@ -17,22 +15,11 @@ use crate::name::EpisodeId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
     content_sha256: Sha256Digest,
-    received_at: Option<Timestamp>,
 }
 
 impl Evidence {
     fn of(content_sha256: Sha256Digest) -> Self {
-        Self { content_sha256, received_at: None }
-    }
-
-    /// The same, of a receiver that says when it got it, by its own clock.
-    pub(super) fn received(self, received_at: Option<Timestamp>) -> Self {
-        Self { received_at, ..self }
-    }
-
-    /// When a receiver got it, by its own clock.
-    pub(super) fn received_at(&self) -> Option<Timestamp> {
-        self.received_at
+        Self { content_sha256 }
     }
 
     /// Whether it is of what was packed so.

@@ -43,18 +43,6 @@ impl Holds {
     }
 }
 
-/// What a receiver says that a person withdrew there, as far as it says which that was. Another may have been sent under its name since, or
-/// the same again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Withdrawn {
-    /// The bytes of the archive.
-    pub sha256: Option<Sha256Digest>,
-    /// What it held.
-    pub content_sha256: Option<Sha256Digest>,
-    /// When that was, by the receiver's clock.
-    pub at: Option<Timestamp>,
-}
-
 /// What the ledger keeps of an episode that the receiver has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
@@ -62,24 +50,11 @@ pub struct Receipt {
     pub holds: Holds,
     /// What it held; an older version kept none.
     pub content_sha256: Option<Sha256Digest>,
-    /// The bytes of the archive that was sent, where one was: an older version kept none.
-    pub archive_sha256: Option<Sha256Digest>,
     /// Under whose name it was sent: an older version kept none.
     pub host: Option<HostId>,
-    /// When the receiver got it, by its own clock: an older one does not say it.
-    pub received_at: Option<Timestamp>,
 }
 
 impl Receipt {
-    /// Whether that was withdrawn of which it is: the same archive, or the same content, and not before it was given.
-    #[must_use]
-    pub fn is_of(&self, withdrawn: &Withdrawn) -> bool {
-        let Withdrawn { sha256, content_sha256, at } = withdrawn;
-        let is_it = (content_sha256.is_some() && *content_sha256 == self.content_sha256)
-            || (sha256.is_some() && *sha256 == self.archive_sha256);
-        is_it && at.zip(self.received_at).is_some_and(|(withdrawn, received)| withdrawn > received)
-    }
-
     /// Reads the detail of an outcome; `None` where it is no receipt.
     #[must_use]
     pub fn read(detail: &str) -> Option<Self> {
@@ -95,11 +70,8 @@ impl fmt::Display for Receipt {
         // Nothing is said without what it held.
         let Some(content) = self.content_sha256 else { return Ok(()) };
         write!(f, "; content {content}")?;
-        let more = [("look", look_sha256), ("archive", self.archive_sha256)];
-        let more = more.iter().filter_map(|(name, hash)| hash.map(|hash| (name, hash)));
-        more.into_iter().try_for_each(|(name, hash)| write!(f, ", {name} {hash}"))?;
-        self.host.iter().try_for_each(|host| write!(f, ", host {host}"))?;
-        self.received_at.iter().try_for_each(|at| write!(f, ", received {at}"))
+        look_sha256.iter().try_for_each(|look| write!(f, ", look {look}"))?;
+        self.host.iter().try_for_each(|host| write!(f, ", host {host}"))
     }
 }
 
@@ -122,20 +94,18 @@ impl FromStr for Receipt {
             let written: Timestamp = written.parse().ok()?;
             let mut hashes = hashes.into_iter().flat_map(|hashes| hashes.split(", "));
             let content_sha256 = hashes.next().map(str::parse).transpose().ok()?;
-            let (mut look_sha256, mut archive_sha256, mut host, mut received_at) = (None, None, None, None);
+            let (mut look_sha256, mut host) = (None, None);
             for named in hashes {
                 match named.split_once(' ')? {
                     ("look", hash) => look_sha256 = Some(hash.parse().ok()?),
-                    ("archive", hash) => archive_sha256 = Some(hash.parse().ok()?),
                     ("host", name) => host = Some(HostId::new(name).ok()?),
-                    ("received", at) => received_at = Some(at.parse().ok()?),
-                    // Of a newer version.
+                    // Of another version.
                     _ => {}
                 }
             }
             let (files, bytes, written_secs) = (files.parse().ok()?, bytes.parse().ok()?, written.as_second());
             let holds = Holds { files, bytes, written_secs, look_sha256 };
-            Some(Self { holds, content_sha256, archive_sha256, host, received_at })
+            Some(Self { holds, content_sha256, host })
         };
         read().ok_or(ReceiptError)
     }
@@ -149,29 +119,24 @@ mod tests {
     fn a_receipt_reads_back_and_nothing_else_is_one() {
         let (look, content) = (Sha256Digest::of(b"look"), Sha256Digest::of(b"content"));
         let holds = Holds { files: 3, bytes: 12_345, written_secs: 1_700_000_000, look_sha256: None };
-        for (holds, content_sha256, archive_sha256) in [
-            (holds, None, None),
-            (holds, Some(content), None),
-            (holds, Some(content), Some(look)),
-            (Holds { look_sha256: Some(look), ..holds }, Some(content), None),
-            (Holds::default(), None, None),
-            (
-                Holds { files: 1, bytes: u64::MAX, written_secs: -5, look_sha256: Some(look) },
-                Some(content),
-                Some(content),
-            ),
+        for (holds, content_sha256) in [
+            (holds, None),
+            (holds, Some(content)),
+            (Holds { look_sha256: Some(look), ..holds }, Some(content)),
+            (Holds::default(), None),
+            (Holds { files: 1, bytes: u64::MAX, written_secs: -5, look_sha256: Some(look) }, Some(content)),
         ] {
-            let host = archive_sha256.map(|_| HostId::new("lab-1.de").unwrap());
-            let received_at = host.as_ref().map(|_| "2026-11-20T12:00:00.000001Z".parse().unwrap());
-            let receipt = Receipt { holds, content_sha256, archive_sha256, host, received_at };
+            let host = content_sha256.map(|_| HostId::new("lab-1.de").unwrap());
+            let receipt = Receipt { holds, content_sha256, host };
             assert_eq!(Receipt::read(&receipt.to_string()), Some(receipt.clone()), "{receipt}");
         }
-        // What an older version wrote.
+        // What older versions wrote.
         let older = "the receiver has it: 3 files of 12345 bytes, the last written at 2023-11-14T22:13:20Z";
-        assert_eq!(
-            Receipt::read(older),
-            Some(Receipt { holds, content_sha256: None, archive_sha256: None, host: None, received_at: None })
-        );
+        assert_eq!(Receipt::read(older), Some(Receipt { holds, content_sha256: None, host: None }));
+        let older =
+            format!("{older}; content {content}, archive {look}, host lab-1, received 2026-11-20T12:00:00.000001Z");
+        let host = Some(HostId::new("lab-1").unwrap());
+        assert_eq!(Receipt::read(&older), Some(Receipt { holds, content_sha256: Some(content), host }));
         for detail in [
             "",
             "it was in `shipped` already",

@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use self::cleanup::{Cleanup, Clearing};
 use self::newest::before;
-use self::shelf::Waiting;
 pub use self::shelf::{LostThere, Shelf, lost};
+use self::shelf::{Waiting, Way};
 use super::holds::Receipt;
 use super::outbox::{Outbox, OutboxError};
 use super::retire::Cleared;
@@ -153,8 +153,13 @@ impl Ship {
         let mut cleanup = Cleanup::default();
         self.ask_again(&cx.read, &mut shelf, &mut cleanup, now).await?;
         shelf.go_back(now);
-        self.remove_due(&cx.read, &mut shelf, &mut cleanup, now).await?;
+        for way in [Way::On, Way::Again] {
+            if !cleanup.is_nobody {
+                self.remove_due(&cx.read, way, &mut shelf, &mut cleanup, now).await?;
+            }
+        }
         self.forget_gone(&mut shelf).await?;
+        cleanup.record(&cx.read, keeping, true).await?;
         // Told first: what a pass that is killed here told, the next one tells again.
         cleanup.tell(cx, &mut shelf, keeping, now).await?;
         let unreceived = self.look_for_unreceived(&cx.read, &mut shelf, now).await?;
@@ -247,7 +252,7 @@ impl Ship {
             };
             if cleared.is_over() {
                 misses = MISSES_MAX;
-                cleanup.add(&item, cleared, shelf, true);
+                cleanup.add(&item, cleared, true);
                 shelf.waiting.push(waiting);
                 continue;
             }
@@ -262,22 +267,30 @@ impl Ship {
             if cleared.is_for_good() {
                 shelf.stay(waiting.place, waiting.episode.clone());
             }
+            if cleared.is_removed() && !waiting.lost {
+                shelf.counts_no_more(&item);
+            }
             if let Some(lost) = cleared.stays() {
                 // Of which nothing is said now, what was said last is what is known.
+                if lost && !waiting.lost {
+                    shelf.counts_no_more(&item);
+                }
                 waiting.lost = lost || (waiting.lost && !says);
                 behind.push(waiting);
                 misses += u64::from(!lost);
             }
-            cleanup.add(&item, cleared, shelf, true);
+            cleanup.add(&item, cleared, true);
+            cleanup.record(cx, self.place.keeping, false).await?;
         }
         behind.into_iter().for_each(|waiting| shelf.wait(waiting));
         Ok(())
     }
 
-    /// Removes those that are due and were not looked at before, the oldest first.
+    /// Removes those that are due and were not looked at before, or are to be again; the oldest first.
     async fn remove_due(
         &self,
         cx: &ReadCx,
+        way: Way,
         shelf: &mut Shelf,
         cleanup: &mut Cleanup,
         now: Timestamp,
@@ -285,7 +298,7 @@ impl Ship {
         // Of these, one after another, nobody said anything.
         let mut unsaid: Vec<Waiting> = Vec::new();
         let mut misses = 0;
-        // Those are looked at already where a pass goes back.
+        // Those were asked for already.
         let known: BTreeSet<_> = shelf
             .waiting
             .iter()
@@ -293,46 +306,48 @@ impl Ship {
             .chain(shelf.stay_for_good())
             .collect();
         'pages: for _ in 0..ROWS_A_PASS_MAX / ROWS_A_PAGE {
-            let page = cx.done_items(shelf.removed, ROWS_A_PAGE).await?;
+            let Some(at) = shelf.at(way) else { break };
+            let page = cx.done_items(at, ROWS_A_PAGE).await?;
             let bytes = shelf.bytes;
             let again = self
                 .sent_again(cx, &page, |item| self.place.keeping.is_due(item, bytes, now) || is_ahead(item, now))
                 .await?;
             for item in &page.items {
                 let is_due = self.place.keeping.is_due(item, shelf.bytes, now);
-                if !is_due && !is_ahead(item, now) {
-                    shelf.comes_to_what_stays(now);
+                let is_behind = way == Way::Again && shelf.is_behind_again(item.place);
+                if is_behind || !is_due && !is_ahead(item, now) {
+                    if way == Way::Again {
+                        shelf.went_again(now);
+                    }
                     break 'pages;
                 }
-                if cleanup.is_spent() || misses >= MISSES_MAX || shelf.is_full(unsaid.len()) {
+                if cleanup.is_spent() || misses >= MISSES_MAX {
                     cleanup.more = true;
                     break 'pages;
                 }
-                shelf.went(before(item.place), now);
                 if again.contains(&item.place) || known.contains(&(item.place, item.key.to_string())) {
-                    shelf.pass(item);
+                    shelf.pass(way, item);
                     continue;
                 }
                 if !is_due {
                     // It would hold up those behind it until then.
+                    shelf.pass(way, item);
                     let ahead = |(episode, _)| Waiting::ahead(item.place, episode, item.recorded_at, now);
                     received(item).map(ahead).into_iter().for_each(|waiting| shelf.wait(waiting));
-                    shelf.pass(item);
                     continue;
                 }
-                let goes_back = shelf.again.is_some();
                 let cleared = self.cleared(cx, item).await?;
                 if cleared.is_over() {
                     // It was not asked for: the next pass begins with it.
                     cleanup.is_nobody = true;
-                    cleanup.add(item, cleared, shelf, false);
+                    cleanup.add(item, cleared, false);
                     break 'pages;
                 }
-                shelf.pass(item);
+                shelf.pass(way, item);
                 let waits = |lost| received(item).map(|(episode, _)| Waiting::new(item.place, episode, lost, now));
                 if cleared.is_nobodys() {
                     unsaid.extend(waits(false));
-                    cleanup.add(item, cleared, shelf, false);
+                    cleanup.add(item, cleared, false);
                     if unsaid.len() >= NOBODY_MAX {
                         break 'pages;
                     }
@@ -342,26 +357,30 @@ impl Ship {
                     // It says what it has of this one: of those before it alone it said nothing.
                     unsaid.drain(..).for_each(|waiting| shelf.wait(waiting));
                 }
-                if let Some(lost) = cleared.stays() {
+                let stays = cleared.stays();
+                if let Some(lost) = stays {
                     waits(lost).into_iter().for_each(|waiting| shelf.wait(waiting));
                     misses += u64::from(!lost);
                 }
+                // Those beyond the lists did not count.
+                if way == Way::On && (cleared.is_removed() || stays == Some(true)) {
+                    shelf.counts_no_more(item);
+                }
                 let is_told = match received(item).filter(|_| cleared.is_for_good()) {
-                    // Told before, where a pass goes back to those that are beyond the list.
-                    Some((episode, _)) => shelf.stay(item.place, episode) || !goes_back,
+                    // Told before, where those beyond the list are gone through again.
+                    Some((episode, _)) => shelf.stay(item.place, episode) || way == Way::On,
                     None => true,
                 };
                 if is_told {
-                    cleanup.add(item, cleared, shelf, goes_back);
+                    cleanup.add(item, cleared, way == Way::Again);
                 }
+                cleanup.record(cx, self.place.keeping, false).await?;
             }
-            shelf.removed = page.reached;
+            shelf.reach(way, page.reached, page.end, now);
             if page.end {
-                shelf.went(shelf.again.map_or(page.reached, |again| again.to), now);
                 break;
             }
         }
-        shelf.went(shelf.removed, now);
         if !unsaid.is_empty() {
             // They wait like any other, and the next pass goes on behind them: else three of which nobody ever says anything would hold up all.
             cleanup.is_nobody = true;
@@ -408,10 +427,8 @@ impl Ship {
             match (held, receipt.content_sha256) {
                 (Held::Named(theirs), None) => receipt.content_sha256 = Some(theirs),
                 (Held::Named(theirs), Some(ours)) if theirs == ours => {}
-                // A person let go of it, and not of another one under its name.
-                (Held::Withdrawn(withdrawn), Some(_)) if receipt.is_of(&withdrawn) => {}
                 (Held::Unsaid, Some(_)) if by == KeepBy::Receipt => {}
-                (Held::Nothing | Held::Named(_) | Held::Withdrawn(..), Some(_)) => return Ok(Err(Clearing::Lost)),
+                (Held::Nothing | Held::Named(_), Some(_)) => return Ok(Err(Clearing::Lost)),
                 (Held::Unread, Some(_)) => return unanswered(UNREAD),
                 (Held::Unsaid, Some(_)) => return unanswered(UNSAID),
                 (Held::Elsewhere, _) => return unanswered(ELSEWHERE),
@@ -429,7 +446,7 @@ impl Ship {
                 (Held::Unable(status), _) => {
                     return Ok(Err(Clearing::Unanswered(format!("{status}: the receiver cannot say what it has"))));
                 }
-                (Held::Unread | Held::Nothing | Held::Withdrawn(..) | Held::Unsaid, None) => {
+                (Held::Unread | Held::Nothing | Held::Unsaid, None) => {
                     return Ok(Err(Clearing::Unnamed));
                 }
             }

@@ -107,7 +107,7 @@ async fn the_oldest_go_first_and_it_is_told() {
     assert_eq!(lab.shipped(), ["a-second"]);
     let told = "removed 1 shipped episode of 100 bytes, for `keep-time` is 10 days";
     assert_eq!(report.notes, [told]);
-    assert_eq!(lab.removals().await, [told]);
+    assert_eq!(lab.removals().await, ["removed 1 shipped episode, for `keep-time` is 10 days: b-first"]);
     let report = lab.later(10).await;
     assert_eq!((lab.shipped().len(), report.notes.len()), (0, 1));
     assert_eq!(lab.later(400).await.notes, Vec::<String>::new(), "nothing is told of nothing");
@@ -198,12 +198,19 @@ async fn r10_what_a_receiver_answers_says_whether_one_may_go() {
     let problem = "Content-Type: application/problem+json\r\n";
     let page = "Content-Type: text/html\r\n";
     let others = "ab".repeat(32);
+    // As every episode of this test holds.
+    let content = {
+        let lab = Lab::new().await;
+        lab.ship("ep", 100).await;
+        lab.stored_as("ep", "content_sha256")
+    };
     for (said, goes) in [
         (say(405, ""), BY_RECEIPT),
         (say(404, ""), BY_RECEIPT),
         (say(501, ""), BY_RECEIPT),
         (say(200, "Content-Type: application/zstd\r\n"), BY_RECEIPT),
         (say(410, problem), STAYS),
+        (say(410, &format!("{problem}X-Episode-Content-SHA256: {content}\r\n")), STAYS),
         (say(404, problem), STAYS),
         (say(409, problem), STAYS),
         (say(401, problem), STAYS),
@@ -234,22 +241,6 @@ async fn r10_what_a_receiver_answers_says_whether_one_may_go() {
             assert_eq!(lab.shipped().is_empty(), goes, "{by:?} {said:?}: {:?}", report.notes);
         }
     }
-}
-
-/// Whoever asks as before an upload is told that there is none.
-#[tokio::test]
-async fn one_of_which_only_who_asks_for_it_to_be_read_is_told_that_it_was_withdrawn_goes() {
-    let mut lab = Lab::new().await;
-    lab.ship("ep", 100).await;
-    let content = lab.stored_as("ep", "content_sha256");
-    let withdrawn =
-        format!("{PROBLEM}X-Episode-Content-SHA256: {content}\r\nX-Episode-Withdrawn-At: 2126-11-20T12:00:00Z\r\n");
-    let says = move |head: &str, _: &[u8]| {
-        if head.contains("x-episode-verify: read") { say(410, &withdrawn) } else { say(404, PROBLEM) }
-    };
-    lab.meets(Foreign::new(says).await);
-    let report = lab.later(11).await;
-    assert_eq!(lab.shipped(), Vec::<String>::new(), "{:?}", report.notes);
 }
 
 #[tokio::test]
@@ -366,7 +357,8 @@ async fn what_the_receiver_lost_is_told_by_name_once_a_day_until_it_is_there_aga
     let told = |episodes: &str, names: &str| {
         format!(
             "{episodes} due for `keep-time` is 10 days, and the receiver does not have what was sent any more: {} in `shipped` ({names}); to send \
-             one again, move it back to `episodes`, under another name where its own was withdrawn there",
+             one again, move it back to `episodes`, under another name where its own was withdrawn there; what is wanted nowhere any \
+             more, remove yourself",
             if names.len() == 1 { "it stays" } else { "they stay" }
         )
     };
@@ -559,6 +551,9 @@ async fn a_pass_removes_so_many_and_no_more() {
     let report = lab.later(11).await;
     assert_eq!(lab.shipped().len(), 3);
     assert!(report.notes[0].ends_with("; the next pass removes more"), "{:?}", report.notes);
+    // Each is named in an event, so that it can be looked up when it went.
+    let events = lab.events("remove").await.join("\n");
+    assert!((0..A_PASS).all(|n| events.contains(&format!("ep-{n:04}"))), "{events}");
     let report = lab.later(0).await;
     assert_eq!(lab.shipped().len(), 0);
     assert!(report.notes[0].starts_with("removed 3 shipped episodes"), "{:?}", report.notes);

@@ -1,7 +1,7 @@
 //! Whatever a person, a receiver, a clock and a ledger do to what was shipped, in whatever order: of nothing the last copy goes, and what the
 //! receiver has goes in the end.
 //!
-//! Around each pass: what it removed from `shipped/`, the receiver has, or it names that very content as withdrawn. At the end, with a receiver that
+//! Around each pass: what it removed from `shipped/`, the receiver has. At the end, with a receiver that
 //! answers: what is still there is what must be, and what is told as lost is what is. `HIGHWATER_SEQUENCES` says how many sequences,
 //! `HIGHWATER_SEED` which is the first.
 
@@ -89,7 +89,7 @@ impl Far {
     }
 }
 
-/// Of what a receiver has, and of what it withdrew: the contents, by the names of host and episode.
+/// Of what a receiver has: the contents, by the names of host and episode.
 type Contents = BTreeMap<(String, String), Sha256Digest>;
 
 struct Life {
@@ -100,9 +100,6 @@ struct Life {
     dice: fastrand::Rng,
     log: Vec<String>,
     texts: usize,
-    /// When each content was last received under a name, and when it was withdrawn there, in acts.
-    received: BTreeMap<(String, Sha256Digest), usize>,
-    withdrawn: BTreeMap<(String, Sha256Digest), usize>,
     /// What the archives hold that the receiver had rows of.
     whole: BTreeMap<Sha256Digest, Sha256Digest>,
     /// Copies of the ledger, of the note, and of the receiver's root.
@@ -126,8 +123,6 @@ impl Life {
             dice,
             log,
             texts: 0,
-            received: BTreeMap::new(),
-            withdrawn: BTreeMap::new(),
             whole: BTreeMap::new(),
             ledgers: 0,
             root_copies: None,
@@ -171,22 +166,6 @@ impl Life {
                 Some(((host.to_owned(), name.to_owned()), held))
             })
             .collect()
-    }
-
-    /// What was withdrawn last of each name, as its row says.
-    fn withdrew(&self) -> Contents {
-        let mut all = Contents::new();
-        for row in self.rig.as_ref().unwrap().rows() {
-            let text = |field: &str| row[field].as_str().map(str::to_owned);
-            let key = (text("host_id").unwrap(), text("episode_id").unwrap());
-            match text("content_sha256") {
-                Some(content) if row["withdrawn"].is_string() && !row["removed"].is_string() => {
-                    all.insert(key, content.parse().unwrap())
-                }
-                _ => all.remove(&key),
-            };
-        }
-        all
     }
 
     /// Ends the receiver, does something to its root, and starts it again.
@@ -340,19 +319,11 @@ impl Life {
             5 | 6 => {
                 let key = EpisodeKey { host: HostId::new(host).unwrap(), episode: EpisodeId::new(name).unwrap() };
                 let free = if act == 5 { Name::Kept } else { Name::Free };
-                let rows = self.rig.as_ref().unwrap().rows().len();
                 self.below(async |root| {
                     let opened = open_files(root).await.unwrap();
                     let _ = withdraw(&opened.store, &opened.index, &key, "lens cap", free, SystemClock::shared().now());
                 })
                 .await;
-                // Whose name is made free is not let go of.
-                for row in self.rig.as_ref().unwrap().rows().into_iter().skip(rows).filter(|_| act == 5) {
-                    let digest = |field: &str| row[field].as_str().and_then(|text| text.parse::<Sha256Digest>().ok());
-                    // Of one that had no row nobody said what it held.
-                    let content = digest("content_sha256").or_else(|| self.whole.get(&digest("sha256")?).copied());
-                    self.withdrawn.extend(content.map(|content| ((name.to_owned(), content), self.log.len())));
-                }
             }
             // Its rows are lost.
             7 => {
@@ -393,8 +364,6 @@ impl Life {
     /// One pass, with the rule looked at around it; whether it could begin.
     async fn pass(&mut self) -> bool {
         let (before, has) = (self.shelf(), self.has(None));
-        let recorded: Vec<_> =
-            NAMES.into_iter().filter_map(|name| Some((name, content(&self.recorded(name))?))).collect();
         let report = self.host.pass().await;
         for row in self.rig.as_ref().unwrap().rows() {
             let digest = |field: &str| row[field].as_str()?.parse::<Sha256Digest>().ok();
@@ -402,20 +371,13 @@ impl Life {
         }
         self.log.push(format!("pass: {} {:?}", report.message, report.notes));
         let (after, has) = (self.shelf(), [has, self.has(None)]);
-        for (name, content) in recorded {
-            if !self.recorded(name).exists() && after.get(name) == Some(&content) {
-                self.received.insert((name.to_owned(), content), self.log.len());
-            }
-        }
         let log = || self.log.join("\n");
         let went: Vec<_> = before.iter().filter(|(name, _)| !after.contains_key(*name)).collect();
         let by_receipt = self.host.settings.keep_by == KeepBy::Receipt && self.far == Far::Empty;
         for (name, content) in &went {
             let theirs = |of: &Contents| of.iter().any(|((_, other), theirs)| other == *name && theirs == *content);
             assert!(by_receipt || self.far == Far::Receiver, "{name} went, and no receiver had a word\n{}", log());
-            let this = ((*name).clone(), **content);
-            let is_let_go = self.withdrawn.get(&this).is_some_and(|at| *at >= self.received[&this]);
-            let is_there = has.iter().any(theirs) || is_let_go;
+            let is_there = has.iter().any(theirs);
             assert!(by_receipt || is_there, "{name} was the last copy\n{}", log());
         }
         for (name, content) in &after {
@@ -473,7 +435,7 @@ impl Life {
             self.clock.jump_secs(3 * DAY_SECS);
             assert!(self.pass().await, "{}", self.log.join("\n"));
         }
-        let (shelf, has, withdrew) = (self.shelf(), self.has(Some(&self.whole)), self.withdrew());
+        let (shelf, has) = (self.shelf(), self.has(Some(&self.whole)));
         let receipts = self.receipts().await;
         let mut must = BTreeSet::new();
         for (name, content) in &shelf {
@@ -484,7 +446,7 @@ impl Life {
             if self.recorded(name).exists() {
                 continue;
             }
-            let goes = has.get(&key).or_else(|| withdrew.get(&key)) == Some(content);
+            let goes = has.get(&key) == Some(content);
             assert!(!goes, "{name} stays for ever\n{}", self.log.join("\n"));
             must.insert(name.clone());
         }
@@ -498,7 +460,7 @@ impl Life {
             .filter(|name| {
                 let Some(receipt) = receipts.get(*name) else { return true };
                 let key = (receipt.host.as_ref().unwrap().to_string(), (*name).clone());
-                has.get(&key).or_else(|| withdrew.get(&key)).copied() == receipt.content_sha256
+                has.get(&key).copied() == receipt.content_sha256
             })
             .collect();
         assert!(untrue.is_empty(), "{untrue:?} are told as lost and are not\n{}", self.log.join("\n"));
@@ -569,38 +531,17 @@ async fn r10_whatever_comes_of_what_was_shipped_no_last_copy_goes_and_what_the_r
     }
 }
 
-/// The copy of its root is of a time when it was withdrawn, before it was sent again.
+/// Whatever is left of it there, and whether its name was made free: who wants it gone here too removes it, and who wants it sent again, for
+/// the receiver may have lost it, moves it back.
 #[tokio::test]
-async fn r10_an_episode_that_was_taken_again_after_a_withdrawal_stays_when_the_receiver_loses_it() {
+async fn r10_an_episode_that_was_withdrawn_stays_and_is_told() {
     const WITHDRAW: u8 = 5;
     const MAKE_ROOM: u8 = 6;
-    for between in [None, Some(MAKE_ROOM)] {
+    for (lost_before, act) in [(None, MAKE_ROOM), (Some(0), MAKE_ROOM), (Some(2), MAKE_ROOM), (None, WITHDRAW)] {
         let mut life = Life::new(0).await;
         assert!(life.person(0, "a"));
         life.pass().await;
-        assert!(life.receiver(WITHDRAW, "lab", "a").await);
-        for act in between.into_iter().chain([3, MAKE_ROOM]) {
-            assert!(life.receiver(act, "lab", "a").await);
-        }
-        assert!(life.person(5, "a"));
-        life.pass().await;
-        assert_eq!(life.has(None).len(), 1, "it was taken again");
-        assert!(life.receiver(4, "lab", "a").await);
-        life.clock.jump_secs(11 * DAY_SECS);
-        life.pass().await;
-        assert_eq!(life.host.names("shipped"), ["a"], "{between:?}");
-        assert_eq!(lost(&life.host.path("outbox"), &life.host.path("shipped")).count(), 1, "{between:?}");
-    }
-}
-
-/// Whatever is left of it there: whoever makes its name free may want it sent again.
-#[tokio::test]
-async fn r10_an_episode_whose_name_was_made_free_stays_and_is_told() {
-    for lost_before in [None, Some(0), Some(2)] {
-        let mut life = Life::new(0).await;
-        assert!(life.person(0, "a"));
-        life.pass().await;
-        for act in lost_before.into_iter().chain([6]) {
+        for act in lost_before.into_iter().chain([act]) {
             assert!(life.receiver(act, "lab", "a").await);
         }
         life.clock.jump_secs(11 * DAY_SECS);
@@ -608,6 +549,9 @@ async fn r10_an_episode_whose_name_was_made_free_stays_and_is_told() {
         assert_eq!(life.host.names("shipped"), ["a"], "{lost_before:?}");
         assert_eq!(lost(&life.host.path("outbox"), &life.host.path("shipped")).count(), 1, "{lost_before:?}");
         // What is told leads on.
+        if act == WITHDRAW {
+            assert!(life.receiver(MAKE_ROOM, "lab", "a").await);
+        }
         assert!(life.person(5, "a"));
         life.pass().await;
         assert_eq!(life.has(None).len(), 1);

@@ -4,7 +4,6 @@
 use highwater_engine::contact::Contacts;
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::job::{ReadCx, Stop};
-use jiff::Timestamp;
 use reqwest::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use reqwest::{Response, Url};
 use serde_json::{Map, Value};
@@ -14,11 +13,9 @@ use super::{Answer, Code, Held, Receiver, answer, text_of};
 use crate::digest::Sha256Digest;
 use crate::name::{EpisodeId, HostId};
 use crate::ship::evidence::Evidence;
-use crate::ship::holds::Withdrawn;
 use crate::ship::outbox::Parcel;
 use crate::wire::{
-    CONTENT_SHA256_HEADER, PROBLEM_MEDIA_TYPE, READ, RECEIVED_AT_HEADER, TUS_RESUMABLE_HEADER, VERIFIED_HEADER,
-    VERIFY_HEADER, WITHDRAWN_AT_HEADER,
+    CONTENT_SHA256_HEADER, PROBLEM_MEDIA_TYPE, READ, TUS_RESUMABLE_HEADER, VERIFIED_HEADER, VERIFY_HEADER,
 };
 
 /// What the answer to an upload is expected to be.
@@ -83,7 +80,7 @@ pub(super) async fn taken(asked: &Url, mut response: Response, parcel: &Parcel) 
         return not_a_receivers(asked, &response, NAMES_IT);
     }
     match said(status, &kind, &text, parcel) {
-        Said::Named(evidence) => Answer::Named(evidence.received(moment(&response, RECEIVED_AT_HEADER))),
+        Said::Named(evidence) => Answer::Named(evidence),
         Said::Unnamed => Answer::Unnamed,
         Said::Other(other) => Answer::Unanswered(format!(
             "{status}, but the answer names other bytes: found SHA-256 {other}, expected {}; check `receiver`, and what it has of this name",
@@ -145,11 +142,6 @@ fn is_page(response: &Response) -> bool {
     media_type(response).is_some_and(|kind| kind.starts_with("text/") || kind.contains("html") || kind == CAPTIVE)
 }
 
-/// A time by the receiver's clock.
-fn moment(response: &Response, name: &str) -> Option<Timestamp> {
-    response.headers().get(name)?.to_str().ok()?.parse().ok()
-}
-
 fn is_of_what_was_read(response: &Response) -> bool {
     response.headers().get(VERIFIED_HEADER).is_some_and(|said| said == READ)
 }
@@ -199,18 +191,8 @@ impl Receiver {
             let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
             // What is damaged there is as good as none: sent again it is mended.
             match status.as_u16() {
-                // Who asks for what is stored to be read is told why there is nothing: a withdrawal whose name was made free.
-                404 if is_problem(&response) && read_bytes.is_none() => {
-                    read_bytes = Some(0);
-                    continue;
-                }
-                404 | 409 if is_problem(&response) => return Ok(Ok(Held::Nothing)),
-                410 if is_problem(&response) => {
-                    let sha256 = header(ETAG.as_str()).and_then(|tag| tag.trim_matches('"').parse().ok());
-                    let content_sha256 = header(CONTENT_SHA256_HEADER).and_then(|content| content.parse().ok());
-                    let at = moment(&response, WITHDRAWN_AT_HEADER);
-                    return Ok(Ok(Held::Withdrawn(Withdrawn { sha256, content_sha256, at })));
-                }
+                // What was withdrawn there is not there either.
+                404 | 409 | 410 if is_problem(&response) => return Ok(Ok(Held::Nothing)),
                 404 | 405 | 501 if !is_page(&response) => return Ok(Ok(Held::Unsaid)),
                 200 if !is_page(&response) => {}
                 // A page of a portal or of a web server; and 202 promises, 203 was changed on its way, 204 has nothing, 206 is a part.
@@ -257,9 +239,7 @@ impl Receiver {
         let answered = match (status, evidence) {
             _ if elsewhere(&url, &response) => not_a_receivers(&url, &response, NAMES_BY_HEADER),
             // What a row says was so once.
-            (200 | 204, Some(evidence)) if is_of_what_was_read(&response) => {
-                Answer::Named(evidence.received(moment(&response, RECEIVED_AT_HEADER)))
-            }
+            (200 | 204, Some(evidence)) if is_of_what_was_read(&response) => Answer::Named(evidence),
             (200 | 204, Some(_)) => Answer::Unnamed,
             (200 | 204, None) if bytes.is_some() || content.is_some() => return Ok(Proved::Missing(status)),
             (200 | 204, None) if !kind.contains("html") => Answer::Unnamed,

@@ -1,7 +1,7 @@
 //! What one pass did to the shipped episodes that were due. Owns what is counted of it, and in which words it is told.
 
 use highwater_engine::diagnosis::with_causes;
-use highwater_engine::job::{CommitCx, Stop};
+use highwater_engine::job::{CommitCx, ReadCx, Stop};
 use highwater_engine::ledger::DoneItem;
 use highwater_engine::report::counted;
 use jiff::Timestamp;
@@ -16,6 +16,8 @@ const EPISODES_A_PASS_MAX: u64 = 200;
 const FILES_A_PASS_MAX: u64 = 100_000;
 /// About the most bytes of them that one pass reads, where a look does not show that one is what was sent.
 const READ_BYTES_A_PASS_MAX: u64 = 32 << 30;
+/// Removed episodes that one event names.
+const RECORDED_TOGETHER: usize = 10;
 /// Episodes that are named.
 const NAMED_MAX: usize = 5;
 
@@ -55,6 +57,11 @@ impl Clearing {
         matches!(self, Self::Unanswered(_) | Self::Over)
     }
 
+    /// Whether it was removed.
+    pub(super) fn is_removed(&self) -> bool {
+        matches!(self, Self::Cleared(Cleared::Removed { .. }, _))
+    }
+
     /// Whether no other can be asked for.
     pub(super) fn is_over(&self) -> bool {
         matches!(self, Self::Over)
@@ -92,6 +99,8 @@ pub(super) struct Cleanup {
     /// Why the first one stays of which the receiver does not say that it has it.
     unanswered: Option<String>,
     read_bytes: u64,
+    /// What was removed and is in no event yet.
+    removed: Vec<String>,
     failures: u64,
     failed: Option<String>,
     /// Whether the receiver said nothing of any.
@@ -106,17 +115,27 @@ impl Cleanup {
             || self.read_bytes >= READ_BYTES_A_PASS_MAX
     }
 
+    /// Records which were removed, by name: of so many together, and of all at the end.
+    pub(super) async fn record(&mut self, cx: &ReadCx, keeping: Keeping, is_end: bool) -> Result<(), Stop> {
+        if self.removed.is_empty() || self.removed.len() < RECORDED_TOGETHER && !is_end {
+            return Ok(());
+        }
+        let names = std::mem::take(&mut self.removed);
+        let removed =
+            format!("removed {}, for {keeping}: {}", counted(names.len() as u64, "shipped episode"), names.join(", "));
+        cx.add_event("remove", &removed).await
+    }
+
     /// Takes in what became of one, which may have been asked for before.
-    pub(super) fn add(&mut self, item: &DoneItem, cleared: Clearing, shelf: &mut Shelf, again: bool) {
+    pub(super) fn add(&mut self, item: &DoneItem, cleared: Clearing, again: bool) {
         match cleared {
             Clearing::Cleared(Cleared::Removed { read_bytes }, holds) => {
                 self.read_bytes = self.read_bytes.saturating_add(read_bytes);
                 self.episodes += 1;
                 self.files += holds.files;
                 self.bytes = self.bytes.saturating_add(holds.bytes);
-                if item.place <= shelf.counted {
-                    shelf.bytes = shelf.bytes.saturating_sub(holds.bytes);
-                }
+                tracing::info!(episode = %item.key, "removed from `shipped`: the receiver has it");
+                self.removed.push(item.key.to_string());
             }
             Clearing::Cleared(Cleared::Differs { read_bytes }, _) => {
                 self.read_bytes = self.read_bytes.saturating_add(read_bytes);
@@ -168,7 +187,6 @@ impl Cleanup {
         let Self { episodes, bytes, differ, unnamed, unanswered, failures, failed, more, .. } = self;
         if *episodes > 0 {
             let removed = format!("removed {} of {bytes} bytes, for {keeping}", counted(*episodes, "shipped episode"));
-            cx.read.add_event("remove", &removed).await?;
             cx.notes.push(if *more { format!("{removed}; the next pass removes more") } else { removed });
         }
         if *differ > 0 {
@@ -281,6 +299,6 @@ fn lost(names: &[String], more: u64, asked: &Asked) -> String {
     };
     format!(
         "{lost}: {stay} in `shipped` ({named}); to send one again, move it back to `episodes`, under another name where its own was withdrawn \
-         there"
+         there; what is wanted nowhere any more, remove yourself"
     )
 }

@@ -7,6 +7,7 @@ use highwater_engine::job::{ReadCx, Stop};
 use highwater_engine::ledger::{DoneItem, DonePage, DonePlace};
 use jiff::Timestamp;
 
+use super::shelf::Waiting;
 use super::{ROWS_A_PAGE, Shelf, received};
 use crate::name::EpisodeId;
 use crate::ship::Ship;
@@ -68,9 +69,11 @@ impl Ship {
         Ok(there.iter().filter(|(place, episode, _)| newest[episode] > *place).map(|(place, ..)| *place).collect())
     }
 
-    /// Counts anew what lies there and is not gone through, or waits: each name once, by its newest receipt.
+    /// Counts anew what lies there and is not gone through, or waits: each name once, by its newest receipt. What the receiver lost is not
+    /// counted.
     pub(super) async fn count_anew(&self, cx: &ReadCx, shelf: &mut Shelf, now: Timestamp) -> Result<(), Stop> {
-        let waiting: BTreeSet<DonePlace> = shelf.waiting.iter().map(|waiting| waiting.place).collect();
+        let waits = |waiting: &&Waiting| !waiting.lost;
+        let waiting: BTreeSet<DonePlace> = shelf.waiting.iter().filter(waits).map(|waiting| waiting.place).collect();
         let mut reached = waiting.first().map_or(shelf.removed, |first| before(*first).min(shelf.removed));
         let mut bytes = BTreeMap::new();
         for _ in 0..PAGES_A_LOOK_MAX {

@@ -8,15 +8,15 @@ use highwater_fs::{Fs as _, RealFs, RelPath};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::is_a_day_ago;
 use super::newest::before;
+use super::{is_a_day_ago, received};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 use crate::ship::outbox::{NOTE_BYTES_MAX, SHELF_NOTE};
 use crate::ship::retire::has_episodes;
 
 /// The most episodes of which the receiver did not say what it has, and that wait to be asked for again.
-const WAITING_MAX: usize = 2_000;
+const WAITING_MAX: usize = 500;
 /// The most that it lost and that are asked for again; the others are counted.
 const LOST_MAX: usize = 1_000;
 /// The most of which it is noted that they stay for good.
@@ -52,6 +52,9 @@ pub struct Shelf {
     /// How many more the receiver lost than are among these.
     #[serde(default)]
     pub(super) lost_more: u64,
+    /// Whether more wait than are among these.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) waits_more: bool,
     /// When they were last asked for.
     #[serde(default)]
     pub(super) more_asked: Timestamp,
@@ -81,12 +84,34 @@ impl From<&DoneItem> for Passed {
     }
 }
 
-/// How far was gone through when those that are beyond the list were to be asked for again, and how many of them are lost still.
+/// Which way rows are gone through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Those that were not gone through before.
+    On,
+    /// Those that were, for what is beyond the lists.
+    Again,
+}
+
+/// How far what was gone through is gone through again, for those that are beyond the lists, and what of them is so still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Again {
-    pub(super) to: DonePlace,
+    #[serde(default)]
+    at: DonePlace,
+    to: DonePlace,
+    /// How many are lost, and not in the list.
     more: u64,
+    /// Whether others wait, and are not in the list.
+    #[serde(default)]
+    waits: bool,
+}
+
+impl Again {
+    /// Whether this row is not gone through again any more.
+    fn is_behind(&self, place: DonePlace) -> bool {
+        place <= self.at || place > self.to
+    }
 }
 
 /// An episode that stays for good.
@@ -193,28 +218,68 @@ impl Shelf {
         }
     }
 
+    /// Behind which row is gone on; `None` where nothing is gone through again.
+    pub(super) fn at(&self, way: Way) -> Option<DonePlace> {
+        match way {
+            Way::On => Some(self.removed),
+            Way::Again => self.again.map(|again| again.at),
+        }
+    }
+
     /// Notes that a row was gone through.
-    pub(super) fn pass(&mut self, item: &DoneItem) {
-        self.removed = item.place;
+    pub(super) fn pass(&mut self, way: Way, item: &DoneItem) {
+        match (way, &mut self.again) {
+            (Way::Again, Some(again)) => again.at = item.place,
+            _ => self.removed = item.place,
+        }
         if self.passed.as_ref().is_none_or(|passed| passed.place < item.place) {
             self.passed = Some(item.into());
         }
     }
 
+    /// Notes that all up to here was gone through, and whether what is behind it is nothing to go through now.
+    pub(super) fn reach(&mut self, way: Way, place: DonePlace, is_end: bool, now: Timestamp) {
+        match (way, &mut self.again) {
+            (Way::On, _) => self.removed = place,
+            (Way::Again, Some(again)) => {
+                again.at = place;
+                if is_end || place >= again.to {
+                    self.went_again(now);
+                }
+            }
+            (Way::Again, None) => {}
+        }
+    }
+
+    /// All that was to be gone through again was. Then it is known what is beyond the lists.
+    pub(super) fn went_again(&mut self, now: Timestamp) {
+        if let Some(again) = self.again.take() {
+            (self.lost_more, self.waits_more, self.more_asked) = (again.more, again.waits, now);
+        }
+    }
+
+    /// Whether a row is behind those that are gone through again.
+    pub(super) fn is_behind_again(&self, place: DonePlace) -> bool {
+        self.again.is_none_or(|again| place > again.to)
+    }
+
     /// Notes one that stays; of its name it is the newest.
     pub(super) fn wait(&mut self, waiting: Waiting) {
         self.waiting.retain(|other| other.episode != waiting.episode);
-        if waiting.lost && self.lost().count() >= LOST_MAX {
-            if self.lost_more == 0 && self.again.is_none() {
-                self.more_asked = waiting.asked;
-            }
-            match &mut self.again {
-                // One that is not gone through again yet is counted then.
-                Some(again) => again.more += u64::from(waiting.place <= self.removed),
-                None => self.lost_more += 1,
-            }
-        } else {
+        let has_room = if waiting.lost { self.lost().count() < LOST_MAX } else { !self.is_full() };
+        if has_room {
             self.waiting.push(waiting);
+            return;
+        }
+        if !self.is_beyond() && self.again.is_none() {
+            self.more_asked = waiting.asked;
+        }
+        match (&mut self.again, waiting.lost) {
+            // One that is not gone through again yet is counted then.
+            (Some(again), true) => again.more += u64::from(again.is_behind(waiting.place)),
+            (Some(again), false) => again.waits |= again.is_behind(waiting.place),
+            (None, true) => self.lost_more += 1,
+            (None, false) => self.waits_more = true,
         }
     }
 
@@ -254,49 +319,44 @@ impl Shelf {
         // They count, too.
         self.counted_since = Timestamp::default();
         for (place, episode) in missed {
-            if self.is_full(0) {
+            let is_full = self.is_full();
+            self.wait(Waiting::new(place, episode, false, now));
+            if is_full {
                 break;
             }
-            self.wait(Waiting::new(place, episode, false, now));
         }
     }
 
-    /// Whether no more can wait of which nobody knows.
-    pub(super) fn is_full(&self, besides: usize) -> bool {
-        self.waiting.len() - self.lost().count() + besides >= WAITING_MAX
+    /// Notes that one counts no more: it is gone, or the receiver lost it, and what cannot go is no reason for others to.
+    pub(super) fn counts_no_more(&mut self, item: &DoneItem) {
+        let bytes = received(item).map_or(0, |(_, receipt)| receipt.holds.bytes);
+        if item.place <= self.counted {
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// Whether there is no room for one more that waits and is not lost.
+    fn is_full(&self) -> bool {
+        self.waiting.len() - self.lost().count() >= WAITING_MAX
     }
 
     /// Whether the lists do not hold all that they should: what else was gone through, only going through it again shows.
     fn is_beyond(&self) -> bool {
-        self.lost_more > 0 || self.stays.len() >= STAYS_MAX
+        self.lost_more > 0 || self.waits_more || self.stays.len() >= STAYS_MAX
     }
 
-    /// Begins at the beginning for those that are beyond the lists, once a day, and once there is room for one that is lost.
+    /// Begins at the beginning for those that are beyond the lists, once a day, and once there is room for one of them. Meanwhile what is new
+    /// is gone through as ever.
     pub(super) fn go_back(&mut self, now: Timestamp) {
-        let has_room = self.lost_more > 0 && self.lost().count() < LOST_MAX;
+        let has_room = self.lost_more > 0 && self.lost().count() < LOST_MAX || self.waits_more && !self.is_full();
         if self.is_beyond() && self.again.is_none() && (has_room || is_a_day_ago(self.more_asked, now)) {
-            self.again = Some(Again { to: self.removed, more: 0 });
-            self.removed = DonePlace::default();
-        }
-    }
-
-    /// What is left of those that were to be gone through again is not due any more.
-    pub(super) fn comes_to_what_stays(&mut self, now: Timestamp) {
-        if let Some(again) = self.again {
-            self.went(again.to, now);
+            self.again = Some(Again { at: DonePlace::default(), to: self.removed, more: 0, waits: false });
         }
     }
 
     /// Those that are known to stay for good.
     pub(super) fn stay_for_good(&self) -> impl Iterator<Item = (DonePlace, String)> {
         self.stays.iter().map(|stays| (stays.place, stays.episode.to_string()))
-    }
-
-    /// What is up to this place was gone through. Then it is known how many of those are lost still.
-    pub(super) fn went(&mut self, place: DonePlace, now: Timestamp) {
-        if let Some(again) = self.again.take_if(|again| place >= again.to) {
-            (self.lost_more, self.more_asked) = (again.more, now);
-        }
     }
 
     /// When the receiver said of those that it lost that it did, of the one of which that is longest ago.

@@ -80,7 +80,7 @@ impl Ship {
     async fn says(&self, cx: &ReadCx, names: &[&str]) -> Says {
         let Some(episode) = names.iter().find_map(|name| EpisodeId::new(name).ok()) else { return Says::Unknown };
         match self.place.receiver.content(cx, &self.place.receiver.host, &episode).await {
-            Ok(Ok(Held::Named(_) | Held::Nothing | Held::Withdrawn(..))) => Says::Names,
+            Ok(Ok(Held::Named(_) | Held::Nothing)) => Says::Names,
             Ok(Ok(Held::Unread)) => Says::NamesWhole,
             Ok(Ok(Held::Unsaid | Held::Refused | Held::Elsewhere)) => Says::Nothing,
             Ok(Ok(Held::Unable(_)) | Err(_)) | Err(_) => Says::Unknown,
