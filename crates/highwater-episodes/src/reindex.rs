@@ -6,6 +6,7 @@
 //! newer setting may lift is left where it is, for a person.
 
 mod files;
+mod level;
 mod outlook;
 mod reading;
 mod settings;

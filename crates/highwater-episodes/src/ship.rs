@@ -59,7 +59,7 @@ pub use ready::Ready;
 pub use refused::{Refused, Sign};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, conflict, resolve};
 pub use retire::{Cleared, RetireError, Retired, Shelves, unmovable};
-pub use scan::{Finished, MARKER, Scan, ScanError, check_root, in_the_way, scan};
+pub use scan::{Few, Finished, MARKER, Scan, ScanError, check_root, in_the_way, scan};
 pub use settings::{ShipSettings, ShipTlsSettings};
 pub use turn::{Turn, at_work};
 pub use watch::{WATCHED_DIRS_MAX, Watch};
@@ -253,20 +253,12 @@ impl Ship {
         let (outbox_dir, now) = (self.place.outbox.clone(), cx.clock.now());
         let (finished, unread) = Self::on_disk(move || {
             let scan = scan(&episodes).map_err(|error| scan_failed(&error, &episodes))?;
-            for name in &scan.misnamed {
-                tracing::warn!(?name, "a finished directory cannot be an episode's: rename it");
-            }
-            for name in &scan.odd_markers {
-                tracing::warn!(
-                    ?name,
-                    "its `{MARKER}` is no file: it does not count as finished; write a file in its place"
-                );
-            }
-            for name in &scan.symlinks {
-                tracing::warn!(?name, "a symlink where an episode's directory would be is not followed");
-            }
+            scan.log();
             let mut unread: Vec<String> =
-                scan.shut.iter().map(|shut| format!("what is in it is not sent: {shut}")).collect();
+                scan.shut.first.iter().map(|shut| format!("what is in it is not sent: {shut}")).collect();
+            if scan.shut.more > 0 {
+                unread.push(format!("{} more directories of episodes cannot be looked into", scan.shut.more));
+            }
             let on_disk = |error| disk(&error, &outbox_dir);
             let parked = |finished: Finished| {
                 let parked = outbox.parked(&finished.episode).map_err(on_disk)?;

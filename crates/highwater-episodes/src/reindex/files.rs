@@ -7,6 +7,7 @@ use std::sync::Arc;
 use highwater_engine::diagnosis::{Diagnosis, mends_disk, with_causes};
 use highwater_fs::{Fs, FsError, Kind, RealFs, RelPath};
 
+use super::level::of_hosts;
 use crate::index::{IndexError, IndexLock, JsonlIndex, Recovered, begins_with_rows};
 use crate::odd::Odd;
 use crate::receive::{INDEX_FILE, QUARANTINE_DIR};
@@ -41,7 +42,7 @@ impl Files {
     /// Those of a directory of episodes, with the index beside it unless it is named.
     ///
     /// # Errors
-    /// When the directory is not there, or what is named as the index is another file, which is left as it is.
+    /// When the directory is not there or is none of hosts, or what is named as the index is another file, which is left as it is.
     pub fn of_episodes(episodes: &Path, index: Option<&Path>) -> Result<Self, Diagnosis> {
         let episodes = episodes.canonicalize().map_err(|error| unusable(episodes, &error))?;
         let index = match index {
@@ -52,6 +53,7 @@ impl Files {
             }
             None => split(&episodes)?.0.join(INDEX_FILE),
         };
+        of_hosts(&episodes, &index)?;
         Ok(Self { episodes, index })
     }
 

@@ -28,6 +28,46 @@ pub struct Finished {
     pub episode: EpisodeId,
 }
 
+/// The first few of what may be many.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Few<T> {
+    /// These.
+    pub first: Vec<T>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Self { first: Vec::new(), more: 0 }
+    }
+}
+
+impl<T> Few<T> {
+    fn add(&mut self, one: T) {
+        if self.first.len() < TOLD_NAMES_MAX {
+            self.first.push(one);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// How many are not among the first, for behind their names; nothing where there is none.
+    #[must_use]
+    pub fn and_more(&self) -> String {
+        if self.more > 0 { format!(" and {} more", self.more) } else { String::new() }
+    }
+}
+
+impl Few<OsString> {
+    /// Their names, and how many more there are.
+    #[must_use]
+    pub fn named(&self) -> String {
+        let names: Vec<_> = self.first.iter().map(|name| format!("{name:?}")).collect();
+        names.join(", ") + &self.and_more()
+    }
+}
+
 /// What a scan found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Scan {
@@ -35,14 +75,14 @@ pub struct Scan {
     pub finished: Vec<Finished>,
     /// Directories without the marker: they are still being recorded.
     pub recording: usize,
-    /// Names that no episode can have, the first few of them, though a marker says that they are finished.
-    pub misnamed: Vec<OsString>,
-    /// Directories in which something that is no file has the marker's name, the first few of them.
-    pub odd_markers: Vec<OsString>,
-    /// Symlinks where an episode's directory would be, the first few of them: they are not followed.
-    pub symlinks: Vec<OsString>,
-    /// Directories that cannot be looked into, the first few of them: whether they are finished is not known.
-    pub shut: Vec<Shut>,
+    /// Names that no episode can have, though a marker says that they are finished.
+    pub misnamed: Few<OsString>,
+    /// Directories in which something that is no file has the marker's name.
+    pub odd_markers: Few<OsString>,
+    /// Symlinks where an episode's directory would be: they are not followed.
+    pub symlinks: Few<OsString>,
+    /// Directories that cannot be looked into: whether they are finished is not known.
+    pub shut: Few<Shut>,
 }
 
 /// Why there is nothing to scan.
@@ -146,7 +186,7 @@ pub fn scan(root: &Path) -> Result<Scan, ScanError> {
         }
         let kind = entry.file_type().map_err(failed(&entry.path()))?;
         if kind.is_symlink() {
-            tell(&mut scan.symlinks, name);
+            scan.symlinks.add(name);
             continue;
         }
         if !kind.is_dir() {
@@ -156,7 +196,7 @@ pub fn scan(root: &Path) -> Result<Scan, ScanError> {
         let finished_at = match fs::symlink_metadata(&marker) {
             Ok(marker) if marker.is_file() => marker.modified().map_err(failed(&entry.path()))?,
             Ok(_) => {
-                tell(&mut scan.odd_markers, name);
+                scan.odd_markers.add(name);
                 continue;
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -167,7 +207,7 @@ pub fn scan(root: &Path) -> Result<Scan, ScanError> {
                 // What nobody takes for an episode's, as an ext4's `lost+found`, is none's trouble.
                 Some(shut) => {
                     if name.to_str().is_some_and(|name| EpisodeId::new(name).is_ok()) {
-                        tell(&mut scan.shut, shut);
+                        scan.shut.add(shut);
                     }
                     continue;
                 }
@@ -179,16 +219,31 @@ pub fn scan(root: &Path) -> Result<Scan, ScanError> {
                 let finished_at = Timestamp::try_from(finished_at).unwrap_or(Timestamp::MIN);
                 scan.finished.push(Finished { finished_at, episode });
             }
-            None => tell(&mut scan.misnamed, name),
+            None => scan.misnamed.add(name),
         }
     }
     scan.finished.sort_unstable();
     Ok(scan)
 }
 
-fn tell<T>(names: &mut Vec<T>, name: T) {
-    if names.len() < TOLD_NAMES_MAX {
-        names.push(name);
+impl Scan {
+    /// Tells the log what no pass takes for an episode.
+    pub(super) fn log(&self) {
+        for (passed_over, told) in [
+            (&self.misnamed, "a finished directory cannot be an episode's: rename it"),
+            (
+                &self.odd_markers,
+                "its `done.marker` is no file: it does not count as finished; write a file in its place",
+            ),
+            (&self.symlinks, "a symlink where an episode's directory would be is not followed"),
+        ] {
+            for name in &passed_over.first {
+                tracing::warn!(?name, "{told}");
+            }
+            if passed_over.more > 0 {
+                tracing::warn!(more = passed_over.more, "{told}");
+            }
+        }
     }
 }
 
@@ -230,9 +285,12 @@ mod tests {
         let names: Vec<_> = found.finished.iter().map(|f| f.episode.as_str()).collect();
         assert_eq!(names, ["b", "c", "a"]);
         assert_eq!(
-            (found.recording, found.misnamed, found.odd_markers, found.symlinks),
-            (1, vec!["two words".into()], vec!["odd".into()], vec!["link".into()])
+            (found.recording, found.misnamed.named(), found.odd_markers.named(), found.symlinks.named()),
+            (1, "\"two words\"".to_owned(), "\"odd\"".to_owned(), "\"link\"".to_owned())
         );
+        (0..6).for_each(|n| episode(root, &format!("two words {n}"), Some(1)));
+        let misnamed = scan(root).unwrap().misnamed;
+        assert!(misnamed.first.len() == 5 && misnamed.named().ends_with(" and 2 more"), "{misnamed:?}");
     }
 
     #[test]

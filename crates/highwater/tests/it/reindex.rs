@@ -257,6 +257,31 @@ fn r15_what_cannot_be_indexed_is_one_clear_error_and_changes_nothing() {
 }
 
 #[test]
+fn r15_a_directory_of_another_level_or_of_a_host_that_ships_is_refused_and_nothing_is_left_in_it() {
+    let rig = bare();
+    for dir in ["received", "lab/shipped/ep-1", "lab/episodes/ep-2", "lab/outbox"] {
+        std::fs::create_dir_all(rig.path(dir)).unwrap();
+    }
+    rig.write("received/index.jsonl", "");
+    store(&rig.path("received/episodes"), "lab-1/ep-1", "a", None);
+    rig.write("lab/shipped/ep-1/meta.json", "{}");
+    rig.write("lab/episodes/ep-2/meta.json", "{}");
+    rig.write("lab/outbox/ep-2.tar.zst", "");
+    let before = listing(&rig);
+    for root in ["received", "received/episodes/lab-1", "lab", "lab/shipped", "lab/outbox", "lab/episodes"] {
+        for more in [&[][..], &["--dry-run"]] {
+            let ended = rig.run(&[&["reindex", "--episodes-root", root], more].concat());
+            refused(&ended, "HW-EPI-203", 2);
+            assert!(ended.stderr.contains("HOST/EPISODE.tar.zst"), "{ended:?}");
+        }
+    }
+    assert_eq!(listing(&rig), before);
+    // An empty one is a receiver's that has nothing yet.
+    std::fs::create_dir_all(rig.path("new/episodes/lab-1")).unwrap();
+    rig.ok(&["reindex", "--episodes-root", "new/episodes"]);
+}
+
+#[test]
 fn another_user_than_the_owner_is_told_the_line_that_works() {
     if !nix::unistd::geteuid().is_root() {
         highwater_testkit::not_here::NotHere("not root".to_owned()).say("reindexing another user's files");

@@ -1,7 +1,6 @@
 //! Where episodes are received, sent from and re-indexed: certificates, directories, space, the gate. Owns what a line says and what
 //! mends it; what a file of TLS is good for is the domain's.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
@@ -311,7 +310,6 @@ fn lost_since(job: &JobConfig, settings: &ShipSettings, report: &mut Report) {
 /// Finished directories that no pass takes for an episode.
 fn passed_over(job: &JobConfig, settings: &ShipSettings, report: &mut Report) {
     if let Ok(found) = scan(&settings.episodes) {
-        let named = |names: &[OsString]| names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
         for (names, what, fix) in [
             (
                 &found.misnamed,
@@ -325,8 +323,8 @@ fn passed_over(job: &JobConfig, settings: &ShipSettings, report: &mut Report) {
                 "move the directory itself there",
             ),
         ] {
-            if !names.is_empty() {
-                report.fix("episodes", format_args!("{}: {what}: {}", job.name, named(names)), fix);
+            if !names.first.is_empty() {
+                report.fix("episodes", format_args!("{}: {what}: {}", job.name, names.named()), fix);
             }
         }
         let mut unmovable =
@@ -352,13 +350,21 @@ fn passed_over(job: &JobConfig, settings: &ShipSettings, report: &mut Report) {
                 "let this user write them",
             ),
         }
-        for shut in &found.shut {
+        for shut in &found.shut.first {
             let me = name_of(geteuid());
             let fix = format!(
                 "let {me} read and write it: `sudo chown -R {me} {0}`, `chmod -R u+rwX {0}`",
                 shown(&shut.path)
             );
             report.fix("episodes", format_args!("{}: {shut}", job.name), fix);
+        }
+        if found.shut.more > 0 {
+            let more = found.shut.more;
+            report.fix(
+                "episodes",
+                format_args!("{}: {more} more directories cannot be looked into", job.name),
+                "let this user read them",
+            );
         }
     }
 }
