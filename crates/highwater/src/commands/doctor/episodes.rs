@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use highwater_engine::diagnosis::with_causes;
 use highwater_engine::lock::FileLock;
+use highwater_engine::shell::quoted_path;
 use highwater_episodes::gate::{ALLOWED_FILE, GateSettings, Source, read_allowed};
 use highwater_episodes::name::EpisodeId;
 use highwater_episodes::odd::Odd;
@@ -31,7 +32,6 @@ use crate::config::{Config, JobConfig, KindSettings};
 use crate::owner::name_of;
 use crate::table::moment;
 use crate::wiring::ship;
-use highwater_engine::shell::quoted_path;
 
 /// What a receiver keeps in its directory.
 const KEPT: [&str; 3] = ["episodes", "quarantine", "index.jsonl"];
@@ -238,7 +238,10 @@ fn shipper(config: &Config, job: &JobConfig, settings: &ShipSettings, now: Times
     }
     let before = report.fixes();
     if let Err(error) = check_root(&settings.episodes) {
-        let fix = format!("mkdir -p {}, or mount what it lies on; a link is not followed", shown(&settings.episodes));
+        let fix = match &error {
+            ScanError::NotADirectory { found, .. } => found.next().to_owned(),
+            _ => format!("mkdir -p {}, or mount what it lies on", shown(&settings.episodes)),
+        };
         report.fix("episodes", format_args!("{}: {}", job.name, with_causes(&error)), fix);
     } else {
         directory("episodes", &settings.episodes, report);

@@ -1,11 +1,11 @@
 //! The host: its clock, its disks, the log.
 
-use highwater_engine::shell::quoted_path;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use highwater_engine::shell::quoted_path;
 use nix::unistd::geteuid;
 use rustix::fs::{Access, access, statvfs};
 use tokio::process::Command;

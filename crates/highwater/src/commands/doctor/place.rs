@@ -1,11 +1,11 @@
 //! The configuration, the state directory and whose they are.
 
-use highwater_engine::shell::quoted_path;
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use highwater_engine::shell::quoted_path;
 use nix::unistd::{Uid, geteuid};
 use rustix::fs::{Access, access};
 
