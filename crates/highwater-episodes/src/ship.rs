@@ -58,7 +58,7 @@ pub use outbox::{
 pub use ready::Ready;
 pub use refused::{Refused, Sign};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, conflict, resolve};
-pub use retire::{Cleared, RetireError, Retired, Shelves, unmovable};
+pub use retire::{AsSent, Cleared, RetireError, Retired, Shelves, unmovable};
 pub use scan::{Few, Finished, MARKER, Scan, ScanError, check_root, in_the_way, scan};
 pub use settings::{ShipSettings, ShipTlsSettings};
 pub use turn::{Turn, at_work};

@@ -59,6 +59,13 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// nobody knows what became of the episode.
     fn stat(&self, key: &EpisodeKey) -> Result<Option<u64>, StoreError>;
 
+    /// Which bytes an episode's name stands for: where two of one name are alike, it stood for the same ones between them. `None` where there
+    /// is none.
+    ///
+    /// # Errors
+    /// As [`Store::stat`].
+    fn standing(&self, key: &EpisodeKey) -> Result<Option<Standing>, StoreError>;
+
     /// An episode's bytes from one on; `None` where there is none.
     ///
     /// # Errors
@@ -150,6 +157,10 @@ pub trait Staging: Send + fmt::Debug {
         false
     }
 }
+
+/// What a store knows the bytes of an episode by, in its own words: file and times, or a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing(pub String);
 
 /// What has the place of an episode or of a host, and is neither.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use super::download::withdrawn;
 use super::problem::{Problem, known};
 use super::{Foundation, Receiver, blocking};
 use crate::digest::Sha256Digest;
-use crate::index::Row;
+use crate::index::{IndexError, Missed, Row};
 use crate::name::EpisodeKey;
 use crate::store::{StoreError, extent};
 use crate::wire::VERIFY_HEADER;
@@ -50,14 +50,13 @@ impl Receiver {
         // It reads as much as an upload does.
         let _slot =
             Arc::clone(&self.slots).try_acquire_owned().map_err(|_| busy("as many uploads as it takes are in hand"))?;
-        let on = self.on.clone();
+        let (on, before) = (self.on.clone(), row.clone());
         let (key, seen) = blocking(move || {
-            // It may have been moved away while it was read.
-            let seen = look(&on, &key).and_then(|seen| on.store.in_its_place().map(|()| seen));
+            let seen = standing(&on, &key, before.as_ref());
             (key, seen)
         })
         .await?;
-        let seen = seen.map_err(|error| cannot(&error, error.is_full()))?;
+        let seen = seen?;
         let Some(seen) = seen else { return Err(Problem::new(&known::NO_SUCH_EPISODE)) };
         // Where its bytes are the row's, what is in them is what was received, whatever the row says of it.
         let differs = |row: &Row| (seen.sha256, seen.size_bytes) != (row.sha256, row.size_bytes);
@@ -85,6 +84,25 @@ impl Receiver {
             None => Problem::new(&known::NO_SUCH_EPISODE),
         })
     }
+}
+
+/// Reads what is stored under a key, and looks whether it stands there still with the row that it had, or without one: reading takes minutes
+/// where it is large.
+fn standing(on: &Foundation, key: &EpisodeKey, row: Option<&Row>) -> Result<Option<Seen>, Problem> {
+    let store = |error: StoreError| cannot(&error, error.is_full());
+    let index = |error: IndexError| cannot(&error, error.is_full());
+    let before = on.store.standing(key).map_err(store)?;
+    let seen = look(on, key).map_err(store)?;
+    // It may have been moved away with all the others.
+    on.store.in_its_place().map_err(store)?;
+    let is_withdrawn = matches!(on.index.missed(key).map_err(index)?, Some(Missed::Withdrawn { .. }));
+    if is_withdrawn
+        || on.index.find(key).map_err(index)?.as_ref() != row
+        || on.store.standing(key).map_err(store)? != before
+    {
+        return Err(busy("what is stored, or its row, became another while it was read"));
+    }
+    Ok(seen)
 }
 
 /// Reads what is stored under a key; `None` where there is nothing.

@@ -111,7 +111,7 @@ impl Ship {
                 self.lost(episode, told, now).await
             }
             Arrived::Otherwise(SincePacked::Away(here)) => {
-                let is_shipped = self.place.shelves.is_shipped(episode) && here == Here::Nothing;
+                let is_shipped = self.place.shelves.is_shipped(episode).is_ok_and(|is| is) && here == Here::Nothing;
                 let other = if is_shipped { ", and another one of its name is in `shipped` and stays" } else { "" };
                 let mut told = format!("the receiver has it; {}{other}", here.told());
                 if here.is_odd() {
@@ -219,7 +219,13 @@ impl Ship {
     /// the episode's. Where a directory itself cannot be written, none can be moved, and the pass ends with that.
     async fn unmoved(&self, episode: &EpisodeId, error: RetireError) -> Result<Outcome, Stop> {
         // Somebody was there between the look and the move: the next attempt looks again.
-        if matches!(error, RetireError::Gone { .. } | RetireError::Unfinished { .. } | RetireError::Changed { .. }) {
+        if matches!(
+            error,
+            RetireError::Gone { .. }
+                | RetireError::Unfinished { .. }
+                | RetireError::Changed { .. }
+                | RetireError::Edited { .. }
+        ) {
             return Ok(Outcome::because(OutcomeKind::Failed, format!("the receiver has it; {}", with_causes(&error))));
         }
         let shelves = self.place.shelves.clone();
@@ -250,7 +256,9 @@ impl Ship {
         if episodes >= UNMOVED_EPISODES {
             // Who moves a directory writes to it too.
             let at = match &error {
-                RetireError::Io { path, .. } => path,
+                RetireError::Io { path, .. }
+                | RetireError::Remove { path, .. }
+                | RetireError::Removing { path, .. } => path,
                 _ => &self.place.shelves.shipped,
             };
             return Err(disk(&error, at));

@@ -28,7 +28,6 @@ pub use self::shelf::{LostThere, Shelf, lost};
 use self::shelf::{Waiting, Way};
 use super::holds::Receipt;
 use super::outbox::{Outbox, OutboxError};
-use super::retire::Cleared;
 use super::{Held, Shelves, Ship, disk};
 use crate::name::EpisodeId;
 
@@ -185,7 +184,7 @@ impl Ship {
         }
         let (shelves, mut waiting) = (self.place.shelves.clone(), std::mem::take(&mut shelf.waiting));
         shelf.waiting = Self::on_disk(move || {
-            waiting.retain(|waiting| waiting.ahead.is_none() || shelves.is_shipped(&waiting.episode));
+            waiting.retain(|waiting| waiting.ahead.is_none() || may_be_shipped(&shelves, &waiting.episode));
             Ok(waiting)
         })
         .await?;
@@ -202,7 +201,8 @@ impl Ship {
             let page = cx.done_items(shelf.counted, ROWS_A_PAGE).await?;
             let shelves = self.place.shelves.clone();
             let bytes = Self::on_disk(move || {
-                let there = page.items.iter().filter_map(received).filter(|(episode, _)| shelves.is_shipped(episode));
+                let there =
+                    page.items.iter().filter_map(received).filter(|(episode, _)| may_be_shipped(&shelves, episode));
                 Ok((there.map(|(_, receipt)| receipt.holds.bytes).fold(0, u64::saturating_add), page.reached, page.end))
             });
             let (bytes, reached, end) = bytes.await?;
@@ -395,12 +395,24 @@ impl Ship {
             Ok(goes) => goes,
             Err(stays) => return Ok(stays),
         };
-        let (shelves, holds) = (self.place.shelves.clone(), receipt.holds);
-        let cleared = Self::on_disk(move || Ok(shelves.clear(&episode, &receipt))).await?;
-        Ok(match cleared {
-            Ok(cleared) => Clearing::Cleared(cleared, holds),
-            Err(error) => Clearing::Failed(error),
-        })
+        let (holds, content) = (receipt.holds, receipt.content_sha256);
+        let (shelves, id) = (self.place.shelves.clone(), episode.clone());
+        let seen = match Self::on_disk(move || Ok(shelves.as_sent(&id, &receipt))).await? {
+            Ok(Ok(seen)) => seen,
+            Ok(Err(stays)) => return Ok(Clearing::Cleared(stays, holds)),
+            Err(error) => return Ok(Clearing::Failed(error)),
+        };
+        // What the receiver lost while files were read here, which takes minutes where they are large.
+        if seen.read_bytes() > 0 {
+            match self.may_go(cx, item).await? {
+                Ok((_, still)) if still.content_sha256 == content => {}
+                Ok(_) => return Ok(Clearing::Lost),
+                Err(stays) => return Ok(stays),
+            }
+        }
+        let shelves = self.place.shelves.clone();
+        let cleared = Self::on_disk(move || Ok(shelves.remove_shipped(&episode, &seen))).await?;
+        Ok(cleared.map_or_else(Clearing::Failed, |cleared| Clearing::Cleared(cleared, holds)))
     }
 
     /// Asks whether one may go that is there: the receiver has what was sent. A receipt of an older version does not say what that was: the
@@ -409,12 +421,12 @@ impl Ship {
         let Some((episode, mut receipt)) = received(item) else { return Ok(Err(Clearing::NoReceipt)) };
         let (shelves, id) = (self.place.shelves.clone(), episode.clone());
         let by = self.place.keeping.by;
-        let (is_there, is_held) =
-            Self::on_disk(move || Ok((shelves.is_shipped(&id), shelves.is_recorded(&id)))).await?;
-        if is_there && is_held {
-            return Ok(Err(Clearing::Cleared(Cleared::Held, receipt.holds)));
-        }
-        if is_there {
+        // What is not there, or of which that is not known, is not asked for, so it does not go, whatever lies there a moment later.
+        let stays = match Self::on_disk(move || Ok(shelves.stays(&id))).await? {
+            Ok(stays) => stays.map(|stays| Clearing::Cleared(stays, receipt.holds)),
+            Err(error) => Some(Clearing::Unseen(error)),
+        };
+        if stays.is_none() {
             // Under whose name it was sent: the host may be called otherwise since.
             let own = &self.place.receiver.host;
             let host = receipt.host.as_ref().unwrap_or(own);
@@ -451,15 +463,22 @@ impl Ship {
                 }
             }
         }
-        Ok(Ok((episode, receipt)))
+        Ok(stays.map_or(Ok((episode, receipt)), Err))
     }
+}
+
+/// Whether an episode's directory is in `shipped`, as far as the disk says: what it does not say makes nothing gone.
+fn may_be_shipped(shelves: &Shelves, episode: &EpisodeId) -> bool {
+    shelves.is_shipped(episode).unwrap_or(true)
 }
 
 /// Forgets those that a person moved back to be sent again: then the new row says how long they stay.
 pub(super) fn forget_moved_back(outbox: &Outbox, shelves: &Shelves) -> Result<(), OutboxError> {
     let Some(mut shelf) = outbox.shelf()? else { return Ok(()) };
     let before = shelf.waiting.len();
-    let is_moved_back = |episode: &EpisodeId| shelves.is_recorded(episode) && !shelves.is_shipped(episode);
+    let is_moved_back = |episode: &EpisodeId| {
+        shelves.is_recorded(episode).is_ok_and(|is_recorded| is_recorded) && !may_be_shipped(shelves, episode)
+    };
     shelf.waiting.retain(|waiting| !is_moved_back(&waiting.episode));
     if shelf.waiting.len() == before { Ok(()) } else { outbox.set_shelf(&shelf) }
 }

@@ -1,23 +1,24 @@
 //! Retiring an episode that the receiver has: its directory goes from `episodes/` to `shipped/`, also across file systems. Owns
-//! that each step may be killed and made again, and that nothing is removed that is not elsewhere with the same content.
+//! that each step may be killed and made again, and that nothing gets its place that is not what was to be moved.
 
 mod copying;
+mod removing;
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use highwater_engine::diagnosis::with_causes;
 use rustix::fs::{Access, RenameFlags, access, renameat_with};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use self::copying::copy_tree;
+use self::removing::clear;
+pub use self::removing::{AsSent, Cleared};
 use super::here::Here;
-use super::holds::Receipt;
-use super::scan::{MARKER, check_root, sync_dir};
-use crate::archive::{Look, PackError, TreeLimits, content_of, look_at};
+use super::scan::{check_root, sync_dir};
+use crate::archive::{PackError, TreeLimits, content_of, look_at};
 use crate::digest::Sha256Digest;
 use crate::name::EpisodeId;
 
@@ -27,8 +28,6 @@ const COPYING_DIR: &str = ".copying";
 const REMOVING_DIR: &str = ".removing";
 /// In the mode of a directory: who owns neither it nor a thing in it moves nothing out of it.
 const STICKY_BIT: u32 = 0o1000;
-/// Most things that are told of those which cannot be removed.
-const LEFT_TOLD_MAX: usize = 5;
 
 /// Where finished episodes come from and where shipped ones go.
 #[derive(Debug, Clone)]
@@ -55,25 +54,6 @@ pub enum Retired {
     },
 }
 
-/// What removing a shipped one came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cleared {
-    /// It is gone.
-    Removed {
-        /// How much was read to see that it is what was sent.
-        read_bytes: u64,
-    },
-    /// It was not there.
-    Gone,
-    /// One of its name is in `episodes/`: it may be on its way here still.
-    Held,
-    /// It is not what was sent, and stays.
-    Differs {
-        /// How much was read to see that.
-        read_bytes: u64,
-    },
-}
-
 /// Why it could not be retired.
 #[derive(Debug, thiserror::Error)]
 pub enum RetireError {
@@ -84,6 +64,36 @@ pub enum RetireError {
         path: PathBuf,
         /// What failed.
         source: io::Error,
+    },
+    /// What is removed from a shelf cannot be.
+    #[error("{} cannot be removed", path.display())]
+    Remove {
+        /// What was to be removed.
+        path: PathBuf,
+        /// What failed.
+        source: io::Error,
+    },
+    /// What is removed from a shelf is moved to a directory of ours first, and that cannot be used: no episode can be removed there.
+    #[error("nothing can be removed by way of {}: it {found}; {next}", path.display())]
+    Removing {
+        /// That directory.
+        path: PathBuf,
+        /// What is so of it.
+        found: String,
+        /// What a person does.
+        next: &'static str,
+    },
+    /// Something is mounted below what is to be removed, and would be removed with it.
+    #[error("{} cannot be removed: it is on another mount than the episode that it lies in; unmount it", path.display())]
+    Mounted {
+        /// Where that begins.
+        path: PathBuf,
+    },
+    /// It changed since it was looked at, and was not removed.
+    #[error("{} changed while it was to be removed, and stays", path.display())]
+    Edited {
+        /// Where it lies.
+        path: PathBuf,
     },
     /// A directory that it is moved from, or to, cannot be written by this user: no other episode can be moved either.
     #[error("{} cannot be written", path.display())]
@@ -141,7 +151,15 @@ impl RetireError {
     /// Whether the file system refuses it, which says nothing of the episode.
     #[must_use]
     pub fn is_of_disk(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::Shelf { .. } | Self::Read { source: PackError::Read { .. }, .. })
+        matches!(
+            self,
+            Self::Io { .. }
+                | Self::Remove { .. }
+                | Self::Removing { .. }
+                | Self::Mounted { .. }
+                | Self::Shelf { .. }
+                | Self::Read { source: PackError::Read { .. }, .. }
+        )
     }
 
     /// What it is about.
@@ -149,6 +167,10 @@ impl RetireError {
     pub fn path(&self) -> &Path {
         match self {
             Self::Io { path, .. }
+            | Self::Remove { path, .. }
+            | Self::Removing { path, .. }
+            | Self::Mounted { path }
+            | Self::Edited { path }
             | Self::Shelf { path, .. }
             | Self::Read { path, .. }
             | Self::Copy { path }
@@ -170,12 +192,17 @@ fn unread(dir: &Path) -> impl FnOnce(PackError) -> RetireError {
     move |source| RetireError::Read { path, source }
 }
 
-fn there(path: &Path) -> Result<bool, RetireError> {
+/// What has a name; `None` where nothing has it.
+fn found(path: &Path) -> Result<Option<fs::Metadata>, RetireError> {
     match fs::symlink_metadata(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(path)(error)),
     }
+}
+
+fn there(path: &Path) -> Result<bool, RetireError> {
+    Ok(found(path)?.is_some())
 }
 
 /// Whether two names lead to one directory.
@@ -276,9 +303,11 @@ impl Shelves {
     }
 
     /// Whether an episode's directory is in `shipped/`.
-    #[must_use]
-    pub fn is_shipped(&self, episode: &EpisodeId) -> bool {
-        fs::symlink_metadata(self.to(episode)).is_ok_and(|metadata| metadata.is_dir())
+    ///
+    /// # Errors
+    /// What the disk says: it may be there.
+    pub fn is_shipped(&self, episode: &EpisodeId) -> Result<bool, RetireError> {
+        Ok(found(&self.to(episode))?.is_some_and(|metadata| metadata.is_dir()))
     }
 
     /// Whether any episode's directory is in `shipped/`.
@@ -288,49 +317,11 @@ impl Shelves {
     }
 
     /// Whether something has its name in `episodes/`.
-    #[must_use]
-    pub fn is_recorded(&self, episode: &EpisodeId) -> bool {
-        fs::symlink_metadata(self.from(episode)).is_ok()
-    }
-
-    /// Removes a shipped episode that still is what was sent; the caller knows that the receiver has it. Called again after a kill, or
-    /// followed by [`Shelves::tidy_all`], it goes on where it was.
     ///
     /// # Errors
-    /// What the disk says.
-    pub fn clear(&self, episode: &EpisodeId, sent: &Receipt) -> Result<Cleared, RetireError> {
-        let shipped = self.to(episode);
-        if !there(&shipped)? {
-            return Ok(Cleared::Gone);
-        }
-        if there(&self.from(episode))? {
-            return Ok(Cleared::Held);
-        }
-        if !self.is_shipped(episode) {
-            return Ok(Cleared::Differs { read_bytes: 0 });
-        }
-        let read = |source| RetireError::Read { path: shipped.clone(), source };
-        let now = match look_at(&shipped, episode, TreeLimits::default()) {
-            Ok(now) => now,
-            Err(error @ PackError::Read { .. }) => return Err(read(error)),
-            Err(_) => return Ok(Cleared::Differs { read_bytes: 0 }),
-        };
-        let mut read_bytes = 0;
-        if !sent.holds.is_still(&now) {
-            // A look does not show it: the files are read, unless their number alone says that they are others.
-            let may_be = (now.files, now.bytes) == (sent.holds.files, sent.holds.bytes);
-            let Some(content) = sent.content_sha256.filter(|_| may_be) else {
-                return Ok(Cleared::Differs { read_bytes });
-            };
-            read_bytes = now.bytes;
-            match content_of(&shipped, episode, TreeLimits::default()) {
-                Ok(now) if now.content_sha256 == content => {}
-                Err(error @ PackError::Read { .. }) => return Err(read(error)),
-                _ => return Ok(Cleared::Differs { read_bytes }),
-            }
-        }
-        remove(&self.shipped, episode)?;
-        Ok(Cleared::Removed { read_bytes })
+    /// What the disk says: it may have.
+    pub fn is_recorded(&self, episode: &EpisodeId) -> Result<bool, RetireError> {
+        there(&self.from(episode))
     }
 
     /// Whether a finished episode is still in its place.
@@ -339,23 +330,6 @@ impl Shelves {
             Here::Finished(_) => Ok(()),
             other => Err(RetireError::Unfinished { path: self.from(episode), found: other.told() }),
         }
-    }
-
-    /// Removes an episode from `episodes/` that is elsewhere as it was then; one that somebody wrote to since goes back to its place.
-    fn remove_as(&self, episode: &EpisodeId, before: &Look) -> Result<(), RetireError> {
-        let from = self.from(episode);
-        let removing = own_dir(&self.episodes, REMOVING_DIR)?.join(episode.as_str());
-        clear(&removing)?;
-        fs::rename(&from, &removing).map_err(failed(&from))?;
-        let is_still = look_at(&removing, episode, TreeLimits::default()).is_ok_and(|now| now.sha256 == before.sha256);
-        if !is_still {
-            renameat_with(rustix::fs::CWD, &removing, rustix::fs::CWD, &from, RenameFlags::NOREPLACE)
-                .map_err(|errno| failed(&removing)(errno.into()))?;
-            return Err(RetireError::Changed { path: from });
-        }
-        sync_dir(&self.episodes).map_err(failed(&self.episodes))?;
-        clear_or_leave(&removing);
-        Ok(())
     }
 
     fn content(&self, dir: &Path, episode: &EpisodeId) -> Result<Sha256Digest, RetireError> {
@@ -388,25 +362,6 @@ impl Shelves {
             .map_err(|errno| failed(to)(errno.into()))?;
         sync_dir(&self.shipped).map_err(failed(to))
     }
-
-    /// Removes what a kill left of this episode.
-    fn tidy(&self, episode: &EpisodeId) {
-        clear_or_leave(&self.episodes.join(REMOVING_DIR).join(episode.as_str()));
-        clear_or_leave(&self.shipped.join(COPYING_DIR).join(episode.as_str()));
-    }
-
-    /// Removes what kills left of all episodes. What cannot be removed is of no episode that is still to be sent, so it holds up none: it is
-    /// said which that is, with why, the first few of it.
-    pub fn tidy_all(&self) -> Vec<RetireError> {
-        let mut left = Vec::new();
-        for (shelf, dir) in
-            [(&self.episodes, REMOVING_DIR), (&self.shipped, REMOVING_DIR), (&self.shipped, COPYING_DIR)]
-        {
-            left.extend(tidied(&shelf.join(dir)).unwrap_or_else(|error| vec![error]));
-        }
-        left.truncate(LEFT_TOLD_MAX);
-        left
-    }
 }
 
 /// Whether a shelf has a directory that may be an episode's.
@@ -415,25 +370,6 @@ pub(super) fn has_episodes(shelf: &Path) -> bool {
         !entry.file_name().as_encoded_bytes().starts_with(b".") && entry.file_type().is_ok_and(|kind| kind.is_dir())
     };
     fs::read_dir(shelf).is_ok_and(|entries| entries.flatten().any(|entry| is_one(&entry)))
-}
-
-/// Removes what lies in a directory of ours; what cannot be removed, the first few of it.
-fn tidied(dir: &Path) -> Result<Vec<RetireError>, RetireError> {
-    let mut left = Vec::new();
-    if !there(dir)? {
-        return Ok(left);
-    }
-    check_root(dir).map_err(|error| failed(dir)(io::Error::other(error)))?;
-    for entry in fs::read_dir(dir).map_err(failed(dir))? {
-        let entry = entry.map_err(failed(dir))?;
-        if entry.file_name().to_str().is_some_and(|name| EpisodeId::new(name).is_ok())
-            && let Err(error) = clear(&entry.path())
-            && left.len() < LEFT_TOLD_MAX
-        {
-            left.push(error);
-        }
-    }
-    Ok(left)
 }
 
 /// A directory of ours on a shelf, made where it is not there; what a symlink leads to is none.
@@ -445,42 +381,4 @@ fn own_dir(shelf: &Path, name: &str) -> Result<PathBuf, RetireError> {
     }
     check_root(&dir).map_err(|error| failed(&dir)(io::Error::other(error)))?;
     Ok(dir)
-}
-
-/// Removes an episode from a shelf: under another name first, so that a half removed one is never taken for an episode.
-fn remove(shelf: &Path, episode: &EpisodeId) -> Result<(), RetireError> {
-    let (from, removing) = (shelf.join(episode.as_str()), own_dir(shelf, REMOVING_DIR)?.join(episode.as_str()));
-    clear(&removing)?;
-    fs::rename(&from, &removing).map_err(failed(&from))?;
-    sync_dir(shelf).map_err(failed(shelf))?;
-    clear_or_leave(&removing);
-    Ok(())
-}
-
-/// Removes what lies where nothing is looked for but by [`Shelves::tidy_all`], which tells what stays.
-fn clear_or_leave(path: &Path) {
-    if let Err(error) = clear(path) {
-        tracing::warn!("what is left of a shipped episode stays: {}", with_causes(&error));
-    }
-}
-
-/// Removes a directory, its marker first: what is left of one that is removed partly is no finished episode, wherever somebody moves it.
-fn clear(path: &Path) -> Result<(), RetireError> {
-    if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
-        let marker = path.join(MARKER);
-        match fs::remove_file(&marker) {
-            Ok(()) => sync_dir(path).map_err(failed(path))?,
-            Err(error) if is_none(error.kind()) => {}
-            Err(error) => return Err(failed(&marker)(error)),
-        }
-    }
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
-        _ => Ok(()),
-    }
-}
-
-/// Whether it says that there is no marker: none, or something that is no file.
-fn is_none(error: io::ErrorKind) -> bool {
-    matches!(error, io::ErrorKind::NotFound | io::ErrorKind::IsADirectory)
 }

@@ -12,9 +12,9 @@ use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use highwater_fs::{FileId, Fs, FsError, FsFile, Kind, Mode, Op, Quarantine, RelPath, collect_stale, ensure_dir};
+use highwater_fs::{FileId, Fs, FsError, FsFile, Kind, Mode, Op, Quarantine, RelPath, Stat, collect_stale, ensure_dir};
 
-use super::{ELSEWHERE_NEXT, Oddities, Oddity, OtherDisk, Partials, Placement, Staging, Store, StoreError};
+use super::{ELSEWHERE_NEXT, Oddities, Oddity, OtherDisk, Partials, Placement, Staging, Standing, Store, StoreError};
 use crate::name::{EpisodeId, EpisodeKey, HostId};
 use crate::odd::Odd;
 use crate::shut::Shut;
@@ -310,6 +310,16 @@ impl<F: Fs> Store for FileStore<F> {
             // It may have been moved away since.
             Some(_) => self.odd_at(key)?.map_or(Ok(None), |odd| Err(odd.into())),
         }
+    }
+
+    fn standing(&self, key: &EpisodeKey) -> Result<Option<Standing>, StoreError> {
+        self.in_its_place()?;
+        let found = self.unless_odd(key, self.fs.stat(&self.path_of(key)?));
+        let found = self.unless_shut(&key.host, found)?;
+        Ok(found.map(|Stat { kind, len, id, changed, .. }| {
+            // A copy that loses its other name, as each does that is placed, is the same one: when it was touched does not count.
+            Standing(format!("{kind:?} {} {} {len} {}", id.device, id.inode, changed.written_nanos))
+        }))
     }
 
     fn read(&self, key: &EpisodeKey, from_byte: u64) -> Result<Option<Box<dyn Read + Send>>, StoreError> {

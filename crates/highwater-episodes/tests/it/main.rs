@@ -11,6 +11,7 @@ mod index;
 mod keep;
 mod keep_asked;
 mod keep_away;
+mod keep_looked;
 mod keep_many;
 mod keep_newest;
 mod keep_sequences;

@@ -38,6 +38,8 @@ pub(super) enum Clearing {
     Over,
     /// It could not be removed.
     Failed(RetireError),
+    /// It could not be looked at, and the receiver was not asked.
+    Unseen(RetireError),
     /// It may go, and is not due.
     Early,
 }
@@ -48,7 +50,7 @@ impl Clearing {
         match self {
             Self::Cleared(cleared, _) => !matches!(cleared, Cleared::Gone | Cleared::Held),
             Self::Unnamed | Self::Lost | Self::Unsaid(_) | Self::Failed(_) | Self::Early => true,
-            Self::NoReceipt | Self::Unanswered(_) | Self::Over => false,
+            Self::NoReceipt | Self::Unseen(_) | Self::Unanswered(_) | Self::Over => false,
         }
     }
 
@@ -76,7 +78,9 @@ impl Clearing {
     pub(super) fn stays(&self) -> Option<bool> {
         match self {
             Self::Lost => Some(true),
-            Self::Unsaid(_) | Self::Unanswered(_) | Self::Over | Self::Failed(_) | Self::Early => Some(false),
+            Self::Unsaid(_) | Self::Unanswered(_) | Self::Over | Self::Failed(_) | Self::Unseen(_) | Self::Early => {
+                Some(false)
+            }
             Self::Cleared(..) | Self::NoReceipt | Self::Unnamed => None,
         }
     }
@@ -158,7 +162,7 @@ impl Cleanup {
                 self.unanswered.get_or_insert("it is not contacted in this pass any more".to_owned());
             }
             Clearing::Cleared(Cleared::Gone | Cleared::Held, _) | Clearing::NoReceipt | Clearing::Early => {}
-            Clearing::Failed(error) => {
+            Clearing::Failed(error) | Clearing::Unseen(error) => {
                 self.failures += 1;
                 self.failed.get_or_insert_with(|| with_causes(&error));
             }

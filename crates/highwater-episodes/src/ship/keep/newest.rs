@@ -8,7 +8,7 @@ use highwater_engine::ledger::{DoneItem, DonePage, DonePlace};
 use jiff::Timestamp;
 
 use super::shelf::Waiting;
-use super::{ROWS_A_PAGE, Shelf, received};
+use super::{ROWS_A_PAGE, Shelf, may_be_shipped, received};
 use crate::name::EpisodeId;
 use crate::ship::Ship;
 use crate::ship::holds::Receipt;
@@ -29,7 +29,7 @@ impl Ship {
         }
         let shelves = self.place.shelves.clone();
         Self::on_disk(move || {
-            rows.retain(|(_, episode, _)| shelves.is_shipped(episode));
+            rows.retain(|(_, episode, _)| may_be_shipped(&shelves, episode));
             Ok(rows)
         })
         .await

@@ -43,7 +43,9 @@ impl Ship {
         // One of whose name something is in `episodes` waits for that.
         let shelves = self.place.shelves.clone();
         let (newest, held) = Self::on_disk(move || {
-            let held = newest.keys().filter(|episode| shelves.is_recorded(episode)).cloned().collect();
+            // One of which that is not known is asked for, which looks again.
+            let is_held = |episode: &&EpisodeId| shelves.is_recorded(episode).is_ok_and(|is_recorded| is_recorded);
+            let held = newest.keys().filter(is_held).cloned().collect();
             Ok((newest, held))
         })
         .await?;

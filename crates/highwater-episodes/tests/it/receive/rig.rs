@@ -106,6 +106,12 @@ impl Rig {
         Self::start_with(dir, gate, Arc::new(Halves), SystemClock::shared(), set, wrap).await
     }
 
+    /// With another reader of archives.
+    pub(crate) async fn reading_by(content: Arc<dyn ContentHash>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self::start_with(dir, Arc::new(Off), content, SystemClock::shared(), |_| {}, |index| index).await
+    }
+
     /// By a clock of the test's own.
     pub(crate) async fn clocked(dir: TempDir, clock: SharedClock, set: impl FnOnce(&mut ReceiverSettings)) -> Self {
         Self::start_with(dir, Arc::new(Off), Arc::new(Halves), clock, set, |index| index).await

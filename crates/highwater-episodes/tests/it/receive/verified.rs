@@ -1,17 +1,46 @@
 //! Who lets go of a copy asks a receiver that reads its own just then: a row is no proof of the file.
 
 use std::fs;
-use std::sync::Arc;
+use std::io::Read;
+use std::sync::{Arc, Mutex};
 
 use highwater_engine::report::ExitCode;
+use highwater_episodes::archive::Extent;
 use highwater_episodes::digest::Sha256Digest;
+use highwater_episodes::name::EpisodeId;
 use highwater_episodes::receive::gate::Off;
+use highwater_episodes::store::{ContentHash, ContentHashError};
 
 use super::resumable::hex;
-use super::rig::Rig;
+use super::rig::{Halves, Rig};
 use crate::life::Host;
 
 const VERIFY: &[(&str, &str)] = &[("X-Episode-Verify", "read")];
+
+/// Does something once, while an archive is read.
+#[derive(Default)]
+struct Meanwhile(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meanwhile")
+    }
+}
+
+impl ContentHash for Meanwhile {
+    fn of(
+        &self,
+        episode: &EpisodeId,
+        archive: &mut (dyn Read + Send),
+        extent: Extent,
+    ) -> Result<Sha256Digest, ContentHashError> {
+        let content = Halves.of(episode, archive, extent);
+        if let Some(act) = self.0.lock().unwrap().take() {
+            act();
+        }
+        content
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r09_a_head_that_asks_for_it_is_answered_by_what_is_read_and_not_by_the_row() {
@@ -34,6 +63,51 @@ async fn r09_a_head_that_asks_for_it_is_answered_by_what_is_read_and_not_by_the_
     assert!(rig.get("/metrics").await.text().contains("\nhighwater_receiver_found_damaged_total 3\n"));
     fs::remove_file(rig.path("episodes/lab/a.tar.zst")).unwrap();
     assert_eq!(rig.ask("HEAD", at, VERIFY, b"").await.status, 404);
+}
+
+/// A large one is read for minutes: what was read has to stand there still when it is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn r09_a_receiver_does_not_answer_for_what_changed_while_it_was_read() {
+    for (case, then) in [
+        ("removed", 404),
+        ("another over it", 409),
+        ("written to", 409),
+        ("withdrawn", 410),
+        ("its first row", 200),
+        ("nothing", 200),
+    ] {
+        let reading = Arc::new(Meanwhile::default());
+        let rig = Rig::reading_by(Arc::clone(&reading) as Arc<dyn ContentHash>).await;
+        assert_eq!(rig.put("lab/a", &[], b"one|level 3").await.status, 201);
+        let (stored, index) = (rig.path("episodes/lab/a.tar.zst"), rig.path("index.jsonl"));
+        let mut row = rig.rows()[0].clone();
+        row["withdrawn"] = "lens cap".into();
+        let received = fs::read_to_string(&index).unwrap();
+        let withdrawn = format!("{received}{row}\n");
+        if case == "its first row" {
+            fs::write(&index, "").unwrap();
+        }
+        let act = move || match case {
+            "removed" => fs::remove_file(&stored).unwrap(),
+            "another over it" => {
+                let other = stored.with_extension("other");
+                fs::write(&other, b"two|level 3").unwrap();
+                fs::rename(other, &stored).unwrap();
+            }
+            "written to" => fs::write(&stored, b"two|level 3").unwrap(),
+            "withdrawn" => fs::write(&index, withdrawn).unwrap(),
+            "its first row" => fs::write(&index, received).unwrap(),
+            _ => {}
+        };
+        *reading.0.lock().unwrap() = Some(Box::new(act));
+        let ask = || rig.ask("HEAD", "/v1/episodes/lab/a", VERIFY, b"");
+        let said = ask().await;
+        let expected = if case == "nothing" { (200, None) } else { (503, Some("10")) };
+        assert_eq!((said.status, said.header("retry-after")), expected, "{case}: {said:?}");
+        assert_eq!(said.header("x-episode-content-sha256").is_some(), case == "nothing", "{case}: {said:?}");
+        // Asked again, it says what there is.
+        assert_eq!(ask().await.status, then, "{case}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
