@@ -10,6 +10,7 @@ pub mod gate;
 pub mod index;
 pub mod name;
 pub mod odd;
+pub mod pem;
 pub mod receive;
 pub mod reindex;
 pub mod ship;

@@ -22,6 +22,7 @@ mod resolve;
 mod resume;
 mod retire;
 pub mod scan;
+mod sending;
 mod settings;
 mod turn;
 mod verdict;
@@ -39,7 +40,7 @@ use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_engine::report::{PassReport, Reason};
 
 use crate::archive::{CompressionSettings, Packer};
-use crate::gate::{self, Judge};
+use crate::gate::Judge;
 use crate::index::Commit;
 use crate::name::EpisodeId;
 
@@ -60,6 +61,7 @@ pub use refused::{Refused, Sign};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, conflict, resolve};
 pub use retire::{AsSent, Cleared, RetireError, Retired, Shelves, unmovable};
 pub use scan::{Few, Finished, MARKER, Scan, ScanError, check_root, in_the_way, scan};
+pub use sending::sending_commit;
 pub use settings::{ShipSettings, ShipTlsSettings};
 pub use turn::{Turn, at_work};
 pub use watch::{WATCHED_DIRS_MAX, Watch};
@@ -204,7 +206,7 @@ impl Ship {
         let judged = match (self.place.receiver.judge, &self.place.code_commit) {
             (Judge::Ships, Some(path)) => {
                 let path = path.clone();
-                Some(Self::on_disk(move || sending_commit(&path)).await?)
+                Some(Self::on_disk(move || sending_commit(&path).map_err(Stop::Fail)).await?)
             }
             _ => recorded.clone(),
         };
@@ -332,27 +334,6 @@ fn scan_failed(error: &ScanError, path: &std::path::Path) -> Stop {
     }
 }
 
-/// The commit of the code that sends: the head of a repository, or the first word of a file.
-fn sending_commit(path: &std::path::Path) -> Result<Commit, Stop> {
-    let failed = |why: String| {
-        Stop::Fail(
-            Diagnosis::failure(
-                "HW-EPI-103",
-                why,
-                "name a git repository or a file that holds a commit in `code-commit`",
-            )
-            .in_file_once(path),
-        )
-    };
-    if path.is_dir() {
-        let source = gate::Source { repository: path.to_path_buf(), reference: "HEAD".to_owned(), commits: 1 };
-        return source.read().map(|window| window.head().clone()).map_err(|error| failed(with_causes(&error)));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    let word = text.split_whitespace().next().unwrap_or_default();
-    word.parse().map_err(|error: crate::index::CommitError| failed(error.to_string()))
-}
-
 impl Job for Ship {
     type Item = Episode;
     type Prepared = Ready;
@@ -363,11 +344,10 @@ impl Job for Ship {
         let now = match Self::on_disk(move || Ok(sending_commit(&path))).await? {
             Ok(now) => now,
             // It shows nothing, and the job is halted anyway.
-            Err(Stop::Fail(unread)) => {
+            Err(unread) => {
                 tracing::warn!(halt.until = until, "the commit of the code that sends cannot be read: {unread}");
                 return Ok(None);
             }
-            Err(stop) => return Err(stop),
         };
         let refused = until.strip_prefix(OTHER_CODE).unwrap_or(until);
         Ok((now.as_str() != refused).then(|| format!("the code that sends is no longer {refused} but {now}")))

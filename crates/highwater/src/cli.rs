@@ -160,7 +160,8 @@ pub(crate) enum Verb {
     /// Receives episodes over HTTP, as `[receiver]` says, until SIGTERM.
     ///
     /// An upload is answered when its bytes and its row in the index would survive a power cut. SIGTERM lets uploads in hand end;
-    /// SIGHUP reads the files of TLS, the tokens and the certificates again.
+    /// SIGHUP takes up tokens, certificates, proxies and `[receiver.tls]`; of other fields that were changed the log says that they wait
+    /// for a restart.
     Receive(Receive),
     /// Sends a host's finished episodes to their receiver; says what is in the way.
     Ship(Ship),

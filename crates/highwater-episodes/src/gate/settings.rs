@@ -52,6 +52,13 @@ impl GateSettings {
                 "name it, or set `enabled = false` to collect without judging",
             ));
         }
+        if self.reference.trim().is_empty() || self.reference.chars().any(char::is_control) {
+            problems.push(Problem::new(
+                "gate.ref",
+                format!("found {:?}, expected the name of a branch, a tag or a reference", self.reference),
+                "write one such as \"main\", or remove it for \"HEAD\"",
+            ));
+        }
         if self.judges.is_empty() {
             problems.push(Problem::new(
                 "gate.judges",

@@ -6,11 +6,12 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::gate::{Claim, Judge, Verdict};
 use super::identity::{Caller, Peer};
+use super::problem::known::Known;
 use super::problem::{Problem, known};
 use super::{CONTENT_HEADER, JUDGE_HEADER, RECORDED_HEADER, Receiver};
 use crate::digest::Sha256Digest;
@@ -141,18 +142,20 @@ impl Receiver {
 
     /// What is said of the code: what the gate judges, and what recorded the episode.
     pub(super) fn claim(&self, headers: &HeaderMap) -> Result<(Claim, Option<Commit>), Problem> {
-        let text =
-            |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
-        let judge = match text(JUDGE_HEADER) {
+        let text = |name: &str, refused: &'static Known| {
+            one(headers, name, refused, |value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
+        };
+        let judge = match text(JUDGE_HEADER, &known::BAD_JUDGE)? {
             None => Judge::default(),
             Some(word) => Judge::read(&word).ok_or_else(|| {
                 Problem::new(&known::BAD_JUDGE)
                     .detail(format!("found {JUDGE_HEADER}: {:?}, expected `recorded` or `ships`", shown(&word)))
             })?,
         };
-        let commit = text(self.settings.commit_header.as_str());
+        let commit = text(self.settings.commit_header.as_str(), &known::CODE_MALFORMED)?;
         // Whoever is to be judged, and whether anybody is: one that is no commit is refused.
-        let recorded = text(RECORDED_HEADER).map(|commit| recorded_commit(&commit)).transpose()?;
+        let recorded = text(RECORDED_HEADER, &known::BAD_RECORDED_COMMIT)?;
+        let recorded = recorded.map(|commit| recorded_commit(&commit)).transpose()?;
         let recorded = match judge {
             // What the gate makes of one that is none is the gate's to say.
             Judge::Recorded => commit.as_ref().and_then(|commit| commit.parse().ok()),
@@ -197,9 +200,26 @@ fn recorded_commit(text: &str) -> Result<Commit, Problem> {
 
 /// A digest in a header of its own.
 pub(super) fn digits(headers: &HeaderMap, name: &str) -> Result<Option<Sha256Digest>, Problem> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
-    text.parse().map(Some).map_err(|error| bad_digest(format!("{name}: {error}")))
+    let read = |value: &HeaderValue| value.to_str().unwrap_or_default().trim().parse::<Sha256Digest>();
+    let found = one(headers, name, &known::BAD_DIGEST_FIELD, read)?;
+    found.transpose().map_err(|error| bad_digest(format!("{name}: {error}")))
+}
+
+/// What a header says; there may be more than one line of it where all say the same. By which of two that differ an upload is judged
+/// would depend on who reads them.
+fn one<T: PartialEq>(
+    headers: &HeaderMap,
+    name: &str,
+    refused: &'static Known,
+    read: impl Fn(&HeaderValue) -> T,
+) -> Result<Option<T>, Problem> {
+    let mut lines = headers.get_all(name).iter().map(read);
+    let first = lines.next();
+    if lines.any(|line| Some(line) != first) {
+        let problem = Problem::new(refused).detail(format!("found {name} twice, and not with the same value"));
+        return Err(problem.remediation(format!("send {name} once")));
+    }
+    Ok(first)
 }
 
 fn bad_digest(detail: String) -> Problem {

@@ -306,7 +306,7 @@ const OPERATIONS: &[Operation] = &[
         summary: "Who the caller is and what an upload would meet; writes nothing.",
         parameters: &["commit", "judge"],
         answers: &[(200, Part::Schema("Pong"), &[])],
-        problems: &[CALLER, &[&known::BAD_JUDGE, &known::BAD_RECORDED_COMMIT], DISK],
+        problems: &[CALLER, &[&known::BAD_JUDGE, &known::BAD_RECORDED_COMMIT, &known::CODE_MALFORMED], DISK],
         ..NONE
     },
     Operation {

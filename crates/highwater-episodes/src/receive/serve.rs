@@ -151,7 +151,7 @@ impl Door {
                 let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
                 let certificate = chain.first().and_then(|certificate| names_of(certificate));
                 let shown = tls.shown(met, chain);
-                self.converse(stream, Peer { address, certificate }, shown).await;
+                self.converse(stream, Peer { address, certificate }, Some(shown)).await;
             }
             Ok(Err(error)) if lacks_list(&error) => tracing::warn!(
                 %address,

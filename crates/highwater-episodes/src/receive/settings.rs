@@ -1,5 +1,8 @@
 //! The settings of a receiver, `[receiver]`. Owns fields, bounds and defaults.
 
+mod doubtful;
+mod restart;
+
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -248,6 +251,8 @@ impl ReceiverSettings {
                 ));
             }
         }
+        problems.extend(doubtful::tokens(self));
+        problems.extend(doubtful::headers(self));
         problems.extend(self.gate.iter().flat_map(GateSettings::problems));
         problems
     }

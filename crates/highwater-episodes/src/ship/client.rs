@@ -8,8 +8,6 @@ mod renewal;
 mod resumable;
 mod unanswered;
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +29,7 @@ use crate::digest::Sha256Digest;
 use crate::gate::Judge;
 use crate::index::Commit;
 use crate::name::{EpisodeId, HostId};
+use crate::pem::{self, PemError};
 use crate::wire::{
     CODE_JUDGE_HEADER, CONTENT_SHA256_HEADER, EPISODE_MEDIA_TYPE, RECORDED_COMMIT_HEADER, SHA256_HEADER,
     TUS_RESUMABLE_HEADER,
@@ -49,8 +48,6 @@ pub(super) use unanswered::{mends_certificate, tls_error};
 
 /// Most of an answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
-/// Most of a PEM file that is read, in bytes.
-const PEM_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The receiver, and who asks it.
 #[derive(Debug, Clone)]
@@ -318,10 +315,13 @@ impl Receiver {
     }
 }
 
-fn pem(path: &Path, field: &'static str) -> Result<Vec<u8>, (&'static str, Diagnosis)> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(PEM_BYTES_MAX).read_to_end(&mut bytes));
-    read.map_err(|error| unusable(path, field, "a PEM file", &error)).map(|_| bytes)
+fn pem_of(path: &Path, field: &'static str) -> Result<Vec<u8>, (&'static str, Diagnosis)> {
+    pem::bytes(path).map_err(|error| unfit(path, field, "a PEM file", &error))
+}
+
+fn unfit(path: &Path, field: &'static str, expected: &str, error: &PemError) -> (&'static str, Diagnosis) {
+    let (field, diagnosis) = unusable(path, field, expected, error);
+    (field, Diagnosis { next: error.next.clone(), ..diagnosis })
 }
 
 fn unusable(

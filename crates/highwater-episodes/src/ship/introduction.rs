@@ -10,6 +10,7 @@ use super::{Code, Finished, Ship, scan, scan_failed};
 use crate::archive::meta::{META_BYTES_MAX, META_NAME, recorded_commit};
 use crate::gate::Judge;
 use crate::name::{EpisodeId, HostId};
+use crate::pem::{self, PemError};
 use crate::receive::tls::look::term;
 
 /// Of how much code the receiver is asked by a probe.
@@ -95,9 +96,8 @@ fn shown_until(path: Option<&Path>, now: Timestamp) -> Option<(&Path, Timestamp)
 ///
 /// # Errors
 /// When the file cannot be read as certificates.
-pub fn certificate_name(certificate: &Path) -> Result<Option<HostId>, rustls::pki_types::pem::Error> {
-    use rustls::pki_types::pem::PemObject as _;
-    let der = rustls::pki_types::CertificateDer::from_pem_file(certificate)?;
-    let names = crate::receive::identity::names_of(&der).unwrap_or_default();
+pub fn certificate_name(certificate: &Path) -> Result<Option<HostId>, PemError> {
+    let chain = pem::certificates(certificate)?;
+    let names = chain.first().and_then(|own| crate::receive::identity::names_of(own)).unwrap_or_default();
     Ok(names.iter().find_map(|name| HostId::new(name).ok()))
 }

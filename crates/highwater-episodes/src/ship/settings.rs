@@ -133,6 +133,15 @@ impl ShipSettings {
                 "remove it",
             ));
         }
+        let path = url.path().trim_end_matches('/');
+        if path.ends_with("/v1") {
+            problems.push(Problem::new(
+                "receiver",
+                "found an address that ends in `/v1`, expected what comes before that: a shipper adds `/v1/…` itself",
+                "remove `/v1` from its end",
+            ));
+        }
+        problems.extend(self.commit_header.shipper_problem());
         match (&self.tls.certificate, &self.tls.key) {
             (Some(_), None) => problems.push(Problem::new(
                 "tls.key",

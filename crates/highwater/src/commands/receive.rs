@@ -2,6 +2,7 @@
 //! domain's.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use highwater_engine::contact::Urgency;
@@ -31,6 +32,8 @@ use crate::{Done, signals};
 
 /// Most lines of a damaged index that are told at the start; all are counted.
 const UNREADABLE_TOLD_MAX: usize = 5;
+/// The unit of a receiver, as `highwater systemd` names it.
+const UNIT: &str = "highwater-receive";
 
 pub(crate) async fn receive(args: Receive, site: Site, flags: Global) -> Done {
     received(&args, &site, &flags).await.map(|()| ExitCode::Drained).map_err(|error| vec![error])
@@ -51,14 +54,9 @@ async fn received(args: &Receive, site: &Site, flags: &Global) -> Result<(), Dia
     let tls = match settings.tls.clone() {
         None => None,
         Some(tls) => Some(Arc::new(TlsKeeper::open(tls).map_err(|error| {
-            Diagnosis::refusal(
-                "HW-EPI-003",
-                with_causes(&error),
-                "correct the path, put a PEM file of that kind there, or let this user read it; `openssl x509 -in FILE -text` shows a certificate, \
-                 `openssl crl -in FILE -text` a list of revoked ones, `openssl pkey -in FILE -noout` whether it is a key",
-            )
-            .in_file(&config.file)
-            .at_field("receiver.tls")
+            Diagnosis::refusal("HW-EPI-003", with_causes(&error), error.next())
+                .in_file(&config.file)
+                .at_field(format!("receiver.{}", error.field()))
         })?)),
     };
     let Opened { store, index, found, odd, held } =
@@ -115,7 +113,7 @@ async fn received(args: &Receive, site: &Site, flags: &Global) -> Result<(), Dia
                 served = &mut serving => break served,
                 // A second signal: at once.
                 () = stop.raised(Urgency::Now) => break Ok(()),
-                () = signals::next_hangup(&mut hangups) => reload(&receiver, tls.as_deref(), flags),
+                () = signals::next_hangup(&mut hangups) => reload(&receiver, &settings, args.listen, tls.as_deref(), flags),
             }
         }
     };
@@ -141,21 +139,39 @@ async fn gate_of(settings: &ReceiverSettings, site: &Site) -> (Arc<dyn Gate>, Op
     (Arc::new(ByVersion::new(version.clone(), gate)), Some(tokio::spawn(version.keep_fresh())))
 }
 
-/// SIGHUP: who may write where, from the file; and the files of TLS.
-fn reload(receiver: &Receiver, tls: Option<&TlsKeeper>, flags: &Global) {
-    match configuration(flags).and_then(|config| config.receiver().cloned().map_err(|error| vec![error])) {
-        Ok(settings) => {
+/// SIGHUP: who may write where, and TLS, from the file. What else differs from what this receiver runs by is told, field by field.
+fn reload(
+    receiver: &Receiver,
+    running: &ReceiverSettings,
+    listen: Option<SocketAddr>,
+    tls: Option<&TlsKeeper>,
+    flags: &Global,
+) {
+    let taken_up = match configuration(flags).and_then(|config| config.receiver().cloned().map_err(|error| vec![error]))
+    {
+        Ok(mut settings) => {
+            // A flag stands above the file as it did.
+            settings.listen = listen.unwrap_or(settings.listen);
             receiver.admit_by(&settings);
-            tracing::info!("tokens and certificates are read again; other settings wait for a restart");
+            tracing::info!("tokens, certificates and proxies are read again");
+            for field in running.waits_for_restart(&settings) {
+                tracing::error!(
+                    "`receiver.{field}` was changed and waits for a restart (`systemctl restart {UNIT}`): what it was stays in force"
+                );
+            }
+            // Whether there is TLS at all is settled at the start.
+            tls.map(|tls| settings.tls.as_ref().map_or_else(|| tls.reload(), |settings| tls.take_up(settings)))
         }
         Err(errors) => {
             let told = errors.first().map(Diagnosis::told).unwrap_or_default();
             tracing::error!(error = %told, "the configuration cannot be read again; the old one stays");
+            tls.map(TlsKeeper::reload)
         }
-    }
-    match tls.map(TlsKeeper::reload) {
+    };
+    match taken_up {
         Some(Err(error)) => {
-            tracing::error!(error = %with_causes(&error), "the files of TLS cannot be used; the old ones stay");
+            let field = format!("receiver.{}", error.field());
+            tracing::error!(%field, error = %with_causes(&error), "the files of TLS cannot be used; the old ones stay");
         }
         Some(Ok(true)) => tracing::info!("the files of TLS are read again"),
         Some(Ok(false)) | None => {}

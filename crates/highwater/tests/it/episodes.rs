@@ -10,9 +10,11 @@ mod house;
 mod killed;
 mod life;
 mod others;
+mod papers;
 mod ping;
 mod power_loss;
 mod reload;
+mod reread;
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

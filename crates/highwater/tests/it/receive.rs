@@ -262,8 +262,43 @@ fn what_cannot_be_received_with_is_refused_with_the_way_out() {
         ("[[receiver.tokens]]\nname = \"a\"\nsha256 = \"abc\"\nhosts = [\"*\"]\n", "64 hexadecimal digits"),
         ("[[receiver.tokens]]\nname = \"a\"\nsha256 = \"SHA\"\nhosts = [\"../x\"]\n", "the first a letter or a digit"),
         ("[receiver]\nidentity-header = \"a b\"\n", "the name of a header"),
+        // One token with two meanings, one that is none, one that is for nothing.
+        (
+            "[[receiver.tokens]]\nname = \"a\"\nsha256 = \"SHA\"\nhosts = [\"x\"]\n[[receiver.tokens]]\nname = \"b\"\nsha256 = \"SHA\"\nhosts = [\"y\"]\n",
+            "receiver.tokens[1].sha256: found the same token as in `tokens[0]` (\"a\")",
+        ),
+        ("[[receiver.tokens]]\nname = \"a\"\nsha256 = \"NONE\"\nhosts = [\"x\"]\n", "that of the empty text"),
+        (
+            "[[receiver.tokens]]\nname = \"a\"\nsha256 = \"SHA\"\nhosts = []\n",
+            "receiver.tokens[0].hosts: found an empty list",
+        ),
+        // What then cannot work.
+        ("[receiver.gate]\nrepository = \"code\"\nref = \"\"\n", "receiver.gate.ref: found"),
+        ("[receiver.gate]\nrepository = \"code\"\nref = \"main\\nmain\"\n", "receiver.gate.ref: found"),
+        ("[receiver.gate]\nrepository = \"code\"\nref = \"main\\u0000\"\n", "receiver.gate.ref: found"),
+        ("[receiver]\ncommit-header = \"Authorization\"\n", "receiver.commit-header: found `authorization`"),
+        ("[receiver]\ndigest-header = \"content-length\"\n", "receiver.digest-header: found `content-length`"),
+        ("[receiver]\ndigest-header = \"Host\"\n", "receiver.digest-header: found `host`"),
+        ("[receiver]\ndigest-header = \"Upload-Offset\"\n", "receiver.digest-header: found `upload-offset`"),
+        ("[receiver]\ncommit-header = \"x-sha256\"\n", "receiver.digest-header: found the header of `commit-header`"),
+        (
+            "[job.send]\nkind = \"ship\"\nreceiver = \"https://r.example/v1\"\n",
+            "job.send.receiver: found an address that ends in `/v1`",
+        ),
+        (
+            "[job.send]\nkind = \"ship\"\nreceiver = \"https://r.example/lab/v1/\"\n",
+            "job.send.receiver: found an address that ends in `/v1`",
+        ),
+        (
+            "[job.send]\nkind = \"ship\"\nreceiver = \"https://r.example/\"\ncommit-header = \"Content-Type\"\n",
+            "job.send.commit-header: found `content-type`",
+        ),
+        (
+            "[job.send]\nkind = \"ship\"\nreceiver = \"https://r.example/\"\ncommit-header = \"x-sha256\"\n",
+            "job.send.commit-header: found `x-sha256`",
+        ),
     ] {
-        let rig = Rig::new(&more.replace("SHA", &sha256("t")));
+        let rig = Rig::new(&more.replace("SHA", &sha256("t")).replace("NONE", &sha256("")));
         let ended = rig.run(&["config", "check"]);
         assert_eq!(ended.code, 2, "{more}: {ended:?}");
         assert!(format!("{}{}", ended.stdout, ended.stderr).contains(said), "{more}: {ended:?}");

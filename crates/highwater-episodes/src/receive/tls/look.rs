@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use x509_cert::Certificate;
 use x509_cert::crl::CertificateList;
 use x509_cert::der::Decode as _;
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage};
 
-use super::{TlsError, certificates, config, read_revoked, verifier};
+use super::{CA_FIELD, CERT_FIELD, TlsError, certificates, config, read_revoked, verifier};
+use crate::pem::{self, PemError};
 use crate::receive::settings::TlsSettings;
 
 /// A certificate that ends within so many days ends soon, unless it was made for a short time.
@@ -17,6 +20,10 @@ pub const SOON_DAYS_MAX: i64 = 14;
 /// One that was made for a short time ends soon in the last of so many parts of it.
 const SOON_PART: i32 = 5;
 const HOURS_A_DAY: i64 = 24;
+/// What a certificate says that is a server's (RFC 5280, section 4.2.1.12).
+const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
+/// What one says that is for everything.
+const ANY_USE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 
 /// From when to when a file may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +84,8 @@ pub struct Look {
     pub term: Result<Option<Term>, TlsError>,
     /// Lists of revoked certificates, none of which is by one of those who sign: whom one of these signed is refused.
     pub is_by_others: bool,
+    /// A certificate in it that is for something else, where one is.
+    pub misfit: Option<String>,
 }
 
 impl Look {
@@ -91,7 +100,7 @@ impl Look {
     }
 
     fn new(path: &Path, used: Use, term: Result<Option<Term>, TlsError>) -> Self {
-        Self { path: path.to_path_buf(), used, term, is_by_others: false }
+        Self { path: path.to_path_buf(), used, term, is_by_others: false, misfit: None }
     }
 }
 
@@ -100,14 +109,15 @@ impl Look {
 pub fn looks(settings: &TlsSettings) -> Vec<Look> {
     let alone = TlsSettings { client_ca: None, crl: None, ..settings.clone() };
     // Of a chain the one that ends first ends it.
-    let shown = config(&alone).and_then(|_| term(&settings.cert));
-    let mut looks = vec![Look::new(&settings.cert, Use::Shown, shown)];
+    let of_file = |path: &Path, field, what| Ok(common(&certificates(path, field, what)?));
+    let shown = config(&alone).and_then(|_| of_file(&settings.cert, CERT_FIELD, "certificate chain"));
+    let mut looks = vec![Look { misfit: for_clients(&settings.cert), ..Look::new(&settings.cert, Use::Shown, shown) }];
     let Some(ca) = &settings.client_ca else { return looks };
     let without = TlsSettings { crl: None, ..settings.clone() };
     let checks = |settings| verifier(settings, ca, std::sync::Arc::new(rustls::crypto::ring::default_provider()));
-    let signers = checks(&without).and_then(|_| term(ca));
+    let signers = checks(&without).and_then(|_| of_file(ca, CA_FIELD, "list of those who sign"));
     let usable = signers.is_ok();
-    looks.push(Look::new(ca, Use::Signers, signers));
+    looks.push(Look { misfit: signs_none(ca), ..Look::new(ca, Use::Signers, signers) });
     if let Some(crl) = &settings.crl {
         // What is wrong with who signs is told of them.
         let fits = if usable { checks(settings).map(drop) } else { Ok(()) };
@@ -133,7 +143,7 @@ pub(super) fn revoked_until(settings: &TlsSettings) -> Result<Option<Timestamp>,
 
 /// Whether none of these lists is by one of those who sign.
 fn is_by_others(ca: &Path, crl: &Path) -> Result<bool, TlsError> {
-    let signers = certificates(ca, "list of those who sign")?;
+    let signers = certificates(ca, CA_FIELD, "list of those who sign")?;
     let signers: Vec<_> = signers.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
     let lists = read_revoked(crl)?;
     let mut by =
@@ -145,12 +155,52 @@ fn is_by_others(ca: &Path, crl: &Path) -> Result<bool, TlsError> {
 ///
 /// # Errors
 /// It cannot be read, or holds no certificate.
-pub fn term(path: &Path) -> Result<Option<Term>, TlsError> {
-    let terms = certificates(path, "certificate chain")?.into_iter().map(|der| {
-        let validity = Certificate::from_der(&der).ok()?.tbs_certificate.validity;
+pub fn term(path: &Path) -> Result<Option<Term>, PemError> {
+    Ok(common(&pem::certificates(path)?))
+}
+
+fn common(certificates: &[CertificateDer<'static>]) -> Option<Term> {
+    let terms = certificates.iter().map(|der| {
+        let validity = Certificate::from_der(der).ok()?.tbs_certificate.validity;
         Some(Term { from: moment(validity.not_before)?, until: moment(validity.not_after)? })
     });
-    Ok(terms.reduce(narrowed).flatten())
+    terms.reduce(narrowed).flatten()
+}
+
+/// What is used for something else than it is for, as a person is told it.
+pub(super) fn misfits(settings: &TlsSettings) -> Vec<String> {
+    let signers = settings.client_ca.as_deref().and_then(signs_none);
+    for_clients(&settings.cert).into_iter().chain(signers).collect()
+}
+
+/// That the certificate which is shown says it is for clients: shippers refuse it.
+fn for_clients(path: &Path) -> Option<String> {
+    let own = pem::certificates(path).ok()?;
+    let own = Certificate::from_der(own.first()?).ok()?.tbs_certificate;
+    let (_, ExtendedKeyUsage(uses)) = own.get::<ExtendedKeyUsage>().ok()??;
+    let serves = uses.contains(&SERVER_AUTH) || uses.contains(&ANY_USE);
+    let path = path.display();
+    (!serves).then(|| {
+        format!(
+            "{path} is for clients alone: its extended key usage has no serverAuth, and shippers refuse such a server"
+        )
+    })
+}
+
+/// That a certificate of those who sign may sign none; one that signed itself is its own authority.
+fn signs_none(path: &Path) -> Option<String> {
+    let all = pem::certificates(path).ok()?;
+    let mut all = all.iter().filter_map(|der| Some(Certificate::from_der(der).ok()?.tbs_certificate));
+    let leaf = all.find(|one| {
+        let may_sign =
+            one.get::<BasicConstraints>().is_ok_and(|found| found.is_some_and(|(_, constraints)| constraints.ca));
+        !may_sign && one.subject != one.issuer
+    })?;
+    Some(format!(
+        "{} holds a certificate that signs no others ({}): it is no authority, and whom its own signed is refused",
+        path.display(),
+        leaf.subject
+    ))
 }
 
 fn narrowed(one: Option<Term>, other: Option<Term>) -> Option<Term> {

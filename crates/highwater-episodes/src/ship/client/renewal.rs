@@ -10,9 +10,10 @@ use highwater_engine::contact::client_builder;
 use highwater_engine::diagnosis::{Diagnosis, mends_limit, with_causes};
 use reqwest::Client;
 
-use super::{pem, unusable};
+use super::{pem_of, unfit, unusable};
 use crate::digest::Sha256Digest;
 use crate::name::HostId;
+use crate::pem::{self, Belongs};
 use crate::ship::refused::Sign;
 use crate::ship::settings::{ShipSettings, ShipTlsSettings};
 
@@ -43,7 +44,7 @@ impl Files {
     fn read(tls: &ShipTlsSettings) -> Result<Self, (&'static str, Diagnosis)> {
         let read = |path: &Option<_>, field| {
             let path: &Option<highwater_engine::settings::FilePath> = path;
-            path.as_ref().map(|path| Ok((path.to_path_buf(), pem(path, field)?))).transpose()
+            path.as_ref().map(|path| Ok((path.to_path_buf(), pem_of(path, field)?))).transpose()
         };
         Ok(Self {
             ca: read(&tls.ca, "tls.ca")?,
@@ -60,6 +61,16 @@ impl Files {
 
     fn client(&self) -> Result<Client, (&'static str, Diagnosis)> {
         let mut client = client_builder();
+        // What is wrong with one of them is told of it alone, in words.
+        for (file, field, belongs, expected) in [
+            (&self.ca, "tls.ca", Belongs::Certificates, "certificates"),
+            (&self.certificate, "tls.certificate", Belongs::Certificates, "a certificate"),
+            (&self.key, "tls.key", Belongs::Key, "a private key"),
+        ] {
+            if let Some((path, bytes)) = file {
+                pem::check(path, bytes, belongs).map_err(|error| unfit(path, field, expected, &error))?;
+            }
+        }
         if let Some((path, bytes)) = &self.ca {
             let authorities = reqwest::Certificate::from_pem_bundle(bytes)
                 .map_err(|error| unusable(path, "tls.ca", "certificates", &error))?;

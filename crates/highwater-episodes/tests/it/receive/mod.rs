@@ -15,5 +15,6 @@ mod resumable;
 pub(crate) mod rig;
 mod storm;
 mod tls;
+mod twice;
 mod upload;
 mod verified;

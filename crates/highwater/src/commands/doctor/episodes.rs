@@ -17,7 +17,7 @@ use highwater_episodes::odd::Odd;
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
 use highwater_episodes::receive::{is_received_into, odd_quarantine};
-use highwater_episodes::ship::{ScanError, ShipSettings, check_root, lost, places, scan, unmovable};
+use highwater_episodes::ship::{ScanError, ShipSettings, check_root, lost, places, scan, sending_commit, unmovable};
 use highwater_episodes::store::{EPISODES_DIR, STAGING_DIR};
 use jiff::Timestamp;
 use nix::unistd::geteuid;
@@ -96,18 +96,23 @@ fn opened(settings: &ReceiverSettings, report: &mut Report) {
 
 /// The files of a receiver's TLS.
 fn papers(settings: &TlsSettings, now: Timestamp, report: &mut Report) {
-    for Look { path, used, term, is_by_others } in looks(settings) {
+    for Look { path, used, term, is_by_others, misfit } in looks(settings) {
         let (what, fix) = match used {
             Use::Shown => (
                 "certificate",
-                "name a chain and its own key in `receiver.tls`, both readable by this user; `openssl x509 -in FILE -text` shows one",
+                "have a certificate made for a server, with serverAuth among its extended key usages, and name it in `receiver.tls.cert`",
             ),
-            Use::Signers => ("client-ca", "name the certificate of who signs those of clients, as PEM"),
-            Use::Revoked => ("crl", "put a list there that the authority in `client-ca` signed, as PEM"),
+            Use::Signers => {
+                ("client-ca", "name the certificate of who signs those of clients, in place of one of theirs")
+            }
+            Use::Revoked => ("crl", LACKS_LIST),
         };
         match term {
-            Ok(_) if is_by_others => report.fix(what, Look::told_by_others(&path), LACKS_LIST),
-            Err(error) => report.fix(what, with_causes(&error), fix),
+            Ok(_) if is_by_others => report.fix(what, Look::told_by_others(&path), fix),
+            Err(error) => {
+                report.fix(what, format!("receiver.{}: {}", error.field(), with_causes(&error)), error.next())
+            }
+            Ok(_) if misfit.is_some() => report.fix(what, misfit.unwrap_or_default(), fix),
             Ok(None) => report.ok(what, format_args!("{} can be used; it does not say until when", path.display())),
             Ok(Some(term)) => held(what, &path, renewed(used), term, now, report),
         }
@@ -235,6 +240,11 @@ fn shipper(config: &Config, job: &JobConfig, settings: &ShipSettings, now: Times
                 report.error("episodes", &error);
             }
         }
+    }
+    if let Some(path) = &settings.code_commit
+        && let Err(error) = sending_commit(path)
+    {
+        report.error("code", &error);
     }
     let before = report.fixes();
     if let Err(error) = check_root(&settings.episodes) {

@@ -163,6 +163,16 @@ fn the_directories_of_a_shipper_are_looked_at() {
     let said = "the receiver does not have 2 episodes of `shipped` any more: e1, e2, as it said when it was asked last, on 2026-11-20";
     told(&host.rig, "episodes", said);
     fs::remove_file(host.rig.path("outbox/.shelf.json")).unwrap();
+    // The code that sends, where a receiver judges that.
+    let plain = fs::read_to_string(host.rig.path("highwater.toml")).unwrap();
+    let judged = plain.replace("host-id =", "judge = \"ships\"\ncode-commit = \"COMMIT\"\nhost-id =");
+    fs::write(host.rig.path("highwater.toml"), judged).unwrap();
+    told(&host.rig, "code", "COMMIT");
+    fs::write(host.rig.path("COMMIT"), "").unwrap();
+    told(&host.rig, "code", "it is empty, expected a commit");
+    fs::write(host.rig.path("COMMIT"), "a".repeat(40)).unwrap();
+    assert_eq!(fixes(&host.rig), []);
+    fs::write(host.rig.path("highwater.toml"), plain).unwrap();
     let expired = house.hosts.client("lab-1", Terms { serial: 2, until_year: 2020 }).unwrap();
     expired.write(host.rig.dir.path(), "lab-1").unwrap();
     told(&host.rig, "certificate", "lab-1.pem ended at 2020");
