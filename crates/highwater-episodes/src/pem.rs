@@ -52,11 +52,12 @@ impl Belongs {
     }
 
     fn next(self) -> String {
-        format!(
-            "put {} there, as PEM; `openssl {} -in FILE -noout -text` shows what a file holds",
-            self.one(),
-            self.command()
-        )
+        // A key is not shown: what it says is nobody's to read.
+        let shows = match self {
+            Self::Key => "-noout` shows whether a file holds one",
+            Self::Certificates | Self::Revoked => "-noout -text` shows what a file holds",
+        };
+        format!("put {} there, as PEM; `openssl {} -in FILE {shows}", self.one(), self.command())
     }
 }
 

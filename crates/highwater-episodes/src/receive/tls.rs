@@ -110,13 +110,13 @@ impl TlsError {
                                        they are renewed the other may still be on its way"
                 .to_owned(),
             Self::Unfit { path, field, .. } | Self::Clients { path, field, .. } => {
-                let command = match *field {
-                    KEY_FIELD => "pkey",
-                    CRL_FIELD => "crl",
-                    _ => "x509",
+                let shows = match *field {
+                    // A key is not shown: what it says is nobody's to read.
+                    KEY_FIELD => "pkey -noout",
+                    CRL_FIELD => "crl -noout -text",
+                    _ => "x509 -noout -text",
                 };
-                let file = quoted_path(path);
-                format!("put another there, as PEM; `openssl {command} -in {file} -noout -text` shows what it holds")
+                format!("put another there, as PEM; `openssl {shows} -in {}` shows what it holds", quoted_path(path))
             }
         }
     }

@@ -90,6 +90,26 @@ fn r05_what_a_kill_left_half_removed_or_half_copied_goes() {
 }
 
 #[test]
+fn r05_one_that_a_kill_left_before_it_was_looked_at_once_more_is_back_in_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelves = shelves(dir.path());
+    // Somebody wrote to the one, and the name of the other was taken meanwhile.
+    for (episode_id, text) in [("ep-1", "edited"), ("ep-2", "2")] {
+        episode(&shelves.shipped.join(format!(".removing/{episode_id} in question")), text);
+    }
+    episode(&shelves.shipped.join("ep-2"), "another");
+    let left = shelves.tidy_all();
+    assert!(
+        matches!(&left[..], [RetireError::Edited { path }] if path.ends_with(".removing/ep-2 in question")),
+        "{left:?}"
+    );
+    assert_eq!(names(&shelves.shipped), [".removing", "ep-1", "ep-2"]);
+    assert_eq!(fs::read_to_string(shelves.shipped.join("ep-1/sub/telemetry.csv")).unwrap(), "edited");
+    assert_eq!(fs::read_to_string(shelves.shipped.join("ep-2/sub/telemetry.csv")).unwrap(), "another");
+    assert_eq!(names(&shelves.shipped.join(".removing")), ["ep-2 in question"]);
+}
+
+#[test]
 fn an_episode_is_retired_to_another_file_system_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let here = fs::metadata(dir.path()).unwrap().dev();

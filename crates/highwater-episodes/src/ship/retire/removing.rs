@@ -15,6 +15,8 @@ use crate::name::EpisodeId;
 use crate::ship::holds::Receipt;
 use crate::ship::scan::{MARKER, check_root, sync_dir};
 
+/// Behind the name of an episode that is looked at once more before it goes: what a kill leaves under such a name goes back to its place.
+const IN_QUESTION: &str = " in question";
 /// Most things that are told of those which cannot be removed.
 const LEFT_TOLD_MAX: usize = 5;
 
@@ -156,10 +158,10 @@ impl Shelves {
 /// episode.
 fn remove_as(shelf: &Path, episode: &EpisodeId, before: &Look) -> Result<Went, RetireError> {
     let (from, dir) = (shelf.join(episode.as_str()), removing_dir(shelf)?);
-    let removing = dir.join(episode.as_str());
+    let (removing, question) = (dir.join(episode.as_str()), dir.join(format!("{episode}{IN_QUESTION}")));
     clear(&removing)?;
     one_mount(&from)?;
-    fs::rename(&from, &removing).map_err(|error| match error.kind() {
+    fs::rename(&from, &question).map_err(|error| match error.kind() {
         io::ErrorKind::CrossesDevices => RetireError::Removing {
             path: dir.clone(),
             found: "is on another mount than the episodes".to_owned(),
@@ -167,20 +169,21 @@ fn remove_as(shelf: &Path, episode: &EpisodeId, before: &Look) -> Result<Went, R
         },
         _ => removal(&from)(error),
     })?;
-    let is_still = look_at(&removing, episode, TreeLimits::default()).is_ok_and(|now| now.sha256 == before.sha256);
+    let is_still = look_at(&question, episode, TreeLimits::default()).is_ok_and(|now| now.sha256 == before.sha256);
     if !is_still {
-        let back = |to: &Path| renameat_with(CWD, &removing, CWD, to, RenameFlags::NOREPLACE);
+        let back = |to: &Path| renameat_with(CWD, &question, CWD, to, RenameFlags::NOREPLACE);
         return match back(&from) {
             Ok(()) => Ok(Went::Back),
             // Somebody made another of its name meanwhile: under a name that no episode has it is nobody's to remove.
             Err(Errno::EXIST) => {
                 let aside = dir.join(format!("{episode} was edited"));
-                back(&aside).map_err(|errno| removal(&removing)(errno.into()))?;
+                back(&aside).map_err(|errno| removal(&question)(errno.into()))?;
                 Ok(Went::Aside(aside))
             }
-            Err(errno) => Err(removal(&removing)(errno.into())),
+            Err(errno) => Err(removal(&question)(errno.into())),
         };
     }
+    fs::rename(&question, &removing).map_err(removal(&question))?;
     sync_dir(shelf).map_err(removal(shelf))?;
     clear_or_leave(&removing);
     Ok(Went::Away)
@@ -224,14 +227,30 @@ fn tidied(dir: &Path) -> Result<Vec<RetireError>, RetireError> {
     check_root(dir).map_err(|error| removal(dir)(io::Error::other(error)))?;
     for entry in fs::read_dir(dir).map_err(removal(dir))? {
         let entry = entry.map_err(removal(dir))?;
-        if entry.file_name().to_str().is_some_and(|name| EpisodeId::new(name).is_ok())
-            && let Err(error) = clear(&entry.path())
+        let name = entry.file_name();
+        let name = name.to_str().unwrap_or_default();
+        let tidied = match name.strip_suffix(IN_QUESTION) {
+            Some(episode) if EpisodeId::new(episode).is_ok() => put_back(dir, &entry.path(), episode),
+            _ if EpisodeId::new(name).is_ok() => clear(&entry.path()),
+            _ => Ok(()),
+        };
+        if let Err(error) = tidied
             && left.len() < LEFT_TOLD_MAX
         {
             left.push(error);
         }
     }
     Ok(left)
+}
+
+/// Gives one back its place that a kill left before it was looked at once more: somebody may have written to it.
+fn put_back(dir: &Path, question: &Path, episode: &str) -> Result<(), RetireError> {
+    let shelf = dir.parent().unwrap_or(dir);
+    match renameat_with(CWD, question, CWD, shelf.join(episode), RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(Errno::EXIST) => Err(RetireError::Edited { path: question.to_path_buf() }),
+        Err(errno) => Err(removal(question)(errno.into())),
+    }
 }
 
 /// Removes what lies where nothing is looked for but by [`Shelves::tidy_all`], which tells what stays.
