@@ -123,7 +123,7 @@ impl TlsError {
 }
 
 /// What a file looked like when it was read.
-type Stamp = Option<(u64, u64, i64, i64)>;
+type Stamp = Option<(u64, u64, (i64, i64), (i64, i64))>;
 
 /// What was read at one time.
 #[derive(Debug)]
@@ -225,10 +225,14 @@ impl TlsKeeper {
     /// # Errors
     /// As [`TlsKeeper::open`]; what was served with before still is.
     pub fn reload(&self) -> Result<bool, TlsError> {
+        self.read_again(false)
+    }
+
+    fn read_again(&self, is_asked: bool) -> Result<bool, TlsError> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let settings = self.settings();
         let now = stamps(&settings);
-        if *read == now {
+        if *read == now && !is_asked {
             return Ok(false);
         }
         let fresh = config(&settings);
@@ -236,6 +240,12 @@ impl TlsKeeper {
         *read = now;
         self.serve_with(fresh?);
         Ok(true)
+    }
+
+    /// Whether it serves by these settings.
+    #[must_use]
+    pub fn is_by(&self, settings: &TlsSettings) -> bool {
+        *self.settings() == *settings
     }
 
     /// Takes up other settings, with their files; says whether the next connection meets something new.
@@ -246,7 +256,8 @@ impl TlsKeeper {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if *self.settings() == *settings {
             drop(read);
-            return self.reload();
+            // Whatever kept them from being read may be over, and no look shows that.
+            return self.read_again(true);
         }
         let now = stamps(settings);
         let fresh = config(settings)?;
@@ -332,7 +343,9 @@ fn files(settings: &TlsSettings) -> impl Iterator<Item = &Path> {
 }
 
 fn stamps(settings: &TlsSettings) -> Vec<Stamp> {
-    let stamp = |meta: Metadata| (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
+    // Who may read it is a change too.
+    let stamp =
+        |meta: Metadata| (meta.ino(), meta.len(), (meta.mtime(), meta.mtime_nsec()), (meta.ctime(), meta.ctime_nsec()));
     files(settings).map(|path| std::fs::metadata(path).ok().map(stamp)).collect()
 }
 

@@ -24,14 +24,15 @@ pub(super) fn of_hosts(episodes: &Path, index: &Path) -> Result<(), Diagnosis> {
         let next = "of a receiver name its `episodes`; what a host ships has no index";
         return refused(found, next);
     }
-    let (mut others, mut is_any) = (None, false);
+    let (mut others, mut is_any, mut stray) = (None, false, None);
     for entry in entries(episodes) {
         let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
         if name.starts_with('.') {
             continue;
         }
         if is_archive(&name) && path.is_file() {
-            return refused(format!("found the archive {name} in it, {expected}"), "name the directory that it is in");
+            stray.get_or_insert(name);
+            continue;
         }
         for entry in entries(&path).filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')) {
             let found = entry.file_name().to_string_lossy().into_owned();
@@ -44,6 +45,9 @@ pub(super) fn of_hosts(episodes: &Path, index: &Path) -> Result<(), Diagnosis> {
         if is_any {
             break;
         }
+    }
+    if let (false, Some(name)) = (is_any, stray) {
+        return refused(format!("found the archive {name} in it, {expected}"), "name the directory above this one");
     }
     match others {
         Some(other) if !is_any && !index.exists() => refused(

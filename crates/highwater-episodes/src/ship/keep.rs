@@ -315,9 +315,13 @@ impl Ship {
             for item in &page.items {
                 let is_due = self.place.keeping.is_due(item, shelf.bytes, now);
                 let is_behind = way == Way::Again && shelf.is_behind_again(item.place);
-                if is_behind || !is_due && !is_ahead(item, now) {
+                if is_behind {
+                    shelf.reach(way, item.place, true, now);
+                    break 'pages;
+                }
+                if !is_due && !is_ahead(item, now) {
                     if way == Way::Again {
-                        shelf.went_again(now);
+                        shelf.ends_again(now);
                     }
                     break 'pages;
                 }
@@ -362,8 +366,9 @@ impl Ship {
                     waits(lost).into_iter().for_each(|waiting| shelf.wait(waiting));
                     misses += u64::from(!lost);
                 }
-                // Those beyond the lists did not count.
-                if way == Way::On && (cleared.is_removed() || stays == Some(true)) {
+                // Lost ones beyond the list did not count.
+                let counted = way == Way::On || shelf.waits_more;
+                if counted && (cleared.is_removed() || stays == Some(true)) {
                     shelf.counts_no_more(item);
                 }
                 let is_told = match received(item).filter(|_| cleared.is_for_good()) {

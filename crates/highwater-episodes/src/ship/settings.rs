@@ -133,11 +133,11 @@ impl ShipSettings {
                 "remove it",
             ));
         }
-        let path = url.path().trim_end_matches('/');
-        if path.ends_with("/v1") {
+        // A longer path may end so behind a proxy that takes it away.
+        if url.path().trim_end_matches('/') == "/v1" {
             problems.push(Problem::new(
                 "receiver",
-                "found an address that ends in `/v1`, expected what comes before that: a shipper adds `/v1/…` itself",
+                "found an address with the path `/v1`, expected what comes before that: a shipper adds `/v1/…` itself",
                 "remove `/v1` from its end",
             ));
         }

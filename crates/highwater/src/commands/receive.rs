@@ -152,15 +152,23 @@ fn reload(
         Ok(mut settings) => {
             // A flag stands above the file as it did.
             settings.listen = listen.unwrap_or(settings.listen);
-            receiver.admit_by(&settings);
-            tracing::info!("tokens, certificates and proxies are read again");
+            // First who signs, then what the names of who is signed may do: else a name that was meant for another signer counts already.
+            let is_other = tls.zip(settings.tls.as_ref()).is_some_and(|(tls, settings)| !tls.is_by(settings));
+            let taken_up =
+                tls.map(|tls| settings.tls.as_ref().map_or_else(|| tls.reload(), |settings| tls.take_up(settings)));
+            if is_other && matches!(taken_up, Some(Err(_))) {
+                tracing::error!("tokens, certificates and proxies stay as they were, too");
+            } else {
+                receiver.admit_by(&settings);
+                tracing::info!("tokens, certificates and proxies are read again");
+            }
             for field in running.waits_for_restart(&settings) {
                 tracing::error!(
                     "`receiver.{field}` was changed and waits for a restart (`systemctl restart {UNIT}`): what it was stays in force"
                 );
             }
             // Whether there is TLS at all is settled at the start.
-            tls.map(|tls| settings.tls.as_ref().map_or_else(|| tls.reload(), |settings| tls.take_up(settings)))
+            taken_up
         }
         Err(errors) => {
             let told = errors.first().map(Diagnosis::told).unwrap_or_default();

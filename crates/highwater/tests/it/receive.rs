@@ -262,16 +262,12 @@ fn what_cannot_be_received_with_is_refused_with_the_way_out() {
         ("[[receiver.tokens]]\nname = \"a\"\nsha256 = \"abc\"\nhosts = [\"*\"]\n", "64 hexadecimal digits"),
         ("[[receiver.tokens]]\nname = \"a\"\nsha256 = \"SHA\"\nhosts = [\"../x\"]\n", "the first a letter or a digit"),
         ("[receiver]\nidentity-header = \"a b\"\n", "the name of a header"),
-        // One token with two meanings, one that is none, one that is for nothing.
+        // One token with two meanings, one that is none.
         (
             "[[receiver.tokens]]\nname = \"a\"\nsha256 = \"SHA\"\nhosts = [\"x\"]\n[[receiver.tokens]]\nname = \"b\"\nsha256 = \"SHA\"\nhosts = [\"y\"]\n",
             "receiver.tokens[1].sha256: found the same token as in `tokens[0]` (\"a\")",
         ),
         ("[[receiver.tokens]]\nname = \"a\"\nsha256 = \"NONE\"\nhosts = [\"x\"]\n", "that of the empty text"),
-        (
-            "[[receiver.tokens]]\nname = \"a\"\nsha256 = \"SHA\"\nhosts = []\n",
-            "receiver.tokens[0].hosts: found an empty list",
-        ),
         // What then cannot work.
         ("[receiver.gate]\nrepository = \"code\"\nref = \"\"\n", "receiver.gate.ref: found"),
         ("[receiver.gate]\nrepository = \"code\"\nref = \"main\\nmain\"\n", "receiver.gate.ref: found"),
@@ -283,11 +279,11 @@ fn what_cannot_be_received_with_is_refused_with_the_way_out() {
         ("[receiver]\ncommit-header = \"x-sha256\"\n", "receiver.digest-header: found the header of `commit-header`"),
         (
             "[job.send]\nkind = \"ship\"\nreceiver = \"https://r.example/v1\"\n",
-            "job.send.receiver: found an address that ends in `/v1`",
+            "job.send.receiver: found an address with the path `/v1`",
         ),
         (
-            "[job.send]\nkind = \"ship\"\nreceiver = \"https://r.example/lab/v1/\"\n",
-            "job.send.receiver: found an address that ends in `/v1`",
+            "[job.send]\nkind = \"ship\"\nreceiver = \"https://r.example/v1/\"\n",
+            "job.send.receiver: found an address with the path `/v1`",
         ),
         (
             "[job.send]\nkind = \"ship\"\nreceiver = \"https://r.example/\"\ncommit-header = \"Content-Type\"\n",

@@ -4,10 +4,13 @@ use highwater_engine::settings::Problem;
 
 use super::{HeaderText, HostRule, ReceiverSettings};
 use crate::digest::Sha256Digest;
-use crate::wire::{CODE_JUDGE_HEADER, RECORDED_COMMIT_HEADER, SHA256_HEADER};
+use crate::wire::{
+    CODE_JUDGE_HEADER, CONTENT_SHA256_HEADER, RECEIVED_AT_HEADER, RECORDED_COMMIT_HEADER, SHA256_HEADER,
+    VERIFIED_HEADER, VERIFY_HEADER,
+};
 
 /// Headers that mean something else already: those of HTTP, and those of the two ends.
-const TAKEN: [&str; 29] = [
+const TAKEN: [&str; 41] = [
     "accept",
     "accept-encoding",
     "age",
@@ -15,6 +18,14 @@ const TAKEN: [&str; 29] = [
     "authorization",
     "cache-control",
     "connection",
+    "content-digest",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-location",
+    "content-range",
+    "content-type",
     "cookie",
     "date",
     "etag",
@@ -37,10 +48,13 @@ const TAKEN: [&str; 29] = [
     "via",
     CODE_JUDGE_HEADER,
     RECORDED_COMMIT_HEADER,
+    CONTENT_SHA256_HEADER,
+    VERIFY_HEADER,
+    VERIFIED_HEADER,
+    RECEIVED_AT_HEADER,
 ];
 /// The same of each header that begins so.
-const TAKEN_BEGINNINGS: [&str; 8] =
-    ["content-", "if-", "proxy-", "sec-", "tus-", "upload-", "x-episode-", "client-cert"];
+const TAKEN_BEGINNINGS: [&str; 6] = ["if-", "proxy-", "sec-", "tus-", "upload-", "client-cert"];
 
 impl HeaderText {
     /// Whether a header of this name means something else already.
@@ -96,13 +110,6 @@ pub(super) fn tokens(settings: &ReceiverSettings) -> Vec<Problem> {
                 format!("tokens[{at}].sha256"),
                 "found that of the empty text, which nobody can send: was the variable empty that it was made of?",
                 "make it of the token: `printf %s TOKEN | sha256sum`",
-            ));
-        }
-        if token.hosts.is_empty() {
-            problems.push(Problem::new(
-                format!("tokens[{at}].hosts"),
-                "found an empty list, expected the hosts that the token may write to: it may write to none",
-                "name them, such as [\"lab-3\"], or \"*\" for all; or remove the token",
             ));
         }
         let same = settings.tokens[..at].iter().position(|other| {

@@ -74,11 +74,20 @@ impl Ship {
     pub(super) async fn count_anew(&self, cx: &ReadCx, shelf: &mut Shelf, now: Timestamp) -> Result<(), Stop> {
         let waits = |waiting: &&Waiting| !waiting.lost;
         let waiting: BTreeSet<DonePlace> = shelf.waiting.iter().filter(waits).map(|waiting| waiting.place).collect();
-        let mut reached = waiting.first().map_or(shelf.removed, |first| before(*first).min(shelf.removed));
+        // What is beyond the list is not known by name: all that is there counts then, but for what stays.
+        let all = shelf.waits_more;
+        let (lost, stays) =
+            (shelf.lost_places(), shelf.stay_for_good().map(|(place, _)| place).collect::<BTreeSet<_>>());
+        let from_list = waiting.first().map_or(shelf.removed, |first| before(*first).min(shelf.removed));
+        let mut reached = if all { DonePlace::default() } else { from_list };
         let mut bytes = BTreeMap::new();
         for _ in 0..PAGES_A_LOOK_MAX {
             let page = cx.done_items(reached, ROWS_A_PAGE).await?;
-            let counts = |item: &&DoneItem| item.place > shelf.removed || waiting.contains(&item.place);
+            let counts = |item: &&DoneItem| {
+                item.place > shelf.removed
+                    || waiting.contains(&item.place)
+                    || all && !lost.contains(&item.place) && !stays.contains(&item.place)
+            };
             for (_, episode, receipt) in self.there(page.items.iter().filter(counts)).await? {
                 bytes.insert(episode, receipt.holds.bytes);
             }

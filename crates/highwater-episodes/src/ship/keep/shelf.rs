@@ -252,10 +252,23 @@ impl Shelf {
     }
 
     /// All that was to be gone through again was. Then it is known what is beyond the lists.
-    pub(super) fn went_again(&mut self, now: Timestamp) {
+    fn went_again(&mut self, now: Timestamp) {
         if let Some(again) = self.again.take() {
             (self.lost_more, self.waits_more, self.more_asked) = (again.more, again.waits, now);
         }
+    }
+
+    /// What is left of it is not due: so much is beyond the lists as was before, at least.
+    pub(super) fn ends_again(&mut self, now: Timestamp) {
+        if let Some(again) = self.again.take() {
+            self.lost_more = self.lost_more.max(again.more);
+            (self.waits_more, self.more_asked) = (self.waits_more || again.waits, now);
+        }
+    }
+
+    /// The rows of those that the receiver lost, as far as they are in the list.
+    pub(super) fn lost_places(&self) -> BTreeSet<DonePlace> {
+        self.waiting.iter().filter(|waiting| waiting.lost).map(|waiting| waiting.place).collect()
     }
 
     /// Whether a row is behind those that are gone through again.

@@ -17,6 +17,8 @@ use crate::ship::scan::{MARKER, check_root, sync_dir};
 
 /// Behind the name of an episode that is looked at once more before it goes: what a kill leaves under such a name goes back to its place.
 const IN_QUESTION: &str = " in question";
+/// Behind the name of one that was edited meanwhile, and whose place was taken: a person sees to it.
+const WAS_EDITED: &str = " was edited";
 /// Most things that are told of those which cannot be removed.
 const LEFT_TOLD_MAX: usize = 5;
 
@@ -176,7 +178,7 @@ fn remove_as(shelf: &Path, episode: &EpisodeId, before: &Look) -> Result<Went, R
             Ok(()) => Ok(Went::Back),
             // Somebody made another of its name meanwhile: under a name that no episode has it is nobody's to remove.
             Err(Errno::EXIST) => {
-                let aside = dir.join(format!("{episode} was edited"));
+                let aside = dir.join(format!("{episode}{WAS_EDITED}"));
                 back(&aside).map_err(|errno| removal(&question)(errno.into()))?;
                 Ok(Went::Aside(aside))
             }
@@ -232,6 +234,7 @@ fn tidied(dir: &Path) -> Result<Vec<RetireError>, RetireError> {
         let tidied = match name.strip_suffix(IN_QUESTION) {
             Some(episode) if EpisodeId::new(episode).is_ok() => put_back(dir, &entry.path(), episode),
             _ if EpisodeId::new(name).is_ok() => clear(&entry.path()),
+            _ if name.ends_with(WAS_EDITED) => Err(RetireError::Edited { path: entry.path() }),
             _ => Ok(()),
         };
         if let Err(error) = tidied

@@ -258,6 +258,11 @@ async fn changed_files_are_met_by_the_next_connection_and_by_the_next_request_of
     let mut open = world.connect(&rig, Some(&lab1)).await.unwrap();
     assert_eq!(open.ask("PUT", "/v1/episodes/lab1/a", &[], b"bytes").await.status, 201);
     assert!(!keeper.reload().unwrap(), "nothing changed");
+    // Who may read one is what kept it from being read, maybe.
+    let key = world.dir.path().join("key.pem");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o640);
+    std::fs::set_permissions(key, mode).unwrap();
+    assert!(keeper.reload().unwrap());
     // A certificate and its key that do not fit: the old ones stay, and that is told once.
     let other = world.ours.host(&["localhost"], 50);
     world.write("cert.pem", &other.certificate);
