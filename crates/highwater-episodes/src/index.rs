@@ -83,15 +83,6 @@ pub trait Index: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// The row by which a person made the name of a key free of what was withdrawn, where that is the last word on it: which one that was, and
-    /// why.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    fn freed(&self, _: &EpisodeKey) -> Result<Option<Row>, IndexError> {
-        Ok(None)
-    }
-
     /// The tombstones that somebody took out of the index, by their keys.
     ///
     /// # Errors

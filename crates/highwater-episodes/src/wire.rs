@@ -14,10 +14,6 @@ pub const CONTENT_SHA256_HEADER: &str = "x-episode-content-sha256";
 pub const VERIFY_HEADER: &str = "x-episode-verify";
 /// Says that it was: the digests beside it are of what was read just then.
 pub const VERIFIED_HEADER: &str = "x-episode-verified";
-/// Says when the receiver got an episode, by its own clock, in RFC 3339.
-pub const RECEIVED_AT_HEADER: &str = "x-episode-received-at";
-/// Says when an episode was withdrawn there, by the same clock.
-pub const WITHDRAWN_AT_HEADER: &str = "x-episode-withdrawn-at";
 /// What both say.
 pub const READ: &str = "read";
 /// The media type of an episode's bytes.

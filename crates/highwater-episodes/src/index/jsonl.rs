@@ -468,12 +468,6 @@ impl<F: Fs> Index for JsonlIndex<F> {
         Ok(self.current()?.lost.missed(&print_of_key(key)))
     }
 
-    fn freed(&self, key: &EpisodeKey) -> Result<Option<Row>, IndexError> {
-        let state = self.current()?;
-        let Some(place) = state.tombs.freed(&print_of_key(key)) else { return Ok(None) };
-        Ok(self.row_at(key, place)?.filter(|row| row.removed.is_some()))
-    }
-
     fn lost_tombstones(&self) -> Result<Vec<Row>, IndexError> {
         Ok(self.current()?.lost.tombstones())
     }

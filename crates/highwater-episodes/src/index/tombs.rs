@@ -81,13 +81,6 @@ impl Tomb {
         }
     }
 
-    /// Where the line stands by which a person made the name free, while no other is later.
-    fn freed(&self) -> Option<u64> {
-        let freed = self.freed?;
-        let last = self.stored.map(|stored| stored.when()).max(self.withdrawn).max(self.removed);
-        (last == Some(freed)).then_some(freed.1)
-    }
-
     /// When the latest line was written, of whatever kind.
     fn last(&self) -> Option<Timestamp> {
         let stored = self.stored.map(|stored| stored.when());
@@ -133,11 +126,6 @@ impl Tombs {
     /// Whether a tombstone that was written then is there, or what came of it later: another one, or a person's word that the name is free.
     pub(super) fn knows(&self, print: &Print, withdrawn: Timestamp) -> bool {
         self.0.get(print).and_then(|tomb| tomb.withdrawn.max(tomb.freed)).is_some_and(|(at, _)| at >= withdrawn)
-    }
-
-    /// Where the line stands by which a person made the name of a key free, while it is the last word on it.
-    pub(super) fn freed(&self, print: &Print) -> Option<u64> {
-        self.0.get(print)?.freed()
     }
 
     /// A row as it is to be appended: it is later than all of its key before it, whatever the clock says. `before`: when the latest of them

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
+use rustix::io::Errno;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::gate::{Claim, Judge, Verdict};
@@ -300,11 +301,14 @@ pub(super) fn cannot(error: &(dyn std::error::Error + 'static), is_full: bool) -
     if is_full {
         return disk_full();
     }
-    if is_over_limit(error) {
+    if disk_says(error, is_over_limit) {
         return Problem::new(&known::FILE_LIMIT)
             .detail("a file of the receiver's would become larger than its limit on the size of a file")
             .remediation("let the receiver's operator raise that limit (`LimitFSIZE=` of its unit, `ulimit -f`)")
             .retry_after(FULL_SECS);
+    }
+    if disk_says(error, is_for_want) {
+        return busy("the receiver has no open files, or no memory, to spare");
     }
     let remediation = |odd: &Odd| format!("let the receiver's operator {}", odd.next());
     match of_store(error) {
@@ -339,11 +343,21 @@ pub(super) fn other_disk(apart: &OtherDisk) -> Problem {
         .retry_after(FULL_SECS)
 }
 
-/// Whether a file would have become larger than this process may write one.
-fn is_over_limit(error: &(dyn std::error::Error + 'static)) -> bool {
+/// Whether the disk said that, or something beside it.
+fn disk_says(error: &(dyn std::error::Error + 'static), that: fn(&io::Error) -> bool) -> bool {
     std::iter::successors(Some(error), |error| (*error).source())
         .filter_map(|error| error.downcast_ref::<io::Error>())
-        .any(|error| error.kind() == io::ErrorKind::FileTooLarge)
+        .any(that)
+}
+
+/// A file would have become larger than this process may write one.
+fn is_over_limit(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::FileTooLarge
+}
+
+/// This process, or the machine, had none left of what all share: a moment later it may have.
+fn is_for_want(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 /// What the store said, in whatever it lies: those who wait for a round share its error.
@@ -357,4 +371,25 @@ fn of_store<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Stor
 /// A text of a client's, for a message.
 pub(super) fn shown(text: &str) -> String {
     text.chars().take(crate::name::NAME_BYTES_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse as _;
+    use highwater_fs::{FsError, Op};
+
+    use super::*;
+
+    #[test]
+    fn what_failed_for_want_of_open_files_may_come_again_soon() {
+        let after = |errno: Errno| {
+            let error = StoreError::Disk(FsError::Io { op: Op::Read, path: "a".into(), source: errno.into() });
+            let answer = cannot(&error, error.is_full()).into_response();
+            (answer.status().as_u16(), answer.headers().contains_key(header::RETRY_AFTER))
+        };
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            assert_eq!(after(errno), (503, true), "{errno}");
+        }
+        assert_eq!(after(Errno::IO), (500, false));
+    }
 }

@@ -15,7 +15,7 @@ use super::upload::Names;
 use super::verified::{self, Seen};
 use super::{Receiver, blocking};
 use crate::index::Missed;
-use crate::wire::{READ, RECEIVED_AT_HEADER, VERIFIED_HEADER, WITHDRAWN_AT_HEADER};
+use crate::wire::{READ, VERIFIED_HEADER};
 
 /// What is read of an episode at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -61,11 +61,8 @@ impl Receiver {
         if let Some((why, row)) = row.as_ref().and_then(|row| Some((row.withdrawn.clone()?, row))) {
             return Err(withdrawn(why, Some(Seen::from(row.clone()))));
         }
-        let is_to_be_read = !body && verified::is_asked(&head.headers);
-        let Some(size) = size else {
-            return Err(if is_to_be_read { self.gone(key).await? } else { Problem::new(&known::NO_SUCH_EPISODE) });
-        };
-        if is_to_be_read {
+        let Some(size) = size else { return Err(Problem::new(&known::NO_SUCH_EPISODE)) };
+        if !body && verified::is_asked(&head.headers) {
             let seen = self.verified(key, row).await?;
             let mut response = Response::new(Body::empty());
             describe(response.headers_mut(), seen.size_bytes, None, Some(seen));
@@ -96,19 +93,16 @@ impl Receiver {
 pub(super) fn withdrawn(why: String, what: Option<Seen>) -> Problem {
     let problem = Problem::new(&known::IS_WITHDRAWN).detail(why);
     match what {
-        Some(what) => named(&what, WITHDRAWN_AT_HEADER)
-            .into_iter()
-            .fold(problem, |problem, (name, value)| problem.header(name, value)),
+        Some(what) => named(&what).into_iter().fold(problem, |problem, (name, value)| problem.header(name, value)),
         None => problem,
     }
 }
 
-/// The headers that name what an episode is, what it holds, and since when it is so.
-fn named(Seen { sha256, content_sha256, at, .. }: &Seen, since: &'static str) -> Vec<(&'static str, HeaderValue)> {
+/// The headers that name what an episode is, and what it holds.
+fn named(Seen { sha256, content_sha256, .. }: &Seen) -> Vec<(&'static str, HeaderValue)> {
     let text = |text: String| HeaderValue::try_from(text).expect("invariant: digits and names are printable");
     let mut named = vec![("etag", text(format!("\"{sha256}\""))), ("repr-digest", text(sha256.to_field()))];
     named.extend(content_sha256.map(|content| (super::CONTENT_HEADER, text(content.to_string()))));
-    named.extend(at.map(|at| (since, text(at.to_string()))));
     named
 }
 
@@ -122,9 +116,7 @@ fn describe(headers: &mut HeaderMap, size: u64, range: Option<(u64, u64)>, what:
         headers.insert(header::CONTENT_RANGE, text(format!("bytes {from}-{}/{size}", to - 1)));
     }
     let what = what.filter(|what| what.size_bytes == size);
-    what.iter()
-        .flat_map(|what| named(what, RECEIVED_AT_HEADER))
-        .for_each(|(name, value)| drop(headers.insert(name, value)));
+    what.iter().flat_map(named).for_each(|(name, value)| drop(headers.insert(name, value)));
 }
 
 /// The one range that is asked for: its first byte, and the one behind its last. What is no single range of bytes is not obeyed.

@@ -22,7 +22,6 @@ use crate::index::{LOST_NEXT, Row, SCHEMA_VERSION};
 use crate::store::{
     ContentHash, ContentHashError, Staging, Store, StoreError, extent, extent_staged, hash, hash_staged,
 };
-use crate::wire::RECEIVED_AT_HEADER;
 
 /// How long an upload waits for its round before its sender is told to come again; the round goes on.
 const ROUND_SECS: u64 = 120;
@@ -99,8 +98,6 @@ fn answer(Received { row, how }: &Received) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::LOCATION, HeaderValue::try_from(place).expect("invariant: names are plain"));
-    let at = HeaderValue::try_from(row.received_at_wall.to_string()).expect("invariant: a time is printable");
-    headers.insert(RECEIVED_AT_HEADER, at);
     response
 }
 

@@ -6,11 +6,9 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use highwater_engine::diagnosis::with_causes;
-use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::admit::{busy, cannot};
-use super::download::withdrawn;
 use super::problem::{Problem, known};
 use super::{Foundation, Receiver, blocking};
 use crate::digest::Sha256Digest;
@@ -29,13 +27,11 @@ pub(super) struct Seen {
     pub(super) size_bytes: u64,
     /// What it holds; `None` where it is no archive, or that is not known.
     pub(super) content_sha256: Option<Sha256Digest>,
-    /// When it was received, or withdrawn, as its row says; `None` of one that has none.
-    pub(super) at: Option<Timestamp>,
 }
 
 impl From<Row> for Seen {
-    fn from(Row { sha256, size_bytes, content_sha256, received_at_wall, .. }: Row) -> Self {
-        Self { sha256, size_bytes, content_sha256, at: Some(received_at_wall) }
+    fn from(Row { sha256, size_bytes, content_sha256, .. }: Row) -> Self {
+        Self { sha256, size_bytes, content_sha256 }
     }
 }
 
@@ -60,8 +56,7 @@ impl Receiver {
         let Some(seen) = seen else { return Err(Problem::new(&known::NO_SUCH_EPISODE)) };
         // Where its bytes are the row's, what is in them is what was received, whatever the row says of it.
         let differs = |row: &Row| (seen.sha256, seen.size_bytes) != (row.sha256, row.size_bytes);
-        let at = row.as_ref().map(|row| row.received_at_wall);
-        let Some(row) = row.filter(differs) else { return Ok(Seen { at, ..seen }) };
+        let Some(row) = row.filter(differs) else { return Ok(seen) };
         self.counters.found_damaged();
         tracing::error!(
             episode = %key,
@@ -71,18 +66,6 @@ impl Receiver {
             "a stored episode is damaged: it is not what its row says; who sends it again mends it"
         );
         Err(Problem::new(&known::DAMAGED).digests(("sha256", row.sha256), ("stored_sha256", seen.sha256)))
-    }
-
-    /// What is told of an episode that is not there to who may let go of a copy for it: that it was withdrawn, also while its name is free,
-    /// and which one that was.
-    pub(super) async fn gone(&self, key: EpisodeKey) -> Result<Problem, Problem> {
-        let index = Arc::clone(&self.on.index);
-        let freed = blocking(move || index.freed(&key)).await?.map_err(|error| cannot(&error, error.is_full()))?;
-        Ok(match freed {
-            // Who makes a name free may want it sent again, or there was nothing any more: when that was is not told, so nobody lets go of a copy.
-            Some(row) => withdrawn(row.removed.clone().unwrap_or_default(), Some(Seen { at: None, ..Seen::from(row) })),
-            None => Problem::new(&known::NO_SUCH_EPISODE),
-        })
     }
 }
 
@@ -130,7 +113,7 @@ fn look(on: &Foundation, key: &EpisodeKey) -> Result<Option<Seen>, StoreError> {
         }
     }
     let sha256 = Sha256Digest::new(stored.hash.finalize().into());
-    Ok(Some(Seen { sha256, size_bytes: stored.size_bytes, content_sha256, at: None }))
+    Ok(Some(Seen { sha256, size_bytes: stored.size_bytes, content_sha256 }))
 }
 
 /// A reader that hashes what goes through it.

@@ -9,8 +9,8 @@ use crate::name::NAME_PATTERN;
 use crate::receive::settings::ReceiverSettings;
 use crate::receive::{CONTENT_HEADER, JUDGE_HEADER, METADATA_BYTES_MAX, RECORDED_HEADER};
 use crate::wire::{
-    READ, RECEIVED_AT_HEADER, TUS_RESUMABLE_HEADER, TUS_VERSION, UPLOAD_LENGTH_HEADER, UPLOAD_METADATA_HEADER,
-    UPLOAD_OFFSET_HEADER, VERIFIED_HEADER, VERIFY_HEADER, WITHDRAWN_AT_HEADER,
+    READ, TUS_RESUMABLE_HEADER, TUS_VERSION, UPLOAD_LENGTH_HEADER, UPLOAD_METADATA_HEADER, UPLOAD_OFFSET_HEADER,
+    VERIFIED_HEADER, VERIFY_HEADER,
 };
 
 /// The media type of text.
@@ -53,7 +53,7 @@ pub(super) fn headers_of_problem(status: u16) -> &'static [&'static str] {
         423 | 503 => &["Retry-After?"],
         507 => &["Retry-After"],
         409 => &["Upload-Offset?"],
-        410 => &["ETag?", "Repr-Digest?", "x-episode-content-sha256?", "x-episode-withdrawn-at?"],
+        410 => &["ETag?", "Repr-Digest?", "x-episode-content-sha256?"],
         412 => &["Tus-Version?"],
         413 => &["Tus-Max-Size?"],
         _ => &[],
@@ -123,7 +123,6 @@ fn parameters(commit_header: &str, digest_header: &str) -> Value {
 
 fn headers() -> Value {
     let any = || json!({ "type": "string" });
-    let date = || json!({ "type": "string", "format": "date-time" });
     let known = [
         ("Location", text("^/v1/"), "Where it is."),
         ("Accept-Ranges", json!({ "const": "bytes" }), "That ranges are obeyed."),
@@ -131,8 +130,6 @@ fn headers() -> Value {
         ("ETag", text("^\"[0-9a-f]{64}\"$"), "The SHA-256 of the bytes."),
         ("Repr-Digest", text(DIGEST_PATTERN), "The SHA-256 of the bytes."),
         (CONTENT_HEADER, text(SHA256_PATTERN), "The SHA-256 of what the episode holds."),
-        (RECEIVED_AT_HEADER, date(), "When it was received, by the receiver's clock."),
-        (WITHDRAWN_AT_HEADER, date(), "When it was withdrawn, by the receiver's clock."),
         (
             VERIFIED_HEADER,
             json!({ "const": READ }),

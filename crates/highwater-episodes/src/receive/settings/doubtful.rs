@@ -5,12 +5,11 @@ use highwater_engine::settings::Problem;
 use super::{HeaderText, HostRule, ReceiverSettings};
 use crate::digest::Sha256Digest;
 use crate::wire::{
-    CODE_JUDGE_HEADER, CONTENT_SHA256_HEADER, RECEIVED_AT_HEADER, RECORDED_COMMIT_HEADER, SHA256_HEADER,
-    VERIFIED_HEADER, VERIFY_HEADER,
+    CODE_JUDGE_HEADER, CONTENT_SHA256_HEADER, RECORDED_COMMIT_HEADER, SHA256_HEADER, VERIFIED_HEADER, VERIFY_HEADER,
 };
 
 /// Headers that mean something else already: those of HTTP, and those of the two ends.
-const TAKEN: [&str; 41] = [
+const TAKEN: [&str; 40] = [
     "accept",
     "accept-encoding",
     "age",
@@ -51,7 +50,6 @@ const TAKEN: [&str; 41] = [
     CONTENT_SHA256_HEADER,
     VERIFY_HEADER,
     VERIFIED_HEADER,
-    RECEIVED_AT_HEADER,
 ];
 /// The same of each header that begins so.
 const TAKEN_BEGINNINGS: [&str; 6] = ["if-", "proxy-", "sec-", "tus-", "upload-", "client-cert"];
