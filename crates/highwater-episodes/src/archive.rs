@@ -17,7 +17,7 @@ mod tree;
 
 pub use content::{ContentFile, content_sha256};
 pub use held::ArchiveContent;
-pub use look::{Look, look_at};
+pub use look::{Look, Moment, Written, look_at, written};
 pub use pack::{Content, PackError, Packed, Packer, content_of};
 pub use read::{Archive, EntryFault, Extent, Limits, ReadError, Reader};
 pub use seal::{SEAL_BYTES, Seal};

@@ -65,6 +65,8 @@ pub struct Place {
     pub hosts: Option<BTreeSet<HostId>>,
     /// Episodes that have a row are read too, and compared with it.
     pub verify: bool,
+    /// No seal is believed: each archive is unpacked.
+    pub unpack: bool,
     /// Rows without an episode are taken out of the index.
     pub prune: Option<Prune>,
     /// How much an archive may hold.
@@ -266,6 +268,7 @@ impl Place {
             index,
             hosts: settings.hosts.as_ref().map(|hosts| hosts.iter().cloned().collect()),
             verify: settings.verify,
+            unpack: settings.unpack,
             prune,
             limits: Limits::default(),
             passed_over,

@@ -24,6 +24,7 @@ mod retire;
 pub mod scan;
 mod sending;
 mod settings;
+mod settled;
 mod turn;
 mod verdict;
 mod watch;
@@ -61,8 +62,9 @@ pub use refused::{Refused, Sign};
 pub use resolve::{ASIDE_DIR, Keep, ResolveError, Resolved, conflict, resolve};
 pub use retire::{AsSent, Cleared, RetireError, Retired, Shelves, unmovable};
 pub use scan::{Few, Finished, MARKER, Scan, ScanError, check_root, in_the_way, scan};
-pub use sending::sending_commit;
+pub use sending::{CodeCommit, sending_commit};
 pub use settings::{ShipSettings, ShipTlsSettings};
+pub use settled::STILL_SECS;
 pub use turn::{Turn, at_work};
 pub use watch::{WATCHED_DIRS_MAX, Watch};
 
@@ -93,7 +95,7 @@ pub struct Place {
     /// How long shipped episodes stay.
     pub keeping: Keeping,
     /// With `judge = "ships"`: where the commit of the code that sends is found.
-    pub code_commit: Option<PathBuf>,
+    pub code_commit: Option<CodeCommit>,
 }
 
 /// Sends a host's episodes.
@@ -204,9 +206,9 @@ impl Ship {
     /// What is said of the code of an episode that this commit recorded.
     async fn code(&self, recorded: Option<Commit>) -> Result<Code, Stop> {
         let judged = match (self.place.receiver.judge, &self.place.code_commit) {
-            (Judge::Ships, Some(path)) => {
-                let path = path.clone();
-                Some(Self::on_disk(move || sending_commit(&path).map_err(Stop::Fail)).await?)
+            (Judge::Ships, Some(code)) => {
+                let code = code.clone();
+                Some(Self::on_disk(move || sending_commit(&code).map_err(Stop::Fail)).await?)
             }
             _ => recorded.clone(),
         };
@@ -340,8 +342,8 @@ impl Job for Ship {
 
     /// A halt waits for other code than the commit that was refused.
     async fn mended(&self, _: &ReadCx, until: &str) -> Result<Option<String>, Stop> {
-        let Some(path) = self.place.code_commit.clone() else { return Ok(None) };
-        let now = match Self::on_disk(move || Ok(sending_commit(&path))).await? {
+        let Some(code) = self.place.code_commit.clone() else { return Ok(None) };
+        let now = match Self::on_disk(move || Ok(sending_commit(&code))).await? {
             Ok(now) => now,
             // It shows nothing, and the job is halted anyway.
             Err(unread) => {
@@ -417,6 +419,10 @@ impl Job for Ship {
 
     async fn commit(&self, cx: &mut CommitCx, item: &Episode, ready: Ready) -> Result<Outcome, Stop> {
         let cx = &cx.read;
+        let ready = match self.still_ready(cx, &item.id, ready).await? {
+            Attempt::Ready(ready) => ready,
+            Attempt::Outcome(outcome) => return Ok(outcome),
+        };
         match ready {
             Ready::Retired => self.retired_before(cx, &item.id).await,
             Ready::Lost(told) => self.unsendable(&item.id, &told, cx.clock.now()).await,
@@ -453,7 +459,7 @@ impl Job for Ship {
         let unread = std::mem::take(&mut *self.unread.lock().unwrap_or_else(PoisonError::into_inner));
         let more = unread.len().saturating_sub(UNREAD_TOLD_MAX);
         cx.notes.extend(unread.into_iter().take(UNREAD_TOLD_MAX));
-        cx.notes.extend((more > 0).then(|| format!("{more} more cannot be read or moved either")));
+        cx.notes.extend((more > 0).then(|| format!("{more} more are not sent or not moved either")));
         self.clear_shipped(cx).await?;
         match self.disk_refused.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(refused) => Err(Stop::Fail(refused)),

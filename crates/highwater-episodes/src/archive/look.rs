@@ -4,6 +4,8 @@
 //! What a file holds changes no faster than its inode says: whoever writes to it, sets its times or puts another in its place cannot
 //! keep all of its number, its size and its times. The device does not count: it may have another number after a boot.
 
+use std::path::{Path, PathBuf};
+
 use sha2::{Digest as _, Sha256};
 
 use super::pack::PackError;
@@ -59,7 +61,46 @@ impl Looking {
 ///
 /// # Errors
 /// As [`super::content_of`].
-pub fn look_at(root: &std::path::Path, episode: &EpisodeId, limits: TreeLimits) -> Result<Look, PackError> {
+pub fn look_at(root: &Path, episode: &EpisodeId, limits: TreeLimits) -> Result<Look, PackError> {
+    looked_at(root, episode, limits, |_, _, _| {})
+}
+
+/// A look, and which file was written last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// How all of them are.
+    pub look: Look,
+    /// The file that was written last, but for the one that it is compared with.
+    pub last: Option<(PathBuf, Moment)>,
+    /// When that one was.
+    pub marker: Option<Moment>,
+}
+
+/// A file's time: seconds since 1970, and nanoseconds.
+pub type Moment = (i64, i64);
+
+/// Looks at the files of an episode, and which of them was written last; the one of this name at its root is told apart.
+///
+/// # Errors
+/// As [`look_at`].
+pub fn written(root: &Path, episode: &EpisodeId, limits: TreeLimits, marker: &str) -> Result<Written, PackError> {
+    let (mut last, mut marked): (Option<(PathBuf, Moment)>, _) = (None, None);
+    let look = looked_at(root, episode, limits, |tree, path, stamp| {
+        if tree.below(path) == marker.as_bytes() {
+            marked = Some(stamp.mtime);
+        } else if last.as_ref().is_none_or(|(_, before)| *before < stamp.mtime) {
+            last = Some((tree.locate(path), stamp.mtime));
+        }
+    })?;
+    Ok(Written { look, last, marker: marked })
+}
+
+fn looked_at(
+    root: &Path,
+    episode: &EpisodeId,
+    limits: TreeLimits,
+    mut each: impl FnMut(&Tree, &[u8], &Stamp),
+) -> Result<Look, PackError> {
     let tree = Tree::list(root, episode, limits)?;
     let mut looking = Looking::default();
     for index in 0..tree.len() {
@@ -73,6 +114,7 @@ pub fn look_at(root: &std::path::Path, episode: &EpisodeId, limits: TreeLimits) 
             return Err(PackError::Changing { path: tree.locate(found.path) });
         }
         looking.file(below, &stamp);
+        each(&tree, found.path, &stamp);
     }
     Ok(looking.end())
 }

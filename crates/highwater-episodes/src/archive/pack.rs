@@ -81,6 +81,19 @@ pub enum PackError {
         /// A file, or a directory in which names came or went.
         path: PathBuf,
     },
+    /// It may still be written, although it is said to be finished.
+    #[error(
+        "{path:?} {found}, and was written less than {within_secs} seconds ago: the episode may still be written; it goes once that stands still, or \
+             once its marker is written anew"
+    )]
+    Unsettled {
+        /// The file that was written last.
+        path: PathBuf,
+        /// What shows it.
+        found: &'static str,
+        /// For how long it must stand still.
+        within_secs: i64,
+    },
     /// The episode is larger than one may be.
     #[error("{path:?} is one too many: an episode has at most {limit} {what}")]
     TooMuch {

@@ -153,6 +153,11 @@ impl Identities {
             let names = der.and_then(|der| names_of(&der)).ok_or_else(|| forged(CLIENT_CERT_HEADER))?;
             return Ok(Some(names));
         }
+        if said.starts_with('/') {
+            return Err(Problem::new(&known::NO_IDENTITY)
+                .detail(format!("the proxy's {told_in} is a distinguished name with slashes, in which one part can hold what looks like others"))
+                .remediation("let the proxy write it as RFC 4514 has it (`CN=lab-1,O=Lab`), or the common name alone"));
+        }
         let name = common_name_in(said);
         Ok((!name.is_empty()).then(|| vec![name]))
     }
@@ -206,13 +211,13 @@ fn bearer(field: &[u8]) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"bearer ") && (1..=TOKEN_BYTES_MAX).contains(&token.len())).then_some(token)
 }
 
-/// The `CN` of a distinguished name as proxies write it (`CN=lab-1,O=Lab` or `/O=Lab/CN=lab-1`); else the text itself. Nothing where
-/// there are two, or where something is escaped: what was a part and what was a text cannot be told apart then.
+/// The `CN` of a distinguished name as proxies write it (`CN=lab-1,O=Lab`); else the text itself. Nothing where there are two, or where
+/// something is escaped: what was a part and what was a text cannot be told apart then.
 fn common_name_in(text: &str) -> String {
     if text.contains(['\\', '"']) {
         return String::new();
     }
-    let parts = text.split([',', '/', '+']).map(str::trim);
+    let parts = text.split([',', '+']).map(str::trim);
     let mut names = parts.filter_map(|part| part.strip_prefix("CN=").or_else(|| part.strip_prefix("cn=")));
     match (names.next(), names.next()) {
         (Some(name), None) => name.to_owned(),

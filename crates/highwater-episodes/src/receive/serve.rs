@@ -1,6 +1,7 @@
 //! The server under a receiver. Owns connections: how many there are, who is at their other end, how long they may be idle, and how they
 //! end, so that a client which is still sending reads its answer.
 
+use std::error::Error as _;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service as _;
 
@@ -54,6 +56,8 @@ pub struct Doors {
     pub connections_max: usize,
     /// How long the head of a request may take, and a connection be idle.
     pub head_time: Duration,
+    /// How long an answer may stand still that its client does not read.
+    pub idle_time: Duration,
     /// Time.
     pub clock: SharedClock,
 }
@@ -72,6 +76,7 @@ impl Doors {
             tls,
             connections_max: settings.limits.connections.as_usize(),
             head_time: settings.limits.head_time.get(),
+            idle_time: settings.limits.idle_time.get(),
             clock,
         }
     }
@@ -82,7 +87,7 @@ impl Doors {
 /// # Errors
 /// Never once it listens; kept for servers that can fail.
 pub async fn serve(doors: Doors, router: Router, shutdown: impl Future<Output = ()> + Send) -> io::Result<()> {
-    let Doors { listener, tls, connections_max, head_time, clock } = doors;
+    let Doors { listener, tls, connections_max, head_time, idle_time, clock } = doors;
     let mut shutdown = pin!(shutdown);
     let (stop, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -92,7 +97,7 @@ pub async fn serve(doors: Doors, router: Router, shutdown: impl Future<Output = 
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < connections_max => match accepted {
                 Ok((stream, address)) => {
-                    let door = Door { router: router.clone(), head_time, stopped: stopped.clone() };
+                    let door = Door { router: router.clone(), head_time, idle_time, stopped: stopped.clone() };
                     connections.spawn(door.let_in(stream, address, tls.clone()));
                 }
                 Err(error) if is_the_clients(&error) => {}
@@ -126,9 +131,16 @@ fn lacks_list(error: &io::Error) -> bool {
     matches!(found, Some(rustls::Error::InvalidCertificate(CertificateError::UnknownRevocationStatus)))
 }
 
+/// Whether a connection ended since its client did not read what it was answered.
+fn is_unread(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+}
+
 struct Door {
     router: Router,
     head_time: Duration,
+    idle_time: Duration,
     stopped: watch::Receiver<bool>,
 }
 
@@ -155,7 +167,8 @@ impl Door {
             }
             Ok(Err(error)) if lacks_list(&error) => tracing::warn!(
                 %address,
-                "a client's certificate is refused since `crl` has no list by who signed it: have that authority write one, and add it"
+                "a client's certificate is refused since `crl` has no list by who signed it, or by who signed that one: have that authority write one, \
+                 and add it"
             ),
             Ok(Err(error)) => tracing::info!(%address, error = %error, "no TLS with a client"),
             Err(_) => tracing::info!(%address, "a client took too long over TLS"),
@@ -169,7 +182,10 @@ impl Door {
         peer: Peer,
         shown: Option<Shown>,
     ) {
-        let Self { router, head_time, mut stopped } = self;
+        let Self { router, head_time, idle_time, mut stopped } = self;
+        // Who does not read its answer would keep its place among the connections for ever.
+        let mut stream = Box::pin(TimeoutStream::new(stream));
+        stream.as_mut().set_write_timeout_pinned(Some(idle_time));
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -204,8 +220,9 @@ impl Door {
                 }
             }
         };
-        // One who said nothing for too long has nothing to read. Any other failure is the client's affair, and may have an answer.
-        if !ended.is_err_and(|error| error.is_timeout()) {
+        // One who said nothing for too long has nothing to read, and one who read nothing does not. Any other failure is the client's affair,
+        // and may have an answer.
+        if !ended.is_err_and(|error| error.is_timeout() || is_unread(&error)) {
             linger(connection.into_parts().io.into_inner()).await;
         }
     }

@@ -164,7 +164,7 @@ pub struct LimitSettings {
     pub connections: Whole<1, CONNECTIONS_MAX>,
     /// How long the head of a request may take, and a connection be idle.
     pub head_time: DurationText,
-    /// How long a body may stand still.
+    /// How long a body may stand still, and an answer that its client does not read.
     pub idle_time: DurationText,
     /// How long a body may take.
     pub upload_time: DurationText,

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{CertificateError, RootCertStore, ServerConfig};
 
 use super::settings::{ClientCerts, TlsSettings};
@@ -157,18 +157,22 @@ pub struct TlsKeeper {
 pub struct Shown {
     keeper: Arc<TlsKeeper>,
     chain: Vec<CertificateDer<'static>>,
+    /// When the first certificate of the chain ends; `None` where one of them does not say, so that each request asks.
+    until: Option<Timestamp>,
     good_by: Mutex<Arc<ServerConfig>>,
 }
 
 impl Shown {
-    /// Whether it is accepted by the files as they are now.
+    /// Whether it is accepted now, by the files as they are.
     ///
     /// # Errors
-    /// Why it is not: it may have been revoked, or who signed it taken away.
+    /// Why it is not: it may have ended, been revoked, or who signed it been taken away.
     pub fn check(&self) -> Result<(), rustls::Error> {
-        let now = self.keeper.read_now();
+        let (now, time) = (self.keeper.read_now(), UnixTime::now());
+        let is_after = |until: Timestamp| i64::try_from(time.as_secs()).is_ok_and(|secs| secs > until.as_second());
+        let is_over = !self.chain.is_empty() && self.until.is_none_or(is_after);
         let mut good_by = self.good_by.lock().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&good_by, &now.config) {
+        if Arc::ptr_eq(&good_by, &now.config) && !is_over {
             return Ok(());
         }
         match (self.chain.split_first(), &now.verifier) {
@@ -177,7 +181,7 @@ impl Shown {
             }
             (None, _) => {}
             (Some((own, between)), Some(verifier)) => {
-                verifier.verify_client_cert(own, between, UnixTime::now())?;
+                verifier.verify_client_cert(own, between, time)?;
             }
             // Nobody signs any more.
             (Some(_), None) => return Err(CertificateError::UnknownIssuer.into()),
@@ -217,7 +221,8 @@ impl TlsKeeper {
     #[must_use]
     pub fn shown(self: &Arc<Self>, met: Arc<ServerConfig>, chain: &[CertificateDer<'_>]) -> Shown {
         let chain: Vec<_> = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
-        Shown { keeper: Arc::clone(self), chain, good_by: Mutex::new(met) }
+        let until = look::common(&chain).map(|term| term.until);
+        Shown { keeper: Arc::clone(self), chain, until, good_by: Mutex::new(met) }
     }
 
     /// Reads the files again if one of them changed; says whether the next connection meets something new.
@@ -377,6 +382,9 @@ fn config(settings: &TlsSettings) -> Result<Read, TlsError> {
         source => unfit(source),
     })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Who resumes a session shows no certificate again, so one that ended, or was revoked, would still be let in.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     Ok(Read { config: Arc::new(config), verifier })
 }
 
@@ -393,8 +401,8 @@ fn verifier(
     let mut told = (ca, CA_FIELD);
     if let Some(crl) = &settings.crl {
         let lists = read_revoked(crl)?;
-        // The root is ours to take away; it is those below it that are revoked.
-        builder = builder.with_crls(lists).only_check_end_entity_revocation();
+        // Whoever signs below the root may be revoked like those whom it signed; the root is ours to take away.
+        builder = builder.with_crls(lists);
         told = (crl, CRL_FIELD);
     }
     if settings.client_certs == ClientCerts::Optional {

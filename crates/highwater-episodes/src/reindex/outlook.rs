@@ -78,7 +78,9 @@ impl Place {
     /// Why a stored file is no archive of its episode, as far as its beginning and its seal tell.
     fn begins_as_none(&self, reader: &mut Option<Reader>, key: &EpisodeKey) -> Result<Option<String>, StoreError> {
         let Some(size) = self.store.stat(key)? else { return Ok(None) };
-        if let Some(seal) = self.seal(key, size)? {
+        if let Some(seal) = self.seal(key, size)?
+            && !self.unpack
+        {
             let other =
                 (seal.episode != key.episode).then(|| ReadError::SealedAs { episode: seal.episode.to_string() });
             return Ok(other.map(|error| with_causes(&error)));

@@ -1,12 +1,12 @@
-//! Reading one stored episode. Owns that one which is sealed is hashed and believed, and another is unpacked; what is made of it is the
-//! job's.
+//! Reading one stored episode. Owns that one which is sealed is hashed and believed, and another is unpacked, or each of them where no seal is
+//! to be believed; what is made of it is the job's.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::{Facts, Place};
 use crate::archive::{ReadError, Reader, Seal};
 use crate::name::EpisodeKey;
-use crate::store::{StoreError, seal};
+use crate::store::{StoreError, extent, seal};
 
 impl Place {
     /// The seal of an archive of so many bytes; `None` where it has none, or is not there any more.
@@ -22,6 +22,7 @@ impl Place {
     ) -> Result<Option<Result<Facts, ReadError>>, StoreError> {
         let size = self.store.stat(key)?;
         if let Some(size) = size
+            && !self.unpack
             && let Some(seal) = self.seal(key, size)?
             && let Some(source) = self.store.read(key, 0)?
         {
@@ -39,7 +40,10 @@ impl Place {
             Ok(reader) => reader,
             Err(error) => return Ok(Some(Err(error))),
         };
-        let read = reader.read(source, size, &key.episode);
+        let read = match extent(&*self.store, key)? {
+            Some(extent) => reader.read_whole(source, extent, &key.episode),
+            None => reader.read(source, size, &key.episode),
+        };
         readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
         Ok(Some(read.map(Facts::from)))
     }

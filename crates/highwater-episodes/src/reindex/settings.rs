@@ -20,6 +20,10 @@ pub struct ReindexSettings {
     /// Reads episodes that have a row, too, and compares them with it.
     #[serde(default)]
     pub verify: bool,
+    /// Believes no seal of what `ship` packed, which is its host's word: unpacks each archive instead, and takes what is in it. That takes several
+    /// times as long.
+    #[serde(default)]
+    pub unpack: bool,
 }
 
 impl ReindexSettings {

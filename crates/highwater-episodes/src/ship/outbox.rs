@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::here::Here;
 use super::holds::Holds;
 use super::keep::Shelf;
+use super::settled::settled;
 use crate::archive::meta::recorded_commit;
 use crate::archive::{PackError, Packer};
 use crate::name::EpisodeId;
@@ -229,6 +230,7 @@ impl Outbox {
             Here::Finished(directory) if before == Here::Finished(directory) => directory,
             _ => return Err(changing().into()),
         };
+        settled(&packed.content.look, root, episode, now)?;
         // A commit that cannot be read is none: the gate says what it makes of that.
         let commit = packed.content.meta.as_deref().and_then(|meta| recorded_commit(meta).ok().flatten());
         let parcel = Parcel {

@@ -149,6 +149,18 @@ impl Making {
 }
 
 impl Ship {
+    /// What was made ready ahead, made ready anew where its directory is not as it was then: an upload before it may have taken an hour.
+    pub(super) async fn still_ready(&self, cx: &ReadCx, id: &EpisodeId, ready: Ready) -> Result<Attempt<Ready>, Stop> {
+        let Ready::Packed(parcel) = ready else { return Ok(Attempt::Ready(ready)) };
+        let (shelves, of) = (self.place.shelves.clone(), id.clone());
+        let (parcel, changed) = Self::on_disk(move || {
+            let changed = shelves.looks_changed(&of, &parcel);
+            Ok((parcel, changed))
+        })
+        .await?;
+        if changed { self.make_ready(cx, id).await } else { Ok(Attempt::Ready(Ready::Packed(parcel))) }
+    }
+
     /// Packs an episode, or finds it packed.
     pub(super) async fn make_ready(&self, cx: &ReadCx, id: &EpisodeId) -> Result<Attempt<Ready>, Stop> {
         let making = Making {
@@ -184,7 +196,12 @@ impl Ship {
                         self.tell_unread(format!("{id} is not sent: {told}"));
                         OutcomeKind::Failed
                     }
-                    // Still being written, or a disk that may mend.
+                    // Still being written, which is no fault of its own, however long that takes.
+                    PackError::Changing { .. } | PackError::Unsettled { .. } => {
+                        self.tell_unread(format!("{id} waits: {told}"));
+                        return Ok(Attempt::Outcome(Outcome::waiting(told)));
+                    }
+                    // A disk that may mend.
                     _ => OutcomeKind::Failed,
                 };
                 Ok(Attempt::Outcome(Outcome::because(kind, told)))

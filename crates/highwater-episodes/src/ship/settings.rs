@@ -14,6 +14,7 @@ use crate::receive::settings::{HeaderText, LimitSettings};
 use crate::wire::CODE_COMMIT_HEADER;
 
 use super::KeepBy;
+use super::sending::CodeCommit;
 
 /// Above which an upload goes on after a break, where nothing else is set.
 const RESUME_ABOVE_MIB: u64 = 64;
@@ -67,9 +68,10 @@ pub struct ShipSettings {
     /// `ships`.
     #[serde(default)]
     pub judge: Judge,
-    /// With `judge = "ships"`: the git repository of the code that sends, or a file that holds its commit.
+    /// With `judge = "ships"`: the git repository of the code that sends, a file that holds its commit, or a command that says it, as a list of
+    /// words: started without a shell in the directory of the configuration, for 30 seconds at most.
     #[serde(default)]
-    pub code_commit: Option<FilePath>,
+    pub code_commit: Option<CodeCommit>,
     /// The header that carries the judged commit.
     #[serde(default = "commit_header")]
     pub commit_header: HeaderText,
@@ -117,7 +119,8 @@ impl ShipSettings {
     pub fn resolve(&mut self, base: &Path) {
         let Self { episodes, outbox, shipped, tls, code_commit, .. } = self;
         let ShipTlsSettings { ca, certificate, key } = tls;
-        let optional = [ca, certificate, key, code_commit].into_iter().filter_map(Option::as_mut);
+        code_commit.iter_mut().for_each(|code| code.resolve(base));
+        let optional = [ca, certificate, key].into_iter().filter_map(Option::as_mut);
         [episodes, outbox, shipped].into_iter().chain(optional).for_each(|path| path.resolve(base));
     }
 
@@ -175,7 +178,7 @@ impl ShipSettings {
             problems.push(if judges_ships {
                 Problem::new(
                     "code-commit",
-                    "found nothing beside judge = \"ships\", expected the repository of the code that sends, or a file with its commit",
+                    "found nothing beside judge = \"ships\", expected the repository of the code that sends, a file with its commit, or a command that says it",
                     "name it",
                 )
             } else {

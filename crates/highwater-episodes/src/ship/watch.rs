@@ -71,6 +71,8 @@ impl Watched {
     fn begin(root: &Path) -> io::Result<Self> {
         let fd = inotify::init(CreateFlags::CLOEXEC)?;
         let of_root = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR | WatchFlags::DONT_FOLLOW;
+        // Another may be made in its place, of which this watch would tell nothing.
+        let of_root = of_root | WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
         let root_watch = inotify::add_watch(&fd, root, of_root)?;
         let mut watched = Self { fd, root: root.to_path_buf(), root_watch, recording: HashMap::new() };
         for entry in std::fs::read_dir(root)? {
@@ -100,6 +102,11 @@ impl Watched {
             Ok(watch) => drop(self.recording.insert(watch, dir)),
             // It went, or is no directory any more.
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(false),
+            // What is in it is found by the scan, once it can be: it keeps none of the others from being watched.
+            Err(errno @ (Errno::ACCESS | Errno::NOSPC)) => {
+                tracing::info!(directory = %dir.display(), %errno, "a directory cannot be watched, and is left to the scan");
+                return Ok(false);
+            }
             Err(errno) => return Err(errno.into()),
         }
         // It may have come between the two looks.
@@ -130,6 +137,10 @@ impl Watched {
         for Told { watch, events, name } in told {
             if events.contains(ReadFlags::QUEUE_OVERFLOW) {
                 any = true;
+            } else if watch == self.root_watch
+                && events.intersects(ReadFlags::MOVE_SELF | ReadFlags::DELETE_SELF | ReadFlags::IGNORED)
+            {
+                return Err(io::Error::other("it was moved away or removed"));
             } else if events.contains(ReadFlags::IGNORED) {
                 self.recording.remove(&watch);
             } else if let Some(name) = name {

@@ -190,6 +190,7 @@ async fn r12_a_meta_json_without_a_usable_commit_is_told_and_once_corrected_is_s
         let path = host.path("episodes/ep/meta.json");
         if let Some(meta) = meta {
             fs::write(&path, meta).unwrap();
+            host.mark("ep");
         }
         assert_eq!(host.pass().await.counts.review, 1);
         let told = host.told().await.remove(0);

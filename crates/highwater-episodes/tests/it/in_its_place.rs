@@ -75,6 +75,7 @@ async fn one_that_is_edited_at_every_pass_leaves_nothing_aside() {
     host.settings.receiver = serde_json::from_str("\"http://127.0.0.1:1/\"").unwrap();
     for text in ["1", "2", "3"] {
         fs::write(host.path("episodes/ep/telemetry.csv"), text).unwrap();
+        host.mark("ep");
         assert_eq!(host.pass().await.reason, Reason::Network);
     }
     let born = fs::metadata(host.path("episodes/ep")).unwrap().created();

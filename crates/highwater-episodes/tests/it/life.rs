@@ -95,6 +95,11 @@ impl Host {
         }
     }
 
+    /// Writes its marker anew, which says that nobody writes to it any more.
+    pub(crate) fn mark(&self, id: &str) {
+        fs::write(self.path("episodes").join(id).join(MARKER), "again").unwrap();
+    }
+
     /// A shipper that lives for as many passes as a daemon's.
     pub(crate) fn ship(&self) -> Arc<Ship> {
         let host = HostId::new(&self.host_id).unwrap();
@@ -114,7 +119,7 @@ impl Host {
                 time: self.settings.keep_time.map(Into::into),
                 size_bytes: self.settings.keep_size.map(ByteSize::bytes),
             },
-            code_commit: self.settings.code_commit.as_ref().map(|path| path.to_path_buf()),
+            code_commit: self.settings.code_commit.clone(),
         };
         Arc::new(Ship::new(place))
     }
@@ -262,6 +267,7 @@ async fn one_bad_episode_does_not_hold_up_the_next() {
     host.record("b-large", "x", None);
     let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(2 << 20).collect();
     fs::write(host.path("episodes/b-large/noise.bin"), noise).unwrap();
+    host.mark("b-large");
     // A broken-off archive that an earlier pass left.
     fs::write(host.path("outbox/c-good.tar.zst"), "half").unwrap();
     for n in 0..4 {
@@ -395,7 +401,8 @@ async fn r12_old_code_that_sends_halts_the_job_until_it_is_other_code() {
     let mut host = Host::new(&rig);
     fs::write(host.path("COMMIT"), &commits[0]).unwrap();
     host.settings.judge = highwater_episodes::gate::Judge::Ships;
-    host.settings.code_commit = Some(highwater_engine::settings::FilePath::new(host.path("COMMIT")));
+    host.settings.code_commit =
+        Some(highwater_episodes::ship::CodeCommit::At(highwater_engine::settings::FilePath::new(host.path("COMMIT"))));
     host.record("ep", "x", Some(&commits[1]));
     for _ in 0..2 {
         let report = host.pass().await;

@@ -6,6 +6,7 @@ mod archive;
 mod claim;
 mod edited;
 mod gate;
+mod growing;
 mod in_its_place;
 mod index;
 mod keep;

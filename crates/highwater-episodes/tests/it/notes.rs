@@ -85,6 +85,7 @@ async fn an_archive_whose_name_a_new_one_was_about_to_take_is_known_by_its_bytes
     let Lying::Whole(before) = outbox(&host).lying(&id()).unwrap() else { panic!("it is whole") };
     // Edited, and packed anew; a kill came between the note and the rename.
     fs::write(host.path("episodes/ep/telemetry.csv"), "edited").unwrap();
+    host.mark("ep");
     let mut away = host;
     let receiver = away.settings.receiver.clone();
     away.settings.receiver = serde_json::from_str("\"http://127.0.0.1:1/\"").unwrap();

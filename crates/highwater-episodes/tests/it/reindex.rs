@@ -14,6 +14,7 @@ use highwater_engine::report::{ExitCode, PassReport, Reason};
 use highwater_engine::settings::{FilePath, JobSettings};
 use highwater_engine::spec::JobSpec;
 use highwater_episodes::archive::{CompressionSettings, Limits, Packer, Reader, SEAL_BYTES, Seal, TreeLimits};
+use highwater_episodes::digest::Sha256Digest;
 use highwater_episodes::index::Index as _;
 use highwater_episodes::index::{IndexLock, JsonlIndex, Row};
 use highwater_episodes::name::{EpisodeId, EpisodeKey, HostId};
@@ -52,7 +53,12 @@ impl House {
             concurrency: 4,
             ..JobSpec::new(JobName::new("rows").unwrap(), "reindex", Vec::new(), &JobSettings::default())
         };
-        Self { dir, engine, spec, settings: ReindexSettings { root: FilePath::new(root), hosts: None, verify: false } }
+        Self {
+            dir,
+            engine,
+            spec,
+            settings: ReindexSettings { root: FilePath::new(root), hosts: None, verify: false, unpack: false },
+        }
     }
 
     fn file(&self, key: &str) -> PathBuf {
@@ -294,6 +300,39 @@ async fn a_seal_tells_what_unpacking_would_and_is_not_needed() {
     let unpacked = house.rows().remove(0);
     assert_eq!((unpacked.content_sha256, &unpacked.commit), (sealed.content_sha256, &sealed.commit));
     assert_eq!(unpacked.size_bytes + SEAL_BYTES as u64, sealed.size_bytes);
+}
+
+/// A seal is its host's word, of bytes that are whole: where the host is not to be believed, what is in the archive is.
+#[tokio::test]
+async fn r14_a_seal_that_lies_is_believed_by_no_pass_that_unpacks() {
+    for unpack in [false, true] {
+        let mut house = House::new();
+        house.settings.unpack = unpack;
+        for n in 0..9 {
+            house.store(&format!("lab-2/ep-{n}"), "fine", None);
+        }
+        let meta = |commit: &str| format!(r#"{{"code_version":{{"commit":"{}"}}}}"#, commit.repeat(20));
+        house.store("lab-1/old", "telemetry", Some(&meta("aa")));
+        house.store("lab-1/junk", "telemetry", None);
+        let forge = |key: &str, before: &[u8]| {
+            let seal = Seal {
+                episode: EpisodeId::new(key.split_once('/').unwrap().1).unwrap(),
+                before_sha256: Sha256Digest::of(before),
+                content_sha256: Sha256Digest::of(b"invented"),
+                commit: Some("bb".repeat(20).parse().unwrap()),
+            };
+            fs::write(house.file(key), [before, &seal.frame()].concat()).unwrap();
+        };
+        let old = fs::read(house.file("lab-1/old")).unwrap();
+        forge("lab-1/old", &old[..old.len() - SEAL_BYTES]);
+        forge("lab-1/junk", b"no archive");
+        let report = house.pass().await;
+        let old = house.rows().into_iter().find(|row| row.key().to_string() == "lab-1/old").unwrap();
+        let commit = if unpack { "aa" } else { "bb" }.repeat(20);
+        assert_eq!(old.commit.map(|commit| commit.to_string()), Some(commit));
+        assert_eq!(report.counts.review, u64::from(unpack), "{}", report.message);
+        assert_eq!(house.file("lab-1/junk").exists(), !unpack);
+    }
 }
 
 #[tokio::test]

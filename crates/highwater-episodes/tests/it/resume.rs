@@ -95,6 +95,7 @@ pub(crate) fn host_with(rig: &Rig, address: SocketAddr, bytes: usize) -> Host {
     host.settings.resume_above = ByteSize::mib(1);
     host.record("ep", "x", None);
     fs::write(host.path("episodes/ep/noise.bin"), noise(bytes)).unwrap();
+    host.mark("ep");
     host
 }
 
@@ -418,6 +419,7 @@ async fn what_the_receiver_has_already_is_not_sent() {
     // The same name with other content is told before a byte of it is sent.
     host.record("ep", "y", None);
     fs::write(host.path("episodes/ep/noise.bin"), noise(3 << 20)).unwrap();
+    host.mark("ep");
     let before = line.sent.load(Ordering::Relaxed);
     assert_eq!(host.pass().await.counts.review, 1);
     assert!(line.sent.load(Ordering::Relaxed) - before < 100_000);

@@ -29,6 +29,9 @@ pub(crate) struct Reindex {
     /// Reads episodes that have a row, too, and compares them with it.
     #[arg(long)]
     pub(crate) verify: bool,
+    /// Believes no seal of what `ship` packed, which is its host's word: unpacks each archive, which takes several times as long.
+    #[arg(long)]
+    pub(crate) unpack: bool,
     /// Takes rows whose episode is not stored out of the index: by a tombstone, which leaves the name free.
     #[arg(long)]
     pub(crate) prune: bool,

@@ -104,6 +104,7 @@ fn settings(args: &Reindex, root: &Path, of_job: Option<&ReindexSettings>) -> Re
         root: of_job.map_or_else(|| FilePath::new(root), |job| job.root.clone()),
         hosts: hosts.or_else(|| of_job.and_then(|job| job.hosts.clone())),
         verify: args.verify || of_job.is_some_and(|job| job.verify),
+        unpack: args.unpack || of_job.is_some_and(|job| job.unpack),
     }
 }
 

@@ -163,8 +163,9 @@ impl Needs {
             Some(above) => self.writes_in(above),
             None => shelves.iter().for_each(|path| self.writes_in(path)),
         }
-        let optional = [&ship.tls.ca, &ship.tls.certificate, &ship.tls.key, &ship.code_commit];
+        let optional = [&ship.tls.ca, &ship.tls.certificate, &ship.tls.key];
         self.reads.extend(optional.into_iter().flatten().map(|path| path.to_path_buf()));
+        self.reads.extend(ship.code_commit.iter().filter_map(|code| code.path()).map(Path::to_path_buf));
     }
 
     fn database(&mut self, address: &str) {

@@ -35,7 +35,7 @@ pub(crate) fn place(config: &Config, job: &JobConfig, settings: &ShipSettings) -
             size_bytes: settings.keep_size.map(ByteSize::bytes),
             by: settings.keep_by,
         },
-        code_commit: settings.code_commit.as_ref().map(|path| path.to_path_buf()),
+        code_commit: settings.code_commit.clone(),
     })
 }
 

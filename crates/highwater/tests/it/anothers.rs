@@ -132,6 +132,7 @@ fn what_cannot_be_removed_after_its_time_holds_up_no_other() {
         fs::create_dir(lab.rig.path(&format!("episodes/a-1/sub-{n}"))).unwrap();
         lab.rig.write(&format!("episodes/a-1/sub-{n}/data.txt"), "a container's");
     }
+    lab.rig.write("episodes/a-1/done.marker", "");
     // It can be read, and not emptied.
     lab.call(&["ship", "send"]);
     for n in 2..4 {

@@ -80,6 +80,7 @@ fn r12_an_episode_that_names_no_commit_is_told_as_such_and_nobody_is_sent_for_ne
     );
     rig.write("highwater.toml", &crate::ship::job(&format!("http://{}", receiver.address), ""));
     std::fs::create_dir_all(rig.path("episodes/ep-1")).unwrap();
+    rig.write("episodes/ep-1/telemetry.csv", "1,2");
     rig.write("episodes/ep-1/done.marker", "");
     for call in [&["ship", "send"][..], &["items", "send"], &["episodes", "resolve"], &["ship", "send", "--ping"]] {
         let said = rig.run(call);

@@ -12,7 +12,9 @@ fn conflicted() -> (Rig, Running) {
     fs::create_dir(rig.path("received")).unwrap();
     let receiver = Running::start(&rig);
     rig.write("highwater.toml", &job(&format!("http://{}", receiver.address), ""));
-    for (dir, file) in [("episodes/ep-1", "done.marker"), ("shipped/ep-1", "telemetry.csv")] {
+    for (dir, file) in
+        [("episodes/ep-1", "data.csv"), ("episodes/ep-1", "done.marker"), ("shipped/ep-1", "telemetry.csv")]
+    {
         fs::create_dir_all(rig.path(dir)).unwrap();
         rig.write(&format!("{dir}/{file}"), "");
     }

@@ -196,6 +196,25 @@ fn a_ping_tells_how_far_the_clocks_are_apart_and_what_is_no_receiver() {
     asked(&address, served);
 }
 
+/// As when a disk is mounted there, or a directory is restored: what is there now is what is watched.
+#[test]
+fn the_daemon_watches_the_directory_that_took_the_place_of_the_first() {
+    let (rig, receiver) = pair("");
+    record(&rig, "before", None);
+    let daemon = rig.start(&["ship", "send", "--daemon"]);
+    wait_until("what was finished before", || rig.path("shipped/before").exists());
+    std::fs::create_dir(rig.path("others")).unwrap();
+    let flags = rustix::fs::RenameFlags::EXCHANGE;
+    let (one, other) = (rig.path("others"), rig.path("episodes"));
+    rustix::fs::renameat_with(rustix::fs::CWD, one, rustix::fs::CWD, other, flags).unwrap();
+    record(&rig, "after", None);
+    wait_until("what was finished in the other", || rig.path("shipped/after").exists());
+    signal(&daemon, "TERM");
+    let ended = end(daemon);
+    assert!(ended.code == 0 && ended.stderr.contains("moved away or removed"), "{ended:?}");
+    assert_eq!(receiver.stop().code, 0);
+}
+
 #[test]
 fn the_daemon_sends_each_episode_as_it_is_finished_and_ends_with_sigterm() {
     let (rig, receiver) = pair("");
@@ -275,6 +294,7 @@ fn an_upload_in_hand_takes_the_bandwidth_that_is_set_meanwhile() {
     let mut noise = vec![0; 64 << 20];
     fastrand::Rng::with_seed(3).fill(&mut noise);
     std::fs::write(rig.path("episodes/ep-1/noise.bin"), noise).unwrap();
+    std::fs::write(rig.path("episodes/ep-1/done.marker"), "").unwrap();
     // More than eight minutes at this rate: it ends in time only if it obeys.
     let shipper = rig.start(&["ship", "send"]);
     let staging = rig.path("received/episodes/.staging");

@@ -143,6 +143,7 @@ fn of_two_file_systems_the_one_that_is_mounted_to_read_alone_is_named() {
     let receiver = Running::start(&rig);
     rig.write("highwater.toml", &job(&format!("http://{}", receiver.address), "recurring = true"));
     fs::create_dir(episodes.join("ep-1")).unwrap();
+    fs::write(episodes.join("ep-1/telemetry.csv"), "1,2").unwrap();
     fs::write(episodes.join("ep-1/done.marker"), "").unwrap();
     assert!(mount(&["-o", "remount,ro"]));
     let ended = rig.run(&["ship", "send"]);
@@ -167,6 +168,7 @@ fn an_episode_that_is_put_back_while_its_round_is_open_is_sent_by_the_next_round
     rig.write("highwater.toml", &job(&format!("http://{}", receiver.address), "recurring = true"));
     for id in ["ep-1", "ep-2"] {
         fs::create_dir(rig.path(&format!("episodes/{id}"))).unwrap();
+        fs::write(rig.path(&format!("episodes/{id}/telemetry.csv")), "1,2").unwrap();
         fs::write(rig.path(&format!("episodes/{id}/done.marker")), "").unwrap();
     }
     let in_the_way = rig.path("received/episodes/lab/ep-2.tar.zst");
@@ -189,6 +191,7 @@ fn a_ban_says_what_the_receiver_said_of_it() {
     for dir in ["received", "episodes", "episodes/ep-1"] {
         fs::create_dir(rig.path(dir)).unwrap();
     }
+    fs::write(rig.path("episodes/ep-1/telemetry.csv"), "1,2").unwrap();
     fs::write(rig.path("episodes/ep-1/done.marker"), "").unwrap();
     let receiver = Running::start(&rig);
     rig.write("highwater.toml", &job(&format!("http://{}", receiver.address), "recurring = true"));

@@ -93,8 +93,7 @@ impl Look {
     #[must_use]
     pub fn told_by_others(path: &Path) -> String {
         format!(
-            "{} has no list by who is in `client-ca`: whom one of these signed is refused, and let in are only hosts that show who signed them in \
-             between",
+            "{} has no list by who is in `client-ca`: whom one of these signed is refused, and so is whom that one signed",
             path.display()
         )
     }
@@ -159,7 +158,7 @@ pub fn term(path: &Path) -> Result<Option<Term>, PemError> {
     Ok(common(&pem::certificates(path)?))
 }
 
-fn common(certificates: &[CertificateDer<'static>]) -> Option<Term> {
+pub(super) fn common(certificates: &[CertificateDer<'static>]) -> Option<Term> {
     let terms = certificates.iter().map(|der| {
         let validity = Certificate::from_der(der).ok()?.tbs_certificate.validity;
         Some(Term { from: moment(validity.not_before)?, until: moment(validity.not_after)? })

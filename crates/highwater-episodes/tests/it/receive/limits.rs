@@ -208,3 +208,18 @@ async fn an_upload_in_hand_ends_before_the_receiver_does() {
     let dir = tokio::time::timeout(super::rig::WAIT, ending).await.unwrap().unwrap();
     assert!(dir.path().join("episodes/lab/a.tar.zst").exists());
 }
+
+/// Else whoever does not read what it asks for keeps others out for ever, without a name.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_its_answers_keeps_nobody_out() {
+    let rig = Rig::with(|settings| {
+        settings.limits.connections = Whole::new(1).unwrap();
+        settings.limits.idle_time = DurationText::secs(1);
+    })
+    .await;
+    let mut client = rig.connect().await;
+    let asked = "GET /openapi.json HTTP/1.1\r\nHost: r\r\n\r\n".repeat(400);
+    client.say(&asked).await;
+    let other = tokio::time::timeout(WAIT, rig.get("/healthz")).await.expect("it is let in");
+    assert_eq!(other.status, 200);
+}

@@ -48,7 +48,7 @@ async fn a_trusted_proxy_says_who_calls_by_the_certificate() {
 async fn a_trusted_proxy_says_who_calls_by_name_and_what_else_it_passes_on_is_not_heard() {
     let rig = Rig::with(trusting(&["127.0.0.0/8"], Some("X-Client-Name"))).await;
     for (name, host) in
-        [("lab4", "lab4"), ("CN=lab5,O=Lab", "lab5"), ("/O=Lab/CN=lab6", "lab6"), ("O=Lab, CN=lab7", "lab7")]
+        [("lab4", "lab4"), ("CN=lab5,O=Lab", "lab5"), ("O=a/CN=lab8,CN=lab6", "lab6"), ("O=Lab, CN=lab7", "lab7")]
     {
         assert_eq!(put(&rig, host, &[("X-Client-Name", name)]).await.status, 201, "{name}");
     }
@@ -68,6 +68,8 @@ async fn a_trusted_proxy_says_who_calls_by_name_and_what_else_it_passes_on_is_no
         ("two common names", vec![("X-Client-Name", "O=x,CN=lab9,CN=lab8")]),
         ("an escaped one", vec![("X-Client-Name", r"O=x\,CN=lab8")]),
         ("a name without a common one", vec![("X-Client-Name", "O=lab8")]),
+        ("what looks like one in another part", vec![("X-Client-Name", "O=x/CN=lab8")]),
+        ("parts that cannot be told apart", vec![("X-Client-Name", "/O=x/CN=lab8")]),
         ("nothing", vec![]),
     ] {
         assert_eq!(put(&rig, "lab8", &headers).await.code(), "no-identity", "{what}");

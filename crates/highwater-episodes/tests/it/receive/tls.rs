@@ -1,5 +1,7 @@
 //! Mutual TLS: who a certificate is, which are refused, and that files are read again without dropping a connection.
 
+mod ended;
+
 use std::sync::Arc;
 
 use highwater_engine::clock::SystemClock;
@@ -42,11 +44,22 @@ pub(crate) struct Paper {
 
 impl Authority {
     pub(crate) fn new(name: &str) -> Self {
+        Self(CertifiedIssuer::self_signed(Self::params(name), KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// One that this one signed.
+    fn between(&self, name: &str, serial: u8) -> Self {
+        let mut params = Self::params(name);
+        params.serial_number = Some(SerialNumber::from_slice(&[serial]));
+        Self(CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), &self.0).unwrap())
+    }
+
+    fn params(name: &str) -> CertificateParams {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+        params
     }
 
     fn pem(&self) -> String {
@@ -141,23 +154,31 @@ impl World {
     }
 
     async fn connect(&self, rig: &Rig, paper: Option<&Paper>) -> std::io::Result<Client<TlsStream<TcpStream>>> {
+        self.connect_by(rig, &self.client(paper)).await
+    }
+
+    /// Connects once more with what this client knows of earlier connections.
+    async fn connect_by(&self, rig: &Rig, client: &Arc<ClientConfig>) -> std::io::Result<Client<TlsStream<TcpStream>>> {
+        let stream = TcpStream::connect(rig.address).await?;
+        let name = ServerName::try_from("localhost").unwrap();
+        let shaken = TlsConnector::from(Arc::clone(client)).connect(name, stream);
+        Ok(Client::new(tokio::time::timeout(WAIT, shaken).await.expect("a handshake in time")?))
+    }
+
+    fn client(&self, paper: Option<&Paper>) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.ours.pem().as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let builder = builder.with_root_certificates(roots);
-        let config = match paper {
+        Arc::new(match paper {
             None => builder.with_no_client_auth(),
             Some(paper) => {
-                let chain = vec![CertificateDer::from_pem_slice(paper.certificate.as_bytes()).unwrap()];
+                let chain: Result<_, _> = CertificateDer::pem_slice_iter(paper.certificate.as_bytes()).collect();
                 let key = PrivateKeyDer::from_pem_slice(paper.key.as_bytes()).unwrap();
-                builder.with_client_auth_cert(chain, key).unwrap()
+                builder.with_client_auth_cert(chain.unwrap(), key).unwrap()
             }
-        };
-        let stream = TcpStream::connect(rig.address).await?;
-        let name = ServerName::try_from("localhost").unwrap();
-        let shaken = TlsConnector::from(Arc::new(config)).connect(name, stream);
-        Ok(Client::new(tokio::time::timeout(WAIT, shaken).await.expect("a handshake in time")?))
+        })
     }
 
     /// A PUT; `None` where there is no connection to put on.

@@ -241,8 +241,8 @@ fn shipper(config: &Config, job: &JobConfig, settings: &ShipSettings, now: Times
             }
         }
     }
-    if let Some(path) = &settings.code_commit
-        && let Err(error) = sending_commit(path)
+    if let Some(code) = &settings.code_commit
+        && let Err(error) = sending_commit(code)
     {
         report.error("code", &error);
     }

@@ -77,7 +77,7 @@ fn lab_host(stage: &mut Stage, config: &Config, root: Option<&Path>) {
         for path in [&ship.tls.ca, &ship.tls.certificate, &ship.tls.key].into_iter().flatten() {
             readable(stage, "certificate", &seen_from(path, root), "put it there, for its group to read");
         }
-        if let Some(code) = &ship.code_commit {
+        if let Some(code) = ship.code_commit.as_ref().and_then(|code| code.path()) {
             readable(stage, "code", &seen_from(code, root), "put the repository, or the file with the commit, there");
         }
         space(stage, &seen_from(&ship.outbox, root), ByteSize::mib(LAB_HOST_FREE_MIB));

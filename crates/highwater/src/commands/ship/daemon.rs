@@ -96,6 +96,9 @@ impl Shipper<'_> {
         let (mut idle, mut before) = (0, None);
         loop {
             let begun_at = engine.clock.now();
+            if watch.is_none() {
+                watch = Watch::begin(&settings.episodes).ok();
+            }
             let mut report = runner.run(&engine, &spec, Mode::Run).await;
             report.notes.extend(passes.notifier.after_pass(&engine, &spec, &report).await);
             if stop.urgency() > Urgency::None {
@@ -158,18 +161,14 @@ impl Shipper<'_> {
     }
 }
 
-/// Ends when something may be finished; never where nothing is watched.
+/// Ends when something may be finished, or when what was watched is not there any more: the next round watches what is. Never where nothing
+/// is watched.
 async fn woken(watch: &mut Option<Watch>) {
-    if let Some(watching) = watch {
-        match watching.finished().await {
-            Ok(()) => return,
-            Err(error) => {
-                tracing::warn!(%error, "the directory of episodes is no longer watched; it is scanned every {SCAN_SECS} seconds");
-            }
-        }
+    let Some(watching) = watch else { return std::future::pending().await };
+    if let Err(error) = watching.finished().await {
+        tracing::warn!(%error, "the directory of episodes is no longer watched; what is there now is looked at, and watched");
         *watch = None;
     }
-    std::future::pending().await
 }
 
 /// Whether a pass came to something.

@@ -73,7 +73,7 @@ fn an_episode_meets_every_answer_of_its_receiver() {
 
     // Altered: 409 with both hashes, review, both kept.
     let before = house.stored();
-    assert_eq!(host.rig.sh("cp -a shipped/ep-1 episodes/ && echo 1,2 >>episodes/ep-1/telemetry.bin").code, 0);
+    assert_eq!(host.rig.sh("cp -a shipped/ep-1 episodes/ && echo 1,2 >>episodes/ep-1/telemetry.bin && touch episodes/ep-1/done.marker").code, 0);
     host.passes("send", 0, "drained");
     let (outcome, why) = host.outcome("send", "ep-1");
     assert!(outcome == "review" && why.contains("409") && why.contains("both are kept"), "{why}");
