@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use crate::index::{Index as _, IndexError, IndexLock, JsonlIndex, Recovered};
 use crate::odd::Odd;
 use crate::reindex::Files;
-use crate::store::{FileStore, StoreError};
+use crate::store::{EPISODES_DIR, FileStore, MARK_FILE, StoreError};
 use crate::survey::{Elsewhere, Known, SurveyError, known};
 
 /// The index in the receiver's directory.
@@ -57,6 +57,14 @@ pub enum OpenError {
     /// It is not there, or cannot be entered.
     #[error("the receiver's directory cannot be opened")]
     Root(#[source] FsError),
+    /// It is the directory of episodes of a receiver's: each host would be stored beside files that are none of its own.
+    #[error(
+        "found the directory of episodes of a receiver, expected the receiver's directory, which holds it and `{INDEX_FILE}`"
+    )]
+    TooLow {
+        /// The directory that should be named.
+        above: PathBuf,
+    },
     /// Another receives into it.
     #[error("another receiver has the directory, {}", .lock.display())]
     Taken {
@@ -139,12 +147,30 @@ pub fn is_received_into(root: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
+/// The receiver's directory whose episodes this directory holds: it has the mark of them, or, since older versions made none, their name and an
+/// index beside it.
+fn above(root: &Path) -> Option<PathBuf> {
+    let is_file = |path: PathBuf| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
+    let is_dir = |path: PathBuf| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
+    // By the name that it has, whatever a link to it is called.
+    let root = root.canonicalize().ok()?;
+    let above = root.parent()?;
+    let has_its_name = root.file_name().is_some_and(|name| name == EPISODES_DIR);
+    let holds_its_own = is_file(root.join(INDEX_FILE)) || is_dir(root.join(EPISODES_DIR));
+    let is_of_episodes =
+        is_file(root.join(MARK_FILE)) || has_its_name && is_file(above.join(INDEX_FILE)) && !holds_its_own;
+    is_of_episodes.then(|| above.to_owned())
+}
+
 /// Opens a receiver's directory.
 ///
 /// # Errors
-/// It is not there, its episodes are not, another receives into it, or the disk refuses.
+/// It is not there, it is a directory of episodes, its episodes are not, another receives into it, or the disk refuses.
 pub async fn open_files(root: &Path) -> Result<Opened, OpenError> {
     let fs: SharedFs = Arc::new(RealFs::open(root).map_err(OpenError::Root)?);
+    if let Some(above) = above(root) {
+        return Err(OpenError::TooLow { above });
+    }
     let held = held(root).await?;
     let named = |name: &str| RelPath::new(name).expect("invariant: these names are plain");
     let index_lock = IndexLock::at(root.join(INDEX_LOCK_FILE));
