@@ -61,7 +61,7 @@ pub use judged::ByVersion;
 pub use network::Network;
 pub use openapi::openapi;
 pub(crate) use opened::{INDEX_FILE, QUARANTINE_DIR};
-pub use opened::{OpenError, Opened, is_received_into, odd_quarantine, open_files};
+pub use opened::{OpenError, Opened, TooLow, is_received_into, odd_quarantine, open_files};
 pub use problem::DRAIN_BYTES_MAX;
 pub use resumable::{METADATA_BYTES_MAX, METADATA_KEYS_MAX, Metadata, MetadataError};
 pub use serve::{Doors, LINGER_SECS, STOP_SECS, serve};

@@ -338,6 +338,8 @@ fn a_root_one_level_too_low_is_refused_and_nothing_is_made_in_it() {
         assert!(ended.stderr.contains("receiver.root"), "{ended:?}");
         let next = format!("set `root` to {}", rig.path("received").canonicalize().unwrap().display());
         assert!(ended.stderr.contains(&next), "{ended:?}");
+        let doctor = rig.run(&["doctor"]);
+        assert!(doctor.code == 2 && doctor.stdout.contains(&next), "{doctor:?}");
         assert_eq!(names(), before, "nothing is made in it");
     }
     // As it is told; and a directory that is only called so is any other.

@@ -27,7 +27,7 @@ pub(super) async fn is_silent(receiver: &Receiver) -> bool {
     };
     // It trusts nobody, so that no handshake comes to its end.
     let config = builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
-    let Ok(stream) = TcpStream::connect((host, port)).await else { return false };
-    let hello = TlsConnector::from(Arc::new(config)).connect(name, stream);
-    tokio::time::timeout(Duration::from_secs(HELLO_SECS), hello).await.is_err()
+    let wait = Duration::from_secs(HELLO_SECS);
+    let Ok(Ok(stream)) = tokio::time::timeout(wait, TcpStream::connect((host, port))).await else { return false };
+    tokio::time::timeout(wait, TlsConnector::from(Arc::new(config)).connect(name, stream)).await.is_err()
 }
