@@ -62,7 +62,7 @@ impl Sha256Digest {
         format!("sha-256=:{}:", BASE64_STANDARD.encode(self.0))
     }
 
-    /// Reads `Content-Digest` or `Repr-Digest`: the SHA-256 it gives, `None` where it gives others alone.
+    /// Reads `Content-Digest` or `Repr-Digest`: the SHA-256 it gives, `None` where it gives others alone, by which nothing is verified.
     ///
     /// # Errors
     /// When it is no dictionary of byte sequences, or its SHA-256 is not 32 bytes.

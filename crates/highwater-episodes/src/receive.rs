@@ -32,8 +32,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderValue, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Version, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post, put};
 use highwater_engine::clock::SharedClock;
@@ -60,7 +61,7 @@ pub use judged::ByVersion;
 pub use network::Network;
 pub use openapi::openapi;
 pub(crate) use opened::{INDEX_FILE, QUARANTINE_DIR};
-pub use opened::{OpenError, Opened, is_received_into, odd_quarantine, open_files};
+pub use opened::{OpenError, Opened, TooLow, is_received_into, odd_quarantine, open_files};
 pub use problem::DRAIN_BYTES_MAX;
 pub use resumable::{METADATA_BYTES_MAX, METADATA_KEYS_MAX, Metadata, MetadataError};
 pub use serve::{Doors, LINGER_SECS, STOP_SECS, serve};
@@ -177,7 +178,21 @@ pub fn router(receiver: Arc<Receiver>) -> Router {
         .route("/openapi.json", get(openapi::show))
         .fallback(async || Problem::new(&known::NO_SUCH_ADDRESS))
         .method_not_allowed_fallback(async || Problem::new(&known::NO_SUCH_METHOD))
+        .layer(from_fn(to_one_host))
         .with_state(receiver)
+}
+
+/// Refuses what names no host, or two: what stands between may have taken the other one of them (RFC 9112, section 3.2).
+async fn to_one_host(request: Request, next: Next) -> Response {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    let is_named = hosts == 1 || hosts == 0 && request.version() != Version::HTTP_11;
+    if is_named {
+        return next.run(request).await;
+    }
+    let (head, body) = request.into_parts();
+    let found = if hosts == 0 { "none".to_owned() } else { format!("{hosts} of them") };
+    let problem = Problem::new(&known::BAD_HOST).detail(format!("expected one Host header, found {found}"));
+    problem.remediation("send one Host header: the receiver's name and its port").refuse(&head, body).await
 }
 
 /// Does what waits for a disk where waiting holds nobody up.

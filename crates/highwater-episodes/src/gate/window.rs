@@ -96,7 +96,7 @@ impl Source {
         // Their parents are named and not there.
         let ends = repository.shallow_commits()?;
         let (mut seen, mut next, mut commits) = (HashSet::from([tip]), BinaryHeap::new(), HashSet::new());
-        next.push((i64::MAX, Reverse(0), tip));
+        next.push((u64::MAX, Reverse(0), tip));
         while let Some((_, _, id)) = next.pop() {
             commits.insert(commit(id));
             if commits.len() == self.commits as usize {
@@ -108,13 +108,30 @@ impl Source {
             for parent in repository.find_commit(id)?.parent_ids() {
                 let parent = parent.detach();
                 if seen.insert(parent) {
-                    let date = repository.find_commit(parent)?.time()?.seconds;
+                    let date = date(&repository.find_commit(parent)?.data);
                     next.push((date, Reverse(seen.len()), parent));
                 }
             }
         }
         Ok(commits)
     }
+}
+
+/// When a commit was made, in seconds since 1970, as `git log` reads it: 0 where that cannot be read, and digits as far as they go. What is
+/// below 0 is taken for a time at the end of all.
+fn date(commit: &[u8]) -> u64 {
+    let lines = commit.split(|byte| *byte == b'\n');
+    let mut lines = lines.skip_while(|line| line.starts_with(b"tree ") || line.starts_with(b"parent "));
+    let is_author = lines.next().is_some_and(|line| line.starts_with(b"author"));
+    let Some(line) = lines.next().filter(|line| is_author && line.starts_with(b"committer")) else { return 0 };
+    // From the end: what is odd is in names and addresses.
+    let Some(name) = line.iter().rposition(|byte| *byte == b'>') else { return 0 };
+    let text = line[name + 1..].trim_ascii_start();
+    let (is_negative, text) = text.strip_prefix(b"-").map_or((false, text), |text| (true, text));
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
+    let seconds =
+        digits.fold(0_u64, |seconds, digit| seconds.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
+    if is_negative && seconds != u64::MAX { seconds.wrapping_neg() } else { seconds }
 }
 
 fn commit(id: gix::ObjectId) -> Commit {

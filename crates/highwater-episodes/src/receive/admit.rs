@@ -70,6 +70,8 @@ impl Drop for Slot {
 impl Receiver {
     /// Who calls.
     pub(super) fn caller(&self, head: &Parts) -> Result<Caller, Problem> {
+        // Of two that differ, each may let in another caller.
+        one(&head.headers, header::AUTHORIZATION.as_str(), &known::BAD_AUTHORIZATION, HeaderValue::clone)?;
         self.identities().caller(head.extensions.get::<Peer>(), &head.headers)
     }
 
@@ -172,6 +174,7 @@ impl Receiver {
             Some(before) if before != found => Err(bad_digest("the headers give different SHA-256 digests".to_owned())),
             _ => Ok(()),
         };
+        let mut unverified = None;
         for name in ["content-digest", "repr-digest"] {
             let lines: Vec<_> =
                 headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("\u{fffd}")).collect();
@@ -180,10 +183,22 @@ impl Receiver {
             }
             // Lines of one field are one list.
             let found = Sha256Digest::from_field(&lines.join(", ")).map_err(|e| bad_digest(format!("{name}: {e}")))?;
-            found.map_or(Ok(()), &mut agree)?;
+            match found {
+                Some(found) => agree(found)?,
+                None => unverified = Some(name),
+            }
         }
         digits(headers, self.settings.digest_header.as_str())?.map_or(Ok(()), &mut agree)?;
-        Ok(declared)
+        match unverified.filter(|_| declared.is_none()) {
+            // Whoever declares a digest relies on it, and nobody would look at this one.
+            Some(name) => Err(bad_digest(format!(
+                "{name}: expected a `sha-256`, which is what is verified, found other algorithms alone"
+            ))
+            .remediation(
+                "declare the body's SHA-256 as `sha-256=:BASE64:`, beside others or alone, or send no digest",
+            )),
+            None => Ok(declared),
+        }
     }
 }
 

@@ -25,8 +25,10 @@ const OPENAPI_VERSION: &str = "3.1.0";
 /// Which version of the API it tells of.
 const API_VERSION: &str = "1";
 
+/// Whatever is asked.
+const ALWAYS: &[&Known] = &[&known::BAD_HOST];
 /// Who calls.
-const CALLER: &[&Known] = &[&known::NO_IDENTITY, &known::BUG];
+const CALLER: &[&Known] = &[&known::BAD_AUTHORIZATION, &known::NO_IDENTITY, &known::BUG];
 /// What it is called, and whose it is.
 const NAMES: &[&Known] = &[&known::BAD_NAME, &known::FOREIGN_HOST];
 /// Which code recorded it.
@@ -387,7 +389,7 @@ impl Operation {
             responses.insert(*status, response);
         }
         let mut problems: BTreeMap<u16, Vec<&Known>> = BTreeMap::new();
-        for problem in self.problems.iter().copied().flatten().copied() {
+        for problem in self.problems.iter().chain(&[ALWAYS]).copied().flatten().copied() {
             let same = problems.entry(problem.status).or_default();
             if !same.contains(&problem) {
                 same.push(problem);
@@ -429,7 +431,7 @@ mod tests {
         let elsewhere = [&known::NO_SUCH_ADDRESS, &known::NO_SUCH_METHOD];
         for problem in known::ALL {
             let told = OPERATIONS.iter().flat_map(|operation| operation.problems).copied().flatten();
-            assert!(told.chain(&elsewhere).any(|told| *told == problem), "{}", problem.code);
+            assert!(told.chain(ALWAYS).chain(&elsewhere).any(|told| *told == problem), "{}", problem.code);
         }
     }
 

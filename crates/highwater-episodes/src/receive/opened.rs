@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use crate::index::{Index as _, IndexError, IndexLock, JsonlIndex, Recovered};
 use crate::odd::Odd;
 use crate::reindex::Files;
-use crate::store::{FileStore, StoreError};
+use crate::store::{EPISODES_DIR, FileStore, MARK_FILE, StoreError};
 use crate::survey::{Elsewhere, Known, SurveyError, known};
 
 /// The index in the receiver's directory.
@@ -57,6 +57,9 @@ pub enum OpenError {
     /// It is not there, or cannot be entered.
     #[error("the receiver's directory cannot be opened")]
     Root(#[source] FsError),
+    /// It is the episodes of one.
+    #[error(transparent)]
+    TooLow(TooLow),
     /// Another receives into it.
     #[error("another receiver has the directory, {}", .lock.display())]
     Taken {
@@ -78,6 +81,39 @@ pub enum OpenError {
     /// Its index cannot be opened.
     #[error("the receiver's index cannot be opened")]
     Index(#[from] IndexError),
+}
+
+/// A directory is that of a receiver's episodes: what is received into it would lie beside the directories of hosts, and none of what is
+/// stored would be found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "found the directory of episodes of a receiver, expected the receiver's directory, which holds it and `{INDEX_FILE}`"
+)]
+pub struct TooLow {
+    above: PathBuf,
+}
+
+impl TooLow {
+    /// Whether a directory is one: it has the mark of episodes, or, since older versions made none, their name and an index beside it.
+    #[must_use]
+    pub fn of(root: &Path) -> Option<Self> {
+        let is_file = |path: PathBuf| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
+        let is_dir = |path: PathBuf| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
+        // By the name that it has, whatever a link to it is called.
+        let root = root.canonicalize().ok()?;
+        let above = root.parent()?;
+        let has_its_name = root.file_name().is_some_and(|name| name == EPISODES_DIR);
+        let holds_its_own = is_file(root.join(INDEX_FILE)) || is_dir(root.join(EPISODES_DIR));
+        let is_of_episodes =
+            is_file(root.join(MARK_FILE)) || has_its_name && is_file(above.join(INDEX_FILE)) && !holds_its_own;
+        is_of_episodes.then(|| Self { above: above.to_owned() })
+    }
+
+    /// What a person does about it.
+    #[must_use]
+    pub fn next(&self) -> String {
+        format!("set `root` to {}", self.above.display())
+    }
 }
 
 impl From<SurveyError> for OpenError {
@@ -142,9 +178,12 @@ pub fn is_received_into(root: &Path) -> io::Result<bool> {
 /// Opens a receiver's directory.
 ///
 /// # Errors
-/// It is not there, its episodes are not, another receives into it, or the disk refuses.
+/// It is not there, it is a directory of episodes, its episodes are not, another receives into it, or the disk refuses.
 pub async fn open_files(root: &Path) -> Result<Opened, OpenError> {
     let fs: SharedFs = Arc::new(RealFs::open(root).map_err(OpenError::Root)?);
+    if let Some(too_low) = TooLow::of(root) {
+        return Err(OpenError::TooLow(too_low));
+    }
     let held = held(root).await?;
     let named = |name: &str| RelPath::new(name).expect("invariant: these names are plain");
     let index_lock = IndexLock::at(root.join(INDEX_LOCK_FILE));

@@ -1,6 +1,8 @@
 //! Whether an episode would arrive: each step from the name of the receiver to its gate, looked at on its own, so that the one which
 //! is wrong has a name. Owns what is asked and what an answer proves; sends no episode and stores nothing anywhere.
 
+mod silent;
+
 use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
@@ -14,6 +16,7 @@ use rustls::{CertificateError, InvalidMessage};
 use serde::Deserialize;
 use tokio::net::TcpStream;
 
+use self::silent::{HELLO_SECS, is_silent};
 use super::client::{Code, Receiver, is_pong, mends_certificate, text_of, tls_error};
 
 /// Longest wait for a name, a connection or an answer, in seconds.
@@ -106,6 +109,14 @@ pub async fn probe(receiver: &Receiver, clock: &SharedClock, has_certificate: bo
     for (at, (of, code)) in all.iter().enumerate() {
         let (asked_at, mut response) = match asked(receiver, clock, code).await {
             Ok(asked) => asked,
+            Err(error) if error.is_timeout() && receiver.base.scheme() == "https" && is_silent(receiver).await => {
+                let found = format!(
+                    "it accepts a connection and says nothing of TLS, in {PROBE_SECS} seconds and in {HELLO_SECS} more"
+                );
+                let next = "correct `receiver` if it names another port; else look at what listens there: it may hang, or be a proxy whose receiver is away";
+                probe.bad("tls", found, next);
+                return probe;
+            }
             Err(error) => {
                 unanswered(&mut probe, receiver, &error, clock.now());
                 return probe;

@@ -119,6 +119,51 @@ fn the_window_is_what_git_log_lists_whatever_the_history_s_shape() {
 }
 
 #[test]
+fn a_commit_whose_date_nobody_can_read_is_one_of_the_beginning_of_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(repository) = Repository::new(dir.path(), &[]) else { return };
+    repository.commits(5);
+    let tree = repository.git(&["rev-parse", "main^{tree}"]);
+    // As `git commit` writes none and other programs have: git reads what it can of them.
+    for committer in [
+        "A <a@example.org> when +0000",
+        "A <a@example.org>",
+        "A a@example.org 1700000100 +0000",
+        "A <a@example.org> 99999999999999999999999999 +0000",
+        "A <a@example.org> -5 +0000",
+        "A <a@example.org> 1700000100",
+        "A <a@example.org> 1700000100 nowhere",
+        "A <a@example.org 1700000100 +0000",
+        "",
+    ] {
+        let tip = repository.git(&["rev-parse", "main"]);
+        let object =
+            format!("tree {tree}parent {tip}author A <a@example.org> 1700000000 +0000\ncommitter {committer}\n\nodd\n");
+        let odd = repository.git_with(&["hash-object", "-t", "commit", "-w", "--stdin", "--literally"], &object);
+        repository.git(&["update-ref", "refs/heads/odd", odd.trim()]);
+        // Beside it a line of others, so that its date decides who is in the window.
+        let stream: String = (0..4)
+            .map(|n| {
+                let from = if n == 0 { format!("from {tip}") } else { String::new() };
+                commit("side", None, 1_600_000_000 + n, &from)
+            })
+            .collect();
+        repository.git_with(&["fast-import", "--quiet", "--force"], &stream);
+        let side = repository.git(&["rev-parse", "side"]);
+        let merge = format!(
+            "tree {tree}parent {odd}parent {side}author A <a@example.org> 1700000200 +0000\n\
+             committer A <a@example.org> 1700000200 +0000\n\nmerge\n"
+        );
+        let merge = repository.git_with(&["hash-object", "-t", "commit", "-w", "--stdin"], &merge);
+        repository.git(&["update-ref", "refs/heads/main", merge.trim()]);
+        for commits in 1..=12 {
+            check(&repository, "main", commits);
+            check(&repository, "odd", commits);
+        }
+    }
+}
+
+#[test]
 fn a_shallow_clone_and_a_repository_of_sha_256_are_read() {
     let dir = tempfile::tempdir().unwrap();
     let Some(origin) = Repository::new(&dir.path().join("origin"), &[]) else { return };

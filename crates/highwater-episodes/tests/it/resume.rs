@@ -1,7 +1,9 @@
 //! A large archive on its way over connections that break: by a real pass, against our receiver and against servers that offer less.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -14,8 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::life::Host;
 use crate::receive::rig::Rig;
 
-/// How large the episode is; HIGHWATER_RESUME_MIB makes it larger.
-const EPISODE_MIB: usize = 64;
+/// How large the episode is: as large as one of a day is; HIGHWATER_RESUME_MIB makes it another size.
+const EPISODE_MIB: usize = 1024;
 /// How often its upload is cut.
 const CUTS: usize = 10;
 /// What a cut may cost: what was on its way.
@@ -82,10 +84,16 @@ impl Line {
     }
 }
 
-fn noise(bytes: usize) -> Vec<u8> {
-    let mut noise = vec![0; bytes];
-    fastrand::Rng::with_seed(11).fill(&mut noise);
-    noise
+/// What hardly shrinks, a mebibyte at a time: as much of it as is told need not fit into memory.
+fn write_noise(path: &Path, bytes: usize) {
+    let (mut file, mut random) = (fs::File::create(path).unwrap(), fastrand::Rng::with_seed(11));
+    let (mut noise, mut left) = (vec![0; 1 << 20], bytes);
+    while left > 0 {
+        let part = left.min(noise.len());
+        random.fill(&mut noise[..part]);
+        file.write_all(&noise[..part]).unwrap();
+        left -= part;
+    }
 }
 
 /// A host with one episode that hardly shrinks, which is sent to `address`.
@@ -94,7 +102,7 @@ pub(crate) fn host_with(rig: &Rig, address: SocketAddr, bytes: usize) -> Host {
     host.settings.receiver = serde_json::from_value(serde_json::json!(format!("http://{address}/"))).unwrap();
     host.settings.resume_above = ByteSize::mib(1);
     host.record("ep", "x", None);
-    fs::write(host.path("episodes/ep/noise.bin"), noise(bytes)).unwrap();
+    write_noise(&host.path("episodes/ep/noise.bin"), bytes);
     host.mark("ep");
     host
 }
@@ -418,7 +426,7 @@ async fn what_the_receiver_has_already_is_not_sent() {
     assert_eq!((rig.rows().len(), host.names("shipped")), (1, vec!["ep".to_owned()]));
     // The same name with other content is told before a byte of it is sent.
     host.record("ep", "y", None);
-    fs::write(host.path("episodes/ep/noise.bin"), noise(3 << 20)).unwrap();
+    write_noise(&host.path("episodes/ep/noise.bin"), 3 << 20);
     host.mark("ep");
     let before = line.sent.load(Ordering::Relaxed);
     assert_eq!(host.pass().await.counts.review, 1);

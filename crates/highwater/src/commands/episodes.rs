@@ -9,10 +9,12 @@ mod verify;
 mod withdraw;
 
 use std::borrow::Borrow;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use highwater_engine::clock::{Clock as _, SystemClock};
 use highwater_engine::diagnosis::{Diagnosis, with_causes};
+use highwater_engine::shell::quoted_path;
 use highwater_episodes::index::{IndexError, PageAsk, Row, View};
 use highwater_episodes::name::HostId;
 use highwater_episodes::odd::Odd;
@@ -66,7 +68,7 @@ fn files(root: Option<&Path>, global: &Global) -> Result<Files, Vec<Diagnosis>> 
 
 /// The index as it is now, with a word about lines that are no rows.
 fn view(files: &Files, output: Output) -> Result<View, Diagnosis> {
-    if !files.index.exists() && !files.episodes.exists() {
+    if !is_there(&files.index)? && !is_there(&files.episodes)? {
         return Err(Diagnosis::refusal(
             codes::EPISODES_UNUSABLE,
             "there is neither an index nor a directory of episodes",
@@ -79,6 +81,21 @@ fn view(files: &Files, output: Output) -> Result<View, Diagnosis> {
         output.note(told);
     }
     Ok(view)
+}
+
+/// Whether something is there; what the disk keeps from being looked at may be.
+fn is_there(path: &Path) -> Result<bool, Diagnosis> {
+    path.try_exists().map_err(|error| {
+        let root = path.parent().unwrap_or(path);
+        let next = match error.kind() {
+            ErrorKind::PermissionDenied => {
+                format!("let this user read {0} (`chown`, `chmod u+rX`), or call as one who may", quoted_path(root))
+            }
+            _ => "check the disk and that this user may read it".to_owned(),
+        };
+        let told = format!("it cannot be looked into: {error}");
+        Diagnosis::failure(codes::EPISODES_UNUSABLE, told, next).in_file(root)
+    })
 }
 
 fn unusable(error: IndexError) -> Diagnosis {

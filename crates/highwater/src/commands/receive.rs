@@ -222,6 +222,7 @@ fn not_opened(error: &OpenError, settings: &ReceiverSettings) -> Diagnosis {
             Diagnosis::refusal("HW-EPI-002", told, "stop the other receiver, or name another `root`")
         }
         OpenError::Elsewhere(elsewhere) => elsewhere.refusal(),
+        OpenError::TooLow(too_low) => Diagnosis::refusal("HW-EPI-004", told, too_low.next()),
         OpenError::Limited(limited) => return (**limited).clone(),
         OpenError::Root(_) | OpenError::Lock(_) | OpenError::Store(_) | OpenError::Index(_) => Diagnosis::failure(
             "HW-EPI-001",

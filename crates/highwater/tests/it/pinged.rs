@@ -2,6 +2,7 @@
 //! of the shipper cannot be.
 
 use std::fs;
+use std::net::TcpListener;
 
 use crate::receive::{Running, config};
 use crate::rig::{Ended, Rig};
@@ -51,6 +52,23 @@ fn a_ping_of_a_receiver_without_room_says_what_it_says_of_itself() {
     assert!(what == "ready" && found.contains("its disk is as full as it may be"), "{what} {found}");
     assert!(next.contains("operator"), "{next}");
     assert_eq!(receiver.stop().code, 0);
+}
+
+#[test]
+fn a_port_that_accepts_and_says_nothing_of_tls_fails_at_tls_and_one_that_does_at_the_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Nobody accepts, and the connections come about all the same.
+    let rig = Rig::new(&job(&format!("https://127.0.0.1:{port}"), ""));
+    fs::create_dir(rig.path("episodes")).unwrap();
+    let [what, found, next] = fix(&ping(&rig));
+    assert!(what == "tls" && found.contains("says nothing of TLS"), "{what} {found}");
+    assert!(next.contains("`receiver`"), "{next}");
+    // Of plain HTTP there is no such step.
+    rig.write("highwater.toml", &job(&format!("http://127.0.0.1:{port}"), ""));
+    let [what, found, _] = fix(&ping(&rig));
+    assert!(what == "answer", "{what} {found}");
+    drop(listener);
 }
 
 #[test]

@@ -310,3 +310,46 @@ fn what_cannot_be_received_with_is_refused_with_the_way_out() {
     let shown = rig.ok(&["config", "show"]);
     assert!(shown.stdout.contains("[receiver]") && shown.stdout.contains("[[receiver.tokens]]"), "{shown:?}");
 }
+
+#[test]
+fn a_root_one_level_too_low_is_refused_and_nothing_is_made_in_it() {
+    let rig = Rig::new(&config(&[("t", "lab")]));
+    std::fs::create_dir(rig.path("received")).unwrap();
+    let receiver = Running::start(&rig);
+    assert_eq!(receiver.put("lab/a", "t", "bytes"), 201);
+    assert_eq!(receiver.stop().code, 0);
+    let names = || {
+        let mut names: Vec<_> =
+            std::fs::read_dir(rig.path("received/episodes")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let too_low = config(&[("t", "lab")]).replace("root = \"received\"", "root = \"received/episodes\"");
+    // By its mark, and where an older version made none by what lies around it.
+    for is_marked in [true, false] {
+        if !is_marked {
+            std::fs::remove_file(rig.path("received/episodes/.highwater-store")).unwrap();
+        }
+        let before = if is_marked { before.clone() } else { names() };
+        rig.write("highwater.toml", &too_low);
+        let ended = rig.run(&["receive"]);
+        assert!(ended.code == 2 && ended.stderr.contains("error[HW-EPI-004]"), "{ended:?}");
+        assert!(ended.stderr.contains("receiver.root"), "{ended:?}");
+        let next = format!("set `root` to {}", rig.path("received").canonicalize().unwrap().display());
+        assert!(ended.stderr.contains(&next), "{ended:?}");
+        let doctor = rig.run(&["doctor"]);
+        assert!(doctor.code == 2 && doctor.stdout.contains(&next), "{doctor:?}");
+        assert_eq!(names(), before, "nothing is made in it");
+    }
+    // As it is told; and a directory that is only called so is any other.
+    rig.write("highwater.toml", &config(&[("t", "lab")]));
+    let receiver = Running::start(&rig);
+    assert_eq!(receiver.put("lab/a", "t", "bytes"), 200);
+    assert_eq!(receiver.stop().code, 0);
+    std::fs::create_dir_all(rig.path("other/episodes")).unwrap();
+    rig.write("highwater.toml", &too_low.replace("received/episodes", "other/episodes"));
+    let receiver = Running::start(&rig);
+    assert_eq!(receiver.put("lab/a", "t", "bytes"), 201);
+    assert_eq!(receiver.stop().code, 0);
+}

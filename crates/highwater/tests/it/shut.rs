@@ -167,3 +167,27 @@ fn a_directory_of_episodes_that_cannot_be_entered_ends_the_pass_and_nothing_is_g
     }
     assert_eq!(theirs.rig.read("received/index.jsonl"), index);
 }
+
+#[test]
+fn a_receivers_directory_that_cannot_be_entered_is_told_as_that_and_not_as_one_of_something_else() {
+    let Some(theirs) = Theirs::with("a receiver's directory that cannot be entered", &["lab/ep-1"]) else { return };
+    assert_eq!(theirs.run(&["reindex"]).code, 0);
+    let root = theirs.rig.path("received");
+    theirs.shut(&root, true);
+    for args in
+        [&["episodes", "list"][..], &["episodes", "list", "--missing"], &["episodes", "export", "--format", "csv"]]
+    {
+        for args in [args.to_vec(), [args, &["--root", "received"]].concat()] {
+            let ended = theirs.run(&args);
+            assert!(ended.code == 1 && ended.stderr.contains("error[HW-CMD-057]"), "{args:?}: {ended:?}");
+            let told = format!("{}: it cannot be looked into: Permission denied", root.display());
+            assert!(ended.stderr.contains(&told), "{args:?}: {ended:?}");
+            assert!(ended.stderr.contains("let this user read"), "{args:?}: {ended:?}");
+        }
+    }
+    theirs.shut(&root, false);
+    // What is none of a receiver's is still told as that.
+    fs::create_dir(theirs.rig.path("other")).unwrap();
+    let ended = theirs.run(&["episodes", "list", "--root", "other"]);
+    assert!(ended.code == 2 && ended.stderr.contains("neither an index nor a directory of episodes"), "{ended:?}");
+}

@@ -122,6 +122,33 @@ fn an_export_is_there_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_row_that_parquet_has_no_number_for_is_named_and_nothing_is_written_by_halves() {
+    let rig = indexed();
+    rig.ok(&["episodes", "export", "--format", "parquet", "-o", "rows.parquet", "-q"]);
+    let before = std::fs::read(rig.path("rows.parquet")).unwrap();
+    let size = i64::MAX as u64 + 1;
+    let row = format!(
+        "{{\"episode_id\":\"ep-vast\",\"host_id\":\"lab-1\",\"received_at_wall\":\"2026-11-20T12:00:00Z\",\"schema_version\":1,\
+         \"sha256\":\"{}\",\"size_bytes\":{size}}}\n",
+        "ab".repeat(32)
+    );
+    rig.write("received/index.jsonl", &(row + &rig.read("received/index.jsonl")));
+    for out in [&["-o", "rows.parquet"][..], &["-o", "new.parquet"], &[]] {
+        let ended = rig.run(&[&["episodes", "export", "--format", "parquet", "-q"], out].concat());
+        let told = format!("lab-1/ep-vast: found size_bytes {size}, expected at most {}", i64::MAX);
+        assert!(ended.code == 1 && ended.stderr.contains("error[HW-CMD-062]"), "{out:?}: {ended:?}");
+        assert!(ended.stderr.contains(&told) && ended.stderr.contains("index.jsonl"), "{out:?}: {ended:?}");
+        assert!(ended.stderr.contains("--format csv"), "{out:?}: {ended:?}");
+        assert_eq!(ended.stdout, "", "{out:?}: not a byte of it");
+    }
+    assert_eq!(std::fs::read(rig.path("rows.parquet")).unwrap(), before);
+    assert!(!rig.path("new.parquet").exists());
+    // As it is told.
+    let csv = rig.ok(&["episodes", "export", "--format", "csv", "-q"]).stdout;
+    assert!(csv.contains(&size.to_string()), "{csv}");
+}
+
+#[test]
 fn a_list_that_nobody_reads_to_its_end_tells_no_total() {
     let rig = indexed();
     for shape in [None, Some("--json"), Some("--csv")] {

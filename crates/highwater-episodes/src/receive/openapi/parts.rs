@@ -17,8 +17,13 @@ use crate::wire::{
 pub(super) const OK_TEXT: &str = "text/plain";
 /// 64 hexadecimal digits.
 const SHA256_PATTERN: &str = "^[0-9A-Fa-f]{64}$";
-/// A dictionary with a byte sequence, as RFC 9530 has it.
+/// A dictionary with a byte sequence, as RFC 9530 has it: how we write it.
 const DIGEST_PATTERN: &str = "^sha-256=:[A-Za-z0-9+/]{43}=:$";
+/// The same as it is read: a `sha-256`, and others beside it.
+const DIGESTS_PATTERN: &str = "^(.*,)?[ \\t]*sha-256=:[A-Za-z0-9+/]{43}=:(;.*|[ \\t]*(,.*)?)$";
+/// What is said of it.
+const DIGESTS: &str = "The SHA-256 of the bytes (RFC 9530). Other algorithms beside it are passed over; alone, they are refused unless another header \
+                       gives the SHA-256.";
 /// A checksum as tus has it.
 const CHECKSUM_PATTERN: &str = "^(sha1 [A-Za-z0-9+/]{27}=|sha256 [A-Za-z0-9+/]{43}=)$";
 /// Keys with values in base64, between them commas.
@@ -106,8 +111,8 @@ fn parameters(commit_header: &str, digest_header: &str) -> Value {
         "cursor": parameter("cursor", "query", false, json!({ "type": "string", "pattern": "^[0-9]{1,18}(-[0-9a-f]{16})?$" }), "The `next` of a page."),
         "range": header("Range", json!({ "type": "string" }), "One range of bytes, such as `bytes=100-`; anything else is not obeyed."),
         "digest": header(digest_header, text(SHA256_PATTERN), "The SHA-256 of the bytes."),
-        "content-digest": header("Content-Digest", text(DIGEST_PATTERN), "The SHA-256 of the bytes (RFC 9530)."),
-        "repr-digest": header("Repr-Digest", text(DIGEST_PATTERN), "The SHA-256 of the bytes (RFC 9530)."),
+        "content-digest": header("Content-Digest", text(DIGESTS_PATTERN), DIGESTS),
+        "repr-digest": header("Repr-Digest", text(DIGESTS_PATTERN), DIGESTS),
         "verify": header(VERIFY_HEADER, json!({ "type": "string" }), "`read`: the episode is to be read before it is described, however long that takes."),
         "content": header(CONTENT_HEADER, text(SHA256_PATTERN), "The SHA-256 of what the episode holds."),
         "commit": header(commit_header, json!({ "type": "string" }), "The commit of the code, in 40 or 64 hexadecimal digits: what the gate judges. Without a gate nobody is refused for it."),

@@ -21,7 +21,9 @@ macro_rules! known {
 }
 
 known! {
+    BAD_AUTHORIZATION: 400 "bad-authorization" "It is said in two ways who calls";
     BAD_DIGEST_FIELD: 400 "bad-digest-field" "A digest cannot be read";
+    BAD_HOST: 400 "bad-host" "A request names one host";
     BAD_JUDGE: 400 "bad-judge" "It is not said whose commit this is";
     BAD_LENGTH: 400 "bad-length" "Content-Length is no number";
     BAD_NAME: 400 "bad-name" "This is no name";

@@ -9,7 +9,7 @@ use axum::response::Response;
 
 use super::metadata::{Metadata, MetadataError};
 use super::open::{About, Crowded};
-use super::{UPLOADS_PATH, about_it, bad_field, number};
+use super::{EXTENSIONS, UPLOADS_PATH, about_it, bad_field, number};
 use crate::index::Missed;
 use crate::receive::admit::{busy, cannot, digits, length, pass, refuse_encodings, too_large};
 use crate::receive::commit::{Became, Wish};
@@ -19,6 +19,9 @@ use crate::receive::upload::{conflict, gone, withdrawn};
 use crate::receive::{CONTENT_HEADER, Receiver, blocking};
 use crate::store::{UploadId, hash};
 use crate::wire::{UPLOAD_LENGTH_HEADER, UPLOAD_METADATA_HEADER};
+
+/// By which parts say that they are to be put together.
+const UPLOAD_CONCAT_HEADER: &str = "upload-concat";
 
 /// What is there under an episode's name.
 enum There {
@@ -84,6 +87,15 @@ impl Receiver {
         owner: &str,
         key: impl FnOnce(&str, &str) -> Result<crate::name::EpisodeKey, Problem>,
     ) -> Result<About, Problem> {
+        if head.headers.contains_key(UPLOAD_CONCAT_HEADER) {
+            // Taken without it, a part would be stored as the whole episode.
+            let detail = format!(
+                "found Upload-Concat, of the extension `concatenation`; expected one of those that are offered: {EXTENSIONS}"
+            );
+            return Err(
+                bad_field(detail).remediation("send the episode as one upload: after a break it goes on where it was")
+            );
+        }
         let mut lines = head.headers.get_all(UPLOAD_METADATA_HEADER).iter();
         let text = match (lines.next(), lines.next()) {
             (Some(line), None) => line.to_str().map_err(|_| bad_metadata(&MetadataError::Pair(1)))?,

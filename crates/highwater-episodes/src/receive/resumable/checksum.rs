@@ -32,7 +32,11 @@ enum Hash {
 impl Checksum {
     /// Reads the header.
     pub(super) fn of(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
-        let Some(value) = headers.get(UPLOAD_CHECKSUM_HEADER) else { return Ok(None) };
+        let mut lines = headers.get_all(UPLOAD_CHECKSUM_HEADER).iter();
+        let Some(value) = lines.next() else { return Ok(None) };
+        if lines.next().is_some() {
+            return Err(bad_field(format!("expected {UPLOAD_CHECKSUM_HEADER} once, found it twice")));
+        }
         let unread =
             || bad_field(format!("expected {UPLOAD_CHECKSUM_HEADER}: one of {ALGORITHMS}, and a digest in base64"));
         let (algorithm, said) = value.to_str().ok().and_then(|text| text.trim().split_once(' ')).ok_or_else(unread)?;

@@ -16,7 +16,7 @@ use highwater_episodes::name::EpisodeId;
 use highwater_episodes::odd::Odd;
 use highwater_episodes::receive::settings::{ReceiverSettings, TlsSettings};
 use highwater_episodes::receive::tls::look::{Look, SOON_DAYS_MAX, Standing, Term, Use, looks, term};
-use highwater_episodes::receive::{is_received_into, odd_quarantine};
+use highwater_episodes::receive::{TooLow, is_received_into, odd_quarantine};
 use highwater_episodes::ship::{ScanError, ShipSettings, check_root, lost, places, scan, sending_commit, unmovable};
 use highwater_episodes::store::{EPISODES_DIR, STAGING_DIR};
 use jiff::Timestamp;
@@ -64,6 +64,10 @@ pub(super) fn check(site: &Site, report: &mut Report) {
 
 fn receiver(settings: &ReceiverSettings, now: Timestamp, report: &mut Report) {
     settings.tls.iter().for_each(|tls| papers(tls, now, report));
+    if let Some(too_low) = TooLow::of(&settings.root) {
+        // Of anything else in it would be told as of a receiver's directory, which it is none.
+        return report.fix("store", format!("`root`, {}: {too_low}", settings.root), too_low.next());
+    }
     root(&settings.root, settings.limits.free.bytes(), report);
     opened(settings, report);
     rows::check(&settings.root, report);

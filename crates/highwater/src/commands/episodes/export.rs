@@ -10,9 +10,10 @@ use std::path::Path;
 use highwater_engine::diagnosis::Diagnosis;
 use highwater_engine::report::ExitCode;
 use highwater_episodes::index::{PageAsk, Row, View};
+use highwater_episodes::reindex::Files;
 use tempfile::NamedTempFile;
 
-use self::parquet::Sheet;
+use self::parquet::{Sheet, misfit};
 use super::super::codes;
 use super::super::listing::reader;
 use super::{COLUMNS, Ended, asked, check_hosts, csv_lines, fields, files, view};
@@ -39,6 +40,10 @@ pub(super) fn export(args: &EpisodesExport, global: &Global, output: Output) -> 
     }
     let view = view(&files, output).map_err(one)?;
     check_hosts(&asked, &files, &view).map_err(one)?;
+    if args.format == ExportFormat::Parquet {
+        // Before the first byte: what is written to a program cannot be taken back.
+        all_fit(&view, &asked, &files).map_err(|ended| one(ended.diagnosis()))?;
+    }
     let exported = match out {
         Some(path) => to_file(&view, &asked, args.format, path),
         None => {
@@ -58,6 +63,16 @@ pub(super) fn export(args: &EpisodesExport, global: &Global, output: Output) -> 
         );
     }
     Ok(ExitCode::Drained)
+}
+
+/// That a sheet has a place for every row.
+fn all_fit(view: &View, asked: &PageAsk, files: &Files) -> Result<(), Ended> {
+    view.each(asked, |row| misfit(&row), |misfit| {
+        let Some(misfit) = misfit else { return Ok(true) };
+        let message = format!("{misfit}, the largest number that Parquet has for it; nothing was written");
+        let next = "no file is so large: correct that line, or take `--format csv` or `--format json`, which write it as it is";
+        Err(Ended::Told(Diagnosis::failure(codes::CANNOT_EXPORT, message, next).in_file(&files.index)))
+    })
 }
 
 enum Fault {

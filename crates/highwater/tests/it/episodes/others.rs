@@ -5,10 +5,12 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use highwater_testkit::certificates;
 use highwater_testkit::nginx::Nginx;
+use serde_json::{Value, json};
 
 use super::{TOKEN, free_port, listening, names, receiver, request, rows};
 use crate::rig::{Ended, Rig};
@@ -72,22 +74,57 @@ fn an_older_shipper_uploads_and_each_of_its_answers_is_one_it_knows() {
     drop(receiver);
 }
 
-/// A receiver of an older kind: it knows PUT of an episode alone, and answers it by the episode's name.
-fn older() -> (u16, Arc<Mutex<Vec<String>>>) {
+#[test]
+fn an_older_shipper_is_told_by_status_alone_what_is_too_large_and_when_to_come_again() {
+    let (rig, port) = (Rig::new(""), free_port());
+    let root = rig.path("received");
+    fs::create_dir(&root).unwrap();
+    let own = receiver(port, &root).replace("limits.free", "limits.size = \"1 MB\"\nlimits.free");
+    let put = |episode: &str, body: &[u8]| {
+        let headers = format!("Authorization: Bearer {TOKEN}\r\n");
+        let (status, told) = request(port, "PUT", &format!("/v1/episodes/lab-1/{episode}"), &headers, body).unwrap();
+        (status, told.to_lowercase().contains("\r\nretry-after: "))
+    };
+    rig.write("highwater.toml", &own);
+    let receiver = listening(&rig, port);
+    assert_eq!(put("ep-large", &vec![0; 1_000_001]), (413, false));
+    assert_eq!(put("ep-1", b"one"), (201, false));
+    drop(receiver);
+    // More than any disk has.
+    rig.write("highwater.toml", &own.replace("limits.free = \"1 MB\"", "limits.free = \"1000000 TB\""));
+    let receiver = listening(&rig, port);
+    assert_eq!(put("ep-2", b"two"), (507, true));
+    drop(receiver);
+    let gate = format!("[receiver.gate]\nrepository = {:?}\n", rig.path("no-such-code"));
+    rig.write("highwater.toml", &(own.clone() + &gate));
+    let receiver = listening(&rig, port);
+    assert_eq!(put("ep-2", b"two"), (503, true));
+    drop(receiver);
+    assert_eq!(rows(&root).len(), 1);
+    // It comes again, and nothing of what was refused is in its way.
+    rig.write("highwater.toml", &own);
+    let receiver = listening(&rig, port);
+    assert_eq!((put("ep-2", b"two"), put("ep-1", b"one")), ((201, false), (200, false)));
+    assert_eq!(rows(&root).len(), 2);
+    drop(receiver);
+}
+
+/// A receiver of an older kind: it knows PUT of an episode alone, and answers it by the episode's name, or takes it once it is well.
+fn older() -> (u16, Arc<Mutex<Vec<String>>>, Arc<AtomicBool>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let heads = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&heads);
+    let (heads, is_well) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+    let (seen, well) = (Arc::clone(&heads), Arc::clone(&is_well));
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             // Who breaks off is not waited for.
-            let _ = answer(stream, &seen);
+            let _ = answer(stream, &seen, well.load(Ordering::Relaxed));
         }
     });
-    (port, heads)
+    (port, heads, is_well)
 }
 
-fn answer(stream: TcpStream, seen: &Mutex<Vec<String>>) -> std::io::Result<()> {
+fn answer(stream: TcpStream, seen: &Mutex<Vec<String>>, is_well: bool) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let (mut head, mut line) = (String::new(), String::new());
     while reader.read_line(&mut line)? > 2 {
@@ -97,6 +134,7 @@ fn answer(stream: TcpStream, seen: &Mutex<Vec<String>>) -> std::io::Result<()> {
     let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
     reader.take(length.unwrap_or(0)).read_to_end(&mut Vec::new())?;
     let status = match head.strip_prefix("PUT /v1/episodes/lab-1/") {
+        Some(_) if is_well => "201".to_owned(),
         Some(rest) => rest[3..6].to_owned(),
         None if head.starts_with("GET /v1/episodes/lab-1/") => "405".to_owned(),
         None => "404".to_owned(),
@@ -107,8 +145,8 @@ fn answer(stream: TcpStream, seen: &Mutex<Vec<String>>) -> std::io::Result<()> {
 }
 
 /// What `run send` comes to with one episode that an older receiver answers so.
-fn sent_to_older(status: &str) -> (Rig, Ended, Vec<String>) {
-    let (port, heads) = older();
+fn sent_to_older(status: &str) -> (Rig, Ended, Vec<String>, Arc<AtomicBool>) {
+    let (port, heads, is_well) = older();
     let rig = Rig::new(&format!(
         "[job.send]\nkind = \"ship\"\nreceiver = \"http://127.0.0.1:{port}\"\nhost-id = \"lab-1\"\ntoken = \"{TOKEN}\"\n\
          resources = [\"r\"]\n[resource.r]\nlock = \"file:r.lock\"\nmax-retry-after = \"1s\"\n"
@@ -116,13 +154,13 @@ fn sent_to_older(status: &str) -> (Rig, Ended, Vec<String>) {
     record(&rig, &format!("ep-{status}"));
     let ended = rig.run(&["run", "send"]);
     let heads = heads.lock().unwrap().clone();
-    (rig, ended, heads)
+    (rig, ended, heads, is_well)
 }
 
 #[test]
 fn an_older_receiver_is_uploaded_to_and_each_of_its_answers_means_what_it_meant() {
     for status in ["201", "200"] {
-        let (rig, ended, heads) = sent_to_older(status);
+        let (rig, ended, heads, _) = sent_to_older(status);
         assert_eq!(ended.code, 0, "{ended:?}");
         assert_eq!(names(&rig.path("shipped")), [format!("ep-{status}")]);
         assert!(heads.iter().any(|head| head.starts_with("PUT /")), "{heads:?}");
@@ -130,15 +168,42 @@ fn an_older_receiver_is_uploaded_to_and_each_of_its_answers_means_what_it_meant(
         let ping = rig.ok(&["ship", "send", "--ping"]);
         assert!(ping.stdout.contains("404: it is too old to be asked"), "{ping:?}");
     }
-    for (status, code, outcome) in
-        [("409", 0, "review"), ("412", 0, "review"), ("400", 0, "review"), ("500", 3, "retry"), ("503", 3, "")]
-    {
-        let (rig, ended, _) = sent_to_older(status);
+    for status in ["409", "412", "400", "413"] {
+        let (rig, ended, _, _) = sent_to_older(status);
         let items = rig.ok(&["--json", "items", "send"]).stdout;
-        assert_eq!(ended.code, code, "{status}: {ended:?} {items}");
-        assert!(outcome.is_empty() || items.contains(&format!("\"outcome\":\"{outcome}\"")), "{status}: {items}");
+        assert_eq!(ended.code, 0, "{status}: {ended:?} {items}");
+        assert!(items.contains("\"outcome\":\"review\"") && items.contains(status), "{status}: {items}");
         assert_eq!(names(&rig.path("episodes")), [format!("ep-{status}")], "{status}");
         assert_eq!(names(&rig.path("shipped")), Vec::<String>::new(), "{status}");
+    }
+}
+
+#[test]
+fn what_an_older_receiver_cannot_take_now_is_sent_again_and_neither_lost_nor_called_done() {
+    // A 503 keeps the whole host away for a while, though it does not say for how long: the episode was not even tried.
+    let tried = |attempts: u64, deferrals: u64| json!(["retry", attempts, deferrals]);
+    for (status, told) in [("500", tried(1, 0)), ("507", tried(0, 1)), ("503", json!([null, 0, 0]))] {
+        let (rig, ended, heads, is_well) = sent_to_older(status);
+        assert_eq!(ended.code, 3, "{status}: {ended:?}");
+        assert!(heads.iter().any(|head| head.starts_with("PUT /")), "{status}: {heads:?}");
+        let item = || serde_json::from_str::<Value>(&rig.ok(&["--json", "items", "send"]).stdout).unwrap();
+        let before = item();
+        assert_eq!(json!([before["outcome"], before["attempts"], before["deferrals"]]), told, "{status}: {before}");
+        assert_eq!(names(&rig.path("episodes")), [format!("ep-{status}")], "{status}");
+        assert_eq!(names(&rig.path("shipped")), Vec::<String>::new(), "{status}");
+        is_well.store(true, Ordering::Relaxed);
+        if status == "503" {
+            let bans: Value = serde_json::from_str(&rig.ok(&["--json", "bans"]).stdout).unwrap();
+            assert_eq!((&bans[0]["resource"], bans[1].is_null()), (&json!("r"), true), "{bans}");
+            assert!(bans[0]["why"].as_str().unwrap().contains("without Retry-After"), "{bans}");
+            let banned = rig.run(&["run", "send"]);
+            assert!(banned.code == 3 && names(&rig.path("shipped")).is_empty(), "{banned:?}");
+            rig.ok(&["lift", "r", "--why", "it is well"]);
+        }
+        let again = rig.run(&["run", "send"]);
+        assert_eq!((again.code, item()["outcome"].as_str()), (0, Some("done")), "{status}: {again:?}");
+        assert_eq!(names(&rig.path("episodes")), Vec::<String>::new(), "{status}");
+        assert_eq!(names(&rig.path("shipped")), [format!("ep-{status}")], "{status}");
     }
 }
 

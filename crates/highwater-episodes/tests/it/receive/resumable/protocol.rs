@@ -97,6 +97,7 @@ async fn each_refusal_says_what_is_wrong_with_the_request() {
             assert_eq!((refused.status, refused.header("tus-version")), (412, Some("1.0.0")), "{method}");
         }
     }
+    let sum = |bytes: &[u8]| format!("sha256 {}", BASE64_STANDARD.encode(Sha256Digest::of(bytes).as_bytes()));
     // The offset.
     for offset in [0, 4, 6, 10, 11] {
         let refused = rig.patch(&place, offset, b"12345").await;
@@ -114,6 +115,7 @@ async fn each_refusal_says_what_is_wrong_with_the_request() {
         &[PART, ("Upload-Offset", "5"), ("Upload-Checksum", "sha256")],
         &[PART, ("Upload-Offset", "5"), ("Upload-Checksum", "sha256 AAAA")],
         &[PART, ("Upload-Offset", "5"), ("Upload-Checksum", "crc32 AAAA")],
+        &[PART, ("Upload-Offset", "5"), ("Upload-Checksum", &sum(b"67890")), ("Upload-Checksum", &sum(b"other"))],
     ] {
         let refused = rig.tus("PATCH", &place, headers, b"67890").await;
         assert_eq!((refused.status, refused.code().as_str()), (400, "bad-upload-field"), "{headers:?}");
@@ -137,6 +139,23 @@ async fn each_refusal_says_what_is_wrong_with_the_request() {
     assert_eq!(rig.offset(&place).await, Some(5), "none of it did anything");
     assert_eq!(rig.patch(&place, 5, b"67890").await.status, 204);
     assert_eq!(fs::read(rig.path("episodes/lab/a.tar.zst")).unwrap(), b"1234567890");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_would_be_put_together_are_refused_as_they_are_no_episodes() {
+    let rig = Rig::new().await;
+    let about = metadata(&[("host", "lab"), ("episode", "a")]);
+    for concat in ["partial", "final;/v1/uploads/a /v1/uploads/b", "anything"] {
+        let begin = [("Upload-Concat", concat), ("Upload-Length", "5"), ("Upload-Metadata", &about)];
+        let post = rig.tus("POST", "/v1/uploads", &begin, b"").await;
+        assert_eq!((post.status, post.code().as_str()), (400, "bad-upload-field"), "{concat}: {post:?}");
+        let told = post.json();
+        let (detail, next) = (told["detail"].as_str().unwrap(), told["remediation"].as_str().unwrap());
+        assert!(detail.contains("concatenation") && detail.contains("creation,checksum"), "{detail}");
+        assert!(next.contains("as one upload"), "{next}");
+    }
+    assert_eq!(fs::read_dir(rig.path("episodes/.staging")).unwrap().count(), 0);
+    rig.assert_nothing_written();
 }
 
 #[tokio::test(flavor = "multi_thread")]

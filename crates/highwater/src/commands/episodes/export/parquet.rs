@@ -20,6 +20,9 @@ use super::mark;
 
 /// Rows of one group, which are held until all of them are there.
 const GROUP_ROWS: usize = 64 * 1024;
+/// Largest size that a column of INT64 holds.
+const SIZE_BYTES_MAX: u64 = i64::MAX as u64;
+const NANOS_A_MICRO: i128 = 1_000;
 /// What the schema is called.
 const SCHEMA: &str = "episode";
 /// Columns whose values are hardly ever there twice, so that a dictionary of them saves nothing.
@@ -46,7 +49,11 @@ impl<W: Write + Send> Sheet<W> {
         Ok(Self { writer, rows: Vec::new() })
     }
 
+    /// Adds a row that [has a place](misfit).
     pub(super) fn add(&mut self, row: Row) -> io::Result<()> {
+        if let Some(misfit) = misfit(&row) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, misfit));
+        }
         self.rows.push(row);
         if self.rows.len() == GROUP_ROWS { self.write() } else { Ok(()) }
     }
@@ -64,6 +71,13 @@ impl<W: Write + Send> Sheet<W> {
         self.rows.clear();
         Ok(())
     }
+}
+
+/// What of a row no column has a number for.
+pub(super) fn misfit(row: &Row) -> Option<String> {
+    let (host, episode, bytes) = (&row.host_id, &row.episode_id, row.size_bytes);
+    let is_too_large = bytes > SIZE_BYTES_MAX;
+    is_too_large.then(|| format!("{host}/{episode}: found size_bytes {bytes}, expected at most {SIZE_BYTES_MAX}"))
 }
 
 /// What went wrong, as the disk or the reader said it.
@@ -114,9 +128,14 @@ type Group<'g, W> = SerializedRowGroupWriter<'g, W>;
 fn columns<W: Write + Send>(group: &mut Group<'_, W>, rows: &[Row]) -> Result<(), ParquetError> {
     required::<ByteArrayType, _>(group, rows, |row| text(row.host_id.as_str()))?;
     required::<ByteArrayType, _>(group, rows, |row| text(row.episode_id.as_str()))?;
-    required::<Int64Type, _>(group, rows, |row| row.received_at_wall.as_microsecond())?;
-    // No file is larger; a row that says so says it of nothing.
-    required::<Int64Type, _>(group, rows, |row| i64::try_from(row.size_bytes).unwrap_or(i64::MAX))?;
+    // The microsecond that it is in, also before 1970: rounded to the next one it may be of another day.
+    let micros = |row: &Row| row.received_at_wall.as_nanosecond().div_euclid(NANOS_A_MICRO);
+    required::<Int64Type, _>(group, rows, |row| {
+        i64::try_from(micros(row)).expect("invariant: a time is of years below 10,000")
+    })?;
+    required::<Int64Type, _>(group, rows, |row| {
+        i64::try_from(row.size_bytes).expect("invariant: a sheet takes no other")
+    })?;
     required::<ByteArrayType, _>(group, rows, |row| text(&row.sha256.to_string()))?;
     optional(group, rows, |row| row.content_sha256.map(|sha256| text(&sha256.to_string())))?;
     optional(group, rows, |row| row.commit.as_ref().map(|commit| text(commit.as_str())))?;
@@ -198,7 +217,7 @@ mod tests {
             content_sha256: Some("cd".repeat(32).parse().unwrap()),
             gate: Some(Gate::Allowed),
             withdrawn: Some("Linse beschlagen, größtenteils".to_owned()),
-            size_bytes: u64::MAX,
+            size_bytes: i64::MAX as u64,
             ..row(1)
         };
         let reader = written([full, row(2)]);
@@ -222,6 +241,15 @@ mod tests {
         let (null, sha256) = (Field::Null, text(&"ab".repeat(32)));
         let bare = [text("lab-1"), text("ep-2"), at, Field::Long(2), sha256, null.clone(), null.clone(), null.clone()];
         assert_eq!(fields(1), [&bare[..], &[Field::Bool(false), null]].concat());
+    }
+
+    #[test]
+    fn a_time_is_told_by_the_microsecond_that_it_is_in() {
+        let times = ["1969-12-31T23:59:59.9999995Z", "1969-12-31T23:59:59.999999Z", "1970-01-01T00:00:00.0000005Z"];
+        let reader = written(times.map(|at| Row { received_at_wall: at.parse().unwrap(), ..row(1) }));
+        let at = |row: parquet::record::Row| row.get_column_iter().nth(2).unwrap().1.clone();
+        let read: Vec<_> = reader.get_row_iter(None).unwrap().map(|row| at(row.unwrap())).collect();
+        assert_eq!(read, [-1, -1, 0].map(Field::TimestampMicros));
     }
 
     #[test]
