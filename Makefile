@@ -20,8 +20,8 @@ demo:
 	@examples/demo/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)"
 	@examples/oai/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)/oai"
 	@examples/rollup/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)/rollup"
-	$(CARGO) build --locked --quiet -p highwater-testkit --example certificates --example documents
-	@examples/episodes/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)/episodes" "$(TARGET)/debug/examples/certificates"
+	@examples/episodes/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)/episodes" "$(TARGET)/debug/examples/certificates" \
+	    "$(CARGO) build --locked --quiet -p highwater-testkit --example certificates --example documents"
 	@examples/kb/demo.sh "$(TARGET)/debug/highwater" "$(CURDIR)" "$(DEMO)/kb" "$(TARGET)/debug/examples/documents"
 
 demo-clean:

@@ -1,8 +1,7 @@
 //! A large episode from one process to another, packed, sent and stored: by a plain PUT, and by an upload in parts; and the most memory that
 //! either end took.
 //!
-//! `SHIP_BYTES` is how large the episode is (1,000,000,000; the limit is meant for 5,000,000,000), `SHIP_DIR` where three times as much
-//! is written.
+//! `SHIP_BYTES` is how large the episode is (5,000,000,000, for which the limit is meant), `SHIP_DIR` where three times as much is written.
 
 #[expect(dead_code, reason = "there is one round, and no median")]
 mod limit;
@@ -17,7 +16,7 @@ use std::time::Duration;
 use highwater_engine::clock::{Clock, SystemClock};
 use receiver::{Receiver, TOKEN, peak_mib};
 
-const BYTES: u64 = 1_000_000_000;
+const BYTES: u64 = 5_000_000_000;
 const MEMORY_MIB_MAX: u64 = 64;
 const PART_BYTES: usize = 256 << 10;
 /// How often the shipper's memory is looked at.

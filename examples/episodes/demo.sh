@@ -1,12 +1,14 @@
 #!/bin/sh
 # The fourth part of `make demo`: episodes of this machine's telemetry are shipped over mutual TLS to a receiver that is killed on the
 # way, and an index row that gets lost is brought back.
-# usage: demo.sh HIGHWATER REPOSITORY DIRECTORY CERTIFICATES
+# usage: demo.sh HIGHWATER REPOSITORY DIRECTORY CERTIFICATES BUILD
+# BUILD is the command that builds CERTIFICATES: the telemetry is of this machine while it runs.
 set -eu
 highwater=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 repository=$(cd "$2" && pwd)
 demo=$3
-certificates=$(cd "$(dirname "$4")" && pwd)/$(basename "$4")
+certificates=$4
+build=$5
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 [ -t 1 ] || say() { printf '\n%s\n' "$*"; }
@@ -48,6 +50,9 @@ hush() {
 trap 'hush' EXIT
 far_side=
 
+# build: what the rest of the demo needs
+build() { (cd "$repository" && sh -c "$build"); }
+
 # record NAME: two seconds of what this machine does
 record() {
     mkdir -p "episodes/$1"
@@ -88,6 +93,7 @@ EOT
 fi
 
 if [ -e drained ]; then
+    build
     receive
     say "Every episode is shipped and has its row: nothing is sent, nothing is indexed anew."
     run run send rows
@@ -96,9 +102,12 @@ if [ -e drained ]; then
     exit 0
 fi
 
-say "14. A lab host records three episodes: what this machine did in the last seconds, and the commit of the code that recorded it"
-"$certificates" certificates lab-1
+say "14. A lab host records three episodes: what this machine does while it builds, and the commit of the code that recorded it"
+build &
+builder=$!
 for episode in first second third; do record $episode; done
+wait $builder || { echo "demo: the rest of it cannot be built: $build" >&2; exit 1; }
+"$certificates" certificates lab-1
 ls -R episodes
 
 say "15. Shipped over mutual TLS, one at first; then the receiver is killed"

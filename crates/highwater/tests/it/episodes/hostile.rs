@@ -134,6 +134,16 @@ fn r10_beside_a_receiver_under_load_rows_and_episodes_are_one_set() {
     for n in 0..BEFORE {
         store(&root.join("episodes"), &format!("lab-1/old-{n}"), &"x".repeat(n), None);
     }
+    // The same names on another host, what is no episode, and an index that ends in a torn line.
+    for n in 0..12 {
+        store(&root.join("episodes"), &format!("lab-2/old-{n}"), "another's", None);
+    }
+    for (host, bytes) in
+        [("junk", b"no archive".to_vec()), ("bomb", bomb()), ("link", archive(b'2', "ep/link", "/etc"))]
+    {
+        place(&root.join("episodes"), host, &bytes);
+    }
+    fs::write(root.join("index.jsonl"), "{\"episode_id\":\"to").unwrap();
     let running = listening(&rig, port);
     let over = AtomicBool::new(false);
     let uploaded: usize = std::thread::scope(|scope| {
@@ -158,20 +168,28 @@ fn r10_beside_a_receiver_under_load_rows_and_episodes_are_one_set() {
             crate::rig::pause(std::time::Duration::from_millis(millis));
             doomed.kill_9();
         }
-        let ended: Vec<_> = (0..3).map(|_| rig.run(&["reindex", "-P", "2"])).collect();
+        let more: [&[&str]; 4] = [&["--host", "lab-2"], &[], &["--verify"], &[]];
+        let ended: Vec<_> = more.map(|more| rig.run(&[&["reindex", "-P", "2"], more].concat())).into();
+        let dry = rig.run(&["reindex", "--dry-run"]);
+        assert!([0, 3].contains(&dry.code), "{dry:?}");
         over.store(true, Ordering::Relaxed);
         assert!(ended.iter().all(|ended| ended.code == 0), "{ended:?}");
         uploads.into_iter().map(|upload| upload.join().unwrap()).sum()
     });
     rig.ok(&["reindex"]);
-    let rows: Vec<String> = rows(&root).iter().map(|row| row["episode_id"].as_str().unwrap().to_owned()).collect();
+    let key = |row: &serde_json::Value| ["host_id", "episode_id"].map(|field| row[field].as_str().unwrap().to_owned());
+    let rows: Vec<_> = rows(&root).iter().map(key).collect();
     let unique: BTreeSet<_> = rows.iter().cloned().collect();
-    let episodes: BTreeSet<String> = names(&root.join("episodes/lab-1"))
-        .iter()
-        .map(|name| name.strip_suffix(".tar.zst").unwrap().to_owned())
+    let episodes: BTreeSet<_> = names(&root.join("episodes"))
+        .into_iter()
+        .filter(|host| !host.starts_with('.'))
+        .flat_map(|host| {
+            let of_host = names(&root.join("episodes").join(&host)).into_iter();
+            of_host.map(move |name| [host.clone(), name.strip_suffix(".tar.zst").unwrap().to_owned()])
+        })
         .collect();
     assert_eq!((rows.len(), &unique), (episodes.len(), &episodes), "each has one row");
-    assert!(uploaded > UPLOADERS && episodes.len() == BEFORE + uploaded, "{uploaded}");
+    assert!(uploaded > UPLOADERS && episodes.len() == BEFORE + 12 + uploaded, "{uploaded}");
     assert!(stored(&root, "old-0").exists());
     drop(running);
 }

@@ -1,4 +1,4 @@
-//! `kill -9` of either end at any moment of shipping (R5, R9, R11): one copy, one row, one retirement of each episode.
+//! `kill -9` of either end at any moment of shipping (R5, R9, R11), by PUT and in parts: one copy, one row, one retirement of each episode.
 
 use std::fs;
 use std::time::Duration;
@@ -25,7 +25,8 @@ impl Lab {
         let root = rig.path("received");
         fs::create_dir(&root).unwrap();
         let ship = format!(
-            "[job.send]\nkind = \"ship\"\nreceiver = \"http://127.0.0.1:{port}\"\nhost-id = \"lab-1\"\ntoken = \"{TOKEN}\"\n"
+            "[job.send]\nkind = \"ship\"\nreceiver = \"http://127.0.0.1:{port}\"\nhost-id = \"lab-1\"\ntoken = \"{TOKEN}\"\n\
+             resume-above = \"20KiB\"\n"
         );
         rig.write("highwater.toml", &(receiver(port, &root) + &ship));
         for n in 0..EPISODES {
