@@ -83,8 +83,7 @@ pub enum PackError {
     },
     /// It may still be written, although it is said to be finished.
     #[error(
-        "{path:?} {found}, and was written less than {within_secs} seconds ago: the episode may still be written; it goes once that stands still, or \
-             once its marker is written anew"
+        "{path:?} {found}, and was written less than {within_secs} seconds ago: the episode may still be written; {next}"
     )]
     Unsettled {
         /// The file that was written last.
@@ -93,6 +92,8 @@ pub enum PackError {
         found: &'static str,
         /// For how long it must stand still.
         within_secs: i64,
+        /// When it goes.
+        next: &'static str,
     },
     /// The episode is larger than one may be.
     #[error("{path:?} is one too many: an episode has at most {limit} {what}")]

@@ -42,6 +42,9 @@ const HEAD_BYTES_MAX: usize = 32 * 1024;
 const HEADERS_MAX: usize = 100;
 /// Pause where no more connections can be had just now, such as for want of descriptors.
 const ACCEPT_PAUSE_MILLIS: u64 = 100;
+/// How much may wait in the kernel for a client to read it, before more is written.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 128 * 1024;
 /// What is dropped at a time of what a client still sends.
 const LINGER_BUFFER_BYTES: usize = 16 * 1024;
 
@@ -148,6 +151,9 @@ impl Door {
     async fn let_in(self, stream: TcpStream, address: SocketAddr, tls: Option<Arc<TlsKeeper>>) {
         // A small answer is not held back for more to come.
         let _ = stream.set_nodelay(true);
+        // Else one that reads slowly may seem to read nothing: the kernel tells of room once a third of a large buffer is free.
+        #[cfg(target_os = "linux")]
+        let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES);
         let Some(tls) = tls else {
             return self.converse(stream, Peer { address, certificate: None }, None).await;
         };

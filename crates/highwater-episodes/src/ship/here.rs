@@ -140,13 +140,13 @@ impl Shelves {
         Here::at(&dir).map_err(failed(&dir))
     }
 
-    /// Whether an episode's finished directory looks otherwise than when it was packed. What is not there, or cannot be looked at, does not.
+    /// Whether an episode's finished directory looks otherwise than when it was packed, or cannot be looked at. What is not there does not.
     #[must_use]
     pub fn looks_changed(&self, episode: &EpisodeId, parcel: &Parcel) -> bool {
         let packed = parcel.holds.unwrap_or_default();
         let from = self.episodes.join(episode.as_str());
         self.here(episode).is_ok_and(Here::is_finished)
-            && look_at(&from, episode, TreeLimits::default()).is_ok_and(|now| !packed.is_still(&now))
+            && !look_at(&from, episode, TreeLimits::default()).is_ok_and(|now| packed.is_still(&now))
     }
 
     /// What became of an episode's directory since it was packed. Its files are read only where a look does not show that they are as they

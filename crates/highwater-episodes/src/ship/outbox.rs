@@ -215,7 +215,7 @@ impl Outbox {
         packer: &mut Packer,
         root: &Path,
         episode: &EpisodeId,
-        now: Timestamp,
+        now: impl Fn() -> Timestamp,
     ) -> Result<Packed, OutboxError> {
         let changing = || PackError::Changing { path: root.to_path_buf() };
         let here = || Here::at(root).map_err(|source| OutboxError::Read { path: root.to_path_buf(), source });
@@ -223,6 +223,8 @@ impl Outbox {
         if matches!(before, Here::Recording(_)) {
             return Err(changing().into());
         }
+        // Before much is packed for nothing.
+        settled(None, root, episode, now())?;
         let mut staged = Staged::create(&self.fs, &RelPath::new(archive_name(episode))?, Mode::Umask)?;
         let packed = packer.pack(root, episode, &mut staged)?;
         // Somebody may have gone on recording, or have put another in its place.
@@ -230,7 +232,8 @@ impl Outbox {
             Here::Finished(directory) if before == Here::Finished(directory) => directory,
             _ => return Err(changing().into()),
         };
-        settled(&packed.content.look, root, episode, now)?;
+        // That may have taken an hour.
+        settled(Some(&packed.content.look), root, episode, now())?;
         // A commit that cannot be read is none: the gate says what it makes of that.
         let commit = packed.content.meta.as_deref().and_then(|meta| recorded_commit(meta).ok().flatten());
         let parcel = Parcel {
@@ -241,7 +244,7 @@ impl Outbox {
             holds: Some(Holds::of(&packed.content)),
             root: Some(directory),
         };
-        let aside = self.publish(staged, episode, &parcel, now)?;
+        let aside = self.publish(staged, episode, &parcel, now())?;
         Ok(Packed { parcel, aside })
     }
 

@@ -5,11 +5,11 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use highwater_engine::clock::SharedClock;
 use highwater_engine::diagnosis::{mends_disk, with_causes};
 use highwater_engine::job::{Attempt, ReadCx, Stop};
 use highwater_engine::outcome::{Outcome, OutcomeKind};
 use highwater_fs::FsError;
-use jiff::Timestamp;
 
 use super::here::Here;
 use super::outbox::{Lying, Outbox, OutboxError, Packed, Parcel, Parking};
@@ -45,7 +45,7 @@ struct Making {
     compression: CompressionSettings,
     packers: Arc<Mutex<Vec<Packer>>>,
     id: EpisodeId,
-    now: Timestamp,
+    clock: SharedClock,
 }
 
 /// What it came to: what is ready, and where an archive lies that made room for it.
@@ -138,7 +138,10 @@ impl Making {
             Ok(packer) => packer,
             Err(error) => return Ok(Err(error)),
         };
-        match self.outbox.pack(&mut packer, &self.shelves.episodes.join(self.id.as_str()), &self.id, self.now) {
+        match self
+            .outbox
+            .pack(&mut packer, &self.shelves.episodes.join(self.id.as_str()), &self.id, || self.clock.now())
+        {
             Ok(Packed { parcel, aside }) => {
                 self.packers.lock().unwrap_or_else(PoisonError::into_inner).push(packer);
                 Ok(Ok((Ready::Packed(parcel), aside)))
@@ -170,7 +173,7 @@ impl Ship {
             compression: self.place.compression.clone(),
             packers: Arc::clone(&self.packers),
             id: id.clone(),
-            now: cx.clock.now(),
+            clock: Arc::clone(&cx.clock),
         };
         match Self::on_disk(move || making.make()).await? {
             Ok((ready, aside)) => {

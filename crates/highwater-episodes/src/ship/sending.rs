@@ -165,8 +165,14 @@ fn said(by: &CommandLine, directory: &Path) -> Result<String, String> {
         .process_group(0)
         .spawn();
     let mut child = started.map_err(|error| failed(&format!("cannot be started: {error}")))?;
-    let (out, err) = (Heard::of(child.stdout.take()), Heard::of(child.stderr.take()));
-    let ended = ended(child);
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let listened = Heard::of(out).and_then(|out| Ok((out, Heard::of(err)?, waited(child)?)));
+    let (out, err, end) = listened.map_err(|error| {
+        kill(group);
+        failed(&format!("cannot be listened to: {error}"))
+    })?;
+    let ended = ended(&end, group);
     match ended {
         Ok(Some(status)) if status.success() => Ok(out.until_ended()),
         Ok(Some(status)) => {
@@ -179,20 +185,28 @@ fn said(by: &CommandLine, directory: &Path) -> Result<String, String> {
     }
 }
 
+/// Waits for a command's end.
+fn waited(mut child: Child) -> io::Result<Receiver<io::Result<ExitStatus>>> {
+    let (hand_on, end) = mpsc::channel();
+    std::thread::Builder::new().spawn(move || hand_on.send(child.wait()))?;
+    Ok(end)
+}
+
 /// How it ended; `None` where it took too long, and is ended with its group.
-fn ended(mut child: Child) -> io::Result<Option<ExitStatus>> {
-    let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let (hand_on, ended) = mpsc::channel();
-    std::thread::spawn(move || hand_on.send(child.wait()));
-    match ended.recv_timeout(Duration::from_secs(COMMAND_SECS_MAX)) {
+fn ended(end: &Receiver<io::Result<ExitStatus>>, group: Option<Pid>) -> io::Result<Option<ExitStatus>> {
+    match end.recv_timeout(Duration::from_secs(COMMAND_SECS_MAX)) {
         Ok(status) => status.map(Some),
         Err(_) => {
-            if let Some(group) = number {
-                // A group that is gone needs no signal.
-                let _ = kill_process_group(group, Signal::KILL);
-            }
+            kill(group);
             Ok(None)
         }
+    }
+}
+
+fn kill(group: Option<Pid>) {
+    if let Some(group) = group {
+        // A group that is gone needs no signal.
+        let _ = kill_process_group(group, Signal::KILL);
     }
 }
 
@@ -203,11 +217,11 @@ struct Heard {
 }
 
 impl Heard {
-    fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
+    fn of(pipe: Option<impl Read + Send + 'static>) -> io::Result<Self> {
         let (hand_on, over) = mpsc::channel();
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&bytes);
-        std::thread::spawn(move || {
+        std::thread::Builder::new().spawn(move || {
             let Some(mut pipe) = pipe else { return };
             let mut part = [0; PART_BYTES];
             while let Ok(read @ 1..) = pipe.read(&mut part) {
@@ -217,8 +231,8 @@ impl Heard {
                 heard.extend_from_slice(&part[..read.min(usize::try_from(room).unwrap_or(read))]);
             }
             drop(hand_on);
-        });
-        Self { bytes, over }
+        })?;
+        Ok(Self { bytes, over })
     }
 
     /// All that came until the command's end: another may hold its pipe open.

@@ -13,22 +13,25 @@ use crate::name::EpisodeId;
 /// waits.
 pub const STILL_SECS: i64 = 60;
 
-/// That an episode is as it was when each of its files was read, and that none was written after the marker and a moment ago.
+/// That no file of an episode was written after the marker and a moment ago, and that they are as they were when each was read, where they
+/// were.
 ///
 /// # Errors
 /// It is not so: it may still be written. Or it cannot be looked at.
-pub(super) fn settled(read: &Look, root: &Path, episode: &EpisodeId, now: Timestamp) -> Result<(), PackError> {
+pub(super) fn settled(read: Option<&Look>, root: &Path, episode: &EpisodeId, now: Timestamp) -> Result<(), PackError> {
     let Written { look, last, marker } = written(root, episode, TreeLimits::default(), MARKER)?;
-    if look.sha256 != read.sha256 {
+    if read.is_some_and(|read| look.sha256 != read.sha256) {
         return Err(PackError::Changing { path: root.to_path_buf() });
     }
     match (last, marker) {
         (Some((path, last)), Some(marker)) if last > marker && is_fresh(last.0, now) => {
-            Err(PackError::Unsettled { path, found: "is newer than the marker", within_secs: STILL_SECS })
+            let next = "it goes once that stands still, or once its marker is written anew";
+            Err(PackError::Unsettled { path, found: "is newer than the marker", within_secs: STILL_SECS, next })
         }
         (None, Some(marker)) if is_fresh(marker.0, now) => {
             let found = "is all that the episode holds";
-            Err(PackError::Unsettled { path: root.join(MARKER), found, within_secs: STILL_SECS })
+            let next = "it goes once that has stood still, or once the rest is there and the marker is written anew";
+            Err(PackError::Unsettled { path: root.join(MARKER), found, within_secs: STILL_SECS, next })
         }
         _ => Ok(()),
     }

@@ -1,5 +1,6 @@
 //! An episode that is still written to, although its marker is there: it waits, however long that takes, and what was sent is what is kept.
 
+use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::sync::Arc;
@@ -7,8 +8,11 @@ use std::time::{Duration, SystemTime};
 
 use highwater_engine::clock::SystemClock;
 use highwater_engine::report::ExitCode;
+use highwater_episodes::archive::{CompressionSettings, Packer, TreeLimits};
+use highwater_episodes::name::EpisodeId;
 use highwater_episodes::receive::gate::Off;
-use highwater_episodes::ship::STILL_SECS;
+use highwater_episodes::ship::{MARKER, Outbox, STILL_SECS};
+use jiff::Timestamp;
 
 use crate::life::Host;
 use crate::receive::rig::Rig;
@@ -88,4 +92,33 @@ async fn one_that_is_edited_while_another_is_sent_is_packed_anew_before_it_is_se
     assert_eq!(fs::read_to_string(host.path("shipped/b/telemetry.csv")).unwrap(), "second");
     fs::rename(host.path("shipped/b"), host.path("episodes/b")).unwrap();
     host.drains(1).await;
+}
+
+/// Packing may take an hour: what counts is how it stands then.
+#[test]
+fn whether_one_stands_still_is_looked_at_once_it_is_packed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, id) = (dir.path().join("episodes/ep"), EpisodeId::new("ep").unwrap());
+    fs::create_dir_all(&root).unwrap();
+    fs::create_dir(dir.path().join("outbox")).unwrap();
+    for (file, secs) in [(MARKER, 1_000), ("telemetry.csv", 2_000)] {
+        fs::write(root.join(file), "1,2").unwrap();
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
+        File::options().append(true).open(root.join(file)).unwrap().set_modified(at).unwrap();
+    }
+    let outbox = Outbox::open(&dir.path().join("outbox")).unwrap();
+    let packed_at = |secs: [i64; 2]| {
+        let asked = Cell::new(0);
+        let now = || {
+            let turn: usize = asked.replace(asked.get() + 1);
+            Timestamp::from_second(*secs.get(turn).unwrap_or(&secs[1])).unwrap()
+        };
+        let mut packer = Packer::new(&CompressionSettings::default(), TreeLimits::default()).unwrap();
+        outbox.pack(&mut packer, &root, &id, now).map(drop).map_err(|error| error.to_string())
+    };
+    for secs in [[1_990, 3_000], [1_500, 2_030]] {
+        let told = packed_at(secs).unwrap_err();
+        assert!(told.contains("is newer than the marker") && told.contains("may still be written"), "{secs:?}: {told}");
+    }
+    packed_at([1_500, 3_000]).unwrap();
 }

@@ -118,7 +118,7 @@ fn a_conflict_that_is_resolved_removes_no_archive_whose_directory_is_gone() {
         fs::create_dir(shelves.episodes.join("ep")).unwrap();
         fs::write(shelves.episodes.join("ep/telemetry.csv"), text).unwrap();
         fs::write(shelves.episodes.join("ep").join(MARKER), "").unwrap();
-        outbox.pack(&mut packer, &shelves.episodes.join("ep"), &id, at).unwrap();
+        outbox.pack(&mut packer, &shelves.episodes.join("ep"), &id, || at).unwrap();
     };
     let conflict = || {
         let marker = fs::metadata(shelves.episodes.join("ep").join(MARKER)).and_then(|marker| marker.modified());

@@ -290,9 +290,12 @@ async fn passes(args: &Reindex, site: &Site, meant: Meant) -> Result<ExitCode, D
     let output = site.output;
     let engine = site.engine(Arc::clone(&ledger) as Arc<dyn Ledger>, signals::listen());
     let passes = Passes { site, engine: &engine, notifier: wiring::notifier(site), output, cron: false };
-    // What has its row is not listed again, so a new list costs nothing; but what was compared is not compared again.
+    // What has its row is not listed again, so a new list costs nothing; but what was compared is not compared again; by its seal alone it
+    // may have been, where each is to be unpacked.
     let open = ledger.job(&spec.name).await?.and_then(|record| record.worklist);
-    let goes_on = meant.settings.verify && open.is_some_and(|worklist| worklist.state == WorklistState::Pinned);
+    let goes_on = meant.settings.verify
+        && !meant.settings.unpack
+        && open.is_some_and(|worklist| worklist.state == WorklistState::Pinned);
     let pin = if goes_on { PinMode::Extend } else { PinMode::Replace };
     let report = runner.run(&engine, &spec, Mode::Pin(pin)).await;
     if report.exit != ExitCode::Drained {

@@ -196,7 +196,7 @@ fn a_ping_tells_how_far_the_clocks_are_apart_and_what_is_no_receiver() {
     asked(&address, served);
 }
 
-/// As when a disk is mounted there, or a directory is restored: what is there now is what is watched.
+/// As when a directory is restored: what is there now is what is watched.
 #[test]
 fn the_daemon_watches_the_directory_that_took_the_place_of_the_first() {
     let (rig, receiver) = pair("");

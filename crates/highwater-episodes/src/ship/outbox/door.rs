@@ -331,7 +331,7 @@ mod tests {
             fs::create_dir_all(&root).unwrap();
             fs::write(root.join("telemetry.csv"), text).unwrap();
             fs::write(root.join(MARKER), "").unwrap();
-            outbox.pack(&mut packer, &root, &id, Timestamp::UNIX_EPOCH).unwrap().parcel
+            outbox.pack(&mut packer, &root, &id, || Timestamp::UNIX_EPOCH).unwrap().parcel
         };
         // Sent, and meanwhile another one took its name.
         let first = pack("first");
