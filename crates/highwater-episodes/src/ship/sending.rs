@@ -133,7 +133,10 @@ pub fn sending_commit(code: &CodeCommit) -> Result<Commit, Diagnosis> {
     let next = "name a git repository, a file that holds a commit, or a command that says it in `code-commit`";
     let failed = |why: String| {
         let diagnosis = Diagnosis::failure("HW-EPI-103", why, next);
-        code.path().map_or_else(|| diagnosis.clone(), |path| diagnosis.clone().in_file_once(path))
+        match code.path() {
+            Some(path) => diagnosis.in_file_once(path),
+            None => diagnosis,
+        }
     };
     let text = match code {
         CodeCommit::At(path) if path.is_dir() => {
@@ -155,7 +158,8 @@ pub fn sending_commit(code: &CodeCommit) -> Result<Commit, Diagnosis> {
 
 /// What a command says that ends well and in time.
 fn said(by: &CommandLine, directory: &Path) -> Result<String, String> {
-    let failed = |what: &str| format!("`{}` {what}", by.words().collect::<Vec<_>>().join(" "));
+    // Its arguments may hold secrets.
+    let failed = |what: &str| format!("`{}` {what}", by.program);
     let started = Command::new(&by.program)
         .args(&by.arguments)
         .current_dir(directory)
@@ -172,8 +176,7 @@ fn said(by: &CommandLine, directory: &Path) -> Result<String, String> {
         kill(group);
         failed(&format!("cannot be listened to: {error}"))
     })?;
-    let ended = ended(&end, group);
-    match ended {
+    match ended(&end, group) {
         Ok(Some(status)) if status.success() => Ok(out.until_ended()),
         Ok(Some(status)) => {
             let told: String =
@@ -270,8 +273,8 @@ mod tests {
             let shown = format!("{error}");
             assert!(error.code == "HW-EPI-103" && shown.contains(told), "{script}: {shown}");
         }
-        let none = sending_commit(&read(r#"["/no/such/program"]"#)).unwrap_err().to_string();
-        assert!(none.contains("`/no/such/program` cannot be started"), "{none}");
+        let none = sending_commit(&read(r#"["/no/such/program", "a-secret"]"#)).unwrap_err().to_string();
+        assert!(none.contains("`/no/such/program` cannot be started") && !none.contains("a-secret"), "{none}");
     }
 
     #[test]
