@@ -21,13 +21,14 @@ mod problem;
 mod resumable;
 mod serve;
 pub mod settings;
+mod slots;
 pub mod tls;
 mod upload;
 mod verified;
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post, put};
 use highwater_engine::clock::SharedClock;
 use highwater_engine::diagnosis::with_causes;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 
 use crate::index::{Figures, Index, LOST_NEXT};
 use crate::odd::Odd;
@@ -52,6 +53,7 @@ use self::identity::Identities;
 use self::problem::{Problem, known};
 use self::resumable::OpenUploads;
 use self::settings::ReceiverSettings;
+use self::slots::Slots;
 
 pub use crate::wire::{
     CODE_JUDGE_HEADER as JUDGE_HEADER, CONTENT_SHA256_HEADER as CONTENT_HEADER,
@@ -93,9 +95,7 @@ pub struct Receiver {
     identities: RwLock<Arc<Identities>>,
     committer: Committer,
     counters: Counters,
-    slots: Arc<Semaphore>,
-    /// Bytes that uploads in hand have announced and not written.
-    announced_bytes: Arc<AtomicU64>,
+    slots: Arc<Slots>,
     /// How much room there was when the store was last asked, and when that was.
     room: Mutex<Option<(Duration, u64)>>,
     ending: AtomicBool,
@@ -115,8 +115,7 @@ impl Receiver {
         let committer = Committer::start(Arc::clone(&on.store), Arc::clone(&on.index))?;
         Ok(Self {
             identities: RwLock::new(Arc::new(Identities::of(&settings))),
-            slots: Arc::new(Semaphore::new(settings.limits.uploads.as_usize())),
-            announced_bytes: Arc::default(),
+            slots: Arc::new(Slots::new(&settings.limits)),
             counters: Counters::default(),
             room: Mutex::default(),
             ending: AtomicBool::new(false),
@@ -279,8 +278,7 @@ async fn metrics(State(receiver): State<Arc<Receiver>>) -> Response {
     let on = receiver.on.clone();
     let looked = blocking(move || (on.index.figures().ok(), on.store.room_bytes().ok())).await;
     let (figures, room_bytes) = looked.unwrap_or_default();
-    let uploads = receiver.settings.limits.uploads.as_usize().saturating_sub(receiver.slots.available_permits());
-    let text = receiver.counters.text(uploads, receiver.open.open(), figures, room_bytes);
+    let text = receiver.counters.text(receiver.slots.in_hand(), receiver.open.open(), figures, room_bytes);
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

@@ -1,19 +1,18 @@
 //! Whether an upload may begin. Owns the order of the checks: who calls, what it is called, the gate, its size, the disk, a free slot.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use rustix::io::Errno;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::gate::{Claim, Judge, Verdict};
 use super::identity::{Caller, Peer};
 use super::problem::known::Known;
 use super::problem::{Problem, known};
+use super::slots::{Crowded, Slot};
 use super::{CONTENT_HEADER, JUDGE_HEADER, RECORDED_HEADER, Receiver};
 use crate::digest::Sha256Digest;
 use crate::index::{Commit, Gate};
@@ -42,29 +41,6 @@ pub(super) struct Admission {
     /// How long its body is said to be.
     pub(super) size_bytes: Option<u64>,
     pub(super) slot: Slot,
-}
-
-/// A place among the uploads, with the bytes that it has announced.
-#[derive(Debug)]
-pub(super) struct Slot {
-    _permit: OwnedSemaphorePermit,
-    announced: Arc<AtomicU64>,
-    left_bytes: u64,
-}
-
-impl Slot {
-    /// These bytes are on the disk now: nothing more needs to be kept free for them.
-    pub(super) fn written(&mut self, bytes: u64) {
-        let bytes = bytes.min(self.left_bytes);
-        self.left_bytes -= bytes;
-        self.announced.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.announced.fetch_sub(self.left_bytes, Ordering::Relaxed);
-    }
 }
 
 impl Receiver {
@@ -101,7 +77,7 @@ impl Receiver {
         if let Some(bytes) = size_bytes.filter(|bytes| *bytes > limit) {
             return Err(too_large(bytes, limit));
         }
-        let slot = self.slot(size_bytes.unwrap_or(0)).await?;
+        let slot = self.slot(&key.host, size_bytes.unwrap_or(0)).await?;
         Ok(Admission { key, gate, commit: recorded, declared, content, size_bytes, slot })
     }
 
@@ -114,17 +90,22 @@ impl Receiver {
     /// Whether there is room for so many bytes beside those that others have announced.
     pub(super) async fn has_room(&self, bytes: u64) -> Result<(), Problem> {
         let room = self.room_bytes().await?;
-        let wanted = bytes.saturating_add(self.announced_bytes.load(Ordering::Relaxed));
+        let wanted = bytes.saturating_add(self.slots.announced_bytes());
         if room.saturating_sub(wanted) < self.settings.limits.free.bytes() { Err(disk_full()) } else { Ok(()) }
     }
 
-    /// A place among the uploads, for so many bytes.
-    pub(super) async fn slot(&self, bytes: u64) -> Result<Slot, Problem> {
+    /// A place among the uploads, for so many bytes of a host.
+    pub(super) async fn slot(&self, host: &HostId, bytes: u64) -> Result<Slot, Problem> {
         self.has_room(bytes).await?;
-        let permit =
-            Arc::clone(&self.slots).try_acquire_owned().map_err(|_| busy("as many uploads as it takes are in hand"))?;
-        self.announced_bytes.fetch_add(bytes, Ordering::Relaxed);
-        Ok(Slot { _permit: permit, announced: Arc::clone(&self.announced_bytes), left_bytes: bytes })
+        self.unroomed_slot(host, bytes)
+    }
+
+    /// The same, whether there is room for so many bytes or not.
+    pub(super) fn unroomed_slot(&self, host: &HostId, bytes: u64) -> Result<Slot, Problem> {
+        self.slots.take(host, bytes).map_err(|crowded| match crowded {
+            Crowded::Host => busy("as many uploads of the host are in hand as it may have"),
+            Crowded::All => busy("as many uploads as it takes are in hand"),
+        })
     }
 
     /// How much can be stored, as it was asked a moment ago: what stays free is a margin that a moment does not use up.

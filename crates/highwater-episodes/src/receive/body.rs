@@ -11,9 +11,10 @@ use http_body_util::BodyExt as _;
 use sha2::Digest as _;
 use tokio::task::JoinHandle;
 
-use super::admit::{Slot, cannot, disk_full, too_large};
+use super::admit::{cannot, disk_full, too_large};
 use super::problem::{Problem, known};
 use super::settings::LimitSettings;
+use super::slots::Slot;
 use crate::digest::Sha256Digest;
 use crate::store::{Staging, Store, StoreError};
 

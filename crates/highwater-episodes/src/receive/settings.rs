@@ -154,6 +154,8 @@ pub struct LimitSettings {
     pub free: ByteSize,
     /// Uploads at once; others are told to come again.
     pub uploads: Whole<1, UPLOADS_MAX>,
+    /// The same for each host, so that one that drips does not keep the others out.
+    pub uploads_per_host: Whole<1, UPLOADS_MAX>,
     /// Resumable uploads that may go on, those that broke off among them; who begins another is told to come again.
     pub open_uploads: Whole<1, OPEN_UPLOADS_MAX>,
     /// The same for each host.
@@ -176,6 +178,7 @@ impl Default for LimitSettings {
             size: ByteSize::mib(64 << 10),
             free: ByteSize::mib(1 << 10),
             uploads: Whole::new(128).expect("invariant: a default is within its bounds"),
+            uploads_per_host: Whole::new(96).expect("invariant: a default is within its bounds"),
             open_uploads: Whole::new(1_024).expect("invariant: a default is within its bounds"),
             open_uploads_per_host: Whole::new(64).expect("invariant: a default is within its bounds"),
             resume_time: DurationText::secs(7 * 24 * 60 * 60),

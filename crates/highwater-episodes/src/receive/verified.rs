@@ -2,7 +2,6 @@
 //! what a row says is what was stored once, and a disk may have lost it since.
 
 use std::io::{self, Read};
-use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use highwater_engine::diagnosis::with_causes;
@@ -44,8 +43,7 @@ impl Receiver {
     /// Reads an episode, with or without a row: what it is. One that is not what its row says is told, here and in the log.
     pub(super) async fn verified(&self, key: EpisodeKey, row: Option<Row>) -> Result<Seen, Problem> {
         // It reads as much as an upload does.
-        let _slot =
-            Arc::clone(&self.slots).try_acquire_owned().map_err(|_| busy("as many uploads as it takes are in hand"))?;
+        let _slot = self.unroomed_slot(&key.host, 0)?;
         let (on, before) = (self.on.clone(), row.clone());
         let (key, seen) = blocking(move || {
             let seen = standing(&on, &key, before.as_ref());

@@ -9,9 +9,10 @@ use axum::response::Response;
 use super::checksum::{self, Checksum};
 use super::open::{Hold, Looked};
 use super::{about_it, no_such_upload, number, wrong_offset};
-use crate::receive::admit::{Slot, cannot, length, pass};
+use crate::receive::admit::{cannot, length, pass};
 use crate::receive::body::{Bounds, Broken, Fault, Sink, pump};
 use crate::receive::problem::{Problem, known};
+use crate::receive::slots::Slot;
 use crate::receive::{Receiver, blocking};
 use crate::store::{Partial, Progress, UploadId};
 use crate::wire::{TUS_MEDIA_TYPE, UPLOAD_OFFSET_HEADER};
@@ -72,7 +73,7 @@ impl Receiver {
         if let Some(bytes) = coming.filter(|bytes| *bytes > left) {
             return Err(too_long(bytes, left));
         }
-        let slot = self.slot(coming.unwrap_or(left)).await?;
+        let slot = self.slot(&hold.about.key.host, coming.unwrap_or(left)).await?;
         // What has to be taken back when it is not what it was said to be is not trusted before.
         partial.trust_as_it_comes(checksum.is_none());
         hold.known = None;

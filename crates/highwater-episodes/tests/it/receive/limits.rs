@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use highwater_engine::settings::{ByteSize, DurationText, Whole};
 use highwater_episodes::receive::gate::Off;
+use highwater_episodes::receive::settings::ReceiverSettings;
 use highwater_testkit::bind_mount::BindMount;
 use highwater_testkit::small_disk::SmallDisk;
 
@@ -137,6 +138,28 @@ async fn more_uploads_than_fit_are_told_when_to_come_again() {
     first.say("bytes").await;
     assert_eq!(first.answer(false).await.status, 201);
     assert_eq!(rig.put("lab/b", &[], b"bytes").await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_drips_into_all_of_its_uploads_keeps_no_other_host_out() {
+    let set = |settings: &mut ReceiverSettings| settings.limits.uploads_per_host = Whole::new(2).unwrap();
+    let rig = Rig::with(set).await;
+    let mut drips = Vec::new();
+    for name in ["lab/a", "lab/b"] {
+        let mut drip = rig.connect().await;
+        drip.say(head(name, "Expect: 100-continue\r\nContent-Length: 5\r\n")).await;
+        let mut said = [0; 25];
+        tokio::io::AsyncReadExt::read_exact(&mut drip.stream, &mut said).await.unwrap();
+        assert_eq!(&said, b"HTTP/1.1 100 Continue\r\n\r\n", "{name}");
+        drip.say("b").await;
+        drips.push(drip);
+    }
+    let busy = rig.put("lab/c", &[], b"bytes").await;
+    assert_eq!((busy.status, busy.code().as_str(), busy.header("retry-after")), (503, "busy", Some("10")));
+    assert_eq!(rig.put("lab2/c", &[], b"bytes").await.status, 201);
+    drips[0].say("ytes").await;
+    assert_eq!(drips[0].answer(false).await.status, 201);
+    assert_eq!(rig.put("lab/c", &[], b"bytes").await.status, 201, "its place is free again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
